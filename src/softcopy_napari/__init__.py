@@ -1,0 +1,32 @@
+"""softcopy-napari copies a zarr acquisition while it is written, and shows which chunks have arrived.
+
+Public names are loaded when first used: copy workers import this package and must stay small.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from softcopy_napari.engine.client import Copy as Copy
+    from softcopy_napari.engine.client import start as start
+    from softcopy_napari.engine.states import ChunkState as ChunkState
+    from softcopy_napari.engine.states import TargetState as TargetState
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ChunkState": "softcopy_napari.engine.states",
+    "TargetState": "softcopy_napari.engine.states",
+    "Copy": "softcopy_napari.engine.client",
+    "start": "softcopy_napari.engine.client",
+}
+
+__all__ = ["ChunkState", "Copy", "TargetState", "__version__", "start"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,235 @@
+"""The `softcopy` command: a front end of the engine for terminals, scripts and services.
+
+Exit codes: 0 every target complete; 1 a target is not complete or a file failed; 2 wrong usage or targets
+file; 130 interrupted. The engine and what it needs are imported when a command runs, not for `--help`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from softcopy_napari import __version__
+
+if TYPE_CHECKING:
+    from softcopy_napari.engine.server import Engine
+    from softcopy_napari.engine.targets import Settings, Target
+
+NOT_COMPLETE = 1
+WRONG_USAGE = 2
+INTERRUPTED = 130
+
+_POLL = 0.25
+
+
+class _Commands(click.Group):
+    """A group whose default command is the copy itself: `softcopy FILE` needs no word for it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args:
+            args = ["--help"]
+        if args[0] not in self.commands and args[0] not in ("--help", "-h", "--version"):
+            args = ["copy", *args]
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the copy's own options: they are what people look for."""
+        copy = self.commands["copy"]
+        formatter.write_usage("softcopy", "[OPTIONS] TARGETS_FILE")
+        formatter.write_usage("softcopy", "[OPTIONS] SOURCE DESTINATION")
+        formatter.write_usage("softcopy", "status | stop | demo", prefix="       ")
+        copy.format_help_text(ctx, formatter)
+        copy.format_options(click.Context(copy, info_name="softcopy"), formatter)
+        self.format_commands(ctx, formatter)
+        self.format_epilog(ctx, formatter)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 every target complete; 1 a target is not complete or a file failed; "
+    "2 wrong usage or targets file; 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="softcopy")
+def softcopy() -> None:
+    """Copy zarr datasets while they are being written."""
+
+
+@softcopy.command(hidden=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("paths", nargs=-1, required=True, metavar="TARGETS_FILE | SOURCE DESTINATION")
+@click.option("--verbose", is_flag=True, help="Initialisation, metadata analysis, events and other detail.")
+@click.option("--nprocs", type=int, default=4, show_default=True, help="Copy processes for each target.")
+@click.option(
+    "--sleep-time", type=float, default=0.0, show_default=True,
+    help="Seconds each copy process sleeps between copies.",
+)
+@click.option(
+    "--wait-for-source", type=bool, default=True, show_default=True,
+    help="Wait for a source that does not exist yet; if false, fail.",
+)
+@click.option(
+    "--settle", type=float, default=30.0, show_default=True,
+    help="Seconds of quiet before a source with all its chunks counts as finished.",
+)
+@click.option(
+    "--finish-idle", type=float, default=None,
+    help="Treat the acquisition as finished when nothing has changed for this many seconds, "
+    "chunks missing or not.  [default: off]",
+)
+def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
+    """Copy zarr datasets while they are being written.
+
+    TARGETS_FILE is a YAML file that lists sources and destinations; or give one SOURCE and its DESTINATION.
+    Starting the same copy again goes on where it stopped.
+    """
+    from softcopy_napari.engine.server import Engine
+    from softcopy_napari.engine.targets import TargetsError
+
+    _log_to_stderr(verbose)
+    try:
+        engine = Engine(_targets(paths, _settings(settings)))
+    except TargetsError as error:
+        _fail(str(error))
+    sys.exit(run(engine))
+
+
+def run(engine: Engine) -> int:
+    """Run an engine in this process, show it, and return the exit code."""
+    from softcopy_napari.engine.messages import Order
+    from softcopy_napari.engine.states import TargetState
+    from softcopy_napari.terminal import show_summary, watch
+
+    with _signals() as caught:
+        engine.start()
+        with watch(engine.snapshot) as show:
+            while not engine.wait(_POLL):
+                show()
+                if caught:
+                    engine.order(Order(do="stop"))
+                    engine.wait(2.0)
+                    break
+        last = engine.snapshot()
+        engine.close()
+        show_summary(last)
+    if caught:
+        return INTERRUPTED
+    return 0 if all(target.state is TargetState.COMPLETE for target in last.targets) else NOT_COMPLETE
+
+
+@softcopy.command()
+def status() -> None:
+    """Show what the engines on this machine are doing."""
+    from softcopy_napari.engine.client import EngineGone, engines
+    from softcopy_napari.terminal import show_status
+
+    snapshots = []
+    for engine in engines():
+        with contextlib.suppress(EngineGone):
+            snapshots.append(engine.snapshot())
+    show_status([snapshot for snapshot in snapshots if not snapshot.ended])
+
+
+@softcopy.command()
+@click.argument("which", required=False, metavar="[PID | DESTINATION]")
+def stop(which: str | None) -> None:
+    """Stop an engine; starting its copy again goes on where it stopped.
+
+    Names the engine by its process or by one of its destinations; not needed where only one is running.
+    """
+    from softcopy_napari.engine.client import EngineGone, engines
+    from softcopy_napari.engine.messages import Order
+
+    found = {}
+    for engine in engines():
+        with contextlib.suppress(EngineGone):
+            snapshot = engine.snapshot()
+            if not snapshot.ended:
+                found[engine] = snapshot
+    if which is not None:
+        there = str(Path(which).expanduser().absolute())
+        found = {
+            engine: snapshot
+            for engine, snapshot in found.items()
+            if which == str(snapshot.pid) or there in [target.destination for target in snapshot.targets]
+        }
+    if not found:
+        _fail("no copy is running" if which is None else f"no running copy is called {which}: see softcopy status")
+    if len(found) > 1:
+        pids = ", ".join(str(snapshot.pid) for snapshot in found.values())
+        _fail(f"several copies are running ({pids}): say which, as in softcopy stop {pids.split(', ')[0]}")
+    engine, snapshot = found.popitem()
+    with contextlib.suppress(EngineGone):
+        engine.ask(Order(do="stop"))
+    click.echo(f"Stopping {snapshot.pid}. Starting the same copy again goes on where it stopped.")
+
+
+@softcopy.command()
+def demo() -> None:
+    """Show a live copy of a simulated acquisition, and compare both."""
+    from softcopy_napari.demo import run_demo
+
+    sys.exit(run_demo())
+
+
+def _settings(values: dict[str, Any]) -> Settings:
+    from pydantic import ValidationError
+
+    from softcopy_napari.engine.targets import Settings
+
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        option = "--" + str(problem["loc"][0]).replace("_", "-")
+        _fail(f"{option} {problem['input']}: {problem['msg'].lower()}")
+
+
+def _targets(paths: tuple[str, ...], settings: Settings) -> tuple[Target, ...]:
+    from softcopy_napari.engine.targets import TargetsError, load_targets, make_target
+
+    match paths:
+        case (file,):
+            if Path(file).expanduser().is_dir():
+                raise TargetsError(f"{file} is a folder: give its destination too, as in softcopy {file} DESTINATION")
+            return load_targets(Path(file).expanduser(), settings)
+        case (source, destination):
+            return (make_target(source, destination, settings),)
+    raise TargetsError(f"{len(paths)} paths were given: give a targets file, or one source and one destination")
+
+
+def _fail(message: str) -> Any:
+    click.echo(f"softcopy: {message}", err=True)
+    sys.exit(WRONG_USAGE)
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.ERROR, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    # watchdog tells of lost events here; the engine does, in its notices.
+    logging.getLogger("watchdog").setLevel(logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect Ctrl-C and requests to end, instead of being torn away by them."""
+    caught: list[int] = []
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), lambda number, _: caught.append(number)) for name in names}
+    try:
+        yield caught
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+def main() -> None:
+    """Entry point of the `softcopy` command."""
+    softcopy(prog_name="softcopy")

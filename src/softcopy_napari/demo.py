@@ -1,0 +1,65 @@
+"""`softcopy demo`: a simulated microscope writes, the engine copies while it writes, both are compared."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+
+def run_demo() -> int:
+    """Run the demonstration in a temporary folder, and return the exit code: 0 if the copy is equal."""
+    from softcopy_napari.cli import run
+    from softcopy_napari.engine.server import Engine
+    from softcopy_napari.engine.targets import Settings, make_target
+
+    with tempfile.TemporaryDirectory(prefix="softcopy-demo-", ignore_cleanup_errors=True) as folder:
+        source, destination = Path(folder, "microscope.zarr"), Path(folder, "cluster.zarr")
+        click.echo("A simulated microscope writes to")
+        click.echo(f"  {source}")
+        click.echo("while it is copied to")
+        click.echo(f"  {destination}")
+        click.echo()
+        microscope = subprocess.Popen([sys.executable, "-m", "softcopy_napari.microscope", str(source)])
+        try:
+            code = run(Engine([make_target(source, destination, Settings(nprocs=2, settle=2.0))]))
+        finally:
+            microscope.terminate()
+            failed = microscope.wait() != 0
+        if code:
+            return code
+        if failed:
+            click.echo("softcopy: the simulated microscope failed", err=True)
+            return 1
+        return _compare(source, destination)
+
+
+def _compare(source: Path, destination: Path) -> int:
+    """Compare both sides byte by byte, and say what came of it."""
+    here, there = _files(source), _files(destination)
+    unlike = sorted(
+        path
+        for path in here | there
+        if path not in here
+        or path not in there
+        or not filecmp.cmp(source / path, destination / path, shallow=False)
+    )
+    click.echo()
+    if unlike:
+        click.echo(f"Compared byte by byte: {len(unlike):,} files differ, {unlike[0]} for one.", err=True)
+        return 1
+    click.echo(f"Compared byte by byte: all {len(here):,} files are equal.")
+    return 0
+
+
+def _files(folder: Path) -> set[str]:
+    return {
+        os.path.relpath(os.path.join(path, name), folder)
+        for path, _, names in os.walk(folder)
+        for name in names
+    }

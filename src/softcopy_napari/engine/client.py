@@ -1,0 +1,218 @@
+"""Starts, finds and talks to engines: what front ends and acquisition software use."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Client, Connection
+from multiprocessing.context import AuthenticationError
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply, TargetSnapshot
+from softcopy_napari.engine.statefolder import RunFile, run_files
+from softcopy_napari.engine.targets import Settings, Target, TargetsError, make_target
+
+_COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.server"]
+_POLL = 0.1
+
+
+class EngineGone(Exception):
+    """The engine cannot be reached: it has died, or was ended by force."""
+
+
+class EngineHandle:
+    """One engine, running or ended, that a front end talks to.
+
+    Parameters
+    ----------
+    run : RunFile
+        How to reach it.
+    """
+
+    def __init__(self, run: RunFile) -> None:
+        self.run = run
+        self._connection: Connection | None = None
+        self._turn = threading.Lock()
+
+    def ask(self, order: Order) -> EngineSnapshot:
+        """Give an order and get a snapshot.
+
+        An engine that has ended answers with its last snapshot.
+
+        Raises
+        ------
+        EngineGone
+            It died without a word.
+        ValueError
+            It does not know what was asked for.
+        """
+        with self._turn:
+            try:
+                reply = self._exchange(order)
+            except (OSError, EOFError, AuthenticationError):
+                self._connection = None
+                return self._last()
+        if reply.snapshot is None:
+            raise ValueError(reply.error)
+        return reply.snapshot
+
+    def snapshot(self) -> EngineSnapshot:
+        """All its targets as they are now."""
+        return self.ask(Order(do="snapshot"))
+
+    def _exchange(self, order: Order) -> Reply:
+        if self._connection is None:
+            self._connection = Client(self.run.address, authkey=bytes.fromhex(self.run.key))
+        self._connection.send_bytes(order.model_dump_json().encode())
+        return Reply.model_validate_json(self._connection.recv_bytes())
+
+    def _last(self) -> EngineSnapshot:
+        """What an engine left that no longer answers."""
+        while True:
+            alive = self.run.alive()
+            with contextlib.suppress(OSError, ValueError):
+                run = RunFile.model_validate_json(self.run.path().read_bytes())
+                if run.last is not None:
+                    return run.last
+            if not alive:
+                raise EngineGone(f"the copy engine (process {self.run.pid}) has died; start the copy again to go on")
+            time.sleep(_POLL)  # it is writing its last words just now
+
+    def close(self) -> None:
+        """Hang up; the engine goes on."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def engines() -> list[EngineHandle]:
+    """All running engines of this user on this machine, oldest first."""
+    return [EngineHandle(run) for run in run_files() if run.alive()]
+
+
+def launch(targets: Sequence[Target]) -> EngineHandle:
+    """Start an engine process that outlives this one.
+
+    Raises
+    ------
+    TargetsError
+        The targets cannot be copied; nothing was touched.
+    """
+    process = subprocess.Popen(
+        _COMMAND,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=sys.platform != "win32",
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
+        | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+    )
+    assert process.stdin is not None and process.stdout is not None
+    with contextlib.suppress(OSError):
+        process.stdin.write(TypeAdapter(tuple[Target, ...]).dump_json(tuple(targets)))
+        process.stdin.close()
+    line = process.stdout.readline()
+    process.stdout.close()
+    threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
+    answer = json.loads(line) if line else {"error": "the copy engine could not be started"}
+    if "run" not in answer:
+        raise TargetsError(answer["error"])
+    return EngineHandle(RunFile.model_validate_json(Path(answer["run"]).read_bytes()))
+
+
+class Copy:
+    """A running copy of one source, in an engine process of its own.
+
+    It goes on when this process ends; `softcopy status` shows it.
+    """
+
+    def __init__(self, engine: EngineHandle, target: str) -> None:
+        self.engine = engine
+        self._target = target
+
+    def snapshot(self) -> TargetSnapshot:
+        """What is copied and what is not, now.
+
+        Raises
+        ------
+        EngineGone
+            The engine died.
+        """
+        return self._pick(self.engine.snapshot())
+
+    def pause(self) -> None:
+        """Copy nothing more until `resume`; what is under way is finished."""
+        self._order("pause")
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._order("resume")
+
+    def finish(self, timeout: float | None = None) -> TargetSnapshot:
+        """Say that the acquisition is finished, and wait until all of it is copied and checked.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most.
+
+        Returns
+        -------
+        TargetSnapshot
+            Its `state` is COMPLETE if the destination equals the source.
+        """
+        self._order("finish")
+        return self.wait(timeout)
+
+    def stop(self, timeout: float | None = 10.0) -> TargetSnapshot:
+        """End the copy as it is; starting it again goes on from there."""
+        self._order("stop")
+        return self.wait(timeout)
+
+    def wait(self, timeout: float | None = None) -> TargetSnapshot:
+        """Wait until the copy has ended, or the time is over; returns what is known then."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            snapshot = self.snapshot()
+            if snapshot.state.ended or (deadline is not None and time.monotonic() >= deadline):
+                return snapshot
+            time.sleep(_POLL)
+
+    def _order(self, do: Any) -> TargetSnapshot:
+        return self._pick(self.engine.ask(Order(do=do, target=self._target)))
+
+    def _pick(self, snapshot: EngineSnapshot) -> TargetSnapshot:
+        return next(target for target in snapshot.targets if target.id == self._target)
+
+
+def start(source: str | Path, destination: str | Path, **settings: Any) -> Copy:
+    """Start copying a zarr dataset that is being written, or will be.
+
+    Parameters
+    ----------
+    source : str or Path
+        Folder of the zarr dataset; it need not exist yet.
+    destination : str or Path
+        Folder to fill.
+    **settings
+        `nprocs`, `sleep_time`, `wait_for_source`, `settle`, `finish_idle`, as in a targets file.
+
+    Returns
+    -------
+    Copy
+
+    Raises
+    ------
+    TargetsError
+        The paths or settings are wrong; nothing was touched.
+    """
+    target = make_target(source, destination, Settings(**settings))
+    return Copy(launch([target]), "1")

@@ -1,0 +1,186 @@
+"""Compares folders of the source with the same folders of the destination.
+
+The part of reconciling that touches the disks; it runs in the copy workers, so that a share that hangs
+holds up a worker and not the engine, and walks use as many processes as copies do. Memory stays the same
+however many files a folder holds. Must import nothing heavy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from softcopy_napari.engine.probe import read_metadata
+from softcopy_napari.engine.transfer import extended_path, native, up_to_date
+from softcopy_napari.engine.writers import Temporary, is_own_temporary, temporary_of
+
+PART = 2048
+"""Names in one part of a folder's comparison at most."""
+_MAX_NAMES = 1 << 15  # remembered of one folder; above that, asking the file system is slower but costs no memory
+_CLOCK_SKEW_NS = 2_000_000_000
+_RACY_NS = 2_500_000_000  # coarser than the times of any file system in use (FAT: 2 s)
+
+
+@dataclass(slots=True)
+class FolderPart:
+    """What a comparison found, a few thousand names at a time.
+
+    All names are plain names in the folder. A file is in one of `same` and `different`.
+    """
+
+    folder: str
+    """Relative to the source, `/` separated; empty for the source itself."""
+    same: list[str] = field(default_factory=list)
+    """Up to date at the destination."""
+    different: list[str] = field(default_factory=list)
+    """To be copied: missing at the destination, or other in size, time or kind."""
+    fresh: list[str] = field(default_factory=list)
+    """Those of `different` that changed within the quiet time: someone may still be writing them."""
+    folders: list[str] = field(default_factory=list)
+    """Folders in it (no links)."""
+    locks: list[str] = field(default_factory=list)
+    """Names of the files whose locks lie in it."""
+    scratch: list[str] = field(default_factory=list)
+    """Other temporaries of writers."""
+    gone: list[str] = field(default_factory=list)
+    """Files of the destination that the source has not, and folders, which end in `/`."""
+    newest: int = 0
+    """Latest modification time seen at the source, ns; the folder's own included."""
+    empty: bool = False
+    """The folder holds nothing at all and is missing at the destination."""
+    metadata: dict[str, bytes] = field(default_factory=dict)
+    """Contents of the folder's zarr metadata files; in its first part only, so that what follows is understood."""
+    modified: int = 0
+    """The folder's own modification time before it was listed, ns; 0 if too recent to be relied on later."""
+    unchanged: bool = False
+    """The folder still has its known time and was not listed."""
+    last: bool = False
+    """Whether this is the folder's last part."""
+    final: bool = False
+    """Whether this is the last part of the last folder asked for."""
+    missing: bool = False
+    """The source has no such folder (any more)."""
+    error: str = ""
+    """Why the folder could not be listed."""
+
+
+class FolderComparison:
+    """Compares folders of one target.
+
+    Parameters
+    ----------
+    source, destination : str
+        The target's folders, absolute.
+    own_run : str
+        What the names of this run's temporaries contain; those of other runs are removed.
+    """
+
+    def __init__(self, source: str, destination: str, own_run: str) -> None:
+        self._source = extended_path(source)
+        self._destination = extended_path(destination)
+        self._own_run = own_run
+
+    def folders(self, folders: list[tuple[str, int]], quiet: float) -> Iterator[FolderPart]:
+        """Compare folders, without what lies in their folders.
+
+        Parameters
+        ----------
+        folders : list of tuple of str and int
+            Relative to the source, each with the modification time (ns) at which its content is known, or 0.
+        quiet : float
+            Seconds; files that differ and changed more recently are `fresh`.
+
+        Yields
+        ------
+        FolderPart
+            Of each folder at least one; its last one has `last` set, that of the last folder `final`.
+        """
+        for number, (folder, known) in enumerate(folders, start=1):
+            for part in self._parts(folder, known, quiet):
+                part.final = part.last and number == len(folders)
+                yield part
+
+    def _parts(self, folder: str, known: int, quiet: float) -> Iterator[FolderPart]:
+        source = os.path.join(self._source, native(folder)) if folder else self._source
+        destination = os.path.join(self._destination, native(folder)) if folder else self._destination
+        part = FolderPart(folder)
+        try:
+            part.modified = part.newest = os.stat(source).st_mtime_ns
+            if part.modified == known:
+                part.unchanged = part.last = True
+                yield part
+                return
+            if time.time_ns() - part.modified < _RACY_NS:
+                part.modified = 0  # a change after the listing could leave the same time
+            part.metadata = read_metadata(self._source, folder)
+            there = destination + os.sep if os.path.isdir(destination) else ""
+            names: set[str] = set()
+            seen = 0
+            with os.scandir(source) as entries:
+                for entry in entries:
+                    seen += 1
+                    if seen <= _MAX_NAMES:
+                        names.add(entry.name)
+                    self._look(entry, there, part, quiet)
+                    if seen % PART == 0:
+                        yield part
+                        part = FolderPart(folder, modified=part.modified, newest=part.newest)
+            part.empty = seen == 0 and not there
+            self._look_for_gone(source, destination, names if seen <= _MAX_NAMES else None, part)
+        except FileNotFoundError:
+            part.missing = True
+        except OSError as error:
+            part.error = f"cannot be listed: {error.strerror}"
+        part.last = True
+        yield part
+
+    def _look(self, entry: os.DirEntry[str], there: str, part: FolderPart, quiet: float) -> None:
+        """Compare one file; `there` is the destination's folder with a separator, empty where it is missing."""
+        name = entry.name
+        temporary = temporary_of(name)
+        if temporary is not None:
+            kind, becomes = temporary
+            (part.locks if kind is Temporary.LOCK else part.scratch).append(becomes or name)
+            return
+        if entry.is_dir(follow_symlinks=False):
+            part.folders.append(name)
+            return
+        try:
+            here = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return
+        part.newest = max(part.newest, here.st_mtime_ns)
+        try:
+            same = bool(there) and self._is_same(entry, here, there + name)
+        except OSError:
+            same = False
+        if same:
+            part.same.append(name)
+        else:
+            part.different.append(name)
+            age = time.time_ns() - here.st_mtime_ns
+            if -_CLOCK_SKEW_NS < age < quiet * 1e9:
+                part.fresh.append(name)
+
+    @staticmethod
+    def _is_same(entry: os.DirEntry[str], here: os.stat_result, there: str) -> bool:
+        if stat.S_ISREG(here.st_mode):
+            return up_to_date(here, os.stat(there, follow_symlinks=False))
+        return stat.S_ISLNK(here.st_mode) and os.readlink(entry.path) == os.readlink(there)
+
+    def _look_for_gone(self, source: str, destination: str, names: set[str] | None, part: FolderPart) -> None:
+        """List what only the destination has; left-over temporaries of ours are removed on the way."""
+        with contextlib.suppress(OSError), os.scandir(destination) as entries:
+            for entry in entries:
+                if is_own_temporary(entry.name):
+                    if self._own_run not in entry.name:
+                        with contextlib.suppress(OSError):
+                            os.unlink(entry.path)
+                elif (names is None or entry.name not in names) and not os.path.lexists(
+                    os.path.join(source, entry.name)
+                ):
+                    part.gone.append(entry.name + "/" * entry.is_dir(follow_symlinks=False))

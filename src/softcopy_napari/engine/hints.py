@@ -1,0 +1,123 @@
+"""What a watcher's hints mean for the files of a target, given what its writers are known to do."""
+
+from __future__ import annotations
+
+import heapq
+
+from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.probe import METADATA_NAMES
+from softcopy_napari.engine.reconcile import Walks
+from softcopy_napari.engine.watcher import Hint, Watcher
+from softcopy_napari.engine.writers import Temporary, temporary_of
+
+QUIET = 2.0
+"""Seconds without a change after which a file counts as settled where nothing tells that it was closed."""
+
+
+class Reader:
+    """Applies hints to the inventory.
+
+    Attributes
+    ----------
+    metadata : set of str
+        Folders whose metadata have changed and are to be read.
+    lost : bool
+        Events were lost: a full pass is needed.
+    root_gone : bool
+        The source itself has gone.
+    """
+
+    def __init__(self, watcher: Watcher, inventory: Inventory, walks: Walks) -> None:
+        self.metadata: set[str] = set()
+        self.lost = False
+        self.root_gone = False
+        self._watcher = watcher
+        self._inventory = inventory
+        self._walks = walks
+        self._replaces = False
+        self._in_place = False
+        self._quiet: dict[str, float] = {}
+        self._timers: list[tuple[float, str]] = []
+
+    @property
+    def whole_files_only(self) -> bool:
+        """Whether writers were seen to rename chunk files into place, and none to write one in place."""
+        return self._replaces and not self._in_place
+
+    def take(self, now: float, limit: int = 20_000) -> int:
+        """Apply the hints that wait, up to a number of them; returns how many there were."""
+        hints = self._watcher.hints
+        count = 0
+        while hints and count < limit:
+            self._apply(*hints.popleft(), now)
+            count += 1
+        while self._timers and self._timers[0][0] <= now:
+            self._quiet_ends(*heapq.heappop(self._timers), now)
+        return count
+
+    def _apply(self, hint: Hint, path: str, now: float) -> None:
+        if hint is Hint.FOLDER:
+            self._watcher.watch(path)
+            self._walks.ask(path)
+            return
+        if hint is Hint.LOST:
+            self.lost = True
+            self._inventory.held.clear()
+            return
+        if hint is Hint.ROOT_GONE:
+            self.root_gone = True
+            return
+        folder, slash, name = path.rpartition("/")
+        temporary = temporary_of(name)
+        if temporary is None:
+            self._file(hint, path, folder, name, now)
+        elif temporary[0] is Temporary.LOCK:
+            self._lock(hint, folder + slash + temporary[1])
+
+    def _lock(self, hint: Hint, path: str) -> None:
+        if hint is Hint.OPENED:
+            self._replaces = True
+            self._inventory.writing(path, itself=False)
+        elif hint is Hint.DELETED:
+            self._inventory.released(path)
+
+    def _file(self, hint: Hint, path: str, folder: str, name: str, now: float) -> None:
+        inventory = self._inventory
+        match hint:
+            case Hint.OPENED | Hint.MODIFIED:
+                if hint is Hint.OPENED and inventory.locate(path) is not None:
+                    self._in_place = True
+                inventory.writing(path, itself=True)
+                # A chunk file waits for its writer to close it. Metadata and notes may stay open all day.
+                if not self._watcher.tells_closing or inventory.locate(path) is None:
+                    self._wait(path, now)
+            case Hint.WRITTEN:
+                self._settled(path, folder, name)
+            case Hint.RENAMED:
+                # tensorstore renames its lock, still open, to the final name: its closing follows at once.
+                if not (self._watcher.tells_closing and inventory.held.get(path) is False):
+                    self._replaces = True
+                    self._settled(path, folder, name)
+            case Hint.DELETED:
+                inventory.gone(path, lock_held=inventory.held.get(path) is False)
+
+    def _settled(self, path: str, folder: str, name: str) -> None:
+        self._quiet.pop(path, None)
+        self._inventory.settled(path)
+        if name in METADATA_NAMES:
+            self.metadata.add(folder)
+
+    def _wait(self, path: str, now: float) -> None:
+        if path not in self._quiet:
+            heapq.heappush(self._timers, (now + QUIET, path))
+        self._quiet[path] = now + QUIET
+
+    def _quiet_ends(self, when: float, path: str, now: float) -> None:
+        due = self._quiet.get(path)
+        if due is None:
+            return
+        if due > now:
+            heapq.heappush(self._timers, (due, path))
+            return
+        folder, _, name = path.rpartition("/")
+        self._settled(path, folder, name)

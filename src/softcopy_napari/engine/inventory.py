@@ -1,0 +1,405 @@
+"""What is known of every file of a target, and which are to be copied next.
+
+Chunk files are cells of their array's ledger; all other files are entries of a table. Only the target's job
+calls this, from its one thread; nothing here touches source or destination.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from softcopy_napari.engine.layout import ArrayLayout
+from softcopy_napari.engine.ledger import Ledger
+from softcopy_napari.engine.probe import METADATA_NAMES
+from softcopy_napari.engine.states import ChunkState
+
+_FRESH = 1 << 16
+"""Recently settled chunk files remembered one by one; older ones are found by sweeping the ledger."""
+_SWEEP = 1 << 20
+_HOMES = 1 << 16
+_LEAVE_PENDING = np.zeros(len(ChunkState), bool)
+_LEAVE_PENDING[[ChunkState.PENDING, ChunkState.COPYING, ChunkState.FAILED]] = True
+_LEAVE_SAME = _LEAVE_PENDING.copy()
+_LEAVE_SAME[[ChunkState.COPIED, ChunkState.VERIFIED]] = True
+_LEAVE_SAME[ChunkState.FAILED] = False
+
+
+@dataclass(eq=False, slots=True)
+class TrackedArray:
+    """One array and the states of its chunk files."""
+
+    layout: ArrayLayout
+    ledger: Ledger
+    fresh: deque[int] = field(default_factory=lambda: deque(maxlen=_FRESH))
+    """Cells that became PENDING lately, oldest first; may hold some that no longer are."""
+    sweep: bool = False
+    """Whether there may be PENDING cells that `fresh` does not hold."""
+    swept: int = 0
+    """Cells before this one were looked at by the sweep under way."""
+    found: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """What the sweep found and nobody took yet."""
+
+    @property
+    def prefix(self) -> str:
+        """What stands before a chunk key in a path relative to the source."""
+        return self.layout.path + "/" if self.layout.path else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Files for one worker, all of one array, or all no chunks."""
+
+    array: TrackedArray | None
+    cells: npt.NDArray[np.int64]
+    paths: list[str]
+    ledger: Ledger | None
+    """The array's ledger when the batch was made: after a resize the cells are others."""
+
+
+class Inventory:
+    """All files of a target.
+
+    Parameters
+    ----------
+    folder : Path
+        Where ledgers are kept.
+
+    Attributes
+    ----------
+    arrays : dict of str to TrackedArray
+        By their paths, relative to the source.
+    others : dict of str to ChunkState
+        Files that are no chunks, links and empty folders, by path.
+    held : dict of str to bool
+        Files that a writer has locked (False) or has itself open (True), by path.
+    deleted : set of str
+        Files that their writer deleted under its lock, and that may still lie at the destination.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.arrays: dict[str, TrackedArray] = {}
+        self.others: dict[str, ChunkState] = {}
+        self.others_waiting: deque[str] = deque()
+        self.held: dict[str, bool] = {}
+        self.deleted: set[str] = set()
+        self._changed: set[str] = set()
+        self._fresh_next = False
+        self._folder = folder
+        self._made = 0
+        self._homes: dict[str, tuple[TrackedArray, str] | None] = {}
+
+    # -- arrays ---------------------------------------------------------------------------------------
+
+    def register(self, layout: ArrayLayout) -> bool:
+        """Note an array, or what has become of it.
+
+        Returns
+        -------
+        bool
+            Whether its folder has to be compared anew: it is new, or it is another array than before.
+        """
+        known = self.arrays.get(layout.path)
+        if known is not None and known.layout == layout:
+            return False
+        self._made += 1
+        ledger = Ledger(self._folder / f"{self._made}.npy", layout.grid)
+        self._homes.clear()
+        if known is not None and not known.layout.difference(layout, ignore_shape=True):
+            ledger.take_over(known.ledger)
+            known.ledger.remove()
+            known.layout, known.ledger = layout, ledger
+            self._sweep_anew(known)
+            return False
+        if known is not None:
+            known.ledger.remove()
+        array = self.arrays[layout.path] = TrackedArray(layout, ledger)
+        self._adopt(array)
+        return True
+
+    def _adopt(self, array: TrackedArray) -> None:
+        """Take over chunk files that were seen before their array's metadata."""
+        prefix = array.prefix
+        for path in [path for path in self.others if path.startswith(prefix)]:
+            cell = array.layout.flat_index(path[len(prefix) :])
+            if cell is not None:
+                array.ledger.set(cell, self.others.pop(path))
+        self._sweep_anew(array)
+
+    @staticmethod
+    def _sweep_anew(array: TrackedArray) -> None:
+        array.fresh.clear()
+        array.found = np.zeros(0, np.int64)
+        array.sweep, array.swept = True, 0
+
+    def locate(self, path: str) -> tuple[TrackedArray, int] | None:
+        """The array and cell of a chunk file; None for any other file."""
+        folder, _, name = path.rpartition("/")
+        home = self._home(folder)
+        if home is None:
+            return None
+        array, relative = home
+        cell = array.layout.flat_index(f"{relative}/{name}" if relative else name)
+        return None if cell is None else (array, cell)
+
+    def _home(self, folder: str) -> tuple[TrackedArray, str] | None:
+        """The array that a folder belongs to, and the folder relative to it."""
+        try:
+            return self._homes[folder]
+        except KeyError:
+            pass
+        home = None
+        above, below = folder, ""
+        while True:
+            array = self.arrays.get(above)
+            if array is not None:
+                home = (array, below)
+                break
+            if not above:
+                break
+            above, _, name = above.rpartition("/")
+            below = f"{name}/{below}" if below else name
+        if len(self._homes) >= _HOMES:
+            self._homes.clear()
+        self._homes[folder] = home
+        return home
+
+    def is_data(self, path: str) -> bool:
+        """Whether a file or folder (ending in `/`) of the destination would be taken for the source's data."""
+        if path.endswith("/"):
+            return not path.rstrip("/").rpartition("/")[2].startswith(".")
+        return path.rpartition("/")[2] in METADATA_NAMES or self.locate(path) is not None
+
+    # -- states ---------------------------------------------------------------------------------------
+
+    def state(self, path: str) -> ChunkState:
+        """State of a file; ABSENT for one that was never seen."""
+        where = self.locate(path)
+        if where is None:
+            return self.others.get(path, ChunkState.ABSENT)
+        return ChunkState(where[0].ledger.get(where[1]))
+
+    def set_state(self, path: str, state: ChunkState) -> None:
+        """Change the state of a file that is not with a worker."""
+        where = self.locate(path)
+        if where is None:
+            if state is ChunkState.ABSENT:
+                self.others.pop(path, None)
+                return
+            if state is ChunkState.PENDING and self.others.get(path) is not ChunkState.PENDING:
+                self.others_waiting.append(path)
+            self.others[path] = state
+            return
+        array, cell = where
+        array.ledger.set(cell, state)
+        if state is ChunkState.PENDING:
+            self._remember(array, cell)
+
+    @staticmethod
+    def _remember(array: TrackedArray, cell: int) -> None:
+        if len(array.fresh) == _FRESH:
+            Inventory._sweep_from(array, array.fresh[0])
+        array.fresh.append(cell)
+
+    @staticmethod
+    def _sweep_from(array: TrackedArray, cell: int) -> None:
+        """See to it that this cell, and with it all that follow, are swept some time."""
+        array.swept = min(array.swept, cell) if array.sweep else cell
+        array.sweep = True
+
+    def writing(self, path: str, itself: bool) -> None:
+        """A writer locked a file, or has opened the file itself."""
+        self.held[path] = itself
+        if self.state(path) is not ChunkState.COPYING and (itself or self.locate(path) is not None):
+            self.set_state(path, ChunkState.WRITING)
+
+    def settled(self, path: str) -> None:
+        """A file's writer is done with it for now: copy it."""
+        self.held.pop(path, None)
+        state = self.state(path)
+        if state is ChunkState.COPYING:
+            self._changed.add(path)
+        elif state is not ChunkState.PENDING:
+            self.set_state(path, ChunkState.PENDING)
+
+    def gone(self, path: str, lock_held: bool) -> None:
+        """A file was deleted at the source."""
+        if lock_held:
+            self.deleted.add(path)
+            self.settled(path)
+            self.held[path] = False
+        else:
+            self.held.pop(path, None)
+            if self.state(path) is ChunkState.WRITING:
+                self.set_state(path, ChunkState.ABSENT)
+
+    def released(self, path: str) -> None:
+        """A writer's lock went away, whatever was done under it."""
+        if self.held.get(path) is False:
+            del self.held[path]
+            if self.state(path) is ChunkState.WRITING:
+                self.set_state(path, ChunkState.PENDING)
+
+    def release_all(self) -> list[str]:
+        """Take every file for settled: nobody is writing any more. Returns those that were locked."""
+        locked = sorted(path for path, itself in self.held.items() if not itself)
+        self.held.clear()
+        for path, state in list(self.others.items()):
+            if state is ChunkState.WRITING:
+                self.set_state(path, ChunkState.PENDING)
+        for array in self.arrays.values():
+            if array.ledger.counts[ChunkState.WRITING]:
+                for start in range(0, len(array.ledger.flat), _SWEEP):
+                    cells = array.ledger.find(ChunkState.WRITING, start, start + _SWEEP)
+                    array.ledger.set_many(cells, ChunkState.PENDING)
+                self._sweep_anew(array)
+        return locked
+
+    # -- what a comparison of a folder found ----------------------------------------------------------
+
+    def compared(self, folder: str, same: Sequence[str], different: Sequence[str]) -> int:
+        """Note which files of a folder are up to date at the destination and which are not.
+
+        Returns
+        -------
+        int
+            How many have to be copied that were not known to.
+        """
+        prefix = folder + "/" if folder else ""
+        home = self._home(folder)
+        news = 0
+        for names, state, leave in (
+            (same, ChunkState.COPIED, _LEAVE_SAME),
+            (different, ChunkState.PENDING, _LEAVE_PENDING),
+        ):
+            rest: Iterable[str] = names
+            if home is not None and names:
+                array, relative = home
+                cells = array.layout.flat_indices(relative, names)
+                is_chunk = cells >= 0
+                found = cells[is_chunk]
+                found = found[~leave[array.ledger.flat[found]]]
+                if self.held:
+                    found = self._without_held(array, found)
+                if len(found):
+                    array.ledger.set_many(found, state)
+                    if state is ChunkState.PENDING:
+                        news += len(found)
+                        self._sweep_from(array, int(found.min()))
+                rest = (
+                    () if is_chunk.all() else [n for n, c in zip(names, is_chunk, strict=True) if not c]
+                )
+            for name in rest:
+                path = prefix + name
+                if not self.held.get(path) and not leave[self.others.get(path, ChunkState.ABSENT)]:
+                    self.set_state(path, state)
+                    news += state is ChunkState.PENDING
+        return news
+
+    def _without_held(
+        self, array: TrackedArray, cells: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        held = {where[1] for path in self.held if (where := self.locate(path)) and where[0] is array}
+        return cells[~np.isin(cells, np.fromiter(held, np.int64))] if held else cells
+
+    # -- batches --------------------------------------------------------------------------------------
+
+    def take(self, limit: int) -> Batch | None:
+        """Take up to `limit` PENDING files, which become COPYING; None where there are none."""
+        if self.others_waiting:
+            return self._take_others(limit)
+        # What was just written and what has waited long take turns: neither may starve the other.
+        self._fresh_next = not self._fresh_next
+        for take in (self._take_fresh, self._take_found)[:: 1 if self._fresh_next else -1]:
+            for array in self.arrays.values():
+                cells = take(array, limit)
+                if len(cells):
+                    array.ledger.set_many(cells, ChunkState.COPYING)
+                    prefix = array.prefix
+                    paths = [prefix + key for key in array.layout.keys(cells)]
+                    return Batch(array, cells, paths, array.ledger)
+        return None
+
+    def _take_others(self, limit: int) -> Batch | None:
+        paths: list[str] = []
+        while self.others_waiting and len(paths) < limit:
+            path = self.others_waiting.popleft()
+            if self.others.get(path) is ChunkState.PENDING:
+                self.others[path] = ChunkState.COPYING
+                paths.append(path)
+        return Batch(None, np.zeros(0, np.int64), paths, None) if paths else self.take(limit)
+
+    @staticmethod
+    def _take_fresh(array: TrackedArray, limit: int) -> npt.NDArray[np.int64]:
+        """The longest waiting of the freshly settled cells, each once."""
+        taken: dict[int, None] = {}
+        while array.fresh and len(taken) < limit:
+            cell = array.fresh.popleft()
+            if array.ledger.get(cell) == ChunkState.PENDING:
+                taken[cell] = None
+        return np.fromiter(taken, np.int64, len(taken))
+
+    @staticmethod
+    def _take_found(array: TrackedArray, limit: int) -> npt.NDArray[np.int64]:
+        """The next cells that a sweep over the ledger finds."""
+        while array.sweep or len(array.found):
+            if not len(array.found):
+                start = array.swept
+                array.swept += _SWEEP
+                array.sweep = array.swept < len(array.ledger.flat)
+                array.found = array.ledger.find(ChunkState.PENDING, start, array.swept)
+            cells, array.found = array.found[:limit], array.found[limit:]
+            cells = cells[array.ledger.flat[cells] == ChunkState.PENDING]
+            if len(cells):
+                return cells
+        return array.found
+
+    def finished(self, batch: Batch, states: Sequence[ChunkState] | ChunkState) -> None:
+        """Note what became of a batch's files: one state for all, or one each.
+
+        Files that changed meanwhile are PENDING again, whatever is said of them.
+        """
+        if isinstance(states, ChunkState):
+            if batch.array is not None and batch.array.ledger is batch.ledger and not self._changed:
+                batch.array.ledger.set_many(batch.cells, states)
+                if self.held:
+                    self._mark_held(batch.paths)
+                return
+            states = [states] * len(batch.paths)
+        for path, state in zip(batch.paths, states, strict=True):
+            if path in self._changed:
+                self._changed.discard(path)
+                state = ChunkState.PENDING
+            self.set_state(path, state)
+        if self.held:
+            self._mark_held(batch.paths)
+
+    def _mark_held(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            if path in self.held and self.locate(path) is not None:
+                self.set_state(path, ChunkState.WRITING)
+
+    # -- sums -----------------------------------------------------------------------------------------
+
+    def counts(self) -> tuple[int, int, int, int, int, int, int]:
+        """Chunk files in each state, all arrays together."""
+        total = [0] * len(ChunkState)
+        for array in self.arrays.values():
+            total = [a + b for a, b in zip(total, array.ledger.counts, strict=True)]
+        a, b, c, d, e, f, g = total
+        return a, b, c, d, e, f, g
+
+    def others_in(self, *states: ChunkState) -> int:
+        """Files that are no chunks, in any of these states."""
+        return sum(state in states for state in self.others.values())
+
+    def close(self) -> None:
+        """Forget the ledgers' files."""
+        for array in self.arrays.values():
+            array.ledger.remove()

@@ -1,0 +1,407 @@
+"""One target's life, from waiting for its source to complete.
+
+A thread of its own. It alone changes the target's inventory; what happens elsewhere reaches it as messages:
+hints of the watcher, answers of the workers, orders of front ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import secrets
+import threading
+import time
+from enum import Enum, auto
+from pathlib import Path
+
+from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.dispatch import Dispatcher
+from softcopy_napari.engine.finish import finished_because, waiting_for
+from softcopy_napari.engine.hints import QUIET
+from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.messages import ArraySnapshot, Failure, TargetSnapshot
+from softcopy_napari.engine.pool import Died, Heard, Pool
+from softcopy_napari.engine.probe import METADATA_NAMES, Probe
+from softcopy_napari.engine.progress import Rate
+from softcopy_napari.engine.reconcile import Walks
+from softcopy_napari.engine.statefolder import DestinationLock
+from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.survey import Survey
+from softcopy_napari.engine.targets import Target
+from softcopy_napari.engine.tasks import Flushed, FlushTask, ProbeTask, ReadDone, ReadTask, Setup
+
+_TICK = 0.1
+_PROBE_INTERVAL = 0.5
+_LAST_ATTEMPTS = 5
+"""Attempts at a file before the target ends without it."""
+_MAX_FAILURES = 100
+_GOES_ON = "the same command goes on from here"
+
+log = logging.getLogger(__name__)
+
+
+class _Phase(Enum):
+    PROBING = auto()
+    COPYING = auto()
+    FINISHING = auto()
+    FLUSHING = auto()
+    ENDED = auto()
+
+
+class Job:
+    """Copies one target.
+
+    Parameters
+    ----------
+    target : Target
+    identity : str
+        What front ends call it.
+    ledgers : Path
+        Folder for its ledgers.
+    lock : DestinationLock
+        Held until the job has ended.
+    """
+
+    def __init__(self, target: Target, identity: str, ledgers: Path, lock: DestinationLock) -> None:
+        self.target = target
+        self.identity = identity
+        self.ended = threading.Event()
+        self._lock = lock
+        self._inbox: queue.SimpleQueue[Heard | Died | str | None] = queue.SimpleQueue()
+        self._inventory = Inventory(ledgers)
+        self._walks = Walks()
+        self._survey = Survey(target.source, self._inventory, self._walks, self._notice)
+        run = secrets.token_hex(4)
+        setup = Setup(str(target.source), str(target.destination), run, "", target.sleep_time)
+        self._pool = Pool(setup, target.nprocs, self._inbox.put, lock.fileno())
+        self._dispatcher = Dispatcher(self._pool, self._inventory, self._walks, QUIET)
+        self._phase = _Phase.PROBING
+        self._outcome = TargetState.STOPPED
+        self._reason = ""
+        self._notices: dict[str, None] = {}
+        self._paused = False
+        self._told_to_finish = False
+        self._why_finished = ""
+        self._kept: list[str] = []
+        self._started = time.time()
+        self._clock_start = now = time.monotonic()
+        self._clock_end: float | None = None
+        self._next_probe = self._next_tick = 0.0
+        self._bytes = Rate(now)
+        self._files = Rate(now)
+        self._snapshot = self._make_snapshot(now)
+
+    # -- for other threads ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin."""
+        threading.Thread(target=self._run, name=f"job-{self.identity}", daemon=True).start()
+
+    def order(self, what: str) -> None:
+        """Ask for pause, resume, finish or stop."""
+        self._inbox.put(what)
+
+    def snapshot(self) -> TargetSnapshot:
+        """What was known a tenth of a second ago, or a little later."""
+        return self._snapshot
+
+    # -- the thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while self._phase is not _Phase.ENDED:
+                self._step()
+        except Exception:
+            log.exception("%s: unexpected error", self.target.source)
+            self._end(TargetState.FAILED, f"an error in softcopy itself, which its log describes; {_GOES_ON}")
+        finally:
+            self._shut_down()
+
+    def _step(self) -> None:
+        self._pool.fill(time.monotonic())
+        self._receive()
+        now = time.monotonic()
+        self._pool.kill_hung(now)
+        if not self._survey.take_hints(now):
+            self._lose_source()
+        for folder in self._survey.stale_metadata:
+            prefix = folder + "/" if folder else ""
+            paths = [prefix + name for name in METADATA_NAMES]
+            self._dispatcher.request(ReadTask(self._pool.new_id(), paths))
+        self._survey.stale_metadata.clear()
+        if now >= self._next_tick:
+            self._next_tick = now + _TICK
+            self._tick(now)
+        may_copy = not self._paused and self._phase not in (_Phase.PROBING, _Phase.ENDED)
+        self._dispatcher.dispatch(now, copy=may_copy)
+
+    def _receive(self) -> None:
+        """Wait for messages up to the next tick, and take in those that are there."""
+        with contextlib.suppress(queue.Empty):
+            self._take_message(self._inbox.get(timeout=max(0.001, self._next_tick - time.monotonic())))
+            for _ in range(256):
+                self._take_message(self._inbox.get_nowait())
+
+    def _take_message(self, message: Heard | Died | str | None) -> None:
+        now = time.monotonic()
+        match message:
+            case Heard():
+                self._take_answer(message, now)
+            case Died():
+                what = "did not answer" if message.worker.hung else "died"
+                self._notice(f"copy process {message.worker.process.pid} {what} and was replaced")
+                self._dispatcher.died(message, now)
+            case "pause" | "resume":
+                self._paused = message == "pause"
+            case "finish":
+                self._told_to_finish = True
+            case "stop":
+                self._end(TargetState.STOPPED, f"stopped; {_GOES_ON}")
+
+    def _take_answer(self, heard: Heard, now: float) -> None:
+        match self._dispatcher.heard(heard, now):
+            case FolderPart() as part:
+                finishing = self._phase is _Phase.FINISHING
+                if not self._survey.take_part(part, now, finishing) and self._phase is not _Phase.PROBING:
+                    self._lose_source()
+            case ReadDone(contents):
+                folder = next(iter(contents)).rpartition("/")[0]
+                found = {path.rpartition("/")[2]: data for path, data in contents.items() if data is not None}
+                self._survey.read_node(folder, found)
+            case Probe() as probe:
+                self._take_probe(probe, now)
+            case Flushed(error):
+                self._take_flushed(error)
+
+    def _notice(self, text: str) -> None:
+        if text not in self._notices:
+            log.info("%s: %s", self.target.source, text)
+            self._notices[text] = None
+
+    def _tick(self, now: float) -> None:
+        if self._phase is _Phase.PROBING:
+            if now >= self._next_probe:
+                self._next_probe = now + _PROBE_INTERVAL
+                self._dispatcher.request(ProbeTask(self._pool.new_id()))
+        elif self._phase is not _Phase.ENDED:
+            self._survey.after_pass(now)
+            if not self._paused and self._survey.last_pass is not None:
+                if self._phase is _Phase.COPYING:
+                    self._look_for_the_end(now)
+                elif self._phase is _Phase.FINISHING:
+                    self._finish(now)
+        if self._pool.problem:
+            self._notice(self._pool.problem)
+        self._bytes.note(self._dispatcher.bytes_copied, now)
+        self._files.note(self._dispatcher.files_copied, now)
+        self._snapshot = self._make_snapshot(now)
+
+    # -- the source's coming and going ----------------------------------------------------------------
+
+    def _take_probe(self, probe: Probe, now: float) -> None:
+        if self._phase is not _Phase.PROBING:
+            return
+        source = self.target.source
+        if not probe.exists:
+            self._reason = f"{source} does not exist yet"
+        elif probe.error:
+            self._reason = f"{source} {probe.error}"
+        elif not probe.is_folder:
+            self._reason = f"{source} is not a folder"
+        elif not probe.nodes:
+            self._reason = f"{source} holds no zarr metadata yet (zarr.json, .zarray or .zgroup)"
+        else:
+            try:
+                self._survey.begin(lambda: self._inbox.put(None), now)
+            except OSError as error:
+                self._reason = f"{source} cannot be watched: {error.strerror}"
+            else:
+                self._phase = _Phase.COPYING
+                self._reason = ""
+
+    def _lose_source(self) -> None:
+        """The source has gone: wait for it to come back. Nothing is deleted anywhere."""
+        self._survey.end()
+        self._phase = _Phase.PROBING
+        self._reason = f"{self.target.source} has gone; waiting for it to come back"
+
+    # -- the end --------------------------------------------------------------------------------------
+
+    @property
+    def _busy(self) -> bool:
+        counts = self._inventory.counts()
+        return bool(
+            not self._dispatcher.idle
+            or self._survey.busy
+            or counts[ChunkState.PENDING]
+            or counts[ChunkState.COPYING]
+            or self._inventory.others_in(ChunkState.PENDING, ChunkState.COPYING)
+        )
+
+    def _look_for_the_end(self, now: float) -> None:
+        if not self._told_to_finish:
+            self._survey.look_if_due(now)
+            if self._busy:
+                return
+        facts = self._survey.facts(self._told_to_finish, now)
+        self._why_finished = finished_because(facts, self.target.settle, self.target.finish_idle)
+        if self._why_finished:
+            log.info("%s: %s", self.target.source, self._why_finished)
+            self._phase = _Phase.FINISHING
+            self._check_everything(now)
+
+    def _check_everything(self, now: float) -> None:
+        for path in self._inventory.release_all():
+            self._notice(f"{path} was still locked by its writer; copied as it is")
+        self._dispatcher.retry_all()
+        self._survey.start_pass(full=True, now=now)
+
+    def _finish(self, now: float) -> None:
+        """Go round until a walk over everything finds nothing to do; then flush."""
+        last = self._survey.last_pass
+        if self._busy or last is None:
+            return
+        failed = self._dispatcher.failed()
+        if failed and min(trouble.attempts for trouble in failed.values()) < _LAST_ATTEMPTS:
+            return
+        if failed:
+            path, trouble = next(iter(failed.items()))
+            self._end(TargetState.FAILED, f"{len(failed):,} files could not be copied; {path} {trouble.reason}")
+        elif last.errors:
+            path, reason = next(iter(last.errors.items()))
+            self._end(TargetState.FAILED, f"{path or self.target.source} {reason}")
+        elif self._survey.changed_since_pass:
+            self._check_everything(now)
+        else:
+            self._phase = _Phase.FLUSHING
+            self._dispatcher.request(FlushTask(self._pool.new_id()))
+
+    def _take_flushed(self, error: str) -> None:
+        last = self._survey.last_pass
+        if error:
+            self._end(TargetState.FAILED, f"{self.target.destination} {error}")
+        elif last is None or self._survey.changed_since_pass:
+            self._phase = _Phase.FINISHING  # something changed while the disk was flushed
+        else:
+            self._judge(sorted(set(last.gone)))
+
+    def _judge(self, gone: list[str]) -> None:
+        """Everything of the source is at the destination; say whether that is all there is."""
+        for folder, reason in self._survey.bad_metadata.items():
+            self._notice(f"metadata of {folder} {reason}; what lies there was copied as plain files")
+        self._kept = [path for path in gone if self._inventory.is_data(path)]
+        for path in gone:
+            if path not in self._kept:
+                self._notice(f"{path} is at the destination only; left alone")
+        if self._kept:
+            self._end(
+                TargetState.FAILED,
+                f"{len(self._kept):,} files of the destination are gone from the source ({self._kept[0]}), and nobody "
+                "saw their writer delete them. They were kept; delete them by hand if they should go",
+            )
+        else:
+            self._end(TargetState.COMPLETE, self._why_finished)
+
+    def _end(self, outcome: TargetState, reason: str) -> None:
+        if self._phase is not _Phase.ENDED:
+            self._phase = _Phase.ENDED
+            self._outcome = outcome
+            self._reason = reason
+
+    def _shut_down(self) -> None:
+        self._survey.end()
+        left = self._pool.stop() + self._dispatcher.unswept()
+        if left:
+            # In a thread: the destination may be what hangs.
+            sweeper = threading.Thread(target=_sweep, args=(self.target.destination, left), daemon=True)
+            sweeper.start()
+            sweeper.join(0.5)
+        self._clock_end = time.monotonic()
+        self._snapshot = self._make_snapshot(self._clock_end)
+        self._lock.release()
+        self.ended.set()
+
+    # -- telling --------------------------------------------------------------------------------------
+
+    def _make_snapshot(self, now: float) -> TargetSnapshot:
+        counts = self._inventory.counts()
+        waiting = self._inventory.others_in(ChunkState.PENDING, ChunkState.COPYING, ChunkState.FAILED)
+        left = counts[ChunkState.PENDING] + counts[ChunkState.COPYING] + waiting
+        state = self._state(left)
+        acquiring = state in (TargetState.COPYING, TargetState.CAUGHT_UP, TargetState.WAITING) and (
+            self._survey.live or self._survey.last_pass is None or counts[ChunkState.ABSENT] > 0
+        )
+        rate = self._files.per_second()
+        failed = self._dispatcher.failed()
+        return TargetSnapshot(
+            id=self.identity,
+            source=str(self.target.source),
+            destination=str(self.target.destination),
+            state=state,
+            reason=self._reason or self._explain(state, now),
+            counts=counts,
+            other_files=self._inventory.others_in(ChunkState.COPIED, ChunkState.VERIFIED),
+            other_waiting=waiting,
+            files_copied=self._dispatcher.files_copied,
+            bytes_copied=self._dispatcher.bytes_copied,
+            bytes_per_second=0.0 if state.ended else self._bytes.per_second(),
+            eta=left / rate if rate and left and not acquiring and not state.ended else None,
+            acquiring=acquiring,
+            failed_files=len(failed),
+            failures=tuple(
+                Failure(path=path, reason=trouble.reason, attempts=trouble.attempts)
+                for path, trouble in list(failed.items())[:_MAX_FAILURES]
+            ),
+            kept=len(self._kept),
+            notices=tuple(self._notices),
+            started=self._started,
+            elapsed=(self._clock_end or now) - self._clock_start,
+            arrays=tuple(
+                ArraySnapshot(
+                    path=path,
+                    shape=array.layout.shape,
+                    chunk_shape=array.layout.chunk_shape,
+                    grid=array.layout.grid,
+                    dtype=array.layout.dtype,
+                    ledger=str(array.ledger.path),
+                    counts=array.ledger.tally(),
+                )
+                for path, array in self._inventory.arrays.items()
+            ),
+        )
+
+    def _state(self, left: int) -> TargetState:
+        if self._phase is _Phase.ENDED:
+            return self._outcome
+        if self._paused:
+            return TargetState.PAUSED
+        if self._phase is _Phase.PROBING:
+            return TargetState.WAITING
+        if self._phase in (_Phase.FINISHING, _Phase.FLUSHING):
+            return TargetState.FINISHING
+        if left or self._survey.last_pass is None:
+            return TargetState.COPYING
+        return TargetState.CAUGHT_UP
+
+    def _explain(self, state: TargetState, now: float) -> str:
+        for folder, reason in self._survey.bad_metadata.items():
+            return f"metadata of {folder} {reason}; reading them again"
+        match state:
+            case TargetState.COPYING if self._survey.last_pass is None:
+                return "looking through all folders"
+            case TargetState.CAUGHT_UP:
+                facts = self._survey.facts(self._told_to_finish, now)
+                return waiting_for(facts, self.target.settle, self.target.finish_idle)
+            case TargetState.FINISHING:
+                return "flushing to disk" if self._phase is _Phase.FLUSHING else "checking every file"
+        return ""
+
+
+def _sweep(destination: Path, left: list[tuple[str, list[str]]]) -> None:
+    """Remove temporaries that workers could not."""
+    for temporary, folders in left:
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                os.unlink(destination / folder / temporary)

@@ -1,0 +1,126 @@
+"""What an engine and its front ends say to each other: snapshots one way, orders the other.
+
+Plain JSON on the wire. Both sides validate what they receive, so that a damaged or hostile
+message is refused with a reason and never acted upon.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from softcopy_napari.engine.states import ChunkState, TargetState
+
+
+class Message(BaseModel):
+    """Base of every message: immutable, and strict about its fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Failure(Message):
+    """One file that could not be copied so far."""
+
+    path: str
+    """Relative to the source, `/` separated."""
+    reason: str
+    attempts: int = 1
+
+
+class ArraySnapshot(Message):
+    """One zarr array of a target."""
+
+    path: str
+    """Relative to the source, `/` separated; empty for an array at the root."""
+    shape: tuple[int, ...]
+    """In elements."""
+    chunk_shape: tuple[int, ...]
+    """In elements, of one chunk file: a chunk, or a whole shard."""
+    grid: tuple[int, ...]
+    """The shape in chunk files; the shape of the ledger."""
+    dtype: str
+    ledger: str
+    """Path of the ledger, a `.npy` file of uint8 `ChunkState`s that may be mapped read-only."""
+    counts: tuple[int, int, int, int, int, int, int]
+    """Chunk files in each `ChunkState`."""
+
+
+class TargetSnapshot(Message):
+    """One target at one moment."""
+
+    id: str
+    source: str
+    destination: str
+    state: TargetState
+    reason: str = ""
+    """Why it is in this state, in words for its user; empty where the state says it all."""
+    counts: tuple[int, int, int, int, int, int, int] = (0, 0, 0, 0, 0, 0, 0)
+    """Chunk files in each `ChunkState`, all arrays together."""
+    other_files: int = 0
+    """Files that are no chunks (metadata, sidecars, links), copied and known to be up to date."""
+    other_waiting: int = 0
+    """Files that are no chunks and still have to be copied."""
+    files_copied: int = 0
+    """Files copied by this run, rewritten ones counted each time."""
+    bytes_copied: int = 0
+    """Bytes copied by this run."""
+    bytes_per_second: float = 0.0
+    """Averaged over the last seconds."""
+    eta: float | None = None
+    """Seconds until everything is copied; None while that cannot be known (still acquiring)."""
+    acquiring: bool = True
+    """Whether more is expected to be written to the source."""
+    failed_files: int = 0
+    failures: tuple[Failure, ...] = ()
+    """The first of them (at most 100)."""
+    kept: int = 0
+    """Files of the destination that are gone from the source without their writer's lock: left alone."""
+    notices: tuple[str, ...] = ()
+    """Things its user should know, each said once (a stale lock, no watches left, ...)."""
+    started: float = 0.0
+    """Unix time."""
+    elapsed: float = 0.0
+    """Seconds since the start, until the end where it has ended."""
+    arrays: tuple[ArraySnapshot, ...] = ()
+
+    @property
+    def chunk_files(self) -> int:
+        """Chunk files that the metadata promises."""
+        return sum(self.counts)
+
+    @property
+    def chunk_files_copied(self) -> int:
+        """Chunk files at the destination that are equal to the source's."""
+        return self.counts[ChunkState.COPIED] + self.counts[ChunkState.VERIFIED]
+
+    @property
+    def chunk_files_absent(self) -> int:
+        """Chunk files that the metadata promises and that never came: the fill value."""
+        return self.counts[ChunkState.ABSENT]
+
+
+class EngineSnapshot(Message):
+    """One engine and all its targets at one moment."""
+
+    pid: int
+    version: str
+    started: float
+    """Unix time."""
+    ended: bool = False
+    targets: tuple[TargetSnapshot, ...] = ()
+
+
+class Order(Message):
+    """What a front end asks of an engine."""
+
+    do: Literal["snapshot", "pause", "resume", "finish", "stop"]
+    target: str | None = None
+    """A target's id; None means all of them."""
+
+
+class Reply(Message):
+    """What an engine answers to an order."""
+
+    snapshot: EngineSnapshot | None = None
+    error: str = ""

@@ -1,0 +1,40 @@
+"""Keeps copy processes out of the acquisition's way: low CPU and disk priority."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+import psutil
+
+_NICE_WORKER = 19
+_NICE_ENGINE = 10
+
+
+def lower_priority(pid: int | None = None) -> str:
+    """Give a process the lowest CPU and disk priority; the calling one, without pid, a low CPU priority.
+
+    Returns
+    -------
+    str
+        What could not be done, in words for the user; empty where all could.
+    """
+    try:
+        process = psutil.Process(pid)
+        if sys.platform == "win32":
+            process.nice(psutil.IDLE_PRIORITY_CLASS if pid else psutil.BELOW_NORMAL_PRIORITY_CLASS)
+            if pid:
+                process.ionice(psutil.IOPRIO_VERYLOW)
+        else:
+            wanted = _NICE_WORKER if pid else _NICE_ENGINE
+            if process.nice() < wanted:
+                process.nice(wanted)
+            if pid and sys.platform == "linux":
+                process.ionice(psutil.IOPRIO_CLASS_IDLE)
+    except psutil.NoSuchProcess:
+        return ""
+    except (psutil.Error, OSError) as error:
+        with contextlib.suppress(AttributeError):
+            return f"the system does not allow copying at low priority: {error.strerror or error}"  # type: ignore[union-attr]
+        return f"the system does not allow copying at low priority: {error}"
+    return ""

@@ -1,0 +1,219 @@
+"""Keeps a target's copy workers alive: starts them, hands them tasks, notices when they die or hang.
+
+All methods are for the job's thread; what workers say reaches the job through `post`, from reading threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import IO
+
+from softcopy_napari.engine.pace import lower_priority
+from softcopy_napari.engine.tasks import Answer, CopyTask, Progress, Setup, Task, read_message, write_message
+from softcopy_napari.engine.writers import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
+
+_COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.worker"]
+_OUTSTANDING = 2
+"""Tasks of each kind with a worker: one at work, one waiting, so that it never idles."""
+_HUNG = 30.0
+"""Seconds without a word on an outstanding task after which a worker counts as hung."""
+_BACKLOG = 64
+"""Answers of all workers that wait for the job at most; then workers wait."""
+_LAST_WORDS = 1.0
+_MAX_PAUSE = 10.0
+
+
+@dataclass(slots=True, eq=False)
+class WorkerProcess:
+    """One copy process, as its pool sees it."""
+
+    process: subprocess.Popen[bytes]
+    stdin: IO[bytes]
+    temporary: str
+    tasks: dict[int, Task] = field(default_factory=dict)
+    """Handed over and not answered, by id."""
+    heard: float = 0.0
+    """Monotonic time of its last word, or of the first task after a silence."""
+    hung: bool = False
+
+    def room(self, kind: type[Task]) -> int:
+        """How many more tasks of a kind it takes now."""
+        return _OUTSTANDING - sum(isinstance(task, kind) for task in self.tasks.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A worker answered a task."""
+
+    worker: WorkerProcess
+    task: int
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """A worker's process has ended without being told to."""
+
+    worker: WorkerProcess
+
+
+class Pool:
+    """The copy workers of one target.
+
+    Parameters
+    ----------
+    setup : Setup
+        Common to all; each worker gets its own temporary's name.
+    size : int
+        Number of processes.
+    post : callable
+        Takes what workers say; called from reading threads.
+    inherited : int or None
+        A descriptor that the workers keep open (the destination's lock).
+    """
+
+    def __init__(
+        self, setup: Setup, size: int, post: Callable[[Heard | Died], None], inherited: int | None = None
+    ) -> None:
+        self.workers: list[WorkerProcess] = []
+        self.problem = ""
+        """Why workers do not run at low priority; empty where they do."""
+        self._setup = setup
+        self._size = size
+        self._post = post
+        self._inherited = inherited
+        self._ids = itertools.count(1)
+        self._serial = itertools.count(1)
+        self._backlog = threading.Semaphore(_BACKLOG)
+        self._deaths = 0
+        self._next_start = 0.0
+        self._stopped = False
+
+    def new_id(self) -> int:
+        """A task id that was not used before."""
+        return next(self._ids)
+
+    def fill(self, now: float) -> None:
+        """Start missing workers, with growing pauses where they keep dying."""
+        while len(self.workers) < self._size and now >= self._next_start and not self._stopped:
+            self.workers.append(self._start())
+            if self._deaths:
+                self._next_start = now + min(0.1 * 2 ** min(self._deaths, 10), _MAX_PAUSE)
+
+    def send(self, worker: WorkerProcess, task: Task) -> None:
+        """Hand a task to a worker. A worker that cannot take it is dying: its death will be posted."""
+        if not worker.tasks:
+            worker.heard = time.monotonic()
+        worker.tasks[task.id] = task
+        with contextlib.suppress(OSError):
+            write_message(worker.stdin, task)  # type: ignore[arg-type]
+
+    def take(self, heard: Heard, final: bool) -> Task | None:
+        """Note an answer; returns the task, which is over if the answer is final. None if it is not known."""
+        self._backlog.release()
+        heard.worker.heard = time.monotonic()
+        task = heard.worker.tasks.get(heard.task)
+        if final and task is not None:
+            del heard.worker.tasks[heard.task]
+            if isinstance(task, CopyTask):
+                self._deaths = 0
+        return task
+
+    def bury(self, worker: WorkerProcess) -> list[Task]:
+        """Forget a worker that died; returns the tasks it had not answered."""
+        if worker in self.workers:
+            self.workers.remove(worker)
+            self._deaths += 1
+            self._next_start = time.monotonic() + (0.1 if self._deaths == 1 else 0.0)
+        with contextlib.suppress(OSError):
+            worker.stdin.close()
+        tasks = list(worker.tasks.values())
+        worker.tasks.clear()
+        return tasks
+
+    def kill_hung(self, now: float) -> list[WorkerProcess]:
+        """Kill workers that have not said a word for too long; their deaths are posted in time."""
+        hung = [w for w in self.workers if w.tasks and not w.hung and now - w.heard > _HUNG]
+        for worker in hung:
+            worker.hung = True
+            worker.process.kill()
+        return hung
+
+    def stop(self) -> list[tuple[str, list[str]]]:
+        """End all workers, within about a second.
+
+        Returns
+        -------
+        list of tuple of str and list of str
+            Temporaries that killed workers may have left, each with the folders it may be in.
+        """
+        self._stopped = True
+        for worker in self.workers:
+            with contextlib.suppress(OSError):
+                worker.stdin.close()
+        deadline = time.monotonic() + _LAST_WORDS
+        left = []
+        for worker in self.workers:
+            try:
+                worker.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                left.append((worker.temporary, folders_of(list(worker.tasks.values()))))
+        for _ in range(_BACKLOG * 2):  # reading threads that wait for a place may end
+            self._backlog.release()
+        return left
+
+    def _start(self) -> WorkerProcess:
+        name = f"{TEMPORARY_PREFIX}{self._setup.run}-{next(self._serial)}{TEMPORARY_SUFFIX}"
+        keep = (self._inherited,) if self._inherited is not None and os.name == "posix" else ()
+        process = subprocess.Popen(
+            _COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=keep,
+            # Out of the terminal's process group: Ctrl-C is the engine's business.
+            start_new_session=os.name == "posix",
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
+            | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+        assert process.stdin is not None
+        worker = WorkerProcess(process, process.stdin, name, heard=time.monotonic())
+        self.problem = lower_priority(process.pid) or self.problem
+        with contextlib.suppress(OSError):
+            write_message(process.stdin, replace(self._setup, temporary=name))  # type: ignore[arg-type]
+        threading.Thread(target=self._listen, args=(worker,), name=f"listen-{process.pid}", daemon=True).start()
+        return worker
+
+    def _listen(self, worker: WorkerProcess) -> None:
+        stdout = worker.process.stdout
+        assert stdout is not None
+        try:
+            while True:
+                task, answer = read_message(stdout)  # type: ignore[arg-type]
+                self._backlog.acquire()
+                self._post(Heard(worker, task, answer))
+        except (EOFError, OSError):
+            pass
+        stdout.close()
+        worker.process.wait()
+        self._post(Died(worker))
+
+
+def folders_of(tasks: list[Task]) -> list[str]:
+    """Folders in which a worker with these tasks may have had its temporary."""
+    return sorted(
+        {path.rpartition("/")[0] for task in tasks if isinstance(task, CopyTask) for path in task.paths}
+    )
+
+
+def is_final(answer: Answer) -> bool:
+    """Whether a task is over with this answer."""
+    return not isinstance(answer, Progress) and bool(getattr(answer, "final", True))

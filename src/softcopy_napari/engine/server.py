@@ -1,0 +1,213 @@
+"""The engine: runs the jobs of its targets and answers front ends over a local connection.
+
+`python -m softcopy_napari.engine.server` is an engine process of its own: it reads its targets as JSON from
+stdin, says on stdout where it can be reached or why it cannot start, and ends when its targets have ended.
+`softcopy FILE` runs the same `Engine` in its own process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Connection, Listener
+from multiprocessing.context import AuthenticationError
+from pathlib import Path
+
+import psutil
+from pydantic import TypeAdapter, ValidationError
+
+from softcopy_napari import __version__
+from softcopy_napari.engine.job import Job
+from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply
+from softcopy_napari.engine.pace import lower_priority
+from softcopy_napari.engine.statefolder import (
+    DestinationBusy,
+    DestinationLock,
+    RunFile,
+    clean_up,
+    ledger_folder,
+    state_folder,
+)
+from softcopy_napari.engine.targets import Target, TargetsError, check_targets
+from softcopy_napari.engine.validate import validate
+
+_MAX_ORDER = 1 << 16
+_LONGEST_SOCKET_PATH = 100
+"""A little less than what Unix sockets allow."""
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Runs targets in parallel until each has ended.
+
+    Parameters
+    ----------
+    targets : sequence of Target
+
+    Raises
+    ------
+    TargetsError
+        A target cannot be started; then none was, and nothing was touched.
+    """
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        check_targets(targets)
+        for target in targets:
+            validate(target)
+        clean_up()
+        self._started = time.time()
+        locks: list[DestinationLock] = []
+        try:
+            for target in targets:
+                locks.append(DestinationLock(target.destination))
+        except DestinationBusy as busy:
+            for lock in locks:
+                lock.release()
+            raise TargetsError(str(busy)) from None
+        self.jobs = [
+            Job(target, str(number), ledger_folder() / str(number), lock)
+            for number, (target, lock) in enumerate(zip(targets, locks, strict=True), start=1)
+        ]
+        self._key = secrets.token_bytes(32)
+        self._listener = Listener(_address(), authkey=self._key)
+        self._run_file = RunFile(
+            pid=os.getpid(),
+            process_started=psutil.Process().create_time(),
+            address=str(self._listener.address),
+            key=self._key.hex(),
+        )
+
+    @property
+    def run_file(self) -> RunFile:
+        """How front ends reach it."""
+        return self._run_file
+
+    def start(self) -> None:
+        """Start the jobs, and let front ends in."""
+        self._run_file.write()
+        lower_priority()
+        for job in self.jobs:
+            job.start()
+        threading.Thread(target=self._accept, name="accept", daemon=True).start()
+
+    def snapshot(self) -> EngineSnapshot:
+        """All targets as they are now."""
+        return EngineSnapshot(
+            pid=os.getpid(),
+            version=__version__,
+            started=self._started,
+            ended=self.ended,
+            targets=tuple(job.snapshot() for job in self.jobs),
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether all targets have ended."""
+        return all(job.ended.is_set() for job in self.jobs)
+
+    def order(self, order: Order) -> str:
+        """Carry out an order; returns why it cannot be, empty if it can."""
+        jobs = [job for job in self.jobs if order.target in (None, job.identity)]
+        if not jobs:
+            return f"there is no target {order.target!r}"
+        if order.do != "snapshot":
+            for job in jobs:
+                job.order(order.do)
+        return ""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until all targets have ended; returns whether they have."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        return all(
+            job.ended.wait(None if deadline is None else max(0.0, deadline - time.monotonic())) for job in self.jobs
+        )
+
+    def close(self) -> None:
+        """Leave word of the end for front ends, and go."""
+        last = self.snapshot().model_copy(update={"ended": True})
+        self._run_file.model_copy(update={"last": last}).write()
+        with contextlib.suppress(OSError):
+            self._listener.close()
+
+    # -- front ends -----------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection = self._listener.accept()
+            except (AuthenticationError, EOFError, ConnectionError):
+                continue  # somebody who is not let in, or changed their mind
+            except OSError:
+                return  # closed
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: Connection) -> None:
+        with contextlib.suppress(EOFError, OSError), connection:
+            while True:
+                reply = self._answer(connection.recv_bytes(_MAX_ORDER))
+                connection.send_bytes(reply.model_dump_json().encode())
+
+    def _answer(self, message: bytes) -> Reply:
+        try:
+            order = Order.model_validate_json(message)
+        except ValidationError as error:
+            return Reply(error=f"not an order: {error.errors()[0]['msg']}")
+        problem = self.order(order)
+        return Reply(error=problem) if problem else Reply(snapshot=self.snapshot())
+
+
+def _address() -> str | None:
+    """Where to listen: beside the run files where sockets are files, else where the system likes."""
+    if os.name != "posix":
+        return None
+    path = str(state_folder() / "runs" / f"{os.getpid()}.socket")
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+    return path if len(path) < _LONGEST_SOCKET_PATH else None
+
+
+def log_to_file() -> Path:
+    """Send the log to a file of this engine's in the state folder; returns its path."""
+    folder = state_folder() / "logs"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    for old in sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime)[:-20]:
+        old.unlink(missing_ok=True)
+    path = folder / f"engine-{os.getpid()}.log"
+    logging.basicConfig(
+        filename=path, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True
+    )
+    return path
+
+
+def main() -> None:
+    """Run an engine process: targets from stdin, one line about the start on stdout."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        targets = TypeAdapter(tuple[Target, ...]).validate_json(sys.stdin.buffer.read())
+        log_to_file()
+        engine = Engine(targets)
+    except (TargetsError, ValidationError, OSError) as error:
+        print(json.dumps({"error": str(error)}), flush=True)
+        sys.exit(2)
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, lambda *_: engine.order(Order(do="stop")) and None)
+    engine.start()
+    print(json.dumps({"run": str(engine.run_file.path())}), flush=True)
+    sys.stdout.close()
+    while not engine.wait(0.5):  # in steps: signals are handled between them
+        pass
+    engine.close()
+    os._exit(0)  # threads that a hanging share holds must not keep the process
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""What is known of a target's source: its folders, metadata, and when anything changed there last.
+
+Brings together the watcher's hints, the walks and the metadata read on the way. Part of the job, and called
+from its thread alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.finish import Facts
+from softcopy_napari.engine.hints import QUIET, Reader
+from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.layout import ArrayLayout, LayoutError, parse_metadata
+from softcopy_napari.engine.reconcile import Pass, Walks
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.watcher import Watcher, make_watcher
+
+_LOOK_INTERVAL = 10.0
+"""Seconds between looks at folders whose time has changed, at least."""
+_LOOK_SHARE = 20
+"""Looks take at most one part in this many of the time."""
+_METADATA_ATTEMPTS = 5
+
+log = logging.getLogger(__name__)
+
+
+class Survey:
+    """Keeps the inventory in step with the source.
+
+    Parameters
+    ----------
+    source : Path
+    inventory : Inventory
+    walks : Walks
+    notice : callable
+        Takes what the target's user should know.
+
+    Attributes
+    ----------
+    last_pass : Pass or None
+        The last walk that came to its end; None before the first has.
+    live : bool
+        Whether anything was seen to change at the source since the start.
+    stale_metadata : set of str
+        Folders whose metadata are to be read.
+    """
+
+    def __init__(self, source: Path, inventory: Inventory, walks: Walks, notice: Callable[[str], None]) -> None:
+        self.last_pass: Pass | None = None
+        self.live = False
+        self.stale_metadata: set[str] = set()
+        self._source = source
+        self._inventory = inventory
+        self._walks = walks
+        self._notice = notice
+        self._watcher: Watcher | None = None
+        self._reader: Reader | None = None
+        self._children: dict[str, tuple[str, ...]] = {}
+        self._bad_metadata: dict[str, tuple[str, int]] = {}
+        self._later: dict[str, float] = {}
+        self._last_change = self._pass_started = time.monotonic()
+        self._newest = 0
+        self._next_look = 0.0
+
+    # -- coming and going -----------------------------------------------------------------------------
+
+    def begin(self, wake: Callable[[], None], now: float) -> None:
+        """Watch the source and start the first walk.
+
+        Raises
+        ------
+        OSError
+            It cannot be watched.
+        """
+        self._watcher = make_watcher(self._source, wake)
+        self._reader = Reader(self._watcher, self._inventory, self._walks)
+        for folder in self._walks.known:
+            self._watcher.watch(folder)
+        self.start_pass(full=True, now=now)
+
+    def end(self) -> None:
+        """Stop watching; what is known stays known."""
+        if self._watcher is not None:
+            self._watcher.stop()
+        self._watcher = self._reader = None
+        self._walks.current = None
+        self.last_pass = None
+
+    def start_pass(self, full: bool, now: float) -> None:
+        """Start a walk over all folders."""
+        self._pass_started = now
+        self._walks.start(full)
+
+    # -- taking in ------------------------------------------------------------------------------------
+
+    def take_hints(self, now: float) -> bool:
+        """Take in what the watcher saw; returns whether the source itself is still there."""
+        reader = self._reader
+        if reader is None or self._watcher is None:
+            return True
+        if reader.take(now):
+            self._last_change = now
+            self.live = True
+        if reader.root_gone:
+            return False
+        if reader.lost:
+            reader.lost = False
+            self._notice("the system dropped file events (too many at once): looking through all folders instead")
+            self.start_pass(full=True, now=now)
+        self.stale_metadata |= reader.metadata
+        reader.metadata.clear()
+        for folder in [folder for folder, when in self._later.items() if when <= now]:
+            del self._later[folder]
+            self._walks.ask(folder)
+        if self._watcher.problem:
+            self._notice(self._watcher.problem)
+        return True
+
+    def take_part(self, part: FolderPart, now: float, finishing: bool) -> bool:
+        """Take in a part of a folder's comparison; returns whether the source itself is still there."""
+        for folder in self._walks.took(part):
+            if self._watcher is not None:
+                self._watcher.watch(folder)
+            self._walks.ask(folder, for_pass=True)
+        if part.missing and not part.folder:
+            return False
+        if part.metadata:
+            self.read_node(part.folder, part.metadata)
+        prefix = part.folder + "/" if part.folder else ""
+        for name in part.locks:
+            self._inventory.writing(prefix + name, itself=False)
+        different = part.different
+        if part.fresh and not (self._reader is not None and self._reader.whole_files_only):
+            # Someone may still be writing these: look again when they have been quiet.
+            self._later[part.folder] = now + QUIET
+            if not finishing:
+                fresh = set(part.fresh)
+                different = [name for name in different if name not in fresh]
+        news = self._inventory.compared(part.folder, part.same, different)
+        if part.empty and part.folder:
+            self._inventory.settled(part.folder)
+        if self._walks.current is not None:
+            self._walks.current.news += news
+        return True
+
+    def read_node(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """Take in a folder's metadata, new or changed."""
+        try:
+            layout = parse_metadata(folder, files)
+        except LayoutError as error:
+            # It may be half-written just now: read it again, but not for ever.
+            _, attempts = self._bad_metadata.get(folder, ("", 0))
+            self._bad_metadata[folder] = str(error), attempts + 1
+            if attempts < _METADATA_ATTEMPTS:
+                self._later.setdefault(folder, time.monotonic() + QUIET)
+            return
+        self._bad_metadata.pop(folder, None)
+        if isinstance(layout, ArrayLayout):
+            if self._inventory.register(layout):
+                log.info("%s: array %r, shape %s, chunk files %s", self._source, folder, layout.shape, layout.grid)
+                below = folder + "/" if folder else ""
+                for known in [known for known in self._walks.known if known.startswith(below)]:
+                    self._walks.ask(known, for_pass=True)
+        elif layout is not None:
+            self._children[folder] = layout.children
+
+    def after_pass(self, now: float) -> None:
+        """Take in the end of a walk, if there was one; start the next look when it is time."""
+        done = self._walks.finished()
+        if done is not None:
+            if self.last_pass is not None and done.news:
+                self._last_change = now
+                self.live = True
+            self.last_pass = done
+            self._newest = max(self._newest, done.newest)
+            self._next_look = now + max(_LOOK_INTERVAL, (now - self._pass_started) * _LOOK_SHARE)
+
+    def look_if_due(self, now: float) -> None:
+        """Start a walk over the folders whose time has changed, every now and then."""
+        if self._walks.current is None and now >= self._next_look:
+            self.start_pass(full=False, now=now)
+
+    # -- what is known --------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to look at that was not looked at yet."""
+        return self._walks.current is not None or bool(self._later) or bool(self.stale_metadata)
+
+    @property
+    def changed_since_pass(self) -> bool:
+        """Whether the last walk found something new, or anything happened since it started."""
+        return self.last_pass is None or bool(self.last_pass.news) or self._last_change > self._pass_started
+
+    @property
+    def bad_metadata(self) -> dict[str, str]:
+        """Folders with metadata that cannot be read, and why."""
+        return {folder or str(self._source): reason for folder, (reason, _) in self._bad_metadata.items()}
+
+    def facts(self, told_to_finish: bool, now: float) -> Facts:
+        """What tells whether the acquisition is finished."""
+        inventory, last = self._inventory, self.last_pass
+        counts = inventory.counts()
+        quiet = now - self._last_change
+        if not self.live:
+            # By the files' own times: an old dataset never waits.
+            quiet = max(quiet, time.time() - self._newest / 1e9)
+        return Facts(
+            told_to_finish=told_to_finish,
+            complete_file=self._has_complete_file(),
+            arrays=len(inventory.arrays),
+            absent=counts[ChunkState.ABSENT],
+            missing_nodes=self._missing_nodes(),
+            temporaries=len(inventory.held)
+            + counts[ChunkState.WRITING]
+            + (len(last.scratch) if last is not None else 0)
+            + len(self._bad_metadata),
+            quiet=quiet,
+        )
+
+    def _has_complete_file(self) -> bool:
+        arrays, others = self._inventory.arrays, self._inventory.others
+        return "complete" in others or (
+            bool(arrays) and all((f"{path}/complete" if path else "complete") in others for path in arrays)
+        )
+
+    def _missing_nodes(self) -> int:
+        arrays = self._inventory.arrays
+        return sum(
+            child not in arrays and child not in self._children
+            for children in self._children.values()
+            for child in children
+        )

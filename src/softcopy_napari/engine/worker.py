@@ -1,0 +1,183 @@
+"""The copy process: `python -m softcopy_napari.engine.worker`, driven by its pool through stdin and stdout.
+
+It knows files, not zarr. When stdin closes, the process ends, whatever it was doing: an engine that dies takes
+its workers with it. Imports nothing heavy: it starts in tens of milliseconds and stays under 25 MB.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from queue import Empty, SimpleQueue
+from typing import BinaryIO
+
+from softcopy_napari.engine.compare import FolderComparison, FolderPart
+from softcopy_napari.engine.flush import flush
+from softcopy_napari.engine.probe import probe, read_small
+from softcopy_napari.engine.tasks import (
+    Answer,
+    CompareTask,
+    CopyDone,
+    CopyTask,
+    Flushed,
+    FlushTask,
+    ProbeTask,
+    Progress,
+    ReadDone,
+    ReadTask,
+    Setup,
+    SweepTask,
+    Swept,
+    Task,
+    read_message,
+    write_message,
+)
+from softcopy_napari.engine.transfer import Outcome, Transfer, extended_path
+
+_PROGRESS_INTERVAL = 0.25
+_LAST_WORDS = 1.5
+"""Seconds that a worker has to end by itself when its engine has gone."""
+
+
+class Worker:
+    """Carries out tasks in their order, folder comparisons in the gaps between copies."""
+
+    def __init__(self, setup: Setup, tasks: SimpleQueue[Task | None], out: BinaryIO) -> None:
+        self._setup = setup
+        self._tasks = tasks
+        self._out = out
+        self._stopping = False
+        self._comparisons: deque[tuple[int, Iterator[FolderPart]]] = deque()
+        self._compare = FolderComparison(setup.source, setup.destination, setup.run)
+        self._transfer = Transfer(
+            setup.source, setup.destination, setup.temporary, lambda: self._stopping, self._progressed
+        )
+        self._task_id = 0
+        self._unreported = 0
+        self._reported = 0
+        self._last_report = 0.0
+
+    def stop(self) -> None:
+        """End the copy under way at its next block; called from the reading thread."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Work until a None comes out of the queue."""
+        while True:
+            try:
+                task = self._tasks.get(block=not self._comparisons)
+            except Empty:
+                self._advance_comparison()
+                continue
+            if task is None:
+                return
+            self._do(task)
+
+    def _do(self, task: Task) -> None:
+        match task:
+            case CopyTask():
+                self._copy(task)
+            case CompareTask():
+                self._comparisons.append((task.id, self._compare.folders(task.folders, task.quiet)))
+            case ProbeTask():
+                self._send(task.id, probe(self._setup.source))
+            case ReadTask():
+                source = extended_path(self._setup.source)
+                self._send(task.id, ReadDone({path: read_small(source, path) for path in task.paths}))
+            case SweepTask():
+                for folder in task.folders:
+                    self._transfer.sweep(folder, task.temporary)
+                self._send(task.id, Swept())
+            case FlushTask():
+                self._send(task.id, Flushed(flush(self._setup.destination)))
+
+    def _copy(self, task: CopyTask) -> None:
+        started = time.perf_counter()
+        self._task_id = task.id
+        self._last_report = started
+        self._unreported = self._reported = 0
+        outcomes = bytearray()
+        digests = bytearray()
+        reasons = {}
+        size = 0
+        for path in task.paths:
+            if self._stopping:
+                break
+            result = self._transfer.copy(path, path in task.delete_if_gone)
+            outcomes.append(result.outcome)
+            digests += result.digest or bytes(16)
+            size += result.size
+            if result.outcome is Outcome.FAILED:
+                reasons[len(outcomes) - 1] = result.reason
+            if self._setup.sleep_time:
+                self._sleep()
+        outcomes += bytes([Outcome.STOPPED]) * (len(task.paths) - len(outcomes))
+        size -= self._reported
+        self._send(
+            task.id, CopyDone(bytes(outcomes), bytes(digests), size, reasons, time.perf_counter() - started)
+        )
+
+    def _sleep(self) -> None:
+        end = time.monotonic() + self._setup.sleep_time
+        while not self._stopping and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
+
+    def _advance_comparison(self) -> None:
+        task_id, parts = self._comparisons[0]
+        part = next(parts, None)
+        if part is None:
+            self._comparisons.popleft()
+        else:
+            self._send(task_id, part)
+
+    def _progressed(self, size: int) -> None:
+        self._unreported += size
+        now = time.perf_counter()
+        if now - self._last_report >= _PROGRESS_INTERVAL:
+            self._send(self._task_id, Progress(self._unreported))
+            self._reported += self._unreported
+            self._unreported = 0
+            self._last_report = now
+
+    def _send(self, task_id: int, answer: Answer) -> None:
+        write_message(self._out, (task_id, answer))
+
+
+def _read_tasks(stream: BinaryIO, tasks: SimpleQueue[Task | None], worker: Worker) -> None:
+    """Pass tasks on until the engine closes the pipe, then end the process."""
+    try:
+        while True:
+            tasks.put(read_message(stream))
+    except (EOFError, OSError, pickle.UnpicklingError):
+        worker.stop()
+        tasks.put(None)
+        time.sleep(_LAST_WORDS)
+        os._exit(1)  # still in a read that does not return
+
+
+def main() -> None:
+    """Serve the engine on stdin and stdout until it closes them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal: the engine decides
+    stdin = sys.stdin.buffer
+    # What anything prints must not end up between messages.
+    stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=1 << 16)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    setup: Setup = read_message(stdin)
+    tasks: SimpleQueue[Task | None] = SimpleQueue()
+    worker = Worker(setup, tasks, stdout)
+    threading.Thread(target=_read_tasks, args=(stdin, tasks, worker), daemon=True).start()
+    try:
+        worker.run()
+    except (BrokenPipeError, OSError):  # the engine has gone
+        pass
+    os._exit(0)  # the reading thread may still be blocked in its pipe
+
+
+if __name__ == "__main__":
+    main()

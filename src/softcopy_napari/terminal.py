@@ -1,0 +1,211 @@
+"""What the `softcopy` command shows: a live table on a terminal, log lines elsewhere, a summary at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import PurePath
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from softcopy_napari.engine.messages import EngineSnapshot, TargetSnapshot
+from softcopy_napari.engine.states import ChunkState, TargetState
+
+_LOG_INTERVAL = 5.0
+_SHOWN_FAILURES = 10
+_COLOURS = {
+    TargetState.WAITING: "yellow",
+    TargetState.COPYING: "cyan",
+    TargetState.CAUGHT_UP: "blue",
+    TargetState.FINISHING: "cyan",
+    TargetState.COMPLETE: "green",
+    TargetState.PAUSED: "yellow",
+    TargetState.FAILED: "red",
+    TargetState.STOPPED: "yellow",
+}
+
+
+def size_text(size: float) -> str:
+    """A number of bytes with its unit, in powers of 1000: `12.3 MB`."""
+    unit = "B"
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if size < 1000 or unit == "PB":
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+
+
+def time_text(seconds: float) -> str:
+    """A length of time: `8 s`, `3:05 min`, `2:03:05 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d} h"
+
+
+def _files_text(target: TargetSnapshot) -> str:
+    return f"{target.chunk_files_copied:,}/{target.chunk_files:,}" if target.arrays else "-"
+
+
+def _eta_text(target: TargetSnapshot) -> str:
+    if target.state.ended:
+        return time_text(target.elapsed)
+    if target.eta is not None:
+        return time_text(target.eta)
+    return "acquiring" if target.acquiring else "-"
+
+
+def _rate_text(target: TargetSnapshot) -> str:
+    return f"{target.bytes_per_second / 1e6:.1f}"
+
+
+@contextlib.contextmanager
+def watch(snapshot: Callable[[], EngineSnapshot]) -> Iterator[Callable[[], None]]:
+    """Show an engine while it works; what is yielded is to be called a few times a second."""
+    console = Console()
+    if console.is_terminal:
+        with Live(_live(snapshot(), console.width), console=console, auto_refresh=False) as live:
+            yield lambda: live.update(_live(snapshot(), console.width), refresh=True)
+            live.update(_live(snapshot(), console.width), refresh=True)
+    else:
+        log = _Log()
+        yield lambda: log.show(snapshot())
+        log.show(snapshot(), now=True)
+
+
+def _live(engine: EngineSnapshot, width: int) -> RenderableType:
+    table = Table(box=None, padding=(0, 2, 0, 0), expand=True)
+    table.add_column("target", no_wrap=True, overflow="ellipsis", ratio=2)
+    table.add_column("", width=max(8, min(24, width // 6)))
+    table.add_column("chunk files", justify="right", no_wrap=True)
+    table.add_column("MB/s", justify="right", no_wrap=True)
+    table.add_column("ETA", justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    lines: list[RenderableType] = [table]
+    for target in engine.targets:
+        table.add_row(
+            PurePath(target.source).name,
+            ProgressBar(total=max(1, target.chunk_files), completed=target.chunk_files_copied),
+            _files_text(target),
+            _rate_text(target),
+            _eta_text(target),
+            Text(target.state, style=_COLOURS[target.state]),
+        )
+        if target.reason and not target.state.ended:
+            lines.append(Text(f"{_name(target, engine)}{target.reason}", style="dim"))
+        if target.failed_files:
+            failure = target.failures[0]
+            more = f" (and {target.failed_files - 1:,} more)" if target.failed_files > 1 else ""
+            lines.append(Text(f"{failure.path} {failure.reason}{more}; trying again", style="red"))
+    return Group(*lines)
+
+
+def _name(target: TargetSnapshot, engine: EngineSnapshot) -> str:
+    """The target's name where there are several."""
+    return f"{PurePath(target.source).name}: " if len(engine.targets) > 1 else ""
+
+
+class _Log:
+    """A line a target every few seconds, and at every change of its state, for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._states: dict[str, TargetState] = {}
+        self._told: set[tuple[str, str]] = set()
+
+    def show(self, engine: EngineSnapshot, now: bool = False) -> None:
+        """Print what is due."""
+        due = now or time.monotonic() >= self._next
+        if due:
+            self._next = time.monotonic() + _LOG_INTERVAL
+        for target in engine.targets:
+            if due or self._states.get(target.id) is not target.state:
+                self._states[target.id] = target.state
+                self._print(target)
+            for notice in target.notices:
+                if (target.id, notice) not in self._told:
+                    self._told.add((target.id, notice))
+                    self._line(f"{target.source}: note: {notice}")
+
+    def _print(self, target: TargetSnapshot) -> None:
+        parts = [
+            f"{target.source}: {target.state}",
+            f"{_files_text(target)} chunk files",
+            f"{_rate_text(target)} MB/s",
+            f"ETA {_eta_text(target)}" if not target.state.ended else f"took {_eta_text(target)}",
+        ]
+        if target.failed_files:
+            parts.append(f"{target.failed_files:,} failed")
+        if target.reason:
+            parts.append(target.reason)
+        self._line(", ".join(parts))
+
+    @staticmethod
+    def _line(text: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def show_summary(engine: EngineSnapshot) -> None:
+    """Print what became of each target."""
+    console = Console(highlight=False, soft_wrap=True)
+    for target in engine.targets:
+        console.print()
+        for text, style in _summary(target):
+            console.print(Text(text, style=style))
+
+
+def _summary(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
+    yield f"{target.source} -> {target.destination}", "bold"
+    yield f"  {target.state}" + (f": {target.reason}" if target.reason else ""), _COLOURS[target.state]
+    yield (
+        f"  {target.chunk_files_copied:,} of {target.chunk_files:,} chunk files are at the destination, "
+        f"and {target.other_files:,} other files",
+        "",
+    )
+    rate = target.bytes_copied / target.elapsed if target.elapsed else 0.0
+    yield (
+        f"  {target.files_copied:,} files copied in this run, {size_text(target.bytes_copied)} "
+        f"in {time_text(target.elapsed)} ({size_text(rate)}/s)",
+        "",
+    )
+    absent = target.chunk_files_absent
+    if absent:
+        ended = target.state is TargetState.COMPLETE
+        yield f"  {absent:,} chunk files {'never came (they read as the fill value)' if ended else 'have not come'}", ""
+    left = target.counts[ChunkState.PENDING] + target.counts[ChunkState.COPYING] + target.other_waiting
+    left += target.counts[ChunkState.WRITING]
+    if left:
+        yield f"  {left:,} files that are there are left to copy; the same command goes on from here", "yellow"
+    for failure in target.failures[:_SHOWN_FAILURES]:
+        yield f"  failed: {failure.path} {failure.reason} ({failure.attempts} attempts)", "red"
+    if target.failed_files > _SHOWN_FAILURES:
+        yield f"  and {target.failed_files - _SHOWN_FAILURES:,} more", "red"
+    for notice in target.notices:
+        yield f"  note: {notice}", "dim"
+
+
+def show_status(engines: Sequence[EngineSnapshot]) -> None:
+    """Print what engines are doing."""
+    console = Console(highlight=False)
+    if not engines:
+        console.print("No copy is running.")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name, justify in (("process", "right"), ("source", "left"), ("destination", "left"), ("state", "left")):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for name in ("chunk files", "MB/s", "ETA"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for engine in engines:
+        for target in engine.targets:
+            table.add_row(
+                str(engine.pid), target.source, target.destination, Text(target.state, style=_COLOURS[target.state]),
+                _files_text(target), _rate_text(target), _eta_text(target),
+            )
+    console.print(table)
