@@ -37,6 +37,7 @@ _MAX_DEATHS = 3
 
 _STATES = {
     Outcome.COPIED: ChunkState.COPIED,
+    Outcome.FOLDER: ChunkState.ABSENT,  # folders are not counted among the files
     Outcome.DELETED: ChunkState.ABSENT,
     Outcome.VANISHED: ChunkState.ABSENT,
     Outcome.CHANGED: ChunkState.WRITING,
@@ -196,7 +197,8 @@ class Dispatcher:
                 self._note(path, outcome, done.reasons.get(number, ""), now)
             elif outcome is not Outcome.STOPPED:
                 self.troubles.pop(path, None)
-                self._inventory.deleted.discard(path)
+                if path not in self._inventory.changed:  # else it may have been deleted since
+                    self._inventory.deleted.discard(path)
             states.append(_STATES[outcome])
         self._inventory.finished(batch, states)
 

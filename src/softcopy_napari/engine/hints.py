@@ -12,6 +12,7 @@ from softcopy_napari.engine.writers import Temporary, temporary_of
 
 QUIET = 2.0
 """Seconds without a change after which a file counts as settled where nothing tells that it was closed."""
+_SOON = 1.0
 
 
 class Reader:
@@ -36,6 +37,7 @@ class Reader:
         self._walks = walks
         self._replaces = False
         self._in_place = False
+        self._just_deleted: dict[str, float] = {}
         self._quiet: dict[str, float] = {}
         self._timers: list[tuple[float, str]] = []
 
@@ -72,13 +74,16 @@ class Reader:
         if temporary is None:
             self._file(hint, path, folder, name, now)
         elif temporary[0] is Temporary.LOCK:
-            self._lock(hint, folder + slash + temporary[1])
+            self._lock(hint, folder + slash + temporary[1], now)
 
-    def _lock(self, hint: Hint, path: str) -> None:
+    def _lock(self, hint: Hint, path: str, now: float) -> None:
         if hint is Hint.OPENED:
             self._replaces = True
             self._inventory.writing(path, itself=False)
         elif hint is Hint.DELETED:
+            if self._just_deleted.pop(path, -_SOON) > now - _SOON:
+                # The lock was there before its folder was watched, and its file went first: on purpose.
+                self._inventory.gone(path, lock_held=True)
             self._inventory.released(path)
 
     def _file(self, hint: Hint, path: str, folder: str, name: str, now: float) -> None:
@@ -99,7 +104,16 @@ class Reader:
                     self._replaces = True
                     self._settled(path, folder, name)
             case Hint.DELETED:
-                inventory.gone(path, lock_held=inventory.held.get(path) is False)
+                locked = inventory.held.get(path) is False
+                inventory.gone(path, lock_held=locked)
+                if not locked:
+                    self._remember_deletion(path, now)
+
+    def _remember_deletion(self, path: str, now: float) -> None:
+        self._just_deleted[path] = now
+        for old, when in list(self._just_deleted.items())[:2]:
+            if when < now - _SOON:
+                del self._just_deleted[old]
 
     def _settled(self, path: str, folder: str, name: str) -> None:
         self._quiet.pop(path, None)

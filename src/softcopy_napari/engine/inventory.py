@@ -81,6 +81,8 @@ class Inventory:
         Files that a writer has locked (False) or has itself open (True), by path.
     deleted : set of str
         Files that their writer deleted under its lock, and that may still lie at the destination.
+    changed : set of str
+        Files that something happened to while they were with a worker.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -89,7 +91,7 @@ class Inventory:
         self.others_waiting: deque[str] = deque()
         self.held: dict[str, bool] = {}
         self.deleted: set[str] = set()
-        self._changed: set[str] = set()
+        self.changed: set[str] = set()
         self._fresh_next = False
         self._folder = folder
         self._made = 0
@@ -224,7 +226,7 @@ class Inventory:
         self.held.pop(path, None)
         state = self.state(path)
         if state is ChunkState.COPYING:
-            self._changed.add(path)
+            self.changed.add(path)
         elif state is not ChunkState.PENDING:
             self.set_state(path, ChunkState.PENDING)
 
@@ -366,15 +368,15 @@ class Inventory:
         Files that changed meanwhile are PENDING again, whatever is said of them.
         """
         if isinstance(states, ChunkState):
-            if batch.array is not None and batch.array.ledger is batch.ledger and not self._changed:
+            if batch.array is not None and batch.array.ledger is batch.ledger and not self.changed:
                 batch.array.ledger.set_many(batch.cells, states)
                 if self.held:
                     self._mark_held(batch.paths)
                 return
             states = [states] * len(batch.paths)
         for path, state in zip(batch.paths, states, strict=True):
-            if path in self._changed:
-                self._changed.discard(path)
+            if path in self.changed:
+                self.changed.discard(path)
                 state = ChunkState.PENDING
             self.set_state(path, state)
         if self.held:

@@ -25,8 +25,48 @@ _LOOK_INTERVAL = 10.0
 _LOOK_SHARE = 20
 """Looks take at most one part in this many of the time."""
 _METADATA_ATTEMPTS = 5
+_LOCK_INTERVAL = 60.0
+"""Seconds between looks at a folder in which locks stay, at most."""
 
 log = logging.getLogger(__name__)
+
+
+class _LocksSeen:
+    """Writers' locks that walks came across.
+
+    A walk may report a lock whose end was reported by an event before, or never will be: so its folder is
+    looked at again, at growing intervals, until the lock is gone.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._folders: dict[str, tuple[float, float, set[str]]] = {}
+        self._listing: dict[str, set[str]] = {}
+
+    def take(self, part: FolderPart, now: float) -> None:
+        """Note the locks of a part of a folder's comparison."""
+        prefix = part.folder + "/" if part.folder else ""
+        locked = {prefix + name for name in part.locks}
+        for path in locked:
+            self._inventory.writing(path, itself=False)
+        if locked:
+            self._listing.setdefault(part.folder, set()).update(locked)
+        if part.last and not part.unchanged:
+            seen = self._listing.pop(part.folder, set())
+            _, interval, before = self._folders.pop(part.folder, (0.0, QUIET / 2, set()))
+            for path in before - seen:
+                self._inventory.released(path)
+            if seen:
+                interval = min(2 * interval, _LOCK_INTERVAL)
+                self._folders[part.folder] = (now + interval, interval, seen)
+
+    def due(self, now: float) -> list[str]:
+        """Folders to look at again."""
+        folders = [folder for folder, (when, _, _) in self._folders.items() if when <= now]
+        for folder in folders:
+            _, interval, seen = self._folders[folder]
+            self._folders[folder] = (now + interval, interval, seen)
+        return folders
 
 
 class Survey:
@@ -63,6 +103,7 @@ class Survey:
         self._children: dict[str, tuple[str, ...]] = {}
         self._bad_metadata: dict[str, tuple[str, int]] = {}
         self._later: dict[str, float] = {}
+        self._locks = _LocksSeen(inventory)
         self._last_change = self._pass_started = time.monotonic()
         self._newest = 0
         self._next_look = 0.0
@@ -117,6 +158,8 @@ class Survey:
         for folder in [folder for folder, when in self._later.items() if when <= now]:
             del self._later[folder]
             self._walks.ask(folder)
+        for folder in self._locks.due(now):
+            self._walks.ask(folder)
         if self._watcher.problem:
             self._notice(self._watcher.problem)
         return True
@@ -131,9 +174,7 @@ class Survey:
             return False
         if part.metadata:
             self.read_node(part.folder, part.metadata)
-        prefix = part.folder + "/" if part.folder else ""
-        for name in part.locks:
-            self._inventory.writing(prefix + name, itself=False)
+        self._locks.take(part, now)
         different = part.different
         if part.fresh and not (self._reader is not None and self._reader.whole_files_only):
             # Someone may still be writing these: look again when they have been quiet.

@@ -196,11 +196,13 @@ class _Reader:
             raise self._error(line, f"this is not YAML: it has the special character {character}") from None
         except yaml.MarkedYAMLError as error:
             reason = printable(" ".join(f"{error.context or ''} {error.problem or ''}".split()))
-            if error.context == "while scanning a double-quoted scalar" and "\\" in text:
+            escape = error.context == "while scanning a double-quoted scalar" and "\\" in text
+            if escape or '\\"' in text:  # the path's last backslash kept the quotes open
                 hint = WINDOWS_HINT
             else:
                 hint = next((hint for symptom, hint in _HINTS.items() if symptom in reason), "")
-            mark = error.problem_mark or error.context_mark
+            unclosed = error.context == "while scanning a quoted scalar"
+            mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             raise TargetsError(
                 f"{self._name}, line {line}, column {column}: this is not valid YAML: {reason}{hint}"
@@ -251,4 +253,4 @@ def _words(value: object) -> str:
         case datetime.date():
             return "a date"
         case _:
-            return "no plain value"
+            return "a value of another kind"

@@ -56,6 +56,8 @@ class Outcome(IntEnum):
     FAILED = 4
     STOPPED = 5
     """The worker was told to end before the copy was whole."""
+    FOLDER = 6
+    """It is a folder, and there is one at the destination."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,7 @@ class Transfer:
     def _copy_irregular(self, mode: int, destination: str) -> Result:
         if stat.S_ISDIR(mode):
             os.makedirs(destination, exist_ok=True)
-            return Result(Outcome.COPIED)
+            return Result(Outcome.FOLDER)
         return Result(Outcome.FAILED, reason=f"is a {_kind(mode)}, not a file")
 
     def _copy_link(self, source: str, destination: str) -> Result:

@@ -130,6 +130,7 @@ if sys.platform == "linux":
             self.problem = ""
             self._root = os.fsencode(source)
             self._folders: dict[WatchDescriptor, str] = {}
+            self._watched: set[str] = set()
             self._id = CallbackId(id(self))
             self._inotify = InotifyFD()
             try:
@@ -140,7 +141,7 @@ if sys.platform == "linux":
             self._inotify.start()
 
         def watch(self, folder: str) -> None:
-            if not self.problem:
+            if not self.problem and folder not in self._watched:
                 try:
                     self._add(folder)
                 except FileNotFoundError:
@@ -155,6 +156,7 @@ if sys.platform == "linux":
             path = os.path.join(self._root, os.fsencode(folder)) if folder else self._root
             wd = self._inotify.add_callback(path, _MASK, self, self._id)
             self._folders[wd] = folder + "/" if folder else ""
+            self._watched.add(folder)
 
         def on_event(self, event: InotifyEvent) -> None:
             """Called by watchdog's reading thread."""
@@ -175,7 +177,7 @@ if sys.platform == "linux":
 
         def on_watch_deleted(self, wd: WatchDescriptor) -> None:
             """Called when a watched folder has gone."""
-            self._folders.pop(wd, None)
+            self._watched.discard(self._folders.pop(wd, "/").rstrip("/"))
 
         def on_queue_overflow(self) -> None:
             """Called when the kernel dropped events."""
