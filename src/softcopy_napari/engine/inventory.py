@@ -117,7 +117,7 @@ class Inventory:
             ledger.take_over(known.ledger)
             known.ledger.remove()
             known.layout, known.ledger = layout, ledger
-            self._sweep_anew(known)
+            self._adopt(known)
             return False
         if known is not None:
             known.ledger.remove()
@@ -126,7 +126,7 @@ class Inventory:
         return True
 
     def _adopt(self, array: TrackedArray) -> None:
-        """Take over chunk files that were seen before their array's metadata."""
+        """Take over chunk files that were seen before the metadata that make them such."""
         prefix = array.prefix
         for path in [path for path in self.others if path.startswith(prefix)]:
             cell = array.layout.flat_index(path[len(prefix) :])

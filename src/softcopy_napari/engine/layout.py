@@ -143,7 +143,7 @@ class ArrayLayout:
         varying, prefix = self.grid, "c." if self.encoding == "default" else ""
         if self.separator == "/" and self.grid:  # the folder has all indices but the last
             first, varying, prefix = self.flat_index(f"{head}0"), self.grid[-1:], ""
-        if first is None or not self.n_chunk_files:
+        if first is None:
             return flats
         for start in range(0, len(names), _BLOCK):
             block = names[start : start + _BLOCK]

@@ -1,0 +1,89 @@
+"""What several tests of the engine need: waiting with a deadline, and small zarr arrays made by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from softcopy_napari.engine.layout import ArrayLayout
+
+OLD = 1_600_000_000
+"""A modification time, in s, of a file that nobody is writing any more."""
+
+
+def until(condition: Callable[[], object], timeout: float = 5.0) -> object:
+    """Wait until a condition holds; returns its last value, true or not."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return value
+
+
+def make_layout(
+    grid: tuple[int, ...], path: str = "", separator: str = ".", chunk: int = 2, dtype: str = "<u2"
+) -> ArrayLayout:
+    """An array of zarr format 2 with this many chunk files."""
+    shape = tuple(n * chunk for n in grid)
+    return ArrayLayout(path, 2, shape, (chunk,) * len(grid), None, dtype, "v2", separator, None)  # type: ignore[arg-type]
+
+
+def zarray(grid: tuple[int, ...], separator: str = ".", chunk: int = 2) -> bytes:
+    """Content of `.zarray` for such an array."""
+    return json.dumps(
+        {
+            "zarr_format": 2,
+            "shape": [n * chunk for n in grid],
+            "chunks": [chunk] * len(grid),
+            "dtype": "<u2",
+            "compressor": None,
+            "fill_value": 0,
+            "order": "C",
+            "filters": None,
+            "dimension_separator": separator,
+        }
+    ).encode()
+
+
+def make_array(folder: Path, grid: tuple[int, ...], chunks: bool = True, old: bool = True) -> Path:
+    """Write an array with small chunk files (keys like `0.1`), long ago or just now."""
+    folder.mkdir(parents=True, exist_ok=True)
+    layout = make_layout(grid)
+    write(folder / ".zarray", zarray(grid), old)
+    for cell in range(layout.n_chunk_files if chunks else 0):
+        write(folder / layout.key(cell), f"chunk {cell}".encode() * 50, old)
+    if old:
+        os.utime(folder, (OLD, OLD))
+    return folder
+
+
+def write(path: Path, content: bytes, old: bool = False) -> Path:
+    """Write a file, long ago or just now."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    if old:
+        os.utime(path, (OLD, OLD))
+    return path
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Replace a file as tensorstore does: whole, through its lock."""
+    lock = path.with_name(path.name + ".__lock")
+    lock.write_bytes(content)
+    os.rename(lock, path)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """All files below a folder and their contents."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    }
+
+
+def temporaries(folder: Path) -> list[Path]:
+    """Unfinished copies of ours."""
+    return list(folder.rglob(".softcopy-*"))
