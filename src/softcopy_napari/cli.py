@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from softcopy_napari import __version__
 
 if TYPE_CHECKING:
-    from softcopy_napari.engine.server import Engine
     from softcopy_napari.engine.targets import Settings, Target
 
-NOT_COMPLETE = 1
 WRONG_USAGE = 2
-INTERRUPTED = 130
-
-_POLL = 0.25
 
 
 class _Commands(click.Group):
@@ -67,19 +60,30 @@ def softcopy() -> None:
 @click.option("--verbose", is_flag=True, help="Initialisation, metadata analysis, events and other detail.")
 @click.option("--nprocs", type=int, default=4, show_default=True, help="Copy processes for each target.")
 @click.option(
-    "--sleep-time", type=float, default=0.0, show_default=True,
+    "--sleep-time",
+    type=float,
+    default=0.0,
+    show_default=True,
     help="Seconds each copy process sleeps between copies.",
 )
 @click.option(
-    "--wait-for-source", type=bool, default=True, show_default=True,
+    "--wait-for-source",
+    type=bool,
+    default=True,
+    show_default=True,
     help="Wait for a source that does not exist yet; if false, fail.",
 )
 @click.option(
-    "--settle", type=float, default=30.0, show_default=True,
+    "--settle",
+    type=float,
+    default=30.0,
+    show_default=True,
     help="Seconds of quiet before a source with all its chunks counts as finished.",
 )
 @click.option(
-    "--finish-idle", type=float, default=None,
+    "--finish-idle",
+    type=float,
+    default=None,
     help="Treat the acquisition as finished when nothing has changed for this many seconds, "
     "chunks missing or not.  [default: off]",
 )
@@ -90,7 +94,8 @@ def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
     Starting the same copy again goes on where it stopped.
     """
     from softcopy_napari.engine.server import Engine
-    from softcopy_napari.engine.targets import TargetsError
+    from softcopy_napari.engine.targetsyaml import TargetsError
+    from softcopy_napari.running import run
 
     _log_to_stderr(verbose)
     try:
@@ -98,29 +103,6 @@ def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
     except TargetsError as error:
         _fail(str(error))
     sys.exit(run(engine))
-
-
-def run(engine: Engine) -> int:
-    """Run an engine in this process, show it, and return the exit code."""
-    from softcopy_napari.engine.messages import Order
-    from softcopy_napari.engine.states import TargetState
-    from softcopy_napari.terminal import show_summary, watch
-
-    with _signals() as caught:
-        engine.start()
-        with watch(engine.snapshot) as show:
-            while not engine.wait(_POLL):
-                show()
-                if caught:
-                    engine.order(Order(do="stop"))
-                    engine.wait(2.0)
-                    break
-        last = engine.snapshot()
-        engine.close()
-        show_summary(last)
-    if caught:
-        return INTERRUPTED
-    return 0 if all(target.state is TargetState.COMPLETE for target in last.targets) else NOT_COMPLETE
 
 
 @softcopy.command()
@@ -192,7 +174,8 @@ def _settings(values: dict[str, Any]) -> Settings:
 
 
 def _targets(paths: tuple[str, ...], settings: Settings) -> tuple[Target, ...]:
-    from softcopy_napari.engine.targets import TargetsError, load_targets, make_target
+    from softcopy_napari.engine.targets import load_targets, make_target
+    from softcopy_napari.engine.targetsyaml import TargetsError
 
     match paths:
         case (file,):
@@ -204,30 +187,19 @@ def _targets(paths: tuple[str, ...], settings: Settings) -> tuple[Target, ...]:
     raise TargetsError(f"{len(paths)} paths were given: give a targets file, or one source and one destination")
 
 
-def _fail(message: str) -> Any:
+def _fail(message: str) -> NoReturn:
     click.echo(f"softcopy: {message}", err=True)
     sys.exit(WRONG_USAGE)
 
 
 def _log_to_stderr(verbose: bool) -> None:
     logging.basicConfig(
-        level=logging.INFO if verbose else logging.ERROR, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr
+        level=logging.INFO if verbose else logging.ERROR,
+        format="%(asctime)s %(name)s: %(message)s",
+        stream=sys.stderr,
     )
     # watchdog tells of lost events here; the engine does, in its notices.
     logging.getLogger("watchdog").setLevel(logging.CRITICAL)
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect Ctrl-C and requests to end, instead of being torn away by them."""
-    caught: list[int] = []
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), lambda number, _: caught.append(number)) for name in names}
-    try:
-        yield caught
-    finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
 
 
 def main() -> None:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import click
 
+from softcopy_napari.engine.server import Engine
+from softcopy_napari.engine.targets import Settings, make_target
+from softcopy_napari.running import run
+
 
 def run_demo() -> int:
     """Run the demonstration in a temporary folder, and return the exit code: 0 if the copy is equal."""
-    from softcopy_napari.cli import run
-    from softcopy_napari.engine.server import Engine
-    from softcopy_napari.engine.targets import Settings, make_target
-
     with tempfile.TemporaryDirectory(prefix="softcopy-demo-", ignore_cleanup_errors=True) as folder:
         source, destination = Path(folder, "microscope.zarr"), Path(folder, "cluster.zarr")
         click.echo("A simulated microscope writes to")
@@ -45,9 +45,7 @@ def _compare(source: Path, destination: Path) -> int:
     unlike = sorted(
         path
         for path in here | there
-        if path not in here
-        or path not in there
-        or not filecmp.cmp(source / path, destination / path, shallow=False)
+        if path not in here or path not in there or not filecmp.cmp(source / path, destination / path, shallow=False)
     )
     click.echo()
     if unlike:
@@ -58,8 +56,4 @@ def _compare(source: Path, destination: Path) -> int:
 
 
 def _files(folder: Path) -> set[str]:
-    return {
-        os.path.relpath(os.path.join(path, name), folder)
-        for path, _, names in os.walk(folder)
-        for name in names
-    }
+    return {os.path.relpath(os.path.join(path, name), folder) for path, _, names in os.walk(folder) for name in names}

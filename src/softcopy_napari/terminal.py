@@ -178,11 +178,17 @@ def _summary(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
     absent = target.chunk_files_absent
     if absent:
         ended = target.state is TargetState.COMPLETE
-        yield f"  {absent:,} chunk files {'never came (they read as the fill value)' if ended else 'have not come'}", ""
+        yield (
+            f"  {absent:,} chunk files {'never came (they read as the fill value)' if ended else 'have not come'}",
+            "",
+        )
     left = target.counts[ChunkState.PENDING] + target.counts[ChunkState.COPYING] + target.other_waiting
     left += target.counts[ChunkState.WRITING]
     if left:
-        yield f"  {left:,} files that are there are left to copy; the same command goes on from here", "yellow"
+        yield (
+            f"  {left:,} files that are there are left to copy; the same command goes on from here",
+            "yellow",
+        )
     for failure in target.failures[:_SHOWN_FAILURES]:
         yield f"  failed: {failure.path} {failure.reason} ({failure.attempts} attempts)", "red"
     if target.failed_files > _SHOWN_FAILURES:
@@ -198,14 +204,24 @@ def show_status(engines: Sequence[EngineSnapshot]) -> None:
         console.print("No copy is running.")
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name, justify in (("process", "right"), ("source", "left"), ("destination", "left"), ("state", "left")):
+    for name, justify in (
+        ("process", "right"),
+        ("source", "left"),
+        ("destination", "left"),
+        ("state", "left"),
+    ):
         table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for name in ("chunk files", "MB/s", "ETA"):
         table.add_column(name, justify="right", no_wrap=True)
     for engine in engines:
         for target in engine.targets:
             table.add_row(
-                str(engine.pid), target.source, target.destination, Text(target.state, style=_COLOURS[target.state]),
-                _files_text(target), _rate_text(target), _eta_text(target),
+                str(engine.pid),
+                target.source,
+                target.destination,
+                Text(target.state, style=_COLOURS[target.state]),
+                _files_text(target),
+                _rate_text(target),
+                _eta_text(target),
             )
     console.print(table)

@@ -20,13 +20,13 @@ from zarr.core.chunk_key_encodings import DefaultChunkKeyEncoding, V2ChunkKeyEnc
 from zarr.storage import MemoryStore
 
 from softcopy_napari.engine.layout import (
-    METADATA_NAMES,
     ArrayLayout,
     GroupLayout,
     LayoutError,
     parse_metadata,
     promised_children,
 )
+from softcopy_napari.engine.probe import METADATA_NAMES
 
 ENCODINGS = {"default": DefaultChunkKeyEncoding, "v2": V2ChunkKeyEncoding}
 SPELLINGS = [(encoding, separator) for encoding in ENCODINGS for separator in "./"]
@@ -61,9 +61,7 @@ def hostile_names(layout: ArrayLayout) -> st.SearchStrategy[str]:
     numbers = st.one_of(
         st.integers(0, 30).map(str),
         st.integers(0, 10**40).map(str),
-        st.sampled_from(
-            ["", "00", "01", "-1", "+1", " 1", "1 ", "1_0", "1\n", "\n", "\u0663", "1\n2", "0x1", "c"]
-        ),
+        st.sampled_from(["", "00", "01", "-1", "+1", " 1", "1 ", "1_0", "1\n", "\n", "\u0663", "1\n2", "0x1", "c"]),
     )
     near = st.lists(numbers, max_size=6).map(".".join)
     near = st.one_of(near, near.map("c.".__add__), near.map("c".__add__))
@@ -136,9 +134,7 @@ def test_names_like_chunks_in_other_folders_are_not_taken_for_chunks(
     assert set(layout.flat_indices(folder, names).tolist()) == {-1}
 
 
-@pytest.mark.parametrize(
-    "key", ["c/00/1", "c/-1/0", "c/1", "c/1/2/3", "c/4/0", "c/0/5", "c/\u0661/0", "c/1/0\n", ""]
-)
+@pytest.mark.parametrize("key", ["c/00/1", "c/-1/0", "c/1", "c/1/2/3", "c/4/0", "c/0/5", "c/\u0661/0", "c/1/0\n", ""])
 def test_what_is_no_chunk_key_of_the_array_is_not_taken_for_one(key: str) -> None:
     assert make_layout((4, 5)).flat_index(key) is None
 
@@ -151,9 +147,7 @@ def test_asking_for_a_chunk_outside_the_grid_fails(flat: int) -> None:
 
 @pytest.mark.parametrize("shape", [(0,), (0, 7), (7, 0), (2, 0, 2)])
 @pytest.mark.parametrize(("encoding", "separator"), SPELLINGS)
-def test_an_array_without_elements_has_no_chunk_files(
-    shape: tuple[int, ...], encoding: str, separator: str
-) -> None:
+def test_an_array_without_elements_has_no_chunk_files(shape: tuple[int, ...], encoding: str, separator: str) -> None:
     layout = ArrayLayout("", 3, shape, (2,) * len(shape), None, "u1", encoding, separator, None)  # type: ignore[arg-type]
     assert layout.grid == tuple(-(-n // 2) for n in shape)
     assert layout.n_chunk_files == 0
@@ -421,9 +415,7 @@ def assert_one_line(error: Exception) -> None:
 
 json_values = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
     max_leaves=8,
 )
 KEYS = [
@@ -450,9 +442,7 @@ def test_any_bytes_give_a_layout_or_a_reason(name: str, content: bytes) -> None:
         assert_one_line(error)
 
 
-@given(
-    st.dictionaries(st.sampled_from(KEYS), json_values, max_size=3), st.sampled_from(["zarr.json", ".zarray"])
-)
+@given(st.dictionaries(st.sampled_from(KEYS), json_values, max_size=3), st.sampled_from(["zarr.json", ".zarray"]))
 def test_any_change_of_metadata_gives_a_layout_or_a_reason(changes: dict[str, Any], name: str) -> None:
     try:
         layout = parse(v3(**changes) if name == "zarr.json" else v2(**changes), name)
@@ -475,9 +465,7 @@ def test_any_change_of_metadata_gives_a_layout_or_a_reason(changes: dict[str, An
         ({"name": "v2", "configuration": {"separator": "/"}}, ("v2", "/")),
     ],
 )
-def test_short_spellings_of_the_chunk_key_encoding_are_understood(
-    spelling: object, expected: tuple[str, str]
-) -> None:
+def test_short_spellings_of_the_chunk_key_encoding_are_understood(spelling: object, expected: tuple[str, str]) -> None:
     layout = parse(v3(chunk_key_encoding=spelling))
     assert isinstance(layout, ArrayLayout)
     assert (layout.encoding, layout.separator) == expected
@@ -576,9 +564,7 @@ def test_a_different_array_at_the_destination_is_named(changes: dict[str, Any], 
 # --- what OME metadata promises -----------------------------------------------------------------------------
 
 IMAGE = {"multiscales": [{"datasets": [{"path": "0"}, {"path": "1"}]}, {"datasets": [{"path": "other/0"}]}]}
-PLATE = {
-    "plate": {"rows": [{"name": "A"}], "columns": [{"name": "1"}, {"name": "2"}], "wells": [{"path": "A/1"}]}
-}
+PLATE = {"plate": {"rows": [{"name": "A"}], "columns": [{"name": "1"}, {"name": "2"}], "wells": [{"path": "A/1"}]}}
 WELL = {"well": {"images": [{"path": "0", "acquisition": 1}, {"path": "1"}]}}
 
 

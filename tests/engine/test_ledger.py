@@ -22,7 +22,8 @@ def true_counts(ledger: Ledger) -> list[int]:
 
 @given(
     st.lists(
-        st.tuples(st.sets(st.integers(0, 59), min_size=1), st.sampled_from(ChunkState), st.booleans()), max_size=20
+        st.tuples(st.sets(st.integers(0, 59), min_size=1), st.sampled_from(ChunkState), st.booleans()),
+        max_size=20,
     )
 )
 def test_counts_are_those_of_the_cells(
@@ -43,7 +44,9 @@ def test_counts_are_those_of_the_cells(
 
 def test_another_process_sees_changes_in_the_shape_of_the_grid(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "1.npy", (2, 3))
-    code = f"import numpy as np; a = np.load({str(ledger.path)!r}, mmap_mode='r'); print(a.shape, a.dtype, flush=True)\n"
+    code = (
+        f"import numpy as np; a = np.load({str(ledger.path)!r}, mmap_mode='r'); print(a.shape, a.dtype, flush=True)\n"
+    )
     code += "import sys; sys.stdin.readline(); print(a.tolist(), flush=True)"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -110,7 +113,9 @@ def test_a_map_of_a_ledger_that_was_replaced_or_removed_stays_readable(tmp_path:
     ledger.remove()  # once more does no harm
 
 
-def test_ten_million_chunk_files_take_ten_megabytes_of_disk_at_most_and_are_found_in_blocks(tmp_path: Path) -> None:
+def test_ten_million_chunk_files_take_ten_megabytes_of_disk_at_most_and_are_found_in_blocks(
+    tmp_path: Path,
+) -> None:
     ledger = Ledger(tmp_path / "1.npy", (10, 1000, 1000))
     ledger.set_many(np.array([0, 1, 9_999_999]), ChunkState.PENDING)
     assert ledger.find(ChunkState.PENDING, 0, 1 << 20).tolist() == [0, 1]

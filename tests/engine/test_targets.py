@@ -55,9 +55,7 @@ def mistake(path: Path, defaults: Settings | None = None) -> str:
 # --- what works ---------------------------------------------------------------------------------------------
 
 
-def test_settings_of_a_target_override_those_of_the_command_line(
-    write: Callable[[str], Path], tmp_path: Path
-) -> None:
+def test_settings_of_a_target_override_those_of_the_command_line(write: Callable[[str], Path], tmp_path: Path) -> None:
     path = write(
         "targets:\n"
         "  - source: /data/run.zarr\n"
@@ -96,9 +94,7 @@ def test_the_home_folder_is_expanded(
     assert make_target("~/a", "b", Settings()).source == tmp_path / "me" / "a"
 
 
-def test_paths_of_the_command_start_from_the_current_folder(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_paths_of_the_command_start_from_the_current_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     target = make_target("a", Path("b"), Settings(nprocs=3))
     assert (target.source, target.destination, target.nprocs) == (tmp_path / "a", tmp_path / "b", 3)
@@ -237,9 +233,7 @@ def test_a_mistake_in_the_file_is_told_in_one_line(
 
 @POSIX
 @pytest.mark.parametrize("path", ["C:\\data", "C:/data", "\\\\nas\\data"])
-def test_a_windows_path_does_not_become_a_folder_of_that_name(
-    write: Callable[[str], Path], path: str
-) -> None:
+def test_a_windows_path_does_not_become_a_folder_of_that_name(write: Callable[[str], Path], path: str) -> None:
     assert "is a Windows path" in mistake(write(GOOD.replace(" b", f" '{path}'")))
     with pytest.raises(TargetsError, match="the destination is a Windows path"):
         make_target("a", path, Settings())
@@ -254,21 +248,14 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_a_file_that_grows_without_end_when_expanded_is_refused_at_once(write: Callable[[str], Path]) -> None:
     lists = "".join(f"- &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]\n" for i in range(1, 40))
-    merges = "".join(
-        f"- &m{i} {{<<: [{', '.join([f'*m{i - 1}'] * 9)}], destination: d{i}}}\n" for i in range(1, 40)
-    )
+    merges = "".join(f"- &m{i} {{<<: [{', '.join([f'*m{i - 1}'] * 9)}], destination: d{i}}}\n" for i in range(1, 40))
     started = time.perf_counter()
     assert mistake(write(f"targets:\n- &l0 [x]\n{lists}"))
-    assert (
-        len(load_targets(write(f"targets:\n- &m0 {{source: s, destination: d0}}\n{merges}"), Settings()))
-        == 40
-    )
+    assert len(load_targets(write(f"targets:\n- &m0 {{source: s, destination: d0}}\n{merges}"), Settings())) == 40
     assert time.perf_counter() - started < 10
 
 
-@pytest.mark.parametrize(
-    "content", ["targets: &a [*a]", "targets:\n- &a {<<: *a}", "&a {targets: *a}", "&a {*a : *a}"]
-)
+@pytest.mark.parametrize("content", ["targets: &a [*a]", "targets:\n- &a {<<: *a}", "&a {targets: *a}", "&a {*a : *a}"])
 def test_a_file_that_contains_itself_is_refused(write: Callable[[str], Path], content: str) -> None:
     assert mistake(write(content))
 
@@ -323,9 +310,7 @@ leaves = st.one_of(
 )
 structures = st.recursive(
     leaves,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)),
     max_leaves=6,
 )
 target_like = st.dictionaries(st.sampled_from(list(Target.model_fields)), structures, max_size=7).map(
@@ -335,9 +320,7 @@ target_like = st.dictionaries(st.sampled_from(list(Target.model_fields)), struct
 
 @given(st.one_of(structures, st.lists(target_like, max_size=3).map(lambda targets: {"targets": targets})))
 def test_any_structure_is_a_targets_file_or_a_clear_mistake(scratch: Path, structure: object) -> None:
-    assert_a_result_or_one_line(
-        scratch, yaml.safe_dump(structure, allow_unicode=True).encode("utf-8", "replace")
-    )
+    assert_a_result_or_one_line(scratch, yaml.safe_dump(structure, allow_unicode=True).encode("utf-8", "replace"))
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
@@ -406,9 +389,7 @@ def test_a_destination_inside_the_source_is_found_behind_a_link(tmp_path: Path) 
         check_targets(targets_of(tmp_path, ("disk", "disk/../link")))
 
 
-def test_case_does_not_matter_where_the_system_ignores_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_case_does_not_matter_where_the_system_ignores_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os.path, "normcase", str.lower)
     with pytest.raises(TargetsError, match="lies inside its source"):
         check_targets(targets_of(tmp_path, ("Data", "DATA/copy")))
@@ -420,9 +401,7 @@ def test_one_folder_with_two_names_is_recognised_by_its_identity(
     """As on a Mac, whose disks ignore case although Python does not say so."""
     (tmp_path / "Data").mkdir()
     stat = os.stat
-    monkeypatch.setattr(
-        os, "stat", lambda path, **options: stat(str(path).replace("/DATA", "/Data"), **options)
-    )
+    monkeypatch.setattr(os, "stat", lambda path, **options: stat(str(path).replace("/DATA", "/Data"), **options))
     with pytest.raises(TargetsError, match="lies inside its source"):
         check_targets(targets_of(tmp_path, ("Data", "DATA/copy")))
 
@@ -488,9 +467,7 @@ settings = st.builds(
 def test_what_is_written_is_read_back(scratch: Path, rows: list[tuple[str, Settings]]) -> None:
     base = scratch.parent
     targets = tuple(
-        Target(
-            source=base / f"s{i}" / f"{name}x", destination=base / f"d{i}" / f"{name}x", **how.model_dump()
-        )
+        Target(source=base / f"s{i}" / f"{name}x", destination=base / f"d{i}" / f"{name}x", **how.model_dump())
         for i, (name, how) in enumerate(rows)
     )
     dump_targets(targets, scratch)
@@ -506,9 +483,7 @@ def test_a_file_name_that_is_not_utf8_is_written_and_read_back(tmp_path: Path) -
 
 def test_only_settings_that_are_not_the_defaults_are_written(tmp_path: Path) -> None:
     source, destination = tmp_path / "a", tmp_path / "b"
-    dump_targets(
-        [Target(source=source, destination=destination, nprocs=2, settle=30)], tmp_path / "targets.yaml"
-    )
+    dump_targets([Target(source=source, destination=destination, nprocs=2, settle=30)], tmp_path / "targets.yaml")
     assert yaml.safe_load((tmp_path / "targets.yaml").read_bytes()) == {
         "targets": [{"source": str(source), "destination": str(destination), "nprocs": 2}]
     }

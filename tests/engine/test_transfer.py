@@ -107,9 +107,7 @@ def test_reads_that_return_less_than_asked_for_lose_nothing(
     assert result.digest == xxhash.xxh3_128_digest(content)
 
 
-def test_writes_that_take_less_than_they_are_given_lose_nothing(
-    sides: Sides, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_writes_that_take_less_than_they_are_given_lose_nothing(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
     content = os.urandom(10_000)
     write(sides.source / "x", content)
     real = os.write
@@ -162,7 +160,7 @@ def test_reading_leaves_no_trace_at_the_source(sides: Sides) -> None:
     os.utime(file, ns=(1, 2))
     os.utime(sides.source, ns=(3, 4))
     before = file.stat(), sides.source.stat()
-    assert sides.copy("x").outcome is Outcome.COPIED
+    assert sides.transfer.copy("x").outcome is Outcome.COPIED
     assert (file.stat(), sides.source.stat()) == before
 
 
@@ -199,7 +197,7 @@ def test_a_reader_of_the_destination_never_sees_half_a_file(sides: Sides) -> Non
     try:
         for round_ in range(150):
             replace(sides.source / "x", bytes([48 + round_ % 10]) * size)
-            assert sides.copy("x").outcome is Outcome.COPIED
+            assert sides.transfer.copy("x").outcome is Outcome.COPIED
     finally:
         stop.set()
         watching.join()
@@ -228,7 +226,7 @@ def test_a_file_that_keeps_being_rewritten_in_place_is_whole_or_not_there(sides:
     outcomes = []
     try:
         for _ in range(60):
-            outcomes.append(sides.copy("x").outcome)
+            outcomes.append(sides.transfer.copy("x").outcome)
             if outcomes[-1] is Outcome.COPIED:
                 assert len(set((sides.destination / "x").read_bytes())) == 1, "torn"
     finally:
@@ -455,7 +453,11 @@ def test_an_unreadable_file_fails_and_the_reason_names_the_reading(sides: Sides)
     [
         ("readv", OSError(5, "Input/output error"), "cannot be read: Input/output error"),
         ("write", OSError(28, "No space left on device"), "cannot be written: No space left on device"),
-        ("utime", PermissionError(1, "Operation not permitted"), "cannot be written: Operation not permitted"),
+        (
+            "utime",
+            PermissionError(1, "Operation not permitted"),
+            "cannot be written: Operation not permitted",
+        ),
         ("replace", OSError(122, "Disk quota exceeded"), "cannot be written: Disk quota exceeded"),
         ("fstat", OSError(116, "Stale file handle"), "cannot be read: Stale file handle"),
     ],
@@ -515,7 +517,8 @@ def test_somebody_elses_files_are_copied_though_their_access_time_cannot_be_spar
 
 @pytest.mark.parametrize("unit", [100, 1000, 10**9, 2 * 10**9], ids=["NTFS, SMB", "us", "HFS+, NFSv2", "FAT"])
 @pytest.mark.xfail(
-    strict=True, reason="BUG coarse-times: where the destination keeps times less finely, no copy is ever up to date"
+    strict=True,
+    reason="BUG coarse-times: where the destination keeps times less finely, no copy is ever up to date",
 )
 def test_a_destination_that_keeps_times_less_finely_is_up_to_date_after_a_copy(
     sides: Sides, monkeypatch: pytest.MonkeyPatch, unit: int

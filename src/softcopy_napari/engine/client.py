@@ -18,7 +18,8 @@ from pydantic import TypeAdapter
 
 from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply, TargetSnapshot
 from softcopy_napari.engine.statefolder import RunFile, run_files
-from softcopy_napari.engine.targets import Settings, Target, TargetsError, make_target
+from softcopy_napari.engine.targets import Settings, Target, make_target
+from softcopy_napari.engine.targetsyaml import TargetsError
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.server"]
 _POLL = 0.1
@@ -112,8 +113,7 @@ def launch(targets: Sequence[Target]) -> EngineHandle:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=sys.platform != "win32",
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
-        | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     )
     assert process.stdin is not None and process.stdout is not None
     with contextlib.suppress(OSError):

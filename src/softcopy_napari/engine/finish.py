@@ -44,11 +44,7 @@ def finished_because(facts: Facts, settle: float, finish_idle: float | None) -> 
         return "you said that the acquisition is finished"
     if facts.complete_file:
         return "a file named 'complete' says that the acquisition is finished"
-    if (
-        facts.arrays
-        and not (facts.absent or facts.missing_nodes or facts.temporaries)
-        and facts.quiet >= settle
-    ):
+    if facts.arrays and not (facts.absent or facts.missing_nodes or facts.temporaries) and facts.quiet >= settle:
         return f"every chunk file is there and nothing has changed for {settle:g} s"
     if finish_idle is not None and facts.quiet >= finish_idle:
         return f"nothing has changed for {finish_idle:g} s"

@@ -6,7 +6,6 @@ calls this, from its one thread; nothing here touches source or destination.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -294,9 +293,7 @@ class Inventory:
                     if state is ChunkState.PENDING:
                         news += len(found)
                         self._sweep_from(array, int(found.min()))
-                rest = (
-                    () if is_chunk.all() else [n for n, c in zip(names, is_chunk, strict=True) if not c]
-                )
+                rest = () if is_chunk.all() else [n for n, c in zip(names, is_chunk, strict=True) if not c]
             for name in rest:
                 path = prefix + name
                 if not self.held.get(path) and not leave[self.others.get(path, ChunkState.ABSENT)]:
@@ -304,9 +301,7 @@ class Inventory:
                     news += state is ChunkState.PENDING
         return news
 
-    def _without_held(
-        self, array: TrackedArray, cells: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.int64]:
+    def _without_held(self, array: TrackedArray, cells: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         held = {where[1] for path in self.held if (where := self.locate(path)) and where[0] is array}
         return cells[~np.isin(cells, np.fromiter(held, np.int64))] if held else cells
 
@@ -350,7 +345,8 @@ class Inventory:
     @staticmethod
     def _take_found(array: TrackedArray, limit: int) -> npt.NDArray[np.int64]:
         """The next cells that a sweep over the ledger finds."""
-        while array.sweep or len(array.found):
+        cells = np.zeros(0, np.int64)
+        while not len(cells) and (array.sweep or len(array.found)):
             if not len(array.found):
                 start = array.swept
                 array.swept += _SWEEP
@@ -358,9 +354,7 @@ class Inventory:
                 array.found = array.ledger.find(ChunkState.PENDING, start, array.swept)
             cells, array.found = array.found[:limit], array.found[limit:]
             cells = cells[array.ledger.flat[cells] == ChunkState.PENDING]
-            if len(cells):
-                return cells
-        return array.found
+        return cells
 
     def finished(self, batch: Batch, states: Sequence[ChunkState] | ChunkState) -> None:
         """Note what became of a batch's files: one state for all, or one each.

@@ -20,9 +20,6 @@ from softcopy_napari.engine.chunkkeys import key_form, key_pattern, parse_names
 from softcopy_napari.engine.ome import children_of
 from softcopy_napari.engine.ome import promised_children as promised_children
 
-METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
-"""Names of the files that `parse_metadata` wants to see."""
-
 _MAX_RANK = 32  # numpy's and tensorstore's own limit
 _BLOCK = 4096  # names handled at once: large enough for numpy, small enough for the processor's cache
 _FEW = 24  # below this, a loop is faster than numpy
@@ -214,7 +211,7 @@ def parse_metadata(path: str, files: Mapping[str, bytes]) -> ArrayLayout | Group
     path : str
         The folder relative to the source, `/` separated.
     files : mapping of str to bytes
-        Contents of those of `METADATA_NAMES` that lie in it.
+        Contents of those of `probe.METADATA_NAMES` that lie in it.
 
     Returns
     -------

@@ -6,6 +6,7 @@ system: after a crash it is rebuilt, not believed.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -90,7 +91,5 @@ class Ledger:
 
     def remove(self) -> None:
         """Delete the file; maps of it stay readable where the system allows that."""
-        try:
+        with contextlib.suppress(PermissionError):  # Windows: still mapped somewhere; the next start cleans up
             self.path.unlink(missing_ok=True)
-        except PermissionError:  # Windows: someone still has it mapped; the next start cleans up
-            pass

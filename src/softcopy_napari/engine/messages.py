@@ -6,11 +6,15 @@ message is refused with a reason and never acted upon.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.text import printable
+
+Text = Annotated[str, AfterValidator(printable)]
+"""Text for users; names of files are spelled so that they can be shown."""
 
 
 class Message(BaseModel):
@@ -22,16 +26,16 @@ class Message(BaseModel):
 class Failure(Message):
     """One file that could not be copied so far."""
 
-    path: str
+    path: Text
     """Relative to the source, `/` separated."""
-    reason: str
+    reason: Text
     attempts: int = 1
 
 
 class ArraySnapshot(Message):
     """One zarr array of a target."""
 
-    path: str
+    path: Text
     """Relative to the source, `/` separated; empty for an array at the root."""
     shape: tuple[int, ...]
     """In elements."""
@@ -50,10 +54,10 @@ class TargetSnapshot(Message):
     """One target at one moment."""
 
     id: str
-    source: str
-    destination: str
+    source: Text
+    destination: Text
     state: TargetState
-    reason: str = ""
+    reason: Text = ""
     """Why it is in this state, in words for its user; empty where the state says it all."""
     counts: tuple[int, int, int, int, int, int, int] = (0, 0, 0, 0, 0, 0, 0)
     """Chunk files in each `ChunkState`, all arrays together."""
@@ -76,7 +80,7 @@ class TargetSnapshot(Message):
     """The first of them (at most 100)."""
     kept: int = 0
     """Files of the destination that are gone from the source without their writer's lock: left alone."""
-    notices: tuple[str, ...] = ()
+    notices: tuple[Text, ...] = ()
     """Things its user should know, each said once (a stale lock, no watches left, ...)."""
     started: float = 0.0
     """Unix time."""
@@ -123,4 +127,4 @@ class Reply(Message):
     """What an engine answers to an order."""
 
     snapshot: EngineSnapshot | None = None
-    error: str = ""
+    error: Text = ""

@@ -209,9 +209,7 @@ class Pool:
 
 def folders_of(tasks: list[Task]) -> list[str]:
     """Folders in which a worker with these tasks may have had its temporary."""
-    return sorted(
-        {path.rpartition("/")[0] for task in tasks if isinstance(task, CopyTask) for path in task.paths}
-    )
+    return sorted({path.rpartition("/")[0] for task in tasks if isinstance(task, CopyTask) for path in task.paths})
 
 
 def is_final(answer: Answer) -> bool:

@@ -36,7 +36,8 @@ from softcopy_napari.engine.statefolder import (
     ledger_folder,
     state_folder,
 )
-from softcopy_napari.engine.targets import Target, TargetsError, check_targets
+from softcopy_napari.engine.targets import Target, check_targets
+from softcopy_napari.engine.targetsyaml import TargetsError
 from softcopy_napari.engine.validate import validate
 
 _MAX_ORDER = 1 << 16
@@ -182,9 +183,7 @@ def log_to_file() -> Path:
     for old in sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime)[:-20]:
         old.unlink(missing_ok=True)
     path = folder / f"engine-{os.getpid()}.log"
-    logging.basicConfig(
-        filename=path, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True
-    )
+    logging.basicConfig(filename=path, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
     return path
 
 

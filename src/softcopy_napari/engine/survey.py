@@ -25,6 +25,7 @@ _LOOK_INTERVAL = 10.0
 _LOOK_SHARE = 20
 """Looks take at most one part in this many of the time."""
 _METADATA_ATTEMPTS = 5
+_MAX_CHUNK_FILES = 1 << 32  # each a byte of the ledger
 _LOCK_INTERVAL = 60.0
 """Seconds between looks at a folder in which locks stay, at most."""
 
@@ -193,6 +194,8 @@ class Survey:
         """Take in a folder's metadata, new or changed."""
         try:
             layout = parse_metadata(folder, files)
+            if isinstance(layout, ArrayLayout) and layout.n_chunk_files > _MAX_CHUNK_FILES:
+                raise LayoutError(f"promises {layout.n_chunk_files:,} chunk files, too many to keep track of")
         except LayoutError as error:
             # It may be half-written just now: read it again, but not for ever.
             _, attempts = self._bad_metadata.get(folder, ("", 0))

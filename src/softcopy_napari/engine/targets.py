@@ -25,6 +25,7 @@ from softcopy_napari.engine.targetsyaml import (
     quote,
     read_entries,
 )
+from softcopy_napari.engine.text import printable
 from softcopy_napari.engine.writers import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 
 _SECONDS = "a number of seconds, 0 or more"

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import yaml
 
+from softcopy_napari.engine.text import printable
+
 _MAX_SIZE = 1 << 20  # thousands of targets; whoever gives us a chunk file should not wait for its parsing
 _MERGE = "tag:yaml.org,2002:merge"
 _EXAMPLE = 'write "- source: ..." and, below it, "destination: ..."'
@@ -55,11 +57,6 @@ class Entry:
     values: dict[str, Value]
 
 
-def printable(text: str) -> str:
-    """Text for messages, on one line whatever is in it."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
 def quote(text: str) -> str:
     """Quoted text for messages, not too long."""
     return f'"{printable(text if len(text) <= 160 else f"{text[:75]}...{text[-75:]}")}"'
@@ -90,9 +87,7 @@ def read_entries(path: Path, required: Sequence[str], optional: Sequence[str]) -
 def _read_text(name: str, path: Path) -> str:
     try:
         if path.is_dir():
-            raise TargetsError(
-                f"{name} is a folder, not a targets file; to copy it, give a destination as well"
-            )
+            raise TargetsError(f"{name} is a folder, not a targets file; to copy it, give a destination as well")
         with open(path, "rb") as file:
             data = file.read(_MAX_SIZE + 1)
     except FileNotFoundError:
@@ -132,9 +127,7 @@ class _Reader:
             raise self._error(_line(root), 'there is no "targets"; begin the file with "targets:"')
         line, node = items["targets"]
         if not isinstance(node, yaml.SequenceNode):
-            raise self._error(
-                line, f'"targets" must be a list, not {_value(node).words}; below it {_EXAMPLE}'
-            )
+            raise self._error(line, f'"targets" must be a list, not {_value(node).words}; below it {_EXAMPLE}')
         if not node.value:
             raise self._error(line, f'"targets" is an empty list; below it {_EXAMPLE}')
         return [self._entry(number, item) for number, item in enumerate(node.value, 1)]
@@ -142,9 +135,7 @@ class _Reader:
     def _entry(self, number: int, node: yaml.Node) -> Entry:
         if not isinstance(node, yaml.MappingNode):
             words = _value(node).words
-            raise self._error(
-                _line(node), f"target {number} is {words}, not a source and a destination; {_EXAMPLE}"
-            )
+            raise self._error(_line(node), f"target {number} is {words}, not a source and a destination; {_EXAMPLE}")
         items = self._items(node, f" in target {number}")
         for key, (line, _) in items.items():
             if key not in self._keys:
@@ -220,9 +211,7 @@ def _did_you_mean(key: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.5)
     if close:
         return f'; did you mean "{close[0]}"?'
-    return (
-        f"; known keys are {', '.join(known)}" if len(known) > 1 else f'; the only key here is "{known[0]}"'
-    )
+    return f"; known keys are {', '.join(known)}" if len(known) > 1 else f'; the only key here is "{known[0]}"'
 
 
 def _value(node: yaml.Node, line: int = 0) -> Value:
@@ -231,9 +220,7 @@ def _value(node: yaml.Node, line: int = 0) -> Value:
     plain = not node.style
     try:
         value = yaml.constructor.SafeConstructor().construct_object(node)
-    except (
-        Exception
-    ):  # a date such as 2024-13-01, a tag that does not fit: PyYAML lets every kind of error out
+    except Exception:  # a date such as 2024-13-01, a tag that does not fit: PyYAML lets every kind of error out
         return Value(node, f"{quote(node.value)}, which YAML cannot read", line, plain)
     return Value(value, _words(value), line, plain)
 

@@ -7,7 +7,8 @@ import time
 
 from softcopy_napari.engine.layout import ArrayLayout, LayoutError, parse_metadata
 from softcopy_napari.engine.probe import Probe, probe, read_metadata
-from softcopy_napari.engine.targets import Target, TargetsError
+from softcopy_napari.engine.targets import Target
+from softcopy_napari.engine.targetsyaml import TargetsError
 from softcopy_napari.engine.transfer import extended_path, native, up_to_date
 
 _PATIENCE = 2.0
@@ -52,12 +53,8 @@ def _source_problem(target: Target, found: Probe) -> str:
             parse_metadata(folder, files)
         except LayoutError as error:
             where = f"{folder}/" if folder else ""
-            return f"has zarr metadata that cannot be used: {where}{_node_file(files)} {error}"
+            return f"has zarr metadata that cannot be used: {where}{error.file} {error}"
     return ""
-
-
-def _node_file(files: dict[str, bytes]) -> str:
-    return next((name for name in ("zarr.json", ".zarray", ".zgroup") if name in files), "zarr.json")
 
 
 def _check_destination(target: Target, found: Probe) -> None:
@@ -70,7 +67,9 @@ def _check_destination(target: Target, found: Probe) -> None:
         there_layout = _layout(str(target.destination), folder)
         if not isinstance(there_layout, ArrayLayout) or here_layout is None:
             continue
-        what = _difference(target, here_layout, there_layout) if isinstance(here_layout, ArrayLayout) else "it is an array"
+        what = (
+            _difference(target, here_layout, there_layout) if isinstance(here_layout, ArrayLayout) else "it is an array"
+        )
         if what:
             where = f"{target.destination}/{folder}" if folder else str(target.destination)
             raise TargetsError(

@@ -101,9 +101,7 @@ if sys.platform == "linux":
     _MOVED_TO = int(InotifyConstants.IN_MOVED_TO)
     _CREATE = int(InotifyConstants.IN_CREATE)
     _DELETE = int(InotifyConstants.IN_DELETE)
-    _GONE = int(
-        InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF | InotifyConstants.IN_UNMOUNT
-    )
+    _GONE = int(InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF | InotifyConstants.IN_UNMOUNT)
     _IS_FOLDER = int(InotifyConstants.IN_ISDIR)
     _MASK = Mask(
         _CLOSE_WRITE
@@ -113,7 +111,12 @@ if sys.platform == "linux":
         | int(InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF)
         | int(InotifyConstants.IN_ONLYDIR | InotifyConstants.IN_DONT_FOLLOW | InotifyConstants.IN_EXCL_UNLINK)
     )
-    _HINTS = {_CLOSE_WRITE: Hint.WRITTEN, _MOVED_TO: Hint.RENAMED, _CREATE: Hint.OPENED, _DELETE: Hint.DELETED}
+    _HINTS = {
+        _CLOSE_WRITE: Hint.WRITTEN,
+        _MOVED_TO: Hint.RENAMED,
+        _CREATE: Hint.OPENED,
+        _DELETE: Hint.DELETED,
+    }
 
     class LinuxWatcher(_Mailbox):
         """One inotify watch a folder, set when the job says so: before it lists the folder.

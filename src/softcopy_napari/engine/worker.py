@@ -6,6 +6,7 @@ its workers with it. Imports nothing heavy: it starts in tens of milliseconds an
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
@@ -119,9 +120,7 @@ class Worker:
                 self._sleep()
         outcomes += bytes([Outcome.STOPPED]) * (len(task.paths) - len(outcomes))
         size -= self._reported
-        self._send(
-            task.id, CopyDone(bytes(outcomes), bytes(digests), size, reasons, time.perf_counter() - started)
-        )
+        self._send(task.id, CopyDone(bytes(outcomes), bytes(digests), size, reasons, time.perf_counter() - started))
 
     def _sleep(self) -> None:
         end = time.monotonic() + self._setup.sleep_time
@@ -172,10 +171,8 @@ def main() -> None:
     tasks: SimpleQueue[Task | None] = SimpleQueue()
     worker = Worker(setup, tasks, stdout)
     threading.Thread(target=_read_tasks, args=(stdin, tasks, worker), daemon=True).start()
-    try:
+    with contextlib.suppress(OSError):  # the engine has gone
         worker.run()
-    except (BrokenPipeError, OSError):  # the engine has gone
-        pass
     os._exit(0)  # the reading thread may still be blocked in its pipe
 
 

@@ -1,0 +1,49 @@
+"""Runs an engine in this process and shows it on the terminal until its targets have ended."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+
+from softcopy_napari.engine.messages import Order
+from softcopy_napari.engine.server import Engine
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.terminal import show_summary, watch
+
+NOT_COMPLETE = 1
+INTERRUPTED = 130
+
+_POLL = 0.25
+
+
+def run(engine: Engine) -> int:
+    """Run an engine in this process, show it, and return the exit code."""
+    with _signals() as caught:
+        engine.start()
+        with watch(engine.snapshot) as show:
+            while not engine.wait(_POLL):
+                show()
+                if caught:
+                    engine.order(Order(do="stop"))
+                    engine.wait(2.0)
+                    break
+        last = engine.snapshot()
+        engine.close()
+        show_summary(last)
+    if caught:
+        return INTERRUPTED
+    return 0 if all(target.state is TargetState.COMPLETE for target in last.targets) else NOT_COMPLETE
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect Ctrl-C and requests to end, instead of being torn away by them."""
+    caught: list[int] = []
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), lambda number, _: caught.append(number)) for name in names}
+    try:
+        yield caught
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
