@@ -21,7 +21,6 @@ from softcopy_napari.engine.targetsyaml import (
     Entry,
     TargetsError,
     Value,
-    printable,
     quote,
     read_entries,
 )
