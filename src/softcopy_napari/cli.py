@@ -95,13 +95,15 @@ def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
     """
     from softcopy_napari.engine.server import Engine
     from softcopy_napari.engine.targetsyaml import TargetsError
-    from softcopy_napari.running import run
+    from softcopy_napari.running import INTERRUPTED, run
 
     _log_to_stderr(verbose)
     try:
         engine = Engine(_targets(paths, _settings(settings)))
     except TargetsError as error:
         _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     sys.exit(run(engine))
 
 

@@ -81,6 +81,7 @@ class Dispatcher:
         self._batches: dict[int, Batch] = {}
         self._compares: dict[int, list[tuple[str, int]]] = {}
         self._others: dict[int, Task] = {}
+        self._under_way: dict[int, int] = {}
         self._urgent: deque[Task] = deque()
         self._again: list[tuple[float, str]] = []
         self._seconds_a_file = 0.01
@@ -99,9 +100,9 @@ class Dispatcher:
         )
 
     @property
-    def copying(self) -> bool:
-        """Whether files are with workers."""
-        return bool(self._batches)
+    def bytes_moved(self) -> int:
+        """Bytes copied, with those of large files that are not whole yet."""
+        return self.bytes_copied + sum(self._under_way.values())
 
     def request(self, task: Task) -> None:
         """Have a task done before anything else."""
@@ -171,9 +172,10 @@ class Dispatcher:
         if self._pool.take(heard, final) is None:
             return None  # of a worker that was given up
         if isinstance(answer, Progress):
-            self.bytes_copied += answer.size
+            self._under_way[heard.task] = self._under_way.get(heard.task, 0) + answer.size
             return None
         if isinstance(answer, CopyDone):
+            self._under_way.pop(heard.task, None)
             self._copied(self._batches.pop(heard.task), answer, now)
             return None
         if final:
@@ -224,6 +226,7 @@ class Dispatcher:
         why = "hung and was ended" if died.worker.hung else "died"
         for task in tasks:
             self._others.pop(task.id, None)
+            self._under_way.pop(task.id, None)
             if isinstance(task, CopyTask):
                 self._give_back(self._batches.pop(task.id), why, now)
             elif isinstance(task, CompareTask):

@@ -194,7 +194,7 @@ class Job:
                     self._finish(now)
         if self._pool.problem:
             self._notice(self._pool.problem)
-        self._bytes.note(self._dispatcher.bytes_copied, now)
+        self._bytes.note(self._dispatcher.bytes_moved, now)
         self._files.note(self._dispatcher.files_copied, now)
         self._snapshot = self._make_snapshot(now)
 
@@ -220,6 +220,8 @@ class Job:
             else:
                 self._phase = _Phase.COPYING
                 self._reason = ""
+        if self._told_to_finish and self._phase is _Phase.PROBING:
+            self._end(TargetState.FAILED, f"{self._reason}, and you said that the acquisition is finished")
 
     def _lose_source(self) -> None:
         """The source has gone: wait for it to come back. Nothing is deleted anywhere."""

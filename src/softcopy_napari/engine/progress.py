@@ -24,4 +24,4 @@ class Rate:
     def per_second(self) -> float:
         """Growth a second; 0 before there is anything to tell from."""
         (start, first), (end, last) = self._samples[0], self._samples[-1]
-        return (last - first) / (end - start) if end > start else 0.0
+        return max(0.0, last - first) / (end - start) if end > start else 0.0

@@ -92,7 +92,7 @@ class CopyDone:
     digests: bytes
     """XXH3-128 of the COPIED regular files, 16 bytes each; 16 zero bytes for every other path."""
     size: int
-    """Bytes copied that no Progress has told of."""
+    """Bytes of the COPIED files."""
     reasons: dict[int, str]
     """Why FAILED ones failed, by their place in the task."""
     seconds: float
@@ -100,7 +100,7 @@ class CopyDone:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Bytes copied of a large file since the last message."""
+    """Bytes of large files copied since the last message; the files may still come to nothing."""
 
     size: int
 

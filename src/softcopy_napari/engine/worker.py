@@ -61,7 +61,6 @@ class Worker:
         )
         self._task_id = 0
         self._unreported = 0
-        self._reported = 0
         self._last_report = 0.0
 
     def stop(self) -> None:
@@ -102,7 +101,7 @@ class Worker:
         started = time.perf_counter()
         self._task_id = task.id
         self._last_report = started
-        self._unreported = self._reported = 0
+        self._unreported = 0
         outcomes = bytearray()
         digests = bytearray()
         reasons = {}
@@ -119,7 +118,6 @@ class Worker:
             if self._setup.sleep_time:
                 self._sleep()
         outcomes += bytes([Outcome.STOPPED]) * (len(task.paths) - len(outcomes))
-        size -= self._reported
         self._send(task.id, CopyDone(bytes(outcomes), bytes(digests), size, reasons, time.perf_counter() - started))
 
     def _sleep(self) -> None:
@@ -140,7 +138,6 @@ class Worker:
         now = time.perf_counter()
         if now - self._last_report >= _PROGRESS_INTERVAL:
             self._send(self._task_id, Progress(self._unreported))
-            self._reported += self._unreported
             self._unreported = 0
             self._last_report = now
 
