@@ -23,7 +23,7 @@ demo: $(READY)
 	@$(VENV)/bin/softcopy demo $(ARGS)
 
 test: lint
-	@$(PYTHON) -m pytest -q $(ARGS)
+	@$(PYTHON) -m pytest -q -n 4 $(ARGS)
 
 lint: $(READY)
 	@$(VENV)/bin/ruff check
@@ -41,7 +41,6 @@ endif
 
 $(READY): pyproject.toml src/softcopy_napari/__init__.py tools/setup_venv.sh
 	@bash tools/setup_venv.sh $(VENV) demo,dev,test
-	@echo "$(CURDIR)" > $@
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -22,24 +22,26 @@ pythons() {
     done | awk '!seen[$0]++'
 }
 
+# An environment that was moved still runs, but its commands and its pip are those of the old place.
+usable() {
+    [ "$(cat "$venv/ready" 2>/dev/null)" = "$(pwd -P)" ] && has_pip
+}
+
+has_pip() {
+    "$venv/bin/python" -m pip --version >>"$log" 2>&1
+}
+
 make_venv() {
     local python
     while read -r python; do
         rm -rf "$venv"
-        if "$python" -m venv "$venv" >"$log" 2>&1 && works; then
+        if "$python" -m venv "$venv" >>"$log" 2>&1 && has_pip; then
             say "$venv made with $python"
             return 0
         fi
     done < <(pythons)
     rm -rf "$venv"
     return 1
-}
-
-# A folder that was moved runs, but its commands and its pip are those of the old place.
-works() {
-    "$venv/bin/python" -m pip --version >/dev/null 2>&1 &&
-        "$venv/bin/python" -c 'import os, sys; sys.exit(sys.version_info < (3, 11) or not os.path.samefile(sys.prefix, sys.argv[1]))' "$venv" &&
-        head -n 1 "$venv/bin/pip" | grep -qF "$(pwd -P)/$venv/"
 }
 
 apt_install() {
@@ -51,34 +53,35 @@ apt_install() {
     say "installing $* with apt-get"
     if ! { ${root[@]+"${root[@]}"} apt-get update &&
         ${root[@]+"${root[@]}"} env DEBIAN_FRONTEND=noninteractive \
-            apt-get install --yes --no-install-recommends "$@"; } >"$log" 2>&1 </dev/null; then
+            apt-get install --yes --no-install-recommends "$@"; } >>"$log" 2>&1 </dev/null; then
         cat "$log" >&2
         fail "apt-get could not install $*: see above."
     fi
 }
 
+# Debian packages its Python without what makes environments.
 missing_packages() {
     local python
     python=$(pythons | grep -m 1 '^/usr/bin/' || true)
-    if [ -n "$python" ]; then
-        "$python" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])'
-    elif [ -z "$(pythons)" ]; then
+    if [ -z "$(pythons)" ]; then
         echo python3 python3-venv
+    elif [ -n "$python" ] && ! "$python" -c 'import ensurepip' 2>/dev/null; then
+        "$python" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])'
     fi
 }
 
-if ! works 2>/dev/null && ! make_venv; then
-    command -v apt-get >/dev/null || {
-        cat "$log" >&2
-        fail "needs Python 3.11 or newer that can make virtual environments (python3 -m venv): please install one."
-    }
-    # shellcheck disable=SC2046
-    apt_install $(missing_packages)
+if ! usable && ! make_venv; then
+    packages=$(missing_packages)
+    if [ -n "$packages" ] && command -v apt-get >/dev/null; then
+        # shellcheck disable=SC2086
+        apt_install $packages
+    fi
     make_venv || {
         cat "$log" >&2
-        fail "needs Python 3.11 or newer; tried: $(pythons | tr '\n' ' ')"
+        fail "needs Python 3.11 or newer that can make environments (python3 -m venv); found: $(pythons | tr '\n' ' ')"
     }
 fi
 
 say "installing softcopy-napari[$extras] into $venv (a minute or two the first time)"
 "$venv/bin/python" -m pip install -qq --no-input --disable-pip-version-check --editable ".[$extras]"
+pwd -P >"$venv/ready"

@@ -199,29 +199,14 @@ def _summary(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
 
 def show_status(engines: Sequence[EngineSnapshot]) -> None:
     """Print what engines are doing."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     if not engines:
         console.print("No copy is running.")
-        return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name, justify in (
-        ("process", "right"),
-        ("source", "left"),
-        ("destination", "left"),
-        ("state", "left"),
-    ):
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for name in ("chunk files", "MB/s", "ETA"):
-        table.add_column(name, justify="right", no_wrap=True)
     for engine in engines:
         for target in engine.targets:
-            table.add_row(
-                str(engine.pid),
-                target.source,
-                target.destination,
-                Text(target.state, style=_COLOURS[target.state]),
-                _files_text(target),
-                _rate_text(target),
-                _eta_text(target),
-            )
-    console.print(table)
+            line = Text(f"process {engine.pid}  ").append(target.state, style=_COLOURS[target.state])
+            line.append(f"  {_files_text(target)} chunk files  {_rate_text(target)} MB/s  ETA {_eta_text(target)}")
+            console.print(line)
+            console.print(Text(f"  {target.source} -> {target.destination}"))
+            if target.reason:
+                console.print(Text(f"  {target.reason}", style="dim"))

@@ -158,7 +158,7 @@ class Job:
             case "finish":
                 self._told_to_finish = True
             case "stop":
-                self._end(TargetState.STOPPED, f"stopped; {_GOES_ON}")
+                self._end(TargetState.STOPPED, _GOES_ON)
 
     def _take_answer(self, heard: Heard, now: float) -> None:
         match self._dispatcher.heard(heard, now):

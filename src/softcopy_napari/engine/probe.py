@@ -9,7 +9,7 @@ import os
 from collections import deque
 from dataclasses import dataclass, field
 
-from softcopy_napari.engine.transfer import extended_path, native
+from softcopy_napari.engine.transfer import extended_path, native, open_source
 
 METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
 """Files that hold zarr metadata, of both formats."""
@@ -70,7 +70,7 @@ def probe(source: str) -> Probe:
 def read_small(root: str, path: str) -> bytes | None:
     """Content of a small file, by its `/` separated path below a folder; None where it cannot be read."""
     try:
-        with open(os.path.join(root, native(path)), "rb") as file:
+        with open(open_source(os.path.join(root, native(path))), "rb") as file:
             return file.read(_MAX_CONTENT)
     except OSError:
         return None

@@ -78,8 +78,29 @@ _UTIME_ON_FD = os.utime in os.supports_fd
 _NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)  # a fifo in a chunk's place must not hang us
 _NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 _BINARY: int = getattr(os, "O_BINARY", 0)
+_NO_ATIME: int = getattr(os, "O_NOATIME", 0)
 _READ = os.O_RDONLY | _BINARY | _NOFOLLOW | _NONBLOCK
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY | _NOFOLLOW
+
+
+if sys.platform == "win32":
+    open_source = open_shared
+else:
+
+    def open_source(path: str) -> int:
+        """Open a file of the source for reading, without following a link, blocking, or touching its access time.
+
+        Raises
+        ------
+        OSError
+            It cannot be opened; or it is a link.
+        """
+        if _NO_ATIME:
+            try:
+                return os.open(path, _READ | _NO_ATIME)
+            except PermissionError:  # somebody else's file: only its owner may ask for that
+                pass
+        return os.open(path, _READ)
 
 
 class Transfer:
@@ -112,7 +133,6 @@ class Transfer:
         self._progress = progress
         self._buffer = bytearray(BUFFER_SIZE)
         self._view = memoryview(self._buffer)
-        self._no_atime: int = getattr(os, "O_NOATIME", 0)
 
     def copy(self, path: str, delete_if_gone: bool = False) -> Result:
         """Bring one file of the destination up to date.
@@ -134,7 +154,7 @@ class Transfer:
         destination = self._destination + path
         try:
             try:
-                fd = self._open(source)
+                fd = open_source(source)
             except FileNotFoundError:
                 return self._delete(destination) if delete_if_gone else _VANISHED
             except OSError as error:
@@ -153,18 +173,6 @@ class Transfer:
         """Remove a dead worker's temporary from a folder of the destination, if it is there."""
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(self._destination + native(folder), temporary))
-
-    def _open(self, source: str) -> int:
-        if sys.platform == "win32":
-            return open_shared(source)
-        if self._no_atime:
-            try:
-                return os.open(source, _READ | self._no_atime)
-            except PermissionError:  # somebody else's file: its access time is not ours to keep
-                fd = os.open(source, _READ)
-                self._no_atime = 0  # and no use to ask again
-                return fd
-        return os.open(source, _READ)
 
     def _copy_file(self, fd: int, before: os.stat_result, source: str, destination: str) -> Result:
         _spare_the_cache(fd)

@@ -1,0 +1,491 @@
+"""A simulated light-sheet microscope: writes an OME-Zarr acquisition of moving blobs as a real one would.
+
+It knows nothing of the engine: `softcopy demo` and tests run it as a process of its own,
+`python -m softcopy_napari.microscope DEST`, and copy what it writes with tensorstore (`lockfile` mode).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Volume = npt.NDArray[np.uint16]
+    Floats = npt.NDArray[np.float32]
+
+LOG = "acquisition.json"
+"""The sidecar that is rewritten, in place, until the end."""
+
+_VOXEL = (2.0, 0.4, 0.4)
+"""Micrometres along z, y and x."""
+_COLOURS = ("00FF66", "FF33CC", "33AAFF", "FFCC33")
+_LOGGED_FRAMES = 100
+_STEP = 0.05
+"""Seconds after which a request to stop is noticed."""
+_SHAKE = 64
+"""Pixels by which the noise pattern is moved about."""
+
+
+class MicroscopeError(Exception):
+    """The microscope cannot start; the message is one line for its user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What to acquire. The defaults make the demonstration: 13 s, 1,536 chunk files, 151 MB.
+
+    Parameters
+    ----------
+    frames : int
+        Time points (of each well, on a plate).
+    rate : float
+        Time points a second; 0 for as fast as it goes.
+    channels : int
+    size : tuple of int
+        Of a volume in pixels: z, y, x.
+    slab : int
+        Planes in a chunk.
+    blobs : int
+    seed : int
+        The same seed gives the same pixels.
+    zarr_format : int
+        2 (OME-Zarr 0.4) or 3 (OME-Zarr 0.5).
+    shards : bool
+        Put all slabs of a volume into one shard, written at once.
+    grow : bool
+        Start with one time point and resize before each further one.
+    plate : tuple of int, optional
+        Rows and columns of a plate, whose wells appear one after another.
+    complete_file : bool
+        Leave a file named `complete` when everything has been written.
+    """
+
+    frames: int = 32
+    rate: float = 2.5
+    channels: int = 2
+    size: tuple[int, int, int] = (16, 256, 256)
+    slab: int = 1
+    blobs: int = 6
+    seed: int = 0
+    zarr_format: int = 3
+    shards: bool = False
+    grow: bool = False
+    plate: tuple[int, int] | None = None
+    complete_file: bool = True
+
+    def __post_init__(self) -> None:
+        counts = (self.frames, self.channels, self.slab, *self.size, *(self.plate or ()))
+        if min(counts) < 1 or self.blobs < 0 or self.seed < 0 or not 0 <= self.rate < math.inf:
+            raise MicroscopeError("frames, channels, sizes and plate must be at least 1, and rate at least 0")
+        if self.zarr_format not in (2, 3):
+            raise MicroscopeError(f"there is no zarr format {self.zarr_format}: choose 2 or 3")
+        if self.shards and self.zarr_format == 2:
+            raise MicroscopeError("zarr format 2 has no shards: choose format 3")
+        if self.plate and self.plate[0] > 26:
+            raise MicroscopeError("a plate has at most 26 rows, A to Z")
+
+    @property
+    def wells(self) -> tuple[str, ...]:
+        """Paths of the wells, such as `B/3`, in the order of their acquisition."""
+        rows, columns = self.plate or (0, 0)
+        return tuple(f"{chr(ord('A') + row)}/{column + 1}" for row in range(rows) for column in range(columns))
+
+
+def require_tensorstore() -> None:
+    """Import what the microscope writes with.
+
+    Raises
+    ------
+    MicroscopeError
+        tensorstore is not installed.
+    """
+    try:
+        import tensorstore  # noqa: F401
+    except ImportError as error:
+        raise MicroscopeError(
+            f"the simulated microscope needs tensorstore ({error}): pip install softcopy-napari[demo]"
+        ) from error
+
+
+def write_acquisition(
+    path: str | Path, settings: Settings | None = None, stop: Callable[[], bool] = lambda: False
+) -> bool:
+    """Acquire to a folder that must not exist yet, or be empty.
+
+    Parameters
+    ----------
+    path : path
+        The OME-Zarr group to make.
+    settings : Settings, optional
+    stop : callable
+        Asked between chunks whether to abort; what has been begun is written whole.
+
+    Returns
+    -------
+    bool
+        Whether everything was acquired; False if it was aborted.
+
+    Raises
+    ------
+    MicroscopeError
+        tensorstore is missing, or the folder is in use.
+    """
+    settings = settings or Settings()
+    require_tensorstore()
+    folder = Path(path).expanduser().absolute()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise MicroscopeError(f"{folder} exists already: choose another place")
+    folder.mkdir(parents=True, exist_ok=True)
+    return _Acquisition(folder, settings, stop).run()
+
+
+class _Aborted(Exception):
+    pass
+
+
+class _Acquisition:
+    """One run of the microscope."""
+
+    def __init__(self, folder: Path, settings: Settings, stop: Callable[[], bool]) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._stop = stop
+        self._scene = _Scene(settings)
+        self._started = time.monotonic()
+        self._unit = 0
+        self._log: dict[str, Any] = {
+            "microscope": "simulated light sheet",
+            "status": "acquiring",
+            "settings": asdict(settings),
+            "frames_written": 0,
+            "frames": [],
+        }
+
+    def run(self) -> bool:
+        self._write_log()
+        try:
+            if self._settings.plate:
+                self._write_group("", _plate(self._settings))
+                for row in dict.fromkeys(well.split("/")[0] for well in self._settings.wells):
+                    self._write_group(row, {})
+                for position, well in enumerate(self._settings.wells):
+                    self._write_group(well, {"well": {"images": [{"path": "0", "acquisition": 0}]}})
+                    self._write_image(f"{well}/0", position)
+            else:
+                self._write_image("", 0)
+        except _Aborted:
+            self._log["status"] = "aborted"
+            self._write_log()
+            return False
+        self._log["status"] = "complete"
+        self._write_log()
+        if self._settings.complete_file:
+            (self._folder / "complete").touch()
+        return True
+
+    def _write_image(self, path: str, position: int) -> None:
+        settings = self._settings
+        self._write_group(path, _multiscales(settings))
+        levels = [_open_array(self._folder / path / str(level), settings, level) for level in (0, 1)]
+        for t in range(settings.frames):
+            if settings.grow and t:
+                levels = [array.resize(exclusive_max=[t + 1, *array.shape[1:]]).result() for array in levels]
+            for c in range(settings.channels):
+                volume = self._scene.volume(position, t, c)
+                self._write_volume(levels[0][t, c], volume, paced=True)
+                self._write_volume(levels[1][t, c], _halved(volume), paced=False)
+            self._log["frames_written"] += 1
+            self._log["frames"].append({"position": path, "t": t, "seconds": self._elapsed()})
+            del self._log["frames"][:-_LOGGED_FRAMES]
+            self._write_log()
+
+    def _write_volume(self, array: Any, volume: Volume, paced: bool) -> None:
+        depth = len(volume)
+        planes = depth if self._settings.shards else self._settings.slab
+        for z in range(0, depth, planes):
+            if paced:
+                self._wait(min(planes, depth - z))
+            array[z : z + planes].write(volume[z : z + planes]).result()
+
+    def _wait(self, planes: int) -> None:
+        """Wait for the camera to have exposed so many more planes."""
+        self._unit += planes
+        settings = self._settings
+        per_second = settings.rate * settings.channels * settings.size[0]
+        due = self._started + self._unit / per_second if per_second else 0.0
+        while True:
+            if self._stop():
+                raise _Aborted
+            left = due - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, _STEP))
+
+    def _elapsed(self) -> float:
+        return round(time.monotonic() - self._started, 3)
+
+    def _write_group(self, path: str, ome: dict[str, Any]) -> None:
+        """Write a group's metadata in the way in which tensorstore writes an array's."""
+        import tensorstore as ts
+
+        if self._settings.zarr_format == 2:
+            for kind in ("plate", "well"):
+                if kind in ome:
+                    ome[kind]["version"] = "0.4"
+            files: dict[str, dict[str, Any]] = {".zgroup": {"zarr_format": 2}, ".zattrs": ome}
+        else:
+            attributes = {"ome": {"version": "0.5", **ome}} if ome else {}
+            files = {"zarr.json": {"zarr_format": 3, "node_type": "group", "attributes": attributes}}
+        store = ts.KvStore.open(_store(self._folder / path), context=_context()).result()
+        for name, content in files.items():
+            store.write(name, json.dumps(content, indent=2).encode()).result()
+
+    def _write_log(self) -> None:
+        self._log["elapsed"] = self._elapsed()
+        (self._folder / LOG).write_text(json.dumps(self._log, indent=1), encoding="utf-8")
+
+
+class _Scene:
+    """Gaussian blobs on their orbits in front of a camera with noise. Deterministic."""
+
+    def __init__(self, settings: Settings) -> None:
+        import numpy as np
+
+        self._settings = settings
+        rng = np.random.default_rng(settings.seed)
+        _, height, width = settings.size
+        # One pattern, looked at through a window that moves: fresh noise would cost more than all the rest.
+        self._noise = rng.normal(110.0, 6.0, (height + _SHAKE, width + _SHAKE)).astype(np.float32)
+
+    def volume(self, position: int, t: int, c: int) -> Volume:
+        """A volume (z, y, x); never zero anywhere, so that every chunk gets its file."""
+        import numpy as np
+
+        settings = self._settings
+        depth, height, width = settings.size
+        profiles = [self._profiles(position, t, c, axis) for axis in range(3)]
+        shifts = np.random.default_rng((settings.seed, position, t, c)).integers(0, _SHAKE, (depth, 2))
+        volume = np.empty(settings.size, np.uint16)
+        for z in range(depth):
+            plane = (profiles[0][:, z, None] * profiles[1]).T @ profiles[2]
+            down, right = shifts[z]
+            plane += self._noise[down : down + height, right : right + width]
+            volume[z] = plane.clip(1, 60_000)
+        return volume
+
+    def _profiles(self, position: int, t: int, c: int, axis: int) -> Floats:
+        """Of each blob along an axis (blob, pixel); that along z holds its brightness, too."""
+        import numpy as np
+
+        settings = self._settings
+        rng = np.random.default_rng((settings.seed, position, c, axis))
+        size = settings.size[axis]
+        low, high = ((0.35,), (0.0,), (0.1,)), ((0.65,), (2 * math.pi,), (0.3,))
+        centre, phase, speed = rng.uniform(low, high, (3, settings.blobs))
+        where = size * (centre + 0.3 * np.sin(phase + speed * t))
+        width = max(1.0, size * 0.06)
+        pixel = np.arange(size, dtype=np.float32)
+        profile = np.exp(-0.5 * ((pixel - where[:, None]) / width) ** 2)
+        if axis == 0:
+            profile *= rng.uniform(800, 3000, (settings.blobs, 1))
+        return profile.astype(np.float32)
+
+
+def _factors(size: tuple[int, ...]) -> tuple[int, ...]:
+    """By how much each axis of a volume shrinks from one level to the next."""
+    return tuple(2 if pixels > 1 else 1 for pixels in size)
+
+
+def _halved(volume: Volume) -> Volume:
+    """The mean of each 2 x 2 x 2 pixels; an odd one at an end is left out."""
+    import numpy as np
+
+    factors = _factors(volume.shape)
+    shape = [pixels // factor for pixels, factor in zip(volume.shape, factors, strict=True)]
+    total = np.zeros(shape, np.uint32)
+    for corner in np.ndindex(*factors):
+        picks = zip(corner, shape, factors, strict=True)
+        total += volume[tuple(slice(start, start + pixels * step, step) for start, pixels, step in picks)]
+    return (total // math.prod(factors)).astype(np.uint16)
+
+
+def _store(folder: Path) -> dict[str, Any]:
+    return {"driver": "file", "path": f"{folder.as_posix()}/"}
+
+
+def _context() -> Any:
+    import tensorstore as ts
+
+    return ts.Context(
+        {
+            "file_io_locking": {"mode": "lockfile"},
+            "file_io_concurrency": {"limit": 2},
+            "data_copy_concurrency": {"limit": 1},
+        }
+    )
+
+
+def _open_array(folder: Path, settings: Settings, level: int) -> Any:
+    """Make the array of a level (t, c, z, y, x)."""
+    import tensorstore as ts
+
+    size = settings.size
+    if level:
+        size = tuple(n // f for n, f in zip(size, _factors(size), strict=True))  # type: ignore[assignment]
+    shape = [1 if settings.grow else settings.frames, settings.channels, *size]
+    chunk = [1, 1, min(settings.slab, size[0]), *size[1:]]
+    if settings.zarr_format == 2:
+        driver = "zarr"
+        metadata = {
+            "shape": shape, "chunks": chunk, "dtype": "<u2", "compressor": None, "fill_value": 0,
+            "dimension_separator": "/",
+        }  # fmt: skip
+    else:
+        driver = "zarr3"
+        file_shape = [1, 1, *(-(-n // k) * k for n, k in zip(size, chunk[2:], strict=True))]
+        little = {"name": "bytes", "configuration": {"endian": "little"}}
+        metadata = {
+            "shape": shape, "data_type": "uint16", "fill_value": 0, "dimension_names": [*"tczyx"],
+            "chunk_grid": {
+                "name": "regular", "configuration": {"chunk_shape": file_shape if settings.shards else chunk},
+            },
+            "codecs": [
+                {"name": "sharding_indexed", "configuration": {"chunk_shape": chunk, "codecs": [little]}}
+                if settings.shards
+                else little
+            ],
+        }  # fmt: skip
+    spec = {"driver": driver, "kvstore": _store(folder), "metadata": metadata}
+    return ts.open(spec, create=True, context=_context()).result()
+
+
+def _multiscales(settings: Settings) -> dict[str, Any]:
+    """OME metadata of an image; what 0.4 and 0.5 have in common, and the version where 0.4 wants it."""
+    axes = [
+        {"name": "t", "type": "time", "unit": "second"},
+        {"name": "c", "type": "channel"},
+        *({"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"),
+    ]
+    factors = _factors(settings.size)
+    period = 1 / settings.rate if settings.rate else 1.0
+    coarse = [voxel * factor for voxel, factor in zip(_VOXEL, factors, strict=True)]
+    # A mean lies in the middle of the pixels that went into it.
+    shift = [(after - before) / 2 for before, after in zip(_VOXEL, coarse, strict=True)]
+    image: dict[str, Any] = {
+        "name": "blobs",
+        "type": "mean",
+        "axes": axes,
+        "datasets": [
+            {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [period, 1.0, *_VOXEL]}]},
+            {
+                "path": "1",
+                "coordinateTransformations": [
+                    {"type": "scale", "scale": [period, 1.0, *coarse]},
+                    {"type": "translation", "translation": [0.0, 0.0, *shift]},
+                ],
+            },
+        ],
+    }
+    if settings.zarr_format == 2:
+        image["version"] = "0.4"
+    window = {"start": 100, "end": 2500, "min": 0, "max": 65535}
+    channels = [
+        {"label": f"channel {c + 1}", "color": _COLOURS[c % len(_COLOURS)], "active": True, "window": window}
+        for c in range(settings.channels)
+    ]
+    return {"multiscales": [image], "omero": {"channels": channels}}
+
+
+def _plate(settings: Settings) -> dict[str, Any]:
+    """OME metadata of a plate, which names every well before the first has come."""
+    rows = list(dict.fromkeys(well.split("/")[0] for well in settings.wells))
+    columns = list(dict.fromkeys(well.split("/")[1] for well in settings.wells))
+    wells = [
+        {"path": well, "rowIndex": rows.index(well.split("/")[0]), "columnIndex": columns.index(well.split("/")[1])}
+        for well in settings.wells
+    ]
+    return {
+        "plate": {
+            "name": "simulated plate",
+            "rows": [{"name": name} for name in rows],
+            "columns": [{"name": name} for name in columns],
+            "wells": wells,
+            "field_count": 1,
+            "acquisitions": [{"id": 0}],
+        }
+    }
+
+
+class _Numbers(click.ParamType):
+    """Whole numbers with an `x` between them, such as 2x3."""
+
+    def __init__(self, metavar: str) -> None:
+        self.name = metavar
+        self._count = metavar.count("x") + 1
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).lower().split("x")
+        if len(parts) != self._count or not all(part.isdecimal() for part in parts):
+            self.fail(f"{value!r} is not {self.name}, such as {'x'.join('234'[: self._count])}", param, ctx)
+        return tuple(int(part) for part in parts)
+
+
+_DEFAULT = Settings()
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.argument("destination", metavar="DEST")
+@click.option("--frames", default=_DEFAULT.frames, help="Time points (of each well).")
+@click.option("--rate", default=_DEFAULT.rate, metavar="HZ", help="Time points a second; 0 for as fast as it goes.")
+@click.option("--channels", default=_DEFAULT.channels)
+@click.option("--size", type=_Numbers("ZxYxX"), default="x".join(map(str, _DEFAULT.size)), help="Pixels.")
+@click.option("--slab", default=_DEFAULT.slab, help="Planes in a chunk.")
+@click.option("--blobs", default=_DEFAULT.blobs)
+@click.option("--seed", default=_DEFAULT.seed, help="The same seed gives the same pixels.")
+@click.option("--format", "zarr_format", type=int, default=_DEFAULT.zarr_format, help="Of zarr: 2 or 3.")
+@click.option("--shards", is_flag=True, help="One shard a volume.")
+@click.option("--grow", is_flag=True, help="Append time points by resizing.")
+@click.option("--plate", type=_Numbers("ROWSxCOLUMNS"), help="An HCS plate, well after well.")
+@click.option(
+    "--complete-file/--no-complete-file", default=_DEFAULT.complete_file, help="Leave a file `complete` at the end."
+)
+def microscope(destination: str, **options: Any) -> None:
+    """Write a simulated light-sheet acquisition to DEST, which must not exist yet.
+
+    Ctrl-C or a request to end aborts the acquisition: what came until then stays, and the exit code is 0.
+    """
+    stopped: list[int] = []
+    # A plain list, because a handler must not take locks. It stays until the process has gone.
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda number, _: stopped.append(number))
+    try:
+        finished = write_acquisition(destination, Settings(**options), lambda: bool(stopped))
+    except (MicroscopeError, OSError) as error:
+        click.echo(f"microscope: {error}", err=True)
+        sys.exit(2)
+    finally:
+        # While Python goes down it hands signals back to the system, which would call this a failure.
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if not finished:
+        click.echo("microscope: acquisition aborted", err=True)
+
+
+if __name__ == "__main__":
+    microscope(prog_name="python -m softcopy_napari.microscope")

@@ -1,0 +1,166 @@
+"""Every mistake of a user is one clear line, exit code 2, no traceback, and nothing is touched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import Softcopy, softcopy, until
+from tests.support.trees import contents
+from tests.support.writers import write
+
+TARGETS: dict[str, tuple[str, str]] = {
+    "not YAML": ("targets: [", "line 1"),
+    "not a mapping": ("- a\n- b\n", "targets"),
+    "no targets": ("{}\n", "targets"),
+    "empty targets": ("targets: []\n", "targets"),
+    "unknown key": ("targets:\n  - sorce: a\n    destination: b\n", 'did you mean "source"?'),
+    "missing key": ("targets:\n  - source: a\n", "destination"),
+    "wrong type": ("targets:\n  - source: a\n    destination: b\n    nprocs: many\n", "line 4"),
+    "not a number": ("targets:\n  - source: a\n    destination: b\n    settle: .nan\n", "settle"),
+    "into itself": ("targets:\n  - source: a\n    destination: a\n", "destination"),
+    "into its own folder": ("targets:\n  - source: a\n    destination: a/b\n", "inside"),
+    "around the source": ("targets:\n  - source: a/b\n    destination: a\n", "inside"),
+    "one destination for two": (
+        "targets:\n  - source: a\n    destination: c\n  - source: b\n    destination: c\n", "destination",
+    ),
+    "a tag that would run something": (
+        "targets: !!python/object/apply:os.system ['touch pwned']\n", "line 1",
+    ),
+}  # fmt: skip
+
+
+def assert_is_one_line(text: str) -> None:
+    assert text.startswith("softcopy: ")
+    assert text.endswith("\n")
+    assert len(text.splitlines()) == 1
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(("content", "words"), TARGETS.values(), ids=TARGETS)
+def test_a_mistake_in_the_targets_file_is_explained(content: str, words: str, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "targets.yaml").write_text(content)
+    done = softcopy("targets.yaml", cwd=folder)
+    assert done.returncode == 2
+    assert_is_one_line(done.stderr)
+    assert "targets.yaml" in done.stderr and words in done.stderr
+    assert contents(folder).keys() == {"targets.yaml"}
+
+
+def test_a_targets_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = softcopy(tmp_path / "none.yaml")
+    assert done.returncode == 2
+    assert_is_one_line(done.stderr)
+    assert "none.yaml" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"zarr.json": "{nonsense"}, "zarr.json is not valid JSON"),
+        ({"zarr.json": '{"zarr_format": 3, "node_type": "array"}'}, "zarr.json"),
+        ({".zarray": '{"hello": 1}'}, ".zarray"),
+        ({"image.tif": "II*"}, "is not a zarr dataset: no zarr.json, .zarray or .zgroup in it"),
+    ],
+)
+def test_a_source_that_is_not_zarr_is_named_with_the_reason(files: dict[str, str], words: str, tmp_path: Path) -> None:
+    source = tmp_path / "source.zarr"
+    source.mkdir()
+    for name, content in files.items():
+        (source / name).write_text(content)
+    done = softcopy(source, tmp_path / "destination.zarr")
+    assert done.returncode == 2
+    assert_is_one_line(done.stderr)
+    assert str(source) in done.stderr and words in done.stderr
+    assert not (tmp_path / "destination.zarr").exists()
+
+
+def test_a_source_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "source.tif").touch()
+    done = softcopy(tmp_path / "source.tif", tmp_path / "destination.zarr")
+    assert done.returncode == 2
+    assert "is a file, not a folder" in done.stderr
+
+
+def test_a_missing_source_fails_at_once_when_asked_to(tmp_path: Path) -> None:
+    done = softcopy("--wait-for-source", "false", tmp_path / "source.zarr", tmp_path / "destination.zarr")
+    assert done.returncode == 2
+    assert_is_one_line(done.stderr)
+    assert "does not exist" in done.stderr
+
+
+def _array(shape: list[int], chunks: list[int], dtype: str) -> str:
+    fields = {"zarr_format": 2, "shape": shape, "chunks": chunks, "dtype": dtype, "fill_value": 0, "order": "C"}
+    return json.dumps({**fields, "compressor": None, "filters": None})
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (_array([8, 8], [2, 2], "<u2"), "its shape is (8, 8), not (4, 4)"),
+        (_array([4, 4], [4, 4], "<u2"), "its chunks are (4, 4), not (2, 2)"),
+        (_array([4, 4], [2, 2], "<u4"), "<u4"),
+        (_array([6, 4], [2, 2], "<u2"), "its shape is (6, 4), not (4, 4)"),
+    ],
+)
+def test_a_destination_that_holds_another_array_is_left_alone(other: str, words: str, tmp_path: Path) -> None:
+    source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
+    for folder, metadata in ((source, _array([4, 4], [2, 2], "<u2")), (destination, other)):
+        folder.mkdir()
+        (folder / ".zarray").write_text(metadata)
+        (folder / "0.0").write_bytes(bytes(8))
+    before = contents(destination)
+    done = softcopy(source, destination)
+    assert done.returncode == 2
+    assert_is_one_line(done.stderr)
+    assert words in done.stderr
+    assert contents(destination) == before
+
+
+def test_an_array_that_grew_since_it_was_copied_is_no_other_array(tmp_path: Path) -> None:
+    source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
+    write("tensorstore", source, grow=True, frames=2)
+    assert softcopy("--settle", "0", source, destination).returncode == 0
+    write("tensorstore", tmp_path / "longer.zarr", grow=True, frames=3)
+    (tmp_path / "longer.zarr" / "zarr.json").replace(source / "zarr.json")
+    done = softcopy("--finish-idle", "0", source, destination)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--nprocs", "0", "a", "b"], "--nprocs"),
+        (["--settle", "-1", "a", "b"], "--settle"),
+        (["--nprocs", "x", "a", "b"], "--nprocs"),
+        (["--nonsense", "a", "b"], "--nonsense"),
+        (["a", "b", "c"], "3 paths"),
+        (["stop"], "no copy is running"),
+        (["stop", "12345"], "no running copy is called 12345"),
+    ],
+)
+def test_wrong_arguments_are_explained(arguments: list[str], words: str, tmp_path: Path) -> None:
+    done = softcopy(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_arguments_the_help_is_shown() -> None:
+    done = softcopy()
+    assert done.returncode == 0
+    for words in ("TARGETS_FILE", "SOURCE DESTINATION", "--finish-idle", "status", "stop", "demo"):
+        assert words in done.stdout
+
+
+def test_a_source_that_appears_late_is_waited_for(tmp_path: Path) -> None:
+    source, destination = tmp_path / "late.zarr", tmp_path / "destination.zarr"
+    with Softcopy("--settle", "0.5", source, destination) as copy:
+        until(lambda: f"{source} does not exist yet" in softcopy("status").stdout)
+        assert not destination.exists()
+        write("tensorstore", source)
+        assert copy.wait() == 0, copy.output

@@ -1,0 +1,93 @@
+"""The command copies what real writers write, started before, while and after they do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command import Softcopy, softcopy, until
+from tests.support.trees import assert_same
+from tests.support.writers import Writer, write
+
+LIVE: dict[str, tuple[str, dict[str, Any]]] = {
+    "tensorstore lockfile": ("tensorstore", {"reset": 5, "notes": True}),
+    "tensorstore os": ("tensorstore", {"mode": "os", "reset": 5}),
+    "tensorstore none": ("tensorstore", {"mode": "none"}),
+    "tensorstore v2 dotted": ("tensorstore", {"driver": "zarr", "separator": ".", "reset": 5}),
+    "tensorstore v2 nested": ("tensorstore", {"driver": "zarr", "separator": "/"}),
+    "tensorstore v3 dotted": ("tensorstore", {"separator": "."}),
+    "tensorstore v3, v2 keys": ("tensorstore", {"encoding": "v2", "separator": "."}),
+    "tensorstore shards": ("tensorstore", {"shards": True}),
+    "tensorstore several shots": ("tensorstore", {"shots": 4}),
+    "tensorstore growing": ("tensorstore", {"grow": True, "reset": 7}),
+    "zarr-python v3": ("zarr_python", {}),
+    "zarr-python v3 dotted": ("zarr_python", {"separator": "."}),
+    "zarr-python v2": ("zarr_python", {"format": 2, "separator": "."}),
+    "acquire-zarr": ("acquire", {"frames": 10}),
+    "plate": ("plate", {"frames": 2, "planes": 2, "move": 0.4}),
+}
+
+
+@pytest.mark.parametrize(("kind", "options"), LIVE.values(), ids=LIVE)
+def test_a_copy_started_before_its_writer_ends_equal(kind: str, options: dict[str, Any], tmp_path: Path) -> None:
+    source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
+    with Softcopy("--finish-idle", "1.5", "--nprocs", "2", source, destination) as copy:
+        with Writer(kind, source, delay=0.01, **options):
+            pass
+        assert copy.wait() == 0, copy.output
+    assert_same(source, destination)
+
+
+@pytest.mark.parametrize("name", ["tensorstore growing", "tensorstore v2 dotted", "acquire-zarr", "zarr-python v3"])
+def test_a_copy_started_in_the_middle_of_the_writing_ends_equal(name: str, tmp_path: Path) -> None:
+    kind, options = LIVE[name]
+    source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
+    with Writer(kind, source, **{"frames": 20, **options}, delay=0.02):
+        until(lambda: sum(path.is_file() for path in source.rglob("*")) > 5)
+        with Softcopy("--finish-idle", "2", "--nprocs", "2", source, destination) as copy:
+            assert copy.wait() == 0, copy.output
+    assert_same(source, destination)
+
+
+@pytest.mark.parametrize("name", ["tensorstore shards", "zarr-python v2", "plate"])
+def test_a_copy_started_after_the_writing_ends_equal_and_tells_what_it_did(name: str, tmp_path: Path) -> None:
+    kind, options = LIVE[name]
+    source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
+    write(kind, source, **options)
+    done = softcopy("--settle", "0.5", source, destination)
+    assert done.returncode == 0, done.stdout
+    assert "complete: every chunk file is there and nothing has changed for 0.5 s" in done.stdout
+    assert done.stderr == ""
+    assert_same(source, destination)
+
+
+def test_a_file_named_complete_ends_the_copy_although_chunks_never_came(tmp_path: Path) -> None:
+    source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
+    with Softcopy(source, destination) as copy:
+        write("tensorstore", source, reset=3, complete=True, delay=0.005)
+        assert copy.wait() == 0, copy.output
+    assert "8 chunk files never came (they read as the fill value)" in copy.output
+    assert (destination / "complete").is_file()
+    assert_same(source, destination)
+
+
+def test_a_plate_is_not_taken_for_finished_while_the_stage_moves_to_the_next_well(tmp_path: Path) -> None:
+    source, destination = tmp_path / "plate.zarr", tmp_path / "destination.zarr"
+    with Softcopy("--settle", "0.3", source, destination) as copy:
+        write("plate", source, frames=1, planes=2, move=1.5)
+        assert copy.wait() == 0, copy.output
+    assert_same(source, destination)
+
+
+def test_a_crashed_writer_leaves_a_lock_that_is_reported_and_not_copied(tmp_path: Path) -> None:
+    source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
+    write("tensorstore", source)
+    lock = source / "c" / "1" / "1" / "0" / "0.__lock"
+    lock.write_bytes(b"half a chunk")
+    done = softcopy("--finish-idle", "1", source, destination)
+    assert done.returncode == 0, done.stdout
+    assert "note: c/1/1/0/0 was still locked by its writer; copied as it is" in done.stdout
+    assert not (destination / lock.relative_to(source)).exists()
+    assert_same(source, destination)

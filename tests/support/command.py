@@ -1,0 +1,70 @@
+"""The `softcopy` command as a user runs it: a process of its own, its output and its exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+COMMAND = [sys.executable, "-m", "softcopy_napari"]
+
+
+def softcopy(*arguments: str | Path, timeout: float = 60, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, cwd=cwd, env=environment()
+    )
+
+
+def environment() -> dict[str, str]:
+    """The environment, as wide and colourless as a pipe should be."""
+    return {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+class Softcopy:
+    """The command at work; a context manager that ends it."""
+
+    def __init__(self, *arguments: str | Path) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment(),
+        )
+        self.output = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def wait(self, timeout: float = 60) -> int:
+        """Wait for its end; returns the exit code, and keeps what it printed in `output`."""
+        self.output, _ = self.process.communicate(timeout=timeout)
+        return self.process.returncode
+
+    def interrupt(self) -> float:
+        """Press Ctrl-C; returns the seconds it took to end."""
+        started = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        self.wait(10)
+        return time.monotonic() - started
+
+
+def until(condition: Callable[[], object], timeout: float = 20.0) -> None:
+    """Wait until a condition holds; fail when it does not in time."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"this did not come true within {timeout} s"
+        time.sleep(0.01)

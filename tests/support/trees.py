@@ -1,0 +1,53 @@
+"""Comparing source and destination: file by file, and by tools that know nothing of softcopy."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+_TEMPORARIES = (".__lock", ".partial", ".tmp")
+
+
+def contents(root: Path) -> dict[str, str]:
+    """Every file, link and folder below a folder, with the hash of its content; writers' temporaries left out."""
+    found = {}
+    for folder, folders, names in os.walk(root):
+        for name in [*folders, *names]:
+            path = os.path.join(folder, name)
+            key = os.path.relpath(path, root)
+            if os.path.islink(path):
+                found[key] = f"link to {os.readlink(path)}"
+            elif os.path.isdir(path):
+                found[key] = "folder"
+            elif not name.endswith(_TEMPORARIES) or name.startswith(".softcopy"):
+                with open(path, "rb") as file:
+                    found[key] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def assert_same(source: Path, destination: Path) -> None:
+    """Fail unless both sides are equal, byte by byte; `diff` and, where it is installed, rclone must agree."""
+    here, there = contents(source), contents(destination)
+    unlike = sorted(path for path in here.keys() | there.keys() if here.get(path) != there.get(path))
+    assert not unlike, "\n".join(f"{p}: {here.get(p, 'missing')} / {there.get(p, 'missing')}" for p in unlike[:20])
+    if shutil.which("diff"):
+        excludes = [f"--exclude=*{ending}" for ending in _TEMPORARIES]
+        command = ["diff", "-r", "--no-dereference", *excludes, str(source), str(destination)]
+        assert subprocess.run(command, capture_output=True, text=True).stdout == ""
+    if shutil.which("rclone"):
+        excludes = [f"--exclude=*{ending}" for ending in _TEMPORARIES]
+        command = ["rclone", "check", "--download", "--skip-links", *excludes, str(source), str(destination)]
+        checked = subprocess.run(command, capture_output=True, text=True)
+        assert checked.returncode == 0, checked.stderr
+
+
+def stamps(root: Path) -> dict[str, tuple[int, int, int]]:
+    """Inode, size and time of every regular file: what changes when a file is written again."""
+    return {
+        str(path.relative_to(root)): (info.st_ino, info.st_size, info.st_mtime_ns)
+        for path in root.rglob("*")
+        if path.is_file() and (info := path.stat())
+    }
