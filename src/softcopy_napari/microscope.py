@@ -14,9 +14,12 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from softcopy_napari import omezarr
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,9 +31,6 @@ if TYPE_CHECKING:
 LOG = "acquisition.json"
 """The sidecar that is rewritten, in place, until the end."""
 
-_VOXEL = (2.0, 0.4, 0.4)
-"""Micrometres along z, y and x."""
-_COLOURS = ("00FF66", "FF33CC", "33AAFF", "FFCC33")
 _LOGGED_FRAMES = 100
 _STEP = 0.05
 """Seconds after which a request to stop is noticed."""
@@ -100,7 +100,7 @@ class Settings:
     def wells(self) -> tuple[str, ...]:
         """Paths of the wells, such as `B/3`, in the order of their acquisition."""
         rows, columns = self.plate or (0, 0)
-        return tuple(f"{chr(ord('A') + row)}/{column + 1}" for row in range(rows) for column in range(columns))
+        return tuple(f"{row}/{column + 1}" for row in ascii_uppercase[:rows] for column in range(columns))
 
 
 def require_tensorstore() -> None:
@@ -177,11 +177,11 @@ class _Acquisition:
         self._write_log()
         try:
             if self._settings.plate:
-                self._write_group("", _plate(self._settings))
+                self._write_group("", omezarr.plate(self._settings))
                 for row in dict.fromkeys(well.split("/")[0] for well in self._settings.wells):
                     self._write_group(row, {})
                 for position, well in enumerate(self._settings.wells):
-                    self._write_group(well, {"well": {"images": [{"path": "0", "acquisition": 0}]}})
+                    self._write_group(well, omezarr.well())
                     self._write_image(f"{well}/0", position)
             else:
                 self._write_image("", 0)
@@ -197,8 +197,8 @@ class _Acquisition:
 
     def _write_image(self, path: str, position: int) -> None:
         settings = self._settings
-        self._write_group(path, _multiscales(settings))
-        levels = [_open_array(self._folder / path / str(level), settings, level) for level in (0, 1)]
+        self._write_group(path, omezarr.image(settings))
+        levels = [self._open_array(f"{path}/{level}", level) for level in (0, 1)]
         for t in range(settings.frames):
             if settings.grow and t:
                 levels = [array.resize(exclusive_max=[t + 1, *array.shape[1:]]).result() for array in levels]
@@ -215,9 +215,13 @@ class _Acquisition:
         depth = len(volume)
         planes = depth if self._settings.shards else self._settings.slab
         for z in range(0, depth, planes):
+            end = min(z + planes, depth)
             if paced:
-                self._wait(min(planes, depth - z))
-            array[z : z + planes].write(volume[z : z + planes]).result()
+                self._wait(end - z)
+            try:
+                array[z:end].write(volume[z:end]).result()
+            except ValueError as error:  # what tensorstore makes of a full disk, for one
+                raise MicroscopeError(f"cannot write to {self._folder}: {error}") from error
 
     def _wait(self, planes: int) -> None:
         """Wait for the camera to have exposed so many more planes."""
@@ -240,17 +244,26 @@ class _Acquisition:
         """Write a group's metadata in the way in which tensorstore writes an array's."""
         import tensorstore as ts
 
-        if self._settings.zarr_format == 2:
-            for kind in ("plate", "well"):
-                if kind in ome:
-                    ome[kind]["version"] = "0.4"
-            files: dict[str, dict[str, Any]] = {".zgroup": {"zarr_format": 2}, ".zattrs": ome}
-        else:
-            attributes = {"ome": {"version": "0.5", **ome}} if ome else {}
-            files = {"zarr.json": {"zarr_format": 3, "node_type": "group", "attributes": attributes}}
-        store = ts.KvStore.open(_store(self._folder / path), context=_context()).result()
-        for name, content in files.items():
+        store = ts.KvStore.open(self._store(path), context=self._context()).result()
+        for name, content in omezarr.group_files(ome, self._settings.zarr_format).items():
             store.write(name, json.dumps(content, indent=2).encode()).result()
+
+    def _open_array(self, path: str, level: int) -> Any:
+        import tensorstore as ts
+
+        spec = {**omezarr.array_spec(self._settings, level), "kvstore": self._store(path)}
+        return ts.open(spec, create=True, context=self._context()).result()
+
+    def _store(self, path: str) -> dict[str, Any]:
+        return {"driver": "file", "path": f"{(self._folder / path.strip('/')).as_posix()}/"}
+
+    @staticmethod
+    def _context() -> Any:
+        import tensorstore as ts
+
+        spec: dict[str, Any] = {"file_io_locking": {"mode": "lockfile"}}
+        spec |= {key: {"limit": 1} for key in ("file_io_concurrency", "data_copy_concurrency")}
+        return ts.Context(spec)
 
     def _write_log(self) -> None:
         self._log["elapsed"] = self._elapsed()
@@ -300,19 +313,14 @@ class _Scene:
         profile = np.exp(-0.5 * ((pixel - where[:, None]) / width) ** 2)
         if axis == 0:
             profile *= rng.uniform(800, 3000, (settings.blobs, 1))
-        return profile.astype(np.float32)
-
-
-def _factors(size: tuple[int, ...]) -> tuple[int, ...]:
-    """By how much each axis of a volume shrinks from one level to the next."""
-    return tuple(2 if pixels > 1 else 1 for pixels in size)
+        return np.asarray(profile, np.float32)
 
 
 def _halved(volume: Volume) -> Volume:
     """The mean of each 2 x 2 x 2 pixels; an odd one at an end is left out."""
     import numpy as np
 
-    factors = _factors(volume.shape)
+    factors = omezarr.factors(volume.shape)
     shape = [pixels // factor for pixels, factor in zip(volume.shape, factors, strict=True)]
     total = np.zeros(shape, np.uint32)
     for corner in np.ndindex(*factors):
@@ -321,127 +329,15 @@ def _halved(volume: Volume) -> Volume:
     return (total // math.prod(factors)).astype(np.uint16)
 
 
-def _store(folder: Path) -> dict[str, Any]:
-    return {"driver": "file", "path": f"{folder.as_posix()}/"}
-
-
-def _context() -> Any:
-    import tensorstore as ts
-
-    return ts.Context(
-        {
-            "file_io_locking": {"mode": "lockfile"},
-            "file_io_concurrency": {"limit": 2},
-            "data_copy_concurrency": {"limit": 1},
-        }
-    )
-
-
-def _open_array(folder: Path, settings: Settings, level: int) -> Any:
-    """Make the array of a level (t, c, z, y, x)."""
-    import tensorstore as ts
-
-    size = settings.size
-    if level:
-        size = tuple(n // f for n, f in zip(size, _factors(size), strict=True))  # type: ignore[assignment]
-    shape = [1 if settings.grow else settings.frames, settings.channels, *size]
-    chunk = [1, 1, min(settings.slab, size[0]), *size[1:]]
-    if settings.zarr_format == 2:
-        driver = "zarr"
-        metadata = {
-            "shape": shape, "chunks": chunk, "dtype": "<u2", "compressor": None, "fill_value": 0,
-            "dimension_separator": "/",
-        }  # fmt: skip
-    else:
-        driver = "zarr3"
-        file_shape = [1, 1, *(-(-n // k) * k for n, k in zip(size, chunk[2:], strict=True))]
-        little = {"name": "bytes", "configuration": {"endian": "little"}}
-        metadata = {
-            "shape": shape, "data_type": "uint16", "fill_value": 0, "dimension_names": [*"tczyx"],
-            "chunk_grid": {
-                "name": "regular", "configuration": {"chunk_shape": file_shape if settings.shards else chunk},
-            },
-            "codecs": [
-                {"name": "sharding_indexed", "configuration": {"chunk_shape": chunk, "codecs": [little]}}
-                if settings.shards
-                else little
-            ],
-        }  # fmt: skip
-    spec = {"driver": driver, "kvstore": _store(folder), "metadata": metadata}
-    return ts.open(spec, create=True, context=_context()).result()
-
-
-def _multiscales(settings: Settings) -> dict[str, Any]:
-    """OME metadata of an image; what 0.4 and 0.5 have in common, and the version where 0.4 wants it."""
-    axes = [
-        {"name": "t", "type": "time", "unit": "second"},
-        {"name": "c", "type": "channel"},
-        *({"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"),
-    ]
-    factors = _factors(settings.size)
-    period = 1 / settings.rate if settings.rate else 1.0
-    coarse = [voxel * factor for voxel, factor in zip(_VOXEL, factors, strict=True)]
-    # A mean lies in the middle of the pixels that went into it.
-    shift = [(after - before) / 2 for before, after in zip(_VOXEL, coarse, strict=True)]
-    image: dict[str, Any] = {
-        "name": "blobs",
-        "type": "mean",
-        "axes": axes,
-        "datasets": [
-            {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": [period, 1.0, *_VOXEL]}]},
-            {
-                "path": "1",
-                "coordinateTransformations": [
-                    {"type": "scale", "scale": [period, 1.0, *coarse]},
-                    {"type": "translation", "translation": [0.0, 0.0, *shift]},
-                ],
-            },
-        ],
-    }
-    if settings.zarr_format == 2:
-        image["version"] = "0.4"
-    window = {"start": 100, "end": 2500, "min": 0, "max": 65535}
-    channels = [
-        {"label": f"channel {c + 1}", "color": _COLOURS[c % len(_COLOURS)], "active": True, "window": window}
-        for c in range(settings.channels)
-    ]
-    return {"multiscales": [image], "omero": {"channels": channels}}
-
-
-def _plate(settings: Settings) -> dict[str, Any]:
-    """OME metadata of a plate, which names every well before the first has come."""
-    rows = list(dict.fromkeys(well.split("/")[0] for well in settings.wells))
-    columns = list(dict.fromkeys(well.split("/")[1] for well in settings.wells))
-    wells = [
-        {"path": well, "rowIndex": rows.index(well.split("/")[0]), "columnIndex": columns.index(well.split("/")[1])}
-        for well in settings.wells
-    ]
-    return {
-        "plate": {
-            "name": "simulated plate",
-            "rows": [{"name": name} for name in rows],
-            "columns": [{"name": name} for name in columns],
-            "wells": wells,
-            "field_count": 1,
-            "acquisitions": [{"id": 0}],
-        }
-    }
-
-
-class _Numbers(click.ParamType):
-    """Whole numbers with an `x` between them, such as 2x3."""
-
-    def __init__(self, metavar: str) -> None:
-        self.name = metavar
-        self._count = metavar.count("x") + 1
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        parts = str(value).lower().split("x")
-        if len(parts) != self._count or not all(part.isdecimal() for part in parts):
-            self.fail(f"{value!r} is not {self.name}, such as {'x'.join('234'[: self._count])}", param, ctx)
-        return tuple(int(part) for part in parts)
+def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    """Whole numbers with an `x` between them, as many as the option's metavar says."""
+    if value is None:
+        return None
+    parts = value.lower().split("x")
+    wanted = str(param.metavar)
+    if len(parts) != wanted.count("x") + 1 or not all(part.isdecimal() for part in parts):
+        raise click.BadParameter(f"{value!r} is not {wanted}: whole numbers with an x between them")
+    return tuple(int(part) for part in parts)
 
 
 _DEFAULT = Settings()
@@ -450,19 +346,17 @@ _DEFAULT = Settings()
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("destination", metavar="DEST")
 @click.option("--frames", default=_DEFAULT.frames, help="Time points (of each well).")
-@click.option("--rate", default=_DEFAULT.rate, metavar="HZ", help="Time points a second; 0 for as fast as it goes.")
+@click.option("--rate", default=_DEFAULT.rate, metavar="HZ", help="Time points a second; 0: no pauses.")
 @click.option("--channels", default=_DEFAULT.channels)
-@click.option("--size", type=_Numbers("ZxYxX"), default="x".join(map(str, _DEFAULT.size)), help="Pixels.")
+@click.option("--size", metavar="ZxYxX", callback=_numbers, default="x".join(map(str, _DEFAULT.size)))
 @click.option("--slab", default=_DEFAULT.slab, help="Planes in a chunk.")
 @click.option("--blobs", default=_DEFAULT.blobs)
 @click.option("--seed", default=_DEFAULT.seed, help="The same seed gives the same pixels.")
 @click.option("--format", "zarr_format", type=int, default=_DEFAULT.zarr_format, help="Of zarr: 2 or 3.")
 @click.option("--shards", is_flag=True, help="One shard a volume.")
 @click.option("--grow", is_flag=True, help="Append time points by resizing.")
-@click.option("--plate", type=_Numbers("ROWSxCOLUMNS"), help="An HCS plate, well after well.")
-@click.option(
-    "--complete-file/--no-complete-file", default=_DEFAULT.complete_file, help="Leave a file `complete` at the end."
-)
+@click.option("--plate", metavar="ROWSxCOLUMNS", callback=_numbers, help="An HCS plate, well after well.")
+@click.option("--complete-file/--no-complete-file", default=_DEFAULT.complete_file, help="End with `complete`.")
 def microscope(destination: str, **options: Any) -> None:
     """Write a simulated light-sheet acquisition to DEST, which must not exist yet.
 

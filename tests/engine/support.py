@@ -69,10 +69,19 @@ def write(path: Path, content: bytes, old: bool = False) -> Path:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Replace a file as tensorstore does: whole, through its lock."""
+    """Replace a file as tensorstore does: whole, through its lock, which is renamed before it is closed."""
     lock = path.with_name(path.name + ".__lock")
-    lock.write_bytes(content)
-    os.rename(lock, path)
+    with open(lock, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.rename(lock, path)
+
+
+def make_old(folder: Path) -> None:
+    """Have nothing changed in a folder, nor in the folders in it, for long."""
+    for path in (*folder.rglob("*"), folder):
+        if not path.is_symlink():
+            os.utime(path, (OLD, OLD))
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from softcopy_napari.engine import inotify
 from softcopy_napari.engine import watcher as watcher_module
 from softcopy_napari.engine.watcher import Hint, PortableWatcher, Watcher, make_watcher
 from tests.engine.support import replace, until, write
@@ -210,7 +211,6 @@ def test_stopping_ends_its_threads_and_closes_its_files(source: Path) -> None:
         assert os.name != "posix" or until(lambda: process.num_fds() == files)
 
 
-@pytest.mark.xfail(strict=True, reason="BUG leaked-inotify: three files stay open for each failure to watch the source")
 def test_a_source_that_does_not_exist_cannot_be_watched_and_leaves_nothing_open(tmp_path: Path) -> None:
     process = psutil.Process()
     for kind in KINDS:
@@ -234,7 +234,7 @@ def test_linux_gets_the_watcher_that_tells_of_closing(source: Path) -> None:
 
 @linux_only
 def test_a_loss_of_events_is_reported(linux: Watched) -> None:
-    linux.watcher.on_queue_overflow()  # type: ignore[attr-defined]
+    linux.watcher._event_or_loss(-1, inotify.OVERFLOW, b"")  # type: ignore[attr-defined]
     assert linux.sees(Hint.LOST, path="")
     assert linux.woken.is_set()
 
@@ -252,9 +252,9 @@ def test_when_watches_run_out_the_setting_is_named_and_the_rest_goes_on(
     (linux.source / "1").mkdir()
 
     def refuse(*args: object) -> None:
-        raise OSError(errno.ENOSPC, "inotify watch limit reached")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(watcher_module.InotifyFD, "add_callback", refuse)
+    monkeypatch.setattr(inotify.Inotify, "add", refuse)
     linux.watcher.watch("1")
     linux.watcher.watch("1")
     assert "sysctl fs.inotify.max_user_watches" in linux.watcher.problem
@@ -269,7 +269,6 @@ def test_a_folder_that_vanishes_before_it_is_watched_is_no_problem(linux: Watche
 
 
 @linux_only
-@pytest.mark.xfail(strict=True, reason="BUG folder-became-file: reported as if watches had run out, and for ever")
 def test_a_folder_that_became_a_file_or_may_not_be_read_does_not_end_watching(linux: Watched) -> None:
     write(linux.source / "1", b"a file now")
     linux.watcher.watch("1")
@@ -295,7 +294,6 @@ def in_new_folder(linux: Watched, swap: Callable[[Path], None]) -> bool:
 
 
 @linux_only
-@pytest.mark.xfail(strict=True, reason="BUG folder-swapped: a folder in the place of a watched one is never watched")
 def test_a_folder_made_in_the_place_of_one_that_was_moved_away_is_watched(linux: Watched, tmp_path: Path) -> None:
     def swap(folder: Path) -> None:
         os.rename(folder, tmp_path / "old")
@@ -305,7 +303,6 @@ def test_a_folder_made_in_the_place_of_one_that_was_moved_away_is_watched(linux:
 
 
 @linux_only
-@pytest.mark.xfail(strict=True, reason="BUG folder-swapped: a folder in the place of a watched one is never watched")
 def test_a_folder_made_again_while_someone_was_in_the_old_one_is_watched(linux: Watched) -> None:
     """One of our own walks, for example."""
     still_open = []
@@ -322,7 +319,6 @@ def test_a_folder_made_again_while_someone_was_in_the_old_one_is_watched(linux: 
 
 
 @linux_only
-@pytest.mark.xfail(strict=True, reason="BUG renamed-folder-warns: watchdog prints a RuntimeWarning into the terminal")
 def test_files_in_a_renamed_folder_are_reported_under_its_new_name(linux: Watched) -> None:
     (linux.source / "1").mkdir()
     linux.watcher.watch("1")

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -40,10 +40,19 @@ class Writer:
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start it; whoever calls this also waits for it or kills it."""
         self._process = subprocess.Popen(
             self._command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        return self
+
+    @property
+    def running(self) -> bool:
+        """Whether it is still at work."""
+        return self._process is not None and self._process.poll() is None
 
     def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
         assert self._process is not None
@@ -128,13 +137,16 @@ def tensorstore(path: str, options: dict[str, Any]) -> None:
 
     `driver` zarr or zarr3, `separator`, `encoding`, `mode` (of locking), `shards`; `grow` by resizing, frame by
     frame; `shots`: each plane is written in so many parts; `reset`: every so-manieth plane is set back to the
-    fill value; `notes`: a sidecar file rewritten to the end; `complete`: the file of that name at the end.
+    fill value; `attributes`: rewritten after each plane; `notes`: a sidecar file rewritten to the end; `complete`:
+    the file of that name at the end; `abort`: crash after so many planes, in the middle of writing the next.
     """
     planes = _Planes(options)
     grow = options.get("grow", False)
     array = _open_tensorstore(path, [1 if grow else planes.frames, planes.count, *PLANE], options)
     reset = options.get("reset", 0)
     for number, (t, z) in enumerate(planes):
+        if number == options.get("abort"):
+            _crash(Path(path, _chunk_key(t, z, options)))
         if grow and t >= array.shape[0]:
             array = array.resize(exclusive_max=[t + 1, planes.count, *PLANE]).result()
         plane = planes.plane()
@@ -143,10 +155,49 @@ def tensorstore(path: str, options: dict[str, Any]) -> None:
             array[t, z, start : start + rows].write(plane[start : start + rows]).result()
         if reset and number % reset == 0:
             array[t, z].write(np.zeros(PLANE, np.uint16)).result()
+        if options.get("attributes"):
+            _set_attributes(path, {"planes": number}, options)
         if options.get("notes"):
             Path(path, "notes.json").write_text(json.dumps({"planes": number}))
     if options.get("complete"):
         Path(path, "complete").touch()
+
+
+def _chunk_key(t: int, z: int, options: dict[str, Any]) -> str:
+    key = [str(t), str(z), "0", "0"]
+    if options.get("driver", "zarr3") == "zarr3" and options.get("encoding", "default") == "default":
+        key.insert(0, "c")
+    return str(options.get("separator", "/")).join(key)
+
+
+def _crash(chunk: Path) -> NoReturn:
+    """Leave what a tensorstore leaves that is killed while it writes: the lock, with half of the chunk."""
+    chunk.parent.mkdir(parents=True, exist_ok=True)
+    Path(f"{chunk}.__lock").write_bytes(b"half" * 100)
+    os._exit(0)
+
+
+def _set_attributes(path: str, attributes: dict[str, Any], options: dict[str, Any]) -> None:
+    """Rewrite an array's attributes as tensorstore rewrites its metadata."""
+    import tensorstore as ts
+
+    context = ts.Context({"file_io_locking": {"mode": options.get("mode", "lockfile")}})
+    store = ts.KvStore.open({"driver": "file", "path": path + "/"}, context=context).result()
+    if options.get("driver", "zarr3") == "zarr":
+        store[".zattrs"] = json.dumps(attributes).encode()
+    else:
+        store["zarr.json"] = json.dumps({**json.loads(store["zarr.json"]), "attributes": attributes}).encode()
+
+
+def scalar(path: str, options: dict[str, Any]) -> None:
+    """A zero-dimensional array of `driver` zarr or zarr3, by tensorstore."""
+    import tensorstore as ts
+
+    driver = options.get("driver", "zarr3")
+    kvstore = {"driver": "file", "path": path + "/"}
+    array = ts.open({"driver": driver, "kvstore": kvstore}, dtype=ts.float64, shape=[], create=True).result()
+    time.sleep(options.get("delay", 0.0))
+    array.write(36.6).result()
 
 
 def zarr_python(path: str, options: dict[str, Any]) -> None:
@@ -221,6 +272,7 @@ def _group(path: str, ome: dict[str, Any]) -> None:
 
 KINDS: dict[str, Callable[[str, dict[str, Any]], None]] = {
     "tensorstore": tensorstore,
+    "scalar": scalar,
     "zarr_python": zarr_python,
     "acquire": acquire,
     "plate": plate,

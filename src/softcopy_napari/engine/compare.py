@@ -16,12 +16,21 @@ from dataclasses import dataclass, field
 
 from softcopy_napari.engine.probe import read_metadata
 from softcopy_napari.engine.transfer import extended_path, native, up_to_date
-from softcopy_napari.engine.writers import Temporary, is_own_temporary, temporary_of
+from softcopy_napari.engine.writers import (
+    TEMPORARY_PREFIX,
+    TEMPORARY_SUFFIX,
+    Temporary,
+    is_own_temporary,
+    temporary_of,
+)
 
 PART = 2048
 """Names in one part of a folder's comparison at most."""
 _MAX_NAMES = 1 << 15  # remembered of one folder; above that, asking the file system is slower but costs no memory
+_SIGN_OF_LIFE = 2.0
+"""Seconds after which what was found so far is told, so that a slow share is not taken for one that hangs."""
 _CLOCK_SKEW_NS = 2_000_000_000
+_UNITS = (2_000_000_000, 1_000_000_000, 10_000_000, 1_000_000, 1_000, 100)
 _RACY_NS = 2_500_000_000  # coarser than the times of any file system in use (FAT: 2 s)
 
 
@@ -68,6 +77,25 @@ class FolderPart:
     """Why the folder could not be listed."""
 
 
+def time_unit(folder: str, name: str) -> int:
+    """How finely a file system keeps modification times, in ns: 1, or for example 100 (NTFS) or 2 s (FAT).
+
+    Tried out with a file of this name in the folder, which is removed again; 1 where that is not possible.
+    """
+    path = os.path.join(folder, name)
+    wanted = 1_000_000_001_123_456_789  # an odd second, with something at every digit
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+        try:
+            os.utime(path, ns=(wanted, wanted))
+            kept = os.stat(path).st_mtime_ns
+        finally:
+            os.unlink(path)
+    except OSError:
+        return 1
+    return next((unit for unit in _UNITS if kept % unit == 0 and abs(kept - wanted) < unit), 1)
+
+
 class FolderComparison:
     """Compares folders of one target.
 
@@ -83,6 +111,7 @@ class FolderComparison:
         self._source = extended_path(source)
         self._destination = extended_path(destination)
         self._own_run = own_run
+        self._unit = 0
 
     def folders(self, folders: list[tuple[str, int]], quiet: float) -> Iterator[FolderPart]:
         """Compare folders, without what lies in their folders.
@@ -118,15 +147,20 @@ class FolderComparison:
                 part.modified = 0  # a change after the listing could leave the same time
             part.metadata = read_metadata(self._source, folder)
             there = destination + os.sep if os.path.isdir(destination) else ""
+            if there and not self._unit:
+                name = f"{TEMPORARY_PREFIX}{self._own_run}-{os.getpid()}-time{TEMPORARY_SUFFIX}"
+                self._unit = time_unit(self._destination, name)
             names: set[str] = set()
             seen = 0
+            deadline = time.monotonic() + _SIGN_OF_LIFE
             with os.scandir(source) as entries:
                 for entry in entries:
                     seen += 1
                     if seen <= _MAX_NAMES:
                         names.add(entry.name)
                     self._look(entry, there, part, quiet)
-                    if seen % PART == 0:
+                    if seen % PART == 0 or time.monotonic() > deadline:
+                        deadline = time.monotonic() + _SIGN_OF_LIFE
                         yield part
                         part = FolderPart(folder, modified=part.modified, newest=part.newest)
             part.empty = seen == 0 and not there
@@ -141,13 +175,13 @@ class FolderComparison:
     def _look(self, entry: os.DirEntry[str], there: str, part: FolderPart, quiet: float) -> None:
         """Compare one file; `there` is the destination's folder with a separator, empty where it is missing."""
         name = entry.name
+        if entry.is_dir(follow_symlinks=False):
+            part.folders.append(name)
+            return
         temporary = temporary_of(name)
         if temporary is not None:
             kind, becomes = temporary
             (part.locks if kind is Temporary.LOCK else part.scratch).append(becomes or name)
-            return
-        if entry.is_dir(follow_symlinks=False):
-            part.folders.append(name)
             return
         try:
             here = entry.stat(follow_symlinks=False)
@@ -166,10 +200,9 @@ class FolderComparison:
             if -_CLOCK_SKEW_NS < age < quiet * 1e9:
                 part.fresh.append(name)
 
-    @staticmethod
-    def _is_same(entry: os.DirEntry[str], here: os.stat_result, there: str) -> bool:
+    def _is_same(self, entry: os.DirEntry[str], here: os.stat_result, there: str) -> bool:
         if stat.S_ISREG(here.st_mode):
-            return up_to_date(here, os.stat(there, follow_symlinks=False))
+            return up_to_date(here, os.stat(there, follow_symlinks=False), self._unit)
         return stat.S_ISLNK(here.st_mode) and os.readlink(entry.path) == os.readlink(there)
 
     def _look_for_gone(self, source: str, destination: str, names: set[str] | None, part: FolderPart) -> None:

@@ -64,7 +64,7 @@ class Reader:
             return
         if hint is Hint.LOST:
             self.lost = True
-            self._inventory.held.clear()
+            self._inventory.forget_writers()
             return
         if hint is Hint.ROOT_GONE:
             self.root_gone = True

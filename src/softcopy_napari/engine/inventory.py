@@ -247,20 +247,26 @@ class Inventory:
             if self.state(path) is ChunkState.WRITING:
                 self.set_state(path, ChunkState.PENDING)
 
+    def forget_writers(self) -> None:
+        """Who writes what is no longer known: a walk will tell what is there."""
+        self.held.clear()
+        self._replace_all(ChunkState.WRITING, ChunkState.ABSENT)
+
     def release_all(self) -> list[str]:
         """Take every file for settled: nobody is writing any more. Returns those that were locked."""
         locked = sorted(path for path, itself in self.held.items() if not itself)
         self.held.clear()
-        for path, state in list(self.others.items()):
-            if state is ChunkState.WRITING:
-                self.set_state(path, ChunkState.PENDING)
-        for array in self.arrays.values():
-            if array.ledger.counts[ChunkState.WRITING]:
-                for start in range(0, len(array.ledger.flat), _SWEEP):
-                    cells = array.ledger.find(ChunkState.WRITING, start, start + _SWEEP)
-                    array.ledger.set_many(cells, ChunkState.PENDING)
-                self._sweep_anew(array)
+        self._replace_all(ChunkState.WRITING, ChunkState.PENDING)
         return locked
+
+    def _replace_all(self, old: ChunkState, new: ChunkState) -> None:
+        for path in [path for path, state in self.others.items() if state is old]:
+            self.set_state(path, new)
+        for array in self.arrays.values():
+            if array.ledger.counts[old]:
+                for start in range(0, len(array.ledger.flat), _SWEEP):
+                    array.ledger.set_many(array.ledger.find(old, start, start + _SWEEP), new)
+                self._sweep_anew(array)
 
     # -- what a comparison of a folder found ----------------------------------------------------------
 

@@ -7,6 +7,7 @@ system: after a crash it is rebuilt, not believed.
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,11 @@ _BLOCK = 1 << 20
 
 class Ledger:
     """States of an array's chunk files, all ABSENT at first.
+
+    Raises
+    ------
+    OSError
+        There is no room for it on the disk.
 
     Parameters
     ----------
@@ -45,6 +51,7 @@ class Ledger:
         size = int(np.prod(grid, dtype=np.int64))
         if size:
             mapped = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=grid)
+            _fill_holes(path)
             self.flat: npt.NDArray[np.uint8] = np.asarray(mapped).reshape(-1)
         else:  # an empty file cannot be mapped
             np.save(path, np.zeros(grid, np.uint8))
@@ -93,3 +100,13 @@ class Ledger:
         """Delete the file; maps of it stay readable where the system allows that."""
         with contextlib.suppress(PermissionError):  # Windows: still mapped somewhere; the next start cleans up
             self.path.unlink(missing_ok=True)
+
+
+def _fill_holes(path: Path) -> None:
+    """Give a file its place on the disk: a write through a map into a hole on a full disk kills the process."""
+    if hasattr(os, "posix_fallocate"):
+        fd = os.open(path, os.O_RDWR)
+        try:
+            os.posix_fallocate(fd, 0, os.fstat(fd).st_size)
+        finally:
+            os.close(fd)

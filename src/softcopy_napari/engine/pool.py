@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import IO
 
 from softcopy_napari.engine.pace import lower_priority
-from softcopy_napari.engine.tasks import Answer, CopyTask, Progress, Setup, Task, read_message, write_message
+from softcopy_napari.engine.tasks import Answer, CopyTask, FlushTask, Progress, Setup, Task, read_message, write_message
 from softcopy_napari.engine.writers import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.worker"]
@@ -43,6 +43,11 @@ class WorkerProcess:
     heard: float = 0.0
     """Monotonic time of its last word, or of the first task after a silence."""
     hung: bool = False
+
+    @property
+    def may_hang(self) -> bool:
+        """Whether it owes an answer, and not one that may take minutes."""
+        return bool(self.tasks) and not any(isinstance(task, FlushTask) for task in self.tasks.values())
 
     def room(self, kind: type[Task]) -> int:
         """How many more tasks of a kind it takes now."""
@@ -105,8 +110,6 @@ class Pool:
         """Start missing workers, with growing pauses where they keep dying."""
         while len(self.workers) < self._size and now >= self._next_start and not self._stopped:
             self.workers.append(self._start())
-            if self._deaths:
-                self._next_start = now + min(0.1 * 2 ** min(self._deaths, 10), _MAX_PAUSE)
 
     def send(self, worker: WorkerProcess, task: Task) -> None:
         """Hand a task to a worker. A worker that cannot take it is dying: its death will be posted."""
@@ -132,7 +135,9 @@ class Pool:
         if worker in self.workers:
             self.workers.remove(worker)
             self._deaths += 1
-            self._next_start = time.monotonic() + (0.1 if self._deaths == 1 else 0.0)
+            # One that dies is replaced at once; where they keep dying, ever more rarely.
+            if self._deaths > 1:
+                self._next_start = time.monotonic() + min(0.1 * 2 ** min(self._deaths, 10), _MAX_PAUSE)
         with contextlib.suppress(OSError):
             worker.stdin.close()
         tasks = list(worker.tasks.values())
@@ -141,7 +146,7 @@ class Pool:
 
     def kill_hung(self, now: float) -> list[WorkerProcess]:
         """Kill workers that have not said a word for too long; their deaths are posted in time."""
-        hung = [w for w in self.workers if w.tasks and not w.hung and now - w.heard > _HUNG]
+        hung = [w for w in self.workers if w.may_hang and not w.hung and now - w.heard > _HUNG]
         for worker in hung:
             worker.hung = True
             worker.process.kill()
@@ -186,6 +191,7 @@ class Pool:
         )
         assert process.stdin is not None
         worker = WorkerProcess(process, process.stdin, name, heard=time.monotonic())
+        _widen(process.stdin)
         self.problem = lower_priority(process.pid) or self.problem
         with contextlib.suppress(OSError):
             write_message(process.stdin, replace(self._setup, temporary=name))  # type: ignore[arg-type]
@@ -205,6 +211,14 @@ class Pool:
         stdout.close()
         worker.process.wait()
         self._post(Died(worker))
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    """Make room in a pipe for all tasks that a worker is handed: one that hangs must not hold up the job."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)
 
 
 def folders_of(tasks: list[Task]) -> list[str]:

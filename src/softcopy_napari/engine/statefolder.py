@@ -48,10 +48,12 @@ class RunFile(Message):
         if self.last is not None:
             return False
         try:
-            started = psutil.Process(self.pid).create_time()
+            process = psutil.Process(self.pid)
+            return (
+                abs(process.create_time() - self.process_started) < 2.0 and process.status() != psutil.STATUS_ZOMBIE
+            )
         except psutil.Error:
             return False
-        return abs(started - self.process_started) < 2.0
 
     def path(self) -> Path:
         """Where it lies."""
@@ -95,6 +97,10 @@ def clean_up(keep: int = 20) -> None:
             ended.append(run)
     for run in ended[:-keep]:
         run.path().unlink(missing_ok=True)
+    for path in (*_runs().glob("*.socket"), *_runs().glob("*.tmp")):
+        pid = path.name.partition("-")[0].partition(".")[0]
+        if not (pid.isdigit() and psutil.pid_exists(int(pid))):
+            path.unlink(missing_ok=True)
     ledgers = state_folder() / "ledgers"
     for folder in ledgers.iterdir() if ledgers.is_dir() else ():
         if folder.name.isdigit() and int(folder.name) not in alive and not psutil.pid_exists(int(folder.name)):

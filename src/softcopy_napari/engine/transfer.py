@@ -155,12 +155,15 @@ class Transfer:
         try:
             try:
                 fd = open_source(source)
-            except FileNotFoundError:
-                return self._delete(destination) if delete_if_gone else _VANISHED
+            except (FileNotFoundError, NotADirectoryError):
+                return self._delete(source, destination) if delete_if_gone else _VANISHED
             except OSError as error:
                 return self._copy_unopened(source, destination, error)
             try:
-                before = os.fstat(fd)
+                try:
+                    before = os.fstat(fd)
+                except OSError as error:
+                    return _unreadable(error)
                 if not stat.S_ISREG(before.st_mode):
                     return self._copy_irregular(before.st_mode, destination)
                 return self._copy_file(fd, before, source, destination)
@@ -195,9 +198,12 @@ class Transfer:
                 os.utime(temporary, ns=(before.st_atime_ns, before.st_mtime_ns))
             try:
                 after = os.stat(source, follow_symlinks=False)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 os.unlink(temporary)
                 return _CHANGED
+            except OSError as error:
+                os.unlink(temporary)
+                return _unreadable(error)
             if size != before.st_size or not _same_version(before, after):
                 os.unlink(temporary)
                 return _CHANGED
@@ -252,7 +258,7 @@ class Transfer:
         if stat.S_ISLNK(mode):
             return self._copy_link(source, destination)
         if stat.S_ISREG(mode):
-            return Result(Outcome.FAILED, reason=f"cannot be read: {error.strerror}")
+            return _unreadable(error)
         return self._copy_irregular(mode, destination)
 
     def _copy_irregular(self, mode: int, destination: str) -> Result:
@@ -272,7 +278,9 @@ class Transfer:
         os.replace(temporary, destination)
         return Result(Outcome.COPIED)
 
-    def _delete(self, destination: str) -> Result:
+    def _delete(self, source: str, destination: str) -> Result:
+        if not os.path.isdir(os.path.dirname(source)):
+            return _VANISHED  # its folder has gone as well: that was no writer
         with contextlib.suppress(FileNotFoundError):
             os.unlink(destination)
         return Result(Outcome.DELETED)
@@ -317,13 +325,20 @@ def _same_version(before: os.stat_result, after: os.stat_result) -> bool:
     )
 
 
-def up_to_date(source: os.stat_result, destination: os.stat_result) -> bool:
-    """Whether a destination's file is the copy of a source's: both regular, equal in size and time (ns)."""
+def up_to_date(source: os.stat_result, destination: os.stat_result, unit: int = 1) -> bool:
+    """Whether a destination's file is the copy of a source's: both regular, equal in size and time.
+
+    Times may differ by less than the unit (ns) in which the destination keeps them.
+    """
     return (
         source.st_size == destination.st_size
-        and source.st_mtime_ns == destination.st_mtime_ns
+        and abs(source.st_mtime_ns - destination.st_mtime_ns) < unit
         and stat.S_ISREG(destination.st_mode)
     )
+
+
+def _unreadable(error: OSError) -> Result:
+    return Result(Outcome.FAILED, reason=f"cannot be read: {error.strerror}")
 
 
 def _kind(mode: int) -> str:

@@ -6,8 +6,10 @@ and what it costs.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
@@ -16,6 +18,8 @@ from typing import Protocol
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
+
+from softcopy_napari.engine import inotify
 
 
 class Hint(Enum):
@@ -36,6 +40,24 @@ class Hint(Enum):
     """Events were lost: anything may have happened."""
     ROOT_GONE = auto()
     """The source itself was removed, renamed or unmounted."""
+
+
+_HINTS = {
+    inotify.CLOSE_WRITE: Hint.WRITTEN,
+    inotify.MOVED_TO: Hint.RENAMED,
+    inotify.CREATE: Hint.OPENED,
+    inotify.DELETE: Hint.DELETED,
+}
+_OF_FILES = inotify.CLOSE_WRITE | inotify.MOVED_TO | inotify.CREATE | inotify.DELETE
+_GONE = inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT | inotify.IGNORED
+_MASK = (
+    _OF_FILES
+    | inotify.DELETE_SELF
+    | inotify.MOVE_SELF
+    | inotify.ONLYDIR
+    | inotify.DONT_FOLLOW
+    | inotify.EXCL_UNLINK
+)
 
 
 class Watcher(Protocol):
@@ -87,108 +109,100 @@ class _Mailbox:
             self._wake()
 
 
-if sys.platform == "linux":
-    from watchdog.observers.inotify_c import (
-        CallbackId,
-        InotifyConstants,
-        InotifyEvent,
-        InotifyFD,
-        Mask,
-        WatchDescriptor,
-    )
+class LinuxWatcher(_Mailbox):
+    """One inotify watch a folder, set when the job says so: before it lists the folder."""
 
-    _CLOSE_WRITE = int(InotifyConstants.IN_CLOSE_WRITE)
-    _MOVED_TO = int(InotifyConstants.IN_MOVED_TO)
-    _CREATE = int(InotifyConstants.IN_CREATE)
-    _DELETE = int(InotifyConstants.IN_DELETE)
-    _GONE = int(InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF | InotifyConstants.IN_UNMOUNT)
-    _IS_FOLDER = int(InotifyConstants.IN_ISDIR)
-    _MASK = Mask(
-        _CLOSE_WRITE
-        | _MOVED_TO
-        | _CREATE
-        | _DELETE
-        | int(InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF)
-        | int(InotifyConstants.IN_ONLYDIR | InotifyConstants.IN_DONT_FOLLOW | InotifyConstants.IN_EXCL_UNLINK)
-    )
-    _HINTS = {
-        _CLOSE_WRITE: Hint.WRITTEN,
-        _MOVED_TO: Hint.RENAMED,
-        _CREATE: Hint.OPENED,
-        _DELETE: Hint.DELETED,
-    }
+    tells_closing = True
 
-    class LinuxWatcher(_Mailbox):
-        """One inotify watch a folder, set when the job says so: before it lists the folder.
+    def __init__(self, source: Path, wake: Callable[[], None]) -> None:
+        super().__init__(wake)
+        self.problem = ""
+        self._root = os.fsencode(source)
+        self._lock = threading.Lock()
+        self._folders: dict[int, str] = {}
+        self._watches: dict[str, int] = {}
+        self._inotify = inotify.Inotify()
+        self._thread = threading.Thread(target=self._read, name="watch", daemon=True)
+        try:
+            self._add("")
+        except OSError:
+            self._inotify.close()
+            raise
+        self._thread.start()
 
-        watchdog's `InotifyFD` is used directly. Its `Observer` pairs moves by a linear search, makes an object
-        and two thread hand-overs of every event and walks new folders by itself: 50 to 460 us an event, and
-        it loses bursts. This way an event costs 5 us and renames can be told from other writes.
-        """
+    def watch(self, folder: str) -> None:
+        if folder in self._watches:
+            return
+        try:
+            self._add(folder)
+        except OSError as error:
+            # Any other reason is the folder's own, and a walk will say it: it has gone, may not be read...
+            if error.errno == errno.ENOSPC:
+                self.problem = (
+                    "not all folders can be watched: new files are found by looking every few seconds instead. "
+                    "To allow more: sysctl fs.inotify.max_user_watches=1000000"
+                )
 
-        tells_closing = True
+    def _add(self, folder: str) -> None:
+        path = os.path.join(self._root, os.fsencode(folder)) if folder else self._root
+        with self._lock:
+            watch = self._inotify.add(path, _MASK)
+            self._folders[watch] = folder
+            self._watches[folder] = watch
 
-        def __init__(self, source: Path, wake: Callable[[], None]) -> None:
-            super().__init__(wake)
-            self.problem = ""
-            self._root = os.fsencode(source)
-            self._folders: dict[WatchDescriptor, str] = {}
-            self._watched: set[str] = set()
-            self._id = CallbackId(id(self))
-            self._inotify = InotifyFD()
-            try:
-                self._add("")
-            except OSError:
-                self._inotify.close()
-                raise
-            self._inotify.start()
+    def _read(self) -> None:
+        for watch, mask, name in self._inotify.events():
+            self._event_or_loss(watch, mask, name)
 
-        def watch(self, folder: str) -> None:
-            if not self.problem and folder not in self._watched:
-                try:
-                    self._add(folder)
-                except FileNotFoundError:
-                    pass
-                except OSError as error:
-                    self.problem = (
-                        f"not all folders can be watched ({error.strerror}): new files are found by looking "
-                        "every few seconds instead. To allow more: sysctl fs.inotify.max_user_watches=1000000"
-                    )
-
-        def _add(self, folder: str) -> None:
-            path = os.path.join(self._root, os.fsencode(folder)) if folder else self._root
-            wd = self._inotify.add_callback(path, _MASK, self, self._id)
-            self._folders[wd] = folder + "/" if folder else ""
-            self._watched.add(folder)
-
-        def on_event(self, event: InotifyEvent) -> None:
-            """Called by watchdog's reading thread."""
-            mask = int(event.mask)
-            folder = self._folders.get(event.wd)
-            if folder is None:
-                return
-            if mask & _GONE:
-                if folder == "":
-                    self.put(Hint.ROOT_GONE, "")
-                return
-            path = folder + os.fsdecode(event.name)
-            if mask & _IS_FOLDER:
-                if mask & (_CREATE | _MOVED_TO):
-                    self.put(Hint.FOLDER, path)
-                return
-            self.put(_HINTS[mask & (_CLOSE_WRITE | _MOVED_TO | _CREATE | _DELETE)], path)
-
-        def on_watch_deleted(self, wd: WatchDescriptor) -> None:
-            """Called when a watched folder has gone."""
-            self._watched.discard(self._folders.pop(wd, "/").rstrip("/"))
-
-        def on_queue_overflow(self) -> None:
-            """Called when the kernel dropped events."""
+    def _event_or_loss(self, watch: int, mask: int, name: bytes) -> None:
+        folder = self._folders.get(watch)
+        if mask & inotify.OVERFLOW:
             self.put(Hint.LOST, "")
+        elif folder is not None:
+            self._event(watch, mask, folder, os.fsdecode(name))
 
-        def stop(self) -> None:
-            self._inotify.stop()
-            self._inotify.join(5)
+    def _event(self, watch: int, mask: int, folder: str, name: str) -> None:
+        path = f"{folder}/{name}" if folder else name
+        if mask & _GONE:
+            self._folder_gone(watch, mask, folder)
+        elif not mask & inotify.IS_FOLDER:
+            self.put(_HINTS[mask & _OF_FILES], path)
+        elif mask & (inotify.CREATE | inotify.MOVED_TO):
+            known = self._watches.get(path)
+            if known is not None and not self._still_there(known, path):
+                self._forget(path)  # what was watched under that name was another folder
+            self.put(Hint.FOLDER, path)
+
+    def _folder_gone(self, watch: int, mask: int, folder: str) -> None:
+        if mask & inotify.IGNORED:  # the watch has ended
+            with self._lock:
+                self._folders.pop(watch, None)
+                if self._watches.get(folder) == watch:
+                    del self._watches[folder]
+        elif not folder:
+            self.put(Hint.ROOT_GONE, "")
+        elif mask & inotify.MOVE_SELF and not self._still_there(watch, folder):
+            self._forget(folder)
+
+    def _still_there(self, watch: int, folder: str) -> bool:
+        """Whether the folder of that name is the one that this watch is for."""
+        try:
+            return self._inotify.add(os.path.join(self._root, os.fsencode(folder)), _MASK) == watch
+        except OSError:
+            return False
+
+    def _forget(self, folder: str) -> None:
+        """End the watches of a folder and of all below it."""
+        with self._lock:
+            for path in [path for path in self._watches if path == folder or path.startswith(folder + "/")]:
+                watch = self._watches.pop(path)
+                self._folders.pop(watch, None)
+                self._inotify.remove(watch)
+
+    def stop(self) -> None:
+        self._inotify.stop()
+        self._thread.join()
+        self._inotify.close()
 
 
 class PortableWatcher(_Mailbox, FileSystemEventHandler):
@@ -200,6 +214,7 @@ class PortableWatcher(_Mailbox, FileSystemEventHandler):
         super().__init__(wake)
         self.problem = ""
         self._root = os.fspath(source)
+        os.stat(self._root)  # watchdog leaves threads behind when it cannot start
         self._observer = Observer()
         self._observer.schedule(self, self._root, recursive=True)
         self._observer.start()

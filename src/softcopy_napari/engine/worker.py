@@ -124,6 +124,7 @@ class Worker:
         end = time.monotonic() + self._setup.sleep_time
         while not self._stopping and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))
+            self._progressed(0)
 
     def _advance_comparison(self) -> None:
         task_id, parts = self._comparisons[0]

@@ -1,0 +1,410 @@
+"""One target from beginning to end, when the world does not play along. The job runs here, its workers do not."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from softcopy_napari.engine import hints, job, pool, survey
+from softcopy_napari.engine import watcher as watcher_module
+from softcopy_napari.engine.job import Job
+from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.statefolder import DestinationBusy, DestinationLock, ledger_folder
+from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.targets import Settings, make_target
+from tests.engine.support import make_array, make_old, replace, temporaries, tree, until, write
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="signals, open files that are moved")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="inotify, file systems of its own")
+
+
+class Jobs:
+    """Runs a job over one source and destination."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source, self.destination = folder / "source.zarr", folder / "destination"
+        self.job: Job | None = None
+
+    def start(self, **settings: Any) -> Job:
+        target = make_target(
+            self.source, self.destination, Settings(**{"nprocs": 2, "settle": 1000.0, **settings})
+        )
+        self.job = Job(target, "1", ledger_folder() / "1", DestinationLock(target.destination))
+        self.job.start()
+        return self.job
+
+    @property
+    def now(self) -> TargetSnapshot:
+        assert self.job is not None
+        return self.job.snapshot()
+
+    def caught_up(self) -> bool:
+        return bool(until(lambda: self.now.state is TargetState.CAUGHT_UP))
+
+    def ends(self, timeout: float = 10.0) -> TargetSnapshot:
+        assert self.job is not None
+        assert self.job.ended.wait(timeout), f"still {self.now.state}: {self.now.reason}"
+        return self.now
+
+    def equal(self) -> bool:
+        return bool(until(lambda: tree(self.source) == tree(self.destination)))
+
+    def workers(self) -> list[psutil.Process]:
+        return [child for child in psutil.Process().children() if "softcopy_napari" in " ".join(child.cmdline())]
+
+    def stop(self) -> None:
+        if self.job is not None:
+            self.job.order("stop")
+            assert self.job.ended.wait(5.0)
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
+    for module in (hints, job, survey):  # seconds of quiet, so that tests need not wait for two
+        monkeypatch.setattr(module, "QUIET", 0.3)
+    jobs = Jobs(tmp_path)
+    yield jobs
+    jobs.stop()
+
+
+class Growing(threading.Thread):
+    """A writer that has a file open and appends to it without end, as acquire-zarr does to a shard."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.file = open(path, "ab", buffering=0)  # noqa: SIM115
+        self.done = threading.Event()
+
+    def run(self) -> None:
+        while not self.done.wait(0.05):
+            self.file.write(b"more" * 100)
+
+    def end(self) -> None:
+        self.done.set()
+        self.join()
+        self.file.close()
+
+
+# -- the source --------------------------------------------------------------------------------------------
+
+
+def test_what_is_written_while_it_is_copied_arrives(jobs: Jobs) -> None:
+    make_array(jobs.source, (10,), chunks=False)
+    jobs.start()
+    assert jobs.caught_up()
+    for number in range(5):
+        replace(jobs.source / str(number), b"x" * number)
+    write(jobs.source / "sub" / "deep" / "notes.txt", b"sidecar")
+    (jobs.source / "empty").mkdir()
+    assert jobs.equal()
+    assert until(lambda: (jobs.destination / "empty").is_dir())
+    assert until(lambda: jobs.now.counts[ChunkState.COPIED] == 5)
+    replace(jobs.source / "3", b"changed")
+    assert jobs.equal()
+    assert jobs.now.state is TargetState.CAUGHT_UP and "have not come yet" in jobs.now.reason
+
+
+def test_the_acquisition_ends_when_all_is_there_and_quiet(jobs: Jobs) -> None:
+    make_array(jobs.source, (3,), chunks=False)
+    jobs.start(settle=0.5)
+    assert jobs.caught_up()
+    for number in range(3):
+        replace(jobs.source / str(number), b"x")
+    end = jobs.ends()
+    assert end.state is TargetState.COMPLETE and jobs.equal()
+
+
+def test_a_source_that_goes_away_and_comes_back_is_copied_on_and_nothing_is_deleted(
+    jobs: Jobs, tmp_path: Path
+) -> None:
+    make_array(jobs.source, (4,), chunks=False)
+    replace(jobs.source / "0", b"x")
+    jobs.start()
+    assert jobs.caught_up()
+    before = tree(jobs.destination)
+    os.rename(jobs.source, tmp_path / "away")
+    assert until(lambda: "gone" in jobs.now.reason and jobs.now.state is TargetState.WAITING)
+    write(tmp_path / "away" / "1", b"y", old=True)
+    assert tree(jobs.destination) == before
+    os.rename(tmp_path / "away", jobs.source)
+    assert jobs.equal()
+    assert jobs.caught_up()
+
+
+@posix_only
+@pytest.mark.xfail(strict=True, reason="BUG held-for-ever: what was open when the source went away is never copied")
+def test_a_file_that_was_being_written_when_the_source_went_away_is_copied_when_it_is_back(
+    jobs: Jobs, tmp_path: Path
+) -> None:
+    make_array(jobs.source, (2,), chunks=False)
+    jobs.start(settle=0.1)
+    assert jobs.caught_up()
+    writing = Growing(jobs.source / "0")
+    assert until(lambda: jobs.now.counts[ChunkState.WRITING] == 1)
+    os.rename(jobs.source, tmp_path / "away")
+    assert until(lambda: jobs.now.state is TargetState.WAITING)
+    writing.end()
+    write(tmp_path / "away" / "1", b"x")
+    make_old(tmp_path / "away")
+    os.rename(tmp_path / "away", jobs.source)
+    assert jobs.ends(3.0).state is TargetState.COMPLETE
+
+
+def test_a_stop_at_the_moment_the_source_goes_away_is_a_stop(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_array(jobs.source, (2,), chunks=False)
+    running = jobs.start()
+    assert jobs.caught_up()
+    monkeypatch.setattr(running._survey, "take_hints", lambda now: running._phase is not job._Phase.ENDED)
+    running.order("stop")
+    assert jobs.ends(2.0).state is TargetState.STOPPED
+
+
+@linux_only
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EMFILE])
+@pytest.mark.xfail(strict=True, reason="BUG no-watch-no-copy: where nothing can be watched, nothing is copied either")
+def test_without_any_watches_left_the_source_is_copied_by_looking(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def refuse(*args: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(watcher_module.InotifyFD, "add_callback", refuse)
+    make_array(jobs.source, (2,))
+    jobs.start(settle=0.0)
+    end = jobs.ends(3.0)
+    assert end.state is TargetState.COMPLETE
+    assert any("sysctl fs.inotify" in notice for notice in end.notices)
+
+
+def test_a_loss_of_events_is_made_good_by_looking(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_array(jobs.source, (4,), chunks=False)
+    running = jobs.start()
+    assert jobs.caught_up()
+    watcher = running._survey._watcher
+    assert watcher is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(watcher, "on_event", lambda event: None)
+        if not hasattr(watcher, "on_queue_overflow"):
+            pytest.skip("this system does not tell of losses")
+        write(jobs.source / "0", b"x", old=True)
+        write(jobs.source / "sub" / "notes", b"x", old=True)
+        watcher.on_queue_overflow()
+        assert jobs.equal()
+    assert any("dropped" in notice for notice in jobs.now.notices)
+
+
+# -- never too early ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("chunks", "settings"),
+    [
+        pytest.param(4, {"finish_idle": 0.6}, id="nothing changes for long"),
+        pytest.param(2, {"settle": 0.6}, id="everything is there"),
+    ],
+)
+@pytest.mark.xfail(strict=True, reason="BUG quiet-while-growing: files that grow in place count as quiet")
+def test_a_target_is_not_complete_while_a_file_still_grows(jobs: Jobs, chunks: int, settings: dict[str, float]) -> None:
+    """No event tells of what is appended to an open file, and its folder keeps its time."""
+    make_array(jobs.source, (chunks,), chunks=False)
+    write(jobs.source / "0", b"x", old=True)
+    writing = Growing(jobs.source / "1")
+    writing.start()
+    try:
+        if "finish_idle" in settings:
+            jobs.start(**settings)
+        else:
+            jobs.start(**settings)
+        assert not jobs.job.ended.wait(3.0), f"{jobs.now.state}: {jobs.now.reason}"  # type: ignore[union-attr]
+    finally:
+        writing.end()
+    assert jobs.ends().state is TargetState.COMPLETE
+    assert jobs.equal()
+
+
+def test_a_file_rewritten_in_place_after_it_was_copied_is_copied_again_before_the_end(jobs: Jobs) -> None:
+    make_array(jobs.source, (2,))
+    log = write(jobs.source / "log.txt", b"first", old=True)
+    jobs.start()
+    assert jobs.caught_up()
+    with open(log, "ab", buffering=0) as file:
+        file.write(b", second")
+        assert jobs.job is not None
+        jobs.job.order("finish")
+        assert jobs.ends().state is TargetState.COMPLETE
+    assert (jobs.destination / "log.txt").read_bytes() == b"first, second"
+
+
+def test_files_that_only_the_destination_has_keep_the_target_from_being_complete(jobs: Jobs) -> None:
+    make_array(jobs.source, (2,))
+    write(jobs.destination / "1", b"what the source no longer has")
+    write(jobs.destination / "notes", b"the user's")
+    (jobs.source / "1").unlink()
+    jobs.start(finish_idle=0.0)
+    end = jobs.ends()
+    assert end.state is TargetState.FAILED and end.kept == 1 and "1" in end.reason
+    assert any("notes is at the destination only" in notice for notice in end.notices)
+    assert (jobs.destination / "1").exists() and (jobs.destination / "notes").exists()
+
+
+def test_a_stale_lock_is_reported_and_its_chunk_copied_as_it_is(jobs: Jobs) -> None:
+    make_array(jobs.source, (2,))
+    write(jobs.source / "1.__lock", b"half", old=True)
+    jobs.start()
+    assert until(lambda: jobs.now.counts[ChunkState.WRITING] == 1)
+    assert jobs.job is not None
+    jobs.job.order("finish")
+    end = jobs.ends()
+    assert end.state is TargetState.COMPLETE
+    assert any("1 was still locked by its writer" in notice for notice in end.notices)
+    assert (jobs.destination / "1").exists() and not (jobs.destination / "1.__lock").exists()
+
+
+@pytest.mark.xfail(strict=True, reason="BUG rm-with-stale-lock: the copy of a chunk with a stale lock is deleted")
+def test_freeing_space_at_the_source_deletes_no_copy(jobs: Jobs) -> None:
+    make_array(jobs.source, (3,))
+    write(jobs.source / "1.__lock", b"of a writer that crashed", old=True)
+    before = {name: content for name, content in tree(jobs.source).items() if not name.endswith(".__lock")}
+    jobs.start()
+    assert until(lambda: jobs.now.counts[ChunkState.COPIED] == 2)
+    write(jobs.destination / "1", before["1"], old=True)  # copied before the crash
+    for name in ("0", "1", "1.__lock", "2"):
+        (jobs.source / name).unlink()
+    until(lambda: not (jobs.destination / "1").exists(), 1.5)
+    assert set(tree(jobs.destination)) == set(before)
+
+
+# -- workers and disks -------------------------------------------------------------------------------------
+
+
+@posix_only
+def test_killing_workers_again_and_again_loses_nothing(jobs: Jobs) -> None:
+    make_array(jobs.source, (40, 40))
+    for number in range(3):
+        write(jobs.source / f"large{number}", os.urandom(30 << 20), old=True)
+    jobs.start(settle=0.0, nprocs=3)
+    killed = 0
+    while killed < 3 and not (jobs.job and jobs.job.ended.is_set()):
+        before = jobs.now.files_copied
+        for worker in jobs.workers()[:1]:
+            worker.kill()
+            killed += 1
+        until(lambda before=before: jobs.now.files_copied > before or jobs.job.ended.is_set(), 1.0)  # type: ignore[misc]
+    end = jobs.ends(20.0)
+    assert end.state is TargetState.COMPLETE and end.counts[ChunkState.COPIED] == 1600
+    assert jobs.equal() and temporaries(jobs.destination) == []
+
+
+POISON = """
+import os, sys
+from softcopy_napari.engine import transfer, worker
+copy = transfer.Transfer.copy
+def poisoned(self, path, delete_if_gone=False):
+    if path == "poison":
+        os.kill(os.getpid(), 9)
+    return copy(self, path, delete_if_gone)
+transfer.Transfer.copy = poisoned
+worker.main()
+"""
+
+
+@posix_only
+def test_a_file_that_kills_every_worker_is_set_aside_and_the_others_are_copied(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_COMMAND", [sys.executable, "-c", POISON])
+    make_array(jobs.source, (30,))
+    write(jobs.source / "poison", b"x", old=True)
+    jobs.start()
+    failure = until(lambda: jobs.now.failures)
+    assert failure and failure[0].path == "poison" and "3 times" in failure[0].reason  # type: ignore[index]
+    assert until(lambda: jobs.now.counts[ChunkState.COPIED] == 30)
+
+
+@linux_only
+def test_a_full_disk_is_reported_and_the_copy_goes_on_when_there_is_room(jobs: Jobs) -> None:
+    jobs.destination.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(jobs.destination)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("may not mount a file system here")
+    try:
+        ballast = write(jobs.destination / "ballast", bytes(900_000))
+        make_array(jobs.source, (2,))
+        write(jobs.source / "large", bytes(300_000), old=True)
+        jobs.start()
+        failure = until(lambda: jobs.now.failures)
+        assert failure and failure[0].reason == "cannot be written: No space left on device"  # type: ignore[index]
+        assert until(lambda: jobs.now.counts[ChunkState.COPIED] == 2)
+        assert temporaries(jobs.destination) == []
+        ballast.unlink()
+        assert jobs.equal()
+        assert until(lambda: not jobs.now.failures)
+        jobs.stop()
+    finally:
+        assert until(lambda: subprocess.run(["umount", str(jobs.destination)], capture_output=True).returncode == 0)
+
+
+@posix_only
+def test_the_destination_is_let_go_when_the_job_ends_whatever_happens(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_array(jobs.source, (2,), chunks=False)
+    running = jobs.start()
+    assert jobs.caught_up()
+
+    def fail(*args: object) -> None:
+        raise RuntimeError("an error in softcopy itself")
+
+    monkeypatch.setattr(running._survey, "take_hints", fail)
+    end = jobs.ends(3.0)
+    assert end.state is TargetState.FAILED and "an error in softcopy itself" in end.reason
+    assert until(lambda: free(jobs.destination), 2.0)
+
+
+@pytest.mark.xfail(strict=True, reason="BUG shut-down: an error on the way down leaves the target running for ever")
+def test_an_error_on_the_way_down_still_ends_the_job(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_array(jobs.source, (2,), chunks=False)
+    running = jobs.start()
+    assert jobs.caught_up()
+    real: Callable[[], None] = running._survey.end
+
+    def fail() -> None:
+        real()
+        raise RuntimeError("thread cannot be joined")
+
+    monkeypatch.setattr(running._survey, "end", fail)
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    running.order("stop")
+    ended = running.ended.wait(3.0)
+    if not ended:  # what the job should have done
+        running._pool.stop()
+        running._lock.release()
+        running.ended.set()
+    assert ended
+
+
+def free(destination: Path) -> bool:
+    try:
+        DestinationLock(destination).release()
+    except DestinationBusy:
+        return False
+    return True
+
+
+def test_time_until_the_end_is_not_told_while_the_acquisition_runs(jobs: Jobs) -> None:
+    make_array(jobs.source, (3,), chunks=False)
+    started = time.time()
+    jobs.start()
+    assert jobs.caught_up()
+    assert jobs.now.acquiring and jobs.now.eta is None
+    assert started - 1 < jobs.now.started < time.time()
