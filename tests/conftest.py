@@ -9,6 +9,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import settings
+
+# A test's time depends on what else the machine does; pytest-timeout ends what hangs.
+settings.register_profile("here", deadline=None)
+settings.load_profile("here")
 
 _GRACE = 2.0
 """Seconds in which what a test has ended may go."""

@@ -172,7 +172,6 @@ def test_a_lock_that_was_there_before_the_folder_was_watched_does_not_hold_up_it
     assert linux.copy() == ["0/0"]
 
 
-@pytest.mark.xfail(strict=True, reason="BUG closed-first: a lock closed before it is renamed leaves its chunk WRITING")
 def test_a_writer_that_closes_its_lock_before_renaming_it_gets_its_chunk_copied(linux: Source) -> None:
     """No tensorstore that was traced does, but nothing would copy the chunk before the very end."""
     linux.say((OPENED, "0/0.__lock"), (WRITTEN, "0/0.__lock"), (RENAMED, "0/0"))
@@ -269,9 +268,6 @@ def test_a_lock_that_has_gone_does_not_make_a_later_deletion_one_on_purpose(sour
     assert source.inventory.deleted == set()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="BUG rm-with-stale-lock: removing a chunk, then its stale lock, deletes the copy"
-)
 def test_removing_a_dataset_with_a_stale_lock_in_it_keeps_every_copy(source: Source) -> None:
     """A writer crashed and left its lock; everything is copied; someone runs rm -rf on the source."""
     source.inventory.compared("0", ["0", "1"], [])
@@ -279,7 +275,6 @@ def test_removing_a_dataset_with_a_stale_lock_in_it_keeps_every_copy(source: Sou
     assert source.inventory.deleted == set()
 
 
-@pytest.mark.xfail(strict=True, reason="BUG rm-with-stale-lock: a lock that a walk saw makes a deletion one on purpose")
 def test_removing_a_chunk_whose_lock_was_found_by_a_walk_keeps_the_copy(source: Source) -> None:
     source.inventory.compared("0", ["0", "1"], [])
     _LocksSeen(source.inventory).take(FolderPart("0", locks=["0"], last=True), source.now)
@@ -287,7 +282,6 @@ def test_removing_a_chunk_whose_lock_was_found_by_a_walk_keeps_the_copy(source: 
     assert source.inventory.deleted == set()
 
 
-@pytest.mark.xfail(strict=True, reason="BUG rm-with-stale-lock: a lock of hours ago makes a deletion one on purpose")
 def test_removing_a_chunk_whose_writer_crashed_hours_ago_keeps_the_copy(source: Source) -> None:
     source.inventory.compared("0", ["0"], [])
     source.say((OPENED, "0/0.__lock"))
@@ -311,7 +305,6 @@ def test_a_loss_of_events_asks_for_a_full_look_and_forgets_who_holds_what(source
     assert source.state("0/0") is COPIED and source.state("0/1") is PENDING
 
 
-@pytest.mark.xfail(strict=True, reason="BUG lost-lock: a chunk locked when events were lost is WRITING for ever")
 def test_a_chunk_that_was_locked_when_events_were_lost_does_not_hold_up_the_end(source: Source) -> None:
     source.say((OPENED, "1/1.__lock"), (Hint.LOST, ""))
     source.inventory.compared("1", [], [])  # the lock has gone, and there is no file

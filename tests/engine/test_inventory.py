@@ -266,8 +266,18 @@ def test_an_old_comparison_does_not_undo_what_is_known_since(array: Inventory, p
     array.finished(batch, [FAILED])
     array.compared("a", [], [name])
     assert array.state(path) is FAILED, "it is retried when its pause is over"
-    array.compared("a", [name], [])
-    assert array.state(path) is COPIED
+
+
+@pytest.mark.parametrize("path", ["a/0.1", "a/notes"])
+@pytest.mark.parametrize("state", [WRITING, FAILED], ids=["changed while it was copied", "failed"])
+def test_a_file_that_could_not_be_copied_is_not_called_copied_by_an_old_comparison(
+    array: Inventory, path: str, state: ChunkState
+) -> None:
+    array.compared("a", [path[2:]], [])
+    array.settled(path)  # a new version; its copy comes to nothing
+    array.finished(take(array), [state])
+    array.compared("a", [path[2:]], [])  # listed before the new version
+    assert array.state(path) is state
 
 
 def test_what_its_writer_holds_is_left_alone_by_comparisons(array: Inventory) -> None:
@@ -361,7 +371,7 @@ def test_an_array_that_became_another_one_is_compared_anew(array: Inventory) -> 
     array.settled("a/0.1")
     batch = take(array)
     assert array.register(make_layout((2, 5), "a", dtype="<f4"))
-    assert array.counts() == (10, 0, 0, 0, 0, 0, 0)
+    assert array.counts()[COPIED] == 0
     array.finished(batch, COPIED)  # of the array that was: says nothing of the new one
     assert array.counts()[COPIED] == 0
 
@@ -480,6 +490,8 @@ class AnyOrder(RuleBasedStateMachine):
         states = []
         for path in batch.paths:
             kind = data.draw(st.sampled_from(["early", "late", "late", "late", "changed", "failed", "stopped"]))
+            if kind in ("changed", "failed") and self.parts:
+                kind = "failed"
             if kind in ("changed", "failed", "stopped"):
                 states.append({"changed": WRITING, "failed": FAILED, "stopped": PENDING}[kind])
                 if kind != "stopped":

@@ -124,7 +124,6 @@ def test_ten_million_chunk_files_take_ten_megabytes_of_disk_at_most_and_are_foun
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a small file system of its own")
-@pytest.mark.xfail(strict=True, reason="BUG ledger-sigbus: the mapped file has holes; a full disk kills the engine")
 def test_a_full_disk_under_the_state_folder_does_not_kill_the_engine(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()

@@ -186,7 +186,6 @@ def test_only_the_very_process_that_wrote_it_counts_as_alive() -> None:
 
 
 @posix_only
-@pytest.mark.xfail(strict=True, reason="BUG zombie: a killed engine that its parent has not waited for counts as alive")
 def test_a_killed_engine_is_dead_even_if_nobody_waited_for_it() -> None:
     """In a container without an init, nobody ever does: front ends would wait for its word for ever."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as engine:
@@ -225,9 +224,6 @@ def test_cleaning_up_an_empty_state_folder_does_nothing() -> None:
 
 
 @posix_only
-@pytest.mark.xfail(
-    strict=True, reason="BUG stale-sockets: sockets, run files' temporaries and locks of the dead pile up"
-)
 def test_cleaning_up_removes_the_sockets_of_the_dead() -> None:
     dead = run_file(2**22 - 1, 5.0)
     dead.write()

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from softcopy_napari.engine import inotify
+from softcopy_napari.engine import inotify
 from softcopy_napari.engine import watcher as watcher_module
 from softcopy_napari.engine.watcher import Hint, PortableWatcher, Watcher, make_watcher
 from tests.engine.support import replace, until, write
@@ -258,6 +259,7 @@ def test_when_watches_run_out_the_setting_is_named_and_the_rest_goes_on(
     linux.watcher.watch("1")
     linux.watcher.watch("1")
     assert "sysctl fs.inotify.max_user_watches" in linux.watcher.problem
+    monkeypatch.undo()
     write(linux.source / "0.0", b"x")
     assert linux.sees(Hint.WRITTEN, path="0.0")
 
@@ -277,6 +279,21 @@ def test_a_folder_that_became_a_file_or_may_not_be_read_does_not_end_watching(li
     linux.watcher.watch("2")
     write(linux.source / "2" / "0", b"x")
     assert linux.sees(Hint.WRITTEN, path="2/0", timeout=2.0)
+
+
+@linux_only
+def test_files_below_a_renamed_folder_are_reported_under_its_new_name(linux: Watched) -> None:
+    (linux.source / "1" / "sub").mkdir(parents=True)
+    for folder in ("1", "1/sub"):
+        linux.watcher.watch(folder)
+    os.rename(linux.source / "1", linux.source / "2")
+    assert linux.sees(Hint.FOLDER, path="2")
+    linux.flush()
+    for folder in ("2", "2/sub"):  # as the walk that the hint asks for does
+        linux.watcher.watch(folder)
+    write(linux.source / "2" / "sub" / "0", b"x")
+    assert linux.sees(Hint.WRITTEN, path="2/sub/0")
+    assert not [path for _, path in linux.seen if path.startswith("1/")]
 
 
 def in_new_folder(linux: Watched, swap: Callable[[Path], None]) -> bool:

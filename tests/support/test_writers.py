@@ -20,6 +20,9 @@ from tests.support.command import until
 from tests.support.trees import assert_same, contents
 from tests.support.writers import Writer, write
 
+# watchdog says so where a folder appears while it looks, and its thread would die of it.
+pytestmark = pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell in which order things happened")
 
 
@@ -118,21 +121,27 @@ def test_tensorstore_renames_its_lock_and_deletes_what_becomes_the_fill_value_un
     kept, gone = ("c.0.1.0.0", "c.0.0.0.0") if driver == "zarr3" else ("0.1.0.0", "0.0.0.0")
     replaced = [("created", "{}.__lock"), ("moved", "{}.__lock"), ("arrived", "{}"), ("closed", "{}")]
     deleted = [("created", "{}.__lock"), ("deleted", "{}"), ("deleted", "{}.__lock")]
-    assert events.of(f"{kept}.*") == [(what, name.format(kept)) for what, name in replaced]
-    told = [event for event in events.of(f"{gone}.*") if event != ("closed", f"{gone}.__lock")]
-    assert told == [(what, name.format(gone)) for what, name in replaced + deleted]
+
+    def told(chunk: str) -> list[tuple[str, str]]:
+        # In mode `os` the lock is opened twice, and closed once before anything is written to it.
+        return [event for event in events.of(f"{chunk}.*") if event != ("closed", f"{chunk}.__lock")]
+
+    assert told(kept) == [(what, name.format(kept)) for what, name in replaced]
+    assert told(gone) == [(what, name.format(gone)) for what, name in replaced + deleted]
     assert not (path / gone).exists()
     assert (path / kept).exists()
 
 
 @linux
-def test_tensorstore_without_locks_writes_to_a_name_of_its_own(tmp_path: Path) -> None:
+def test_tensorstore_without_locks_writes_to_a_name_of_its_own_and_deletes_without_warning(tmp_path: Path) -> None:
     path = tmp_path / "array.zarr"
     with _recorded(path) as events:
-        write("tensorstore", path, mode="none", separator=".", frames=1)
+        write("tensorstore", path, mode="none", separator=".", frames=1, reset=4)
     moved = events.of(r"c\.0\.1\.0\.0_[0-9a-f]{8,16}\.__lock")
     assert [what for what, _ in moved] == ["created", "moved"]
     assert ("arrived", "c.0.1.0.0") in events.seen
+    assert ("deleted", "c.0.0.0.0") in events.seen
+    assert not [name for what, name in events.of(r".*\.__lock") if what == "deleted"]
 
 
 @linux
@@ -147,25 +156,24 @@ def test_tensorstore_in_several_shots_replaces_a_chunk_file_once_for_each(tmp_pa
 def test_tensorstore_replaces_metadata_when_an_array_grows(tmp_path: Path) -> None:
     path = tmp_path / "array.zarr"
     with _recorded(path) as events:
-        write("tensorstore", path, grow=True, frames=4)
+        write("tensorstore", path, separator=".", grow=True, frames=4)
     assert events.of("zarr.json").count(("arrived", "zarr.json")) == 4
 
 
 @linux
-@pytest.mark.parametrize(("zarr_format", "chunk"), [(2, "image/0.1.0.0"), (3, "image/c.0.1.0.0")])
+@pytest.mark.parametrize(("zarr_format", "chunk"), [(2, "0.1.0.0"), (3, "c.0.1.0.0")])
 def test_zarr_python_renames_a_partial_that_does_not_name_its_chunk(
     zarr_format: int, chunk: str, tmp_path: Path
 ) -> None:
-    path = tmp_path / "group.zarr"
-    with _recorded(path) as events:
-        write("zarr_python", path, format=zarr_format, separator=".", frames=20, delay=0.01)
+    group = tmp_path / "group.zarr"
+    with _recorded(tmp_path) as events:  # zarr-python makes the group's folder anew
+        write("zarr_python", group, format=zarr_format, separator=".", frames=20, delay=0.01)
     # The array's folder is watched a moment after it appears: a late chunk is seen for certain.
-    late = chunk.replace("0.1.0.0", "19.1.0.0")
-    arrived = events.seen.index(("arrived", late))
-    what, partial = events.seen[arrived - 1]
+    late = "group.zarr/image/" + chunk.replace("0.1.0.0", "19.1.0.0")
+    what, partial = events.seen[events.seen.index(("arrived", late)) - 1]
     assert what == "moved"
     assert re.fullmatch(re.escape(late.removesuffix(".0")) + r"\.[0-9a-f]{32}\.partial", partial)
-    assert (path / "temperature" / ("0" if zarr_format == 2 else "c")).exists()
+    assert (group / "temperature" / ("0" if zarr_format == 2 else "c")).exists()
 
 
 @linux
@@ -216,7 +224,7 @@ def test_an_aborted_writer_leaves_its_lock_and_no_more_chunks(tmp_path: Path) ->
 
 
 def test_a_writer_that_fails_shows_its_output(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match="no such driver|NOT_FOUND|INVALID_ARGUMENT"):
+    with pytest.raises(AssertionError, match=r"the writer failed:\n(.|\n)*no such driver"):
         write("scalar", tmp_path / "array.zarr", driver="no such driver")
 
 

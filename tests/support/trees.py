@@ -33,15 +33,27 @@ def assert_same(source: Path, destination: Path) -> None:
     here, there = contents(source), contents(destination)
     unlike = sorted(path for path in here.keys() | there.keys() if here.get(path) != there.get(path))
     assert not unlike, "\n".join(f"{p}: {here.get(p, 'missing')} / {there.get(p, 'missing')}" for p in unlike[:20])
+    diff_r(source, destination)
+    rclone_check(source, destination)
+
+
+def diff_r(source: Path, destination: Path) -> None:
+    """Fail unless `diff` finds no difference; where there is no `diff`, say nothing."""
     if shutil.which("diff"):
         excludes = [f"--exclude=*{ending}" for ending in _TEMPORARIES]
-        command = ["diff", "-r", "--no-dereference", *excludes, str(source), str(destination)]
-        assert subprocess.run(command, capture_output=True, text=True).stdout == ""
+        _ask(["diff", "-r", "--no-dereference", *excludes, str(source), str(destination)])
+
+
+def rclone_check(source: Path, destination: Path) -> None:
+    """Fail unless `rclone` reads the same from both sides; where there is no `rclone`, say nothing."""
     if shutil.which("rclone"):
         excludes = [f"--exclude=*{ending}" for ending in _TEMPORARIES]
-        command = ["rclone", "check", "--download", "--skip-links", *excludes, str(source), str(destination)]
-        checked = subprocess.run(command, capture_output=True, text=True)
-        assert checked.returncode == 0, checked.stderr
+        _ask(["rclone", "check", "--download", "--skip-links", *excludes, str(source), str(destination)])
+
+
+def _ask(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def stamps(root: Path) -> dict[str, tuple[int, int, int]]:

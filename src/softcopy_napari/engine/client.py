@@ -14,15 +14,15 @@ from multiprocessing.context import AuthenticationError
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply, TargetSnapshot
 from softcopy_napari.engine.statefolder import RunFile, run_files
-from softcopy_napari.engine.targets import Settings, Target, make_target
+from softcopy_napari.engine.targets import Settings, Target, make_target, targets_to_json
 from softcopy_napari.engine.targetsyaml import TargetsError
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.server"]
 _POLL = 0.1
+_PATIENCE = 1.0
+"""Seconds that an engine which hung up has for its last words."""
 
 
 class EngineGone(Exception):
@@ -56,10 +56,13 @@ class EngineHandle:
             It does not know what was asked for.
         """
         with self._turn:
-            try:
-                reply = self._exchange(order)
-            except (OSError, EOFError, AuthenticationError):
-                self._connection = None
+            for _ in range(2):  # a connection may have broken since it was used last
+                try:
+                    reply = self._exchange(order)
+                    break
+                except (OSError, EOFError, AuthenticationError):
+                    self.close()
+            else:
                 return self._last()
         if reply.snapshot is None:
             raise ValueError(reply.error)
@@ -77,14 +80,16 @@ class EngineHandle:
 
     def _last(self) -> EngineSnapshot:
         """What an engine left that no longer answers."""
+        deadline = time.monotonic() + _PATIENCE
         while True:
-            alive = self.run.alive()
+            alive = self.run.alive() and time.monotonic() < deadline
             with contextlib.suppress(OSError, ValueError):
                 run = RunFile.model_validate_json(self.run.path().read_bytes())
                 if run.last is not None:
                     return run.last
             if not alive:
-                raise EngineGone(f"the copy engine (process {self.run.pid}) has died; start the copy again to go on")
+                what = "does not answer" if self.run.alive() else "has died; start the copy again to go on"
+                raise EngineGone(f"the copy engine (process {self.run.pid}) {what}")
             time.sleep(_POLL)  # it is writing its last words just now
 
     def close(self) -> None:
@@ -117,7 +122,7 @@ def launch(targets: Sequence[Target]) -> EngineHandle:
     )
     assert process.stdin is not None and process.stdout is not None
     with contextlib.suppress(OSError):
-        process.stdin.write(TypeAdapter(tuple[Target, ...]).dump_json(tuple(targets)))
+        process.stdin.write(targets_to_json(targets))
         process.stdin.close()
     line = process.stdout.readline()
     process.stdout.close()

@@ -155,6 +155,8 @@ class Dispatcher:
 
     def _try_again(self, path: str) -> None:
         trouble = self.troubles.get(path)
+        if self._inventory.held.get(path):
+            del self._inventory.held[path]
         if trouble is not None and self._inventory.state(path) in (ChunkState.FAILED, ChunkState.WRITING):
             self._inventory.set_state(path, ChunkState.PENDING)
 
@@ -209,6 +211,7 @@ class Dispatcher:
         if outcome is Outcome.CHANGED:
             pause = min(_CHANGING_FIRST * 2 ** min(trouble.changes, 10), _CHANGING_LAST)
             trouble.changes += 1
+            self._inventory.held.setdefault(path, True)  # somebody is writing it
         else:
             pause = min(_RETRY_FIRST * 2 ** min(trouble.attempts, 10), _RETRY_LAST)
             trouble.attempts += 1

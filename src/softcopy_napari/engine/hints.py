@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.probe import METADATA_NAMES
@@ -13,6 +14,10 @@ from softcopy_napari.engine.writers import Temporary, temporary_of
 QUIET = 2.0
 """Seconds without a change after which a file counts as settled where nothing tells that it was closed."""
 _SOON = 1.0
+_NEW = 5.0
+"""Seconds for which a folder counts as new."""
+_LOCK_LIFE = 10.0
+"""Seconds after which a lock counts as left behind by a crash: writers hold them for milliseconds."""
 
 
 class Reader:
@@ -37,7 +42,10 @@ class Reader:
         self._walks = walks
         self._replaces = False
         self._in_place = False
+        self._locked: dict[str, float] = {}
+        """Files whose lock was seen to be taken, and when."""
         self._just_deleted: dict[str, float] = {}
+        self._new_folders: dict[str, float] = {}
         self._quiet: dict[str, float] = {}
         self._timers: list[tuple[float, str]] = []
 
@@ -59,11 +67,14 @@ class Reader:
 
     def _apply(self, hint: Hint, path: str, now: float) -> None:
         if hint is Hint.FOLDER:
+            self._new_folders[path] = now
+            _prune(self._new_folders, now - _NEW)
             self._watcher.watch(path)
             self._walks.ask(path)
             return
         if hint is Hint.LOST:
             self.lost = True
+            self._locked.clear()
             self._inventory.forget_writers()
             return
         if hint is Hint.ROOT_GONE:
@@ -71,6 +82,7 @@ class Reader:
             return
         folder, slash, name = path.rpartition("/")
         temporary = temporary_of(name)
+        self._walks.touch(folder, temporary[1] if temporary else name)
         if temporary is None:
             self._file(hint, path, folder, name, now)
         elif temporary[0] is Temporary.LOCK:
@@ -79,12 +91,31 @@ class Reader:
     def _lock(self, hint: Hint, path: str, now: float) -> None:
         if hint is Hint.OPENED:
             self._replaces = True
+            self._locked[path] = now
             self._inventory.writing(path, itself=False)
         elif hint is Hint.DELETED:
-            if self._just_deleted.pop(path, -_SOON) > now - _SOON:
-                # The lock was there before its folder was watched, and its file went first: on purpose.
+            if self._just_deleted.pop(path, -_SOON) > now - _SOON and self._in_new_folder(path, now):
+                # Lock and deletion were quicker than the watch of their new folder.
                 self._inventory.gone(path, lock_held=True)
+            self._locked.pop(path, None)
             self._inventory.released(path)
+
+    def _deleted(self, path: str, now: float) -> None:
+        """A file was deleted: on purpose, if its writer has just taken its lock. Locks that a crash left do not count."""
+        locked = self._locked.get(path, -_LOCK_LIFE) > now - _LOCK_LIFE
+        self._inventory.gone(path, lock_held=locked)
+        if not locked:
+            self._just_deleted[path] = now
+            _prune(self._just_deleted, now - _SOON)
+
+    def _in_new_folder(self, path: str, now: float) -> bool:
+        """Whether a folder that a file lies in has just been made."""
+        folder = path
+        while folder:
+            folder = folder.rpartition("/")[0]
+            if self._new_folders.get(folder, -_NEW) > now - _NEW:
+                return True
+        return False
 
     def _file(self, hint: Hint, path: str, folder: str, name: str, now: float) -> None:
         inventory = self._inventory
@@ -99,24 +130,18 @@ class Reader:
             case Hint.WRITTEN:
                 self._settled(path, folder, name)
             case Hint.RENAMED:
-                # tensorstore renames its lock, still open, to the final name: its closing follows at once.
-                if not (self._watcher.tells_closing and inventory.held.get(path) is False):
-                    self._replaces = True
+                self._replaces = True
+                if self._watcher.tells_closing and inventory.held.get(path) is False:
+                    # tensorstore renames its lock, still open, to the final name: its closing follows at once.
+                    self._wait(path, now)
+                else:
                     self._settled(path, folder, name)
             case Hint.DELETED:
-                locked = inventory.held.get(path) is False
-                inventory.gone(path, lock_held=locked)
-                if not locked:
-                    self._remember_deletion(path, now)
-
-    def _remember_deletion(self, path: str, now: float) -> None:
-        self._just_deleted[path] = now
-        for old, when in list(self._just_deleted.items())[:2]:
-            if when < now - _SOON:
-                del self._just_deleted[old]
+                self._deleted(path, now)
 
     def _settled(self, path: str, folder: str, name: str) -> None:
         self._quiet.pop(path, None)
+        self._locked.pop(path, None)
         self._inventory.settled(path)
         if name in METADATA_NAMES:
             self.metadata.add(folder)
@@ -135,3 +160,10 @@ class Reader:
             return
         folder, _, name = path.rpartition("/")
         self._settled(path, folder, name)
+
+
+def _prune(times: dict[str, float], oldest: float) -> None:
+    """Forget some of what is too old to matter: two for each one that is added."""
+    for path in list(itertools.islice(times, 2)):
+        if times[path] < oldest:
+            del times[path]

@@ -27,7 +27,6 @@ _LEAVE_PENDING = np.zeros(len(ChunkState), bool)
 _LEAVE_PENDING[[ChunkState.PENDING, ChunkState.COPYING, ChunkState.FAILED]] = True
 _LEAVE_SAME = _LEAVE_PENDING.copy()
 _LEAVE_SAME[[ChunkState.COPIED, ChunkState.VERIFIED]] = True
-_LEAVE_SAME[ChunkState.FAILED] = False
 
 
 @dataclass(eq=False, slots=True)
@@ -112,17 +111,31 @@ class Inventory:
         self._made += 1
         ledger = Ledger(self._folder / f"{self._made}.npy", layout.grid)
         self._homes.clear()
-        if known is not None and not known.layout.difference(layout, ignore_shape=True):
+        if known is None:
+            array = self.arrays[layout.path] = TrackedArray(layout, ledger)
+            self._adopt(array)
+            return True
+        with_workers = self._with_workers(known)
+        same = not known.layout.difference(layout, ignore_shape=True)
+        if same:
             ledger.take_over(known.ledger)
-            known.ledger.remove()
-            known.layout, known.ledger = layout, ledger
-            self._adopt(known)
-            return False
-        if known is not None:
-            known.ledger.remove()
-        array = self.arrays[layout.path] = TrackedArray(layout, ledger)
-        self._adopt(array)
-        return True
+        else:
+            self.changed.update(with_workers)  # what arrives of them belongs to the array before
+        known.ledger.remove()
+        known.layout, known.ledger = layout, ledger
+        self._adopt(known)
+        for path in with_workers:
+            self.set_state(path, ChunkState.COPYING)
+        return not same
+
+    @staticmethod
+    def _with_workers(array: TrackedArray) -> list[str]:
+        """Paths of the array's chunk files that are with a worker just now."""
+        if not array.ledger.counts[ChunkState.COPYING]:
+            return []
+        blocks = range(0, len(array.ledger.flat), _SWEEP)
+        cells = np.concatenate([array.ledger.find(ChunkState.COPYING, n, n + _SWEEP) for n in blocks])
+        return [array.prefix + key for key in array.layout.keys(cells)]
 
     def _adopt(self, array: TrackedArray) -> None:
         """Take over chunk files that were seen before the metadata that make them such."""

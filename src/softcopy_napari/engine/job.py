@@ -116,8 +116,13 @@ class Job:
         except Exception:
             log.exception("%s: unexpected error", self.target.source)
             self._end(TargetState.FAILED, f"an error in softcopy itself, which its log describes; {_GOES_ON}")
-        finally:
+        try:
             self._shut_down()
+        except Exception:
+            log.exception("%s: unexpected error at the end", self.target.source)
+        finally:
+            self._lock.release()
+            self.ended.set()
 
     def _step(self) -> None:
         self._pool.fill(time.monotonic())
@@ -225,7 +230,10 @@ class Job:
 
     def _lose_source(self) -> None:
         """The source has gone: wait for it to come back. Nothing is deleted anywhere."""
+        if self._phase is _Phase.ENDED:
+            return
         self._survey.end()
+        self._inventory.forget_writers()
         self._phase = _Phase.PROBING
         self._reason = f"{self.target.source} has gone; waiting for it to come back"
 
@@ -253,6 +261,8 @@ class Job:
             log.info("%s: %s", self.target.source, self._why_finished)
             self._phase = _Phase.FINISHING
             self._check_everything(now)
+        else:
+            self._phase = _Phase.COPYING
 
     def _check_everything(self, now: float) -> None:
         for path in self._inventory.release_all():
@@ -275,7 +285,7 @@ class Job:
             path, reason = next(iter(last.errors.items()))
             self._end(TargetState.FAILED, f"{path or self.target.source} {reason}")
         elif self._survey.changed_since_pass:
-            self._check_everything(now)
+            self._look_for_the_end(now)  # once more: was it finished at all?
         else:
             self._phase = _Phase.FLUSHING
             self._dispatcher.request(FlushTask(self._pool.new_id()))
@@ -313,7 +323,6 @@ class Job:
             self._reason = reason
 
     def _shut_down(self) -> None:
-        self._survey.end()
         left = self._pool.stop() + self._dispatcher.unswept()
         if left:
             # In a thread: the destination may be what hangs.
@@ -322,8 +331,7 @@ class Job:
             sweeper.join(0.5)
         self._clock_end = time.monotonic()
         self._snapshot = self._make_snapshot(self._clock_end)
-        self._lock.release()
-        self.ended.set()
+        self._survey.end()
 
     # -- telling --------------------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from softcopy_napari.engine.compare import FolderPart
 
 _FOLDERS_A_TASK = 64
+_CHARACTERS_A_TASK = 24_000
+"""A task must fit into a pipe's buffer, or a stopped worker would stop the job."""
 
 
 @dataclass(slots=True)
@@ -50,40 +52,70 @@ class Walks:
     def __init__(self) -> None:
         self.known: dict[str, int] = {}
         self.current: Pass | None = None
+        self._number = 0
+        """Of the latest pass."""
         self._waiting: deque[str] = deque()
-        self._asked: dict[str, bool] = {}
-        """Folders waiting or with a worker; whether they count for the pass under way."""
-        self._again: set[str] = set()
+        self._asked: dict[str, int] = {}
+        """Folders waiting or with a worker, and the number of the pass they count for; 0 for none."""
+        self._out: set[str] = set()
+        """Those of them that are with a worker."""
+        self._touched: dict[str, set[str]] = {}
+        """Files that something happened to while their folder was with a worker, by folder."""
+        self._again: dict[str, int] = {}
+        """Those of them to be compared once more when the worker has answered, as in `_asked`."""
 
     def start(self, full: bool) -> Pass:
-        """Begin a pass over all known folders, and those it will find."""
+        """Begin a pass over all known folders, and those it will find; it takes the place of one under way."""
+        self._number += 1
         self.current = Pass(full)
-        for folder in self.known or [""]:
+        for folder in list(self.known) or [""]:
             self.ask(folder, for_pass=True)
         return self.current
 
     def ask(self, folder: str, for_pass: bool = False) -> None:
         """Have a folder compared; once more, if it is being compared just now."""
+        number = self._number if for_pass and self.current is not None else 0
         if folder not in self._asked:
             self._waiting.append(folder)
-            self._asked[folder] = False
+            self._asked[folder] = 0
             self.known.setdefault(folder, 0)
-        elif not for_pass:
-            self._again.add(folder)
-        if for_pass and self.current is not None and not self._asked[folder]:
-            self._asked[folder] = True
+        if folder not in self._out:
+            self._count(self._asked, folder, number)
+        elif not (number and self._asked[folder] == number):
+            self._count(self._again, folder, number)
+
+    def _count(self, numbers: dict[str, int], folder: str, number: int) -> None:
+        """Have a folder count for a pass, once."""
+        before = numbers.setdefault(folder, 0)
+        if number and before != number and self.current is not None:
+            numbers[folder] = number
             self.current.open += 1
 
     def next(self, workers: int) -> list[tuple[str, int]]:
         """Folders for one task of one of several workers, with the times at which they need not be listed."""
-        light = self.current is not None and not self.current.full
         share = max(1, min(len(self._waiting) // (4 * workers), _FOLDERS_A_TASK))
+        characters = 0
         taken: list[tuple[str, int]] = []
-        while self._waiting and len(taken) < share:
+        while self._waiting and len(taken) < share and characters < _CHARACTERS_A_TASK:
             folder = self._waiting.popleft()
-            skip = light and self._asked[folder]
-            taken.append((folder, self.known.get(folder, 0) if skip else 0))
+            light = self.current is not None and not self.current.full and self._counts(folder)
+            taken.append((folder, self.known.get(folder, 0) if light else 0))
+            self._out.add(folder)
+            characters += len(folder)
         return taken
+
+    def _counts(self, folder: str) -> bool:
+        """Whether a folder that was asked for counts for the pass under way."""
+        return self.current is not None and self._asked.get(folder) == self._number
+
+    def touch(self, folder: str, name: str) -> None:
+        """Something happens to a file: what a comparison under way says of it may be old."""
+        if folder in self._out:
+            self._touched.setdefault(folder, set()).add(name)
+
+    def touched(self, folder: str) -> set[str]:
+        """Files of a folder of which a comparison under way may say something old."""
+        return self._touched.get(folder, set())
 
     @property
     def waiting(self) -> bool:
@@ -91,8 +123,10 @@ class Walks:
         return bool(self._waiting)
 
     def put_back(self, folders: list[tuple[str, int]]) -> None:
-        """Take back folders whose worker died."""
-        self._waiting.extendleft(folder for folder, _ in folders if folder in self._asked)
+        """Take back the folders that a worker which died has not answered."""
+        left = [folder for folder, _ in folders if folder in self._out]
+        self._out.difference_update(left)
+        self._waiting.extendleft(left)
 
     def took(self, part: FolderPart) -> list[str]:
         """Note a part of a comparison.
@@ -103,29 +137,32 @@ class Walks:
             Folders not seen before; to be watched first, and then asked for.
         """
         prefix = part.folder + "/" if part.folder else ""
-        current = self.current if self._asked.get(part.folder) else None
-        if current is not None:
+        current = self.current
+        if current is not None and self._counts(part.folder):
             current.newest = max(current.newest, part.newest)
             current.gone += [prefix + name for name in part.gone]
             current.scratch += [prefix + name for name in part.scratch]
             if part.error:
                 current.errors[part.folder] = part.error
         if part.last:
-            self._end(part, current)
+            self._end(part)
         return [prefix + name for name in part.folders if prefix + name not in self.known]
 
-    def _end(self, part: FolderPart, current: Pass | None) -> None:
-        self._asked.pop(part.folder, None)
+    def _end(self, part: FolderPart) -> None:
+        folder = part.folder
+        if self.current is not None and self._counts(folder):
+            self.current.open -= 1
+        self._asked.pop(folder, None)
+        self._touched.pop(folder, None)
+        self._out.discard(folder)
         if part.missing:
-            self.known.pop(part.folder, None)
-            self._again.discard(part.folder)
+            self.known.pop(folder, None)
         elif not part.unchanged:
-            self.known[part.folder] = 0 if part.error else part.modified
-        if current is not None:
-            current.open -= 1
-        if part.folder in self._again:
-            self._again.discard(part.folder)
-            self.ask(part.folder)
+            self.known[folder] = 0 if part.error else part.modified
+        if folder in self._again:
+            self._asked[folder] = self._again.pop(folder)
+            self._waiting.append(folder)
+            self.known.setdefault(folder, 0)
 
     def finished(self) -> Pass | None:
         """The pass under way, if it has just come to its end."""

@@ -17,12 +17,12 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from multiprocessing.connection import Connection, Listener
+from multiprocessing.connection import Connection, Listener, answer_challenge, deliver_challenge
 from multiprocessing.context import AuthenticationError
 from pathlib import Path
 
 import psutil
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from softcopy_napari import __version__
 from softcopy_napari.engine.job import Job
@@ -36,7 +36,7 @@ from softcopy_napari.engine.statefolder import (
     ledger_folder,
     state_folder,
 )
-from softcopy_napari.engine.targets import Target, check_targets
+from softcopy_napari.engine.targets import Target, check_targets, targets_from_json
 from softcopy_napari.engine.targetsyaml import TargetsError
 from softcopy_napari.engine.validate import validate
 
@@ -79,7 +79,7 @@ class Engine:
             for number, (target, lock) in enumerate(zip(targets, locks, strict=True), start=1)
         ]
         self._key = secrets.token_bytes(32)
-        self._listener = Listener(_address(), authkey=self._key)
+        self._listener = Listener(_address())
         self._run_file = RunFile(
             pid=os.getpid(),
             process_started=psutil.Process().create_time(),
@@ -145,14 +145,15 @@ class Engine:
         while True:
             try:
                 connection = self._listener.accept()
-            except (AuthenticationError, EOFError, ConnectionError):
-                continue  # somebody who is not let in, or changed their mind
             except OSError:
                 return  # closed
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: Connection) -> None:
-        with contextlib.suppress(EOFError, OSError), connection:
+        with contextlib.suppress(AuthenticationError, EOFError, OSError), connection:
+            # In this connection's own thread: a stranger who says nothing keeps nobody else waiting.
+            deliver_challenge(connection, self._key)
+            answer_challenge(connection, self._key)
             while True:
                 reply = self._answer(connection.recv_bytes(_MAX_ORDER))
                 connection.send_bytes(reply.model_dump_json().encode())
@@ -191,10 +192,10 @@ def main() -> None:
     """Run an engine process: targets from stdin, one line about the start on stdout."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        targets = TypeAdapter(tuple[Target, ...]).validate_json(sys.stdin.buffer.read())
+        targets = targets_from_json(sys.stdin.buffer.read())
         log_to_file()
         engine = Engine(targets)
-    except (TargetsError, ValidationError, OSError) as error:
+    except (TargetsError, ValueError, OSError) as error:
         print(json.dumps({"error": str(error)}), flush=True)
         sys.exit(2)
     if hasattr(signal, "SIGTERM"):

@@ -49,9 +49,7 @@ class RunFile(Message):
             return False
         try:
             process = psutil.Process(self.pid)
-            return (
-                abs(process.create_time() - self.process_started) < 2.0 and process.status() != psutil.STATUS_ZOMBIE
-            )
+            return abs(process.create_time() - self.process_started) < 2.0 and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
 

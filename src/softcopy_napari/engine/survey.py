@@ -22,6 +22,8 @@ from softcopy_napari.engine.watcher import Watcher, make_watcher
 
 _LOOK_INTERVAL = 10.0
 """Seconds between looks at folders whose time has changed, at least."""
+_BLIND_INTERVAL = 2.0
+"""The same where not all folders can be watched."""
 _LOOK_SHARE = 20
 """Looks take at most one part in this many of the time."""
 _METADATA_ATTEMPTS = 5
@@ -167,6 +169,7 @@ class Survey:
 
     def take_part(self, part: FolderPart, now: float, finishing: bool) -> bool:
         """Take in a part of a folder's comparison; returns whether the source itself is still there."""
+        touched = self._walks.touched(part.folder)
         for folder in self._walks.took(part):
             if self._watcher is not None:
                 self._watcher.watch(folder)
@@ -183,7 +186,8 @@ class Survey:
             if not finishing:
                 fresh = set(part.fresh)
                 different = [name for name in different if name not in fresh]
-        news = self._inventory.compared(part.folder, part.same, different)
+        same = [name for name in part.same if name not in touched] if touched else part.same
+        news = self._inventory.compared(part.folder, same, different)
         if part.empty and part.folder:
             self._inventory.settled(part.folder)
         if self._walks.current is not None:
@@ -196,7 +200,8 @@ class Survey:
             layout = parse_metadata(folder, files)
             if isinstance(layout, ArrayLayout) and layout.n_chunk_files > _MAX_CHUNK_FILES:
                 raise LayoutError(f"promises {layout.n_chunk_files:,} chunk files, too many to keep track of")
-        except LayoutError as error:
+            changed = isinstance(layout, ArrayLayout) and self._inventory.register(layout)
+        except (LayoutError, OSError) as error:
             # It may be half-written just now: read it again, but not for ever.
             _, attempts = self._bad_metadata.get(folder, ("", 0))
             self._bad_metadata[folder] = str(error), attempts + 1
@@ -205,7 +210,7 @@ class Survey:
             return
         self._bad_metadata.pop(folder, None)
         if isinstance(layout, ArrayLayout):
-            if self._inventory.register(layout):
+            if changed:
                 log.info("%s: array %r, shape %s, chunk files %s", self._source, folder, layout.shape, layout.grid)
                 below = folder + "/" if folder else ""
                 for known in [known for known in self._walks.known if known.startswith(below)]:
@@ -222,7 +227,9 @@ class Survey:
                 self.live = True
             self.last_pass = done
             self._newest = max(self._newest, done.newest)
-            self._next_look = now + max(_LOOK_INTERVAL, (now - self._pass_started) * _LOOK_SHARE)
+            blind = self._watcher is not None and self._watcher.problem
+            pause = _BLIND_INTERVAL if blind else _LOOK_INTERVAL
+            self._next_look = now + max(pause, (now - self._pass_started) * _LOOK_SHARE)
 
     def look_if_due(self, now: float) -> None:
         """Start a walk over the folders whose time has changed, every now and then."""

@@ -6,6 +6,7 @@ Front ends make targets here and give them to the engine. Whatever is wrong with
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import secrets
@@ -131,6 +132,32 @@ def check_targets(targets: Sequence[Target], where: str = "") -> None:
     """
     if conflict := _find_conflict(targets):
         raise TargetsError(f"{where}: {conflict[1]}" if where else conflict[1])
+
+
+def targets_to_json(targets: Sequence[Target]) -> bytes:
+    """Targets for another process; paths may hold bytes that are no text."""
+    fields = [
+        {**target.model_dump(), "source": str(target.source), "destination": str(target.destination)}
+        for target in targets
+    ]
+    return json.dumps(fields).encode()
+
+
+def targets_from_json(data: bytes) -> tuple[Target, ...]:
+    """Read what `targets_to_json` wrote.
+
+    Raises
+    ------
+    ValueError
+        It is something else.
+    """
+    fields = json.loads(data)
+    if not isinstance(fields, list) or not all(isinstance(one, dict) for one in fields):
+        raise ValueError("not a list of targets")
+    paths = ("source", "destination")
+    return tuple(
+        Target(**{**one, **{key: Path(one[key]) for key in paths if isinstance(one.get(key), str)}}) for one in fields
+    )
 
 
 def dump_targets(targets: Sequence[Target], path: Path) -> None:

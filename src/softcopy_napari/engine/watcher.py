@@ -51,12 +51,7 @@ _HINTS = {
 _OF_FILES = inotify.CLOSE_WRITE | inotify.MOVED_TO | inotify.CREATE | inotify.DELETE
 _GONE = inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT | inotify.IGNORED
 _MASK = (
-    _OF_FILES
-    | inotify.DELETE_SELF
-    | inotify.MOVE_SELF
-    | inotify.ONLYDIR
-    | inotify.DONT_FOLLOW
-    | inotify.EXCL_UNLINK
+    _OF_FILES | inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.ONLYDIR | inotify.DONT_FOLLOW | inotify.EXCL_UNLINK
 )
 
 
@@ -92,7 +87,12 @@ def make_watcher(source: Path, wake: Callable[[], None]) -> Watcher:
         The source cannot be watched at all.
     """
     if sys.platform == "linux":
-        return LinuxWatcher(source, wake)
+        try:
+            return LinuxWatcher(source, wake)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EMFILE):
+                raise
+            return NoWatcher(wake)
     return PortableWatcher(source, wake)
 
 
@@ -107,6 +107,22 @@ class _Mailbox:
         self.hints.append((hint, path))
         if len(self.hints) == 1:  # looked at after the append: whoever empties it before has seen this one
             self._wake()
+
+
+class NoWatcher(_Mailbox):
+    """Sees nothing: there are no watches left. Walks find what it does not."""
+
+    tells_closing = False
+    problem = (
+        "folders cannot be watched: new files are found by looking every few seconds instead. "
+        "To allow it: sysctl fs.inotify.max_user_watches=1000000 fs.inotify.max_user_instances=1024"
+    )
+
+    def watch(self, folder: str) -> None:
+        """Nothing to do."""
+
+    def stop(self) -> None:
+        """Nothing to do."""
 
 
 class LinuxWatcher(_Mailbox):
