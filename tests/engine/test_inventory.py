@@ -491,7 +491,7 @@ class AnyOrder(RuleBasedStateMachine):
         for path in batch.paths:
             kind = data.draw(st.sampled_from(["early", "late", "late", "late", "changed", "failed", "stopped"]))
             if kind in ("changed", "failed") and self.parts:
-                kind = "failed"
+                kind = "stopped"
             if kind in ("changed", "failed", "stopped"):
                 states.append({"changed": WRITING, "failed": FAILED, "stopped": PENDING}[kind])
                 if kind != "stopped":

@@ -211,7 +211,6 @@ class Dispatcher:
         if outcome is Outcome.CHANGED:
             pause = min(_CHANGING_FIRST * 2 ** min(trouble.changes, 10), _CHANGING_LAST)
             trouble.changes += 1
-            self._inventory.held.setdefault(path, True)  # somebody is writing it
         else:
             pause = min(_RETRY_FIRST * 2 ** min(trouble.attempts, 10), _RETRY_LAST)
             trouble.attempts += 1

@@ -391,6 +391,8 @@ class Inventory:
             if path in self.changed:
                 self.changed.discard(path)
                 state = ChunkState.PENDING
+            elif state is ChunkState.WRITING:
+                self.held.setdefault(path, True)  # it changed while it was read: somebody has it open
             self.set_state(path, state)
         if self.held:
             self._mark_held(batch.paths)
