@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from softcopy_napari.engine.client import Copy as Copy
+    from softcopy_napari.engine.client import EngineGone as EngineGone
     from softcopy_napari.engine.client import start as start
     from softcopy_napari.engine.states import ChunkState as ChunkState
     from softcopy_napari.engine.states import TargetState as TargetState
+    from softcopy_napari.engine.targetsyaml import TargetsError as TargetsError
 
 __version__ = "0.1.0"
 
@@ -20,10 +22,12 @@ _HOMES = {
     "ChunkState": "softcopy_napari.engine.states",
     "TargetState": "softcopy_napari.engine.states",
     "Copy": "softcopy_napari.engine.client",
+    "EngineGone": "softcopy_napari.engine.client",
+    "TargetsError": "softcopy_napari.engine.targetsyaml",
     "start": "softcopy_napari.engine.client",
 }
 
-__all__ = ["ChunkState", "Copy", "TargetState", "__version__", "start"]
+__all__ = ["ChunkState", "Copy", "EngineGone", "TargetState", "TargetsError", "__version__", "start"]
 
 
 def __getattr__(name: str) -> Any:

@@ -104,7 +104,7 @@ def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
         _fail(str(error))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    sys.exit(run(engine))
+    sys.exit(run(engine, live=not verbose))
 
 
 @softcopy.command()
@@ -165,14 +165,12 @@ def demo() -> None:
 def _settings(values: dict[str, Any]) -> Settings:
     from pydantic import ValidationError
 
-    from softcopy_napari.engine.targets import Settings
+    from softcopy_napari.engine.targets import Settings, settings_problem
 
     try:
         return Settings(**values)
     except ValidationError as error:
-        problem = error.errors()[0]
-        option = "--" + str(problem["loc"][0]).replace("_", "-")
-        _fail(f"{option} {problem['input']}: {problem['msg'].lower()}")
+        _fail(settings_problem(error, "--").replace("_", "-"))
 
 
 def _targets(paths: tuple[str, ...], settings: Settings) -> tuple[Target, ...]:

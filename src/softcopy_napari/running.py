@@ -17,11 +17,11 @@ INTERRUPTED = 130
 _POLL = 0.25
 
 
-def run(engine: Engine) -> int:
-    """Run an engine in this process, show it, and return the exit code."""
+def run(engine: Engine, live: bool = True) -> int:
+    """Run an engine in this process, show it (as a live table, if there is a terminal), and return the exit code."""
     with _signals() as caught:
         engine.start()
-        with watch(engine.snapshot) as show:
+        with watch(engine.snapshot, live) as show:
             while not engine.wait(_POLL):
                 show()
                 if caught:

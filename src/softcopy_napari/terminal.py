@@ -17,7 +17,10 @@ from softcopy_napari.engine.messages import EngineSnapshot, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState, TargetState
 
 _LOG_INTERVAL = 5.0
+_LOG_LONGEST = 60.0
+"""Seconds between log lines of a target of which there is nothing new to say."""
 _SHOWN_FAILURES = 10
+_SHOWN_NOTICES = 3
 _COLOURS = {
     TargetState.WAITING: "yellow",
     TargetState.COPYING: "cyan",
@@ -38,6 +41,10 @@ def size_text(size: float) -> str:
             break
         size /= 1000
     return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def time_text(seconds: float) -> str:
@@ -67,13 +74,13 @@ def _rate_text(target: TargetSnapshot) -> str:
 
 
 @contextlib.contextmanager
-def watch(snapshot: Callable[[], EngineSnapshot]) -> Iterator[Callable[[], None]]:
+def watch(snapshot: Callable[[], EngineSnapshot], live: bool = True) -> Iterator[Callable[[], None]]:
     """Show an engine while it works; what is yielded is to be called a few times a second."""
     console = Console()
-    if console.is_terminal:
-        with Live(_live(snapshot(), console.width), console=console, auto_refresh=False) as live:
-            yield lambda: live.update(_live(snapshot(), console.width), refresh=True)
-            live.update(_live(snapshot(), console.width), refresh=True)
+    if live and console.is_terminal:
+        with Live(_live(snapshot(), console.width), console=console, auto_refresh=False) as table:
+            yield lambda: table.update(_live(snapshot(), console.width), refresh=True)
+            table.update(_live(snapshot(), console.width), refresh=True)
     else:
         log = _Log()
         yield lambda: log.show(snapshot())
@@ -100,10 +107,14 @@ def _live(engine: EngineSnapshot, width: int) -> RenderableType:
         )
         if target.reason and not target.state.ended:
             lines.append(Text(f"{_name(target, engine)}{target.reason}", style="dim"))
-        if target.failed_files:
+        if target.failed_files and not target.state.ended:
             failure = target.failures[0]
             more = f" (and {target.failed_files - 1:,} more)" if target.failed_files > 1 else ""
             lines.append(Text(f"{failure.path} {failure.reason}{more}; trying again", style="red"))
+        if not target.state.ended:
+            lines += [
+                Text(f"{_name(target, engine)}{notice}", style="yellow") for notice in target.notices[-_SHOWN_NOTICES:]
+            ]
     return Group(*lines)
 
 
@@ -117,7 +128,7 @@ class _Log:
 
     def __init__(self) -> None:
         self._next = 0.0
-        self._states: dict[str, TargetState] = {}
+        self._said: dict[str, tuple[TargetState, str, float]] = {}
         self._told: set[tuple[str, str]] = set()
 
     def show(self, engine: EngineSnapshot, now: bool = False) -> None:
@@ -126,15 +137,19 @@ class _Log:
         if due:
             self._next = time.monotonic() + _LOG_INTERVAL
         for target in engine.targets:
-            if due or self._states.get(target.id) is not target.state:
-                self._states[target.id] = target.state
-                self._print(target)
+            state, text, when = self._said.get(target.id, (None, "", 0.0))
+            new = self._text(target)
+            repeats = new == text and not now and time.monotonic() - when < _LOG_LONGEST
+            if state is not target.state or (due and not repeats):
+                self._said[target.id] = target.state, new, time.monotonic()
+                self._line(new)
             for notice in target.notices:
                 if (target.id, notice) not in self._told:
                     self._told.add((target.id, notice))
                     self._line(f"{target.source}: note: {notice}")
 
-    def _print(self, target: TargetSnapshot) -> None:
+    @staticmethod
+    def _text(target: TargetSnapshot) -> str:
         parts = [
             f"{target.source}: {target.state}",
             f"{_files_text(target)} chunk files",
@@ -145,7 +160,7 @@ class _Log:
             parts.append(f"{target.failed_files:,} failed")
         if target.reason:
             parts.append(target.reason)
-        self._line(", ".join(parts))
+        return ", ".join(parts)
 
     @staticmethod
     def _line(text: str) -> None:
@@ -166,29 +181,23 @@ def _summary(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
     yield f"  {target.state}" + (f": {target.reason}" if target.reason else ""), _COLOURS[target.state]
     yield (
         f"  {target.chunk_files_copied:,} of {target.chunk_files:,} chunk files are at the destination, "
-        f"and {target.other_files:,} other files",
+        f"and {_count(target.other_files, 'other file')}",
         "",
     )
-    rate = target.bytes_copied / target.elapsed if target.elapsed else 0.0
     yield (
-        f"  {target.files_copied:,} files copied in this run, {size_text(target.bytes_copied)} "
-        f"in {time_text(target.elapsed)} ({size_text(rate)}/s)",
+        f"  {_count(target.files_copied, 'file')} copied in this run (each version counts), "
+        f"{size_text(target.bytes_copied)} in {time_text(target.elapsed)}",
         "",
     )
     absent = target.chunk_files_absent
     if absent:
-        ended = target.state is TargetState.COMPLETE
-        yield (
-            f"  {absent:,} chunk files {'never came (they read as the fill value)' if ended else 'have not come'}",
-            "",
-        )
+        complete = target.state is TargetState.COMPLETE
+        what = "never came (the fill value is read in their place)" if complete else "not seen at the source so far"
+        yield f"  {_count(absent, 'chunk file')} {what}", ""
     left = target.counts[ChunkState.PENDING] + target.counts[ChunkState.COPYING] + target.other_waiting
     left += target.counts[ChunkState.WRITING]
     if left:
-        yield (
-            f"  {left:,} files that are there are left to copy; the same command goes on from here",
-            "yellow",
-        )
+        yield f"  left to copy: {_count(left, 'file')}; the same command goes on from here", "yellow"
     for failure in target.failures[:_SHOWN_FAILURES]:
         yield f"  failed: {failure.path} {failure.reason} ({failure.attempts} attempts)", "red"
     if target.failed_files > _SHOWN_FAILURES:

@@ -9,7 +9,14 @@ import pytest
 from softcopy_napari.engine.finish import Facts, finished_because, waiting_for
 
 EVERYTHING_THERE = Facts(
-    told_to_finish=False, complete_file=False, arrays=2, absent=0, missing_nodes=0, temporaries=0, quiet=31.0
+    told_to_finish=False,
+    complete_file=False,
+    arrays=2,
+    absent=0,
+    missing_nodes=0,
+    temporaries=0,
+    temporary="",
+    quiet=31.0,
 )
 
 
@@ -45,9 +52,9 @@ def test_what_counts_as_the_end(change: dict[str, object], settle: float, finish
     ("change", "words"),
     [
         ({"arrays": 0}, "no zarr array yet"),
-        ({"missing_nodes": 3, "absent": 5}, "3 promised images or wells have not come yet"),
-        ({"absent": 12345}, "12,345 chunk files have not come yet; ends when a file named 'complete' appears"),
-        ({"temporaries": 1}, "a writer still has files open or locked"),
+        ({"missing_nodes": 3, "absent": 5}, "promised images or wells that have not come yet: 3"),
+        ({"absent": 12345}, "chunk files that have not come yet: 12,345; ends when a file named 'complete' appears"),
+        ({"temporaries": 1, "temporary": "a/0.1"}, "a writer still has files open or locked (a/0.1)"),
         ({}, "waiting for 30 s of quiet"),
     ],
 )
@@ -55,4 +62,4 @@ def test_a_user_is_told_what_is_waited_for(change: dict[str, object], words: str
     facts = replace(EVERYTHING_THERE, **change)  # type: ignore[arg-type]
     assert words in waiting_for(facts, 30.0, None)
     if "absent" in change:
-        assert "or after 90 s without a change" in waiting_for(facts, 30.0, 90.0)
+        assert "after 90 s without a change" in waiting_for(facts, 30.0, 90.0)

@@ -14,12 +14,15 @@ from multiprocessing.context import AuthenticationError
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply, TargetSnapshot
-from softcopy_napari.engine.statefolder import RunFile, run_files
-from softcopy_napari.engine.targets import Settings, Target, make_target, targets_to_json
+from softcopy_napari.engine.statefolder import RunFile, run_files, state_folder
+from softcopy_napari.engine.targets import Settings, Target, make_target, settings_problem, targets_to_json
 from softcopy_napari.engine.targetsyaml import TargetsError
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.server"]
+_OWN_GROUP: int = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 _POLL = 0.1
 _PATIENCE = 1.0
 """Seconds that an engine which hung up has for its last words."""
@@ -112,14 +115,16 @@ def launch(targets: Sequence[Target]) -> EngineHandle:
     TargetsError
         The targets cannot be copied; nothing was touched.
     """
-    process = subprocess.Popen(
-        _COMMAND,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=sys.platform != "win32",
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-    )
+    said = state_folder() / "engine.err"  # before it has a log of its own
+    with open(said, "wb") as errors:
+        process = subprocess.Popen(
+            _COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=sys.platform != "win32",
+            creationflags=_OWN_GROUP,
+        )
     assert process.stdin is not None and process.stdout is not None
     with contextlib.suppress(OSError):
         process.stdin.write(targets_to_json(targets))
@@ -127,7 +132,7 @@ def launch(targets: Sequence[Target]) -> EngineHandle:
     line = process.stdout.readline()
     process.stdout.close()
     threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
-    answer = json.loads(line) if line else {"error": "the copy engine could not be started"}
+    answer = json.loads(line) if line else {"error": f"the copy engine could not be started; {said} says why"}
     if "run" not in answer:
         raise TargetsError(answer["error"])
     return EngineHandle(RunFile.model_validate_json(Path(answer["run"]).read_bytes()))
@@ -219,5 +224,8 @@ def start(source: str | Path, destination: str | Path, **settings: Any) -> Copy:
     TargetsError
         The paths or settings are wrong; nothing was touched.
     """
-    target = make_target(source, destination, Settings(**settings))
+    try:
+        target = make_target(source, destination, Settings(**settings))
+    except ValidationError as error:
+        raise TargetsError(settings_problem(error)) from None
     return Copy(launch([target]), "1")

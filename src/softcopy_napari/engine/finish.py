@@ -22,6 +22,8 @@ class Facts:
     """Locks and other temporaries of writers, and files that a writer has open."""
     quiet: float
     """Seconds for which nothing has changed, by the files' own times or since the last event."""
+    temporary: str = ""
+    """One of the temporaries, if there are any."""
 
 
 def finished_because(facts: Facts, settle: float, finish_idle: float | None) -> str:
@@ -53,15 +55,14 @@ def finished_because(facts: Facts, settle: float, finish_idle: float | None) -> 
 
 def waiting_for(facts: Facts, settle: float, finish_idle: float | None) -> str:
     """Say what is waited for while everything that is there has been copied."""
-    ends = "ends when a file named 'complete' appears" + (
-        f", or after {finish_idle:g} s without a change" if finish_idle is not None else ""
-    )
+    idle = "--finish-idle seconds" if finish_idle is None else f"{finish_idle:g} s"
+    ends = f"ends when a file named 'complete' appears, on Finish, or after {idle} without a change"
     if not facts.arrays:
         return "no zarr array yet"
     if facts.missing_nodes:
-        return f"{facts.missing_nodes} promised images or wells have not come yet; {ends}"
+        return f"promised images or wells that have not come yet: {facts.missing_nodes:,}; {ends}"
     if facts.absent:
-        return f"{facts.absent:,} chunk files have not come yet; {ends}"
+        return f"chunk files that have not come yet: {facts.absent:,}; {ends}"
     if facts.temporaries:
-        return "a writer still has files open or locked"
+        return f"a writer still has files open or locked ({facts.temporary}); {ends}"
     return f"all chunk files are there; waiting for {settle:g} s of quiet"

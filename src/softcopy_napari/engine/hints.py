@@ -101,7 +101,7 @@ class Reader:
             self._inventory.released(path)
 
     def _deleted(self, path: str, now: float) -> None:
-        """A file was deleted: on purpose, if its writer has just taken its lock. Locks that a crash left do not count."""
+        """A file was deleted: on purpose, if its writer has just taken its lock. One left by a crash does not count."""
         locked = self._locked.get(path, -_LOCK_LIFE) > now - _LOCK_LIFE
         self._inventory.gone(path, lock_held=locked)
         if not locked:

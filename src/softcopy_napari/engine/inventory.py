@@ -266,10 +266,9 @@ class Inventory:
         self._replace_all(ChunkState.WRITING, ChunkState.ABSENT)
 
     def release_all(self) -> list[str]:
-        """Take every file for settled: nobody is writing any more. Returns those that were locked."""
+        """Nobody is writing any more: a walk will tell what is there. Returns the files that were locked."""
         locked = sorted(path for path, itself in self.held.items() if not itself)
-        self.held.clear()
-        self._replace_all(ChunkState.WRITING, ChunkState.PENDING)
+        self.forget_writers()
         return locked
 
     def _replace_all(self, old: ChunkState, new: ChunkState) -> None:

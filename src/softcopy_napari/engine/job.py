@@ -37,6 +37,7 @@ _PROBE_INTERVAL = 0.5
 _LAST_ATTEMPTS = 5
 """Attempts at a file before the target ends without it."""
 _MAX_FAILURES = 100
+_GONE = "{} has gone; waiting for it to come back"
 _GOES_ON = "the same command goes on from here"
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Job:
         self._reason = ""
         self._notices: dict[str, None] = {}
         self._paused = False
-        self._told_to_finish = False
+        self._told_to_finish = self._had_source = False
         self._why_finished = ""
         self._kept: list[str] = []
         self._started = time.time()
@@ -210,7 +211,7 @@ class Job:
             return
         source = self.target.source
         if not probe.exists:
-            self._reason = f"{source} does not exist yet"
+            self._reason = _GONE.format(source) if self._had_source else f"{source} does not exist yet"
         elif probe.error:
             self._reason = f"{source} {probe.error}"
         elif not probe.is_folder:
@@ -224,6 +225,7 @@ class Job:
                 self._reason = f"{source} cannot be watched: {error.strerror}"
             else:
                 self._phase = _Phase.COPYING
+                self._had_source = True
                 self._reason = ""
         if self._told_to_finish and self._phase is _Phase.PROBING:
             self._end(TargetState.FAILED, f"{self._reason}, and you said that the acquisition is finished")
@@ -235,7 +237,7 @@ class Job:
         self._survey.end()
         self._inventory.forget_writers()
         self._phase = _Phase.PROBING
-        self._reason = f"{self.target.source} has gone; waiting for it to come back"
+        self._reason = _GONE.format(self.target.source)
 
     # -- the end --------------------------------------------------------------------------------------
 
@@ -266,7 +268,7 @@ class Job:
 
     def _check_everything(self, now: float) -> None:
         for path in self._inventory.release_all():
-            self._notice(f"{path} was still locked by its writer; copied as it is")
+            self._notice(f"{path} was still locked by its writer; what is there of it was copied as it is")
         self._dispatcher.retry_all()
         self._survey.start_pass(full=True, now=now)
 
@@ -357,7 +359,7 @@ class Job:
             files_copied=self._dispatcher.files_copied,
             bytes_copied=self._dispatcher.bytes_copied,
             bytes_per_second=0.0 if state.ended else self._bytes.per_second(),
-            eta=left / rate if rate and left and not acquiring and not state.ended else None,
+            eta=left / rate if rate and left and not acquiring and not self._paused and not state.ended else None,
             acquiring=acquiring,
             failed_files=len(failed),
             failures=tuple(
@@ -397,7 +399,7 @@ class Job:
 
     def _explain(self, state: TargetState, now: float) -> str:
         for folder, reason in self._survey.bad_metadata.items():
-            return f"metadata of {folder} {reason}; reading them again"
+            return f"metadata of {folder}: {reason}"
         match state:
             case TargetState.COPYING if self._survey.last_pass is None:
                 return "looking through all folders"

@@ -31,8 +31,6 @@ class Pass:
     """Files found that have to be copied and that were not known to."""
     gone: list[str] = field(default_factory=list)
     """What only the destination has: paths of files and folders."""
-    scratch: list[str] = field(default_factory=list)
-    """Writers' temporaries."""
     errors: dict[str, str] = field(default_factory=dict)
     """Folders that could not be listed, and why."""
 
@@ -141,7 +139,6 @@ class Walks:
         if current is not None and self._counts(part.folder):
             current.newest = max(current.newest, part.newest)
             current.gone += [prefix + name for name in part.gone]
-            current.scratch += [prefix + name for name in part.scratch]
             if part.error:
                 current.errors[part.folder] = part.error
         if part.last:

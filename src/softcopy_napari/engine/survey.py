@@ -107,6 +107,8 @@ class Survey:
         self._bad_metadata: dict[str, tuple[str, int]] = {}
         self._later: dict[str, float] = {}
         self._locks = _LocksSeen(inventory)
+        self._scratch: dict[str, list[str]] = {}
+        self._scratch_seen: list[str] = []
         self._last_change = self._pass_started = time.monotonic()
         self._newest = 0
         self._next_look = 0.0
@@ -178,7 +180,9 @@ class Survey:
             return False
         if part.metadata:
             self.read_node(part.folder, part.metadata)
-        self._locks.take(part, now)
+        if not finishing:
+            self._locks.take(part, now)
+        self._note_scratch(part)
         different = part.different
         if part.fresh and not (self._reader is not None and self._reader.whole_files_only):
             # Someone may still be writing these: look again when they have been quiet.
@@ -193,6 +197,16 @@ class Survey:
         if self._walks.current is not None:
             self._walks.current.news += news
         return True
+
+    def _note_scratch(self, part: FolderPart) -> None:
+        """Keep in mind which temporaries of writers lie where."""
+        prefix = part.folder + "/" if part.folder else ""
+        self._scratch_seen += [prefix + name for name in part.scratch]
+        if part.last and not part.unchanged:
+            self._scratch.pop(part.folder, None)
+            if self._scratch_seen:
+                self._scratch[part.folder] = self._scratch_seen
+            self._scratch_seen = []
 
     def read_node(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Take in a folder's metadata, new or changed."""
@@ -255,8 +269,10 @@ class Survey:
 
     def facts(self, told_to_finish: bool, now: float) -> Facts:
         """What tells whether the acquisition is finished."""
-        inventory, last = self._inventory, self.last_pass
+        inventory = self._inventory
         counts = inventory.counts()
+        scratch = sum(map(len, self._scratch.values()))
+        held = next(iter(inventory.held), "") or next((names[0] for names in self._scratch.values()), "")
         quiet = now - self._last_change
         if not self.live:
             # By the files' own times: an old dataset never waits.
@@ -267,10 +283,8 @@ class Survey:
             arrays=len(inventory.arrays),
             absent=counts[ChunkState.ABSENT],
             missing_nodes=self._missing_nodes(),
-            temporaries=len(inventory.held)
-            + counts[ChunkState.WRITING]
-            + (len(last.scratch) if last is not None else 0)
-            + len(self._bad_metadata),
+            temporaries=len(inventory.held) + counts[ChunkState.WRITING] + scratch + len(self._bad_metadata),
+            temporary=held or next(iter(self._bad_metadata), ""),
             quiet=quiet,
         )
 

@@ -134,6 +134,16 @@ def check_targets(targets: Sequence[Target], where: str = "") -> None:
         raise TargetsError(f"{where}: {conflict[1]}" if where else conflict[1])
 
 
+def settings_problem(error: ValidationError, prefix: str = "") -> str:
+    """Say in one line what is wrong with settings that were refused; the prefix stands before a setting's name."""
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    field = Settings.model_fields.get(name)
+    if field is None:
+        return f"there is no setting {prefix}{name}; there are {', '.join(Settings.model_fields)}"
+    return f"{prefix}{name} must be {field.description}, not {printable(str(first['input']))}"
+
+
 def targets_to_json(targets: Sequence[Target]) -> bytes:
     """Targets for another process; paths may hold bytes that are no text."""
     fields = [

@@ -16,6 +16,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol
 
+import psutil
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
@@ -109,6 +110,19 @@ class _Mailbox:
             self._wake()
 
 
+_SHARES = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "lustre", "beegfs", "gpfs", "gluster", "fuse.")
+
+
+def _share_problem(source: Path) -> str:
+    """Say so where a source lies on a network share: Linux hears nothing of what other machines do there."""
+    real = os.path.realpath(source)
+    mounts = [part for part in psutil.disk_partitions(all=True) if Path(real).is_relative_to(part.mountpoint)]
+    kind = max(mounts, key=lambda part: len(part.mountpoint)).fstype if mounts else ""
+    if not kind.startswith(_SHARES):
+        return ""
+    return f"the source is on a network share ({kind}): new files are found by looking every few seconds"
+
+
 class NoWatcher(_Mailbox):
     """Sees nothing: there are no watches left. Walks find what it does not."""
 
@@ -132,8 +146,8 @@ class LinuxWatcher(_Mailbox):
 
     def __init__(self, source: Path, wake: Callable[[], None]) -> None:
         super().__init__(wake)
-        self.problem = ""
-        self._root = os.fsencode(source)
+        self.problem = _share_problem(source)
+        self._root = os.fsencode(os.path.realpath(source))  # the source itself may be a link
         self._lock = threading.Lock()
         self._folders: dict[int, str] = {}
         self._watches: dict[str, int] = {}

@@ -78,6 +78,8 @@ class Worker:
             if task is None:
                 return
             self._do(task)
+            if self._comparisons:  # copies must not hold up the walk that finds what is to be copied
+                self._advance_comparison()
 
     def _do(self, task: Task) -> None:
         match task:
