@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common import COMMAND, count_files, environment, machine, warm_up, workplace, write_array
+from common import COMMAND, Others, count_files, environment, machine, warm_up, workplace, write_array
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ def measure(dataset: Dataset, rounds: int, nprocs: int, folder: Path) -> float:
     source = folder / f"{dataset.name}.zarr"
     write_array(source, dataset.folders, dataset.files, dataset.size)
     contenders = tools(nprocs)
+    others = Others()
     # Memory that a virtual machine has not touched for a while is slow the first time: for nobody's account.
     shutil.copytree(source, folder / "destination")
     shutil.rmtree(folder / "destination")
@@ -100,6 +101,7 @@ def measure(dataset: Dataset, rounds: int, nprocs: int, folder: Path) -> float:
             f"{tool.name:12} {middle:9.2f} {spread:>15} {rate:9,.0f} {rate * dataset.size / 1e6:7,.0f} "
             f"{medians['cp -r'] / middle:12.2f}"
         )
+    print(others)
     return medians["cp -r"] / medians["softcopy"]
 
 

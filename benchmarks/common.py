@@ -9,9 +9,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 COMMAND = [sys.executable, "-m", "softcopy_napari"]
 AN_HOUR = 3_600_000_000_000
@@ -95,6 +98,29 @@ def machine(folder: Path) -> str:
         f"{platform.system()} {platform.release()}, {os.cpu_count()} cores{load}, "
         f"Python {platform.python_version()}, in {folder.parent}"
     )
+
+
+class Others:
+    """How much of the machine other processes used while something was measured."""
+
+    def __init__(self) -> None:
+        self._started, self._busy, self._own = time.perf_counter(), _busy_seconds(), _own_seconds()
+
+    def __str__(self) -> str:
+        elapsed = time.perf_counter() - self._started
+        cores = max(0.0, _busy_seconds() - self._busy - (_own_seconds() - self._own)) / elapsed
+        note = ": too much to judge by these figures" if cores > 0.1 else ""
+        return f"other processes used {cores:.2f} cores meanwhile{note}"
+
+
+def _busy_seconds() -> float:
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
+
+
+def _own_seconds() -> float:
+    """Of this process and all that it has started and waited for."""
+    return sum(os.times()[:4])
 
 
 def percentile(values: list[float], percent: float) -> float:

@@ -21,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
-from common import COMMAND, environment, machine, percentile, warm_up, workplace, write_metadata
+from common import COMMAND, Others, environment, machine, percentile, warm_up, workplace, write_metadata
 
 FOLDER_FILES = 100
 GOAL_MS = 100.0
@@ -131,6 +131,7 @@ def measure(options: argparse.Namespace, folder: Path) -> float:
     listener = subprocess.Popen(
         role("listen", destination, got, folders), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+    others = Others()
     log = open(folder / "log", "w+")  # noqa: SIM115
     softcopy = None
     try:
@@ -163,6 +164,7 @@ def measure(options: argparse.Namespace, folder: Path) -> float:
         print(log.read())
     log.close()
     print(f"\n{count:,} chunk files of {options.size >> 10} KiB; the writer: {done.stdout.strip()}")
+    print(others)
     return report(source, destination, read_records(sent), read_records(got), used)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from pathlib import Path
 
@@ -343,7 +344,7 @@ def test_a_lock_that_only_a_walk_saw_is_looked_at_again_until_it_is_gone(linux: 
         if locks.due(now):
             times.append(now)
             locks.take(FolderPart("0", locks=["0"], last=True), now)
-    pauses = [b - a for a, b in zip(times, times[1:], strict=False)]
+    pauses = [b - a for a, b in itertools.pairwise(times)]
     assert pauses == sorted(pauses) and pauses[-1] >= 30.0, "ever more rarely"
     locks.take(FolderPart("0", last=True), now)
     assert linux.state() is PENDING and not linux.inventory.held

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -204,39 +203,6 @@ def test_a_reader_of_the_destination_never_sees_half_a_file(sides: Sides) -> Non
         watching.join()
     assert torn == []
     assert len(seen) > 1, "the reader saw no change: this test proves nothing"
-
-
-def test_a_file_that_keeps_being_rewritten_in_place_is_whole_or_not_there(sides: Sides) -> None:
-    """Each version has its number at both ends: a mix of two cannot hide."""
-    size = BUFFER_SIZE + 100_000
-    file = sides.source / "x"
-    write(file, b"\0" * size)
-    stop = threading.Event()
-
-    def rewrite() -> None:
-        number = 0
-        with open(file, "r+b", buffering=0) as stream:
-            while not stop.is_set():
-                number = number % 250 + 1
-                stream.seek(0)
-                stream.write(bytes([number]) * size)
-                stop.wait(0.004)
-
-    writing = threading.Thread(target=rewrite)
-    writing.start()
-    outcomes: list[Outcome] = []
-    deadline = time.monotonic() + 10.0
-    try:
-        while (len(outcomes) < 20 or Outcome.CHANGED not in outcomes) and time.monotonic() < deadline:
-            outcomes.append(sides.transfer.copy("x").outcome)
-            if outcomes[-1] is Outcome.COPIED:
-                assert len(set((sides.destination / "x").read_bytes())) == 1, "torn"
-    finally:
-        stop.set()
-        writing.join()
-    assert set(outcomes) <= {Outcome.COPIED, Outcome.CHANGED}
-    assert Outcome.CHANGED in outcomes, "nothing happened while it was read: this test proves nothing"
-    assert sides.copy("x").outcome is Outcome.COPIED
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {

@@ -207,8 +207,8 @@ def test_stopping_ends_its_threads_and_closes_its_files(source: Path) -> None:
             watched = Watched(source, kind)
             watched.watcher.watch("no/such/folder")
             watched.watcher.stop()
-        assert until(lambda: threading.active_count() == threads)
-        assert os.name != "posix" or until(lambda: process.num_fds() == files)
+        assert until(lambda threads=threads: threading.active_count() == threads)
+        assert os.name != "posix" or until(lambda files=files: process.num_fds() == files)
 
 
 def test_a_source_that_does_not_exist_cannot_be_watched_and_leaves_nothing_open(tmp_path: Path) -> None:
@@ -218,8 +218,8 @@ def test_a_source_that_does_not_exist_cannot_be_watched_and_leaves_nothing_open(
         threads = threading.active_count()
         with pytest.raises(OSError):  # noqa: PT011 - which one depends on the system
             Watched(tmp_path / "none", kind)
-        assert until(lambda: threading.active_count() == threads), kind
-        assert os.name != "posix" or until(lambda: process.num_fds() == files, 1.0), kind
+        assert until(lambda threads=threads: threading.active_count() == threads), kind
+        assert os.name != "posix" or until(lambda files=files: process.num_fds() == files, 1.0), kind
 
 
 # -- Linux -------------------------------------------------------------------------------------------------
@@ -281,27 +281,29 @@ def test_a_folder_that_became_a_file_or_may_not_be_read_does_not_end_watching(li
 
 
 @linux_only
-@pytest.mark.xfail(
-    strict=True, reason="BUG wrong-watch-forgotten: a new folder under the old name ends the watch of the moved"
-)
+@pytest.mark.parametrize("moment", ["_event_or_loss", "_folder_gone"])
 def test_a_moved_folder_stays_watched_when_another_takes_its_name(
-    linux: Watched, monkeypatch: pytest.MonkeyPatch
+    linux: Watched, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    """The job hears of the new name before the watching thread hears that the folder moved."""
+    """The job watches the new name before the watching thread is through with the old one."""
     (linux.source / "1").mkdir()
     linux.watcher.watch("1")
-    real = linux.watcher._folder_gone  # type: ignore[attr-defined]
-    watched = threading.Event()
+    linux.flush()
+    real = getattr(linux.watcher, moment)
+    arrived, go_on = threading.Event(), threading.Event()
 
-    def late(*args: object) -> None:
-        assert watched.wait(5.0)
-        real(*args)
+    def late(watch: int, mask: int, name: object) -> None:
+        if mask & inotify.MOVE_SELF:
+            arrived.set()
+            assert go_on.wait(5.0)
+        real(watch, mask, name)
 
-    monkeypatch.setattr(linux.watcher, "_folder_gone", late)
+    monkeypatch.setattr(linux.watcher, moment, late)
     os.rename(linux.source / "1", linux.source / "2")
     assert linux.sees(Hint.FOLDER, path="2")
+    assert arrived.wait(5.0)
     linux.watcher.watch("2")
-    watched.set()
+    go_on.set()
     (linux.source / "1").mkdir()
     assert linux.sees(Hint.FOLDER, path="1")
     linux.watcher.watch("1")

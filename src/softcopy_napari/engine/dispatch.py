@@ -83,7 +83,10 @@ class Dispatcher:
         self._others: dict[int, Task] = {}
         self._under_way: dict[int, int] = {}
         self._urgent: deque[Task] = deque()
-        self._again: list[tuple[float, str]] = []
+        self._again: list[tuple[float, str, bool]] = []
+        """When to try which file again, and whether because it changed while it was read."""
+        self._changing = 0
+        """How many of them changed."""
         self._seconds_a_file = 0.01
         self._characters_a_path = 32.0
 
@@ -91,12 +94,7 @@ class Dispatcher:
     def idle(self) -> bool:
         """Whether no worker has anything to do, and nothing waits to be retried soon."""
         return not (
-            self._batches
-            or self._compares
-            or self._others
-            or self._urgent
-            or self._walks.waiting
-            or any(trouble.changes for trouble in self.troubles.values())
+            self._batches or self._compares or self._others or self._urgent or self._walks.waiting or self._changing
         )
 
     @property
@@ -111,7 +109,9 @@ class Dispatcher:
     def dispatch(self, now: float, copy: bool) -> None:
         """Give every worker enough to do; files to copy only if `copy`."""
         while self._again and self._again[0][0] <= now:
-            self._try_again(heapq.heappop(self._again)[1])
+            _, path, changed = heapq.heappop(self._again)
+            self._changing -= changed
+            self._try_again(path)
         workers = [worker for worker in self._pool.workers if not worker.hung]
         if not workers:
             return
@@ -154,15 +154,21 @@ class Dispatcher:
         return max(1, min(by_time, by_length, _MAX_BATCH))
 
     def _try_again(self, path: str) -> None:
-        trouble = self.troubles.get(path)
-        if self._inventory.held.get(path):
-            del self._inventory.held[path]
-        if trouble is not None and self._inventory.state(path) in (ChunkState.FAILED, ChunkState.WRITING):
-            self._inventory.set_state(path, ChunkState.PENDING)
+        if path not in self.troubles:
+            return
+        inventory = self._inventory
+        inventory.changing.discard(path)
+        match inventory.state(path):
+            case ChunkState.FAILED:
+                inventory.set_state(path, ChunkState.PENDING)
+            case ChunkState.WRITING if path not in inventory.held:  # else its writer will say when
+                inventory.set_state(path, ChunkState.PENDING)
+            case ChunkState.ABSENT | ChunkState.COPIED | ChunkState.VERIFIED:  # no longer to be copied
+                del self.troubles[path]
 
     def retry_all(self) -> None:
         """Try every file that failed once more, now."""
-        for path in self.troubles:
+        for path in list(self.troubles):
             self._try_again(path)
 
     # -- answers --------------------------------------------------------------------------------------
@@ -216,7 +222,9 @@ class Dispatcher:
             trouble.attempts += 1
             trouble.changes = 0
             trouble.reason = reason
-        heapq.heappush(self._again, (now + pause, path))
+        changed = outcome is Outcome.CHANGED
+        self._changing += changed
+        heapq.heappush(self._again, (now + pause, path, changed))
 
     def died(self, died: Died, now: float) -> None:
         """Hand the work of a dead worker to the others."""

@@ -79,6 +79,8 @@ class Inventory:
         Files that a writer has locked (False) or has itself open (True), by path.
     deleted : set of str
         Files that their writer deleted under its lock, and that may still lie at the destination.
+    changing : set of str
+        Files that changed while they were read, and are WRITING until they are tried again.
     changed : set of str
         Files that something happened to while they were with a worker.
     """
@@ -90,6 +92,7 @@ class Inventory:
         self.held: dict[str, bool] = {}
         self.deleted: set[str] = set()
         self.changed: set[str] = set()
+        self.changing: set[str] = set()
         self._fresh_next = False
         self._folder = folder
         self._made = 0
@@ -236,6 +239,7 @@ class Inventory:
     def settled(self, path: str) -> None:
         """A file's writer is done with it for now: copy it."""
         self.held.pop(path, None)
+        self.changing.discard(path)
         state = self.state(path)
         if state is ChunkState.COPYING:
             self.changed.add(path)
@@ -263,7 +267,11 @@ class Inventory:
     def forget_writers(self) -> None:
         """Who writes what is no longer known: a walk will tell what is there."""
         self.held.clear()
+        self.changing.clear()
         self._replace_all(ChunkState.WRITING, ChunkState.ABSENT)
+        for path in self.deleted:  # of these a walk will not find anything
+            if self.state(path) is ChunkState.ABSENT:
+                self.set_state(path, ChunkState.PENDING)
 
     def release_all(self) -> list[str]:
         """Nobody is writing any more: a walk will tell what is there. Returns the files that were locked."""
@@ -304,7 +312,7 @@ class Inventory:
                 is_chunk = cells >= 0
                 found = cells[is_chunk]
                 found = found[~leave[array.ledger.flat[found]]]
-                if self.held:
+                if self.held or self.changing:
                     found = self._without_held(array, found)
                 if len(found):
                     array.ledger.set_many(found, state)
@@ -314,13 +322,19 @@ class Inventory:
                 rest = () if is_chunk.all() else [n for n, c in zip(names, is_chunk, strict=True) if not c]
             for name in rest:
                 path = prefix + name
-                if not self.held.get(path) and not leave[self.others.get(path, ChunkState.ABSENT)]:
+                if (
+                    not self.held.get(path)
+                    and path not in self.changing
+                    and not leave[self.others.get(path, ChunkState.ABSENT)]
+                ):
                     self.set_state(path, state)
                     news += state is ChunkState.PENDING
         return news
 
     def _without_held(self, array: TrackedArray, cells: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        held = {where[1] for path in self.held if (where := self.locate(path)) and where[0] is array}
+        held = {
+            where[1] for path in self.held.keys() | self.changing if (where := self.locate(path)) and where[0] is array
+        }
         return cells[~np.isin(cells, np.fromiter(held, np.int64))] if held else cells
 
     # -- batches --------------------------------------------------------------------------------------
@@ -391,7 +405,7 @@ class Inventory:
                 self.changed.discard(path)
                 state = ChunkState.PENDING
             elif state is ChunkState.WRITING:
-                self.held.setdefault(path, True)  # it changed while it was read: somebody has it open
+                self.changing.add(path)
             self.set_state(path, state)
         if self.held:
             self._mark_held(batch.paths)
@@ -414,8 +428,3 @@ class Inventory:
     def others_in(self, *states: ChunkState) -> int:
         """Files that are no chunks, in any of these states."""
         return sum(state in states for state in self.others.values())
-
-    def close(self) -> None:
-        """Forget the ledgers' files."""
-        for array in self.arrays.values():
-            array.ledger.remove()

@@ -86,6 +86,8 @@ class Job:
         self._told_to_finish = self._had_source = False
         self._why_finished = ""
         self._kept: list[str] = []
+        self._bad_passes = 0
+        self._next_pass = 0.0
         self._started = time.time()
         self._clock_start = now = time.monotonic()
         self._clock_end: float | None = None
@@ -284,13 +286,25 @@ class Job:
             path, trouble = next(iter(failed.items()))
             self._end(TargetState.FAILED, f"{len(failed):,} files could not be copied; {path} {trouble.reason}")
         elif last.errors:
-            path, reason = next(iter(last.errors.items()))
-            self._end(TargetState.FAILED, f"{path or self.target.source} {reason}")
+            self._list_again(*next(iter(last.errors.items())), now)
         elif self._survey.changed_since_pass:
             self._look_for_the_end(now)  # once more: was it finished at all?
         else:
             self._phase = _Phase.FLUSHING
             self._dispatcher.request(FlushTask(self._pool.new_id()))
+
+    def _list_again(self, path: str, reason: str, now: float) -> None:
+        """A folder could not be listed: a network may be gone for a moment."""
+        if self._bad_passes == 0:
+            self._next_pass = now
+        if now < self._next_pass:
+            return
+        self._bad_passes += 1
+        self._next_pass = now + 0.5 * 2**self._bad_passes
+        if self._bad_passes < _LAST_ATTEMPTS:
+            self._check_everything(now)
+        else:
+            self._end(TargetState.FAILED, f"{path or self.target.source} {reason}")
 
     def _take_flushed(self, error: str) -> None:
         last = self._survey.last_pass

@@ -172,8 +172,6 @@ class Pool:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 left.append((worker.temporary, folders_of(list(worker.tasks.values()))))
-        for _ in range(_BACKLOG * 2):  # reading threads that wait for a place may end
-            self._backlog.release()
         return left
 
     def _start(self) -> WorkerProcess:
@@ -204,8 +202,10 @@ class Pool:
         try:
             while True:
                 task, answer = read_message(stdout)  # type: ignore[arg-type]
-                self._backlog.acquire()
-                self._post(Heard(worker, task, answer))
+                while not self._stopped and not self._backlog.acquire(timeout=0.2):
+                    pass
+                if not self._stopped:
+                    self._post(Heard(worker, task, answer))
         except (EOFError, OSError):
             pass
         stdout.close()

@@ -96,6 +96,7 @@ class Engine:
         """Start the jobs, and let front ends in."""
         self._run_file.write()
         lower_priority()
+        _allow_many_files()
         for job in self.jobs:
             job.start()
         threading.Thread(target=self._accept, name="accept", daemon=True).start()
@@ -165,6 +166,15 @@ class Engine:
             return Reply(error=f"not an order: {error.errors()[0]['msg']}")
         problem = self.order(order)
         return Reply(error=problem) if problem else Reply(snapshot=self.snapshot())
+
+
+def _allow_many_files() -> None:
+    """Raise the number of open files as far as the system lets us: each ledger is one, and plates have thousands."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _address() -> str | None:

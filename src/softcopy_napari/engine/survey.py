@@ -108,7 +108,7 @@ class Survey:
         self._later: dict[str, float] = {}
         self._locks = _LocksSeen(inventory)
         self._scratch: dict[str, list[str]] = {}
-        self._scratch_seen: list[str] = []
+        self._scratch_seen: dict[str, list[str]] = {}
         self._last_change = self._pass_started = time.monotonic()
         self._newest = 0
         self._next_look = 0.0
@@ -201,12 +201,12 @@ class Survey:
     def _note_scratch(self, part: FolderPart) -> None:
         """Keep in mind which temporaries of writers lie where."""
         prefix = part.folder + "/" if part.folder else ""
-        self._scratch_seen += [prefix + name for name in part.scratch]
+        if part.scratch:
+            self._scratch_seen.setdefault(part.folder, []).extend(prefix + name for name in part.scratch)
         if part.last and not part.unchanged:
             self._scratch.pop(part.folder, None)
-            if self._scratch_seen:
-                self._scratch[part.folder] = self._scratch_seen
-            self._scratch_seen = []
+            if part.folder in self._scratch_seen:
+                self._scratch[part.folder] = self._scratch_seen.pop(part.folder)
 
     def read_node(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Take in a folder's metadata, new or changed."""

@@ -3,7 +3,9 @@
 - The destination's file is never half a file: data goes to a temporary in the destination's folder, which
   is renamed over the file once it is whole. A crash leaves only that temporary, whose name tells what it is.
 - What is published was once whole at the source: the source's identity, size and times are the same before
-  the first byte is read and after the last; otherwise the copy is thrown away (CHANGED).
+  the first byte is read and after the last; otherwise the copy is thrown away (CHANGED). What that cannot
+  tell is a single write call, in place, that began before the copy and ended after it: the system notes the time
+  when a write begins. Such a file is copied again when its writer closes it.
 - Size and modification time of the published file equal the source's, so that a later look can tell
   that it is up to date without a journal.
 - The source is only read: no lock, no access time where the system allows that, nothing kept in the way

@@ -177,6 +177,9 @@ class LinuxWatcher(_Mailbox):
         path = os.path.join(self._root, os.fsencode(folder)) if folder else self._root
         with self._lock:
             watch = self._inotify.add(path, _MASK)
+            before = self._folders.get(watch, folder)
+            if before != folder and self._watches.get(before) == watch:
+                del self._watches[before]  # it was renamed
             self._folders[watch] = folder
             self._watches[folder] = watch
 
@@ -226,8 +229,9 @@ class LinuxWatcher(_Mailbox):
         with self._lock:
             for path in [path for path in self._watches if path == folder or path.startswith(folder + "/")]:
                 watch = self._watches.pop(path)
-                self._folders.pop(watch, None)
-                self._inotify.remove(watch)
+                if self._folders.get(watch) == path:  # else it is known by its new name already
+                    del self._folders[watch]
+                    self._inotify.remove(watch)
 
     def stop(self) -> None:
         self._inotify.stop()
