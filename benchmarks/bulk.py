@@ -9,6 +9,7 @@ hashes in flight, publishes atomically, keeps times and checks every file at the
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
 import subprocess
@@ -42,11 +43,13 @@ QUICK = [Dataset("small", 10, 500, 16 << 10, 1.3), Dataset("large", 10, 20, 1 <<
 
 @dataclass
 class Tool:
-    """One way to copy, and the seconds that it took."""
+    """One way to copy, and what it took."""
 
     name: str
     command: list[str]
     seconds: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    """Seconds of all its processes: what hardly depends on what else runs."""
 
 
 def tools(nprocs: int) -> list[Tool]:
@@ -65,12 +68,13 @@ def copy(tool: Tool, source: Path, destination: Path, state: Path) -> None:
     """Time one copy, and see that it is all there."""
     paths = {"SOURCE": str(source), "DESTINATION": str(destination)}
     command = [paths.get(part.rstrip("/"), part) + "/" * part.endswith("/") for part in tool.command]
-    started = time.perf_counter()
+    started, used = time.perf_counter(), sum(os.times()[2:4])
     done = subprocess.run(command, env=environment(state), capture_output=True, text=True)
-    seconds = time.perf_counter() - started
+    seconds, used = time.perf_counter() - started, sum(os.times()[2:4]) - used
     if done.returncode or count_files(destination) != count_files(source):
         sys.exit(f"{tool.name} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
     tool.seconds.append(seconds)
+    tool.cpu.append(used)
     shutil.rmtree(destination)
 
 
@@ -92,14 +96,15 @@ def measure(dataset: Dataset, rounds: int, nprocs: int, folder: Path) -> float:
     files = dataset.folders * dataset.files
     medians = {tool.name: statistics.median(tool.seconds) for tool in contenders}
     print(f"\n{dataset.title}, {rounds} rounds")
-    print(f"{'':12} {'median s':>9} {'min - max s':>15} {'files/s':>9} {'MB/s':>7} {'times cp -r':>12}")
+    titles = ("median s", 9), ("min - max s", 14), ("CPU s", 7), ("files/s", 9), ("MB/s", 7), ("times cp -r", 12)
+    print(" " * 11, *(f"{title:>{width}}" for title, width in titles))
     for tool in contenders:
         middle = medians[tool.name]
         spread = f"{min(tool.seconds):.2f} - {max(tool.seconds):.2f}"
         rate = files / middle
         print(
-            f"{tool.name:12} {middle:9.2f} {spread:>15} {rate:9,.0f} {rate * dataset.size / 1e6:7,.0f} "
-            f"{medians['cp -r'] / middle:12.2f}"
+            f"{tool.name:11} {middle:9.2f} {spread:>14} {statistics.median(tool.cpu):7.2f} {rate:9,.0f} "
+            f"{rate * dataset.size / 1e6:7,.0f} {medians['cp -r'] / middle:12.2f}"
         )
     print(others)
     return medians["cp -r"] / medians["softcopy"]

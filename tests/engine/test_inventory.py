@@ -12,9 +12,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from softcopy_napari.engine import inventory as inventory_module
-from softcopy_napari.engine.inventory import Batch, Inventory
+from softcopy_napari.engine import tracked as tracked_module
+from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.tracked import Batch
 from tests.engine.support import make_layout
 
 ABSENT, WRITING, PENDING, COPYING, COPIED, VERIFIED, FAILED = ChunkState
@@ -192,8 +193,8 @@ def test_more_fresh_files_than_are_remembered_are_all_copied(
 ) -> None:
     from collections import deque
 
-    monkeypatch.setattr(inventory_module, "_FRESH", 8)
-    monkeypatch.setattr(inventory_module, "_SWEEP", 16)
+    monkeypatch.setattr(tracked_module, "_FRESH", 8)
+    monkeypatch.setattr(tracked_module, "_BLOCK", 16)
     layout = make_layout((100,), "")
     inventory.register(layout)
     inventory.arrays[""].fresh = deque(maxlen=8)

@@ -206,19 +206,19 @@ def test_a_loss_of_events_is_made_good_by_looking(jobs: Jobs, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("chunks", "settings"),
     [
-        pytest.param(4, {"finish_idle": 1.5}, id="nothing changes for long"),
-        pytest.param(2, {"settle": 1.5}, id="everything is there"),
+        pytest.param(4, {"finish_idle": 1.0}, id="nothing changes for long"),
+        pytest.param(2, {"settle": 1.0}, id="everything is there"),
     ],
 )
 def test_a_target_is_not_complete_while_a_file_still_grows(jobs: Jobs, chunks: int, settings: dict[str, float]) -> None:
     """No event tells of what is appended to an open file, and its folder keeps its time."""
     make_array(jobs.source, (chunks,), chunks=False)
     write(jobs.source / "0", b"x", old=True)
-    writing = Growing(jobs.source / "1", pause=0.7)
+    writing = Growing(jobs.source / "1", pause=0.5)
     writing.start()
     try:
         jobs.start(**settings)
-        assert not jobs.job.ended.wait(3.0), f"{jobs.now.state}: {jobs.now.reason}"  # type: ignore[union-attr]
+        assert not jobs.job.ended.wait(2.2), f"{jobs.now.state}: {jobs.now.reason}"  # type: ignore[union-attr]
     finally:
         writing.end()
     assert jobs.ends().state is TargetState.COMPLETE

@@ -95,7 +95,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk.pool.stop()
 
 
-def large(desk: Desk, path: str = "large", size: int = 400 << 20) -> Path:
+def large(desk: Desk, path: str = "large", size: int = 250 << 20) -> Path:
     """A file that takes long to copy and no room on the disk."""
     file = write(desk.source / path, b"")
     os.truncate(file, size)
@@ -159,7 +159,7 @@ def test_progress_of_a_large_file_is_told_while_it_is_copied(desk: Desk) -> None
     desk.ask(task)
     *progress, done = desk.answers[task.id]
     assert progress and all(isinstance(one, Progress) for one in progress)
-    assert isinstance(done, CopyDone) and done.size == 400 << 20
+    assert isinstance(done, CopyDone) and done.size == 250 << 20
     assert sum(one.size for one in progress) <= done.size  # type: ignore[union-attr]
 
 

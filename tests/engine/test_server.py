@@ -197,6 +197,7 @@ def test_names_that_are_not_utf8_reach_the_destination_and_the_front_end(made: E
     make_array(made.source, (2,))
     write(made.source / odd / odd, b"x", old=True)
     os.mkfifo(made.source / odd / f"fifo-{odd}")
+    make_old(made.source)
     copy = made.copy(settle=1000.0)
     failure = until(lambda: copy.snapshot().failures)
     assert failure and "is a fifo" in failure[0].reason  # type: ignore[index]

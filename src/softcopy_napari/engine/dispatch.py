@@ -10,7 +10,7 @@ import heapq
 from collections import deque
 from dataclasses import dataclass
 
-from softcopy_napari.engine.inventory import Batch, Inventory
+from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.pool import Died, Heard, Pool, WorkerProcess, folders_of, is_final
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.states import ChunkState
@@ -23,6 +23,7 @@ from softcopy_napari.engine.tasks import (
     SweepTask,
     Task,
 )
+from softcopy_napari.engine.tracked import Batch
 from softcopy_napari.engine.transfer import Outcome
 
 _BATCH_SECONDS = 0.04

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,47 +17,13 @@ from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.ledger import Ledger
 from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.tracked import Batch, TrackedArray
 
-_FRESH = 1 << 16
-"""Recently settled chunk files remembered one by one; older ones are found by sweeping the ledger."""
-_SWEEP = 1 << 20
 _HOMES = 1 << 16
 _LEAVE_PENDING = np.zeros(len(ChunkState), bool)
 _LEAVE_PENDING[[ChunkState.PENDING, ChunkState.COPYING, ChunkState.FAILED]] = True
 _LEAVE_SAME = _LEAVE_PENDING.copy()
 _LEAVE_SAME[[ChunkState.COPIED, ChunkState.VERIFIED]] = True
-
-
-@dataclass(eq=False, slots=True)
-class TrackedArray:
-    """One array and the states of its chunk files."""
-
-    layout: ArrayLayout
-    ledger: Ledger
-    fresh: deque[int] = field(default_factory=lambda: deque(maxlen=_FRESH))
-    """Cells that became PENDING lately, oldest first; may hold some that no longer are."""
-    sweep: bool = False
-    """Whether there may be PENDING cells that `fresh` does not hold."""
-    swept: int = 0
-    """Cells before this one were looked at by the sweep under way."""
-    found: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    """What the sweep found and nobody took yet."""
-
-    @property
-    def prefix(self) -> str:
-        """What stands before a chunk key in a path relative to the source."""
-        return self.layout.path + "/" if self.layout.path else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Files for one worker, all of one array, or all no chunks."""
-
-    array: TrackedArray | None
-    cells: npt.NDArray[np.int64]
-    paths: list[str]
-    ledger: Ledger | None
-    """The array's ledger when the batch was made: after a resize the cells are others."""
 
 
 class Inventory:
@@ -118,7 +83,7 @@ class Inventory:
             array = self.arrays[layout.path] = TrackedArray(layout, ledger)
             self._adopt(array)
             return True
-        with_workers = self._with_workers(known)
+        with_workers = known.paths(known.all_in(ChunkState.COPYING))
         same = not known.layout.difference(layout, ignore_shape=True)
         if same:
             ledger.take_over(known.ledger)
@@ -131,15 +96,6 @@ class Inventory:
             self.set_state(path, ChunkState.COPYING)
         return not same
 
-    @staticmethod
-    def _with_workers(array: TrackedArray) -> list[str]:
-        """Paths of the array's chunk files that are with a worker just now."""
-        if not array.ledger.counts[ChunkState.COPYING]:
-            return []
-        blocks = range(0, len(array.ledger.flat), _SWEEP)
-        cells = np.concatenate([array.ledger.find(ChunkState.COPYING, n, n + _SWEEP) for n in blocks])
-        return [array.prefix + key for key in array.layout.keys(cells)]
-
     def _adopt(self, array: TrackedArray) -> None:
         """Take over chunk files that were seen before the metadata that make them such."""
         prefix = array.prefix
@@ -147,13 +103,7 @@ class Inventory:
             cell = array.layout.flat_index(path[len(prefix) :])
             if cell is not None:
                 array.ledger.set(cell, self.others.pop(path))
-        self._sweep_anew(array)
-
-    @staticmethod
-    def _sweep_anew(array: TrackedArray) -> None:
-        array.fresh.clear()
-        array.found = np.zeros(0, np.int64)
-        array.sweep, array.swept = True, 0
+        array.sweep_anew()
 
     def locate(self, path: str) -> tuple[TrackedArray, int] | None:
         """The array and cell of a chunk file; None for any other file."""
@@ -216,19 +166,7 @@ class Inventory:
         array, cell = where
         array.ledger.set(cell, state)
         if state is ChunkState.PENDING:
-            self._remember(array, cell)
-
-    @staticmethod
-    def _remember(array: TrackedArray, cell: int) -> None:
-        if len(array.fresh) == _FRESH:
-            Inventory._sweep_from(array, array.fresh[0])
-        array.fresh.append(cell)
-
-    @staticmethod
-    def _sweep_from(array: TrackedArray, cell: int) -> None:
-        """See to it that this cell, and with it all that follow, are swept some time."""
-        array.swept = min(array.swept, cell) if array.sweep else cell
-        array.sweep = True
+            array.remember(cell)
 
     def writing(self, path: str, itself: bool) -> None:
         """A writer locked a file, or has opened the file itself."""
@@ -284,9 +222,8 @@ class Inventory:
             self.set_state(path, new)
         for array in self.arrays.values():
             if array.ledger.counts[old]:
-                for start in range(0, len(array.ledger.flat), _SWEEP):
-                    array.ledger.set_many(array.ledger.find(old, start, start + _SWEEP), new)
-                self._sweep_anew(array)
+                array.ledger.set_many(array.all_in(old), new)
+                array.sweep_anew()
 
     # -- what a comparison of a folder found ----------------------------------------------------------
 
@@ -318,7 +255,7 @@ class Inventory:
                     array.ledger.set_many(found, state)
                     if state is ChunkState.PENDING:
                         news += len(found)
-                        self._sweep_from(array, int(found.min()))
+                        array.sweep_from(int(found.min()))
                 rest = () if is_chunk.all() else [n for n, c in zip(names, is_chunk, strict=True) if not c]
             for name in rest:
                 path = prefix + name
@@ -345,14 +282,12 @@ class Inventory:
             return self._take_others(limit)
         # What was just written and what has waited long take turns: neither may starve the other.
         self._fresh_next = not self._fresh_next
-        for take in (self._take_fresh, self._take_found)[:: 1 if self._fresh_next else -1]:
+        for take in (TrackedArray.take_fresh, TrackedArray.take_found)[:: 1 if self._fresh_next else -1]:
             for array in self.arrays.values():
                 cells = take(array, limit)
                 if len(cells):
                     array.ledger.set_many(cells, ChunkState.COPYING)
-                    prefix = array.prefix
-                    paths = [prefix + key for key in array.layout.keys(cells)]
-                    return Batch(array, cells, paths, array.ledger)
+                    return Batch(array, cells, array.paths(cells), array.ledger)
         return None
 
     def _take_others(self, limit: int) -> Batch | None:
@@ -363,30 +298,6 @@ class Inventory:
                 self.others[path] = ChunkState.COPYING
                 paths.append(path)
         return Batch(None, np.zeros(0, np.int64), paths, None) if paths else self.take(limit)
-
-    @staticmethod
-    def _take_fresh(array: TrackedArray, limit: int) -> npt.NDArray[np.int64]:
-        """The longest waiting of the freshly settled cells, each once."""
-        taken: dict[int, None] = {}
-        while array.fresh and len(taken) < limit:
-            cell = array.fresh.popleft()
-            if array.ledger.get(cell) == ChunkState.PENDING:
-                taken[cell] = None
-        return np.fromiter(taken, np.int64, len(taken))
-
-    @staticmethod
-    def _take_found(array: TrackedArray, limit: int) -> npt.NDArray[np.int64]:
-        """The next cells that a sweep over the ledger finds."""
-        cells = np.zeros(0, np.int64)
-        while not len(cells) and (array.sweep or len(array.found)):
-            if not len(array.found):
-                start = array.swept
-                array.swept += _SWEEP
-                array.sweep = array.swept < len(array.ledger.flat)
-                array.found = array.ledger.find(ChunkState.PENDING, start, array.swept)
-            cells, array.found = array.found[:limit], array.found[limit:]
-            cells = cells[array.ledger.flat[cells] == ChunkState.PENDING]
-        return cells
 
     def finished(self, batch: Batch, states: Sequence[ChunkState] | ChunkState) -> None:
         """Note what became of a batch's files: one state for all, or one each.

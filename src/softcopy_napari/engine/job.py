@@ -21,11 +21,11 @@ from softcopy_napari.engine.dispatch import Dispatcher
 from softcopy_napari.engine.finish import finished_because, waiting_for
 from softcopy_napari.engine.hints import QUIET
 from softcopy_napari.engine.inventory import Inventory
-from softcopy_napari.engine.messages import ArraySnapshot, Failure, TargetSnapshot
+from softcopy_napari.engine.messages import TargetSnapshot
 from softcopy_napari.engine.pool import Died, Heard, Pool
 from softcopy_napari.engine.probe import METADATA_NAMES, Probe
-from softcopy_napari.engine.progress import Rate
 from softcopy_napari.engine.reconcile import Walks
+from softcopy_napari.engine.report import Reporter
 from softcopy_napari.engine.statefolder import DestinationLock
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.survey import Survey
@@ -36,7 +36,6 @@ _TICK = 0.1
 _PROBE_INTERVAL = 0.5
 _LAST_ATTEMPTS = 5
 """Attempts at a file before the target ends without it."""
-_MAX_FAILURES = 100
 _GONE = "{} has gone; waiting for it to come back"
 _GOES_ON = "the same command goes on from here"
 
@@ -73,28 +72,24 @@ class Job:
         self._inbox: queue.SimpleQueue[Heard | Died | str | None] = queue.SimpleQueue()
         self._inventory = Inventory(ledgers)
         self._walks = Walks()
-        self._survey = Survey(target.source, self._inventory, self._walks, self._notice)
+        self._survey = Survey(target.source, self._inventory, self._walks, lambda text: self._reporter.notice(text))
         run = secrets.token_hex(4)
         setup = Setup(str(target.source), str(target.destination), run, "", target.sleep_time)
         self._pool = Pool(setup, target.nprocs, self._inbox.put, lock.fileno())
         self._dispatcher = Dispatcher(self._pool, self._inventory, self._walks, QUIET)
+        self._reporter = Reporter(target, identity, self._inventory, self._dispatcher)
         self._phase = _Phase.PROBING
         self._outcome = TargetState.STOPPED
         self._reason = ""
-        self._notices: dict[str, None] = {}
         self._paused = False
         self._told_to_finish = self._had_source = False
         self._why_finished = ""
         self._kept: list[str] = []
         self._bad_passes = 0
         self._next_pass = 0.0
-        self._started = time.time()
-        self._clock_start = now = time.monotonic()
-        self._clock_end: float | None = None
+        now = time.monotonic()
         self._next_probe = self._next_tick = 0.0
-        self._bytes = Rate(now)
-        self._files = Rate(now)
-        self._snapshot = self._make_snapshot(now)
+        self._snapshot = self._tell(now)
 
     # -- for other threads ----------------------------------------------------------------------------
 
@@ -159,7 +154,7 @@ class Job:
                 self._take_answer(message, now)
             case Died():
                 what = "did not answer" if message.worker.hung else "died"
-                self._notice(f"copy process {message.worker.process.pid} {what} and was replaced")
+                self._reporter.notice(f"copy process {message.worker.process.pid} {what} and was replaced")
                 self._dispatcher.died(message, now)
             case "pause" | "resume":
                 self._paused = message == "pause"
@@ -183,11 +178,6 @@ class Job:
             case Flushed(error):
                 self._take_flushed(error)
 
-    def _notice(self, text: str) -> None:
-        if text not in self._notices:
-            log.info("%s: %s", self.target.source, text)
-            self._notices[text] = None
-
     def _tick(self, now: float) -> None:
         if self._phase is _Phase.PROBING:
             if now >= self._next_probe:
@@ -201,10 +191,9 @@ class Job:
                 elif self._phase is _Phase.FINISHING:
                     self._finish(now)
         if self._pool.problem:
-            self._notice(self._pool.problem)
-        self._bytes.note(self._dispatcher.bytes_moved, now)
-        self._files.note(self._dispatcher.files_copied, now)
-        self._snapshot = self._make_snapshot(now)
+            self._reporter.notice(self._pool.problem)
+        self._reporter.tick(now)
+        self._snapshot = self._tell(now)
 
     # -- the source's coming and going ----------------------------------------------------------------
 
@@ -270,7 +259,7 @@ class Job:
 
     def _check_everything(self, now: float) -> None:
         for path in self._inventory.release_all():
-            self._notice(f"{path} was still locked by its writer; what is there of it was copied as it is")
+            self._reporter.notice(f"{path} was still locked by its writer; what is there of it was copied as it is")
         self._dispatcher.retry_all()
         self._survey.start_pass(full=True, now=now)
 
@@ -318,11 +307,11 @@ class Job:
     def _judge(self, gone: list[str]) -> None:
         """Everything of the source is at the destination; say whether that is all there is."""
         for folder, reason in self._survey.bad_metadata.items():
-            self._notice(f"metadata of {folder} {reason}; what lies there was copied as plain files")
+            self._reporter.notice(f"metadata of {folder} {reason}; what lies there was copied as plain files")
         self._kept = [path for path in gone if self._inventory.is_data(path)]
         for path in gone:
             if path not in self._kept:
-                self._notice(f"{path} is at the destination only; left alone")
+                self._reporter.notice(f"{path} is at the destination only; left alone")
         if self._kept:
             self._end(
                 TargetState.FAILED,
@@ -345,58 +334,19 @@ class Job:
             sweeper = threading.Thread(target=_sweep, args=(self.target.destination, left), daemon=True)
             sweeper.start()
             sweeper.join(0.5)
-        self._clock_end = time.monotonic()
-        self._snapshot = self._make_snapshot(self._clock_end)
+        self._snapshot = self._tell(time.monotonic())
         self._survey.end()
 
     # -- telling --------------------------------------------------------------------------------------
 
-    def _make_snapshot(self, now: float) -> TargetSnapshot:
-        counts = self._inventory.counts()
-        waiting = self._inventory.others_in(ChunkState.PENDING, ChunkState.COPYING, ChunkState.FAILED)
-        left = counts[ChunkState.PENDING] + counts[ChunkState.COPYING] + waiting
+    def _tell(self, now: float) -> TargetSnapshot:
+        left = self._reporter.left()
         state = self._state(left)
         acquiring = state in (TargetState.COPYING, TargetState.CAUGHT_UP, TargetState.WAITING) and (
-            self._survey.live or self._survey.last_pass is None or counts[ChunkState.ABSENT] > 0
+            self._survey.live or self._survey.last_pass is None or self._inventory.counts()[ChunkState.ABSENT] > 0
         )
-        rate = self._files.per_second()
-        failed = self._dispatcher.failed()
-        return TargetSnapshot(
-            id=self.identity,
-            source=str(self.target.source),
-            destination=str(self.target.destination),
-            state=state,
-            reason=self._reason or self._explain(state, now),
-            counts=counts,
-            other_files=self._inventory.others_in(ChunkState.COPIED, ChunkState.VERIFIED),
-            other_waiting=waiting,
-            files_copied=self._dispatcher.files_copied,
-            bytes_copied=self._dispatcher.bytes_copied,
-            bytes_per_second=0.0 if state.ended else self._bytes.per_second(),
-            eta=left / rate if rate and left and not acquiring and not self._paused and not state.ended else None,
-            acquiring=acquiring,
-            failed_files=len(failed),
-            failures=tuple(
-                Failure(path=path, reason=trouble.reason, attempts=trouble.attempts)
-                for path, trouble in list(failed.items())[:_MAX_FAILURES]
-            ),
-            kept=len(self._kept),
-            notices=tuple(self._notices),
-            started=self._started,
-            elapsed=(self._clock_end or now) - self._clock_start,
-            arrays=tuple(
-                ArraySnapshot(
-                    path=path,
-                    shape=array.layout.shape,
-                    chunk_shape=array.layout.chunk_shape,
-                    grid=array.layout.grid,
-                    dtype=array.layout.dtype,
-                    ledger=str(array.ledger.path),
-                    counts=array.ledger.tally(),
-                )
-                for path, array in self._inventory.arrays.items()
-            ),
-        )
+        reason = self._reason or self._explain(state, now)
+        return self._reporter.snapshot(state, reason, acquiring, len(self._kept), now)
 
     def _state(self, left: int) -> TargetState:
         if self._phase is _Phase.ENDED:
