@@ -21,6 +21,7 @@ _LOG_LONGEST = 60.0
 """Seconds between log lines of a target of which there is nothing new to say."""
 _SHOWN_FAILURES = 10
 _SHOWN_NOTICES = 3
+_TO_AND_FRO = {TargetState.COPYING, TargetState.CAUGHT_UP}
 _COLOURS = {
     TargetState.WAITING: "yellow",
     TargetState.COPYING: "cyan",
@@ -140,7 +141,9 @@ class _Log:
             state, text, when = self._said.get(target.id, (None, "", 0.0))
             new = self._text(target)
             repeats = new == text and not now and time.monotonic() - when < _LOG_LONGEST
-            if state is not target.state or (due and not repeats):
+            # Between stacks a target is caught up for a moment: that is nothing to tell.
+            changed = state is not target.state and not {state, target.state} <= _TO_AND_FRO
+            if changed or (due and not repeats):
                 self._said[target.id] = target.state, new, time.monotonic()
                 self._line(new)
             for notice in target.notices:
