@@ -7,17 +7,26 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from softcopy_napari.engine.messages import Order
 from softcopy_napari.engine.server import Engine
 from softcopy_napari.engine.targets import Settings, make_target
 from softcopy_napari.running import run
 
 
-def run_demo() -> int:
-    """Run the demonstration in a temporary folder, and return the exit code: 0 if the copy is equal."""
+def run_demo(arguments: Sequence[str] = ()) -> int:
+    """Run the demonstration in a temporary folder, and return the exit code: 0 if the copy is equal.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        For the microscope, as on its command line.
+    """
     with tempfile.TemporaryDirectory(prefix="softcopy-demo-", ignore_cleanup_errors=True) as folder:
         source, destination = Path(folder, "microscope.zarr"), Path(folder, "cluster.zarr")
         click.echo("A simulated microscope writes to")
@@ -25,18 +34,23 @@ def run_demo() -> int:
         click.echo("while it is copied to")
         click.echo(f"  {destination}")
         click.echo()
-        microscope = subprocess.Popen([sys.executable, "-m", "softcopy_napari.microscope", str(source)])
+        engine = Engine([make_target(source, destination, Settings(nprocs=2, settle=2.0))])
+        microscope = subprocess.Popen([sys.executable, "-m", "softcopy_napari.microscope", str(source), *arguments])
+        threading.Thread(target=_stop_with, args=(engine, microscope), daemon=True).start()
         try:
-            code = run(Engine([make_target(source, destination, Settings(nprocs=2, settle=2.0))]))
+            code = run(engine)
         finally:
             microscope.terminate()
             failed = microscope.wait() != 0
-        if code:
-            return code
         if failed:
             click.echo("softcopy: the simulated microscope failed", err=True)
-            return 1
-        return _compare(source, destination)
+        return code or int(failed) or _compare(source, destination)
+
+
+def _stop_with(engine: Engine, microscope: subprocess.Popen[bytes]) -> None:
+    """End the copy when the microscope fails: nothing more will come."""
+    if microscope.wait() != 0:
+        engine.order(Order(do="stop"))
 
 
 def _compare(source: Path, destination: Path) -> int:

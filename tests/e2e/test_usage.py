@@ -86,6 +86,17 @@ def test_a_source_that_is_a_file_is_named(tmp_path: Path) -> None:
     assert "is a file, not a folder" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_a_destination_that_cannot_be_a_folder_is_named(name: str, tmp_path: Path) -> None:
+    write("tensorstore", tmp_path / "source.zarr", frames=1)
+    (tmp_path / "file").touch()
+    done = softcopy(tmp_path / "source.zarr", tmp_path / name)
+    assert done.returncode == 2
+    assert_is_one_line(done.stderr)
+    assert f"destination {tmp_path / name}" in done.stderr
+    assert "choose another destination" in done.stderr
+
+
 def test_a_missing_source_fails_at_once_when_asked_to(tmp_path: Path) -> None:
     done = softcopy("--wait-for-source", "false", tmp_path / "source.zarr", tmp_path / "destination.zarr")
     assert done.returncode == 2

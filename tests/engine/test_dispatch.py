@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,7 @@ class Desk:
         self.inventory.register(make_layout((4,), ""))
         pool = Pool(Setup("/none", "/none", "0a1b2c3d", "", 0.0), 0, lambda message: None)
         self.dispatcher = Dispatcher(pool, self.inventory, Walks(), 2.0)
-        self.now = time.monotonic()
+        self.now = 1000.0
 
     def comes_to(self, path: str, outcome: Outcome) -> None:
         """A copy of a file comes to nothing."""

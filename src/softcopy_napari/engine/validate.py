@@ -58,9 +58,7 @@ def _source_problem(target: Target, found: Probe) -> str:
 
 
 def _check_destination(target: Target, found: Probe) -> None:
-    destination = extended_path(str(target.destination))
-    if os.path.lexists(destination) and not os.path.isdir(destination):
-        raise TargetsError(f"destination {target.destination} is a file, not a folder: choose another destination")
+    _check_place(target)
     there = probe(str(target.destination))
     for folder in sorted({*found.nodes, *there.nodes, *_levels(found, there)}):
         here_layout = _layout(str(target.source), folder)
@@ -76,6 +74,18 @@ def _check_destination(target: Target, found: Probe) -> None:
                 f"destination {where} holds another dataset than {target.source}: {what}; "
                 "choose an empty or new folder as destination"
             )
+
+
+def _check_place(target: Target) -> None:
+    """Check that the destination is a folder that can be written, or can be made."""
+    place = target.destination
+    while not os.path.lexists(extended_path(str(place))) and place != place.parent:
+        place = place.parent
+    if not os.path.isdir(extended_path(str(place))):
+        what = "is a file, not a folder" if place == target.destination else f"cannot be made: {place} is a file"
+        raise TargetsError(f"destination {target.destination} {what}: choose another destination")
+    if not os.access(extended_path(str(place)), os.W_OK | os.X_OK):
+        raise TargetsError(f"destination {target.destination} cannot be written: you have no permission in {place}")
 
 
 def _levels(found: Probe, there: Probe) -> set[str]:
