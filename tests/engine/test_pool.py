@@ -95,7 +95,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk.pool.stop()
 
 
-def large(desk: Desk, path: str = "large", size: int = 250 << 20) -> Path:
+def large(desk: Desk, path: str = "large", size: int = 500 << 20) -> Path:
     """A file that takes long to copy and no room on the disk."""
     file = write(desk.source / path, b"")
     os.truncate(file, size)
@@ -159,7 +159,7 @@ def test_progress_of_a_large_file_is_told_while_it_is_copied(desk: Desk) -> None
     desk.ask(task)
     *progress, done = desk.answers[task.id]
     assert progress and all(isinstance(one, Progress) for one in progress)
-    assert isinstance(done, CopyDone) and done.size == 250 << 20
+    assert isinstance(done, CopyDone) and done.size == 500 << 20
     assert sum(one.size for one in progress) <= done.size  # type: ignore[union-attr]
 
 
@@ -242,12 +242,13 @@ def test_a_task_sent_to_a_worker_that_has_just_died_comes_back(desk: Desk) -> No
 
 def test_a_worker_that_sleeps_as_it_was_told_is_not_hung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Real: --sleep-time of 31 s and more, or 8 s for the first batch."""
-    monkeypatch.setattr(pool_module, "_HUNG", 0.5)
-    desk = Desk(tmp_path, size=1, sleep_time=0.4)
+    desk = Desk(tmp_path, size=1, sleep_time=0.8)
     try:
         for name in "abc":
             write(desk.source / name, b"x")
-        task = CopyTask(desk.pool.new_id(), ["a", "b", "c"])
+        desk.copy("a")  # it has started
+        monkeypatch.setattr(pool_module, "_HUNG", 0.7)
+        task = CopyTask(desk.pool.new_id(), ["b", "c"])
         desk.pool.send(desk.pool.workers[0], task)
         desk.hear(lambda: desk.died or task.id in desk.answers)
         assert not desk.died
