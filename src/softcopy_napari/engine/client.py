@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from multiprocessing.connection import Client, Connection
+from multiprocessing.connection import Client, Connection, answer_challenge, deliver_challenge
 from multiprocessing.context import AuthenticationError
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from softcopy_napari.engine.targetsyaml import TargetsError
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.server"]
 _OWN_GROUP: int = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 _POLL = 0.1
+_ANSWER = 10.0
+"""Seconds after which an engine counts as one that does not answer."""
 _PATIENCE = 1.0
 """Seconds that an engine which hung up has for its last words."""
 
@@ -63,6 +65,9 @@ class EngineHandle:
                 try:
                     reply = self._exchange(order)
                     break
+                except TimeoutError:
+                    self.close()
+                    raise EngineGone(f"the copy engine (process {self.run.pid}) does not answer") from None
                 except (OSError, EOFError, AuthenticationError):
                     self.close()
             else:
@@ -77,9 +82,19 @@ class EngineHandle:
 
     def _exchange(self, order: Order) -> Reply:
         if self._connection is None:
-            self._connection = Client(self.run.address, authkey=bytes.fromhex(self.run.key))
+            self._connection = Client(self.run.address)
+            key = bytes.fromhex(self.run.key)
+            self._await_word()
+            answer_challenge(self._connection, key)
+            deliver_challenge(self._connection, key)
         self._connection.send_bytes(order.model_dump_json().encode())
+        self._await_word()
         return Reply.model_validate_json(self._connection.recv_bytes())
+
+    def _await_word(self) -> None:
+        """Wait for the engine to say something, but not for ever: it may be stopped, or hang."""
+        if self._connection is None or not self._connection.poll(_ANSWER):
+            raise TimeoutError
 
     def _last(self) -> EngineSnapshot:
         """What an engine left that no longer answers."""

@@ -74,7 +74,6 @@ class Dispatcher:
         self.troubles: dict[str, Trouble] = {}
         self.files_copied = 0
         self.bytes_copied = 0
-        self.deaths = 0
         self._pool = pool
         self._inventory = inventory
         self._walks = walks
@@ -229,7 +228,6 @@ class Dispatcher:
 
     def died(self, died: Died, now: float) -> None:
         """Hand the work of a dead worker to the others."""
-        self.deaths += 1
         tasks = self._pool.bury(died.worker)
         folders = folders_of(tasks)
         if folders:

@@ -59,6 +59,8 @@ class Inventory:
         self.changed: set[str] = set()
         self.changing: set[str] = set()
         self._fresh_next = False
+        self._ready: dict[TrackedArray, None] = {}
+        """Arrays that may have PENDING chunk files, those that waited longest first."""
         self._folder = folder
         self._made = 0
         self._homes: dict[str, tuple[TrackedArray, str] | None] = {}
@@ -104,6 +106,7 @@ class Inventory:
             if cell is not None:
                 array.ledger.set(cell, self.others.pop(path))
         array.sweep_anew()
+        self._ready[array] = None
 
     def locate(self, path: str) -> tuple[TrackedArray, int] | None:
         """The array and cell of a chunk file; None for any other file."""
@@ -167,6 +170,7 @@ class Inventory:
         array.ledger.set(cell, state)
         if state is ChunkState.PENDING:
             array.remember(cell)
+            self._ready[array] = None
 
     def writing(self, path: str, itself: bool) -> None:
         """A writer locked a file, or has opened the file itself."""
@@ -224,6 +228,7 @@ class Inventory:
             if array.ledger.counts[old]:
                 array.ledger.set_many(array.all_in(old), new)
                 array.sweep_anew()
+                self._ready[array] = None
 
     # -- what a comparison of a folder found ----------------------------------------------------------
 
@@ -256,6 +261,7 @@ class Inventory:
                     if state is ChunkState.PENDING:
                         news += len(found)
                         array.sweep_from(int(found.min()))
+                        self._ready[array] = None
                 rest = () if is_chunk.all() else [n for n, c in zip(names, is_chunk, strict=True) if not c]
             for name in rest:
                 path = prefix + name
@@ -283,11 +289,14 @@ class Inventory:
         # What was just written and what has waited long take turns: neither may starve the other.
         self._fresh_next = not self._fresh_next
         for take in (TrackedArray.take_fresh, TrackedArray.take_found)[:: 1 if self._fresh_next else -1]:
-            for array in self.arrays.values():
+            for array in list(self._ready):
                 cells = take(array, limit)
                 if len(cells):
                     array.ledger.set_many(cells, ChunkState.COPYING)
+                    del self._ready[array]  # to the end of the row
+                    self._ready[array] = None
                     return Batch(array, cells, array.paths(cells), array.ledger)
+        self._ready.clear()
         return None
 
     def _take_others(self, limit: int) -> Batch | None:
@@ -323,7 +332,8 @@ class Inventory:
 
     def _mark_held(self, paths: Iterable[str]) -> None:
         for path in paths:
-            if path in self.held and self.locate(path) is not None:
+            itself = self.held.get(path)
+            if itself or (itself is False and self.locate(path) is not None):
                 self.set_state(path, ChunkState.WRITING)
 
     # -- sums -----------------------------------------------------------------------------------------

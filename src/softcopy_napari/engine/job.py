@@ -33,6 +33,7 @@ from softcopy_napari.engine.targets import Target
 from softcopy_napari.engine.tasks import Flushed, FlushTask, ProbeTask, ReadDone, ReadTask, Setup
 
 _TICK = 0.1
+_TICK_SHARE = 10
 _PROBE_INTERVAL = 0.5
 _LAST_ATTEMPTS = 5
 """Attempts at a file before the target ends without it."""
@@ -135,8 +136,9 @@ class Job:
             self._dispatcher.request(ReadTask(self._pool.new_id(), paths))
         self._survey.stale_metadata.clear()
         if now >= self._next_tick:
-            self._next_tick = now + _TICK
             self._tick(now)
+            # With thousands of arrays telling takes time: never more than a part of it.
+            self._next_tick = now + max(_TICK, _TICK_SHARE * (time.monotonic() - now))
         may_copy = not self._paused and self._phase not in (_Phase.PROBING, _Phase.ENDED)
         self._dispatcher.dispatch(now, copy=may_copy)
 

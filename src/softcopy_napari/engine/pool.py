@@ -109,7 +109,11 @@ class Pool:
     def fill(self, now: float) -> None:
         """Start missing workers, with growing pauses where they keep dying."""
         while len(self.workers) < self._size and now >= self._next_start and not self._stopped:
-            self.workers.append(self._start())
+            try:
+                self.workers.append(self._start())
+            except OSError as error:
+                self.problem = f"copy processes cannot be started now: {error.strerror}"
+                self._next_start = now + 1.0
 
     def send(self, worker: WorkerProcess, task: Task) -> None:
         """Hand a task to a worker. A worker that cannot take it is dying: its death will be posted."""
@@ -171,6 +175,8 @@ class Pool:
                 worker.process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 worker.process.kill()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    worker.process.wait(0.2)
                 left.append((worker.temporary, folders_of(list(worker.tasks.values()))))
         return left
 

@@ -8,9 +8,11 @@ from collections import deque
 
 from softcopy_napari.engine.dispatch import Dispatcher
 from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.ledger import Ledger
 from softcopy_napari.engine.messages import ArraySnapshot, Failure, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Target
+from softcopy_napari.engine.tracked import TrackedArray
 
 _MAX_FAILURES = 100
 _WINDOW = 8.0
@@ -57,6 +59,7 @@ class Reporter:
         self._inventory = inventory
         self._dispatcher = dispatcher
         self._notices: dict[str, None] = {}
+        self._arrays: dict[str, tuple[Ledger, ArraySnapshot]] = {}
         self._started = time.time()
         self._clock_start = now = time.monotonic()
         self._bytes = Rate(now)
@@ -110,16 +113,22 @@ class Reporter:
             notices=tuple(self._notices),
             started=self._started,
             elapsed=now - self._clock_start,
-            arrays=tuple(
-                ArraySnapshot(
-                    path=path,
-                    shape=array.layout.shape,
-                    chunk_shape=array.layout.chunk_shape,
-                    grid=array.layout.grid,
-                    dtype=array.layout.dtype,
-                    ledger=str(array.ledger.path),
-                    counts=array.ledger.tally(),
-                )
-                for path, array in inventory.arrays.items()
-            ),
+            arrays=tuple(self._array(path, array) for path, array in inventory.arrays.items()),
         )
+
+    def _array(self, path: str, array: TrackedArray) -> ArraySnapshot:
+        """An array's part of the snapshot; the one before, where nothing has changed."""
+        counts = array.ledger.tally()
+        ledger, before = self._arrays.get(path, (None, None))
+        if before is None or ledger is not array.ledger or before.counts != counts:
+            before = ArraySnapshot(
+                path=path,
+                shape=array.layout.shape,
+                chunk_shape=array.layout.chunk_shape,
+                grid=array.layout.grid,
+                dtype=array.layout.dtype,
+                ledger=str(array.ledger.path),
+                counts=counts,
+            )
+            self._arrays[path] = array.ledger, before
+        return before

@@ -70,16 +70,19 @@ class Engine:
         try:
             for target in targets:
                 locks.append(DestinationLock(target.destination))
-        except DestinationBusy as busy:
+            self.jobs = [
+                Job(target, str(number), ledger_folder() / str(number), lock)
+                for number, (target, lock) in enumerate(zip(targets, locks, strict=True), start=1)
+            ]
+            self._listener = Listener(_address())
+        except BaseException as error:
             for lock in locks:
                 lock.release()
-            raise TargetsError(str(busy)) from None
-        self.jobs = [
-            Job(target, str(number), ledger_folder() / str(number), lock)
-            for number, (target, lock) in enumerate(zip(targets, locks, strict=True), start=1)
-        ]
+            if isinstance(error, DestinationBusy):
+                raise TargetsError(str(error)) from None
+            raise
+        self._closed = False
         self._key = secrets.token_bytes(32)
-        self._listener = Listener(_address())
         self._run_file = RunFile(
             pid=os.getpid(),
             process_started=psutil.Process().create_time(),
@@ -137,6 +140,7 @@ class Engine:
         """Leave word of the end for front ends, and go."""
         last = self.snapshot().model_copy(update={"ended": True})
         self._run_file.model_copy(update={"last": last}).write()
+        self._closed = True
         with contextlib.suppress(OSError):
             self._listener.close()
 
@@ -147,7 +151,10 @@ class Engine:
             try:
                 connection = self._listener.accept()
             except OSError:
-                return  # closed
+                if self._closed:
+                    return
+                time.sleep(0.1)  # no file left for the connection, for example
+                continue
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: Connection) -> None:

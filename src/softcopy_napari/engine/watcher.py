@@ -235,8 +235,9 @@ class LinuxWatcher(_Mailbox):
 
     def stop(self) -> None:
         self._inotify.stop()
-        self._thread.join()
-        self._inotify.close()
+        self._thread.join(1.0)
+        if not self._thread.is_alive():  # else the source hangs it
+            self._inotify.close()
 
 
 class PortableWatcher(_Mailbox, FileSystemEventHandler):
