@@ -4,6 +4,7 @@
 
 The tools take turns, each copy goes to a fresh destination, and a time is that of the whole process. softcopy
 hashes in flight, publishes atomically, keeps times and checks every file at the end; cp does none of that.
+"plain loop" is what Python can do at best, see plain_loop.py.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common import COMMAND, Others, count_files, environment, machine, warm_up, workplace, write_array
+
+LOOP = Path(__file__).with_name("plain_loop.py")
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ def tools(nprocs: int) -> list[Tool]:
         Tool("cp -r", ["cp", "-r", "SOURCE", "DESTINATION"]),
         Tool("rsync -a", ["rsync", "-a", "SOURCE/", "DESTINATION/"]),
         Tool("rclone copy", ["rclone", "copy", "SOURCE", "DESTINATION"]),
+        Tool("plain loop", [sys.executable, str(LOOP), "SOURCE", "DESTINATION", str(nprocs)]),
         Tool("softcopy", mine),
     ]
     return [tool for tool in found if shutil.which(tool.command[0])]

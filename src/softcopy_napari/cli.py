@@ -7,7 +7,9 @@ file; 130 interrupted. The engine and what it needs are imported when a command 
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -93,10 +95,14 @@ def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
     TARGETS_FILE is a YAML file that lists sources and destinations; or give one SOURCE and its DESTINATION.
     Starting the same copy again goes on where it stopped.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's idle threads cost time at the start
+    gc.disable()  # nothing that is imported goes away again
     from softcopy_napari.engine.server import Engine
     from softcopy_napari.engine.targetsyaml import TargetsError
     from softcopy_napari.running import INTERRUPTED, run
 
+    gc.freeze()
+    gc.enable()
     _log_to_stderr(verbose)
     try:
         engine = Engine(_targets(paths, _settings(settings)))

@@ -110,7 +110,7 @@ def test_what_is_written_while_it_is_copied_arrives(jobs: Jobs) -> None:
     assert until(lambda: jobs.now.counts[ChunkState.COPIED] == 5)
     replace(jobs.source / "3", b"changed")
     assert jobs.equal()
-    assert jobs.now.state is TargetState.CAUGHT_UP and "have not come yet" in jobs.now.reason
+    assert jobs.caught_up() and "have not come yet" in jobs.now.reason
 
 
 def test_the_acquisition_ends_when_all_is_there_and_quiet(jobs: Jobs) -> None:

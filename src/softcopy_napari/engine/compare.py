@@ -96,6 +96,38 @@ def time_unit(folder: str, name: str) -> int:
     return next((unit for unit in _UNITS if kept % unit == 0 and abs(kept - wanted) < unit), 1)
 
 
+# Looking names up in an open folder, instead of whole paths, takes a third off a comparison.
+_BY_DESCRIPTOR = os.scandir in os.supports_fd and os.stat in os.supports_dir_fd
+
+
+@contextlib.contextmanager
+def _holding(folder: str) -> Iterator[int | None]:
+    """A descriptor of a folder; None where there is no folder, or the system does not know such things."""
+    if not folder or not _BY_DESCRIPTOR:
+        yield None
+        return
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _listing(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """What lies in a folder; entries know their names, not always their paths."""
+    if not _BY_DESCRIPTOR:
+        with os.scandir(folder) as entries:
+            yield entries
+        return
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with os.scandir(fd) as entries:
+            yield entries
+    finally:
+        os.close(fd)
+
+
 class FolderComparison:
     """Compares folders of one target.
 
@@ -153,12 +185,12 @@ class FolderComparison:
             names: set[str] = set()
             seen = 0
             deadline = time.monotonic() + _SIGN_OF_LIFE
-            with os.scandir(source) as entries:
+            with _listing(source) as entries, _holding(there) as held:
                 for entry in entries:
                     seen += 1
                     if seen <= _MAX_NAMES:
                         names.add(entry.name)
-                    self._look(entry, there, part, quiet)
+                    self._look(entry, there, held, part, quiet)
                     if seen % PART == 0 or time.monotonic() > deadline:
                         deadline = time.monotonic() + _SIGN_OF_LIFE
                         yield part
@@ -172,7 +204,7 @@ class FolderComparison:
         part.last = True
         yield part
 
-    def _look(self, entry: os.DirEntry[str], there: str, part: FolderPart, quiet: float) -> None:
+    def _look(self, entry: os.DirEntry[str], there: str, held: int | None, part: FolderPart, quiet: float) -> None:
         """Compare one file; `there` is the destination's folder with a separator, empty where it is missing."""
         name = entry.name
         if entry.is_dir(follow_symlinks=False):
@@ -187,9 +219,10 @@ class FolderComparison:
             here = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             return
-        part.newest = max(part.newest, here.st_mtime_ns)
+        if here.st_mtime_ns > part.newest:
+            part.newest = here.st_mtime_ns
         try:
-            same = bool(there) and self._is_same(entry, here, there + name)
+            same = bool(there) and self._is_same(part.folder, entry, here, there + name, held)
         except OSError:
             same = False
         if same:
@@ -200,10 +233,15 @@ class FolderComparison:
             if -_CLOCK_SKEW_NS < age < quiet * 1e9:
                 part.fresh.append(name)
 
-    def _is_same(self, entry: os.DirEntry[str], here: os.stat_result, there: str) -> bool:
+    def _is_same(
+        self, folder: str, entry: os.DirEntry[str], here: os.stat_result, there: str, held: int | None
+    ) -> bool:
         if stat.S_ISREG(here.st_mode):
+            if held is not None:
+                return up_to_date(here, os.stat(entry.name, dir_fd=held, follow_symlinks=False), self._unit)
             return up_to_date(here, os.stat(there, follow_symlinks=False), self._unit)
-        return stat.S_ISLNK(here.st_mode) and os.readlink(entry.path) == os.readlink(there)
+        link = os.path.join(self._source, native(f"{folder}/{entry.name}" if folder else entry.name))
+        return stat.S_ISLNK(here.st_mode) and os.readlink(link) == os.readlink(there)
 
     def _look_for_gone(self, source: str, destination: str, names: set[str] | None, part: FolderPart) -> None:
         """List what only the destination has; left-over temporaries of ours are removed on the way."""

@@ -83,6 +83,7 @@ class Job:
         self._outcome = TargetState.STOPPED
         self._reason = ""
         self._paused = False
+        self._was_idle = True
         self._told_to_finish = self._had_source = False
         self._why_finished = ""
         self._kept: list[str] = []
@@ -135,10 +136,12 @@ class Job:
             paths = [prefix + name for name in METADATA_NAMES]
             self._dispatcher.request(ReadTask(self._pool.new_id(), paths))
         self._survey.stale_metadata.clear()
-        if now >= self._next_tick:
+        idle = self._dispatcher.idle
+        if now >= self._next_tick or (idle and not self._was_idle):  # the last answer may be what was waited for
             self._tick(now)
             # With thousands of arrays telling takes time: never more than a part of it.
             self._next_tick = now + max(_TICK, _TICK_SHARE * (time.monotonic() - now))
+        self._was_idle = idle and self._dispatcher.idle
         may_copy = not self._paused and self._phase not in (_Phase.PROBING, _Phase.ENDED)
         self._dispatcher.dispatch(now, copy=may_copy)
 

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from xxhash import xxh3_128
+from xxhash import xxh3_128, xxh3_128_digest
 
 BUFFER_SIZE = 4 << 20
 """Bytes read at a time; a worker keeps one such buffer."""
@@ -77,6 +77,10 @@ _CHANGED = Result(Outcome.CHANGED)
 _STOPPED = Result(Outcome.STOPPED)
 
 _UTIME_ON_FD = os.utime in os.supports_fd
+_BY_DESCRIPTOR = (
+    {os.open, os.stat, os.rename, os.unlink} <= os.supports_dir_fd and _UTIME_ON_FD and hasattr(os, "readv")
+)
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)  # a fifo in a chunk's place must not hang us
 _NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 _BINARY: int = getattr(os, "O_BINARY", 0)
@@ -128,6 +132,7 @@ class Transfer:
         should_stop: Callable[[], bool],
         progress: Callable[[int], None],
     ) -> None:
+        self._no_atime = _NO_ATIME
         self._source = extended_path(source) + os.sep
         self._destination = extended_path(destination) + os.sep
         self._temporary = temporary
@@ -135,6 +140,77 @@ class Transfer:
         self._progress = progress
         self._buffer = bytearray(BUFFER_SIZE)
         self._view = memoryview(self._buffer)
+        self._buffers = [self._buffer]
+        self._folder: str | None = None
+        self._source_fd = self._destination_fd = -1
+
+    def leave(self) -> None:
+        """Let go of the folders of the last copy: between batches no share is kept from being unmounted."""
+        self._folder = None
+        for fd in (self._source_fd, self._destination_fd):
+            if fd >= 0:
+                os.close(fd)
+        self._source_fd = self._destination_fd = -1
+
+    def _enter(self, folder: str) -> bool:
+        """Hold the folder on both sides open, so that paths are looked up once for many files."""
+        self.leave()
+        try:
+            self._source_fd = os.open(self._source + folder, _FOLDER)
+            self._destination_fd = os.open(self._destination + folder, _FOLDER)
+        except OSError:
+            self.leave()
+            return False
+        self._folder = folder
+        return True
+
+    def _copy_small(self, path: str) -> Result | None:
+        """Copy a regular file of one block in a folder that both sides have; None for any other, and for trouble.
+
+        The common case with the same guarantees at two thirds of the time: names are looked up in open folders.
+        """
+        folder, _, name = path.rpartition("/")
+        if folder != self._folder and not self._enter(folder):
+            return None
+        there, here = self._source_fd, self._destination_fd
+        try:
+            fd = os.open(name, _READ | self._no_atime, dir_fd=there)
+        except PermissionError:
+            self._no_atime = 0  # somebody else's file: only its owner may ask for that
+            return None
+        except OSError:
+            return None
+        try:
+            before = os.fstat(fd)
+            if (before.st_mode & 0o170000) != stat.S_IFREG or before.st_size >= BUFFER_SIZE:
+                return None
+            _spare_the_cache(fd)
+            out = os.open(self._temporary, _CREATE, before.st_mode & 0o777 | stat.S_IWUSR, dir_fd=here)
+            try:
+                try:
+                    size = os.readv(fd, self._buffers)
+                    block = self._view[:size]
+                    digest = xxh3_128_digest(block)
+                    if os.write(out, block) != size:
+                        raise OSError
+                    os.utime(out, ns=(before.st_atime_ns, before.st_mtime_ns))
+                finally:
+                    os.close(out)
+                after = os.stat(name, dir_fd=there, follow_symlinks=False)
+                if size != before.st_size or not _same_version(before, after):
+                    os.unlink(self._temporary, dir_fd=here)
+                    return _CHANGED
+                os.replace(self._temporary, name, src_dir_fd=here, dst_dir_fd=here)
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    os.unlink(self._temporary, dir_fd=here)
+                # The long way says what is wrong; but that it has gone is no reason to look for it again.
+                return _CHANGED if isinstance(error, FileNotFoundError) else None
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
+        return Result(Outcome.COPIED, size, digest)
 
     def copy(self, path: str, delete_if_gone: bool = False) -> Result:
         """Bring one file of the destination up to date.
@@ -151,6 +227,8 @@ class Transfer:
         Result
             Never raises for what the file systems do: errors are a FAILED with the reason.
         """
+        if _BY_DESCRIPTOR and (result := self._copy_small(path)) is not None:
+            return result
         path = native(path)
         source = self._source + path
         destination = self._destination + path
@@ -304,8 +382,10 @@ if hasattr(os, "posix_fadvise"):
 
     def _spare_the_cache(fd: int) -> None:
         """Read without pushing out of the page cache what the acquisition keeps there (Linux 6.3 and later)."""
-        with contextlib.suppress(OSError):
+        try:  # noqa: SIM105 - suppress() takes as long as the call
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_NOREUSE)
+        except OSError:  # not known to this file system
+            pass
 else:
 
     def _spare_the_cache(fd: int) -> None:

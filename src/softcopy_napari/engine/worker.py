@@ -7,6 +7,7 @@ its workers with it. Imports nothing heavy: it starts in tens of milliseconds an
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pickle
 import signal
@@ -119,6 +120,7 @@ class Worker:
                 reasons[len(outcomes) - 1] = result.reason
             if self._setup.sleep_time:
                 self._sleep()
+        self._transfer.leave()
         outcomes += bytes([Outcome.STOPPED]) * (len(task.paths) - len(outcomes))
         self._send(task.id, CopyDone(bytes(outcomes), bytes(digests), size, reasons, time.perf_counter() - started))
 
@@ -167,6 +169,8 @@ def main() -> None:
     # What anything prints must not end up between messages.
     stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=1 << 16)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    gc.freeze()
+    gc.disable()  # nothing here makes cycles, and stat results set it off every few hundred files
     setup: Setup = read_message(stdin)
     tasks: SimpleQueue[Task | None] = SimpleQueue()
     worker = Worker(setup, tasks, stdout)
