@@ -198,7 +198,8 @@ class Job:
         if self._pool.problem:
             self._reporter.notice(self._pool.problem)
         self._reporter.tick(now)
-        self._snapshot = self._tell(now)
+        if self._phase is not _Phase.ENDED:  # that is told once, when the workers have gone
+            self._snapshot = self._tell(now)
 
     # -- the source's coming and going ----------------------------------------------------------------
 
