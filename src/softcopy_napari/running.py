@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from softcopy_napari.engine.messages import Order
 from softcopy_napari.engine.server import Engine
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.terminal import show_summary, watch
 
 NOT_COMPLETE = 1
 INTERRUPTED = 130
@@ -21,6 +20,9 @@ def run(engine: Engine, live: bool = True) -> int:
     """Run an engine in this process, show it (as a live table, if there is a terminal), and return the exit code."""
     with _signals() as caught:
         engine.start()
+        # Now, while the copy processes start: what draws tables takes a tenth of a second to import.
+        from softcopy_napari.terminal import show_summary, watch
+
         with watch(engine.snapshot, live) as show:
             while not engine.wait(_POLL):
                 show()

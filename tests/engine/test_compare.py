@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -220,13 +222,16 @@ def test_a_file_that_vanishes_while_its_folder_is_listed_is_nowhere(
 ) -> None:
     for name in ("a", "b"):
         write(sides.source / name, b"x", old=True)
-    real = compare.temporary_of
+    real = compare._listing
 
-    def temporary_of(name: str) -> object:
-        (sides.source / "a").unlink(missing_ok=True)
-        return real(name)
+    @contextlib.contextmanager
+    def listing(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with real(folder) as entries:
+            listed = list(entries)
+            (sides.source / "a").unlink()
+            yield iter(listed)
 
-    monkeypatch.setattr(compare, "temporary_of", temporary_of)
+    monkeypatch.setattr(compare, "_listing", listing)
     assert sides.look().different == ["b"]
 
 

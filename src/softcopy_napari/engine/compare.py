@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from softcopy_napari.engine.probe import read_metadata
 from softcopy_napari.engine.transfer import extended_path, native, up_to_date
 from softcopy_napari.engine.writers import (
+    ENDINGS,
     TEMPORARY_PREFIX,
     TEMPORARY_SUFFIX,
     Temporary,
@@ -31,6 +32,8 @@ _SIGN_OF_LIFE = 2.0
 """Seconds after which what was found so far is told, so that a slow share is not taken for one that hangs."""
 _CLOCK_SKEW_NS = 2_000_000_000
 _UNITS = (2_000_000_000, 1_000_000_000, 10_000_000, 1_000_000, 1_000, 100)
+_KIND = 0o170000
+_REGULAR = stat.S_IFREG
 _RACY_NS = 2_500_000_000  # coarser than the times of any file system in use (FAT: 2 s)
 
 
@@ -188,9 +191,16 @@ class FolderComparison:
             with _listing(source) as entries, _holding(there) as held:
                 for entry in entries:
                     seen += 1
+                    name = entry.name
                     if seen <= _MAX_NAMES:
-                        names.add(entry.name)
-                    self._look(entry, there, held, part, quiet)
+                        names.add(name)
+                    if entry.is_dir(follow_symlinks=False):
+                        part.folders.append(name)
+                    elif name.endswith(ENDINGS) and (temporary := temporary_of(name)) is not None:
+                        kind, becomes = temporary
+                        (part.locks if kind is Temporary.LOCK else part.scratch).append(becomes or name)
+                    else:
+                        self._look(entry, there, held, part, quiet)
                     if seen % PART == 0 or time.monotonic() > deadline:
                         deadline = time.monotonic() + _SIGN_OF_LIFE
                         yield part
@@ -207,51 +217,44 @@ class FolderComparison:
     def _look(self, entry: os.DirEntry[str], there: str, held: int | None, part: FolderPart, quiet: float) -> None:
         """Compare one file; `there` is the destination's folder with a separator, empty where it is missing."""
         name = entry.name
-        if entry.is_dir(follow_symlinks=False):
-            part.folders.append(name)
-            return
-        temporary = temporary_of(name)
-        if temporary is not None:
-            kind, becomes = temporary
-            (part.locks if kind is Temporary.LOCK else part.scratch).append(becomes or name)
-            return
         try:
             here = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             return
-        if here.st_mtime_ns > part.newest:
-            part.newest = here.st_mtime_ns
-        try:
-            same = bool(there) and self._is_same(part.folder, entry, here, there + name, held)
-        except OSError:
-            same = False
-        if same:
-            part.same.append(name)
-        else:
-            part.different.append(name)
-            age = time.time_ns() - here.st_mtime_ns
-            if -_CLOCK_SKEW_NS < age < quiet * 1e9:
-                part.fresh.append(name)
+        modified = here.st_mtime_ns
+        if modified > part.newest:
+            part.newest = modified
+        if there:
+            try:
+                if here.st_mode & _KIND != _REGULAR:
+                    same = self._is_same_link(part.folder, name, here, there + name)
+                elif held is not None:
+                    same = up_to_date(here, os.stat(name, dir_fd=held, follow_symlinks=False), self._unit)
+                else:
+                    same = up_to_date(here, os.stat(there + name, follow_symlinks=False), self._unit)
+                if same:
+                    part.same.append(name)
+                    return
+            except OSError:
+                pass
+        part.different.append(name)
+        if -_CLOCK_SKEW_NS < time.time_ns() - modified < quiet * 1e9:
+            part.fresh.append(name)
 
-    def _is_same(
-        self, folder: str, entry: os.DirEntry[str], here: os.stat_result, there: str, held: int | None
-    ) -> bool:
-        if stat.S_ISREG(here.st_mode):
-            if held is not None:
-                return up_to_date(here, os.stat(entry.name, dir_fd=held, follow_symlinks=False), self._unit)
-            return up_to_date(here, os.stat(there, follow_symlinks=False), self._unit)
-        link = os.path.join(self._source, native(f"{folder}/{entry.name}" if folder else entry.name))
+    def _is_same_link(self, folder: str, name: str, here: os.stat_result, there: str) -> bool:
+        link = os.path.join(self._source, native(f"{folder}/{name}" if folder else name))
         return stat.S_ISLNK(here.st_mode) and os.readlink(link) == os.readlink(there)
 
     def _look_for_gone(self, source: str, destination: str, names: set[str] | None, part: FolderPart) -> None:
         """List what only the destination has; left-over temporaries of ours are removed on the way."""
         with contextlib.suppress(OSError), os.scandir(destination) as entries:
             for entry in entries:
-                if is_own_temporary(entry.name):
-                    if self._own_run not in entry.name:
+                name = entry.name
+                if names is not None and name in names:
+                    continue
+                if is_own_temporary(name):
+                    if self._own_run not in name:
                         with contextlib.suppress(OSError):
                             os.unlink(entry.path)
-                elif (names is None or entry.name not in names) and not os.path.lexists(
-                    os.path.join(source, entry.name)
-                ):
-                    part.gone.append(entry.name + "/" * entry.is_dir(follow_symlinks=False))
+                elif not os.path.lexists(os.path.join(source, name)):
+                    part.gone.append(name + "/" * entry.is_dir(follow_symlinks=False))

@@ -43,6 +43,7 @@ from softcopy_napari.engine.tasks import (
 from softcopy_napari.engine.transfer import Outcome, Transfer, extended_path
 
 _PROGRESS_INTERVAL = 0.25
+_NO_DIGEST = bytes(16)
 _LAST_WORDS = 1.5
 """Seconds that a worker has to end by itself when its engine has gone."""
 
@@ -106,23 +107,25 @@ class Worker:
         self._last_report = started
         self._unreported = 0
         outcomes = bytearray()
-        digests = bytearray()
+        digests = []
         reasons = {}
-        size = 0
+        copied = 0
+        copy, gone = self._transfer.copy, task.delete_if_gone
         for path in task.paths:
             if self._stopping:
                 break
-            result = self._transfer.copy(path, path in task.delete_if_gone)
-            outcomes.append(result.outcome)
-            digests += result.digest or bytes(16)
-            size += result.size
-            if result.outcome is Outcome.FAILED:
-                reasons[len(outcomes) - 1] = result.reason
+            outcome, size, digest, reason = copy(path, path in gone)
+            outcomes.append(outcome)
+            digests.append(digest or _NO_DIGEST)
+            copied += size
+            if reason:
+                reasons[len(outcomes) - 1] = reason
             if self._setup.sleep_time:
                 self._sleep()
         self._transfer.leave()
         outcomes += bytes([Outcome.STOPPED]) * (len(task.paths) - len(outcomes))
-        self._send(task.id, CopyDone(bytes(outcomes), bytes(digests), size, reasons, time.perf_counter() - started))
+        seconds = time.perf_counter() - started
+        self._send(task.id, CopyDone(bytes(outcomes), b"".join(digests), copied, reasons, seconds))
 
     def _sleep(self) -> None:
         end = time.monotonic() + self._setup.sleep_time

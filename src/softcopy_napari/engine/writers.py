@@ -10,6 +10,8 @@ from enum import Enum, auto
 
 TEMPORARY_PREFIX = ".softcopy-"
 TEMPORARY_SUFFIX = ".tmp"
+ENDINGS = (".__lock", ".tmp", ".partial")
+"""How every temporary's name ends: `temporary_of` need not be asked about other names."""
 
 # tensorstore in mode `none` writes to `X_<random 64 bit number in hex>.__lock`. Fewer than eight digits
 # come up once in four thousand million times; a chunk key or file name that ends so is far likelier.
