@@ -6,6 +6,13 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 ARGS :=
 
+# Tests with windows run with both Qt bindings at once, each on a virtual screen of its own; all others without
+# napari, which takes seconds to import.
+WINDOWS := tests/widgets tests/plugin
+BINDINGS := --dist each --tx popen//env:QT_API=pyqt6 --tx popen//env:QT_API=pyside6 --timeout-method thread \
+    --max-worker-restart 0
+NO_NAPARI := -p no:napari -p no:npe2 -p no:pytest-qt
+
 # Settings of the caller's own Python would leak into the environment.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
 
@@ -13,7 +20,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS VIRTUAL_ENV PIP_USER
 .NOTPARALLEL:
 
 help:
-	@echo "make demo   a simulated microscope and a live copy of it"
+	@echo "make demo   a simulated microscope and a live copy of it, in napari"
 	@echo "make test   lint, then all tests; make test ARGS='-k resume' for some"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make venv   set up $(VENV) only"
@@ -22,8 +29,12 @@ help:
 demo: $(READY)
 	@$(VENV)/bin/softcopy demo $(ARGS)
 
+# Both, whatever comes of the first. Exit code 5: ARGS leaves no test in one of them.
 test: lint
-	@$(PYTHON) -m pytest -q -n 4 $(ARGS)
+	@failed=0; \
+	env -u DISPLAY -u WAYLAND_DISPLAY $(PYTHON) -m pytest -q $(BINDINGS) $(WINDOWS) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	$(PYTHON) -m pytest -q -n 4 $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	exit $$failed
 
 lint: $(READY)
 	@$(VENV)/bin/ruff check

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 import pytest
 from hypothesis import settings
+
+from softcopy_napari.engine.statefolder import run_files
+from softcopy_napari.screen import NoScreen, virtual_screen
+
+# Before napari and pytest-qt are set up: nobody's settings are read or written, and both use one Qt binding.
+os.environ["NAPARI_CONFIG"] = ""
+os.environ.setdefault("QT_API", "pyqt6" if find_spec("PyQt6") else "pyside6")
+os.environ["PYTEST_QT_API"] = os.environ["QT_API"]
+
+_WITH_WINDOWS = tuple(str(Path(__file__).with_name(name)) for name in ("plugin", "widgets"))
+_screen = contextlib.ExitStack()
 
 # A test's time depends on what else the machine does; pytest-timeout ends what hangs.
 settings.register_profile("here", deadline=None)
@@ -19,9 +34,23 @@ _GRACE = 2.0
 """Seconds in which what a test has ended may go."""
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Give tests with windows a screen of their own, where there is none; each process of pytest-xdist has its own."""
+    here = sys.platform in ("win32", "darwin") or {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys()
+    if not here and any(str(item.path).startswith(_WITH_WINDOWS) for item in session.items):
+        try:
+            _screen.enter_context(virtual_screen())
+        except NoScreen as error:
+            pytest.exit(f"tests with windows need a screen, and {error}", returncode=1)
+
+
+def pytest_unconfigure() -> None:
+    _screen.close()
+
+
 @pytest.fixture(autouse=True)
-def nothing_is_left_running() -> Iterator[None]:
-    """Fail a test that leaves child processes or threads that would keep Python from ending."""
+def nothing_is_left_running(state_folder_in_tmp: Path) -> Iterator[None]:
+    """Fail a test that leaves child processes, engines, or threads that would keep Python from ending."""
     this = psutil.Process()
     children = set(this.children(recursive=True))
     threads = set(threading.enumerate())
@@ -29,7 +58,7 @@ def nothing_is_left_running() -> Iterator[None]:
     deadline = time.monotonic() + _GRACE
     while True:
         left = [
-            *(set(this.children(recursive=True)) - children),
+            *((set(this.children(recursive=True)) | _engines(state_folder_in_tmp, this)) - children),
             *(t for t in threading.enumerate() if t not in threads and not t.daemon),
         ]
         if not left:
@@ -42,6 +71,16 @@ def nothing_is_left_running() -> Iterator[None]:
         if isinstance(one, psutil.Process) and one.is_running():
             one.kill()
     pytest.fail(f"the test left running: {', '.join(words)}")
+
+
+def _engines(state: Path, this: psutil.Process) -> set[psutil.Process]:
+    """Engines that the test has started, or had started by another process: those are no children of this."""
+    found = set()
+    for run in run_files() if state.exists() else ():
+        with contextlib.suppress(psutil.Error):
+            if run.alive() and run.process_started > this.create_time():
+                found.add(psutil.Process(run.pid))
+    return found
 
 
 def _describe(one: psutil.Process | threading.Thread) -> str:

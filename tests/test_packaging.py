@@ -63,6 +63,18 @@ def test_all_brings_napari(distribution: metadata.Distribution) -> None:
     )
 
 
+def test_napari_finds_the_plugin(distribution: metadata.Distribution) -> None:
+    entries = distribution.entry_points.select(group="napari.manifest")
+    assert {entry.name: entry.value for entry in entries} == {"softcopy-napari": "softcopy_napari:napari.yaml"}
+    assert resources.files(softcopy_napari).joinpath("napari.yaml").is_file()
+
+
+def test_no_extra_changes_the_qt_binding_of_a_napari_that_is_there(distribution: metadata.Distribution) -> None:
+    """Neither PyQt nor PySide but for tests, and by `napari[all]`, which is for those who have no napari."""
+    bindings = [line for line in distribution.requires or [] if re.match(r"pyqt|pyside", line, re.IGNORECASE)]
+    assert all(re.search(r"extra == ['\"]test['\"]", line) for line in bindings)
+
+
 def test_type_checkers_see_the_types() -> None:
     assert resources.files(softcopy_napari).joinpath("py.typed").is_file()
 

@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
 # Makes the checkout's virtual environment: setup_venv.sh FOLDER EXTRAS. Called by the Makefile.
 #
-# A bare Debian has a Python that cannot make virtual environments; what is missing is then installed with
-# apt-get. Where an environment can be made already, nothing outside FOLDER is touched.
+# A bare Debian has a Python that cannot make virtual environments, and lacks what windows need: what is missing is
+# then installed with apt-get. Where all is there already, nothing outside FOLDER is touched.
 set -eu
 
 venv=$1
 extras=$2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+
+# What Qt and napari load from the system, and a screen for machines that have none.
+screen_packages="xvfb xauth libgl1 libglx-mesa0 libgl1-mesa-dri libegl1 libopengl0 libglib2.0-0 libdbus-1-3 libfontconfig1
+    libxrender1 libxi6 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0
+    libxcb-render-util0 libxcb-shape0 libxcb-xfixes0 libxcb-xinerama0 libxcb-xinput0 fonts-dejavu-core"
 
 say() { echo "setup: $*"; }
 fail() { echo "setup: $*" >&2; exit 1; }
@@ -44,10 +49,14 @@ make_venv() {
     return 1
 }
 
+# Says so where it cannot: what that means shows later.
 apt_install() {
     local root=()
     if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || fail "$* must be installed with apt-get: run this as root, or install sudo."
+        command -v sudo >/dev/null || {
+            say "$* must be installed with apt-get: run this as root, or install sudo."
+            return 0
+        }
         root=(sudo)
     fi
     say "installing $* with apt-get"
@@ -55,7 +64,7 @@ apt_install() {
         ${root[@]+"${root[@]}"} env DEBIAN_FRONTEND=noninteractive \
             apt-get install --yes --no-install-recommends "$@"; } >>"$log" 2>&1 </dev/null; then
         cat "$log" >&2
-        fail "apt-get could not install $*: see above."
+        say "apt-get could not install $*: see above."
     fi
 }
 
@@ -70,18 +79,41 @@ missing_packages() {
     fi
 }
 
-if ! usable && ! make_venv; then
-    packages=$(missing_packages)
-    if [ -n "$packages" ] && command -v apt-get >/dev/null; then
-        # shellcheck disable=SC2086
-        apt_install $packages
+# Of the packages that windows need, those that are not installed; a newer release has some under a longer name.
+missing_screen_packages() {
+    local package
+    for package in $screen_packages; do
+        dpkg-query --show --showformat '${db:Status-Status}\n' "$package" "${package}t64" 2>/dev/null | grep -qx installed ||
+            echo "$package"
+    done
+}
+
+# Asks Qt itself, once it is there: what is missing on a system without apt-get has other names on each.
+check_screen() {
+    local problem
+    [ "$(uname)" = Linux ] || return 0
+    if ! problem=$(QT_QPA_PLATFORM=offscreen "$venv/bin/python" -c \
+        'from PyQt6 import QtGui, QtOpenGL, QtWidgets; QtWidgets.QApplication([])' 2>&1); then
+        say "Qt cannot be loaded, so napari cannot be shown: $(tail -n 1 <<<"$problem")"
+    elif ! command -v Xvfb >/dev/null; then
+        say "Xvfb is not installed: without it, tests with windows cannot run."
     fi
-    make_venv || {
-        cat "$log" >&2
-        fail "needs Python 3.11 or newer that can make environments (python3 -m venv); found: $(pythons | tr '\n' ' ')"
-    }
+}
+
+packages=
+usable || make_venv || packages=$(missing_packages)
+if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
+    packages="$packages $(missing_screen_packages)"
+    # shellcheck disable=SC2086
+    [ -z "${packages// /}" ] || apt_install $packages
 fi
+has_pip || make_venv || {
+    cat "$log" >&2
+    fail "needs Python 3.11 or newer that can make environments (python3 -m venv); found: $(pythons | tr '\n' ' ')"
+}
 
 say "installing softcopy-napari[$extras] into $venv (a minute or two the first time)"
-"$venv/bin/python" -m pip install -qq --no-input --disable-pip-version-check --editable ".[$extras]"
+"$venv/bin/python" -m pip install -qq --no-input --no-compile \
+    --disable-pip-version-check --editable ".[$extras]"
+check_screen
 pwd -P >"$venv/ready"

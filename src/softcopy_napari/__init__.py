@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from softcopy_napari.engine.client import Copy as Copy
     from softcopy_napari.engine.client import EngineGone as EngineGone
+    from softcopy_napari.engine.client import check as check
     from softcopy_napari.engine.client import start as start
     from softcopy_napari.engine.states import ChunkState as ChunkState
     from softcopy_napari.engine.states import TargetState as TargetState
@@ -24,10 +25,11 @@ _HOMES = {
     "Copy": "softcopy_napari.engine.client",
     "EngineGone": "softcopy_napari.engine.client",
     "TargetsError": "softcopy_napari.engine.targetsyaml",
+    "check": "softcopy_napari.engine.client",
     "start": "softcopy_napari.engine.client",
 }
 
-__all__ = ["ChunkState", "Copy", "EngineGone", "TargetState", "TargetsError", "__version__", "start"]
+__all__ = ["ChunkState", "Copy", "EngineGone", "TargetState", "TargetsError", "__version__", "check", "start"]
 
 
 def __getattr__(name: str) -> Any:

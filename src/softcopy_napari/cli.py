@@ -11,6 +11,7 @@ import gc
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -39,6 +40,7 @@ class _Commands(click.Group):
         copy = self.commands["copy"]
         formatter.write_usage("softcopy", "[OPTIONS] TARGETS_FILE")
         formatter.write_usage("softcopy", "[OPTIONS] SOURCE DESTINATION")
+        formatter.write_usage("softcopy", "check SOURCE DESTINATION", prefix="       ")
         formatter.write_usage("softcopy", "status | stop | demo", prefix="       ")
         copy.format_help_text(ctx, formatter)
         copy.format_options(click.Context(copy, info_name="softcopy"), formatter)
@@ -95,22 +97,25 @@ def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
     TARGETS_FILE is a YAML file that lists sources and destinations; or give one SOURCE and its DESTINATION.
     Starting the same copy again goes on where it stopped.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's idle threads cost time at the start
-    gc.disable()  # nothing that is imported goes away again
-    from softcopy_napari.engine.server import Engine
-    from softcopy_napari.engine.targetsyaml import TargetsError
-    from softcopy_napari.running import INTERRUPTED, run
+    _run(lambda: _targets(paths, _settings(settings)), verbose)
 
-    gc.freeze()
-    gc.enable()
-    _log_to_stderr(verbose)
-    try:
-        engine = Engine(_targets(paths, _settings(settings)))
-    except TargetsError as error:
-        _fail(str(error))
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    sys.exit(run(engine, live=not verbose))
+
+@softcopy.command()
+@click.argument("source")
+@click.argument("destination")
+@click.option("--verbose", is_flag=True, help="Log what is found.")
+@click.option("--nprocs", type=int, default=4, show_default=True, help="Processes that compare.")
+def check(source: str, destination: str, verbose: bool, nprocs: int) -> None:
+    """Compare a source and a destination, and change nothing.
+
+    Exit code 0 if every file of the source is at the destination, equal in size and time, 1 if not.
+    """
+
+    def targets() -> tuple[Target, ...]:
+        (target,) = _targets((source, destination), _settings({"nprocs": nprocs}))
+        return (target.model_copy(update={"check": True}),)
+
+    _run(targets, verbose)
 
 
 @softcopy.command()
@@ -161,11 +166,41 @@ def stop(which: str | None) -> None:
 
 
 @softcopy.command()
-def demo() -> None:
-    """Show a live copy of a simulated acquisition, and compare both."""
+@click.option("--terminal", is_flag=True, help="Here, although napari is installed.")
+@click.option(
+    "--screenshots",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Save pictures of napari there.  [default: in a temporary folder where there is no screen]",
+)
+def demo(terminal: bool, screenshots: Path | None) -> None:
+    """Show a live copy of a simulated acquisition, and compare both.
+
+    In napari, where that is installed; otherwise in the terminal.
+    """
     from softcopy_napari.demo import run_demo
 
-    sys.exit(run_demo())
+    sys.exit(run_demo(terminal=terminal, screenshots=screenshots))
+
+
+def _run(targets: Callable[[], tuple[Target, ...]], verbose: bool) -> NoReturn:
+    """Run an engine with these targets in this process, show it, and exit."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's idle threads cost time at the start
+    gc.disable()  # nothing that is imported goes away again
+    from softcopy_napari.engine.server import Engine
+    from softcopy_napari.engine.targetsyaml import TargetsError
+    from softcopy_napari.running import INTERRUPTED, run
+
+    gc.freeze()
+    gc.enable()
+    _log_to_stderr(verbose)
+    try:
+        engine = Engine(targets())
+    except TargetsError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    sys.exit(run(engine, live=not verbose))
 
 
 def _settings(values: dict[str, Any]) -> Settings:

@@ -1,7 +1,11 @@
-"""`softcopy demo`: a simulated microscope writes, the engine copies while it writes, both are compared."""
+"""`softcopy demo`: a simulated microscope writes, an engine copies while it writes, both are compared.
+
+Shown in napari where that is installed, otherwise in the terminal.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
 import os
 import subprocess
@@ -9,6 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -17,16 +22,40 @@ from softcopy_napari.engine.messages import Order
 from softcopy_napari.engine.server import Engine
 from softcopy_napari.engine.targets import Settings, make_target
 from softcopy_napari.running import run
+from softcopy_napari.screen import NoScreen, has_screen, virtual_screen
 
 
-def run_demo(arguments: Sequence[str] = ()) -> int:
-    """Run the demonstration in a temporary folder, and return the exit code: 0 if the copy is equal.
+def run_demo(arguments: Sequence[str] = (), terminal: bool = False, screenshots: Path | None = None) -> int:
+    """Run the demonstration in temporary folders, and return the exit code: 0 if the copy is equal.
 
     Parameters
     ----------
     arguments : sequence of str
         For the microscope, as on its command line.
+    terminal : bool
+        Show it in the terminal, whether or not napari is installed.
+    screenshots : Path, optional
+        A folder for pictures of napari. Where there is no screen, they are taken in any case: it is a virtual one.
     """
+    if terminal or not find_spec("napari") or not find_spec("tensorstore"):
+        return _in_terminal(arguments)
+    try:
+        with contextlib.nullcontext() if (stay := has_screen()) else virtual_screen():
+            if not stay:
+                os.environ["NAPARI_CONFIG"] = ""  # nobody sees this window: its size is not to be remembered
+            from softcopy_napari.plugin.demo_window import show_demo
+
+            if screenshots is None and not stay:
+                screenshots = Path(tempfile.mkdtemp(prefix="softcopy-demo-screenshots-"))
+            if screenshots is not None:
+                screenshots.mkdir(parents=True, exist_ok=True)
+            return show_demo(arguments, _compare, screenshots, stay)
+    except (ImportError, NoScreen) as error:
+        click.echo(f"napari cannot show a window here: {error}.\nSo the demo runs in the terminal.\n", err=True)
+        return _in_terminal(arguments)
+
+
+def _in_terminal(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="softcopy-demo-", ignore_cleanup_errors=True) as folder:
         source, destination = Path(folder, "microscope.zarr"), Path(folder, "cluster.zarr")
         click.echo("A simulated microscope writes to")

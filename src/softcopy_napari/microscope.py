@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,8 @@ class Settings:
         Of a volume in pixels: z, y, x.
     slab : int
         Planes in a chunk.
+    tile : int
+        Pixels of a chunk along y and x, between which the stage moves; 0 for whole planes.
     blobs : int
     seed : int
         The same seed gives the same pixels.
@@ -77,6 +80,7 @@ class Settings:
     channels: int = 2
     size: tuple[int, int, int] = (16, 256, 256)
     slab: int = 1
+    tile: int = 0
     blobs: int = 6
     seed: int = 0
     zarr_format: int = 3
@@ -87,12 +91,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         counts = (self.frames, self.channels, self.slab, *self.size, *(self.plate or ()))
-        if min(counts) < 1 or self.blobs < 0 or self.seed < 0 or not 0 <= self.rate < math.inf:
+        if min(counts) < 1 or min(self.blobs, self.seed, self.tile) < 0 or not 0 <= self.rate < math.inf:
             raise MicroscopeError("frames, channels, sizes and plate must be at least 1, and rate at least 0")
         if self.zarr_format not in (2, 3):
             raise MicroscopeError(f"there is no zarr format {self.zarr_format}: choose 2 or 3")
         if self.shards and self.zarr_format == 2:
             raise MicroscopeError("zarr format 2 has no shards: choose format 3")
+        if self.shards and self.tile:
+            raise MicroscopeError("a shard is a whole volume: choose either shards or a tile")
         if self.plate and self.plate[0] > 26:
             raise MicroscopeError("a plate has at most 26 rows, A to Z")
 
@@ -164,7 +170,7 @@ class _Acquisition:
         self._stop = stop
         self._scene = _Scene(settings)
         self._started = time.monotonic()
-        self._unit = 0
+        self._pixels = 0
         self._log: dict[str, Any] = {
             "microscope": "simulated light sheet",
             "status": "acquiring",
@@ -212,23 +218,25 @@ class _Acquisition:
             self._write_log()
 
     def _write_volume(self, array: Any, volume: Volume, paced: bool) -> None:
-        depth = len(volume)
-        planes = depth if self._settings.shards else self._settings.slab
-        for z in range(0, depth, planes):
-            end = min(z + planes, depth)
+        depth, height, width = volume.shape
+        settings = self._settings
+        planes = depth if settings.shards else settings.slab
+        rows, columns = settings.tile or height, settings.tile or width
+        for z, y, x in product(range(0, depth, planes), range(0, height, rows), range(0, width, columns)):
+            part = slice(z, min(z + planes, depth)), slice(y, min(y + rows, height)), slice(x, min(x + columns, width))
             if paced:
-                self._wait(end - z)
+                self._wait(volume[part].size)
             try:
-                array[z:end].write(volume[z:end]).result()
+                array[part].write(volume[part]).result()
             except ValueError as error:  # what tensorstore makes of a full disk, for one
                 raise MicroscopeError(f"cannot write to {self._folder}: {error}") from error
 
-    def _wait(self, planes: int) -> None:
-        """Wait for the camera to have exposed so many more planes."""
-        self._unit += planes
+    def _wait(self, pixels: int) -> None:
+        """Wait for the camera to have exposed so many more pixels."""
+        self._pixels += pixels
         settings = self._settings
-        per_second = settings.rate * settings.channels * settings.size[0]
-        due = self._started + self._unit / per_second if per_second else 0.0
+        per_second = settings.rate * settings.channels * math.prod(settings.size)
+        due = self._started + self._pixels / per_second if per_second else 0.0
         while True:
             if self._stop():
                 raise _Aborted
@@ -350,6 +358,7 @@ _DEFAULT = Settings()
 @click.option("--channels", default=_DEFAULT.channels)
 @click.option("--size", metavar="ZxYxX", callback=_numbers, default="x".join(map(str, _DEFAULT.size)))
 @click.option("--slab", default=_DEFAULT.slab, help="Planes in a chunk.")
+@click.option("--tile", default=_DEFAULT.tile, help="Pixels of a chunk along y and x; 0: whole planes.")
 @click.option("--blobs", default=_DEFAULT.blobs)
 @click.option("--seed", default=_DEFAULT.seed, help="The same seed gives the same pixels.")
 @click.option("--format", "zarr_format", type=int, default=_DEFAULT.zarr_format, help="Of zarr: 2 or 3.")

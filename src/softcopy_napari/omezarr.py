@@ -32,7 +32,7 @@ def array_spec(settings: Settings, level: int) -> dict[str, Any]:
         size = z, y, x
     slab = min(settings.slab, size[0])
     shape = [1 if settings.grow else settings.frames, settings.channels, *size]
-    chunk = [1, 1, slab, *size[1:]]
+    chunk = [1, 1, slab, *(min(settings.tile or pixels, pixels) for pixels in size[1:])]
     metadata: dict[str, Any] = {"shape": shape, "fill_value": 0}
     if settings.zarr_format == 2:
         metadata |= {"chunks": chunk, "dtype": "<u2", "compressor": None, "dimension_separator": "/"}

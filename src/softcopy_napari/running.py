@@ -18,7 +18,7 @@ _POLL = 0.25
 
 def run(engine: Engine, live: bool = True) -> int:
     """Run an engine in this process, show it (as a live table, if there is a terminal), and return the exit code."""
-    with _signals() as caught:
+    with signals() as caught:
         engine.start()
         # Now, while the copy processes start: what draws tables takes a tenth of a second to import.
         from softcopy_napari.terminal import show_summary, watch
@@ -39,7 +39,7 @@ def run(engine: Engine, live: bool = True) -> int:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[list[int]]:
+def signals() -> Iterator[list[int]]:
     """Collect Ctrl-C and requests to end, instead of being torn away by them."""
     caught: list[int] = []
     names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]

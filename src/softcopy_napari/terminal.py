@@ -13,13 +13,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from softcopy_napari.engine.messages import EngineSnapshot, TargetSnapshot
+from softcopy_napari.engine.messages import EngineSnapshot, Findings, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState, TargetState
 
 _LOG_INTERVAL = 5.0
 _LOG_LONGEST = 60.0
 """Seconds between log lines of a target of which there is nothing new to say."""
 _SHOWN_FAILURES = 10
+_SHOWN_FINDINGS = 5
 _SHOWN_NOTICES = 3
 _TO_AND_FRO = {TargetState.COPYING, TargetState.CAUGHT_UP}
 _COLOURS = {
@@ -27,7 +28,9 @@ _COLOURS = {
     TargetState.COPYING: "cyan",
     TargetState.CAUGHT_UP: "blue",
     TargetState.FINISHING: "cyan",
+    TargetState.CHECKING: "cyan",
     TargetState.COMPLETE: "green",
+    TargetState.INCOMPLETE: "red",
     TargetState.PAUSED: "yellow",
     TargetState.FAILED: "red",
     TargetState.STOPPED: "yellow",
@@ -187,6 +190,15 @@ def _summary(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
         f"and {_count(target.other_files, 'other file')}",
         "",
     )
+    if target.findings is not None:
+        yield from _found(target, target.findings)
+    else:
+        yield from _copied(target)
+    for notice in target.notices:
+        yield f"  note: {notice}", "dim"
+
+
+def _copied(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
     yield (
         f"  {_count(target.files_copied, 'file')} copied in this run (each version counts), "
         f"{size_text(target.bytes_copied)} in {time_text(target.elapsed)}",
@@ -205,8 +217,30 @@ def _summary(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
         yield f"  failed: {failure.path} {failure.reason} ({failure.attempts} attempts)", "red"
     if target.failed_files > _SHOWN_FAILURES:
         yield f"  and {target.failed_files - _SHOWN_FAILURES:,} more", "red"
-    for notice in target.notices:
-        yield f"  note: {notice}", "dim"
+
+
+def _found(target: TargetSnapshot, found: Findings) -> Iterator[tuple[str, str]]:
+    if target.chunk_files_absent:
+        yield f"  {_count(target.chunk_files_absent, 'chunk file')} not at the source: never written, so far", ""
+    kinds = (
+        ("missing", found.chunk_files_missing, found.other_missing, found.missing_paths),
+        ("different", found.chunk_files_different, found.other_different, found.different_paths),
+    )
+    for what, chunk_files, others, paths in kinds:
+        if chunk_files or others:
+            yield f"  {what}: {_count(chunk_files, 'chunk file')}, {_count(others, 'other file')}", "yellow"
+            yield from _paths(paths, chunk_files + others)
+    if found.extra:
+        what = "file or folder" if found.extra == 1 else "files and folders"
+        yield f"  at the destination only: {found.extra:,} {what}", "yellow" if target.kept else ""
+        yield from _paths(found.extra_paths, found.extra)
+
+
+def _paths(paths: Sequence[str], count: int) -> Iterator[tuple[str, str]]:
+    for path in paths[:_SHOWN_FINDINGS]:
+        yield f"    {path}", ""
+    if count > _SHOWN_FINDINGS:
+        yield f"    and {count - _SHOWN_FINDINGS:,} more", ""
 
 
 def show_status(engines: Sequence[EngineSnapshot]) -> None:

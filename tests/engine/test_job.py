@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from softcopy_napari.engine import hints, inotify, job, pool, survey
+from softcopy_napari.engine import hints, inotify, job, loop, pool, survey
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.job import Job
 from softcopy_napari.engine.messages import TargetSnapshot
@@ -68,7 +68,7 @@ class Jobs:
 
 @pytest.fixture
 def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    for module in (hints, job, survey):  # seconds of quiet, so that tests need not wait for two
+    for module in (hints, loop, survey):  # seconds of quiet, so that tests need not wait for two
         monkeypatch.setattr(module, "QUIET", 0.3)
     jobs = Jobs(tmp_path)
     yield jobs

@@ -209,13 +209,37 @@ def test_cleaning_up_keeps_the_living_and_the_last_few_ends() -> None:
     assert run_files() == [*ended[10:], alive]
 
 
+def ledgers_of(pid: int, started: float) -> Path:
+    folder = ledger_folder().with_name(f"{pid}-{round(started)}")
+    (folder / "1").mkdir(parents=True)
+    (folder / "1" / "1.npy").write_bytes(b"x")
+    return folder
+
+
 def test_cleaning_up_removes_the_ledgers_of_the_dead_only() -> None:
-    mine, theirs = ledger_folder(), ledger_folder().with_name(str(2**22 - 1))
-    for folder in (mine, theirs, ledger_folder().with_name("notes")):
-        (folder / "1").mkdir(parents=True)
-        (folder / "1" / "1.npy").write_bytes(b"x")
+    mine = ledgers_of(os.getpid(), psutil.Process().create_time())  # starting: it has no run file yet
+    assert mine == ledger_folder()
+    ledgers_of(2**22 - 1, 5.0)
+    died = run_file(2**22 - 1, 7.0)
+    died.write()
+    ledgers_of(died.pid, died.process_started)
+    ledgers_of(os.getpid(), 5.0)  # of an earlier process with this number
+    other = ledger_folder().with_name("notes")
+    other.mkdir()
     clean_up()
-    assert sorted(p.name for p in mine.parent.iterdir()) == sorted([mine.name, "notes"])
+    assert sorted(mine.parent.iterdir()) == sorted([mine, other])
+
+
+def test_the_ledgers_of_an_engine_that_ended_can_be_drawn_for_as_long_as_its_end_is_told() -> None:
+    ended = [run_file(2**22 - 1, 10.0 * n + 0.6, ended=True) for n in range(1, 4)]
+    folders = []
+    for run in ended:
+        run.write()
+        folders.append(ledgers_of(run.pid, run.process_started))
+    clean_up(keep=2)
+    assert [folder.exists() for folder in folders] == [False, True, True]
+    clean_up(keep=0)
+    assert not any(folder.exists() for folder in folders)
 
 
 def test_cleaning_up_an_empty_state_folder_does_nothing() -> None:

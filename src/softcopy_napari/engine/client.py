@@ -218,6 +218,31 @@ class Copy:
         return next(target for target in snapshot.targets if target.id == self._target)
 
 
+def check(source: str | Path, destination: str | Path, nprocs: int = 4) -> TargetSnapshot:
+    """Compare a source and a destination, and change nothing in either.
+
+    Parameters
+    ----------
+    source, destination : str or Path
+        Folders; nobody must be copying between them now.
+    nprocs : int
+        Processes that compare.
+
+    Returns
+    -------
+    TargetSnapshot
+        Its `state` is COMPLETE if every file of the source is at the destination, equal in size and time;
+        `findings` say what is not.
+
+    Raises
+    ------
+    TargetsError
+        The paths or settings are wrong, or the destination is in use.
+    """
+    target = _make(source, destination, {"nprocs": nprocs}).model_copy(update={"check": True})
+    return Copy(launch([target]), "1").wait()
+
+
 def start(source: str | Path, destination: str | Path, **settings: Any) -> Copy:
     """Start copying a zarr dataset that is being written, or will be.
 
@@ -239,8 +264,11 @@ def start(source: str | Path, destination: str | Path, **settings: Any) -> Copy:
     TargetsError
         The paths or settings are wrong; nothing was touched.
     """
+    return Copy(launch([_make(source, destination, settings)]), "1")
+
+
+def _make(source: str | Path, destination: str | Path, settings: dict[str, Any]) -> Target:
     try:
-        target = make_target(source, destination, Settings(**settings))
+        return make_target(source, destination, Settings(**settings))
     except ValidationError as error:
         raise TargetsError(settings_problem(error)) from None
-    return Copy(launch([target]), "1")

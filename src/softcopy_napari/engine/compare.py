@@ -50,6 +50,8 @@ class FolderPart:
     """Up to date at the destination."""
     different: list[str] = field(default_factory=list)
     """To be copied: missing at the destination, or other in size, time or kind."""
+    lacking: list[str] = field(default_factory=list)
+    """Those of `different` that are not at the destination at all; looked for by read-only comparisons alone."""
     fresh: list[str] = field(default_factory=list)
     """Those of `different` that changed within the quiet time: someone may still be writing them."""
     folders: list[str] = field(default_factory=list)
@@ -99,6 +101,20 @@ def time_unit(folder: str, name: str) -> int:
     return next((unit for unit in _UNITS if kept % unit == 0 and abs(kept - wanted) < unit), 1)
 
 
+def time_unit_seen(*folders: os.stat_result) -> int:
+    """The same, told from folders of the file system, in which nothing is tried out.
+
+    Modification times can be set by anyone, to whole seconds for example; other times are the system's own. Those
+    may be finer than modification times by one step only: 10 ms beside 2 s (FAT).
+    """
+
+    def unit(times: list[int]) -> int:
+        return next((unit for unit in _UNITS if not any(time % unit for time in times)), 1)
+
+    own = unit([folder.st_ctime_ns for folder in folders])
+    return own if own < 10_000_000 else unit([folder.st_mtime_ns for folder in folders])
+
+
 # Looking names up in an open folder, instead of whole paths, takes a third off a comparison.
 _BY_DESCRIPTOR = os.scandir in os.supports_fd and os.stat in os.supports_dir_fd
 
@@ -140,12 +156,15 @@ class FolderComparison:
         The target's folders, absolute.
     own_run : str
         What the names of this run's temporaries contain; those of other runs are removed.
+    read_only : bool
+        Remove nothing, and make nothing to try anything out.
     """
 
-    def __init__(self, source: str, destination: str, own_run: str) -> None:
+    def __init__(self, source: str, destination: str, own_run: str, read_only: bool = False) -> None:
         self._source = extended_path(source)
         self._destination = extended_path(destination)
         self._own_run = own_run
+        self._read_only = read_only
         self._unit = 0
 
     def folders(self, folders: list[tuple[str, int]], quiet: float) -> Iterator[FolderPart]:
@@ -182,7 +201,9 @@ class FolderComparison:
                 part.modified = 0  # a change after the listing could leave the same time
             part.metadata = read_metadata(self._source, folder)
             there = destination + os.sep if os.path.isdir(destination) else ""
-            if there and not self._unit:
+            if there and self._read_only:
+                self._unit = time_unit_seen(os.stat(self._destination), os.stat(there))
+            elif there and not self._unit:
                 name = f"{TEMPORARY_PREFIX}{self._own_run}-{os.getpid()}-time{TEMPORARY_SUFFIX}"
                 self._unit = time_unit(self._destination, name)
             names: set[str] = set()
@@ -238,6 +259,8 @@ class FolderComparison:
             except OSError:
                 pass
         part.different.append(name)
+        if self._read_only and not (there and os.path.lexists(there + name)):
+            part.lacking.append(name)
         if -_CLOCK_SKEW_NS < time.time_ns() - modified < quiet * 1e9:
             part.fresh.append(name)
 
@@ -246,14 +269,14 @@ class FolderComparison:
         return stat.S_ISLNK(here.st_mode) and os.readlink(link) == os.readlink(there)
 
     def _look_for_gone(self, source: str, destination: str, names: set[str] | None, part: FolderPart) -> None:
-        """List what only the destination has; left-over temporaries of ours are removed on the way."""
+        """List what only the destination has; left-over temporaries of ours do not count, and are removed."""
         with contextlib.suppress(OSError), os.scandir(destination) as entries:
             for entry in entries:
                 name = entry.name
                 if names is not None and name in names:
                     continue
                 if is_own_temporary(name):
-                    if self._own_run not in name:
+                    if self._own_run not in name and not self._read_only:
                         with contextlib.suppress(OSError):
                             os.unlink(entry.path)
                 elif not os.path.lexists(os.path.join(source, name)):

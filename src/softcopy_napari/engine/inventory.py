@@ -140,6 +140,11 @@ class Inventory:
         self._homes[folder] = home
         return home
 
+    def cells(self, folder: str, names: Sequence[str]) -> tuple[TrackedArray, npt.NDArray[np.int64]] | None:
+        """The array that a folder belongs to, if any, and the cells of names in it, -1 for what is no chunk file."""
+        home = self._home(folder)
+        return None if home is None else (home[0], home[0].layout.flat_indices(home[1], names))
+
     def is_data(self, path: str) -> bool:
         """Whether a file or folder (ending in `/`) of the destination would be taken for the source's data."""
         if path.endswith("/"):

@@ -1,44 +1,29 @@
-"""One target's life, from waiting for its source to complete.
+"""A copied target's life, from waiting for its source to complete.
 
-A thread of its own. It alone changes the target's inventory; what happens elsewhere reaches it as messages:
-hints of the watcher, answers of the workers, orders of front ends.
+What happens elsewhere reaches it as messages: hints of the watcher, answers of the workers, orders of front ends.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import queue
-import secrets
-import threading
 import time
 from enum import Enum, auto
 from pathlib import Path
 
 from softcopy_napari.engine.compare import FolderPart
-from softcopy_napari.engine.dispatch import Dispatcher
 from softcopy_napari.engine.finish import finished_because, waiting_for
-from softcopy_napari.engine.hints import QUIET
-from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import TargetSnapshot
-from softcopy_napari.engine.pool import Died, Heard, Pool
 from softcopy_napari.engine.probe import METADATA_NAMES, Probe
-from softcopy_napari.engine.reconcile import Walks
-from softcopy_napari.engine.report import Reporter
 from softcopy_napari.engine.statefolder import DestinationLock
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.survey import Survey
 from softcopy_napari.engine.targets import Target
-from softcopy_napari.engine.tasks import Flushed, FlushTask, ProbeTask, ReadDone, ReadTask, Setup
+from softcopy_napari.engine.tasks import Answer, Flushed, FlushTask, ProbeTask, ReadDone, ReadTask
 
-_TICK = 0.1
-_TICK_SHARE = 10
 _PROBE_INTERVAL = 0.5
 _LAST_ATTEMPTS = 5
 """Attempts at a file before the target ends without it."""
 _GONE = "{} has gone; waiting for it to come back"
-_GOES_ON = "the same command goes on from here"
 
 log = logging.getLogger(__name__)
 
@@ -51,84 +36,33 @@ class _Phase(Enum):
     ENDED = auto()
 
 
-class Job:
-    """Copies one target.
+class Job(TargetLoop):
+    """Copies one target."""
 
-    Parameters
-    ----------
-    target : Target
-    identity : str
-        What front ends call it.
-    ledgers : Path
-        Folder for its ledgers.
-    lock : DestinationLock
-        Held until the job has ended.
-    """
+    afterwards = "the same command goes on from here"
 
     def __init__(self, target: Target, identity: str, ledgers: Path, lock: DestinationLock) -> None:
-        self.target = target
-        self.identity = identity
-        self.ended = threading.Event()
-        self._lock = lock
-        self._inbox: queue.SimpleQueue[Heard | Died | str | None] = queue.SimpleQueue()
-        self._inventory = Inventory(ledgers)
-        self._walks = Walks()
-        self._survey = Survey(target.source, self._inventory, self._walks, lambda text: self._reporter.notice(text))
-        run = secrets.token_hex(4)
-        setup = Setup(str(target.source), str(target.destination), run, "", target.sleep_time)
-        self._pool = Pool(setup, target.nprocs, self._inbox.put, lock.fileno())
-        self._dispatcher = Dispatcher(self._pool, self._inventory, self._walks, QUIET)
-        self._reporter = Reporter(target, identity, self._inventory, self._dispatcher)
+        super().__init__(target, identity, ledgers, lock)
         self._phase = _Phase.PROBING
         self._outcome = TargetState.STOPPED
-        self._reason = ""
-        self._paused = False
-        self._was_idle = True
         self._told_to_finish = self._had_source = False
         self._why_finished = ""
         self._kept: list[str] = []
         self._bad_passes = 0
         self._next_pass = 0.0
-        now = time.monotonic()
-        self._next_probe = self._next_tick = 0.0
-        self._snapshot = self._tell(now)
+        self._next_probe = 0.0
+        self._snapshot = self._tell(time.monotonic())
 
-    # -- for other threads ----------------------------------------------------------------------------
+    @property
+    def _over(self) -> bool:
+        return self._phase is _Phase.ENDED
 
-    def start(self) -> None:
-        """Begin."""
-        threading.Thread(target=self._run, name=f"job-{self.identity}", daemon=True).start()
+    def _finish(self) -> None:
+        self._told_to_finish = True
 
-    def order(self, what: str) -> None:
-        """Ask for pause, resume, finish or stop."""
-        self._inbox.put(what)
+    # -- messages and steps ---------------------------------------------------------------------------
 
-    def snapshot(self) -> TargetSnapshot:
-        """What was known a tenth of a second ago, or a little later."""
-        return self._snapshot
-
-    # -- the thread -----------------------------------------------------------------------------------
-
-    def _run(self) -> None:
-        try:
-            while self._phase is not _Phase.ENDED:
-                self._step()
-        except Exception:
-            log.exception("%s: unexpected error", self.target.source)
-            self._end(TargetState.FAILED, f"an error in softcopy itself, which its log describes; {_GOES_ON}")
-        try:
-            self._shut_down()
-        except Exception:
-            log.exception("%s: unexpected error at the end", self.target.source)
-        finally:
-            self._lock.release()
-            self.ended.set()
-
-    def _step(self) -> None:
-        self._pool.fill(time.monotonic())
-        self._receive()
-        now = time.monotonic()
-        self._pool.kill_hung(now)
+    def _take_hints(self, now: float) -> None:
         if not self._survey.take_hints(now):
             self._lose_source()
         for folder in self._survey.stale_metadata:
@@ -136,40 +70,13 @@ class Job:
             paths = [prefix + name for name in METADATA_NAMES]
             self._dispatcher.request(ReadTask(self._pool.new_id(), paths))
         self._survey.stale_metadata.clear()
-        idle = self._dispatcher.idle
-        if now >= self._next_tick or (idle and not self._was_idle):  # the last answer may be what was waited for
-            self._tick(now)
-            # With thousands of arrays telling takes time: never more than a part of it.
-            self._next_tick = now + max(_TICK, _TICK_SHARE * (time.monotonic() - now))
-        self._was_idle = idle and self._dispatcher.idle
+
+    def _dispatch(self, now: float) -> None:
         may_copy = not self._paused and self._phase not in (_Phase.PROBING, _Phase.ENDED)
         self._dispatcher.dispatch(now, copy=may_copy)
 
-    def _receive(self) -> None:
-        """Wait for messages up to the next tick, and take in those that are there."""
-        with contextlib.suppress(queue.Empty):
-            self._take_message(self._inbox.get(timeout=max(0.001, self._next_tick - time.monotonic())))
-            for _ in range(256):
-                self._take_message(self._inbox.get_nowait())
-
-    def _take_message(self, message: Heard | Died | str | None) -> None:
-        now = time.monotonic()
-        match message:
-            case Heard():
-                self._take_answer(message, now)
-            case Died():
-                what = "did not answer" if message.worker.hung else "died"
-                self._reporter.notice(f"copy process {message.worker.process.pid} {what} and was replaced")
-                self._dispatcher.died(message, now)
-            case "pause" | "resume":
-                self._paused = message == "pause"
-            case "finish":
-                self._told_to_finish = True
-            case "stop":
-                self._end(TargetState.STOPPED, _GOES_ON)
-
-    def _take_answer(self, heard: Heard, now: float) -> None:
-        match self._dispatcher.heard(heard, now):
+    def _take_answer(self, answer: Answer | None, now: float) -> None:
+        match answer:
             case FolderPart() as part:
                 finishing = self._phase is _Phase.FINISHING
                 if not self._survey.take_part(part, now, finishing) and self._phase is not _Phase.PROBING:
@@ -183,23 +90,18 @@ class Job:
             case Flushed(error):
                 self._take_flushed(error)
 
-    def _tick(self, now: float) -> None:
+    def _advance(self, now: float) -> None:
         if self._phase is _Phase.PROBING:
             if now >= self._next_probe:
                 self._next_probe = now + _PROBE_INTERVAL
                 self._dispatcher.request(ProbeTask(self._pool.new_id()))
-        elif self._phase is not _Phase.ENDED:
-            self._survey.after_pass(now)
-            if not self._paused and self._survey.last_pass is not None:
-                if self._phase is _Phase.COPYING:
-                    self._look_for_the_end(now)
-                elif self._phase is _Phase.FINISHING:
-                    self._finish(now)
-        if self._pool.problem:
-            self._reporter.notice(self._pool.problem)
-        self._reporter.tick(now)
-        if self._phase is not _Phase.ENDED:  # that is told once, when the workers have gone
-            self._snapshot = self._tell(now)
+            return
+        self._survey.after_pass(now)
+        if not self._paused and self._survey.last_pass is not None:
+            if self._phase is _Phase.COPYING:
+                self._look_for_the_end(now)
+            elif self._phase is _Phase.FINISHING:
+                self._go_round(now)
 
     # -- the source's coming and going ----------------------------------------------------------------
 
@@ -269,7 +171,7 @@ class Job:
         self._dispatcher.retry_all()
         self._survey.start_pass(full=True, now=now)
 
-    def _finish(self, now: float) -> None:
+    def _go_round(self, now: float) -> None:
         """Go round until a walk over everything finds nothing to do; then flush."""
         last = self._survey.last_pass
         if self._busy or last is None:
@@ -333,16 +235,6 @@ class Job:
             self._outcome = outcome
             self._reason = reason
 
-    def _shut_down(self) -> None:
-        left = self._pool.stop() + self._dispatcher.unswept()
-        if left:
-            # In a thread: the destination may be what hangs.
-            sweeper = threading.Thread(target=_sweep, args=(self.target.destination, left), daemon=True)
-            sweeper.start()
-            sweeper.join(0.5)
-        self._snapshot = self._tell(time.monotonic())
-        self._survey.end()
-
     # -- telling --------------------------------------------------------------------------------------
 
     def _tell(self, now: float) -> TargetSnapshot:
@@ -379,11 +271,3 @@ class Job:
             case TargetState.FINISHING:
                 return "flushing to disk" if self._phase is _Phase.FLUSHING else "checking every file"
         return ""
-
-
-def _sweep(destination: Path, left: list[tuple[str, list[str]]]) -> None:
-    """Remove temporaries that workers could not."""
-    for temporary, folders in left:
-        for folder in folders:
-            with contextlib.suppress(OSError):
-                os.unlink(destination / folder / temporary)

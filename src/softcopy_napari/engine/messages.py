@@ -50,6 +50,24 @@ class ArraySnapshot(Message):
     """Chunk files in each `ChunkState`."""
 
 
+class Findings(Message):
+    """What a check found: how the destination is not as the source is."""
+
+    chunk_files_missing: int = 0
+    """At the destination."""
+    chunk_files_different: int = 0
+    other_missing: int = 0
+    """Of the files that are no chunks."""
+    other_different: int = 0
+    extra: int = 0
+    """Files and folders that only the destination has; a folder counts as one, with what lies in it."""
+    missing_paths: tuple[Text, ...] = ()
+    """The first of them (at most 100), relative to the source; so are those of the other kinds."""
+    different_paths: tuple[Text, ...] = ()
+    extra_paths: tuple[Text, ...] = ()
+    """Those of folders end in `/`."""
+
+
 class TargetSnapshot(Message):
     """One target at one moment."""
 
@@ -86,6 +104,8 @@ class TargetSnapshot(Message):
     """Unix time."""
     elapsed: float = 0.0
     """Seconds since the start, until the end where it has ended."""
+    findings: Findings | None = None
+    """What a check found, filled in at its end; None for a copy."""
     arrays: tuple[ArraySnapshot, ...] = ()
 
     @property

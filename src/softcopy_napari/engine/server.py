@@ -25,6 +25,7 @@ import psutil
 from pydantic import ValidationError
 
 from softcopy_napari import __version__
+from softcopy_napari.engine.check import Check
 from softcopy_napari.engine.job import Job
 from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply
 from softcopy_napari.engine.pace import lower_priority
@@ -48,7 +49,7 @@ log = logging.getLogger(__name__)
 
 
 class Engine:
-    """Runs targets in parallel until each has ended.
+    """Copies or checks targets in parallel, until each has ended.
 
     Parameters
     ----------
@@ -69,9 +70,9 @@ class Engine:
         locks: list[DestinationLock] = []
         try:
             for target in targets:
-                locks.append(DestinationLock(target.destination))
+                locks.append(DestinationLock(target.destination, "checked" if target.check else "filled"))
             self.jobs = [
-                Job(target, str(number), ledger_folder() / str(number), lock)
+                (Check if target.check else Job)(target, str(number), ledger_folder() / str(number), lock)
                 for number, (target, lock) in enumerate(zip(targets, locks, strict=True), start=1)
             ]
             self._listener = Listener(_address())
@@ -218,8 +219,9 @@ def main() -> None:
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, lambda *_: engine.order(Order(do="stop")) and None)
     engine.start()
-    print(json.dumps({"run": str(engine.run_file.path())}), flush=True)
-    sys.stdout.close()
+    with contextlib.suppress(OSError):  # who started it may have gone
+        print(json.dumps({"run": str(engine.run_file.path())}), flush=True)
+        sys.stdout.close()
     while not engine.wait(0.5):  # in steps: signals are handled between them
         pass
     engine.close()

@@ -20,6 +20,8 @@ from softcopy_napari.engine.messages import EngineSnapshot, Message
 
 STATE_FOLDER_VARIABLE = "SOFTCOPY_STATE_DIR"
 """Environment variable that puts the state folder elsewhere."""
+_CLOCK_ERROR = 2.0
+"""Seconds by which the start of one process may seem to differ: systems count it from when they were started."""
 
 
 def state_folder() -> Path:
@@ -45,13 +47,7 @@ class RunFile(Message):
 
     def alive(self) -> bool:
         """Whether its engine is still running."""
-        if self.last is not None:
-            return False
-        try:
-            process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.process_started) < 2.0 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            return False
+        return self.last is None and _runs_still(self.pid, self.process_started)
 
     def path(self) -> Path:
         """Where it lies."""
@@ -65,6 +61,14 @@ class RunFile(Message):
         with open(fd, "wb") as file:
             file.write(self.model_dump_json().encode())
         temporary.replace(path)
+
+
+def _runs_still(pid: int, started: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - started) < _CLOCK_ERROR and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _runs() -> Path:
@@ -83,40 +87,45 @@ def run_files() -> list[RunFile]:
 
 
 def clean_up(keep: int = 20) -> None:
-    """Remove what engines left that ended or died, but for the last few ends."""
+    """Remove what engines left that ended or died, but for the last few ends and their ledgers."""
     ended = []
-    alive = set()
     for run in run_files():
         if run.alive():
-            alive.add(run.pid)
-        elif run.last is None:
+            continue
+        if run.last is None:
             run.path().unlink(missing_ok=True)
         else:
             ended.append(run)
-    for run in ended[:-keep]:
+    for run in ended[: max(0, len(ended) - keep)]:
         run.path().unlink(missing_ok=True)
     for path in (*_runs().glob("*.socket"), *_runs().glob("*.tmp")):
         pid = path.name.partition("-")[0].partition(".")[0]
         if not (pid.isdigit() and psutil.pid_exists(int(pid))):
             path.unlink(missing_ok=True)
+    kept = [(run.pid, run.process_started) for run in run_files()]
     ledgers = state_folder() / "ledgers"
     for folder in ledgers.iterdir() if ledgers.is_dir() else ():
-        if folder.name.isdigit() and int(folder.name) not in alive and not psutil.pid_exists(int(folder.name)):
+        pid, _, started = folder.name.partition("-")
+        if not (pid.isdigit() and started.isdigit()):
+            continue
+        of_kept = any(one == int(pid) and abs(when - int(started)) <= _CLOCK_ERROR for one, when in kept)
+        # An engine that is just starting has no run file yet.
+        if not of_kept and not _runs_still(int(pid), int(started)):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def ledger_folder() -> Path:
-    """Where this process, an engine, keeps its ledgers."""
-    return state_folder() / "ledgers" / str(os.getpid())
+    """Where this process, an engine, keeps its ledgers: nowhere that an earlier process had them."""
+    return state_folder() / "ledgers" / f"{os.getpid()}-{round(psutil.Process().create_time())}"
 
 
 class DestinationBusy(Exception):
-    """Another engine is filling the destination."""
+    """Another engine is filling or checking the destination."""
 
-    def __init__(self, destination: str, pid: int) -> None:
+    def __init__(self, destination: str, pid: int, doing: str) -> None:
         self.pid = pid
         who = f"softcopy process {pid}" if pid else "another softcopy process"
-        super().__init__(f"{destination} is being filled by {who}: stop that one first (softcopy stop)")
+        super().__init__(f"{destination} is being {doing} by {who}: stop that one first (softcopy stop)")
 
 
 class DestinationLock:
@@ -125,13 +134,19 @@ class DestinationLock:
     On POSIX systems the workers inherit the lock (`fileno`): should the engine be killed, the next one
     waits until the last of its workers has gone, so that no old copy lands on top of a newer one.
 
+    Parameters
+    ----------
+    destination : Path
+    doing : str
+        What is being done to it, for the others' users: "filled" or "checked".
+
     Raises
     ------
     DestinationBusy
         Another process has it.
     """
 
-    def __init__(self, destination: Path) -> None:
+    def __init__(self, destination: Path, doing: str = "filled") -> None:
         real = os.path.normcase(os.path.realpath(destination))
         folder = state_folder() / "locks"
         folder.mkdir(exist_ok=True, mode=0o700)
@@ -140,11 +155,11 @@ class DestinationLock:
         try:
             _lock(self._fd)
         except OSError:
-            owner = _read_pid(self._fd)
+            owner, doing = _read_owner(self._fd)
             os.close(self._fd)
-            raise DestinationBusy(str(destination), owner) from None
+            raise DestinationBusy(str(destination), owner, doing) from None
         os.ftruncate(self._fd, 0)
-        os.write(self._fd, json.dumps({"pid": os.getpid()}).encode())
+        os.write(self._fd, json.dumps({"pid": os.getpid(), "doing": doing}).encode())
 
     def fileno(self) -> int:
         """The descriptor that workers inherit."""
@@ -155,11 +170,12 @@ class DestinationLock:
         os.close(self._fd)
 
 
-def _read_pid(fd: int) -> int:
+def _read_owner(fd: int) -> tuple[int, str]:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         os.lseek(fd, 0, os.SEEK_SET)
-        return int(json.loads(os.read(fd, 100))["pid"])
-    return 0
+        owner = json.loads(os.read(fd, 100))
+        return int(owner["pid"]), "checked" if owner.get("doing") == "checked" else "filled"
+    return 0, "filled"
 
 
 if sys.platform == "win32":

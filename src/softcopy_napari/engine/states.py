@@ -32,11 +32,13 @@ class TargetState(StrEnum):
     CAUGHT_UP = "caught up"
     FINISHING = "finishing"
     COMPLETE = "complete"
+    CHECKING = "checking"
     PAUSED = "paused"
+    INCOMPLETE = "incomplete"
     FAILED = "failed"
     STOPPED = "stopped"
 
     @property
     def ended(self) -> bool:
         """Whether the target's job has come to its end."""
-        return self in (TargetState.COMPLETE, TargetState.FAILED, TargetState.STOPPED)
+        return self in (TargetState.COMPLETE, TargetState.INCOMPLETE, TargetState.FAILED, TargetState.STOPPED)

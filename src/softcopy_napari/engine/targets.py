@@ -53,6 +53,8 @@ class Target(Settings, frozen=True):
 
     source: Path
     destination: Path
+    check: bool = False
+    """Whether both are only to be compared, and nothing copied. No targets file can say so."""
 
     @field_validator("source", "destination")
     @classmethod
@@ -171,7 +173,9 @@ def targets_from_json(data: bytes) -> tuple[Target, ...]:
 
 
 def dump_targets(targets: Sequence[Target], path: Path) -> None:
-    """Write a targets file that `load_targets` reads back; settings that are the defaults are left out.
+    """Write a targets file that `load_targets` reads back.
+
+    Settings that are the defaults are left out, and so are targets that are only to be checked.
 
     The file is there as a whole or not at all.
 
@@ -180,12 +184,13 @@ def dump_targets(targets: Sequence[Target], path: Path) -> None:
     TargetsError
         The targets must not run together, or the file cannot be written.
     """
+    targets = [target for target in targets if not target.check]
     if not targets:
         raise TargetsError("there are no targets to write; add a source and a destination")
     check_targets(targets)
     rows = []
     for target in targets:
-        settings = target.model_dump(exclude={"source", "destination"}, exclude_defaults=True)
+        settings = target.model_dump(exclude={"source", "destination", "check"}, exclude_defaults=True)
         rows.append({"source": str(target.source), "destination": str(target.destination), **settings})
     text = yaml.safe_dump({"targets": rows}, sort_keys=False, allow_unicode=True, width=sys.maxsize)
     try:

@@ -25,6 +25,8 @@ class Setup:
     temporary: str
     """Name of this worker's temporary."""
     sleep_time: float
+    read_only: bool = False
+    """Whether nothing at all may be changed at the destination."""
 
 
 @dataclass(frozen=True, slots=True)

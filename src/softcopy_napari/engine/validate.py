@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 
 from softcopy_napari.engine.layout import ArrayLayout, LayoutError, parse_metadata
@@ -25,7 +26,7 @@ def validate(target: Target) -> None:
         The source is not a zarr dataset (and will not become one by waiting), the destination is not a
         folder, or it holds another dataset.
     """
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + (0 if target.check else _PATIENCE)
     while True:
         found = probe(str(target.source))
         problem = _source_problem(target, found)
@@ -34,10 +35,15 @@ def validate(target: Target) -> None:
         time.sleep(0.1)
     if problem:
         raise TargetsError(f"source {target.source} {problem}")
-    _check_destination(target, found)
+    if target.check:
+        _check_readable(target)
+    else:
+        _check_destination(target, found)
 
 
 def _source_problem(target: Target, found: Probe) -> str:
+    if not found.exists and target.check:
+        return "does not exist"
     if not found.exists:
         return "" if target.wait_for_source else "does not exist (--wait-for-source true waits for it)"
     if found.error:
@@ -45,7 +51,7 @@ def _source_problem(target: Target, found: Probe) -> str:
     if not found.is_folder:
         return "is a file, not a folder: give the folder of the zarr dataset"
     if not found.nodes:
-        if found.has_files:
+        if found.has_files or target.check:
             return "is not a zarr dataset: no zarr.json, .zarray or .zgroup in it"
         return "" if target.wait_for_source else "is empty (--wait-for-source true waits for data)"
     for folder, files in found.nodes.items():
@@ -74,6 +80,18 @@ def _check_destination(target: Target, found: Probe) -> None:
                 f"destination {where} holds another dataset than {target.source}: {what}; "
                 "choose an empty or new folder as destination"
             )
+
+
+def _check_readable(target: Target) -> None:
+    """Check that the destination is a folder, if it is there at all: one that was never made lacks everything."""
+    try:
+        there = os.stat(extended_path(str(target.destination)))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise TargetsError(f"destination {target.destination} cannot be read: {error.strerror}") from None
+    if not stat.S_ISDIR(there.st_mode):
+        raise TargetsError(f"destination {target.destination} is a file, not a folder")
 
 
 def _check_place(target: Target) -> None:

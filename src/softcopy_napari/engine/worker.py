@@ -57,7 +57,7 @@ class Worker:
         self._out = out
         self._stopping = False
         self._comparisons: deque[tuple[int, Iterator[FolderPart]]] = deque()
-        self._compare = FolderComparison(setup.source, setup.destination, setup.run)
+        self._compare = FolderComparison(setup.source, setup.destination, setup.run, setup.read_only)
         self._transfer = Transfer(
             setup.source, setup.destination, setup.temporary, lambda: self._stopping, self._progressed
         )

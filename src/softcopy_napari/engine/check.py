@@ -1,0 +1,178 @@
+"""A checked target's life: one comparison of source and destination, which changes nothing in either.
+
+It stands where a job stands, so that front ends see and draw a check as they do a copy.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.loop import TargetLoop
+from softcopy_napari.engine.messages import Findings, TargetSnapshot
+from softcopy_napari.engine.reconcile import Pass
+from softcopy_napari.engine.statefolder import DestinationLock
+from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.targets import Target
+from softcopy_napari.engine.tasks import Answer
+from softcopy_napari.engine.tracked import TrackedArray
+
+_SHOWN = 100
+"""Paths of each kind that are told of at most."""
+
+
+class Check(TargetLoop):
+    """Compares one target's source and destination."""
+
+    afterwards = "check again to compare everything"
+
+    def __init__(self, target: Target, identity: str, ledgers: Path, lock: DestinationLock) -> None:
+        super().__init__(target, identity, ledgers, lock)
+        self._outcome: TargetState | None = None
+        self._missing = _Missing(self._inventory)
+        self._findings = Findings()
+        self._kept = 0
+        self._survey.start_pass(full=True, now=time.monotonic())
+        self._snapshot = self._tell(time.monotonic())
+
+    @property
+    def _over(self) -> bool:
+        return self._outcome is not None
+
+    def _end(self, outcome: TargetState, reason: str) -> None:
+        if self._outcome is None:
+            self._outcome = outcome
+            self._reason = reason
+
+    def _dispatch(self, now: float) -> None:
+        if not self._paused:
+            self._dispatcher.dispatch(now, copy=False)
+
+    def _take_answer(self, answer: Answer | None, now: float) -> None:
+        if not isinstance(answer, FolderPart):
+            return
+        if self._survey.take_part(answer, now, finishing=True):
+            self._missing.take(answer)
+        else:
+            self._end(TargetState.FAILED, f"{self.target.source} has gone")
+
+    def _advance(self, now: float) -> None:
+        self._survey.after_pass(now)
+        if self._survey.last_pass is not None:
+            self._judge(self._survey.last_pass)
+
+    def _judge(self, done: Pass) -> None:
+        for folder, reason in self._survey.bad_metadata.items():
+            self._reporter.notice(f"metadata of {folder} {reason}; what lies there was compared as plain files")
+        gone = sorted(set(done.gone))
+        self._kept = sum(map(self._inventory.is_data, gone))
+        self._findings = self._missing.findings(gone)
+        if done.errors:
+            path, reason = next(iter(done.errors.items()))
+            more = f", and {len(done.errors) - 1:,} more" if len(done.errors) > 1 else ""
+            self._end(TargetState.FAILED, f"{path or self.target.source} {reason}{more}")
+        elif self._kept or self._reporter.left():
+            self._end(TargetState.INCOMPLETE, self._words(self._findings))
+        else:
+            self._end(TargetState.COMPLETE, "every file of the source is at the destination, equal in size and time")
+
+    def _words(self, found: Findings) -> str:
+        if not (found.chunk_files_different or found.other_different or found.extra or self._compared(copied=True)):
+            return "nothing of the source is at the destination"
+        kinds = (
+            ("missing at the destination", found.chunk_files_missing, found.other_missing),
+            ("different there", found.chunk_files_different, found.other_different),
+        )
+        parts = [
+            f"{what}: {' and '.join(_counted(chunk_files, others))}"
+            for what, chunk_files, others in kinds
+            if chunk_files or others
+        ]
+        if self._kept:
+            parts.append(f"only there: {self._kept:,} {'file or folder' if self._kept == 1 else 'files and folders'}")
+        return "; ".join(parts)
+
+    def _compared(self, copied: bool = False) -> int:
+        """Files that were compared so far, or those of them that are equal."""
+        states = [ChunkState.COPIED] if copied else [ChunkState.COPIED, ChunkState.PENDING]
+        counts = self._inventory.counts()
+        return sum(counts[state] for state in states) + self._inventory.others_in(*states)
+
+    def _tell(self, now: float) -> TargetSnapshot:
+        state = self._outcome or (TargetState.PAUSED if self._paused else TargetState.CHECKING)
+        reason = self._reason or f"{self._compared():,} files compared so far"
+        snapshot = self._reporter.snapshot(state, reason, acquiring=False, kept=self._kept, now=now)
+        return snapshot.model_copy(update={"findings": self._findings})
+
+
+class _Missing:
+    """Which of the files that are not equal are not at the destination at all.
+
+    Kept by cell and path, not as a count: of a folder whose comparison was begun by a worker that died,
+    parts come twice.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._cells: dict[TrackedArray, npt.NDArray[np.bool_]] = {}
+        self._others: set[str] = set()
+
+    def take(self, part: FolderPart) -> None:
+        """Note what a part of a folder's comparison did not find at the destination."""
+        prefix = part.folder + "/" if part.folder else ""
+        rest: Sequence[str] = part.lacking
+        where = self._inventory.cells(part.folder, part.lacking)
+        if where is not None:
+            array, cells = where
+            is_chunk = cells >= 0
+            self._of(array)[cells[is_chunk]] = True
+            rest = [name for name, chunk in zip(part.lacking, is_chunk, strict=True) if not chunk]
+        self._others.update(prefix + name for name in rest)
+        if part.empty:
+            self._others.add(part.folder)
+
+    def _of(self, array: TrackedArray) -> npt.NDArray[np.bool_]:
+        """Which of an array's chunk files are missing; none so far, if it has become another array."""
+        size = array.layout.n_chunk_files
+        if array not in self._cells or len(self._cells[array]) != size:
+            self._cells[array] = np.zeros(size, bool)
+        return self._cells[array]
+
+    def findings(self, extra: Sequence[str]) -> Findings:
+        """What was found, with the paths that only the destination has."""
+        missing: list[str] = []
+        different: list[str] = []
+        counts = [0, 0]
+        for _, array in sorted(self._inventory.arrays.items()):
+            pending = array.all_in(ChunkState.PENDING)
+            lacking = self._of(array)[pending]
+            for kind, cells in enumerate((pending[lacking], pending[~lacking])):
+                paths = (missing, different)[kind]
+                counts[kind] += len(cells)
+                paths += array.paths(cells[: _SHOWN - len(paths)])
+        others = sorted(path for path, state in self._inventory.others.items() if state is ChunkState.PENDING)
+        others_missing = [path for path in others if path in self._others]
+        others_different = [path for path in others if path not in self._others]
+        return Findings(
+            chunk_files_missing=counts[0],
+            chunk_files_different=counts[1],
+            other_missing=len(others_missing),
+            other_different=len(others_different),
+            extra=len(extra),
+            missing_paths=tuple([*missing, *others_missing][:_SHOWN]),
+            different_paths=tuple([*different, *others_different][:_SHOWN]),
+            extra_paths=tuple(extra[:_SHOWN]),
+        )
+
+
+def _counted(chunk_files: int, others: int) -> Iterator[str]:
+    if chunk_files:
+        yield f"{chunk_files:,} chunk file{'s' * (chunk_files != 1)}"
+    if others:
+        yield f"{others:,} other file{'s' * (others != 1)}"

@@ -1,0 +1,201 @@
+"""The thread of one target: takes in messages, keeps its workers busy, and tells how far it has come.
+
+What it is there for, its subclasses say: a job copies, a check only compares.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import secrets
+import threading
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from softcopy_napari.engine.dispatch import Dispatcher
+from softcopy_napari.engine.hints import QUIET
+from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.pool import Died, Heard, Pool
+from softcopy_napari.engine.reconcile import Walks
+from softcopy_napari.engine.report import Reporter
+from softcopy_napari.engine.statefolder import DestinationLock
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.survey import Survey
+from softcopy_napari.engine.targets import Target
+from softcopy_napari.engine.tasks import Answer, Setup
+
+_TICK = 0.1
+_TICK_SHARE = 10
+
+log = logging.getLogger(__name__)
+
+
+class TargetLoop(ABC):
+    """One target's thread. It alone changes the target's inventory; everything else reaches it as messages.
+
+    Parameters
+    ----------
+    target : Target
+    identity : str
+        What front ends call it.
+    ledgers : Path
+        Folder for its ledgers.
+    lock : DestinationLock
+        Held until it has ended.
+    """
+
+    afterwards: str
+    """What its user can do after it was ended early."""
+
+    def __init__(self, target: Target, identity: str, ledgers: Path, lock: DestinationLock) -> None:
+        self.target = target
+        self.identity = identity
+        self.ended = threading.Event()
+        self._lock = lock
+        self._inbox: queue.SimpleQueue[Heard | Died | str | None] = queue.SimpleQueue()
+        self._inventory = Inventory(ledgers)
+        self._walks = Walks()
+        self._survey = Survey(target.source, self._inventory, self._walks, lambda text: self._reporter.notice(text))
+        run = secrets.token_hex(4)
+        setup = Setup(str(target.source), str(target.destination), run, "", target.sleep_time, read_only=target.check)
+        self._pool = Pool(setup, target.nprocs, self._inbox.put, lock.fileno())
+        self._dispatcher = Dispatcher(self._pool, self._inventory, self._walks, QUIET)
+        self._reporter = Reporter(target, identity, self._inventory, self._dispatcher)
+        self._reason = ""
+        self._paused = False
+        self._was_idle = True
+        self._next_tick = 0.0
+        self._snapshot: TargetSnapshot
+        """Made by the subclass when it is ready to tell anything."""
+
+    # -- for other threads ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin."""
+        threading.Thread(target=self._run, name=f"job-{self.identity}", daemon=True).start()
+
+    def order(self, what: str) -> None:
+        """Ask for pause, resume, finish or stop."""
+        self._inbox.put(what)
+
+    def snapshot(self) -> TargetSnapshot:
+        """What was known a tenth of a second ago, or a little later."""
+        return self._snapshot
+
+    # -- what it is there for -------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def _over(self) -> bool:
+        """Whether it has come to its end."""
+
+    @abstractmethod
+    def _end(self, outcome: TargetState, reason: str) -> None:
+        """Come to the end, unless it has come already."""
+
+    @abstractmethod
+    def _take_answer(self, answer: Answer | None, now: float) -> None:
+        """Act upon an answer of a worker."""
+
+    @abstractmethod
+    def _advance(self, now: float) -> None:
+        """Take the next step, if it is time."""
+
+    @abstractmethod
+    def _dispatch(self, now: float) -> None:
+        """Give the workers something to do."""
+
+    @abstractmethod
+    def _tell(self, now: float) -> TargetSnapshot:
+        """How far it has come."""
+
+    def _take_hints(self, now: float) -> None:  # noqa: B027
+        """Take in what was heard of the source."""
+
+    def _finish(self) -> None:  # noqa: B027
+        """Its user says that the acquisition is finished."""
+
+    # -- the thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._over:
+                self._step()
+        except Exception:
+            log.exception("%s: unexpected error", self.target.source)
+            self._end(TargetState.FAILED, f"an error in softcopy itself, which its log describes; {self.afterwards}")
+        try:
+            self._shut_down()
+        except Exception:
+            log.exception("%s: unexpected error at the end", self.target.source)
+        finally:
+            self._lock.release()
+            self.ended.set()
+
+    def _step(self) -> None:
+        self._pool.fill(time.monotonic())
+        self._receive()
+        now = time.monotonic()
+        self._pool.kill_hung(now)
+        self._take_hints(now)
+        idle = self._dispatcher.idle
+        if now >= self._next_tick or (idle and not self._was_idle):  # the last answer may be what was waited for
+            self._tick(now)
+            # With thousands of arrays telling takes time: never more than a part of it.
+            self._next_tick = now + max(_TICK, _TICK_SHARE * (time.monotonic() - now))
+        self._was_idle = idle and self._dispatcher.idle
+        self._dispatch(now)
+
+    def _receive(self) -> None:
+        """Wait for messages up to the next tick, and take in those that are there."""
+        with contextlib.suppress(queue.Empty):
+            self._take_message(self._inbox.get(timeout=max(0.001, self._next_tick - time.monotonic())))
+            for _ in range(256):
+                self._take_message(self._inbox.get_nowait())
+
+    def _take_message(self, message: Heard | Died | str | None) -> None:
+        now = time.monotonic()
+        match message:
+            case Heard():
+                self._take_answer(self._dispatcher.heard(message, now), now)
+            case Died():
+                what = "did not answer" if message.worker.hung else "died"
+                self._reporter.notice(f"copy process {message.worker.process.pid} {what} and was replaced")
+                self._dispatcher.died(message, now)
+            case "pause" | "resume":
+                self._paused = message == "pause"
+            case "finish":
+                self._finish()
+            case "stop":
+                self._end(TargetState.STOPPED, self.afterwards)
+
+    def _tick(self, now: float) -> None:
+        if not self._over:
+            self._advance(now)
+        if self._pool.problem:
+            self._reporter.notice(self._pool.problem)
+        self._reporter.tick(now)
+        if not self._over:  # that is told once, when the workers have gone
+            self._snapshot = self._tell(now)
+
+    def _shut_down(self) -> None:
+        left = self._pool.stop() + self._dispatcher.unswept()
+        if left:
+            # In a thread: the destination may be what hangs.
+            sweeper = threading.Thread(target=_sweep, args=(self.target.destination, left), daemon=True)
+            sweeper.start()
+            sweeper.join(0.5)
+        self._snapshot = self._tell(time.monotonic())
+        self._survey.end()
+
+
+def _sweep(destination: Path, left: list[tuple[str, list[str]]]) -> None:
+    """Remove temporaries that workers could not."""
+    for temporary, folders in left:
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                os.unlink(destination / folder / temporary)

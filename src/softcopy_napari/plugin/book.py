@@ -1,0 +1,146 @@
+"""The targets that the dock lists: those that engines work on or have ended, and those not started yet. No Qt."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from softcopy_napari.engine.targets import Settings, Target
+from softcopy_napari.plugin.supervisor import Key, Seen
+from softcopy_napari.widgets.targets_model import Row
+
+_Pair = tuple[str, str]
+STARTING = "starting"
+LOST = "the copy engine has ended unexpectedly; Resume goes on from here"
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One source and destination."""
+
+    source: str
+    destination: str
+    key: Key
+    target: Target | None = None
+    """As it was added; None for one that another front end started."""
+    seen: Seen | None = None
+    starting: bool = False
+
+
+class Book:
+    """One entry for each source and destination, in the order of their coming."""
+
+    def __init__(self) -> None:
+        self._entries: dict[_Pair, _Entry] = {}
+        self._numbers = itertools.count(1)
+
+    def add(self, target: Target) -> Key:
+        """List a target, to be started later; returns its key. One that is listed already gets new settings."""
+        pair = _pair(str(target.source), str(target.destination))
+        entry = self._entries.get(pair)
+        if entry is None:
+            entry = _Entry(str(target.source), str(target.destination), (0, str(next(self._numbers))))
+            self._entries[pair] = entry
+        entry.target = target
+        return entry.key
+
+    def take(self, seen: Iterable[Seen]) -> None:
+        """Take in what engines say of their targets. Of several about one pair, a running one counts, or the last."""
+        latest: dict[_Pair, Seen] = {}
+        for one in seen:
+            pair = _pair(one.target.source, one.target.destination)
+            before = latest.get(pair)
+            if before is None or one.alive or not before.alive:
+                latest[pair] = one
+        for pair, entry in list(self._entries.items()):
+            if entry.seen is not None and pair not in latest:
+                entry.seen = None
+                if entry.target is None:
+                    del self._entries[pair]
+        for pair, one in latest.items():
+            new = _Entry(one.target.source, one.target.destination, one.key)
+            entry = self._entries.setdefault(pair, new)
+            if entry.starting and (entry.seen is None or one.key != entry.seen.key):
+                entry.starting = False
+            entry.seen, entry.key = one, one.key
+
+    def rows(self) -> list[Row]:
+        """What the table shows."""
+        rows = []
+        for entry in self._entries.values():
+            lost = not entry.starting and entry.seen is not None and entry.seen.lost
+            note = STARTING if entry.starting else LOST if lost else ""
+            snapshot = entry.seen.target if entry.seen is not None else None
+            rows.append(Row(entry.key, snapshot, entry.source, entry.destination, note, lost))
+        return rows
+
+    def seen(self, key: Key | None) -> Seen | None:
+        """What an engine says of a target; None for one that was not started."""
+        entry = self._find(key)
+        return entry.seen if entry is not None else None
+
+    def keys(self) -> list[Key]:
+        """All keys, in order."""
+        return [entry.key for entry in self._entries.values()]
+
+    def not_started(self) -> list[Key]:
+        """Keys of those that were added and have not been started."""
+        return [entry.key for entry in self._entries.values() if entry.seen is None and not entry.starting]
+
+    def running(self) -> list[Key]:
+        """Keys of those that an engine works on."""
+        return [entry.key for entry in self._entries.values() if entry.seen is not None and is_running(entry.seen)]
+
+    def startable(self, keys: Sequence[Key]) -> list[Key]:
+        """Those of the keys that no engine works on."""
+        found = [entry for key in keys if (entry := self._find(key)) is not None]
+        return [
+            entry.key for entry in found if not entry.starting and (entry.seen is None or not is_running(entry.seen))
+        ]
+
+    def targets(self, keys: Sequence[Key], defaults: Settings) -> list[Target]:
+        """Targets to be started, with the settings that they were added with, or else these."""
+        found = []
+        for entry in map(self._find, keys):
+            if entry is None:
+                continue
+            paths = {"source": Path(entry.source), "destination": Path(entry.destination)}
+            found.append(entry.target or Target.model_validate({**defaults.model_dump(), **paths}))
+        return found
+
+    def starting(self, keys: Sequence[Key], starting: bool) -> None:
+        """Note that targets are being started, or no longer."""
+        for entry in map(self._find, keys):
+            if entry is not None:
+                entry.starting = starting
+
+    def none_starting(self) -> None:
+        """Note that nothing is being started: it was refused."""
+        for entry in self._entries.values():
+            entry.starting = False
+
+    def remove(self, keys: Sequence[Key]) -> list[Key]:
+        """Strike targets that no engine works on; returns the keys of those that an engine has ended."""
+        struck = self.startable(keys)
+        ended = []
+        for pair, entry in list(self._entries.items()):
+            if entry.key in struck:
+                del self._entries[pair]
+                if entry.seen is not None:
+                    ended.append(entry.key)
+        return ended
+
+    def _find(self, key: Key | None) -> _Entry | None:
+        return next((entry for entry in self._entries.values() if entry.key == key), None)
+
+
+def is_running(seen: Seen) -> bool:
+    """Whether an engine works on the target."""
+    return seen.alive and not seen.target.state.ended
+
+
+def _pair(source: str, destination: str) -> _Pair:
+    return os.path.normcase(source), os.path.normcase(destination)

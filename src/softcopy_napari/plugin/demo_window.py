@@ -1,0 +1,176 @@
+"""The demonstration in napari: a simulated acquisition, and its copy in the dock with the overlay live."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+import napari
+from qtpy.QtCore import QObject, QTimer
+
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.plugin.dock import open_dock
+from softcopy_napari.plugin.sample import SCAN, simulate
+from softcopy_napari.plugin.supervisor import Seen, Supervisor
+from softcopy_napari.running import INTERRUPTED, NOT_COMPLETE, signals
+from softcopy_napari.simulation import Simulation
+
+_SIZE = (1240, 960)
+_DRAWN = 1000
+"""Milliseconds in which what an engine has said is in the dock and in the overlay."""
+_LOOK = 200
+_REMOVED = 15.0
+"""Seconds in which the microscope ends and what it wrote is removed."""
+
+
+def show_demo(
+    arguments: Sequence[str], compare: Callable[[Path, Path], int], screenshots: Path | None, stay: bool
+) -> int:
+    """Run the demonstration in a window, and return the exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        For the microscope, as on its command line.
+    compare : callable
+        Compares both sides when the copy is complete, says what came of it, and returns the exit code.
+    screenshots : Path, optional
+        A folder for pictures of the window: at the start, in the middle, and when the copy is complete.
+    stay : bool
+        Leave the window open until its user closes it; otherwise it closes when the copy has ended.
+    """
+    with signals() as caught:
+        viewer = napari.Viewer(title="softcopy demo")
+        viewer.window.resize(*_SIZE)
+        simulation = simulate(open_dock(viewer), *SCAN, "--frames", "8", *arguments)
+        click.echo("A simulated microscope writes to")
+        click.echo(f"  {simulation.source}")
+        click.echo("while it is copied, by an engine that the dock has started, to")
+        click.echo(f"  {simulation.destination}")
+        demo = _Demo(viewer, simulation, compare, screenshots, stay, caught)
+        try:
+            napari.run()
+        finally:
+            demo.close()
+    return demo.code
+
+
+class _Demo(QObject):
+    """Watches the copy as one more front end, takes the pictures, and says what came of it."""
+
+    def __init__(
+        self,
+        viewer: napari.Viewer,
+        simulation: Simulation,
+        compare: Callable[[Path, Path], int],
+        screenshots: Path | None,
+        stay: bool,
+        caught: list[int],
+    ) -> None:
+        super().__init__()
+        self.code = 0 if stay else NOT_COMPLETE  # unless it comes to its end: a user may close the window before
+        self._viewer = viewer
+        self._simulation = simulation
+        self._compare = compare
+        self._screenshots = screenshots
+        self._stay = stay
+        self._caught = caught
+        self._stages = {"start": 0.2, "middle": 0.5}  # share that has been copied: at first there is no image yet
+        self._time_point: int | None = None
+        self._ended = False
+        self._comparison: threading.Thread | None = None
+        self._supervisor = Supervisor()
+        self._supervisor.updated.connect(self._see)
+        self._clock = QTimer(self)  # also lets Python look at signals
+        self._clock.timeout.connect(self._look)
+        self._clock.start(_LOOK)
+
+    def close(self) -> None:
+        """End everything; what was written is removed."""
+        self._clock.stop()
+        self._supervisor.close()
+        if self._caught:
+            self._viewer.close()  # napari leaves its event loop at Ctrl-C, and the window open
+        if self._comparison is not None:
+            self._comparison.join()
+        elif self._caught:
+            self.code = INTERRUPTED
+        elif not self._ended and self._stay:
+            click.echo("The window was closed before everything was copied: nothing was compared.")
+        self._simulation.end()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._simulation.wait(_REMOVED)
+
+    def _look(self) -> None:
+        if self._caught:
+            self._viewer.close()
+        elif self._simulation.failed and not self._ended:
+            self._fail("the simulated microscope failed")
+
+    def _see(self, seen: Sequence[Seen]) -> None:
+        for one in seen:
+            if one.target.source == str(self._simulation.source) and not self._ended:
+                self._follow(one)
+
+    def _follow(self, one: Seen) -> None:
+        target = one.target
+        if target.state is TargetState.COMPLETE:
+            self._ended = True
+            click.echo(f"{target.state}: {target.reason}")
+            self._comparison = threading.Thread(target=self._compare_both, name="softcopy-demo-compare")
+            self._comparison.start()
+            self._take("complete", self._leave)
+        elif target.state.ended:
+            self._fail(f"the copy is {target.state}: {target.reason}")
+        elif one.lost:
+            self._fail("the copy engine has died")
+        elif target.chunk_files:
+            share = target.chunk_files_copied / target.chunk_files
+            self._turn_to(share)
+            for stage in [stage for stage, begin in self._stages.items() if share > begin]:
+                del self._stages[stage]
+                self._take(stage)
+
+    def _turn_to(self, share: float) -> None:
+        """Show the time point that is being written, until the user turns to another."""
+        dims = self._viewer.dims
+        if not self._viewer.layers or (self._stay and self._time_point not in (None, dims.current_step[0])):
+            return
+        self._time_point = min(int(share * dims.nsteps[0]), dims.nsteps[0] - 1)
+        dims.set_current_step(0, self._time_point)
+
+    def _fail(self, why: str) -> None:
+        self._ended = True
+        self.code = NOT_COMPLETE
+        click.echo(f"softcopy: {why}", err=True)
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._stay:
+            click.echo("Close the window to end the demo: both folders are removed then.")
+        else:
+            self._viewer.close()
+
+    def _compare_both(self) -> None:
+        self.code = self._compare(self._simulation.source, self._simulation.destination)
+
+    def _take(self, stage: str, then: Callable[[], None] = lambda: None) -> None:
+        """Take a picture, when the window shows what is known now."""
+
+        def prepare() -> None:
+            if not self._stay:
+                self._viewer.reset_view()
+            QTimer.singleShot(_LOOK, take)
+
+        def take() -> None:
+            if self._screenshots is not None:
+                path = self._screenshots / f"{stage}.png"
+                self._viewer.screenshot(str(path), canvas_only=False, flash=False)
+                click.echo(f"screenshot: {path}")
+            then()
+
+        QTimer.singleShot(_DRAWN, prepare)

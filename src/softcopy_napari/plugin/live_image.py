@@ -1,0 +1,361 @@
+"""The image layers of one array that is still being written or copied: opened, grown and refreshed by themselves.
+
+Used by scene.py, on the main thread; opening happens in threads.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+from qtpy.QtCore import QObject, Signal
+
+from softcopy_napari.engine.messages import ArraySnapshot, TargetSnapshot
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.plugin.contrast import Limits, channel_colormap
+from softcopy_napari.plugin.geometry import Geometry
+from softcopy_napari.plugin.live_array import LARGEST, LiveArray
+from softcopy_napari.plugin.mailbox import Mailbox
+from softcopy_napari.plugin.ome_layers import Channel, Level, Placement
+from softcopy_napari.plugin.stored import CannotShow, Pixels, Region, Stored, open_stored
+from softcopy_napari.plugin.throttle import Throttle
+
+_RETRY = 1.0
+"""Seconds until an array that was not there, or was still short, is opened again."""
+_QUIET = 1.0
+"""Seconds without a copied file after which what is shown is read once more."""
+_THUMBNAIL = 2.0
+"""Seconds between two thumbnails."""
+
+
+class FileMarks:
+    """What an array's ledger says of the files that pixels are read from.
+
+    Parameters
+    ----------
+    own : bool
+        The files are the destination's, which come and go with COPIED; otherwise the source's, where any change
+        of state may mean new pixels.
+    """
+
+    def __init__(self, own: bool) -> None:
+        self._own = own
+        self._array: ArraySnapshot | None = None
+        self._cells: np.ndarray[Any, Any] | None = None
+
+    @property
+    def chunk(self) -> tuple[int, ...]:
+        """Pixels in a chunk file."""
+        return self._array.chunk_shape if self._array is not None else ()
+
+    def update(self, array: ArraySnapshot | None) -> None:
+        """Take a newer snapshot."""
+        before, self._array = self._array, array
+        if array is None:
+            self._cells = None
+        elif before is None or (before.ledger, before.grid) != (array.ledger, array.grid):
+            try:
+                cells = np.load(array.ledger, mmap_mode="r")
+                self._cells = cells if cells.shape == array.grid else None
+            except (OSError, ValueError):
+                self._cells = None  # replaced just now: the next snapshot names another
+                self._array = before
+
+    def marks(self, region: Region) -> Pixels | None:
+        """See `live_array.Arrivals`."""
+        if self._cells is None or self._array is None or len(region) != self._cells.ndim:
+            return None
+        index = []
+        for part, chunk, n in zip(region, self._array.chunk_shape, self._array.grid, strict=True):
+            stop = -(-part.stop // chunk)
+            if stop > n:
+                return None
+            index.append(slice(part.start // chunk, stop))
+        cells = self._cells[tuple(index)]
+        if self._own:
+            return np.asarray((cells == ChunkState.COPIED) | (cells == ChunkState.VERIFIED))
+        return np.array(cells)
+
+
+class LiveImage(QObject):
+    """The image layers of one array: one for each channel, all its levels in each.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    root : str
+        Folder of the dataset that is read: the destination or the source.
+    from_source : bool
+        Which of them it is.
+    name : str
+        For the layers.
+    mailbox : Mailbox
+    """
+
+    problem = Signal(str)
+    """Why it cannot be shown, once."""
+    added = Signal(object)
+    """The layers, when they have come into the viewer."""
+
+    def __init__(self, viewer: Any, root: str, from_source: bool, name: str, mailbox: Mailbox) -> None:
+        super().__init__()
+        self.layers: list[Image] = []
+        self._viewer = viewer
+        self._root = root
+        self._name = name
+        self._mailbox = mailbox
+        self._from_source = from_source
+        self._target: TargetSnapshot | None = None
+        self._array: ArraySnapshot | None = None
+        self._placement: Placement | None = None
+        self._marks: dict[str, FileMarks] = {}
+        self._stored: dict[str, Stored] = {}
+        self._data: list[list[LiveArray]] = []
+        """For each layer its levels."""
+        self._levels: tuple[str, ...] = ()
+        self._limits: list[Limits] = []
+        self._opening = False
+        self._next_opening = 0.0
+        self._said = ""
+        self._throttle = Throttle()
+        self._dirty = False
+        self._thumbnail_at = 0.0
+        self._files_copied = 0
+        self._moved_at = 0.0
+        self._read_at = 0.0
+        self._closed = False
+
+    def update(self, target: TargetSnapshot, array: ArraySnapshot, placement: Placement) -> None:
+        """Take a newer snapshot."""
+        if target.files_copied != self._files_copied:
+            self._files_copied, self._moved_at = target.files_copied, time.perf_counter()
+        grown = self._array is not None and self._array.shape != array.shape
+        self._target, self._array, self._placement = target, array, placement
+        arrays = {one.path: one for one in target.arrays}
+        for level in placement.levels:
+            if level.path not in self._marks:
+                self._marks[level.path] = FileMarks(not self._from_source)
+            self._marks[level.path].update(arrays.get(level.path))
+        if grown and self.layers:
+            self._fit()
+
+    def look(self) -> None:
+        """Open what is missing, read again what has changed; a few times a second."""
+        if self._closed or self._placement is None:
+            return
+        now = time.perf_counter()
+        if not self._opening and now >= self._next_opening and self._incomplete():
+            self._open()
+        for layer, levels in zip(self.layers, self._data, strict=True):
+            if layer.visible:
+                for data in levels:
+                    data.look()
+        if self._moved_at > self._read_at and now - self._moved_at > _QUIET:
+            self._read_at = now
+            for levels in self._data:
+                for data in levels:
+                    data.read_again()
+        self._refresh()
+
+    def close(self) -> None:
+        """Take the layers out of the viewer; those that the user removed are gone already."""
+        self._closed = True
+        for layer in self.layers:
+            if layer in self._viewer.layers:
+                if hasattr(layer, "locked"):
+                    layer.locked = False
+                self._viewer.layers.remove(layer)
+        self.layers, self._data = [], []
+
+    def forget(self, layer: Any) -> None:
+        """Note that a layer is not in the viewer any more."""
+        for number, one in enumerate(self.layers):
+            if one is layer:
+                del self.layers[number], self._data[number], self._limits[number]
+                self._closed = not self.layers
+                return
+
+    # -- opening and growing -------------------------------------------------------------------------------
+
+    def _incomplete(self) -> bool:
+        """Whether a level is missing, or the array is shorter than the engine says."""
+        assert self._placement is not None and self._array is not None
+        if any(level.path not in self._stored for level in self._placement.levels):
+            return True
+        return self._stored[self._array.path].shape != self._array.shape
+
+    def _open(self) -> None:
+        assert self._placement is not None
+        self._opening = True
+        assert self._placement.layout is not None
+        root, levels, zarr_format = self._root, self._placement.levels, self._placement.layout.zarr_format
+
+        def get() -> tuple[dict[str, Stored], str]:
+            found, said = {}, ""
+            for level in levels:
+                try:
+                    stored = open_stored(f"{root}/{level.path}" if level.path else root, zarr_format)
+                except CannotShow as error:
+                    said = said or str(error)
+                else:
+                    if stored is not None:
+                        found[level.path] = stored
+            return found, said
+
+        self._mailbox.fetch(get, self._opened)
+
+    def _opened(self, result: tuple[dict[str, Stored], str]) -> None:
+        self._opening = False
+        self._next_opening = time.perf_counter() + _RETRY
+        found, said = result
+        if self._closed or self._array is None or self._placement is None:
+            return
+        if said and said != self._said:
+            self._said = said
+            self.problem.emit(f"The image cannot be shown: {said}")
+        changed = {path for path, stored in found.items() if self._shape_of(path) != stored.shape}
+        self._stored |= found
+        if self._array.path not in self._stored or not changed:
+            return
+        if len(self._stored[self._array.path].shape) != len(self._array.shape):
+            return
+        if self.layers:
+            self._fit()
+        else:
+            self._show()
+
+    def _shape_of(self, path: str) -> tuple[int, ...] | None:
+        return self._stored[path].shape if path in self._stored else None
+
+    def _usable(self) -> list[tuple[Level, Stored]]:
+        """The array itself and what is there of coarser levels, each smaller than the one before."""
+        assert self._placement is not None
+        found: list[tuple[Level, Stored]] = []
+        for level in self._placement.levels:
+            stored = self._stored.get(level.path)
+            if stored is None or 0 in stored.shape:
+                continue
+            if found:
+                before = found[-1][1]
+                smaller = all(a <= b for a, b in zip(stored.shape, before.shape, strict=False))
+                if len(stored.shape) != len(before.shape) or stored.shape == before.shape or not smaller:
+                    continue
+            found.append((level, stored))
+        return found
+
+    def _shape(self, level: Level, stored: Stored, geometry: Geometry) -> tuple[int, ...]:
+        """What a level's shape is to be, which its files may lag behind.
+
+        Where a level is not coarser along an axis, it is as long as the array itself, or napari would think that it
+        is coarser there by a little.
+        """
+        assert self._placement is not None
+        if level.path == self._placement.levels[0].path:
+            return geometry.shape
+        finest = self._placement.levels[0]
+        coarser = [abs(a) != abs(b) for a, b in zip(level.scale, finest.scale, strict=True)]
+        shape = list(stored.shape)
+        for axis, n in enumerate(shape):
+            same = not coarser[axis] if any(coarser) else n == self._stored[finest.path].shape[axis]
+            if same or axis == geometry.channel_axis:
+                shape[axis] = geometry.shape[axis + geometry.padding]
+        return (1,) * geometry.padding + tuple(shape)
+
+    def _show(self) -> None:
+        assert self._placement is not None and self._array is not None
+        geometry = Geometry.of(self._array, self._placement)
+        usable = self._usable()
+        if geometry.empty or not usable or usable[0][0].path != self._array.path:
+            return
+        size = min(math.prod(stored.shape[-2:]) * stored.dtype.itemsize for _, stored in usable)
+        if size > LARGEST:
+            self._closed = True
+            self.problem.emit(
+                f"The image cannot be shown: a plane of it has {size / 1e9:.1f} GB, and there are no coarser levels"
+            )
+            return
+        self._levels = tuple(level.path for level, _ in usable)
+        channels = self._placement.channels
+        for number, channel in enumerate(channels):
+            limits = Limits(channel, usable[0][1].dtype)
+            self._limits.append(limits)
+            self._data.append([self._live(level, stored, geometry, number) for level, stored in usable])
+            self.layers.append(self._layer(number, channel, limits, geometry))
+        self.added.emit(list(self.layers))
+
+    def _live(self, level: Level, stored: Stored, geometry: Geometry, number: int) -> LiveArray:
+        limits = self._limits[number]
+
+        def changed(found: tuple[float, float] | None) -> None:
+            limits.note(found)
+            self._dirty = True
+            self._refresh()
+
+        return LiveArray(
+            stored,
+            self._shape(level, stored, geometry),
+            self._mailbox,
+            self._marks[level.path],
+            changed,
+            geometry.padding,
+            None if geometry.channel_axis is None else (geometry.channel_axis, number),
+        )
+
+    def _layer(self, number: int, channel: Channel, limits: Limits, geometry: Geometry) -> Image:
+        assert self._placement is not None
+        several = len(self._placement.channels) > 1
+        pyramid = len(self._placement.levels) > 1
+        layer = Image(
+            self._data[number] if pyramid else self._data[number][0],
+            name=" ".join(filter(None, (self._name, channel.name or (f"channel {number}" if several else "")))),
+            rgb=False,
+            multiscale=pyramid,
+            cache=False,
+            projection_mode="none",
+            contrast_limits=limits.start,
+            colormap=channel_colormap(number, self._placement.channels),
+            blending="additive" if several else "translucent",
+            visible=channel.active,
+            scale=geometry.scale,
+            translate=geometry.translate,
+            axis_labels=geometry.axis_labels,
+            units=geometry.units,
+        )
+        limits.layer = layer
+        return layer
+
+    def _fit(self) -> None:
+        """Bring the layers to the shape that the array has now."""
+        assert self._placement is not None and self._array is not None
+        geometry = Geometry.of(self._array, self._placement)
+        usable = self._usable()
+        if geometry.empty or not usable or usable[0][0].path != self._array.path:
+            return
+        paths = tuple(level.path for level, _ in usable)
+        if paths != self._levels and len(self._placement.levels) > 1:
+            self._levels = paths
+            for number in range(len(self._data)):
+                self._data[number] = [self._live(level, stored, geometry, number) for level, stored in usable]
+        for levels in self._data:
+            for data, (level, stored) in zip(levels, usable, strict=False):
+                data.grow(stored, self._shape(level, stored, geometry))
+        for layer, levels in zip(self.layers, self._data, strict=True):
+            layer.data = list(levels) if len(self._placement.levels) > 1 else levels[0]
+
+    # -- drawing -------------------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        """Draw what has come, unless drawing takes too much of the main thread already."""
+        if not self._dirty or self._closed or not self._throttle.due():
+            return
+        self._dirty = False
+        now = time.perf_counter()
+        if thumbnail := now - self._thumbnail_at > _THUMBNAIL:
+            self._thumbnail_at = now
+        with self._throttle.measured():
+            for layer, limits in zip(self.layers, self._limits, strict=True):
+                limits.apply()
+                layer.refresh(extent=False, thumbnail=thumbnail, highlight=False)

@@ -1,0 +1,61 @@
+"""Sample data "Simulated acquisition": a microscope that really writes, and the dock that copies it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from softcopy_napari.plugin.dock import open_dock
+from softcopy_napari.plugin.reader import NO_LAYERS, Layers, Paths
+from softcopy_napari.simulation import Simulation
+
+if TYPE_CHECKING:
+    from softcopy_napari.plugin.widget import SoftcopyWidget
+
+SCAN = ("--rate", "0.5", "--size", "8x512x512", "--slab", "8", "--tile", "64")
+"""A stage that moves so slowly that one can look on; for the microscope, as on its command line."""
+
+_ACQUISITION = (*SCAN, "--frames", "30")
+"""A minute."""
+
+_MISSING = (
+    "The simulated acquisition is written with tensorstore, which is not installed. "
+    'Install it with: pip install "softcopy-napari[demo]"'
+)
+
+
+def get_reader(path: Paths) -> Callable[[Paths], Layers] | None:
+    """Entry point for napari, which asks for a reader of the sample's address; None where there is no window."""
+    from napari import current_viewer
+
+    return None if current_viewer() is None else open_sample
+
+
+def open_sample(path: Paths) -> Layers:
+    """Start the microscope, and its copy in the dock of the current viewer."""
+    from napari import current_viewer
+    from napari.utils.notifications import show_warning
+
+    viewer = current_viewer()
+    if find_spec("tensorstore") is None:
+        show_warning(_MISSING)
+    elif viewer is not None:
+        simulate(open_dock(viewer), *_ACQUISITION)
+    return NO_LAYERS
+
+
+def simulate(widget: SoftcopyWidget, *arguments: str) -> Simulation:
+    """Start a microscope, and its copy in a dock; both end with the dock, or with this process.
+
+    Parameters
+    ----------
+    widget : SoftcopyWidget
+    *arguments : str
+        For the microscope, as on its command line.
+    """
+    simulation = Simulation(*arguments)
+    widget.destroyed.connect(lambda: simulation.end())  # a bound method would not keep it alive
+    widget.add_target(simulation.source, simulation.destination)
+    widget.start()
+    return simulation

@@ -1,0 +1,351 @@
+"""What of the selected target is in the viewer: the image layers and the overlay of one of its arrays.
+
+Used by the dock widget, which tells it what to show and hands it snapshots. Everything here runs on the main thread,
+but for reading metadata and opening arrays, which happens in threads: a network drive may take its time.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
+
+from softcopy_napari.engine.messages import ArraySnapshot, TargetSnapshot
+from softcopy_napari.engine.probe import read_metadata
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.transfer import extended_path
+from softcopy_napari.plugin.live_image import LiveImage
+from softcopy_napari.plugin.mailbox import Mailbox
+from softcopy_napari.plugin.ome_layers import Placement, plain_placement, read_placement
+from softcopy_napari.plugin.overlay import OVERLAY_NAME, Overlay
+
+INTERVAL = 0.2
+"""Seconds between two looks at the ledger."""
+_PATIENCE = 1.5
+"""Seconds to wait for metadata before the overlay is shown without them."""
+_RETRY = 1.0
+_SMALL, _LARGE = 24.0, 400.0
+"""Screen pixels that a chunk file should have, at least and at most, when the viewer jumps to it."""
+
+
+class Scene(QObject):
+    """What of one target is in the viewer.
+
+    It touches no layers but its own, and those that the user removes stay away until they are shown anew.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    problem = Signal(str)
+    """What cannot be shown and why, in words for users."""
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._target: TargetSnapshot | None = None
+        self._path: str | None = None
+        self._choice = "destination"
+        self._overlay: Overlay | None = None
+        self._image: LiveImage | None = None
+        self._placement: Placement | None = None
+        self._mailbox = Mailbox()
+        self._looking = False
+        self._shown_at = 0.0
+        self._next_look = 0.0
+        self._removed = False
+        self._told = False
+        self._old: list[Overlay | LiveImage] = []
+        self._closed = False
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(int(INTERVAL * 1000))
+        self._timer.timeout.connect(self._look)
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.dims.events.ndisplay.connect(self._on_axes)
+        viewer.dims.events.order.connect(self._on_axes)
+
+    @property
+    def overlay(self) -> Any:
+        """The overlay's layer; None while there is none."""
+        return None if self._overlay is None else self._overlay.layer
+
+    @property
+    def images(self) -> list[Any]:
+        """The image layers."""
+        return [] if self._image is None else list(self._image.layers)
+
+    @property
+    def axis_names(self) -> tuple[str, ...]:
+        """Names of the shown array's axes; empty where they are not known."""
+        return (self._placement.axis_names or ()) if self._placement is not None else ()
+
+    def show(self, target: TargetSnapshot | None, array: str | None, image: str = "destination") -> None:
+        """Show an array of a target in place of what was shown.
+
+        Returns at once; the layers come when what they need has been read.
+
+        Parameters
+        ----------
+        target : TargetSnapshot or None
+            None takes away what is shown.
+        array : str or None
+            Its path; None for the target's first one. It need not be there yet.
+        image : str
+            Where its pixels are read from: `destination`, `source`, or `none`.
+        """
+        if self._closed:
+            return
+        if target is None:
+            self._clear()
+            self._target = None
+            return
+        path = array if array is not None else (target.arrays[0].path if target.arrays else None)
+        same = self._target is not None and _same(self._target, target)
+        if same and path == self._path and image == self._choice and not self._removed:
+            self.update(target)
+            return
+        self._retire()
+        self._target, self._path, self._choice = target, path, image
+        self._placement, self._removed, self._looking, self._told = None, False, False, False
+        self._mailbox.close()  # what was asked for before is not wanted any more
+        self._mailbox = Mailbox()
+        self._shown_at = self._next_look = time.perf_counter()
+        self._timer.start()
+        self._look()
+
+    def update(self, target: TargetSnapshot) -> None:
+        """Take a newer snapshot of the target that is shown; others are passed over."""
+        if self._closed or self._target is None or not _same(self._target, target):
+            return
+        self._target = target
+        if self._path is None and target.arrays:
+            self._path = target.arrays[0].path
+        array = self._array()
+        if array is None or 0 in array.shape:
+            return
+        placement = self._known(array)
+        if self._overlay is not None:
+            self._overlay.update(array, placement)
+        if self._image is not None:
+            self._image.update(target, array, placement)
+
+    def jump_to(self, state: ChunkState) -> None:
+        """Bring the first chunk file in a state into view, if there is one."""
+        cell = None if self._overlay is None else self._overlay.find(state)
+        if self._overlay is None or cell is None:
+            return
+        geometry, dims = self._overlay.geometry, self._viewer.dims
+        camera = getattr(self._viewer, "scene", self._viewer).camera  # napari 0.9 has moved it
+        centre, size = geometry.centre(cell), geometry.size(cell)
+        missing = dims.ndim - len(centre)
+        displayed = [axis - missing for axis in dims.displayed if axis >= missing]
+        for axis in range(len(centre)):
+            if axis not in displayed:
+                dims.set_point(axis + missing, float(centre[axis]))
+        camera.center = (0.0,) * (3 - len(displayed)) + tuple(float(centre[axis]) for axis in displayed)
+        longest = max(size[axis] for axis in displayed) * camera.zoom
+        camera.zoom *= np.clip(longest, _SMALL, _LARGE) / longest
+
+    def go_to(self, axis: int, position: int) -> None:
+        """Move the slider of one of the array's axes to a position, counted in chunk files."""
+        if self._overlay is None:
+            return
+        geometry, dims = self._overlay.geometry, self._viewer.dims
+        cell = tuple(position if at == axis + geometry.padding else 0 for at in range(len(geometry.grid)))
+        at = axis + geometry.padding
+        dims.set_point(at + dims.ndim - len(cell), float(geometry.centre(cell)[at]))
+
+    def close(self) -> None:
+        """Take everything away, and stop looking. Idempotent."""
+        if self._closed:
+            return
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._viewer.dims.events.ndisplay.disconnect(self._on_axes)
+        self._viewer.dims.events.order.disconnect(self._on_axes)
+        self._clear()
+        self._closed = True
+
+    # -- what is shown ---------------------------------------------------------------------------------------
+
+    def _array(self) -> ArraySnapshot | None:
+        """The array that is to be shown, as the engine saw it last."""
+        arrays = self._target.arrays if self._target is not None else ()
+        return next((array for array in arrays if array.path == self._path), None)
+
+    def _known(self, array: ArraySnapshot) -> Placement:
+        """What is known of where the array lies."""
+        if self._placement is not None and len(self._placement.scale) == len(array.shape):
+            return self._placement
+        return plain_placement(array.path, len(array.shape))
+
+    def _look(self) -> None:
+        """Add what has become known, and draw what has changed."""
+        array, target = self._array(), self._target
+        now = time.perf_counter()
+        if array is None or target is None:
+            if now - self._shown_at > _PATIENCE:
+                self._drop_old()
+            return
+        self._look_for_metadata(target, array, now)
+        if 0 not in array.shape:
+            placed = self._placement is not None
+            if self._overlay is None and not self._removed and (placed or now - self._shown_at > _PATIENCE):
+                self._add_overlay(target, array)
+            decided = self._overlay is not None or self._removed or self._told
+            if self._image is None and placed and self._choice != "none" and decided:
+                self._add_image(target, array)
+        if self._overlay is not None:
+            self._overlay.refresh()
+        if self._image is not None:
+            self._image.look()
+
+    def _look_for_metadata(self, target: TargetSnapshot, array: ArraySnapshot, now: float) -> None:
+        """Read where the array lies, until somebody has written it."""
+        settled = self._placement is not None and (self._placement.in_image or target.state.ended)
+        if self._looking or settled or now < self._next_look:
+            return
+        self._looking = True
+        sides = [target.source] if self._choice == "source" else [target.destination, target.source]
+
+        def get() -> Placement | None:
+            found = [_placement(side, array.path) for side in sides]
+            good = [one for one in found if one is not None]
+            return next((one for one in good if one.in_image), good[0] if good else None)
+
+        self._mailbox.fetch(get, self._placed)
+
+    def _placed(self, placement: Placement | None) -> None:
+        self._looking = False
+        now = time.perf_counter()
+        # Ever less often: most arrays that have no OME metadata never get any.
+        self._next_look = now + max(_RETRY, (now - self._shown_at) / 4)
+        array, target = self._array(), self._target
+        if placement is None or placement == self._placement or array is None or target is None:
+            return
+        before, self._placement = self._placement, placement
+        other = before is not None and replace(before, layout=None) != replace(placement, layout=None)
+        if self._image is not None and other:  # channels and levels may be others
+            image, self._image = self._image, None
+            image.close()
+        self.update(target)
+        self._look()
+
+    def _add_overlay(self, target: TargetSnapshot, array: ArraySnapshot) -> None:
+        metadata = {"source": target.source, "destination": target.destination, "array": array.path}
+        try:
+            overlay = Overlay(self._viewer, array, self._known(array), metadata)
+        except (OSError, ValueError):  # replaced just now, or its engine is gone and another has tidied up
+            if not self._told and time.perf_counter() - self._shown_at > _PATIENCE:
+                self._told = True
+                self.problem.emit(
+                    f"The coverage of {target.source} cannot be shown any more: it is not known since its copy ended. "
+                    "Check coverage, or start the copy again"
+                )
+            return
+        viewer, old = self._viewer, next((one for one in self._old if isinstance(one, Overlay)), None)
+        first, others = not len(viewer.layers), self._others()
+        viewer.add_layer(overlay.layer)
+        self._overlay = overlay
+        self._drop_old()
+        overlay.layer.name = OVERLAY_NAME  # napari numbers it while the one before is still there
+        time_axis = self._known(array).time_axis
+        if first and time_axis is not None:  # napari goes to the middle, where an acquisition has nothing yet
+            viewer.dims.set_point(time_axis + overlay.geometry.padding, overlay.geometry.translate[time_axis])
+        if not others and old is not None and not np.allclose(_bounds(old), _bounds(overlay), equal_nan=True):
+            viewer.reset_view()
+        overlay.clip()
+
+    def _add_image(self, target: TargetSnapshot, array: ArraySnapshot) -> None:
+        from_source = self._choice == "source"
+        root = target.source if from_source else target.destination
+        name = root.replace("\\", "/").rstrip("/").rpartition("/")[2]
+        image = LiveImage(
+            self._viewer, root, from_source, f"{name}/{array.path}" if array.path else name, self._mailbox
+        )
+        image.problem.connect(self.problem)
+        image.added.connect(self._insert)
+        image.update(target, array, self._known(array))
+        self._image = image
+
+    def _insert(self, layers: list[Any]) -> None:
+        """Put image layers below the overlay, and leave selected what is."""
+        self._drop_old()
+        viewer = self._viewer
+        selected = [layer for layer in viewer.layers if layer in viewer.layers.selection]
+        for layer in layers:
+            below = self.overlay if self.overlay is not None and self.overlay in viewer.layers else None
+            viewer.layers.insert(len(viewer.layers) if below is None else viewer.layers.index(below), layer)
+        if selected:
+            viewer.layers.selection = selected
+
+    # -- taking away -----------------------------------------------------------------------------------------
+
+    def _others(self) -> bool:
+        """Whether the user has layers in the viewer."""
+        own = [layer for part in (self._overlay, self._image, *self._old) for layer in _layers(part)]
+        return any(not any(layer is one for one in own) for layer in self._viewer.layers)
+
+    def _retire(self) -> None:
+        """Have what is shown go when something else has come: sliders and camera stay where they are."""
+        self._old += [part for part in (self._overlay, self._image) if part is not None]
+        self._overlay = self._image = None
+
+    def _drop_old(self) -> None:
+        old, self._old = self._old, []
+        for part in old:
+            _take_away(self._viewer, part)
+
+    def _clear(self) -> None:
+        self._timer.stop()
+        self._mailbox.close()
+        self._retire()
+        self._drop_old()
+        self._placement, self._path = None, None
+
+    def _on_removed(self, event: Any) -> None:
+        """Leave what the user has removed alone."""
+        if self._overlay is not None and event.value is self._overlay.layer:
+            self._overlay, self._removed = None, True
+        elif self._image is not None:
+            self._image.forget(event.value)
+
+    def _on_axes(self, event: Any = None) -> None:
+        if self._overlay is not None:
+            self._overlay.clip()
+
+
+def _same(one: TargetSnapshot, other: TargetSnapshot) -> bool:
+    """Whether both are the same target, seen by one engine or by two."""
+    return (one.source, one.destination) == (other.source, other.destination)
+
+
+def _placement(side: str, path: str) -> Placement | None:
+    """What the metadata at the source or at the destination say; waits for the disk."""
+    root = extended_path(side)
+    return read_placement(path, lambda folder: read_metadata(root, folder))
+
+
+def _bounds(overlay: Overlay) -> np.ndarray:
+    """Of what is in the picture, to tell whether another array is somewhere else."""
+    world = overlay.geometry.world
+    return world[:, -3:] if world.shape[1] >= 3 else np.pad(world, ((0, 0), (3 - world.shape[1], 0)))
+
+
+def _layers(part: Overlay | LiveImage | None) -> list[Any]:
+    if part is None:
+        return []
+    return [part.layer] if isinstance(part, Overlay) else list(part.layers)
+
+
+def _take_away(viewer: Any, part: Overlay | LiveImage) -> None:
+    if isinstance(part, LiveImage):
+        part.close()
+    elif part.layer in viewer.layers:
+        if hasattr(part.layer, "locked"):
+            part.layer.locked = False
+        viewer.layers.remove(part.layer)

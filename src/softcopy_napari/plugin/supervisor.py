@@ -1,0 +1,307 @@
+"""Finds the engines of this user, starts them, gives them orders and polls their snapshots, all in threads.
+
+A `QThread` collects what is new and hands it to the main thread as plain signals. Each engine is asked in a thread
+of its own: one that hangs holds up nobody else. Nothing here must outlive its window: engines go on without it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from pydantic import ValidationError
+from qtpy.QtCore import QCoreApplication, QObject, QThread, Signal
+
+from softcopy_napari.engine.client import EngineGone, EngineHandle, engines, launch
+from softcopy_napari.engine.messages import EngineSnapshot, Order, TargetSnapshot
+from softcopy_napari.engine.targets import Target
+from softcopy_napari.engine.targetsyaml import TargetsError
+
+Key = tuple[int, str]
+"""An engine's process id, and the id of one of its targets."""
+
+_INTERVAL = 0.2
+_SEARCH_INTERVAL = 1.0
+"""Seconds between searches for engines that others have started."""
+_LAST_WORDS = 2_000
+"""Milliseconds that the thread has to end; it waits for nothing, so this is never needed."""
+
+_threads: set[_Collector] = set()
+"""Threads that may be running: Qt aborts the process when such a one is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One target of one engine, as last seen."""
+
+    pid: int
+    """The engine's process."""
+    target: TargetSnapshot
+    alive: bool
+    """Whether the engine runs."""
+
+    @property
+    def key(self) -> Key:
+        """What identifies it among all targets of all engines."""
+        return self.pid, self.target.id
+
+    @property
+    def lost(self) -> bool:
+        """Whether its engine died before the target had come to its end."""
+        return not self.alive and not self.target.state.ended
+
+
+class Supervisor(QObject):
+    """Supervises the engines of this user on this machine, whoever started them. For the main thread.
+
+    Every call returns at once. `close`, the object's deletion and the application's end all end its threads.
+    """
+
+    updated = Signal(object)
+    """A tuple of `Seen`: all targets of all engines seen since the beginning, oldest first; sent when any differs."""
+    refused = Signal(str)
+    """Why something could not be started or done, in words for users."""
+    started = Signal(object)
+    """A tuple of `Key`: the targets that a call of `start_targets` has started."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        collector = self._collector = _Collector()
+        collector.updated.connect(self.updated)
+        collector.refused.connect(self.refused)
+        collector.started_targets.connect(self.started)
+        # Of the thread's object, which outlives this one: a method of this one would no longer be called.
+        self.destroyed.connect(collector.end)
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(collector.end)
+        _threads.difference_update([thread for thread in _threads if thread.isFinished()])
+        _threads.add(collector)
+        collector.start()
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks at the engines."""
+        return self._collector.interval
+
+    @interval.setter
+    def interval(self, seconds: float) -> None:
+        self._collector.interval = seconds
+
+    def start_targets(self, targets: Sequence[Target]) -> None:
+        """Start an engine for these targets; answered by `started` or `refused`."""
+        self._collector.in_thread(lambda: self._collector.launch(list(targets)))
+
+    def order(self, do: str, keys: Sequence[Key]) -> None:
+        """Ask for pause, resume, finish or stop."""
+        for pid, target in keys:
+            self._collector.order(pid, Order.model_validate({"do": do, "target": target}))
+
+    def forget(self, keys: Sequence[Key]) -> None:
+        """Tell nothing more of these targets."""
+        self._collector.forget(keys)
+
+    def close(self) -> None:
+        """End the threads; engines go on."""
+        self._collector.end()
+
+
+class _Contact:
+    """The thread that talks to one engine."""
+
+    def __init__(self, handle: EngineHandle, collector: _Collector) -> None:
+        self.handle = handle
+        self.snapshot: EngineSnapshot | None = None
+        self.alive = True
+        self.silent = False
+        self._collector = collector
+        self._orders: SimpleQueue[Order | None] = SimpleQueue()
+        self._over = False
+        self._foreign = False
+        threading.Thread(target=self._run, name=f"softcopy-engine-{handle.run.pid}", daemon=True).start()
+
+    def order(self, order: Order) -> None:
+        """Pass an order on, soon."""
+        self._orders.put(order)
+
+    def end(self) -> None:
+        """Ask nothing more."""
+        self._over = True
+        self._orders.put(None)
+
+    def seen(self) -> list[Seen]:
+        """Its targets as last seen."""
+        if self.snapshot is None:
+            return []
+        targets = self.snapshot.targets
+        if self.silent and self.alive:
+            words = {"reason": f"the copy engine (process {self.handle.run.pid}) does not answer"}
+            targets = tuple(target if target.state.ended else target.model_copy(update=words) for target in targets)
+        return [Seen(self.handle.run.pid, target, self.alive) for target in targets]
+
+    def _run(self) -> None:
+        self._ask(Order(do="snapshot"))
+        while self.alive and not self._over:
+            try:
+                order = self._orders.get(timeout=self._collector.interval)
+            except Empty:
+                order = Order(do="snapshot")
+            if order is not None:
+                self._ask(order)
+        self.handle.close()
+
+    def _ask(self, order: Order) -> None:
+        pid = self.handle.run.pid
+        try:
+            snapshot = self.handle.ask(order)
+        except EngineGone as error:
+            self.alive = self.handle.run.alive()
+            self.silent = True
+            if order.do != "snapshot":
+                self._collector.refuse(str(error))
+        except ValidationError:
+            if not self._foreign:  # once, not at every look
+                self._foreign = True
+                self._collector.refuse(f"the copy engine (process {pid}) is of another version and cannot be shown")
+        except ValueError as error:
+            self._collector.refuse(f"the copy engine (process {pid}) refused to {order.do}: {error}")
+        else:
+            self.snapshot, self.alive, self.silent = snapshot, not snapshot.ended, False
+        self._collector.wake()
+
+
+class _Collector(QThread):
+    """Keeps a contact to every engine, and tells what they have seen."""
+
+    updated = Signal(object)
+    refused = Signal(str)
+    started_targets = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.interval = _INTERVAL
+        self._contacts: dict[int, _Contact] = {}
+        """By process id, oldest first."""
+        self._forgotten: set[Key] = set()
+        self._changing = threading.RLock()
+        self._news = threading.Event()
+        self._over = threading.Event()
+        self._told: tuple[Seen, ...] = ()
+        self._no_search = ""
+        """Why the last search for engines failed."""
+
+    # -- for the main thread ---------------------------------------------------------------------------------
+
+    def in_thread(self, call: Callable[[], None]) -> None:
+        """Do what takes longer than a window may wait."""
+        threading.Thread(target=call, name="softcopy-start", daemon=True).start()
+
+    def order(self, pid: int, order: Order) -> None:
+        """Pass an order to an engine."""
+        with self._changing:
+            contact = self._contacts.get(pid)
+        if contact is not None and contact.alive:
+            contact.order(order)
+        else:
+            self.refuse(f"the copy engine (process {pid}) has ended already")
+
+    def forget(self, keys: Sequence[Key]) -> None:
+        """Leave out these targets."""
+        with self._changing:
+            self._forgotten.update(keys)
+        self.wake()
+
+    def end(self) -> None:
+        """End this thread and those of the contacts; again, or from anywhere, it does no harm."""
+        self._over.set()
+        self._news.set()
+        if self.isRunning() and QThread.currentThread() is not self:
+            self.wait(_LAST_WORDS)
+
+    # -- for the threads -------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """There may be something new."""
+        self._news.set()
+
+    def refuse(self, words: str) -> None:
+        """Say why something was not done."""
+        if not self._over.is_set():
+            self.refused.emit(words)
+
+    def launch(self, targets: list[Target]) -> None:
+        """Start an engine; takes a second."""
+        try:
+            handle = launch(targets)
+            snapshot = handle.snapshot()
+        except (TargetsError, EngineGone, OSError, ValueError) as error:
+            self.refuse(str(error))
+            return
+        if not self._meet(handle):  # the search was faster
+            handle.close()
+        if not self._over.is_set():
+            self.started_targets.emit(tuple((snapshot.pid, target.id) for target in snapshot.targets))
+
+    def _meet(self, handle: EngineHandle) -> bool:
+        """Make contact with an engine, unless there is one; an older engine may have had the same process id."""
+        with self._changing:
+            pid = handle.run.pid
+            known = self._contacts.get(pid)
+            if self._over.is_set() or (
+                known is not None and known.handle.run.process_started == handle.run.process_started
+            ):
+                return False
+            if known is not None:
+                known.end()
+                del self._contacts[pid]
+                self._forgotten = {key for key in self._forgotten if key[0] != pid}
+            self._contacts[pid] = _Contact(handle, self)
+            return True
+
+    def run(self) -> None:
+        """Collect until told to end. Qt's own name."""
+        next_search = 0.0
+        while not self._over.is_set():
+            if time.monotonic() >= next_search:
+                self._search()
+                next_search = time.monotonic() + _SEARCH_INTERVAL
+            self._tell()
+            self._over.wait(self.interval)  # what comes in a burst is told together
+            self._news.wait(max(0.0, next_search - time.monotonic()))
+            self._news.clear()
+        with self._changing:
+            for contact in self._contacts.values():
+                contact.end()
+
+    def _search(self) -> None:
+        """Make contact with engines that others have started."""
+        try:
+            for handle in engines():
+                self._meet(handle)
+        except OSError as error:
+            words = f"running copies cannot be found: {error}"
+            if words != self._no_search:
+                self.refuse(words)
+            self._no_search = words
+        else:
+            self._no_search = ""
+
+    def _tell(self) -> None:
+        with self._changing:
+            found = [seen for contact in self._contacts.values() for seen in contact.seen()]
+            now = tuple(seen for seen in found if seen.key not in self._forgotten)
+        if now != self._told:
+            self._told = now
+            self.updated.emit(now)
+
+
+def _end_all() -> None:
+    for thread in list(_threads):
+        thread.end()
+
+
+atexit.register(_end_all)  # a script may end without an event loop, and so without `aboutToQuit`

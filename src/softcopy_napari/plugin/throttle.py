@@ -1,0 +1,51 @@
+"""Holds back redrawing by what it costs: software 3D takes a quarter of a second a picture, 2D next to nothing."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from qtpy.QtCore import QObject, QTimer
+
+_REST = 10.0
+"""Seconds of rest after a picture for each second that it cost, squared: 0.1 s after one of 0.1 s, 2.5 s after one of
+0.5 s. So what is cheap is drawn at once, and what is not leaves the main thread to its user."""
+_SLOWEST = 5.0
+"""Seconds between two pictures at most, whatever they cost."""
+
+
+class Throttle(QObject):
+    """Says when the next picture may be drawn. For the main thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._costs: deque[float] = deque([0.0], maxlen=3)
+        self._next = 0.0
+        self._begun = 0.0
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._drawn)
+
+    def due(self) -> bool:
+        """Whether a picture may be drawn now."""
+        return not self._timer.isActive() and time.perf_counter() >= self._next
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Draw within this; painting, which Qt does later, is counted as well."""
+        self._begun = time.perf_counter()
+        yield
+        # Qt paints what is due before it looks at timers.
+        self._timer.start(0)
+
+    @property
+    def cost(self) -> float:
+        """Seconds that a picture takes; the median of the last ones, as other things get in between."""
+        return sorted(self._costs)[len(self._costs) // 2]
+
+    def _drawn(self) -> None:
+        now = time.perf_counter()
+        self._costs.append(now - self._begun)
+        self._next = now + min(_SLOWEST, _REST * self.cost**2)

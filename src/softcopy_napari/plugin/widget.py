@@ -1,0 +1,313 @@
+"""The dock widget: connects what the user does in the panel with engines and with what the viewer shows.
+
+It owns nothing that must outlive it: copies are the engines', and go on when the dock or napari is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtCore import QEvent, QTimer, QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+
+from softcopy_napari.engine.targets import Settings, Target, check_targets, dump_targets, load_targets, make_target
+from softcopy_napari.engine.targetsyaml import TargetsError
+from softcopy_napari.plugin import settings
+from softcopy_napari.plugin.book import Book
+from softcopy_napari.plugin.chronicle import Chronicle
+from softcopy_napari.plugin.closing import ClosingNotice
+from softcopy_napari.plugin.coverage import Coverage
+from softcopy_napari.plugin.mailbox import Mailbox
+from softcopy_napari.plugin.scene import Scene
+from softcopy_napari.plugin.supervisor import Key, Seen, Supervisor
+from softcopy_napari.widgets.log_view import Level
+from softcopy_napari.widgets.panel import Panel
+from softcopy_napari.widgets.targets_table import Action
+
+if TYPE_CHECKING:
+    import napari
+
+_SHOW = {Level.INFO: show_info, Level.WARNING: show_warning, Level.ERROR: show_error}
+
+
+class SoftcopyWidget(QWidget):
+    """Copies zarr datasets while they are written, and shows over the image which chunks have arrived.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        super().__init__()
+        self.setObjectName("softcopy")
+        self._book = Book()
+        self._chronicle = Chronicle()
+        self._mailbox = Mailbox()
+        self._supervisor = Supervisor()
+        self._scene = Scene(viewer)
+        self._panel = Panel()
+        self._coverage = Coverage(self._panel, self._scene, self._mailbox)
+        self._closing = ClosingNotice(self, lambda: len(self._book.running()), self.stop)
+        # Else napari would put an empty stretch below.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._panel)
+        self._connect()
+        self._take_preferences()
+        self._panel.set_image(self._preferences.image)
+        self._coverage.show_image(self._preferences.image)
+        self._show_recent()
+
+    def _connect(self) -> None:
+        panel, supervisor, scene = self._panel, self._supervisor, self._scene
+        panel.add_requested.connect(self._add)
+        panel.load_requested.connect(self._load)
+        panel.save_requested.connect(self._save)
+        panel.check_requested.connect(self._check)
+        panel.action_requested.connect(self._act)
+        panel.selection_changed.connect(self._select)
+        supervisor.updated.connect(self._update)
+        supervisor.refused.connect(self._refused)
+        scene.problem.connect(partial(self._panel.log, Level.WARNING))
+        parts = (supervisor, self._coverage, scene, self._mailbox)
+        self._end = partial(_call_all, (settings.on_change(self._take_preferences), *(part.close for part in parts)))
+        self.destroyed.connect(self._end)  # no method of this widget: that would no longer be called then
+
+    def event(self, event: QEvent) -> bool:
+        """Notice that the dock was closed: napari then leaves the widget without a parent, and makes a new one."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            QTimer.singleShot(0, self._end_if_left)
+        return super().event(event)
+
+    def _end_if_left(self) -> None:
+        if self.parent() is None and not self.isVisible():
+            running = len(self._book.running())
+            self._end()
+            if running:
+                copies = "A copy goes on" if running == 1 else f"{running} copies go on"
+                show_info(f"{copies}. Plugins > Softcopy shows it again.")
+
+    # -- for scripts, tests and the reader -------------------------------------------------------------------
+
+    def load_targets(self, path: str | os.PathLike[str]) -> None:
+        """List the targets of a targets file; nothing is started.
+
+        What is wrong with the file is said in the panel.
+        """
+        self._adopt(Path(path), _load(Path(path), self._preferences.settings))
+
+    def add_target(self, source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> None:
+        """List a target; it is not started.
+
+        What is wrong with the paths is said in the panel.
+        """
+        self._added(_make(os.fspath(source), os.fspath(destination), self._preferences.settings, []))
+
+    def start(self) -> None:
+        """Start all targets of the list that no engine works on."""
+        self._start(self._book.startable(self._book.keys()))
+
+    def pause(self) -> None:
+        """Copy nothing more for the targets under way, until they are started again."""
+        self._supervisor.order("pause", self._book.running())
+
+    def resume(self) -> None:
+        """Go on with the targets that were paused."""
+        self._supervisor.order("resume", self._book.running())
+
+    def finish(self) -> None:
+        """Say that the acquisitions of all targets under way are finished: what is there is copied and checked."""
+        self._supervisor.order("finish", self._book.running())
+
+    def stop(self) -> None:
+        """End all copies as they are; they can be started again and go on from there."""
+        self._supervisor.order("stop", self._book.running())
+
+    # -- adding targets --------------------------------------------------------------------------------------
+
+    def _add(self, source: str, destination: str) -> None:
+        others = self._book.targets(self._book.running() + self._book.not_started(), self._preferences.settings)
+        make = partial(_make, source, destination, self._preferences.settings, others)
+        self._mailbox.fetch(make, self._added)
+
+    def _added(self, made: Target | TargetsError) -> None:
+        if isinstance(made, TargetsError):
+            self._panel.set_problem("", str(made))
+            return
+        self._panel.set_problem("", "")
+        self._panel.set_paths("", "")
+        self._book.add(made)
+        self._show_rows()
+        self._panel.select(self._book.not_started())
+        self._show_recent(settings.remember(str(made.source), str(made.destination)))
+
+    def _load(self, path: str) -> None:
+        self._mailbox.fetch(partial(_load, Path(path), self._preferences.settings), partial(self._adopt, Path(path)))
+
+    def _adopt(self, path: Path, loaded: Sequence[Target] | TargetsError) -> None:
+        if isinstance(loaded, TargetsError):
+            self._panel.set_problem("", str(loaded))
+            self._panel.log(Level.ERROR, str(loaded))
+            return
+        self._panel.set_problem("", "")
+        for target in loaded:
+            self._book.add(target)
+        self._show_rows()
+        self._panel.select(self._book.not_started())
+        self._panel.log(Level.INFO, f"{len(loaded)} targets from {path}")
+        self._show_recent(settings.remember(targets_file=str(path)))
+
+    def _save(self, path: str) -> None:
+        targets = self._book.targets(self._book.keys(), self._preferences.settings)
+
+        def done(problem: str) -> None:
+            if problem:
+                self._panel.set_problem("", problem)
+            else:
+                self._panel.log(Level.INFO, f"{len(targets)} targets saved to {path}")
+
+        self._mailbox.fetch(partial(_save, targets, Path(path)), done)
+
+    # -- actions ---------------------------------------------------------------------------------------------
+
+    def _act(self, action: Action, keys: Sequence[Key]) -> None:
+        match action:
+            case Action.START:
+                self._ask_and_start(self._book.startable(keys))
+            case Action.RESUME:
+                lost = self._book.startable(keys)
+                self._start(lost)
+                self._supervisor.order("resume", [key for key in keys if key not in lost])
+            case Action.PAUSE | Action.FINISH | Action.STOP:
+                self._supervisor.order(action.name.lower(), keys)
+            case Action.SHOW:
+                self._panel.select(list(keys)[:1])
+            case Action.OPEN_SOURCE | Action.OPEN_DESTINATION:
+                for target in self._book.targets(keys, self._preferences.settings):
+                    folder = target.source if action is Action.OPEN_SOURCE else target.destination
+                    QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+            case Action.REMOVE:
+                self._supervisor.forget(self._book.remove(keys))
+                self._show_rows()
+
+    def _ask_and_start(self, keys: Sequence[Key]) -> None:
+        """Start targets; before, ask about destinations that hold something and were not filled from here."""
+        new = [key for key in keys if self._book.seen(key) is None]
+        destinations = [target.destination for target in self._book.targets(new, self._preferences.settings)]
+
+        def looked(filled: list[Path]) -> None:
+            if not filled or self._panel.ask("Destination is not empty", _question(filled), "Copy into it"):
+                self._start(keys)
+
+        self._mailbox.fetch(partial(_not_empty, destinations), looked)
+
+    def _start(self, keys: Sequence[Key]) -> None:
+        if not keys:
+            return
+        self._panel.set_problem("", "")
+        self._book.starting(keys, True)
+        self._show_rows()
+        self._supervisor.start_targets(self._book.targets(keys, self._preferences.settings))
+
+    def _refused(self, words: str) -> None:
+        self._book.none_starting()
+        self._show_rows()
+        self._panel.set_problem("", words)
+        self._panel.log(Level.ERROR, words)
+        show_error(words)
+
+    def _check(self, source: str, destination: str) -> None:
+        def made(target: Target | TargetsError) -> None:
+            if isinstance(target, TargetsError):
+                self._panel.set_problem("", str(target))
+            else:
+                self._start([self._book.add(target)])
+
+        self._mailbox.fetch(partial(_make, source, destination, self._preferences.settings, [], check=True), made)
+
+    # -- what is seen ----------------------------------------------------------------------------------------
+
+    def _update(self, seen: Sequence[Seen]) -> None:
+        for line in self._chronicle.take(seen):
+            self._panel.log(line.level, line.text)
+            if line.ending:
+                _SHOW[line.level](line.text)
+        self._book.take(seen)
+        self._show_rows()
+        self._select(self._panel.current)
+
+    def _show_rows(self) -> None:
+        self._panel.set_rows(self._book.rows())
+
+    def _select(self, key: Key | None) -> None:
+        seen = self._book.seen(key)
+        self._coverage.take(seen.target if seen is not None else None)
+
+    def _take_preferences(self) -> None:
+        self._preferences = settings.preferences()
+        self._supervisor.interval = 1.0 / self._preferences.refresh_rate
+
+    def _show_recent(self, known: settings.Remembered | None = None) -> None:
+        known = known or settings.remembered()
+        self._panel.set_recent(known.sources, known.destinations)
+
+
+def _call_all(functions: Sequence[Callable[[], object]]) -> None:
+    for function in functions:
+        function()
+
+
+def _make(
+    source: str, destination: str, defaults: Settings, others: Sequence[Target], check: bool = False
+) -> Target | TargetsError:
+    """Make a target that may run beside others, or say why that cannot be."""
+    try:
+        target = make_target(source, destination, defaults)
+        check_targets([*(other for other in others if other.destination != target.destination), target])
+    except TargetsError as error:
+        return error
+    return target.model_copy(update={"check": True}) if check else target
+
+
+def _load(path: Path, defaults: Settings) -> tuple[Target, ...] | TargetsError:
+    try:
+        return load_targets(path, defaults)
+    except TargetsError as error:
+        return error
+
+
+def _save(targets: Sequence[Target], path: Path) -> str:
+    try:
+        dump_targets(targets, path)
+    except OSError as error:
+        return f"{path} cannot be written: {error.strerror}"
+    except TargetsError as error:
+        return str(error)
+    return ""
+
+
+def _not_empty(folders: Sequence[Path]) -> list[Path]:
+    """Those of the folders that hold anything."""
+    filled = []
+    for folder in folders:
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            if next(entries, None) is not None:
+                filled.append(folder)
+    return filled
+
+
+def _question(filled: Sequence[Path]) -> str:
+    names = "\n".join(str(folder) for folder in filled[:5]) + ("\n..." if len(filled) > 5 else "")
+    return (
+        f"{names}\n\nFiles there that differ from the source's will be replaced; nothing is deleted. "
+        "A copy that was interrupted goes on from where it was."
+    )

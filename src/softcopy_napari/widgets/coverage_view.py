@@ -1,0 +1,111 @@
+"""What has arrived of one target: which array and image are shown, the legend, the wells, and the plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy.typing as npt
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.widgets.chooser import Chooser
+from softcopy_napari.widgets.coverage_plot import CoveragePlot
+from softcopy_napari.widgets.legend import Legend
+from softcopy_napari.widgets.plate_map import PlateMap
+
+IMAGES = (("Destination", "destination"), ("Source", "source"), ("None", "none"))
+"""Where the image below the overlay comes from."""
+
+
+class CoverageView(QWidget):
+    """Choosers of the array and of the image, and views of what has arrived."""
+
+    array_chosen = Signal(str)
+    """Path of the array in the source; empty for one at the root."""
+    image_chosen = Signal(str)
+    """One of "destination", "source" and "none"."""
+    state_clicked = Signal(int)
+    """A `ChunkState`."""
+    well_clicked = Signal(str)
+    axis_changed = Signal(str)
+    position_clicked = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._array = Chooser("array_chooser", "Array", 10)
+        self._image = Chooser("image_chooser", "Image", 10)
+        self._image.setToolTip("Where the image comes from. Reading the source makes work for the microscope's disk.")
+        self._image.offer(IMAGES, "destination")
+        self._legend, self._wells, self._plot = Legend(), PlateMap(), CoveragePlot()
+        self._wells.hide()
+        grid = QGridLayout()
+        grid.setColumnStretch(1, 1)
+        for at, (words, chooser) in enumerate((("Arra&y", self._array), ("&Image", self._image))):
+            label = QLabel(words)
+            label.setBuddy(chooser)
+            grid.addWidget(label, at, 0)
+            grid.addWidget(chooser, at, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addLayout(grid)
+        for view in (self._legend, self._wells, self._plot):
+            column.addWidget(view)
+        self._array.currentIndexChanged.connect(self._on_array)
+        self._image.currentIndexChanged.connect(self._on_image)
+        self._legend.state_clicked.connect(self._on_state)
+        self._wells.well_clicked.connect(self.well_clicked)
+        self._plot.axis_changed.connect(self.axis_changed)
+        self._plot.position_clicked.connect(self.position_clicked)
+
+    @property
+    def array(self) -> str | None:
+        """Path of the chosen array; None where there is none."""
+        chosen = self._array.currentData()
+        return None if chosen is None else str(chosen)
+
+    @property
+    def image(self) -> str:
+        """Where the image comes from."""
+        return str(self._image.currentData())
+
+    @image.setter
+    def image(self, image: str) -> None:
+        self._image.offer(IMAGES, image)
+
+    @property
+    def axis(self) -> str:
+        """Name of the plot's axis."""
+        return self._plot.axis
+
+    def set_arrays(self, names: Sequence[str], chosen: str) -> None:
+        """Offer these arrays, by their paths in the source."""
+        self._array.offer([(name or "(the array itself)", name) for name in names], chosen)
+
+    def set_counts(self, counts: Sequence[int]) -> None:
+        """Show how many chunk files of the array are in each `ChunkState`."""
+        self._legend.set_counts(counts)
+
+    def set_wells(self, wells: Mapping[str, tuple[int, int]]) -> None:
+        """Show these wells: path -> chunk files copied, and in all; without any there is no map."""
+        self._wells.set_wells(wells)
+        self._wells.setVisible(bool(wells))
+
+    def set_axes(self, names: Sequence[str], chosen: str) -> None:
+        """Offer these axes for the plot."""
+        self._plot.set_axes(names, chosen)
+
+    def set_coverage(self, copied: npt.ArrayLike, pending: npt.ArrayLike, missing: npt.ArrayLike) -> None:
+        """Show chunk files at each position of the axis."""
+        self._plot.set_data(copied, pending, missing)
+
+    def _on_array(self) -> None:
+        if self.array is not None:
+            self.array_chosen.emit(self.array)
+
+    def _on_image(self) -> None:
+        self.image_chosen.emit(self.image)
+
+    def _on_state(self, state: ChunkState) -> None:
+        self.state_clicked.emit(int(state))

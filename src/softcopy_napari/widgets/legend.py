@@ -1,0 +1,217 @@
+"""What the colours over the image mean, and how many chunk files have each; a click asks for the first such chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qtpy.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QRect, QSize, Qt, Signal
+from qtpy.QtGui import QKeyEvent, QPainter, QPalette, QPen, QResizeEvent
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QApplication,
+    QFrame,
+    QListView,
+    QSizePolicy,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QWidget,
+)
+
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.widgets.palette import chunk_colour, chunk_name, mix
+
+COUNT_ROLE = int(Qt.ItemDataRole.UserRole) + 1
+STATE_ROLE = COUNT_ROLE + 1
+
+
+class LegendModel(QAbstractListModel):
+    """A row a `ChunkState`, with its count."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._counts: tuple[int, ...] = (0,) * len(ChunkState)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Chunk files in each state."""
+        return self._counts
+
+    def set_counts(self, counts: Sequence[int]) -> bool:
+        """Show these counts, one a state; whether any differs from before."""
+        new = tuple(int(count) for count in counts)
+        if len(new) != len(ChunkState):
+            raise ValueError(f"{len(ChunkState)} counts are needed, one a state, not {len(new)}")
+        changed = [at for at in range(len(new)) if new[at] != self._counts[at]]
+        self._counts = new
+        for at in changed:
+            self.dataChanged.emit(self.index(at, 0), self.index(at, 0))
+        return bool(changed)
+
+    def rowCount(self, parent: QModelIndex | QPersistentModelIndex = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(ChunkState)
+
+    def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        state = ChunkState(index.row())
+        count = self._counts[state]
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return chunk_name(state)
+            case Qt.ItemDataRole.AccessibleTextRole:
+                return f"{chunk_name(state)}: {count:,} chunk file{'' if count == 1 else 's'}"
+            case Qt.ItemDataRole.ToolTipRole:
+                return f"{_MEANINGS[state]}\nClick to go to the first of them." if count else _MEANINGS[state]
+            case _ if role == COUNT_ROLE:
+                return count
+            case _ if role == STATE_ROLE:
+                return state
+        return None
+
+
+_MEANINGS = {
+    ChunkState.ABSENT: "Expected; there is no file yet.",
+    ChunkState.WRITING: "The microscope is writing it.",
+    ChunkState.PENDING: "Written, and waiting to be copied.",
+    ChunkState.COPYING: "Being copied.",
+    ChunkState.COPIED: "At the destination; size and time agree with the source.",
+    ChunkState.VERIFIED: "At the destination, read back and compared.",
+    ChunkState.FAILED: "Could not be copied so far.",
+}
+
+
+class _Delegate(QStyledItemDelegate):
+    """Paints swatch, name and count; a state without chunk files is faint."""
+
+    def __init__(self, legend: QListView) -> None:
+        super().__init__(legend)
+        self._legend = legend
+
+    def paint(
+        self,
+        painter: QPainter,
+        option: QStyleOptionViewItem,
+        index: QModelIndex | QPersistentModelIndex,
+    ) -> None:
+        full = QStyleOptionViewItem(option)
+        self.initStyleOption(full, index)
+        name, full.text = full.text, ""
+        widget = full.widget
+        style = widget.style() if widget else QApplication.style()
+        style.drawControl(QStyle.ControlElement.CE_ItemViewItem, full, painter, widget)
+        count, rect, palette = index.data(COUNT_ROLE), full.rect, full.palette
+        selected = bool(full.state & QStyle.StateFlag.State_Selected)
+        text = palette.color(QPalette.ColorRole.HighlightedText if selected else QPalette.ColorRole.WindowText)
+        side = painter.fontMetrics().ascent()
+        painter.save()
+        swatch = QRect(rect.left() + 5, rect.center().y() - side // 2, side, side)
+        _paint_swatch(painter, swatch, index.data(STATE_ROLE), text)
+        if not count and not selected:
+            text = mix(palette.color(QPalette.ColorRole.Window), text, 0.7)
+        painter.setPen(text)
+        words = rect.adjusted(side + 11, 0, -7, 0)
+        painter.drawText(words, _flags(Qt.AlignmentFlag.AlignLeft), name)
+        painter.drawText(words, _flags(Qt.AlignmentFlag.AlignRight), f"{count:,}")
+        painter.restore()
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        return self._legend.gridSize()
+
+
+def _flags(alignment: Qt.AlignmentFlag) -> int:
+    return int(alignment.value) | int(Qt.AlignmentFlag.AlignVCenter.value)
+
+
+def _paint_swatch(painter: QPainter, rect: QRect, state: ChunkState, line: Any) -> None:
+    colour = chunk_colour(state)
+    if colour.alpha():
+        painter.fillRect(rect, colour)
+    else:  # transparent: an empty frame
+        pen = QPen(line)
+        pen.setStyle(Qt.PenStyle.DotLine)
+        painter.setPen(pen)
+        painter.drawRect(rect.adjusted(0, 0, -1, -1))
+
+
+class Legend(QListView):
+    """All states, in as many columns as there is room for."""
+
+    state_clicked = Signal(object)
+    """A `ChunkState`."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("legend")
+        self.setAccessibleName("Chunk files in each state")
+        self._model = LegendModel(self)
+        self.setModel(self._model)
+        self.setItemDelegate(_Delegate(self))
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFlow(QListView.Flow.LeftToRight)
+        self.setWrapping(True)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
+        self.setUniformItemSizes(True)
+        self.setMovement(QListView.Movement.Static)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setCurrentIndex(self._model.index(0, 0))
+        self.clearSelection()
+        self.clicked.connect(self._ask)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Chunk files in each state."""
+        return self._model.counts
+
+    def set_counts(self, counts: Sequence[int]) -> None:
+        """Show how many chunk files are in each `ChunkState`."""
+        if self._model.set_counts(counts):
+            self._fit()
+
+    def _ask(self, index: QModelIndex) -> None:
+        self.state_clicked.emit(ChunkState(index.row()))
+
+    def _line(self) -> int:
+        return self.fontMetrics().height() + 6
+
+    def _fit(self) -> None:
+        """Choose the columns, and be as high as they need."""
+        metrics = self.fontMetrics()
+        digits = metrics.horizontalAdvance(f"{max(self.counts):,}")
+        cell = metrics.horizontalAdvance("verified") + max(digits, metrics.horizontalAdvance("0,000"))
+        cell += metrics.ascent() + 18 + 2 * metrics.averageCharWidth()
+        room = self.viewport().width() - 1  # the view breaks a line that just fits
+        columns = max(1, min(len(ChunkState), room // cell))
+        rows = -(-len(ChunkState) // columns)
+        columns = -(-len(ChunkState) // rows)
+        grid = QSize(min(max(1, room // columns), 2 * cell), self._line())
+        if grid != self.gridSize():
+            self.setGridSize(grid)
+            self.doItemsLayout()  # by itself it waits until resizing has come to rest
+        height = rows * self._line() + 2 * self.frameWidth() + 4
+        if height != self.maximumHeight():
+            self.setFixedHeight(height)
+
+    # Qt's own names from here on.
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        asks = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
+        if event.key() in asks and self.currentIndex().isValid():
+            self._ask(self.currentIndex())
+            event.accept()
+        else:
+            super().keyPressEvent(event)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(120, self._line())
+
+    def sizeHint(self) -> QSize:
+        return QSize(280, self.maximumHeight() if self.maximumHeight() < 10_000 else 4 * self._line())

@@ -1,0 +1,201 @@
+"""The log: what happened, newest last; follows its tail unless its reader has scrolled up."""
+
+from __future__ import annotations
+
+import time as clock
+from collections import deque
+from enum import IntEnum
+
+from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtGui import QColor, QFontDatabase, QGuiApplication, QTextCharFormat, QTextCursor
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.widgets.chooser import Chooser
+from softcopy_napari.widgets.palette import is_dark, target_colour
+
+MAX_LINES = 5_000
+
+
+class Level(IntEnum):
+    """How much a line matters; the numbers are those of `logging`."""
+
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+
+
+_FILTERS = (("Everything", Level.INFO), ("Warnings and errors", Level.WARNING), ("Errors", Level.ERROR))
+_WORDS = {Level.INFO: "", Level.WARNING: "warning: ", Level.ERROR: "error: "}
+
+
+class LogView(QWidget):
+    """Lines with a time and a level; a filter, and a button that copies what is shown."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("log_view")
+        self._lines: deque[tuple[Level, str]] = deque(maxlen=MAX_LINES)
+        self._filter = Chooser("log_level", "Which lines the log shows", 8)
+        self._filter.offer(_FILTERS, Level.INFO)
+        self._copy = QPushButton("Copy")
+        self._copy.setObjectName("log_copy")
+        self._copy.setToolTip("Copy the lines that are shown")
+        self._text = QPlainTextEdit()
+        self._text.setObjectName("log_text")
+        self._text.setAccessibleName("Log")
+        self._text.setReadOnly(True)
+        self._text.setTabChangesFocus(True)
+        self._text.setUndoRedoEnabled(False)
+        self._text.setMaximumBlockCount(MAX_LINES)
+        self._text.setPlaceholderText("Nothing has happened yet.")
+        self._text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.SmallestReadableFont))
+        self._text.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+        self._text.setMinimumHeight(3 * self.fontMetrics().lineSpacing())
+        self._lay_out()
+        self._filter.currentIndexChanged.connect(self._show_all)
+        self._copy.clicked.connect(self.copy)
+
+    def _lay_out(self) -> None:
+        label = QLabel("Show")
+        label.setBuddy(self._filter)
+        row = QHBoxLayout()
+        row.addWidget(label)
+        row.addWidget(self._filter, 1)
+        row.addWidget(self._copy)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(row)
+        column.addWidget(self._text, 1)
+
+    def append(self, level: int, time: float, text: str) -> None:
+        """Add a line.
+
+        Parameters
+        ----------
+        level : int
+            A `Level`, or a number of `logging`'s.
+        time : float
+            Unix time.
+        text : str
+            What happened; line breaks make lines of their own.
+        """
+        rank = Level.ERROR if level >= Level.ERROR else Level.WARNING if level >= Level.WARNING else Level.INFO
+        stamp = clock.strftime("%H:%M:%S", clock.localtime(time))
+        first, *more = text.splitlines() or [""]
+        for line in (f"{stamp} {_WORDS[rank]}{first}", *(f"    {one}" for one in more)):
+            self._lines.append((rank, line))
+            if rank >= self.level:
+                self._show(rank, line)
+
+    @property
+    def level(self) -> Level:
+        """The least level that is shown."""
+        return Level(self._filter.currentData())
+
+    @level.setter
+    def level(self, level: Level) -> None:
+        self._filter.setCurrentIndex(self._filter.findData(level))
+
+    def toPlainText(self) -> str:
+        """The lines that are shown."""
+        return self._text.toPlainText()
+
+    def copy(self) -> None:
+        """Put the lines that are shown, or those selected, on the clipboard."""
+        selected = self._text.textCursor().selection().toPlainText()
+        QGuiApplication.clipboard().setText(selected or self.toPlainText())
+
+    def clear(self) -> None:
+        """Forget all lines."""
+        self._lines.clear()
+        self._text.clear()
+
+    def _show(self, level: Level, line: str) -> None:
+        bar, document = self._text.verticalScrollBar(), self._text.document()
+        place, follow = bar.value(), bar.value() >= bar.maximum()
+        # What scrolls out at the top must not move what is being read.
+        leaving = document.firstBlock().lineCount() if document.blockCount() >= MAX_LINES else 0
+        cursor = QTextCursor(document)
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        if not document.isEmpty():
+            cursor.insertBlock()
+        cursor.insertText(line, self._format(level))
+        bar.setValue(bar.maximum() if follow else max(0, place - leaving))
+
+    def _show_all(self) -> None:
+        self._text.setUpdatesEnabled(False)
+        self._text.clear()
+        for level, line in self._lines:
+            if level >= self.level:
+                self._show(level, line)
+        self._text.setUpdatesEnabled(True)
+        bar = self._text.verticalScrollBar()
+        bar.setValue(bar.maximum())
+
+    def _format(self, level: Level) -> QTextCharFormat:
+        style = QTextCharFormat()
+        if level > Level.INFO:
+            state = TargetState.FAILED if level is Level.ERROR else TargetState.WAITING
+            style.setForeground(QColor(target_colour(state, is_dark(self.palette()))))
+        return style
+
+    # Qt's own names from here on.
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_copy"):
+            self._show_all()
+
+    def sizeHint(self) -> QSize:
+        return QSize(280, 10 * self.fontMetrics().lineSpacing())
+
+
+class LogSection(QCollapsible):
+    """The log, collapsed at first: its title says how many warnings and errors nobody has seen yet."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Log", parent)
+        self._unseen = 0
+        self.setDuration(0)
+        for box in (self, self.content()):
+            if (layout := box.layout()) is not None:
+                layout.setContentsMargins(0, 0, 0, 0)
+        self._view = LogView()
+        self.addWidget(self._view)
+        self.toggleButton().setObjectName("log_button")
+        self.toggled.connect(self._on_toggle)
+        self._on_toggle()
+        self._draw_arrows()
+
+    def append(self, level: int, text: str) -> None:
+        """Add a line that happened now."""
+        self._view.append(level, clock.time(), text)
+        if level >= Level.WARNING:
+            self._unseen += 1
+            self._tell()
+
+    def _on_toggle(self) -> None:
+        self.content().setEnabled(self.isExpanded())  # it is only squeezed, and Tab would still go into it
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.isExpanded():
+            self._unseen = 0
+        self.setText(f"Log: {self._unseen} to look at" if self._unseen else "Log")
+
+    def _draw_arrows(self) -> None:
+        self.setExpandedIcon("\u25bc")
+        self.setCollapsedIcon("\u25b6")
+
+    # Qt's own names from here on.
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        # They are drawn in the text's colour, which a theme changes.
+        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange) and hasattr(self, "_view"):
+            self._draw_arrows()

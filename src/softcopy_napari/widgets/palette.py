@@ -1,0 +1,99 @@
+"""The colours of chunk files and of targets, for Qt and for napari's label colormap.
+
+The hues are Okabe and Ito's, made to be told apart with every kind of colour vision. Which hue is which state was
+chosen by the pairs that matter, measured (CIE Lab, Machado's simulation of missing red and green cones): waiting
+against arrived, yellow and bluish green, differ most, and failed, vermillion, stands out of both; orange is left out,
+as beside vermillion it would hide one failed chunk file among thousands that wait. Absent is transparent: the image
+shows where nothing is known. Colour is never alone: names, counts and patterns say the same.
+"""
+
+from __future__ import annotations
+
+from qtpy.QtGui import QColor, QPalette
+
+from softcopy_napari.engine.states import ChunkState, TargetState
+
+Rgb = tuple[int, int, int]
+Rgba = tuple[float, float, float, float]
+
+CHUNK_COLOURS: dict[ChunkState, Rgb | None] = {
+    ChunkState.ABSENT: None,
+    ChunkState.WRITING: (204, 121, 167),
+    ChunkState.PENDING: (240, 228, 66),
+    ChunkState.COPYING: (86, 180, 233),
+    ChunkState.COPIED: (0, 158, 115),
+    ChunkState.VERIFIED: (0, 114, 178),
+    ChunkState.FAILED: (213, 94, 0),
+}
+"""None is transparent."""
+
+_BLUE: tuple[Rgb, Rgb] = ((134, 204, 245), (0, 68, 112))
+_GREEN: tuple[Rgb, Rgb] = ((96, 222, 176), (0, 78, 54))
+_YELLOW: tuple[Rgb, Rgb] = ((244, 210, 98), (100, 62, 0))
+_RED: tuple[Rgb, Rgb] = ((255, 183, 148), (140, 36, 0))
+_GREY: tuple[Rgb, Rgb] = ((222, 222, 222), (66, 66, 66))
+
+_TARGET_COLOURS: dict[TargetState | None, tuple[Rgb, Rgb]] = {
+    None: _GREY,
+    TargetState.COPYING: _BLUE,
+    TargetState.CAUGHT_UP: _BLUE,
+    TargetState.FINISHING: _BLUE,
+    TargetState.COMPLETE: _GREEN,
+    TargetState.FAILED: _RED,
+}
+"""Of text, on dark and on light; all other states wait for something, and are yellow."""
+
+_BAR_STATES: dict[TargetState | None, ChunkState] = {
+    TargetState.COMPLETE: ChunkState.COPIED,
+    TargetState.FAILED: ChunkState.FAILED,
+}
+
+
+def chunk_name(state: ChunkState) -> str:
+    """The state in the word that users read."""
+    return state.name.lower()
+
+
+def chunk_colour(state: ChunkState) -> QColor:
+    """The state's colour; transparent for absent chunk files."""
+    rgb = CHUNK_COLOURS[state]
+    return QColor(0, 0, 0, 0) if rgb is None else QColor(*rgb)
+
+
+def chunk_rgba(state: ChunkState) -> Rgba:
+    """The state's colour as floats from 0 to 1."""
+    rgb = CHUNK_COLOURS[state]
+    return (0.0, 0.0, 0.0, 0.0) if rgb is None else (rgb[0] / 255, rgb[1] / 255, rgb[2] / 255, 1.0)
+
+
+def label_colours() -> dict[int | None, Rgba]:
+    """All states' colours as napari's `DirectLabelColormap` takes them; values that are no state are transparent."""
+    colours: dict[int | None, Rgba] = {int(state): chunk_rgba(state) for state in ChunkState}
+    colours[None] = (0.0, 0.0, 0.0, 0.0)
+    return colours
+
+
+def is_dark(palette: QPalette) -> bool:
+    """Whether text is light on dark. It is the text that tells: style sheets often leave the base colour alone."""
+    return palette.color(QPalette.ColorRole.WindowText).lightness() > 127
+
+
+def target_colour(state: TargetState | None, dark: bool) -> QColor:
+    """The colour of a target's state as text, at least 4.5:1 on the usual backgrounds; None is not started."""
+    return QColor(*_TARGET_COLOURS.get(state, _YELLOW)[0 if dark else 1])
+
+
+def bar_colour(state: TargetState | None) -> QColor:
+    """The colour of a target's progress bar."""
+    return chunk_colour(_BAR_STATES.get(state, ChunkState.COPYING))
+
+
+def mix(one: QColor, other: QColor, share: float) -> QColor:
+    """A colour between two, with a share (0 to 1) of the other."""
+    pairs = ((one.red(), other.red()), (one.green(), other.green()), (one.blue(), other.blue()))
+    return QColor(*(round(a + (b - a) * share) for a, b in pairs))
+
+
+def faint(palette: QPalette, share: float = 0.18) -> QColor:
+    """A quiet colour that shows on the palette's window: tracks of bars, empty cells, grid lines."""
+    return mix(palette.color(QPalette.ColorRole.Window), palette.color(QPalette.ColorRole.WindowText), share)

@@ -1,0 +1,301 @@
+"""The whole content of the dock, put together. It knows no engine and no viewer: signals out, setters in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy.typing as npt
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QFrame, QMessageBox, QScrollArea, QVBoxLayout, QWidget
+
+from softcopy_napari.widgets.actions_bar import ActionsBar
+from softcopy_napari.widgets.coverage_view import CoverageView
+from softcopy_napari.widgets.focus_ring import FocusRing
+from softcopy_napari.widgets.log_view import LogSection
+from softcopy_napari.widgets.path_field import dropped_paths, is_targets_file
+from softcopy_napari.widgets.target_form import TargetForm
+from softcopy_napari.widgets.targets_model import Key, Row, TargetsModel, details
+from softcopy_napari.widgets.targets_table import Action, TargetsTable, allowed_actions
+from softcopy_napari.widgets.words import show_words, wrapping_label
+
+FIRST_STEPS = (
+    "No targets yet. Choose above the folder that the microscope writes and a folder for the copy, and press "
+    "Add target; or drop a targets.yaml here. Then press Start."
+)
+
+
+class Panel(QWidget):
+    """Form, targets, what can be done with them, coverage of the selected one, and the log."""
+
+    add_requested = Signal(str, str)
+    """Source and destination."""
+    check_requested = Signal(str, str)
+    """Source and destination to compare without copying."""
+    load_requested = Signal(str)
+    save_requested = Signal(str)
+    """Path of a targets file."""
+    action_requested = Signal(object, object)
+    """An `Action`, and a list of the `Key`s of the selected targets that allow it."""
+    selection_changed = Signal(object)
+    """The `Key` of the target that is looked at (the first selected one), or None."""
+    array_chosen = Signal(str)
+    image_choice_changed = Signal(str)
+    state_clicked = Signal(int)
+    well_clicked = Signal(str)
+    axis_changed = Signal(str)
+    position_clicked = Signal(int)
+    """As `CoverageView` has them."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAcceptDrops(True)
+        self._current: Key | None = None
+        self._model = TargetsModel(self)
+        self._form, self._table = TargetForm(), TargetsTable(self._model)
+        self._table.placeholder = FIRST_STEPS
+        self._details = wrapping_label("target_details")
+        self._details.hide()
+        self._actions, self._coverage = ActionsBar(), CoverageView()
+        self._log = LogSection()
+        self._content = QWidget()
+        self._lay_out()
+        self._connect()
+        self._ring = FocusRing(self._content)
+        self._coverage.hide()
+        self._form.save_button.setEnabled(False)
+
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self._content)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.setSpacing(8)
+        column.addWidget(self._form)
+        column.addWidget(self._table)
+        column.addWidget(self._details)
+        column.addWidget(self._actions)
+        column.addWidget(self._coverage)
+        column.addWidget(self._log)
+        column.addStretch(1)
+        self._scroll = QScrollArea()
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._scroll.setWidget(self._content)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self._scroll)
+
+    def _connect(self) -> None:
+        self._form.add_requested.connect(self.add_requested)
+        self._form.load_requested.connect(self.load_requested)
+        self._form.save_requested.connect(self.save_requested)
+        self._form.check_clicked.connect(self._check)
+        self._table.selection_changed.connect(self._on_selection)
+        self._table.requested.connect(self._on_action)
+        self._actions.clicked.connect(self._table.request)
+        self._coverage.array_chosen.connect(self.array_chosen)
+        self._coverage.image_chosen.connect(self.image_choice_changed)
+        self._coverage.state_clicked.connect(self.state_clicked)
+        self._coverage.well_clicked.connect(self.well_clicked)
+        self._coverage.axis_changed.connect(self.axis_changed)
+        self._coverage.position_clicked.connect(self.position_clicked)
+
+    # The form.
+
+    def set_paths(self, source: str, destination: str) -> None:
+        """Fill in, or empty, the form."""
+        self._form.set_paths(source, destination)
+
+    def set_problem(self, where: str, words: str) -> None:
+        """Explain in place what is wrong.
+
+        Parameters
+        ----------
+        where : {"source", "destination", ""}
+            Below which field; "" is for everything else, below the form's buttons.
+        words : str
+            Empty: nothing is wrong. Words also go away when what they are about changes.
+        """
+        self._form.set_problem(where, words)
+        if words:
+            self._scroll.ensureWidgetVisible(self._form)
+
+    @property
+    def recent_sources(self) -> list[str]:
+        """Sources used before, newest first."""
+        return self._form.source.recent
+
+    @property
+    def recent_destinations(self) -> list[str]:
+        """Destinations used before, newest first; the last one gives the folder of the next that is proposed."""
+        return self._form.destination.recent
+
+    def set_recent(self, sources: Sequence[str], destinations: Sequence[str]) -> None:
+        """Offer these paths, newest first."""
+        self._form.source.recent = list(sources)
+        self._form.destination.recent = list(destinations)
+
+    def remember(self, source: str, destination: str) -> None:
+        """Put two paths first among the recent ones."""
+        self._form.source.remember(source)
+        self._form.destination.remember(destination)
+
+    # The targets.
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All targets, in order."""
+        return self._model.rows
+
+    @property
+    def current(self) -> Key | None:
+        """The target that is looked at: the first selected one."""
+        return self._current
+
+    def selected_keys(self) -> list[Key]:
+        """The selected targets, from top to bottom."""
+        return self._table.selected_keys()
+
+    def select(self, keys: Collection[Key]) -> None:
+        """Select these targets."""
+        self._table.select(keys)
+
+    def set_rows(self, rows: Sequence[Row]) -> None:
+        """Show these targets.
+
+        Targets that have just been added get selected, as their user is going to start them. There is always one
+        selected after one was, so that the keyboard has a place to go on from.
+        """
+        before, chosen = {row.key for row in self.rows}, self.selected_keys()
+        blocked = self._table.blockSignals(True)
+        self._model.update(rows)
+        if added := [row.key for row in self.rows if row.key not in before and row.snapshot is None]:
+            self._table.select(added)
+        elif rows and not self.selected_keys() and (chosen or not before):
+            self._table.select_current()
+        self._table.blockSignals(blocked)
+        self._form.save_button.setEnabled(bool(rows))
+        self._on_selection()
+
+    def _on_selection(self) -> None:
+        rows = self._table.selected_rows()
+        self._actions.set_rows(rows)
+        show_words(self._details, details(rows[0]) if rows else "")
+        current = rows[0].key if rows else None
+        if current != self._current:
+            self._current = current
+            self.selection_changed.emit(current)
+
+    def _on_action(self, action: Action, keys: list[Key]) -> None:
+        self.set_problem("", "")
+        if action is Action.CHECK:
+            for key in keys:
+                if row := self._model.find(key):
+                    self.check_requested.emit(row.source, row.destination)
+        else:
+            self.action_requested.emit(action, keys)
+
+    def _check(self) -> None:
+        self.set_problem("", "")
+        selected = self._table.selected_rows()
+        if self._form.source.path or not selected:
+            if paths := self._form.typed():
+                self.check_requested.emit(*paths)
+        elif Action.CHECK in allowed_actions(selected):
+            self._table.request(Action.CHECK)
+        else:
+            self.set_problem("", f"{selected[0].name} is being copied: the legend shows what has arrived.")
+
+    # Coverage of the target that is looked at.
+
+    def set_arrays(self, names: Sequence[str], chosen: str = "") -> None:
+        """Offer these arrays, by their paths in the source; without any there is no coverage to show."""
+        self._coverage.set_arrays(names, chosen)
+        self._coverage.setVisible(bool(names))
+
+    @property
+    def array(self) -> str | None:
+        """Path of the chosen array in the source ("" at the root); None where there is none."""
+        return self._coverage.array
+
+    @property
+    def image(self) -> str:
+        """Where the image comes from: "destination", "source" or "none"."""
+        return self._coverage.image
+
+    def set_image(self, image: str) -> None:
+        """Choose where the image comes from."""
+        self._coverage.image = image
+
+    def set_counts(self, counts: Sequence[int]) -> None:
+        """Show how many chunk files of the array are in each `ChunkState`."""
+        self._coverage.set_counts(counts)
+
+    def set_wells(self, wells: Mapping[str, tuple[int, int]]) -> None:
+        """Show the wells of a plate: path -> chunk files copied, and in all; without any there is no map."""
+        self._coverage.set_wells(wells)
+
+    def set_axes(self, names: Sequence[str], chosen: str = "") -> None:
+        """Offer these axes for the plot."""
+        self._coverage.set_axes(names, chosen)
+
+    @property
+    def axis(self) -> str:
+        """Name of the plot's axis; empty where there is none."""
+        return self._coverage.axis
+
+    def set_coverage(self, copied: npt.ArrayLike, pending: npt.ArrayLike, missing: npt.ArrayLike) -> None:
+        """Show chunk files at each position of the axis: three 1-D arrays of one length."""
+        self._coverage.set_coverage(copied, pending, missing)
+
+    # What is said and asked.
+
+    def log(self, level: int, text: str) -> None:
+        """Add a line to the log; levels are numbers of `logging`'s."""
+        self._log.append(level, text)
+
+    def ask(self, title: str, text: str, yes: str, no: str = "Cancel") -> bool:
+        """Ask before something that its user may not want; the answer that changes nothing is the default.
+
+        Parameters
+        ----------
+        title, text : str
+            The question.
+        yes, no : str
+            What the buttons say.
+        """
+        box = QMessageBox(QMessageBox.Icon.Question, title, text, parent=self)
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        agree = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
+        refuse = box.addButton(no, QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(refuse)
+        box.setEscapeButton(refuse)
+        box.exec()
+        agreed = bool(box.clickedButton() == agree)
+        box.deleteLater()
+        return agreed
+
+    # Qt's own names from here on.
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if dropped_paths(event.mimeData()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Load a targets file; of folders, the first is the source and the next the destination."""
+        paths = dropped_paths(event.mimeData())
+        event.acceptProposedAction()
+        if is_targets_file(paths[0]):
+            self.set_problem("", "")
+            self.load_requested.emit(paths[0])
+        else:
+            field = self._form.destination if self._form.source.path else self._form.source
+            field.path = paths[0]
+
+    def sizeHint(self) -> QSize:
+        return QSize(320, 640)
+
+    def minimumSizeHint(self) -> QSize:
+        least = self._content.minimumSizeHint().width()
+        return QSize(least + self._scroll.verticalScrollBar().sizeHint().width(), 160)

@@ -1,0 +1,247 @@
+"""Where a user says which folder: by typing, pasting, browsing, dropping, or from recent ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from magicgui.types import FileDialogMode
+from magicgui.widgets import FileEdit
+from qtpy.QtCore import QEvent, QMimeData, QObject, QSize, QStringListModel, Qt, QUrl, Signal
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import (
+    QCompleter,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QStyle,
+    QToolButton,
+    QWidget,
+)
+
+from softcopy_napari.widgets.words import show_words, wrapping_label
+
+MAX_RECENT = 12
+
+
+def path_from_text(text: str) -> str:
+    """The path that a pasted text means: without blanks and quotes around it, a `file:` URL as a path."""
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1].strip()
+    if text.lower().startswith("file:"):
+        return os.path.normpath(QUrl(text).toLocalFile()) if QUrl(text).isLocalFile() else text
+    return text
+
+
+def dropped_paths(data: QMimeData) -> list[str]:
+    """The paths of the files and folders that are dragged."""
+    return [os.path.normpath(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
+
+
+def is_targets_file(path: str) -> bool:
+    """Whether a path is named like a targets file; the disk is not asked."""
+    return path.lower().endswith((".yaml", ".yml"))
+
+
+class Problem(QWidget):
+    """An icon and words on what is wrong; takes no room while nothing is."""
+
+    def __init__(self, object_name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._icon, self._label = QLabel(), wrapping_label(object_name)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        row.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self._label, 1)
+        self._words = ""
+        self.hide()
+
+    @property
+    def words(self) -> str:
+        """What is wrong; empty: nothing."""
+        return self._words
+
+    @words.setter
+    def words(self, words: str) -> None:
+        if words == self._words:
+            return
+        self._words = words
+        side = self.fontMetrics().height()
+        icon = self.style().standardIcon(QStyle.StandardPixmap.SP_MessageBoxWarning)
+        self._icon.setPixmap(icon.pixmap(QSize(side, side)))
+        show_words(self._label, words)
+        self.setVisible(bool(words))
+
+
+class _FolderEdit(FileEdit):
+    """magicgui's picker of a folder, which begins to browse at `start` while nothing is typed."""
+
+    start = ""
+
+    def get_value(self) -> Path:
+        return Path(path_from_text(self.line_edit.value) or self.start)
+
+
+class PathField(QWidget):
+    """A line edit for a folder, with its helpers, and below it what is wrong with it."""
+
+    path_changed = Signal(str)
+    """With every change, by whatever means."""
+    submitted = Signal()
+    """Enter was pressed."""
+
+    def __init__(
+        self, label: str = "", object_name: str = "", placeholder: str = "", parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setAcceptDrops(True)
+        name = label.replace("&", "")
+        self._picker = _FolderEdit(mode=FileDialogMode.EXISTING_DIRECTORY)
+        self._edit: QLineEdit = self._picker.line_edit.native
+        self._edit.setObjectName(object_name)
+        self._edit.setPlaceholderText(placeholder)
+        self._edit.setAccessibleName(name or placeholder)
+        self._edit.setMinimumWidth(60)
+        self._edit.installEventFilter(self)  # it would take a drop as a text
+        self._names = QStringListModel(self)
+        self._set_up_completer()
+        self._picker.choose_btn.text = "\u2026"
+        self._browse: QPushButton = self._picker.choose_btn.native
+        self._recent = QToolButton()
+        self._recent.setArrowType(Qt.ArrowType.DownArrow)
+        self._recent.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._menu = QMenu(self)
+        self._recent.setEnabled(False)
+        _describe(self._browse, f"{object_name}_browse", f"Browse for the {name.lower() or 'folder'}")
+        _describe(
+            self._recent, f"{object_name}_recent", f"Recent folders: {name.lower()}" if name else "Recent folders"
+        )
+        self._problem = Problem(f"{object_name}_problem")
+        self._lay_out(label)
+        self._edit.textChanged.connect(self._on_text)
+        self._edit.returnPressed.connect(self.submitted)
+        # No menu of the button's own: style sheets would draw a second arrow for it.
+        self._recent.clicked.connect(self._show_recent)
+
+    def _set_up_completer(self) -> None:
+        completer = QCompleter(self._names, self)
+        completer.setFilterMode(Qt.MatchFlag.MatchContains)
+        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self._edit.setCompleter(completer)
+
+    def _lay_out(self, label: str) -> None:
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(2)
+        grid.setVerticalSpacing(2)
+        if label:
+            caption = QLabel(label)
+            caption.setBuddy(self._edit)
+            grid.addWidget(caption, 0, 0, 1, 2)
+        native: QWidget = self._picker.native
+        if (layout := native.layout()) is not None:
+            layout.setSpacing(2)
+        self._browse.setFixedWidth(2 * self.fontMetrics().height())
+        self._recent.setFixedWidth(2 * self.fontMetrics().height())
+        grid.addWidget(native, 1, 0)
+        grid.addWidget(self._recent, 1, 1)
+        grid.setColumnStretch(0, 1)
+        grid.addWidget(self._problem, 2, 0, 1, 2)
+        QWidget.setTabOrder(self._edit, self._browse)
+        QWidget.setTabOrder(self._browse, self._recent)
+
+    @property
+    def edit(self) -> QLineEdit:
+        """The line edit."""
+        return self._edit
+
+    @property
+    def path(self) -> str:
+        """The path as its user wrote it, without what pasting puts around it; empty where there is none."""
+        return path_from_text(self._edit.text())
+
+    @path.setter
+    def path(self, path: str) -> None:
+        self._edit.setText(path)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, shown below; empty: nothing. It goes away when the path changes."""
+        return self._problem.words
+
+    @problem.setter
+    def problem(self, words: str) -> None:
+        self._problem.words = words
+        self._edit.setAccessibleDescription(words)
+
+    @property
+    def recent(self) -> list[str]:
+        """Recent paths, newest first."""
+        return list(self._names.stringList())
+
+    @recent.setter
+    def recent(self, paths: Sequence[str]) -> None:
+        kept = list(dict.fromkeys(path for path in paths if path))[:MAX_RECENT]
+        self._names.setStringList(kept)
+        self._picker.start = os.path.dirname(kept[0]) if kept else ""
+        self._menu.clear()
+        for path in kept:
+            entry = self._menu.addAction(path.replace("&", "&&"))
+            entry.triggered.connect(lambda _=False, path=path: self._take(path))
+        self._recent.setEnabled(bool(kept))
+
+    def remember(self, path: str) -> None:
+        """Put a path first among the recent ones."""
+        self.recent = [path, *self.recent]
+
+    def _show_recent(self) -> None:
+        self._menu.popup(self._recent.mapToGlobal(self._recent.rect().bottomLeft()))
+
+    def _take(self, path: str) -> None:
+        self._edit.setText(path)
+        self._edit.setFocus()
+
+    def _on_text(self) -> None:
+        self.problem = ""
+        self.path_changed.emit(self.path)
+
+    # Qt's own names from here on.
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is not self._edit or not isinstance(event, QDropEvent) or not event.mimeData().hasUrls():
+            return super().eventFilter(watched, event)
+        if event.type() == QEvent.Type.Drop:
+            self.dropEvent(event)
+        else:
+            self._welcome(event)
+        return True
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        self._welcome(event)
+
+    def _welcome(self, event: QDropEvent) -> None:
+        # Whether it is a folder is not asked here: on a network drive that could take seconds.
+        paths = dropped_paths(event.mimeData())
+        if paths and not is_targets_file(paths[0]):
+            event.acceptProposedAction()
+        else:
+            event.ignore()  # a targets file is for whoever holds this field
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        paths = dropped_paths(event.mimeData())
+        event.acceptProposedAction()
+        self._take(paths[0])
+        if len(paths) > 1:
+            self.problem = f"{len(paths)} were dropped; this is the first of them."
+
+
+def _describe(button: QWidget, object_name: str, words: str) -> None:
+    button.setObjectName(object_name)
+    button.setToolTip(words)
+    button.setAccessibleName(words)

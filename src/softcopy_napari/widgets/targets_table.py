@@ -1,0 +1,336 @@
+"""The view of a `TargetsModel`: usable at 280 px and by keyboard alone. What its user asks leaves by signals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from enum import StrEnum
+
+from qtpy.QtCore import (
+    QEvent,
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QRect,
+    QSize,
+    QSortFilterProxyModel,
+    Qt,
+    Signal,
+)
+from qtpy.QtGui import QContextMenuEvent, QKeyEvent, QPainter, QPaintEvent, QPalette, QResizeEvent
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QApplication,
+    QHeaderView,
+    QMenu,
+    QSizePolicy,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
+
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.widgets.painting import paint_bar
+from softcopy_napari.widgets.palette import bar_colour, is_dark
+from softcopy_napari.widgets.targets_model import (
+    HEADERS,
+    PROGRESS_ROLE,
+    ROW_ROLE,
+    SORT_ROLE,
+    STATE_ROLE,
+    Column,
+    Key,
+    Row,
+    TargetsModel,
+)
+
+_PRIORITY = (
+    Column.STATE,
+    Column.PROGRESS,
+    Column.TARGET,
+    Column.FAILED,
+    Column.FILES,
+    Column.ETA,
+    Column.RATE,
+)
+"""Which columns stay longest when there is little room."""
+_ALWAYS = 3
+"""The first of them that stay in any case."""
+_MAX_ROWS = 8
+"""More of them scroll."""
+
+
+class Action(StrEnum):
+    """What a user can ask of targets, in the words of the menu."""
+
+    START = "Start"
+    """Also what has ended: it is copied again, as far as anything is left."""
+    PAUSE = "Pause"
+    RESUME = "Resume"
+    """Also what has lost its engine: another takes over."""
+    FINISH = "Finish now"
+    STOP = "Stop"
+    SHOW = "Show in viewer"
+    OPEN_SOURCE = "Open source folder"
+    OPEN_DESTINATION = "Open destination folder"
+    CHECK = "Check coverage"
+    REMOVE = "Remove from list"
+
+
+_GROUPS = (Action.SHOW, Action.CHECK, Action.REMOVE)
+"""A separator stands before these."""
+
+
+def allowed_actions(rows: Iterable[Row]) -> frozenset[Action]:
+    """What can be done with at least one of these targets."""
+    actions: set[Action] = set()
+    for row in rows:
+        actions |= {Action.SHOW, Action.OPEN_SOURCE, Action.OPEN_DESTINATION}
+        if row.starting:
+            continue
+        if row.lost:
+            actions |= {Action.RESUME, Action.CHECK, Action.REMOVE}
+        elif not row.running:
+            actions |= {Action.START, Action.CHECK, Action.REMOVE}
+        else:
+            actions |= {Action.STOP, Action.RESUME if row.state is TargetState.PAUSED else Action.PAUSE}
+            if row.state is not TargetState.FINISHING:
+                actions.add(Action.FINISH)
+    return frozenset(actions)
+
+
+class _ProgressDelegate(QStyledItemDelegate):
+    """Paints a bar with its percentage where the progress is known."""
+
+    def paint(
+        self,
+        painter: QPainter,
+        option: QStyleOptionViewItem,
+        index: QModelIndex | QPersistentModelIndex,
+    ) -> None:
+        full = QStyleOptionViewItem(option)
+        self.initStyleOption(full, index)
+        text, full.text = full.text, ""
+        widget = full.widget
+        style = widget.style() if widget else QApplication.style()
+        style.drawControl(QStyle.ControlElement.CE_ItemViewItem, full, painter, widget)
+        fraction = index.data(PROGRESS_ROLE)
+        if fraction is None:
+            return
+        bar = full.rect.adjusted(3, 3, -3, -3)
+        width = round(bar.width() * fraction)
+        filled = QRect(bar.left(), bar.top(), max(width, 1 if fraction else 0), bar.height())
+        if full.direction != Qt.LayoutDirection.LeftToRight:
+            filled.moveRight(bar.right())
+        paint_bar(painter, bar, filled, bar_colour(index.data(STATE_ROLE)), full.palette, text)
+
+
+class TargetsTable(QTableView):
+    """Shows a `TargetsModel`."""
+
+    requested = Signal(object, object)
+    """An `Action`, and the keys of those selected targets that allow it."""
+    selection_changed = Signal()
+
+    def __init__(self, model: TargetsModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("targets_table")
+        self.setAccessibleName("Targets")
+        self.placeholder = ""
+        """What an empty table says."""
+        self._targets = model
+        self._sorted = QSortFilterProxyModel(self)
+        self._sorted.setSourceModel(model)
+        self._sorted.setSortRole(SORT_ROLE)
+        self._sorted.sort(-1)
+        self.setModel(self._sorted)
+        self._set_up_view()
+        model.set_dark(is_dark(self.palette()))
+        self.selectionModel().selectionChanged.connect(self.selection_changed)
+        for changed in (self._sorted.rowsInserted, self._sorted.rowsRemoved):
+            changed.connect(self._fit)
+        self._sorted.dataChanged.connect(self._fit_columns)
+
+    def _set_up_view(self) -> None:
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setTabKeyNavigation(False)  # Tab leaves the table: there must be a way out by keyboard
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setItemDelegateForColumn(Column.PROGRESS, _ProgressDelegate(self))
+        rows, columns = self.verticalHeader(), self.horizontalHeader()
+        rows.hide()
+        rows.setDefaultSectionSize(self.fontMetrics().height() + 8)
+        columns.setMinimumSectionSize(1)
+        columns.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        columns.setHighlightSections(False)
+        columns.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        columns.setSortIndicatorClearable(True)
+        columns.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self.setSortingEnabled(True)
+        self.doubleClicked.connect(lambda _: self.request(Action.SHOW))
+
+    # What is selected.
+
+    def selected_rows(self) -> list[Row]:
+        """The selected targets, from top to bottom."""
+        indexes = sorted(self.selectionModel().selectedRows(), key=lambda index: index.row())
+        return [index.data(ROW_ROLE) for index in indexes]
+
+    def selected_keys(self) -> list[Key]:
+        """Their keys."""
+        return [row.key for row in self.selected_rows()]
+
+    def select(self, keys: Collection[Key]) -> None:
+        """Select these targets, and scroll to the first of them."""
+        chosen = QItemSelection()
+        for at in range(self._sorted.rowCount()):
+            index = self._sorted.index(at, 0)
+            if index.data(ROW_ROLE).key in keys:
+                chosen.select(index, index)
+        if chosen.isEmpty():
+            return
+        flags, first = QItemSelectionModel.SelectionFlag, chosen.indexes()[0]
+        self.selectionModel().setCurrentIndex(first, flags.NoUpdate)
+        self.selectionModel().select(chosen, flags.ClearAndSelect | flags.Rows)
+        self.scrollTo(first)
+
+    def select_current(self) -> None:
+        """Select the target that has the keyboard's cursor, or the first one."""
+        row = max(0, self.currentIndex().row())
+        self.select([self._sorted.index(row, 0).data(ROW_ROLE).key])
+
+    def request(self, action: Action) -> None:
+        """Ask for something to be done with the selected targets."""
+        if keys := [row.key for row in self.selected_rows() if action in allowed_actions([row])]:
+            self.requested.emit(action, keys)
+
+    def context_menu(self) -> QMenu:
+        """A menu of what can be done with the selected targets; the caller deletes it."""
+        menu = QMenu(self)
+        allowed = allowed_actions(self.selected_rows())
+        shortcuts = {Action.SHOW: Qt.Key.Key_Return, Action.REMOVE: Qt.Key.Key_Delete}
+        for action in Action:
+            if action in _GROUPS:
+                menu.addSeparator()
+            entry = menu.addAction(action.value)
+            entry.setEnabled(action in allowed)
+            entry.triggered.connect(self._asker(action))
+            if action in shortcuts:
+                entry.setShortcut(shortcuts[action])
+        return menu
+
+    def _asker(self, action: Action) -> Callable[[], None]:
+        return lambda: self.request(action)
+
+    # How high it is, and how wide the columns are.
+
+    def _fit(self) -> None:
+        self.updateGeometry()
+        self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        """Show as many columns as there is room for, the most important first, without a scroll bar."""
+        room = self.viewport().width()
+        widths: dict[Column, int] = {}
+        for number, column in enumerate(_PRIORITY):
+            width = self._comfort(column)
+            if number >= _ALWAYS and sum(widths.values()) + width > room:
+                break
+            widths[column] = width
+        if (lack := sum(widths.values()) - room) > 0:
+            # Only the first columns are there: let them shrink, the widest first.
+            for column in sorted(widths, key=lambda one: -widths[one]):
+                less = min(lack, max(0, widths[column] - room // len(widths)))
+                widths[column] -= less
+                lack -= less
+        spare = max(0, room - sum(widths.values()))
+        for column in (Column.TARGET, Column.STATE):
+            more = max(0, min(spare, self._wish(column) - widths[column]))
+            widths[column] += more
+            spare -= more
+        widths[Column.PROGRESS] += spare
+        for column in Column:
+            self.setColumnHidden(column, column not in widths)
+            if column in widths and self.columnWidth(column) != widths[column]:
+                self.setColumnWidth(column, widths[column])
+
+    def _comfort(self, column: Column) -> int:
+        """How wide a column has to be before one that matters less is shown."""
+        most = {Column.TARGET: 16, Column.STATE: 20}
+        letter = self.fontMetrics().averageCharWidth()
+        if column is Column.PROGRESS:
+            return max(10 * letter, self._wish(column))
+        return min(self._wish(column), most.get(column, 1000) * letter)
+
+    def _wish(self, column: Column) -> int:
+        """Room for the header, its sort arrow, and every cell."""
+        metrics = self.horizontalHeader().fontMetrics()
+        header = metrics.horizontalAdvance(HEADERS[column]) + 2 * metrics.averageCharWidth() + 8
+        return max(header, self.sizeHintForColumn(column) + 6)
+
+    # Qt's own names from here on.
+
+    def sizeHint(self) -> QSize:
+        rows = max(3, min(_MAX_ROWS, self._targets.rowCount()))
+        height = rows * self.verticalHeader().defaultSectionSize()
+        if not self._targets.rowCount():
+            flags, width = Qt.TextFlag.TextWordWrap, max(80, self.viewport().width() - 16)
+            needed = self.fontMetrics().boundingRect(0, 0, width, 0, flags, self.placeholder)
+            height = max(height, needed.height() + 16)
+        return QSize(240, self.horizontalHeader().sizeHint().height() + height + 2 * self.frameWidth())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(160, self.sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        kinds = (QEvent.Type.PaletteChange, QEvent.Type.StyleChange, QEvent.Type.FontChange)
+        if event.type() in kinds and hasattr(self, "_sorted"):
+            self._targets.set_dark(is_dark(self.palette()))
+            self._fit_columns()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        asks: dict[int, Action] = {
+            Qt.Key.Key_Delete: Action.REMOVE,
+            Qt.Key.Key_Backspace: Action.REMOVE,
+            Qt.Key.Key_Return: Action.SHOW,
+            Qt.Key.Key_Enter: Action.SHOW,
+        }
+        if event.modifiers() in _PLAIN and (action := asks.get(event.key())):
+            self.request(action)
+            event.accept()
+        else:
+            super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        if not self.selected_keys():
+            return
+        place = event.globalPos()
+        if event.reason() == QContextMenuEvent.Reason.Keyboard:
+            place = self.viewport().mapToGlobal(self.visualRect(self.currentIndex()).bottomLeft())
+        menu = self.context_menu()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(place)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self._sorted.rowCount() == 0:
+            painter = QPainter(self.viewport())
+            painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
+            flags = int(Qt.AlignmentFlag.AlignCenter.value) | int(Qt.TextFlag.TextWordWrap.value)
+            painter.drawText(self.viewport().rect().adjusted(8, 4, -8, -4), flags, self.placeholder)
+            painter.end()
+
+
+_PLAIN = (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)

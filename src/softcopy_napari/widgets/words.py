@@ -1,0 +1,35 @@
+"""Words in labels: sentences that wrap, also within paths, however narrow the panel is."""
+
+from __future__ import annotations
+
+import re
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QSizePolicy
+
+_LONG = re.compile(r"\S{20,}")
+"""Paths have no blanks at which a line could break, and may be wider than the panel."""
+_BREAK = "\u200b"
+"""A place where it may."""
+
+
+def wrapping_label(object_name: str) -> QLabel:
+    """A label of plain text that takes whatever width there is, and as many lines as it then needs."""
+    label = QLabel()
+    label.setObjectName(object_name)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def show_words(label: QLabel, words: str) -> None:
+    """Show words as a sentence, and read them out without the breaks."""
+    label.setAccessibleName(words)
+    label.setText(_LONG.sub(_with_breaks, words[:1].upper() + words[1:]))
+    label.setVisible(bool(words))
+
+
+def _with_breaks(found: re.Match[str]) -> str:
+    return re.sub(r"([/\\_-])", rf"\1{_BREAK}", found[0])

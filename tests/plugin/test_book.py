@@ -1,0 +1,108 @@
+"""The dock's list has one row for each source and destination, whoever copies it and however often."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from softcopy_napari.plugin.supervisor import Seen
+
+from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.targets import Settings, Target
+from softcopy_napari.plugin.book import LOST, STARTING, Book
+
+
+def target(name: str = "a", nprocs: int = 4) -> Target:
+    root = Path.cwd().anchor
+    return Target(source=Path(root, "data", name), destination=Path(root, "nas", name), nprocs=nprocs)
+
+
+def seen(
+    name: str = "a", pid: int = 7, state: TargetState = TargetState.COPYING, *, alive: bool = True, number: str = "1"
+) -> Seen:
+    paths = target(name)
+    snapshot = TargetSnapshot(id=number, source=str(paths.source), destination=str(paths.destination), state=state)
+    return Seen(pid, snapshot, alive)
+
+
+@pytest.fixture
+def book() -> Book:
+    return Book()
+
+
+def test_an_added_target_waits_to_be_started(book: Book) -> None:
+    key = book.add(target())
+    (row,) = book.rows()
+    assert (row.key, row.snapshot, row.note) == (key, None, "")
+    assert book.not_started() == book.startable(book.keys()) == [key]
+    assert book.running() == []
+
+
+def test_adding_a_target_again_changes_its_settings_and_nothing_else(book: Book) -> None:
+    key = book.add(target())
+    assert book.add(target(nprocs=2)) == key
+    assert [one.nprocs for one in book.targets([key], Settings())] == [2]
+
+
+def test_a_target_that_is_being_started_cannot_be_started_twice(book: Book) -> None:
+    key = book.add(target())
+    book.starting([key], True)
+    assert book.rows()[0].note == STARTING
+    assert book.startable([key]) == book.not_started() == []
+    book.none_starting()
+    assert book.startable([key]) == [key]
+
+
+def test_a_started_target_keeps_its_row(book: Book) -> None:
+    book.add(target("a"))
+    book.add(target("b"))
+    book.starting(book.keys(), True)
+    book.take([seen("b")])
+    assert [row.source for row in book.rows()] == [str(target("a").source), str(target("b").source)]
+    assert [row.note for row in book.rows()] == [STARTING, ""]
+    assert book.running() == [(7, "1")]
+
+
+def test_copies_that_others_started_are_listed_and_keep_the_given_settings_when_started_again(book: Book) -> None:
+    book.take([seen("a", state=TargetState.STOPPED, alive=False)])
+    (key,) = book.startable(book.keys())
+    (again,) = book.targets([key], Settings(nprocs=3))
+    assert (again.source, again.nprocs) == (target().source, 3)
+
+
+def test_of_several_engines_on_one_pair_the_running_one_is_shown_or_else_the_last(book: Book) -> None:
+    old, now = seen(pid=1, state=TargetState.STOPPED, alive=False), seen(pid=2)
+    for order in ([old, now], [now, old]):
+        book.take(order)
+        assert [row.key for row in book.rows()] == [now.key]
+    last = seen(pid=3, state=TargetState.COMPLETE, alive=False)
+    book.take([old, last])
+    assert [row.key for row in book.rows()] == [last.key]
+
+
+def test_a_target_of_an_engine_that_died_says_so_and_can_be_started_again(book: Book) -> None:
+    book.take([seen(alive=False)])
+    assert book.rows()[0].note == LOST
+    assert book.startable(book.keys()) == [(7, "1")]
+    assert book.running() == []
+    book.starting(book.keys(), True)
+    book.take([seen(alive=False)])
+    assert book.rows()[0].note == STARTING, "what is still told of the dead engine does not end the start"
+    book.take([seen(alive=False), seen(pid=8)])
+    assert book.rows()[0].note == ""
+
+
+def test_a_running_target_cannot_be_struck_and_an_ended_one_is_named_to_be_forgotten(book: Book) -> None:
+    book.add(target("new"))
+    book.take([seen("a", pid=1), seen("b", pid=2, state=TargetState.COMPLETE, alive=False)])
+    assert book.remove(book.keys()) == [(2, "1")]
+    assert [row.key for row in book.rows()] == [(1, "1")]
+
+
+def test_what_the_supervisor_has_forgotten_leaves_the_list_unless_it_was_added_here(book: Book) -> None:
+    book.add(target("mine"))
+    book.take([seen("mine", pid=1), seen("theirs", pid=2)])
+    book.take([])
+    assert [row.source for row in book.rows()] == [str(target("mine").source)]
+    assert book.not_started() == [book.keys()[0]]

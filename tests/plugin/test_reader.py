@@ -1,0 +1,81 @@
+"""A targets file dropped on the canvas opens the dock with its targets, and nothing else happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from npe2 import PluginManager, PluginManifest
+from qtpy.QtWidgets import QTableView
+
+import softcopy_napari
+from softcopy_napari.engine.client import engines
+from softcopy_napari.plugin import SoftcopyWidget
+from softcopy_napari.plugin.reader import get_reader
+
+if TYPE_CHECKING:
+    import napari
+    from pytestqt.qtbot import QtBot
+
+_TARGETS = """\
+targets:
+  - {source: one.zarr, destination: copies/one.zarr}
+  - {source: two.zarr, destination: copies/two.zarr}
+"""
+
+
+@pytest.fixture
+def viewer(npe2pm: PluginManager, make_napari_viewer: Callable[..., napari.Viewer]) -> napari.Viewer:
+    """A viewer of a napari that knows this plugin only."""
+    npe2pm.register(PluginManifest.from_file(Path(softcopy_napari.__file__).with_name("napari.yaml")))
+    return make_napari_viewer()
+
+
+def _dock(viewer: napari.Viewer) -> SoftcopyWidget:
+    (widget,) = viewer.window.dock_widgets.values()
+    assert isinstance(widget, SoftcopyWidget)
+    return widget
+
+
+def _sources(widget: SoftcopyWidget) -> list[str]:
+    table = widget.findChild(QTableView, "targets_table")
+    model = table.model()
+    return [model.index(row, 0).data() for row in range(model.rowCount())]
+
+
+@pytest.mark.parametrize("name", ["targets.yaml", "targets_day2.yml"])
+def test_a_dropped_targets_file_is_listed_in_the_dock_and_not_started(
+    viewer: napari.Viewer, tmp_path: Path, name: str, qtbot: QtBot
+) -> None:
+    (tmp_path / name).write_text(_TARGETS)
+    assert viewer.open(tmp_path / name, plugin=None) == []
+    assert len(viewer.layers) == 0
+    qtbot.waitUntil(lambda: _sources(_dock(viewer)) == ["one.zarr", "two.zarr"])
+    assert not engines()
+
+
+def test_a_second_targets_file_comes_into_the_same_dock(viewer: napari.Viewer, tmp_path: Path, qtbot: QtBot) -> None:
+    (tmp_path / "targets1.yaml").write_text(_TARGETS)
+    (tmp_path / "targets2.yaml").write_text(_TARGETS.replace("one", "three").replace("two", "four"))
+    viewer.open([tmp_path / "targets1.yaml", tmp_path / "targets2.yaml"], plugin=None)
+    qtbot.waitUntil(lambda: len(_sources(_dock(viewer))) == 4)
+
+
+def test_a_targets_file_with_a_mistake_is_explained_in_the_dock(
+    viewer: napari.Viewer, tmp_path: Path, qtbot: QtBot
+) -> None:
+    (tmp_path / "targets.yaml").write_text("targets:\n  - {source: one.zarr}\n")
+    assert viewer.open(tmp_path / "targets.yaml", plugin=None) == []
+    assert _sources(_dock(viewer)) == []
+
+
+def test_other_files_are_left_to_other_readers(viewer: napari.Viewer) -> None:
+    assert get_reader("/data/targets/embryo.yaml") is None
+    assert get_reader(["/data/targets.yaml", "/data/notes.yaml"]) is None
+    assert get_reader("/data/targets.yaml") is not None
+
+
+def test_there_is_no_reader_without_a_window() -> None:
+    assert get_reader("/data/targets.yaml") is None

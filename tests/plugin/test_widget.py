@@ -1,0 +1,395 @@
+"""The dock widget in a real viewer, with real engines and writers: what a user does, and every way of leaving."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QComboBox, QDockWidget, QLineEdit, QPushButton, QWidget
+
+from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
+from softcopy_napari.engine.messages import Order, TargetSnapshot
+from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.plugin import SoftcopyWidget
+from softcopy_napari.widgets.targets_model import Row
+from tests.support.command import Softcopy
+from tests.support.trees import assert_same
+from tests.support.writers import Writer, write
+
+PATIENCE = 30_000
+
+
+@pytest.fixture(autouse=True)
+def engines_end(state_folder_in_tmp: Path) -> Iterator[None]:
+    """Stop the engines that a test has started: they outlive windows."""
+    yield
+    for engine in engines():
+        with contextlib.suppress(EngineGone, psutil.Error):
+            process = psutil.Process(engine.run.pid)
+            engine.ask(Order(do="stop"))
+            engine.close()
+            process.wait(10)
+
+
+class Dock:
+    """The widget, docked, and hands and eyes for it."""
+
+    def __init__(self, viewer: Any, qtbot: Any) -> None:
+        self.viewer, self.qtbot = viewer, qtbot
+        self.widget = SoftcopyWidget(viewer)
+        self.frame: QDockWidget = viewer.window.add_dock_widget(self.widget, name="Softcopy", area="right")
+
+    def find(self, kind: type[Any], name: str) -> Any:
+        found = self.widget.findChild(kind, name)
+        assert found is not None, f"there is no {name}"
+        return found
+
+    def press(self, name: str) -> None:
+        button = self.find(QPushButton, name)
+        self.until(button.isEnabled)
+        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    def type(self, name: str, text: Path) -> None:
+        edit = self.find(QLineEdit, name)
+        edit.clear()
+        self.qtbot.keyClicks(edit, str(text))
+
+    def until(self, condition: Callable[[], object]) -> None:
+        self.qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return self.widget._panel.rows
+
+    @property
+    def target(self) -> TargetSnapshot | None:
+        (row,) = self.rows
+        return row.snapshot
+
+    def state(self) -> TargetState | None:
+        return self.rows[0].state if self.rows else None
+
+    def copied(self) -> int:
+        return self.target.chunk_files_copied if self.rows and self.target else 0
+
+    def overlay(self) -> Any:
+        return next((layer for layer in self.viewer.layers if "softcopy" in layer.metadata), None)
+
+    def shown(self, state: ChunkState) -> int:
+        layer = self.overlay()
+        return 0 if layer is None else int(np.count_nonzero(np.asarray(layer.data) == state))
+
+
+@pytest.fixture
+def dock(viewer: Any, qtbot: Any) -> Iterator[Dock]:
+    dock = Dock(viewer, qtbot)
+    yield dock
+    del dock.frame, dock.widget  # napari looks for what keeps its windows alive
+
+
+@pytest.fixture
+def sides(tmp_path: Path) -> tuple[Path, Path]:
+    return tmp_path / "source.zarr", tmp_path / "copy.zarr"
+
+
+def test_pick_start_watch_finish(dock: Dock, sides: tuple[Path, Path]) -> None:
+    source, destination = sides
+    with Writer("tensorstore", source, frames=30, planes=4, delay=0.03) as writer:
+        dock.type("source_edit", source)
+        dock.type("destination_edit", destination)
+        dock.press("add_target_button")
+        dock.until(lambda: dock.rows)
+        assert dock.rows[0].source == str(source)
+        dock.press("start_button")
+        dock.until(lambda: dock.copied() > 5)
+        assert writer.running, "this is to be a live copy"
+        dock.until(lambda: dock.shown(ChunkState.COPIED) > 5)
+        layer = dock.overlay()
+        assert layer.metadata["softcopy"] == {"source": str(source), "destination": str(destination), "array": ""}
+        dock.until(lambda: len(dock.viewer.layers) == 2)
+    dock.press("finish_button")
+    dock.until(lambda: dock.state() is TargetState.COMPLETE)
+    dock.until(lambda: dock.shown(ChunkState.COPIED) == 120)
+    assert_same(source, destination)
+
+
+def test_wrong_paths_are_explained_and_nothing_is_listed(dock: Dock, sides: tuple[Path, Path]) -> None:
+    source, _ = sides
+    source.mkdir()
+    dock.type("source_edit", source)
+    dock.type("destination_edit", source / "inside")
+    dock.press("add_target_button")
+    problem = dock.find(QWidget, "problem")
+    dock.until(problem.isVisible)
+    assert "lies inside" in problem.text()
+    assert dock.rows == ()
+
+
+def test_a_targets_file_is_loaded_and_all_of_it_started(dock: Dock, tmp_path: Path) -> None:
+    names = ["one", "two", "three"]
+    for seed, name in enumerate(names):
+        write("tensorstore", tmp_path / f"{name}.zarr", frames=3, seed=seed)
+    lines = "".join(f"  - {{source: {name}.zarr, destination: copies/{name}.zarr, settle: 0}}\n" for name in names)
+    (tmp_path / "targets.yaml").write_text(f"targets:\n{lines}")
+    dock.widget.load_targets(tmp_path / "targets.yaml")
+    assert [Path(row.source).stem for row in dock.rows] == names
+    dock.press("start_button")
+    dock.until(lambda: [row.state for row in dock.rows] == [TargetState.COMPLETE] * 3)
+    for name in names:
+        assert_same(tmp_path / f"{name}.zarr", tmp_path / "copies" / f"{name}.zarr")
+
+
+def test_a_wrong_targets_file_is_explained(dock: Dock, tmp_path: Path) -> None:
+    (tmp_path / "targets.yaml").write_text("targets:\n  - {source: a, destinaton: b}\n")
+    dock.widget.load_targets(tmp_path / "targets.yaml")
+    problem = dock.find(QWidget, "problem")
+    assert problem.isVisible() and "did you mean" in problem.text()
+    assert dock.rows == ()
+
+
+def test_a_destination_that_holds_something_is_asked_about(
+    dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, destination = sides
+    write("tensorstore", source, frames=2)
+    destination.mkdir()
+    (destination / "notes.txt").write_text("mine")
+    asked: list[str] = []
+    answer = [False]
+
+    def ask(title: str, text: str, yes: str, no: str = "Cancel") -> bool:
+        asked.append(text)
+        return answer[0]
+
+    monkeypatch.setattr(dock.widget._panel, "ask", ask)
+    dock.widget.add_target(source, destination)
+    dock.press("start_button")
+    dock.until(lambda: asked)
+    assert str(destination) in asked[0]
+    assert dock.rows[0].snapshot is None and not dock.rows[0].note
+    answer[0] = True
+    dock.press("start_button")
+    dock.until(lambda: dock.copied() == 8)
+    assert (destination / "notes.txt").read_text() == "mine"
+
+
+def test_pause_resume_and_stop(dock: Dock, sides: tuple[Path, Path]) -> None:
+    source, destination = sides
+    with Writer("tensorstore", source, frames=60, planes=4, delay=0.02):
+        dock.widget.add_target(source, destination)
+        dock.widget.start()
+        dock.until(lambda: dock.copied() > 3)
+        dock.press("pause_button")
+        dock.until(lambda: dock.state() is TargetState.PAUSED)
+        before = dock.copied()
+        dock.until(lambda: dock.target and dock.target.counts[ChunkState.PENDING] > 10)
+        assert dock.copied() <= before + 8  # what was with a worker
+        dock.press("pause_button")
+        dock.until(lambda: dock.copied() > before + 10)
+        started = time.monotonic()
+        dock.press("stop_button")
+        dock.until(lambda: dock.state() is TargetState.STOPPED)
+        assert time.monotonic() - started < 5  # a second, but the machine may be busy
+        assert "goes on" in dock.rows[0].snapshot.reason
+        dock.press("start_button")
+        dock.until(lambda: dock.rows[0].running)
+    dock.widget.finish()
+    dock.until(lambda: dock.state() is TargetState.COMPLETE)
+    assert_same(source, destination)
+
+
+def test_what_an_engine_refuses_is_said(dock: Dock, sides: tuple[Path, Path]) -> None:
+    source, destination = sides
+    write("tensorstore", source, frames=1)
+    destination.mkdir()
+    (destination / "zarr.json").write_text("{}")
+    write("tensorstore", destination / "other.zarr", frames=1)
+    with Softcopy(source, destination) as command:
+        dock.until(lambda: dock.rows)
+        dock.widget._supervisor.start_targets(dock.widget._book.targets([dock.rows[0].key], _defaults(dock)))
+        problem = dock.find(QWidget, "problem")
+        dock.until(problem.isVisible)
+        assert str(command.process.pid) in problem.text()
+        command.interrupt()
+
+
+def _defaults(dock: Dock) -> Any:
+    return dock.widget._preferences.settings
+
+
+def test_a_copy_that_the_command_started_is_found_and_shown(dock: Dock, sides: tuple[Path, Path]) -> None:
+    source, destination = sides
+    with (
+        Writer("tensorstore", source, frames=40, delay=0.03),
+        Softcopy(source, destination, "--settle", "0.5") as command,
+    ):
+        dock.until(lambda: dock.copied() > 3)
+        assert dock.rows[0].key[0] == command.process.pid
+        dock.until(lambda: dock.shown(ChunkState.COPIED) > 3)
+        command.wait()
+    dock.until(lambda: dock.state() is TargetState.COMPLETE)
+    assert command.process.returncode == 0
+
+
+def test_an_engine_that_is_killed_is_missed_and_its_copy_can_be_resumed(dock: Dock, sides: tuple[Path, Path]) -> None:
+    source, destination = sides
+    with Writer("tensorstore", source, frames=60, planes=4, delay=0.03):
+        dock.widget.add_target(source, destination)
+        dock.widget.start()
+        dock.until(lambda: dock.copied() > 3)
+        pid = dock.rows[0].key[0]
+        psutil.Process(pid).kill()
+        killed = time.monotonic()
+        dock.until(lambda: dock.rows[0].lost)
+        assert time.monotonic() - killed < 10  # two seconds, but the machine may be busy
+        dock.press("pause_button")  # it says Resume
+        dock.until(lambda: dock.rows[0].running and dock.rows[0].key[0] != pid)
+    dock.widget.finish()
+    dock.until(lambda: dock.state() is TargetState.COMPLETE)
+    assert_same(source, destination)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+def test_an_engine_that_hangs_holds_up_nobody(dock: Dock, tmp_path: Path) -> None:
+    with (
+        Writer("tensorstore", tmp_path / "a", frames=200, delay=0.03) as a,
+        Writer("tensorstore", tmp_path / "b", frames=200, delay=0.03) as b,
+    ):
+        for name in "ab":
+            dock.widget.add_target(tmp_path / name, tmp_path / f"copy-{name}")
+            dock.widget.start()
+            dock.until(lambda: all(row.running for row in dock.rows))
+        hanging, other = dock.rows[0].key[0], dock.rows[1]
+        assert hanging != other.key[0]
+        os.kill(hanging, signal.SIGSTOP)
+        try:
+            before = other.snapshot.files_copied if other.snapshot else 0
+            dock.until(lambda: dock.rows[1].snapshot and dock.rows[1].snapshot.files_copied > before + 5)
+        finally:
+            os.kill(hanging, signal.SIGCONT)
+        a.kill()
+        b.kill()
+
+
+def _leave_by_dock(dock: Dock) -> None:
+    dock.viewer.window.remove_dock_widget(dock.frame)
+
+
+def _leave_by_viewer(dock: Dock) -> None:
+    dock.viewer.close()
+
+
+def _leave_by_hiding(dock: Dock) -> None:
+    dock.frame.hide()
+
+
+def _leave_by_deleting(dock: Dock) -> None:
+    dock.frame.setWidget(QWidget())
+    dock.widget.setParent(None)
+    dock.widget.deleteLater()
+
+
+@pytest.mark.parametrize("leave", [_leave_by_dock, _leave_by_viewer, _leave_by_hiding, _leave_by_deleting])
+def test_a_copy_goes_on_whatever_is_closed(
+    dock: Dock, sides: tuple[Path, Path], leave: Callable[[Dock], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, destination = sides
+    with Writer("tensorstore", source, frames=60, delay=0.03) as writer:
+        dock.widget.add_target(source, destination)
+        dock.widget.start()
+        dock.until(lambda: dock.copied() > 3)
+        leave(dock)
+        QApplication.processEvents()
+        (engine,) = engines()
+        before = engine.snapshot().targets[0].files_copied
+        dock.until(lambda: engine.snapshot().targets[0].files_copied > before + 5)
+        assert writer.running
+    if leave is _leave_by_viewer:
+        assert "goes on" in capsys.readouterr().out
+    if leave is _leave_by_hiding:
+        dock.frame.show()
+        dock.until(lambda: dock.copied() > before)
+    _finish(engine, dock)
+    assert_same(source, destination)
+
+
+def test_an_open_dock_shows_what_was_started_before(viewer: Any, qtbot: Any, sides: tuple[Path, Path]) -> None:
+    source, destination = sides
+    with Writer("tensorstore", source, frames=60, delay=0.03):
+        first = Dock(viewer, qtbot)
+        first.widget.add_target(source, destination)
+        first.widget.start()
+        first.until(lambda: first.shown(ChunkState.COPIED) > 3)
+        viewer.window.remove_dock_widget(first.frame)
+        first.until(lambda: first.overlay() is None)  # nothing that is no longer kept up to date stays
+        second = Dock(viewer, qtbot)
+        second.until(lambda: second.shown(ChunkState.COPIED) > 3)
+    second.widget.finish()
+    second.until(lambda: second.state() is TargetState.COMPLETE)
+
+
+def _finish(engine: EngineHandle, dock: Dock) -> None:
+    engine.ask(Order(do="finish"))
+    dock.until(lambda: engine.snapshot().targets[0].state is TargetState.COMPLETE)
+    engine.close()
+
+
+def test_an_array_that_grows_gets_longer_sliders(dock: Dock, sides: tuple[Path, Path]) -> None:
+    source, destination = sides
+    with Writer("tensorstore", source, frames=12, planes=2, grow=True, delay=0.1):
+        dock.widget.add_target(source, destination)
+        dock.widget.start()
+        dock.until(lambda: dock.overlay() is not None and len(dock.viewer.layers) == 2)
+        first = dock.viewer.dims.nsteps[0]
+        dock.until(lambda: dock.viewer.dims.nsteps[0] > first)
+    dock.widget.finish()
+    dock.until(lambda: dock.state() is TargetState.COMPLETE)
+    dock.until(lambda: dock.viewer.dims.nsteps[0] == 12)
+    dock.until(lambda: dock.shown(ChunkState.COPIED) == 24)
+
+
+def test_a_well_of_a_plate_opens_its_field(dock: Dock, sides: tuple[Path, Path]) -> None:
+    source, destination = sides
+    write("plate", source, wells=["A/1", "A/2", "B/1"], frames=2, planes=2)
+    dock.widget.add_target(source, destination)
+    dock.widget.start()
+    dock.widget.finish()
+    chooser = dock.find(QComboBox, "array_chooser")
+    dock.until(lambda: chooser.count() == 6)
+    dock.until(lambda: dock.shown(ChunkState.COPIED) == 4)
+    assert dock.overlay().metadata["softcopy"]["array"] == "A/1/0/0"
+    plate = dock.find(QWidget, "plate_map")
+    assert plate.isVisible()
+    place = plate.cell_rect(1, 0).center()
+    dock.qtbot.mouseClick(plate, Qt.MouseButton.LeftButton, pos=place)
+    dock.until(lambda: dock.overlay() and dock.overlay().metadata["softcopy"]["array"] == "B/1/0/0")
+    chooser.setCurrentIndex(chooser.findText("A/2/0/1"))
+    chooser.activated.emit(chooser.currentIndex())
+    dock.until(lambda: dock.overlay() and dock.overlay().metadata["softcopy"]["array"] == "A/2/0/1")
+
+
+def test_a_user_who_closes_the_window_may_go_on_or_stay(
+    dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing = dock.widget._closing
+    monkeypatch.setattr(closing, "_running", lambda: 2)
+    said: list[str] = []
+
+    def ask(words: str) -> bool:
+        said.append(words)
+        return False
+
+    monkeypatch.setattr(closing, "_ask", ask)
+    assert closing._may_close(2, by_user=True) is False
+    assert "2 copies go on" in said[0]
+    assert sys.stdout is not None

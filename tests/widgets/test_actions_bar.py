@@ -1,0 +1,72 @@
+"""The buttons offer what the selected targets allow."""
+
+from __future__ import annotations
+
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QPushButton
+
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.widgets.actions_bar import ActionsBar
+from softcopy_napari.widgets.targets_model import Row
+from softcopy_napari.widgets.targets_table import Action
+from tests.widgets.support import child, make_row
+
+NAMES = ("start", "pause", "finish", "stop")
+PAUSED = make_row("a", TargetState.PAUSED)
+COPYING = make_row("b", TargetState.COPYING)
+
+
+def buttons(bar: ActionsBar) -> dict[str, QPushButton]:
+    return {name: child(bar, QPushButton, f"{name}_button") for name in NAMES}
+
+
+@pytest.mark.parametrize(
+    ("rows", "enabled", "pause"),
+    [
+        ([], "", "Pause"),
+        ([make_row("a")], "start", "Pause"),
+        ([COPYING], "pause finish stop", "Pause"),
+        ([PAUSED], "pause finish stop", "Resume"),
+        ([PAUSED, COPYING], "pause finish stop", "Pause"),
+        ([make_row("a"), COPYING], "start pause finish stop", "Pause"),
+        ([make_row("a", TargetState.COPYING, lost=True)], "pause", "Resume"),
+        ([make_row("a", TargetState.COPYING, starting=True)], "", "Pause"),
+    ],
+)
+def test_buttons_follow_the_selection(qtbot: QtBot, rows: list[Row], enabled: str, pause: str) -> None:
+    bar = ActionsBar()
+    qtbot.addWidget(bar)
+    bar.set_rows(rows)
+    found = buttons(bar)
+    assert [name for name in NAMES if found[name].isEnabled()] == enabled.split()
+    assert found["pause"].text().replace("&", "") == found["pause"].accessibleName() == pause
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "action"),
+    [
+        ("start", make_row("a"), Action.START),
+        ("pause", COPYING, Action.PAUSE),
+        ("pause", PAUSED, Action.RESUME),
+        ("finish", COPYING, Action.FINISH),
+        ("stop", COPYING, Action.STOP),
+    ],
+)
+def test_a_click_asks_for_the_action(qtbot: QtBot, name: str, row: Row, action: Action) -> None:
+    bar = ActionsBar()
+    qtbot.addWidget(bar)
+    bar.set_rows([row])
+    with qtbot.waitSignal(bar.clicked) as asked:
+        qtbot.mouseClick(buttons(bar)[name], Qt.MouseButton.LeftButton)
+    assert asked.args == [action]
+
+
+def test_the_bar_wraps_where_there_is_no_room(qtbot: QtBot) -> None:
+    bar = ActionsBar()
+    qtbot.addWidget(bar)
+    bar.resize(160, bar.heightForWidth(160))
+    bar.show()
+    assert all(bar.rect().contains(one.geometry()) for one in buttons(bar).values())
+    assert len({one.y() for one in buttons(bar).values()}) > 1

@@ -1,0 +1,356 @@
+"""The panel as a user meets it: add, select, start, look, and be told what is wrong; narrow, and by keyboard alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QPushButton,
+    QScrollArea,
+    QWidget,
+)
+
+from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.widgets.panel import FIRST_STEPS, Panel
+from softcopy_napari.widgets.targets_model import Key
+from softcopy_napari.widgets.targets_table import Action, TargetsTable
+from tests.widgets.support import child, dialog_answered, drop, make_row
+
+COPYING = make_row("a", TargetState.COPYING, counts=(1, 0, 2, 0, 1, 0, 0), reason="the disk is slow")
+NAMES = {
+    "source_edit": QLineEdit,
+    "destination_edit": QLineEdit,
+    "add_target_button": QPushButton,
+    "load_targets_button": QPushButton,
+    "save_targets_button": QPushButton,
+    "targets_table": QWidget,
+    "start_button": QPushButton,
+    "pause_button": QPushButton,
+    "finish_button": QPushButton,
+    "stop_button": QPushButton,
+    "check_coverage_button": QPushButton,
+    "array_chooser": QComboBox,
+    "log_view": QWidget,
+    "legend": QWidget,
+    "plate_map": QWidget,
+    "coverage_plot": QWidget,
+}
+
+
+@pytest.fixture
+def panel(qtbot: QtBot) -> Panel:
+    made = Panel()
+    qtbot.addWidget(made)
+    made.resize(280, 768)
+    made.show()
+    qtbot.waitExposed(made)
+    return made
+
+
+def press(panel: Panel, qtbot: QtBot, name: str) -> None:
+    qtbot.mouseClick(child(panel, QPushButton, name), Qt.MouseButton.LeftButton)
+
+
+def table(panel: Panel) -> TargetsTable:
+    return panel.findChild(TargetsTable)
+
+
+def asked(panel: Panel) -> list[tuple[Action, list[Key]]]:
+    """What the panel asks for from now on."""
+    seen: list[tuple[Action, list[Key]]] = []
+    panel.action_requested.connect(lambda action, which: seen.append((action, which)))
+    return seen
+
+
+def fill(panel: Panel) -> None:
+    """Show everything that there is to show."""
+    panel.set_rows([COPYING, make_row("b")])
+    panel.set_arrays(["0", "1"], "0")
+    panel.set_counts((1, 2, 3, 4, 5, 6, 7))
+    panel.set_wells({f"{row}/{column}": (1, 2) for row in "ABCDEFGH" for column in range(1, 13)})
+    panel.set_axes(["t", "z"], "t")
+    panel.set_coverage([1, 1], [0, 1], [1, 0])
+
+
+@pytest.mark.parametrize(("name", "kind"), NAMES.items())
+def test_scripts_find_everything_by_name(panel: Panel, name: str, kind: type[QWidget]) -> None:
+    assert isinstance(child(panel, kind, name), kind)
+
+
+def test_a_newcomer_is_told_what_to_do_first(panel: Panel) -> None:
+    assert table(panel).placeholder == FIRST_STEPS
+    enabled = [name for name, kind in NAMES.items() if kind is QPushButton and child(panel, kind, name).isEnabled()]
+    assert enabled == ["add_target_button", "load_targets_button", "check_coverage_button"]
+    assert not child(panel, QWidget, "legend").isVisible()
+
+
+def test_add_select_start_by_keyboard_alone(panel: Panel, qtbot: QtBot) -> None:
+    source, done = child(panel, QLineEdit, "source_edit"), asked(panel)
+    source.setFocus()
+    qtbot.keyClicks(source, "/data/a")
+    while panel.focusWidget().objectName() != "destination_edit":
+        qtbot.keyClick(panel.focusWidget(), Qt.Key.Key_Tab)
+    qtbot.keyClicks(panel.focusWidget(), "/copy/a")
+    with qtbot.waitSignal(panel.add_requested) as wanted:
+        qtbot.keyClick(panel.focusWidget(), Qt.Key.Key_Return)
+    assert wanted.args == ["/data/a", "/copy/a"]
+    panel.set_rows([make_row("a")])
+    while panel.focusWidget().objectName() != "start_button":
+        qtbot.keyClick(panel.focusWidget(), Qt.Key.Key_Tab)
+    qtbot.keyClick(panel.focusWidget(), Qt.Key.Key_Space)
+    assert done == [(Action.START, [(0, "a")])]
+
+
+def test_tab_goes_through_all_of_it_from_top_to_bottom(panel: Panel, qtbot: QtBot) -> None:
+    fill(panel)
+    panel.select([COPYING.key])
+    first = child(panel, QLineEdit, "source_edit")
+    first.setFocus()
+    way = []
+    while (focus := panel.focusWidget()) is not first or not way:
+        way.append(focus)
+        qtbot.keyClick(focus, Qt.Key.Key_Tab)
+        assert len(way) < 50
+    names = [widget.objectName() for widget in way]
+    expected = [
+        "source_edit",
+        "source_edit_browse",
+        "destination_edit",
+        "destination_edit_browse",
+        "add_target_button",
+        "check_coverage_button",
+        "load_targets_button",
+        "save_targets_button",
+        "targets_table",
+        "pause_button",
+        "finish_button",
+        "stop_button",
+        "array_chooser",
+        "image_chooser",
+        "legend",
+        "plate_map",
+        "coverage_axis",
+        "coverage_bars",
+        "log_button",
+    ]
+    assert names == expected
+    assert all(widget.accessibleName() for widget in way if not isinstance(widget, QAbstractButton))
+
+
+def test_mnemonics_are_unlike_each_other_and_naparis_menus(panel: Panel) -> None:
+    texts = [one.text() for one in panel.findChildren(QPushButton)]
+    texts += [label.text() for label in panel.findChildren(QLabel) if label.buddy() is not None]
+    panel.set_rows([make_row("a", TargetState.PAUSED)])
+    texts.append(child(panel, QPushButton, "pause_button").text())
+    letters = [found[1].upper() for text in set(texts) if (found := re.search("&(.)", text))]
+    assert len(letters) == len(set(letters)) >= 14
+    assert not set("FVLPWH") & set(letters)
+
+
+def test_a_target_that_was_added_is_selected(panel: Panel, qtbot: QtBot) -> None:
+    panel.set_rows([COPYING])
+    assert panel.current == COPYING.key, "the first one is looked at"
+    with qtbot.waitSignal(panel.selection_changed) as said:
+        panel.set_rows([COPYING, make_row("b"), make_row("c")])
+    assert said.args == [(0, "b")]
+    assert panel.selected_keys() == [(0, "b"), (0, "c")]
+
+
+def test_a_target_stays_selected_when_it_is_started(panel: Panel, qtbot: QtBot) -> None:
+    panel.set_rows([make_row("a"), make_row("b")])
+    panel.select([(0, "b")])
+    panel.set_rows([make_row("a"), make_row("b", starting=True)])
+    with qtbot.waitSignal(panel.selection_changed) as said:
+        panel.set_rows([make_row("a"), make_row("b", TargetState.COPYING)])
+    assert said.args == [(4711, "b")] == panel.selected_keys()
+
+
+def test_news_do_not_move_the_selection(panel: Panel, qtbot: QtBot) -> None:
+    panel.set_rows([COPYING, make_row("b", TargetState.COPYING)])
+    panel.select([(4711, "b")])
+    with qtbot.assertNotEmitted(panel.selection_changed):
+        panel.set_rows([COPYING, make_row("b", TargetState.COMPLETE), make_row("x", TargetState.COPYING, pid=1)])
+    assert panel.current == (4711, "b")
+
+
+def test_after_a_removal_the_keyboard_goes_on(panel: Panel, qtbot: QtBot) -> None:
+    rows, done = [make_row(name, TargetState.COMPLETE) for name in "abc"], asked(panel)
+    panel.set_rows(rows)
+    panel.select([rows[1].key])
+    qtbot.keyClick(table(panel), Qt.Key.Key_Delete)
+    assert done == [(Action.REMOVE, [rows[1].key])]
+    said: list[Key | None] = []
+    panel.selection_changed.connect(said.append)
+    panel.set_rows([rows[0], rows[2]])
+    assert said in ([rows[0].key], [rows[2].key])
+    panel.set_rows([])
+    assert (said[-1], panel.current) == (None, None)
+    assert not child(panel, QPushButton, "save_targets_button").isEnabled()
+
+
+def test_details_of_the_selected_target_can_be_read_in_full(panel: Panel) -> None:
+    label = child(panel, QLabel, "target_details")
+    assert not label.isVisible()
+    panel.set_rows([COPYING, make_row("b", TargetState.COPYING, lost=True, note="process 7 was killed")])
+    assert label.text().startswith("Copying: the disk is slow\n1 of 4 chunk files")
+    panel.select([(4711, "b")])
+    assert label.text().startswith("Engine died: process 7 was killed")
+
+
+def test_a_lost_engine_offers_to_resume(panel: Panel, qtbot: QtBot) -> None:
+    done = asked(panel)
+    panel.set_rows([make_row("a", TargetState.COPYING, lost=True)])
+    press(panel, qtbot, "pause_button")
+    assert done == [(Action.RESUME, [(4711, "a")])]
+
+
+def test_buttons_act_on_what_is_selected(panel: Panel, qtbot: QtBot) -> None:
+    panel.set_rows([COPYING, make_row("b"), make_row("c", TargetState.COPYING)])
+    done = asked(panel)
+    panel.select([COPYING.key, (4711, "c")])
+    press(panel, qtbot, "stop_button")
+    press(panel, qtbot, "start_button")
+    table(panel).selectAll()
+    press(panel, qtbot, "finish_button")
+    press(panel, qtbot, "start_button")
+    both = [COPYING.key, (4711, "c")]
+    assert done == [(Action.STOP, both), (Action.FINISH, both), (Action.START, [(0, "b")])]
+
+
+def test_coverage_is_checked_of_what_is_typed_or_else_selected(panel: Panel, qtbot: QtBot) -> None:
+    checked: list[tuple[str, str]] = []
+    panel.check_requested.connect(lambda source, destination: checked.append((source, destination)))
+    press(panel, qtbot, "check_coverage_button")
+    assert checked == []
+    assert child(panel, QLabel, "source_edit_problem").isVisible()
+    panel.set_rows([COPYING, make_row("b", TargetState.COMPLETE)])
+    panel.select([(4711, "b")])
+    press(panel, qtbot, "check_coverage_button")
+    panel.set_paths("/x", "/y")
+    press(panel, qtbot, "check_coverage_button")
+    assert checked == [("/data/b", "/copy/b"), ("/x", "/y")]
+
+
+def test_what_is_being_copied_need_not_be_checked(panel: Panel, qtbot: QtBot) -> None:
+    panel.set_rows([COPYING])
+    with qtbot.assertNotEmitted(panel.check_requested):
+        press(panel, qtbot, "check_coverage_button")
+    assert "is being copied" in child(panel, QLabel, "form_problem").text()
+
+
+def test_a_problem_is_scrolled_to(panel: Panel, qtbot: QtBot) -> None:
+    fill(panel)
+    panel.resize(280, 300)
+    bar = panel.findChild(QScrollArea).verticalScrollBar()
+    bar.setValue(bar.maximum())
+    panel.set_problem("source", "there is no such folder")
+    label = child(panel, QLabel, "source_edit_problem")
+    qtbot.waitUntil(lambda: label.visibleRegion().boundingRect().height() == label.height())
+
+
+def test_coverage_is_shown_once_there_is_an_array(panel: Panel, qtbot: QtBot) -> None:
+    legend = child(panel, QWidget, "legend")
+    panel.set_rows([COPYING])
+    assert not legend.isVisible()
+    panel.set_arrays(["0", "1"], "1")
+    assert legend.isVisible()
+    assert (panel.array, panel.image, panel.axis) == ("1", "destination", "")
+    panel.set_arrays([])
+    assert not legend.isVisible()
+    assert panel.array is None
+
+
+def test_everything_asked_of_coverage_leaves_by_signals(panel: Panel, qtbot: QtBot) -> None:
+    fill(panel)
+    with qtbot.waitSignal(panel.array_chosen) as said:
+        qtbot.keyClick(child(panel, QComboBox, "array_chooser"), Qt.Key.Key_Down)
+    assert said.args == ["1"]
+    with qtbot.waitSignal(panel.image_choice_changed) as said:
+        qtbot.keyClick(child(panel, QComboBox, "image_chooser"), Qt.Key.Key_End)
+    assert said.args == ["none"] == [panel.image]
+    with qtbot.waitSignal(panel.state_clicked) as said:
+        qtbot.keyClick(child(panel, QWidget, "legend"), Qt.Key.Key_Return)
+    assert said.args == [int(ChunkState.ABSENT)]
+    with qtbot.waitSignal(panel.well_clicked) as said:
+        qtbot.keyClick(child(panel, QWidget, "plate_map"), Qt.Key.Key_Return)
+    assert said.args == ["A/1"]
+    with qtbot.waitSignal(panel.axis_changed) as said:
+        qtbot.keyClick(child(panel, QComboBox, "coverage_axis"), Qt.Key.Key_Down)
+    assert said.args == ["z"] == [panel.axis]
+    bars = child(panel, QWidget, "coverage_bars")
+    qtbot.keyClick(bars, Qt.Key.Key_End)
+    with qtbot.waitSignal(panel.position_clicked) as said:
+        qtbot.keyClick(bars, Qt.Key.Key_Return)
+    assert said.args == [1]
+    panel.set_image("source")
+    assert panel.image == "source"
+
+
+def test_a_targets_file_is_dropped_anywhere(panel: Panel, qtbot: QtBot, tmp_path: Path) -> None:
+    for where in (child(panel, QLineEdit, "source_edit"), table(panel).viewport(), panel):
+        with qtbot.waitSignal(panel.load_requested) as said:
+            assert drop(where, [tmp_path / "targets.yaml"])
+        assert said.args == [str(tmp_path / "targets.yaml")]
+
+
+def test_folders_dropped_anywhere_are_source_then_destination(panel: Panel, tmp_path: Path) -> None:
+    assert drop(table(panel).viewport(), [tmp_path / "a"])
+    assert drop(panel, [tmp_path / "b"])
+    assert child(panel, QLineEdit, "source_edit").text() == str(tmp_path / "a")
+    assert child(panel, QLineEdit, "destination_edit").text() == str(tmp_path / "b")
+
+
+def test_recent_paths_come_and_go(panel: Panel) -> None:
+    panel.set_recent(["/a"], ["/b"])
+    panel.remember("/c", "/d")
+    assert (panel.recent_sources, panel.recent_destinations) == (["/c", "/a"], ["/d", "/b"])
+
+
+@pytest.mark.parametrize("agree", [True, False])
+def test_a_question_is_answered(panel: Panel, qtbot: QtBot, agree: bool) -> None:
+    def answer(box: QMessageBox) -> None:
+        assert box.text() == "/copy/a holds files."
+        assert box.defaultButton().text() == "Cancel"
+        buttons = {one.text(): one for one in box.buttons()}
+        qtbot.mouseClick(buttons["Copy into it" if agree else "Cancel"], Qt.MouseButton.LeftButton)
+
+    with dialog_answered(answer):
+        assert panel.ask("Not empty", "/copy/a holds files.", "Copy into it") is agree
+
+
+def test_escape_means_no(panel: Panel, qtbot: QtBot) -> None:
+    with dialog_answered(lambda box: qtbot.keyClick(box, Qt.Key.Key_Escape)):
+        assert not panel.ask("Not empty", "/copy/a holds files.", "Copy into it")
+
+
+@pytest.mark.parametrize("size", [QSize(280, 768), QSize(200, 400), QSize(480, 1000)])
+def test_nothing_is_cut_off(panel: Panel, qtbot: QtBot, size: QSize) -> None:
+    fill(panel)
+    long = "/data/" + "a-very_long/" * 12
+    panel.set_paths(long, long)
+    for where in ("source", "destination", ""):
+        panel.set_problem(where, f"{long} lies inside its source; choose another destination")
+    panel.log(40, long)
+    press(panel, qtbot, "log_button")
+    panel.resize(size.expandedTo(panel.minimumSizeHint()))
+    QApplication.processEvents()
+    content = panel.findChild(QScrollArea).widget()
+    assert content.width() <= panel.findChild(QScrollArea).viewport().width()
+    for widget in content.findChildren(QWidget):
+        if widget.isVisible() and not widget.isWindow():
+            assert widget.parentWidget().rect().contains(widget.geometry()), widget.objectName()
+    assert panel.minimumSizeHint().width() <= 280
+    for button in content.findChildren(QPushButton):
+        assert button.width() >= button.fontMetrics().horizontalAdvance(button.text().replace("&", "")), button.text()
+    for label in (one for one in content.findChildren(QLabel) if one.isVisible() and one.text()):
+        assert label.height() >= label.heightForWidth(label.width()), label.text()
