@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +17,11 @@ import psutil
 import pytest
 
 import softcopy_napari
+from softcopy_napari.engine import client
 from softcopy_napari.engine.client import Copy, EngineGone, EngineHandle, engines, launch
 from softcopy_napari.engine.messages import Order, Reply
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets import Settings, Target, make_target
+from softcopy_napari.engine.targets import Settings, Target, make_target, targets_to_json
 from softcopy_napari.engine.targetsyaml import TargetsError
 from tests.engine.support import make_array, make_old, replace, temporaries, tree, until, write
 
@@ -132,6 +134,20 @@ def test_the_python_call_of_three_lines(made: Engines) -> None:
     end = copy.finish(10.0)
     assert end.state is TargetState.COMPLETE and end.chunk_files_absent == 1
     assert tree(made.destination) == tree(made.source)
+
+
+def test_a_copy_goes_on_whose_starter_ended_before_it_was_answered(made: Engines) -> None:
+    starter = subprocess.Popen(client._COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert starter.stdin is not None and starter.stdout is not None
+    made.processes.append(psutil.Process(starter.pid))
+    starter.stdout.close()
+    starter.stdin.write(targets_to_json([made.target(settle=1000.0)]))
+    starter.stdin.close()
+    make_array(made.source, (3,))
+    assert until(lambda: tree(made.destination) == tree(made.source), 10.0)
+    assert starter.poll() is None
+    assert engines()[0].ask(Order(do="stop"))
+    assert starter.wait(10) == 0
 
 
 def test_a_paused_copy_copies_nothing_until_it_is_resumed(made: Engines) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from softcopy_napari.plugin.supervisor import Seen
 
 from softcopy_napari.engine.messages import TargetSnapshot
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets import Settings, Target
-from softcopy_napari.plugin.book import LOST, STARTING, Book
+from softcopy_napari.plugin.book import Book
+from softcopy_napari.plugin.supervisor import Seen
 
 
 def target(name: str = "a", nprocs: int = 4) -> Target:
@@ -34,7 +34,7 @@ def book() -> Book:
 def test_an_added_target_waits_to_be_started(book: Book) -> None:
     key = book.add(target())
     (row,) = book.rows()
-    assert (row.key, row.snapshot, row.note) == (key, None, "")
+    assert (row.key, row.snapshot, row.starting) == (key, None, False)
     assert book.not_started() == book.startable(book.keys()) == [key]
     assert book.running() == []
 
@@ -48,7 +48,7 @@ def test_adding_a_target_again_changes_its_settings_and_nothing_else(book: Book)
 def test_a_target_that_is_being_started_cannot_be_started_twice(book: Book) -> None:
     key = book.add(target())
     book.starting([key], True)
-    assert book.rows()[0].note == STARTING
+    assert book.rows()[0].starting
     assert book.startable([key]) == book.not_started() == []
     book.none_starting()
     assert book.startable([key]) == [key]
@@ -60,7 +60,7 @@ def test_a_started_target_keeps_its_row(book: Book) -> None:
     book.starting(book.keys(), True)
     book.take([seen("b")])
     assert [row.source for row in book.rows()] == [str(target("a").source), str(target("b").source)]
-    assert [row.note for row in book.rows()] == [STARTING, ""]
+    assert [row.starting for row in book.rows()] == [True, False]
     assert book.running() == [(7, "1")]
 
 
@@ -83,14 +83,14 @@ def test_of_several_engines_on_one_pair_the_running_one_is_shown_or_else_the_las
 
 def test_a_target_of_an_engine_that_died_says_so_and_can_be_started_again(book: Book) -> None:
     book.take([seen(alive=False)])
-    assert book.rows()[0].note == LOST
+    assert book.rows()[0].lost
     assert book.startable(book.keys()) == [(7, "1")]
     assert book.running() == []
     book.starting(book.keys(), True)
     book.take([seen(alive=False)])
-    assert book.rows()[0].note == STARTING, "what is still told of the dead engine does not end the start"
+    assert book.rows()[0].starting, "what is still told of the dead engine does not end the start"
     book.take([seen(alive=False), seen(pid=8)])
-    assert book.rows()[0].note == ""
+    assert not book.rows()[0].starting and not book.rows()[0].lost
 
 
 def test_a_running_target_cannot_be_struck_and_an_ended_one_is_named_to_be_forgotten(book: Book) -> None:

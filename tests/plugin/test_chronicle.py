@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from softcopy_napari.plugin.supervisor import Seen
-
 from softcopy_napari.engine.messages import Failure, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.plugin.chronicle import Chronicle
+from softcopy_napari.plugin.supervisor import Seen
 from softcopy_napari.widgets.log_view import Level
 
 

@@ -128,6 +128,17 @@ def test_copies_that_the_command_started_are_found(window: Window, target: Calla
         command.wait()
 
 
+def test_a_check_is_seen_to_its_end(window: Window, target: Callable[..., Target]) -> None:
+    one = target()
+    write("tensorstore", one.source, frames=2)
+    window.supervisor.start_targets([one.model_copy(update={"check": True})])
+    window.sees(TargetState.INCOMPLETE)
+    window.until(lambda: not window.seen[0].alive)
+    assert not window.seen[0].lost and window.refusals == []
+    assert window.seen[0].target.findings is not None
+    assert not one.destination.exists()
+
+
 def test_orders_reach_the_target_that_they_are_for(window: Window, target: Callable[..., Target]) -> None:
     window.supervisor.start_targets([target("one"), target("two")])
     window.until(lambda: len(window.seen) == 2)

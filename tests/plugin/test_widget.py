@@ -76,6 +76,9 @@ class Dock:
         (row,) = self.rows
         return row.snapshot
 
+    def at_work(self, row: Row) -> bool:
+        return row.running and not row.starting
+
     def state(self) -> TargetState | None:
         return self.rows[0].state if self.rows else None
 
@@ -129,7 +132,7 @@ def test_wrong_paths_are_explained_and_nothing_is_listed(dock: Dock, sides: tupl
     dock.type("source_edit", source)
     dock.type("destination_edit", source / "inside")
     dock.press("add_target_button")
-    problem = dock.find(QWidget, "problem")
+    problem = dock.find(QWidget, "form_problem")
     dock.until(problem.isVisible)
     assert "lies inside" in problem.text()
     assert dock.rows == ()
@@ -149,10 +152,20 @@ def test_a_targets_file_is_loaded_and_all_of_it_started(dock: Dock, tmp_path: Pa
         assert_same(tmp_path / f"{name}.zarr", tmp_path / "copies" / f"{name}.zarr")
 
 
+def test_what_is_ordered_while_targets_are_being_started_reaches_them(dock: Dock, sides: tuple[Path, Path]) -> None:
+    source, destination = sides
+    write("tensorstore", source, frames=2, planes=2)
+    dock.widget.add_target(source, destination)
+    dock.widget.start()
+    dock.widget.finish()
+    dock.until(lambda: dock.state() is TargetState.COMPLETE)
+    assert "you said" in dock.rows[0].reason
+
+
 def test_a_wrong_targets_file_is_explained(dock: Dock, tmp_path: Path) -> None:
     (tmp_path / "targets.yaml").write_text("targets:\n  - {source: a, destinaton: b}\n")
     dock.widget.load_targets(tmp_path / "targets.yaml")
-    problem = dock.find(QWidget, "problem")
+    problem = dock.find(QWidget, "form_problem")
     assert problem.isVisible() and "did you mean" in problem.text()
     assert dock.rows == ()
 
@@ -202,7 +215,7 @@ def test_pause_resume_and_stop(dock: Dock, sides: tuple[Path, Path]) -> None:
         assert time.monotonic() - started < 5  # a second, but the machine may be busy
         assert "goes on" in dock.rows[0].snapshot.reason
         dock.press("start_button")
-        dock.until(lambda: dock.rows[0].running)
+        dock.until(lambda: dock.at_work(dock.rows[0]))
     dock.widget.finish()
     dock.until(lambda: dock.state() is TargetState.COMPLETE)
     assert_same(source, destination)
@@ -217,7 +230,7 @@ def test_what_an_engine_refuses_is_said(dock: Dock, sides: tuple[Path, Path]) ->
     with Softcopy(source, destination) as command:
         dock.until(lambda: dock.rows)
         dock.widget._supervisor.start_targets(dock.widget._book.targets([dock.rows[0].key], _defaults(dock)))
-        problem = dock.find(QWidget, "problem")
+        problem = dock.find(QWidget, "form_problem")
         dock.until(problem.isVisible)
         assert str(command.process.pid) in problem.text()
         command.interrupt()
@@ -253,7 +266,7 @@ def test_an_engine_that_is_killed_is_missed_and_its_copy_can_be_resumed(dock: Do
         dock.until(lambda: dock.rows[0].lost)
         assert time.monotonic() - killed < 10  # two seconds, but the machine may be busy
         dock.press("pause_button")  # it says Resume
-        dock.until(lambda: dock.rows[0].running and dock.rows[0].key[0] != pid)
+        dock.until(lambda: dock.at_work(dock.rows[0]) and dock.rows[0].key[0] != pid)
     dock.widget.finish()
     dock.until(lambda: dock.state() is TargetState.COMPLETE)
     assert_same(source, destination)
@@ -268,7 +281,7 @@ def test_an_engine_that_hangs_holds_up_nobody(dock: Dock, tmp_path: Path) -> Non
         for name in "ab":
             dock.widget.add_target(tmp_path / name, tmp_path / f"copy-{name}")
             dock.widget.start()
-            dock.until(lambda: all(row.running for row in dock.rows))
+            dock.until(lambda: all(map(dock.at_work, dock.rows)))
         hanging, other = dock.rows[0].key[0], dock.rows[1]
         assert hanging != other.key[0]
         os.kill(hanging, signal.SIGSTOP)

@@ -13,8 +13,7 @@ from softcopy_napari.plugin.supervisor import Key, Seen
 from softcopy_napari.widgets.targets_model import Row
 
 _Pair = tuple[str, str]
-STARTING = "starting"
-LOST = "the copy engine has ended unexpectedly; Resume goes on from here"
+LOST = "Resume goes on from where it was"
 
 
 @dataclass(slots=True)
@@ -71,10 +70,10 @@ class Book:
         """What the table shows."""
         rows = []
         for entry in self._entries.values():
-            lost = not entry.starting and entry.seen is not None and entry.seen.lost
-            note = STARTING if entry.starting else LOST if lost else ""
+            lost = entry.seen is not None and entry.seen.lost
             snapshot = entry.seen.target if entry.seen is not None else None
-            rows.append(Row(entry.key, snapshot, entry.source, entry.destination, note, lost))
+            paths = entry.source, entry.destination
+            rows.append(Row(entry.key, snapshot, *paths, LOST if lost else "", lost, entry.starting))
         return rows
 
     def seen(self, key: Key | None) -> Seen | None:
@@ -116,6 +115,10 @@ class Book:
         for entry in map(self._find, keys):
             if entry is not None:
                 entry.starting = starting
+
+    def any_starting(self) -> bool:
+        """Whether anything is being started."""
+        return any(entry.starting for entry in self._entries.values())
 
     def none_starting(self) -> None:
         """Note that nothing is being started: it was refused."""

@@ -37,6 +37,8 @@ class Coverage:
         self._mailbox = mailbox
         self._target: TargetSnapshot | None = None
         self._array = ""
+        self._wanted: str | None = None
+        """The array that the user has chosen."""
         self._image = "destination"
         self._axis = ""
         self._plotted: tuple[str, str, tuple[int, ...]] | None = None
@@ -65,7 +67,10 @@ class Coverage:
             return
         another = before is None or (before.source, before.destination) != (target.source, target.destination)
         paths = [array.path for array in target.arrays]
-        chosen = self._array if self._array in paths and not another else first_array(paths)
+        if another:
+            self._wanted = None
+        # While arrays appear, the one to be shown first may not be the first to come.
+        chosen = self._wanted if self._wanted in paths else first_array(paths)
         if another or chosen != self._array or (before is not None and not before.arrays):
             self._array = chosen
             self._scene.show(target, chosen if paths else None, self._image)
@@ -96,7 +101,7 @@ class Coverage:
     def _choose(self, path: str) -> None:
         if self._target is None or path == self._array:
             return
-        self._array = path
+        self._array = self._wanted = path
         self._scene.show(self._target, path, self._image)
         self.take(self._target)
         self._plot()

@@ -56,6 +56,6 @@ def simulate(widget: SoftcopyWidget, *arguments: str) -> Simulation:
     """
     simulation = Simulation(*arguments)
     widget.destroyed.connect(lambda: simulation.end())  # a bound method would not keep it alive
-    widget.add_target(simulation.source, simulation.destination)
-    widget.start()
+    key = widget.add_target(simulation.source, simulation.destination)
+    widget.start([key] if key is not None else [])
     return simulation

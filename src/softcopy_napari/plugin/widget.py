@@ -42,17 +42,20 @@ class SoftcopyWidget(QWidget):
 
     Parameters
     ----------
-    viewer : napari.Viewer
+    napari_viewer : napari.Viewer
+        napari hands itself over under this name.
     """
 
-    def __init__(self, viewer: napari.Viewer) -> None:
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self.setObjectName("softcopy")
         self._book = Book()
+        self._wish = ""
+        """An order to all targets that was given while some were being started, and is theirs too."""
         self._chronicle = Chronicle()
         self._mailbox = Mailbox()
         self._supervisor = Supervisor()
-        self._scene = Scene(viewer)
+        self._scene = Scene(napari_viewer)
         self._panel = Panel()
         self._coverage = Coverage(self._panel, self._scene, self._mailbox)
         self._closing = ClosingNotice(self, lambda: len(self._book.running()), self.stop)
@@ -105,50 +108,63 @@ class SoftcopyWidget(QWidget):
         """
         self._adopt(Path(path), _load(Path(path), self._preferences.settings))
 
-    def add_target(self, source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> None:
+    def add_target(self, source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> Key | None:
         """List a target; it is not started.
 
         What is wrong with the paths is said in the panel.
-        """
-        self._added(_make(os.fspath(source), os.fspath(destination), self._preferences.settings, []))
 
-    def start(self) -> None:
-        """Start all targets of the list that no engine works on."""
-        self._start(self._book.startable(self._book.keys()))
+        Returns
+        -------
+        tuple or None
+            What `start` knows it by; None where it was not listed.
+        """
+        return self._added(_make(os.fspath(source), os.fspath(destination), self._preferences.settings, []))
+
+    def start(self, keys: Sequence[Key] | None = None) -> None:
+        """Start targets of the list that no engine works on: these, or all of them."""
+        self._start(self._book.startable(self._book.keys() if keys is None else keys))
 
     def pause(self) -> None:
         """Copy nothing more for the targets under way, until they are started again."""
-        self._supervisor.order("pause", self._book.running())
+        self._order_all("pause")
 
     def resume(self) -> None:
         """Go on with the targets that were paused."""
-        self._supervisor.order("resume", self._book.running())
+        self._order_all("resume")
 
     def finish(self) -> None:
         """Say that the acquisitions of all targets under way are finished: what is there is copied and checked."""
-        self._supervisor.order("finish", self._book.running())
+        self._order_all("finish")
 
     def stop(self) -> None:
         """End all copies as they are; they can be started again and go on from there."""
-        self._supervisor.order("stop", self._book.running())
+        self._order_all("stop")
+
+    def _order_all(self, do: str) -> None:
+        self._supervisor.order(do, self._book.running())
+        self._wish = do if self._book.any_starting() else ""
 
     # -- adding targets --------------------------------------------------------------------------------------
 
     def _add(self, source: str, destination: str) -> None:
         others = self._book.targets(self._book.running() + self._book.not_started(), self._preferences.settings)
-        make = partial(_make, source, destination, self._preferences.settings, others)
-        self._mailbox.fetch(make, self._added)
 
-    def _added(self, made: Target | TargetsError) -> None:
+        def made(target: Target | TargetsError) -> None:
+            if self._added(target) is not None:
+                self._panel.set_paths("", "")
+                self._show_recent(settings.remember(source, destination))
+
+        self._mailbox.fetch(partial(_make, source, destination, self._preferences.settings, others), made)
+
+    def _added(self, made: Target | TargetsError) -> Key | None:
         if isinstance(made, TargetsError):
             self._panel.set_problem("", str(made))
-            return
+            return None
         self._panel.set_problem("", "")
-        self._panel.set_paths("", "")
-        self._book.add(made)
+        key = self._book.add(made)
         self._show_rows()
         self._panel.select(self._book.not_started())
-        self._show_recent(settings.remember(str(made.source), str(made.destination)))
+        return key
 
     def _load(self, path: str) -> None:
         self._mailbox.fetch(partial(_load, Path(path), self._preferences.settings), partial(self._adopt, Path(path)))
@@ -220,6 +236,7 @@ class SoftcopyWidget(QWidget):
 
     def _refused(self, words: str) -> None:
         self._book.none_starting()
+        self._wish = ""
         self._show_rows()
         self._panel.set_problem("", words)
         self._panel.log(Level.ERROR, words)
@@ -242,6 +259,8 @@ class SoftcopyWidget(QWidget):
             if line.ending:
                 _SHOW[line.level](line.text)
         self._book.take(seen)
+        if self._wish and not self._book.any_starting():
+            self._order_all(self._wish)
         self._show_rows()
         self._select(self._panel.current)
 
