@@ -105,10 +105,8 @@ def main() -> int:
         size = 10 * options.files
         middle = {kind: statistics.median(times) for kind, times in seconds.items()}
         for kind, name in ((False, "without napari"), (True, "with napari")):
-            times = seconds[kind]
-            print(
-                f"{name:15} {middle[kind]:6.2f} s ({min(times):.2f} - {max(times):.2f}), {size / middle[kind]:,.0f} MiB/s"
-            )
+            spread = f"{min(seconds[kind]):.2f} - {max(seconds[kind]):.2f}"
+            print(f"{name:15} {middle[kind]:6.2f} s ({spread}), {size / middle[kind]:,.0f} MiB/s")
         print(others)
         slower = 100 * (middle[True] / middle[False] - 1)
         reached = slower <= 5
