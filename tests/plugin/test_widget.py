@@ -391,6 +391,25 @@ def test_a_well_of_a_plate_opens_its_field(dock: Dock, sides: tuple[Path, Path])
     dock.until(lambda: dock.overlay() and dock.overlay().metadata["softcopy"]["array"] == "A/2/0/1")
 
 
+def test_coverage_is_checked_without_copying_and_the_target_can_be_copied_afterwards(
+    dock: Dock, sides: tuple[Path, Path]
+) -> None:
+    source, destination = sides
+    write("tensorstore", source, frames=3, planes=4)
+    dock.type("source_edit", source)
+    dock.type("destination_edit", destination)
+    dock.press("check_coverage_button")
+    dock.until(lambda: dock.state() is TargetState.INCOMPLETE)
+    assert not destination.exists()
+    dock.until(lambda: dock.shown(ChunkState.PENDING) == 12)
+    dock.widget.start()
+    dock.widget.finish()
+    dock.until(lambda: dock.state() is TargetState.COMPLETE)
+    assert_same(source, destination)
+    dock.press("check_coverage_button")
+    dock.until(lambda: dock.target and dock.target.findings is not None and dock.state() is TargetState.COMPLETE)
+
+
 def test_a_user_who_closes_the_window_may_go_on_or_stay(
     dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

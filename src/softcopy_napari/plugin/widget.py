@@ -98,6 +98,7 @@ class SoftcopyWidget(QWidget):
             if running:
                 copies = "A copy goes on" if running == 1 else f"{running} copies go on"
                 show_info(f"{copies}. Plugins > Softcopy shows it again.")
+            self.deleteLater()
 
     # -- for scripts, tests and the reader -------------------------------------------------------------------
 
@@ -246,10 +247,12 @@ class SoftcopyWidget(QWidget):
         def made(target: Target | TargetsError) -> None:
             if isinstance(target, TargetsError):
                 self._panel.set_problem("", str(target))
-            else:
-                self._start([self._book.add(target)])
+                return
+            self._book.starting([self._book.add(target)], True)
+            self._show_rows()
+            self._supervisor.start_targets([target.model_copy(update={"check": True})])
 
-        self._mailbox.fetch(partial(_make, source, destination, self._preferences.settings, [], check=True), made)
+        self._mailbox.fetch(partial(_make, source, destination, self._preferences.settings, []), made)
 
     # -- what is seen ----------------------------------------------------------------------------------------
 
@@ -282,19 +285,18 @@ class SoftcopyWidget(QWidget):
 
 def _call_all(functions: Sequence[Callable[[], object]]) -> None:
     for function in functions:
-        function()
+        with contextlib.suppress(RuntimeError):  # Qt has deleted a part of it before: the application is ending
+            function()
 
 
-def _make(
-    source: str, destination: str, defaults: Settings, others: Sequence[Target], check: bool = False
-) -> Target | TargetsError:
+def _make(source: str, destination: str, defaults: Settings, others: Sequence[Target]) -> Target | TargetsError:
     """Make a target that may run beside others, or say why that cannot be."""
     try:
         target = make_target(source, destination, defaults)
         check_targets([*(other for other in others if other.destination != target.destination), target])
     except TargetsError as error:
         return error
-    return target.model_copy(update={"check": True}) if check else target
+    return target
 
 
 def _load(path: Path, defaults: Settings) -> tuple[Target, ...] | TargetsError:

@@ -36,6 +36,8 @@ _GREY: tuple[Rgb, Rgb] = ((222, 222, 222), (66, 66, 66))
 _TARGET_COLOURS: dict[TargetState | None, tuple[Rgb, Rgb]] = {
     None: _GREY,
     TargetState.COPYING: _BLUE,
+    TargetState.CHECKING: _BLUE,
+    TargetState.INCOMPLETE: _RED,
     TargetState.CAUGHT_UP: _BLUE,
     TargetState.FINISHING: _BLUE,
     TargetState.COMPLETE: _GREEN,

@@ -96,7 +96,7 @@ def allowed_actions(rows: Iterable[Row]) -> frozenset[Action]:
             actions |= {Action.START, Action.CHECK, Action.REMOVE}
         else:
             actions |= {Action.STOP, Action.RESUME if row.state is TargetState.PAUSED else Action.PAUSE}
-            if row.state is not TargetState.FINISHING:
+            if row.state not in (TargetState.FINISHING, TargetState.CHECKING):
                 actions.add(Action.FINISH)
     return frozenset(actions)
 
