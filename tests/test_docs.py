@@ -62,8 +62,8 @@ def without_code(text: str) -> str:
 # --- the command --------------------------------------------------------------------------------------------
 
 
-def help_text() -> str:
-    result = CliRunner().invoke(cli.softcopy, ["--help"])
+def help_text(*command: str) -> str:
+    result = CliRunner().invoke(cli.softcopy, [*command, "--help"])
     assert result.exit_code == 0
     return result.output
 
@@ -77,7 +77,8 @@ def test_every_option_of_the_command_is_in_its_reference_and_the_reverse() -> No
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_tells_to_use_an_option_that_is_not_there(page: Path) -> None:
-    known = set(_OPTION.findall(help_text())) | {"--version"}
+    helps = [help_text(), *(help_text(command) for command in cli.softcopy.commands)]
+    known = set(_OPTION.findall("\n".join(helps))) | {"--version"}
     lines = [line for line in text_of(page).splitlines() if page == COMMAND or re.search(r"\bsoftcopy -", line)]
     assert set(_OPTION.findall("\n".join(lines))) <= known
 
