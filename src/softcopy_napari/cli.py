@@ -91,6 +91,13 @@ def softcopy() -> None:
     help="Treat the acquisition as finished when nothing has changed for this many seconds, "
     "chunks missing or not.  [default: off]",
 )
+@click.option(
+    "--verify",
+    type=click.Choice(["size", "checksum"]),
+    default="size",
+    show_default=True,
+    help="How files that have arrived are known to be right: by size and time, or read back and compared as well.",
+)
 def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
     """Copy zarr datasets while they are being written.
 

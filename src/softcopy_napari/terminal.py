@@ -15,6 +15,7 @@ from rich.text import Text
 
 from softcopy_napari.engine.messages import EngineSnapshot, Findings, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.text import size_text, time_text
 
 _LOG_INTERVAL = 5.0
 _LOG_LONGEST = 60.0
@@ -37,28 +38,8 @@ _COLOURS = {
 }
 
 
-def size_text(size: float) -> str:
-    """A number of bytes with its unit, in powers of 1000: `12.3 MB`."""
-    unit = "B"
-    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
-        if size < 1000 or unit == "PB":
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-
-
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def time_text(seconds: float) -> str:
-    """A length of time: `8 s`, `3:05 min`, `2:03:05 h`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d} h"
 
 
 def _files_text(target: TargetSnapshot) -> str:

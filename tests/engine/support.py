@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
 from softcopy_napari.engine.layout import ArrayLayout
@@ -85,14 +86,14 @@ def make_old(folder: Path) -> None:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """All files below a folder and their contents."""
+    """All files below a folder and their contents, but for the mark of a copy that is running."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and not path.is_symlink()
+        if path.is_file() and not path.is_symlink() and not fnmatch(path.name, ".softcopy-*-here.tmp")
     }
 
 
 def temporaries(folder: Path) -> list[Path]:
     """Unfinished copies of ours."""
-    return list(folder.rglob(".softcopy-*"))
+    return [path for path in folder.rglob(".softcopy-*") if not fnmatch(path.name, ".softcopy-*-here.tmp")]

@@ -86,10 +86,10 @@ UNLISTABLE = """
 import os
 from softcopy_napari.engine import compare, worker
 listing = compare._listing
-def refuse(folder):
+def refuse(place, folder):
     if os.path.basename(folder) == "sub":
         raise OSError(5, "Input/output error")
-    return listing(folder)
+    return listing(place, folder)
 compare._listing = refuse
 worker.main()
 """

@@ -12,6 +12,7 @@ import pytest
 
 from softcopy_napari.engine import compare
 from softcopy_napari.engine.compare import PART, FolderComparison, FolderPart
+from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.transfer import Outcome, Transfer
 from tests.engine.support import OLD, temporaries, write
 
@@ -42,10 +43,16 @@ class Sides:
         os.utime(self.destination / name, (OLD, time_there))
 
     def copy_all(self, folder: str, names: list[str]) -> None:
-        transfer = Transfer(str(self.source), str(self.destination), ".softcopy-x.tmp", lambda: False, lambda n: None)
+        places = Place(str(self.source)), Place(str(self.destination))
+        self.destination.mkdir(exist_ok=True)
+        for place in places:
+            place.hold()
+        transfer = Transfer(*places, ".softcopy-x.tmp", lambda: False, lambda n: None)
         for name in names:
             result = transfer.copy(f"{folder}/{name}" if folder else name)
             assert result.outcome is Outcome.COPIED, result
+        for place in places:
+            place.leave()
 
 
 @pytest.fixture
@@ -140,14 +147,14 @@ def test_a_file_that_appears_after_the_source_was_listed_is_not_gone(
 ) -> None:
     sides.both("a")
     write(sides.destination / "late", b"x")
-    real = os.scandir
+    real = compare._listing
 
-    def scandir(path: str) -> object:
-        if "destination" in str(path):
+    def listing(place: Place, folder: str) -> object:
+        if place.root == str(sides.destination):
             write(sides.source / "late", b"x")
-        return real(path)
+        return real(place, folder)
 
-    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(compare, "_listing", listing)
     assert sides.look().gone == []
 
 
@@ -211,10 +218,14 @@ def test_a_folder_that_went_away_is_missing_and_one_that_cannot_be_listed_is_an_
 
 
 @posix_only
-def test_a_file_in_a_folders_place_is_an_error_not_a_crash(sides: Sides) -> None:
+@posix_only
+def test_a_file_or_link_in_a_folders_place_means_that_the_folder_has_gone(sides: Sides, tmp_path: Path) -> None:
     write(sides.source / "a", b"")
-    (part,) = sides.parts("a")
-    assert part.error and part.last
+    write(tmp_path / "elsewhere" / "x", b"")
+    (sides.source / "b").symlink_to(tmp_path / "elsewhere")
+    for folder in ("a", "b"):
+        (part,) = sides.parts(folder)
+        assert part.missing and part.last
 
 
 def test_a_file_that_vanishes_while_its_folder_is_listed_is_nowhere(
@@ -225,8 +236,8 @@ def test_a_file_that_vanishes_while_its_folder_is_listed_is_nowhere(
     real = compare._listing
 
     @contextlib.contextmanager
-    def listing(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
-        with real(folder) as entries:
+    def listing(place: Place, folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with real(place, folder) as entries:
             listed = list(entries)
             (sides.source / "a").unlink()
             yield iter(listed)

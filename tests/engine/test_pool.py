@@ -47,6 +47,7 @@ class Desk:
     def __init__(self, folder: Path, size: int = 2, sleep_time: float = 0.0) -> None:
         self.source, self.destination = folder / "source", folder / "destination"
         self.source.mkdir()
+        self.destination.mkdir()
         self.inbox: queue.SimpleQueue[Heard | Died] = queue.SimpleQueue()
         setup = Setup(str(self.source), str(self.destination), "0a1b2c3d", "", sleep_time)
         self.pool = Pool(setup, size, self.inbox.put)
@@ -204,9 +205,9 @@ def test_the_tasks_of_a_killed_worker_come_back_and_another_takes_its_place(desk
 
 @posix_only
 def test_a_hung_worker_is_replaced(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_module, "_HUNG", 0.3)
     write(desk.source / "x", b"x")
     desk.copy("x")  # it has started
+    monkeypatch.setattr(pool_module, "_HUNG", 0.3)
     worker = desk.pool.workers[0]
     halt(worker)
     assert desk.hear(lambda: False, 0.6) is False
@@ -352,6 +353,7 @@ ENGINE = """
 @posix_only
 def test_workers_end_when_their_engine_is_killed(tmp_path: Path) -> None:
     source, destination = tmp_path / "source", tmp_path / "destination"
+    destination.mkdir()
     os.truncate(write(source / "large", b""), 8 << 30)
     command = [sys.executable, "-c", textwrap.dedent(ENGINE), str(source), str(destination)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as engine:

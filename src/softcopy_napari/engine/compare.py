@@ -14,8 +14,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from softcopy_napari.engine.files import KIND, REGULAR, TIME_UNITS, up_to_date
+from softcopy_napari.engine.obstacle import Obstacle, obstacle_of
+from softcopy_napari.engine.place import FOLDER, Place
 from softcopy_napari.engine.probe import read_metadata
-from softcopy_napari.engine.transfer import extended_path, native, up_to_date
 from softcopy_napari.engine.writers import (
     ENDINGS,
     TEMPORARY_PREFIX,
@@ -31,9 +33,6 @@ _MAX_NAMES = 1 << 15  # remembered of one folder; above that, asking the file sy
 _SIGN_OF_LIFE = 2.0
 """Seconds after which what was found so far is told, so that a slow share is not taken for one that hangs."""
 _CLOCK_SKEW_NS = 2_000_000_000
-_UNITS = (2_000_000_000, 1_000_000_000, 10_000_000, 1_000_000, 1_000, 100)
-_KIND = 0o170000
-_REGULAR = stat.S_IFREG
 _RACY_NS = 2_500_000_000  # coarser than the times of any file system in use (FAT: 2 s)
 
 
@@ -80,25 +79,10 @@ class FolderPart:
     """The source has no such folder (any more)."""
     error: str = ""
     """Why the folder could not be listed."""
-
-
-def time_unit(folder: str, name: str) -> int:
-    """How finely a file system keeps modification times, in ns: 1, or for example 100 (NTFS) or 2 s (FAT).
-
-    Tried out with a file of this name in the folder, which is removed again; 1 where that is not possible.
-    """
-    path = os.path.join(folder, name)
-    wanted = 1_000_000_001_123_456_789  # an odd second, with something at every digit
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
-        try:
-            os.utime(path, ns=(wanted, wanted))
-            kept = os.stat(path).st_mtime_ns
-        finally:
-            os.unlink(path)
-    except OSError:
-        return 1
-    return next((unit for unit in _UNITS if kept % unit == 0 and abs(kept - wanted) < unit), 1)
+    lost: bool = False
+    """The source itself is not there, or is another folder than before."""
+    obstacle: Obstacle | None = None
+    """Why nothing could be compared: the destination is not there."""
 
 
 def time_unit_seen(*folders: os.stat_result) -> int:
@@ -109,40 +93,37 @@ def time_unit_seen(*folders: os.stat_result) -> int:
     """
 
     def unit(times: list[int]) -> int:
-        return next((unit for unit in _UNITS if not any(time % unit for time in times)), 1)
+        return next((unit for unit in TIME_UNITS if not any(time % unit for time in times)), 1)
 
     own = unit([folder.st_ctime_ns for folder in folders])
     return own if own < 10_000_000 else unit([folder.st_mtime_ns for folder in folders])
 
 
-# Looking names up in an open folder, instead of whole paths, takes a third off a comparison.
-_BY_DESCRIPTOR = os.scandir in os.supports_fd and os.stat in os.supports_dir_fd
-
-
 @contextlib.contextmanager
-def _holding(folder: str) -> Iterator[int | None]:
-    """A descriptor of a folder; None where there is no folder, or the system does not know such things."""
-    if not folder or not _BY_DESCRIPTOR:
-        yield None
+def _listing(place: Place, folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """What lies in a folder; entries know their names, not always their paths."""
+    if place.fd is None:
+        with os.scandir(place.path(folder)) as entries:
+            yield entries
         return
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fd = place.open(folder, FOLDER)
     try:
-        yield fd
+        with os.scandir(fd) as entries:
+            yield entries
     finally:
         os.close(fd)
 
 
 @contextlib.contextmanager
-def _listing(folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
-    """What lies in a folder; entries know their names, not always their paths."""
-    if not _BY_DESCRIPTOR:
-        with os.scandir(folder) as entries:
-            yield entries
+def _holding(place: Place, folder: str | None) -> Iterator[int | None]:
+    """A descriptor of a folder; None where there is no folder, or the system does not know such things."""
+    if folder is None or place.fd is None:
+        yield None
         return
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    # Looking names up in an open folder, instead of whole paths, takes a third off a comparison.
+    fd = place.open(folder, FOLDER)
     try:
-        with os.scandir(fd) as entries:
-            yield entries
+        yield fd
     finally:
         os.close(fd)
 
@@ -161,13 +142,15 @@ class FolderComparison:
     """
 
     def __init__(self, source: str, destination: str, own_run: str, read_only: bool = False) -> None:
-        self._source = extended_path(source)
-        self._destination = extended_path(destination)
+        self._source = Place(source)
+        self._destination = Place(destination)
         self._own_run = own_run
         self._read_only = read_only
-        self._unit = 0
+        self._unit = 1
 
-    def folders(self, folders: list[tuple[str, int]], quiet: float) -> Iterator[FolderPart]:
+    def folders(
+        self, folders: list[tuple[str, int]], quiet: float, identity: tuple[int, int] | None = None, marker: str = ""
+    ) -> Iterator[FolderPart]:
         """Compare folders, without what lies in their folders.
 
         Parameters
@@ -176,40 +159,68 @@ class FolderComparison:
             Relative to the source, each with the modification time (ns) at which its content is known, or 0.
         quiet : float
             Seconds; files that differ and changed more recently are `fresh`.
+        identity, marker : optional
+            What source and destination must be known by, see `Place.hold`.
 
         Yields
         ------
         FolderPart
             Of each folder at least one; its last one has `last` set, that of the last folder `final`.
         """
-        for number, (folder, known) in enumerate(folders, start=1):
-            for part in self._parts(folder, known, quiet):
-                part.final = part.last and number == len(folders)
-                yield part
+        lost, obstacle = self._hold(identity, marker)
+        try:
+            for number, (folder, known) in enumerate(folders, start=1):
+                if lost or obstacle:
+                    parts = iter([FolderPart(folder, missing=lost, lost=lost, obstacle=obstacle, last=True)])
+                else:
+                    parts = self._parts(folder, known, quiet)
+                for part in parts:
+                    part.final = part.last and number == len(folders)
+                    yield part
+        finally:
+            self._source.leave()
+            self._destination.leave()
+
+    def _hold(self, identity: tuple[int, int] | None, marker: str) -> tuple[bool, Obstacle | None]:
+        """Hold both sides; returns whether the source is lost, and what is the matter with the destination."""
+        try:
+            self._source.hold(identity)
+        except OSError:
+            return True, None
+        try:
+            self._destination.hold(marker=marker)
+        except FileNotFoundError:
+            if marker:
+                return False, obstacle_of(FileNotFoundError(), self._destination.root)
+        except OSError as error:
+            return False, obstacle_of(error, self._destination.root)
+        return False, None
 
     def _parts(self, folder: str, known: int, quiet: float) -> Iterator[FolderPart]:
-        source = os.path.join(self._source, native(folder)) if folder else self._source
-        destination = os.path.join(self._destination, native(folder)) if folder else self._destination
+        source, destination = self._source, self._destination
         part = FolderPart(folder)
         try:
-            part.modified = part.newest = os.stat(source).st_mtime_ns
+            found = source.stat(folder)
+            if not stat.S_ISDIR(found.st_mode):
+                raise FileNotFoundError
+            part.modified = part.newest = found.st_mtime_ns
             if part.modified == known:
                 part.unchanged = part.last = True
                 yield part
                 return
             if time.time_ns() - part.modified < _RACY_NS:
                 part.modified = 0  # a change after the listing could leave the same time
-            part.metadata = read_metadata(self._source, folder)
-            there = destination + os.sep if os.path.isdir(destination) else ""
-            if there and self._read_only:
-                self._unit = time_unit_seen(os.stat(self._destination), os.stat(there))
-            elif there and not self._unit:
+            part.metadata = read_metadata(source.root, folder)
+            there = self._is_there(folder)
+            if there and not self._read_only:
                 name = f"{TEMPORARY_PREFIX}{self._own_run}-{os.getpid()}-time{TEMPORARY_SUFFIX}"
-                self._unit = time_unit(self._destination, name)
+                self._unit = destination.time_unit(name)
+            elif there:
+                self._unit = time_unit_seen(destination.stat(""), destination.stat(folder))
             names: set[str] = set()
             seen = 0
             deadline = time.monotonic() + _SIGN_OF_LIFE
-            with _listing(source) as entries, _holding(there) as held:
+            with _listing(source, folder) as entries, _holding(destination, folder if there else None) as held:
                 for entry in entries:
                     seen += 1
                     name = entry.name
@@ -227,7 +238,8 @@ class FolderComparison:
                         yield part
                         part = FolderPart(folder, modified=part.modified, newest=part.newest)
             part.empty = seen == 0 and not there
-            self._look_for_gone(source, destination, names if seen <= _MAX_NAMES else None, part)
+            if there:
+                self._look_for_gone(folder, names if seen <= _MAX_NAMES else None, part)
         except FileNotFoundError:
             part.missing = True
         except OSError as error:
@@ -235,8 +247,15 @@ class FolderComparison:
         part.last = True
         yield part
 
-    def _look(self, entry: os.DirEntry[str], there: str, held: int | None, part: FolderPart, quiet: float) -> None:
-        """Compare one file; `there` is the destination's folder with a separator, empty where it is missing."""
+    def _is_there(self, folder: str) -> bool:
+        """Whether the destination has a folder."""
+        try:
+            return stat.S_ISDIR(self._destination.stat(folder).st_mode)
+        except OSError:
+            return False
+
+    def _look(self, entry: os.DirEntry[str], there: bool, held: int | None, part: FolderPart, quiet: float) -> None:
+        """Compare one file; `there` tells whether the destination has the folder, `held` is its descriptor."""
         name = entry.name
         try:
             here = entry.stat(follow_symlinks=False)
@@ -245,39 +264,51 @@ class FolderComparison:
         modified = here.st_mtime_ns
         if modified > part.newest:
             part.newest = modified
+        lacking = not there
         if there:
             try:
-                if here.st_mode & _KIND != _REGULAR:
-                    same = self._is_same_link(part.folder, name, here, there + name)
+                if here.st_mode & KIND != REGULAR:
+                    same = self._is_same_link(_join(part.folder, name), here)
                 elif held is not None:
                     same = up_to_date(here, os.stat(name, dir_fd=held, follow_symlinks=False), self._unit)
                 else:
-                    same = up_to_date(here, os.stat(there + name, follow_symlinks=False), self._unit)
+                    same = up_to_date(here, self._destination.stat(_join(part.folder, name)), self._unit)
                 if same:
                     part.same.append(name)
                     return
+            except FileNotFoundError:
+                lacking = True
             except OSError:
                 pass
         part.different.append(name)
-        if self._read_only and not (there and os.path.lexists(there + name)):
+        if self._read_only and lacking:
             part.lacking.append(name)
         if -_CLOCK_SKEW_NS < time.time_ns() - modified < quiet * 1e9:
             part.fresh.append(name)
 
-    def _is_same_link(self, folder: str, name: str, here: os.stat_result, there: str) -> bool:
-        link = os.path.join(self._source, native(f"{folder}/{name}" if folder else name))
-        return stat.S_ISLNK(here.st_mode) and os.readlink(link) == os.readlink(there)
+    def _is_same_link(self, path: str, here: os.stat_result) -> bool:
+        if not stat.S_ISLNK(here.st_mode):
+            self._destination.stat(path)  # not there at all is another matter
+            return False
+        return self._source.read_link(path) == self._destination.read_link(path)
 
-    def _look_for_gone(self, source: str, destination: str, names: set[str] | None, part: FolderPart) -> None:
+    def _look_for_gone(self, folder: str, names: set[str] | None, part: FolderPart) -> None:
         """List what only the destination has; left-over temporaries of ours do not count, and are removed."""
-        with contextlib.suppress(OSError), os.scandir(destination) as entries:
+        with contextlib.suppress(OSError), _listing(self._destination, folder) as entries:
             for entry in entries:
                 name = entry.name
                 if names is not None and name in names:
                     continue
+                path = _join(folder, name)
                 if is_own_temporary(name):
                     if self._own_run not in name and not self._read_only:
-                        with contextlib.suppress(OSError):
-                            os.unlink(entry.path)
-                elif not os.path.lexists(os.path.join(source, name)):
+                        self._destination.discard(path)
+                    continue
+                try:
+                    self._source.stat(path)
+                except (FileNotFoundError, NotADirectoryError):
                     part.gone.append(name + "/" * entry.is_dir(follow_symlinks=False))
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

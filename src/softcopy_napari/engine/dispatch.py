@@ -10,8 +10,13 @@ import heapq
 from collections import deque
 from dataclasses import dataclass
 
-from softcopy_napari.engine.inventory import Inventory
-from softcopy_napari.engine.pool import Died, Heard, Pool, WorkerProcess, folders_of, is_final
+from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.digests import NO_DIGEST
+from softcopy_napari.engine.inventory import LINK, Inventory
+from softcopy_napari.engine.obstacle import Kind, Obstacle
+from softcopy_napari.engine.pool import OUTSTANDING, Died, Heard, Pool, WorkerProcess, folders_of, is_final
+from softcopy_napari.engine.proof import ProofBatch, Prover
+from softcopy_napari.engine.readback import Finding
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.tasks import (
@@ -19,7 +24,12 @@ from softcopy_napari.engine.tasks import (
     CompareTask,
     CopyDone,
     CopyTask,
+    Identity,
     Progress,
+    ProofDone,
+    ProofTask,
+    Reached,
+    ReachTask,
     SweepTask,
     Task,
 )
@@ -35,6 +45,10 @@ _RETRY_LAST = 60.0
 _CHANGING_FIRST = 0.1
 _CHANGING_LAST = 5.0
 _MAX_DEATHS = 3
+LAST_ATTEMPTS = 5
+"""Attempts at a file before its target ends without it."""
+_TRY_OBSTACLE = 3.0
+"""Seconds between looks whether an obstacle is still there."""
 
 _STATES = {
     Outcome.COPIED: ChunkState.COPIED,
@@ -44,6 +58,8 @@ _STATES = {
     Outcome.CHANGED: ChunkState.WRITING,
     Outcome.FAILED: ChunkState.FAILED,
     Outcome.STOPPED: ChunkState.PENDING,
+    Outcome.BLOCKED: ChunkState.PENDING,
+    Outcome.TORN: ChunkState.WRITING,
 }
 
 
@@ -56,7 +72,9 @@ class Trouble:
     deaths: int = 0
     """Workers that died with it."""
     changes: int = 0
-    """Times that it changed while it was read, in a row."""
+    """Times that it changed while it was read, or was torn, in a row."""
+    mismatches: int = 0
+    """Times that it came back from the destination with other content."""
 
 
 class Dispatcher:
@@ -68,9 +86,27 @@ class Dispatcher:
         Files that failed or keep changing, by path.
     files_copied, bytes_copied : int
         By this run.
+    prover : Prover
+        Reads back what has arrived.
+    source : tuple of int and int, or None
+        What the source is known by.
+    source_lost : bool
+        A worker found that the source is not there, or is another folder.
+    obstacle : Obstacle or None
+        Why the destination takes nothing now.
+    as_it_is : bool
+        Whether shards are copied even if their index is not whole.
+    damaged : dict of str to str
+        Shards that were copied so, and what is wrong with them.
     """
 
-    def __init__(self, pool: Pool, inventory: Inventory, walks: Walks, quiet: float) -> None:
+    def __init__(self, pool: Pool, inventory: Inventory, walks: Walks, quiet: float, verify: bool = False) -> None:
+        self.prover = Prover(inventory, verify)
+        self.source: Identity | None = None
+        self.source_lost = False
+        self.obstacle: Obstacle | None = None
+        self.as_it_is = False
+        self.damaged: dict[str, str] = {}
         self.troubles: dict[str, Trouble] = {}
         self.files_copied = 0
         self.bytes_copied = 0
@@ -87,7 +123,13 @@ class Dispatcher:
         """When to try which file again, and whether because it changed while it was read."""
         self._changing = 0
         """How many of them changed."""
+        self.claimed = False
+        """Whether the destination was made and marked by this run."""
+        self._proofs: dict[int, ProofBatch] = {}
+        self._next_try = 0.0
+        self._trying = False
         self._seconds_a_file = 0.01
+        self._seconds_a_proof = 0.01
         self._characters_a_path = 32.0
 
     @property
@@ -119,9 +161,41 @@ class Dispatcher:
             task = self._urgent.popleft()
             self._others[task.id] = task
             self._pool.send(min(workers, key=lambda worker: len(worker.tasks)), task)
-        self._dispatch_walks(workers)
-        if copy:
+        if self.obstacle is not None:
+            self._try_obstacle(workers, now, copy)
+        if self.obstacle is None or self.obstacle.kind is not Kind.GONE:
+            self._dispatch_walks(workers)
+        if copy and self.obstacle is None:
             self._dispatch_copies(workers)
+            self._dispatch_proofs(workers, now)
+
+    def _try_obstacle(self, workers: list[WorkerProcess], now: float, copy: bool) -> None:
+        """Now and then, see whether the destination is there again, and whether it takes a file."""
+        if self._trying or now < self._next_try or self._batches or self.obstacle is None:
+            return
+        self._trying = True
+        worker = min(workers, key=lambda worker: len(worker.tasks))
+        if self.obstacle.kind is not Kind.GONE and copy:
+            if not self._dispatch_copy(worker, 1):
+                self._overcome()  # nothing is left to be copied
+            return
+        task = ReachTask(self._pool.new_id(), claim=not self.claimed)
+        self._others[task.id] = task
+        self._pool.send(worker, task)
+
+    def try_now(self) -> None:
+        """See at once whether an obstacle is still there."""
+        self._next_try = 0.0
+
+    def _meet(self, obstacle: Obstacle, now: float) -> None:
+        """The destination takes nothing now."""
+        self.obstacle = obstacle
+        self._trying = False
+        self._next_try = now + _TRY_OBSTACLE
+
+    def _overcome(self) -> None:
+        self.obstacle = None
+        self._trying = False
 
     def _dispatch_walks(self, workers: list[WorkerProcess]) -> None:
         while self._walks.waiting:
@@ -129,7 +203,7 @@ class Dispatcher:
             if worker.room(CompareTask) <= 0:
                 return
             folders = self._walks.next(len(workers))
-            task = CompareTask(self._pool.new_id(), folders, self._quiet)
+            task = CompareTask(self._pool.new_id(), folders, self._quiet, self.source)
             self._compares[task.id] = folders
             self._pool.send(worker, task)
 
@@ -138,14 +212,36 @@ class Dispatcher:
             worker = max(workers, key=lambda worker: worker.room(CopyTask))
             if worker.room(CopyTask) <= 0:
                 return
-            batch = self._inventory.take(self._batch_size())
-            if batch is None:
+            if not self._dispatch_copy(worker, self._batch_size()):
                 return
-            deleted = self._inventory.deleted
-            gone = frozenset(path for path in batch.paths if path in deleted) if deleted else frozenset()
-            task = CopyTask(self._pool.new_id(), batch.paths, gone)
-            self._batches[task.id] = batch
-            self._characters_a_path = sum(map(len, batch.paths)) / len(batch.paths)
+
+    def _dispatch_copy(self, worker: WorkerProcess, limit: int) -> bool:
+        """Have a worker copy up to `limit` files; returns whether there were any."""
+        batch = self._inventory.take(limit)
+        if batch is None:
+            return False
+        deleted = self._inventory.deleted
+        gone = frozenset(path for path in batch.paths if path in deleted) if deleted else frozenset()
+        shard = None if batch.array is None else getattr(batch.array.layout, "shard_index", None)
+        task = CopyTask(self._pool.new_id(), batch.paths, gone, self.source, shard, self.as_it_is)
+        self._batches[task.id] = batch
+        self._characters_a_path = sum(map(len, batch.paths)) / len(batch.paths)
+        self._pool.send(worker, task)
+        return True
+
+    def _dispatch_proofs(self, workers: list[WorkerProcess], now: float) -> None:
+        """Give those who have nothing to copy something to read back."""
+        for worker in workers:
+            if worker.room(CopyTask) < OUTSTANDING or worker.room(ProofTask) < OUTSTANDING:
+                continue
+            limit = max(1, min(int(_BATCH_SECONDS / self._seconds_a_proof), self._batch_size()))
+            proof = self.prover.take(limit, now)
+            if proof is None:
+                return
+            batch = proof.batch
+            shard = None if batch.array is None else getattr(batch.array.layout, "shard_index", None)
+            task = ProofTask(self._pool.new_id(), batch.paths, proof.digests, self.prover.verify, self.source, shard)
+            self._proofs[task.id] = proof
             self._pool.send(worker, task)
 
     def _batch_size(self) -> int:
@@ -186,37 +282,93 @@ class Dispatcher:
             self._under_way.pop(heard.task, None)
             self._copied(self._batches.pop(heard.task), answer, now)
             return None
+        if isinstance(answer, ProofDone):
+            self._proven(self._proofs.pop(heard.task), answer, now)
+            return None
         if final:
             self._compares.pop(heard.task, None)
             self._others.pop(heard.task, None)
+        if isinstance(answer, Reached):
+            self._reached(answer, now)
+        elif isinstance(answer, FolderPart) and answer.obstacle is not None:
+            self._meet(answer.obstacle, now)
         return answer
+
+    def _reached(self, answer: Reached, now: float) -> None:
+        if answer.obstacle is not None:
+            self._meet(answer.obstacle, now)
+        else:
+            self.claimed = True
+            self._overcome()
+
+    def _took(self, answer: CopyDone | ProofDone, now: float) -> None:
+        """Take in what an answer tells of the two sides as a whole."""
+        if answer.lost:
+            self.source_lost = True
+        elif answer.obstacle is not None:
+            self._meet(answer.obstacle, now)
+        elif self.obstacle is not None and self._trying:
+            self._overcome()
+        self._trying = False
+
+    def _proven(self, proof: ProofBatch, done: ProofDone, now: float) -> None:
+        self._took(done, now)
+        count = len(proof.batch.paths)
+        self._seconds_a_proof += 0.3 * (max(done.seconds / count, 1e-6) - self._seconds_a_proof)
+        for path, finding, reason in self.prover.take_in(proof, done):
+            self.prover.start_anew()
+            if finding is Finding.MOVED:
+                self._inventory.set_state(path, ChunkState.PENDING)
+                continue
+            trouble = self.troubles.setdefault(path, Trouble())
+            trouble.mismatches += finding is Finding.DIFFERENT
+            self._inventory.set_state(path, ChunkState.FAILED)
+            if trouble.mismatches >= LAST_ATTEMPTS:
+                trouble.attempts = trouble.mismatches
+                trouble.reason = f"{reason}, {trouble.mismatches} times: the destination's disk may be faulty"
+            else:
+                self._note(path, Outcome.FAILED, reason, now)
 
     def _copied(self, batch: Batch, done: CopyDone, now: float) -> None:
         count = len(batch.paths)
+        self._took(done, now)
         self._seconds_a_file += 0.3 * (max(done.seconds / count, 1e-6) - self._seconds_a_file)
         self.bytes_copied += done.size
         copied = done.outcomes.count(Outcome.COPIED)
         self.files_copied += copied
-        if copied == count and not self.troubles and not self._inventory.deleted:
+        if copied:
+            self.prover.start_anew()
+            self._inventory.arrived(batch, _digests(done))
+        if copied == count and not self.troubles and not self._inventory.deleted and not done.reasons:
             self._inventory.finished(batch, ChunkState.COPIED)
             return
         states = []
         for number, path in enumerate(batch.paths):
             outcome = Outcome(done.outcomes[number])
-            if outcome in (Outcome.FAILED, Outcome.CHANGED):
+            if outcome in (Outcome.FAILED, Outcome.CHANGED, Outcome.TORN):
                 self._note(path, outcome, done.reasons.get(number, ""), now)
-            elif outcome is not Outcome.STOPPED:
-                self.troubles.pop(path, None)
+            elif outcome not in (Outcome.STOPPED, Outcome.BLOCKED):
+                self._forget_trouble(path)
+                if number in done.reasons:
+                    self.damaged[path] = done.reasons[number]
                 if path not in self._inventory.changed:  # else it may have been deleted since
                     self._inventory.deleted.discard(path)
             states.append(_STATES[outcome])
         self._inventory.finished(batch, states)
 
+    def _forget_trouble(self, path: str) -> None:
+        trouble = self.troubles.get(path)
+        if trouble is not None and trouble.mismatches:
+            trouble.attempts = 0  # it is kept in mind until it was read back
+        elif trouble is not None:
+            del self.troubles[path]
+
     def _note(self, path: str, outcome: Outcome, reason: str, now: float) -> None:
         trouble = self.troubles.setdefault(path, Trouble())
-        if outcome is Outcome.CHANGED:
+        if outcome is not Outcome.FAILED:
             pause = min(_CHANGING_FIRST * 2 ** min(trouble.changes, 10), _CHANGING_LAST)
             trouble.changes += 1
+            trouble.reason = reason or trouble.reason
         else:
             pause = min(_RETRY_FIRST * 2 ** min(trouble.attempts, 10), _RETRY_LAST)
             trouble.attempts += 1
@@ -238,6 +390,9 @@ class Dispatcher:
             self._under_way.pop(task.id, None)
             if isinstance(task, CopyTask):
                 self._give_back(self._batches.pop(task.id), why, now)
+            elif isinstance(task, ProofTask):
+                del self._proofs[task.id]
+                self.prover.give_back()
             elif isinstance(task, CompareTask):
                 self._walks.put_back(self._compares.pop(task.id))
             else:
@@ -266,3 +421,14 @@ class Dispatcher:
         """Sweeps that were asked for and not done: temporaries, and the folders they may be in."""
         tasks = [*self._urgent, *self._others.values()]
         return [(task.temporary, task.folders) for task in tasks if isinstance(task, SweepTask)]
+
+
+def _digests(done: CopyDone) -> bytes:
+    """The digests of a batch; what was copied without one is a link."""
+    if NO_DIGEST not in done.digests:
+        return done.digests
+    parts = [done.digests[at : at + 16] for at in range(0, len(done.digests), 16)]
+    return b"".join(
+        LINK if part == NO_DIGEST and outcome == Outcome.COPIED else part
+        for part, outcome in zip(parts, done.outcomes, strict=True)
+    )

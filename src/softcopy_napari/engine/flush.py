@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 
-from softcopy_napari.engine.transfer import extended_path
+from softcopy_napari.engine.files import extended_path
 
 
 def flush(folder: str) -> str:

@@ -13,12 +13,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from softcopy_napari.engine.digests import NO_DIGEST, Digests
 from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.ledger import Ledger
 from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.tracked import Batch, TrackedArray
 
+LINK = b"\xff" * 16
+"""Stands in place of the digest of a link."""
 _HOMES = 1 << 16
 _LEAVE_PENDING = np.zeros(len(ChunkState), bool)
 _LEAVE_PENDING[[ChunkState.PENDING, ChunkState.COPYING, ChunkState.FAILED]] = True
@@ -48,6 +51,8 @@ class Inventory:
         Files that changed while they were read, and are WRITING until they are tried again.
     changed : set of str
         Files that something happened to while they were with a worker.
+    digests : Digests
+        Of the files that have arrived, as far as they are known.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,6 +63,7 @@ class Inventory:
         self.deleted: set[str] = set()
         self.changed: set[str] = set()
         self.changing: set[str] = set()
+        self.digests = Digests(folder / "digests")
         self._fresh_next = False
         self._ready: dict[TrackedArray, None] = {}
         """Arrays that may have PENDING chunk files, those that waited longest first."""
@@ -80,23 +86,35 @@ class Inventory:
             return False
         self._made += 1
         ledger = Ledger(self._folder / f"{self._made}.npy", layout.grid)
+        first_digest = self.digests.allot(layout.n_chunk_files)
         self._homes.clear()
         if known is None:
-            array = self.arrays[layout.path] = TrackedArray(layout, ledger)
+            array = self.arrays[layout.path] = TrackedArray(layout, ledger, first_digest)
             self._adopt(array)
             return True
         with_workers = known.paths(known.all_in(ChunkState.COPYING))
         same = not known.layout.difference(layout, ignore_shape=True)
         if same:
             ledger.take_over(known.ledger)
+            self._take_over_digests(known, ledger, first_digest)
         else:
             self.changed.update(with_workers)  # what arrives of them belongs to the array before
         known.ledger.remove()
-        known.layout, known.ledger = layout, ledger
+        known.layout, known.ledger, known.first_digest = layout, ledger, first_digest
         self._adopt(known)
         for path in with_workers:
             self.set_state(path, ChunkState.COPYING)
         return not same
+
+    def _take_over_digests(self, known: TrackedArray, ledger: Ledger, first_digest: int) -> None:
+        """Bring the digests of an array's chunk files to where they are after it was resized."""
+        for state in (ChunkState.COPIED, ChunkState.VERIFIED):
+            cells = known.all_in(state)
+            places = np.unravel_index(cells, known.ledger.grid) if known.ledger.grid else ()
+            still = np.all([at < size for at, size in zip(places, ledger.grid, strict=True)], axis=0)
+            cells, places = cells[still], tuple(at[still] for at in places)
+            now = np.ravel_multi_index(places, ledger.grid) if places else cells
+            self.digests.put(now + first_digest, self.digests.get(cells + known.first_digest).tobytes())
 
     def _adopt(self, array: TrackedArray) -> None:
         """Take over chunk files that were seen before the metadata that make them such."""
@@ -105,6 +123,7 @@ class Inventory:
             cell = array.layout.flat_index(path[len(prefix) :])
             if cell is not None:
                 array.ledger.set(cell, self.others.pop(path))
+                self.digests.put(np.array([array.first_digest + cell]), self.digests.others.pop(path, NO_DIGEST))
         array.sweep_anew()
         self._ready[array] = None
 
@@ -334,6 +353,27 @@ class Inventory:
             self.set_state(path, state)
         if self.held:
             self._mark_held(batch.paths)
+
+    def arrived(self, batch: Batch, digests: bytes) -> None:
+        """Note the digests of a batch's files that were copied."""
+        if batch.array is not None and batch.array.ledger is batch.ledger:
+            self.digests.put(batch.cells + batch.array.first_digest, digests)
+            return
+        for number, path in enumerate(batch.paths):
+            self._note_digest(path, digests[number * 16 : number * 16 + 16])
+
+    def proven(self, path: str, digest: bytes, verified: bool) -> None:
+        """Note that a file was read back, and is what it should be if it was verified."""
+        self._note_digest(path, digest)
+        if verified:
+            self.set_state(path, ChunkState.VERIFIED)
+
+    def _note_digest(self, path: str, digest: bytes) -> None:
+        where = self.locate(path)
+        if where is None:
+            self.digests.others[path] = digest
+        else:
+            self.digests.put(np.array([where[0].first_digest + where[1]]), digest)
 
     def _mark_held(self, paths: Iterable[str]) -> None:
         for path in paths:

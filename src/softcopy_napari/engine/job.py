@@ -7,22 +7,39 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
 from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.dispatch import LAST_ATTEMPTS
 from softcopy_napari.engine.finish import finished_because, waiting_for
+from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.layout import ArrayLayout, LayoutError, parse_metadata
 from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.obstacle import words
 from softcopy_napari.engine.probe import METADATA_NAMES, Probe
 from softcopy_napari.engine.statefolder import DestinationLock
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Target
-from softcopy_napari.engine.tasks import Answer, Flushed, FlushTask, ProbeTask, ReadDone, ReadTask
+from softcopy_napari.engine.tasks import (
+    Answer,
+    Flushed,
+    FlushTask,
+    ProbeTask,
+    Reached,
+    ReachTask,
+    ReadDone,
+    ReadTask,
+)
 
 _PROBE_INTERVAL = 0.5
-_LAST_ATTEMPTS = 5
-"""Attempts at a file before the target ends without it."""
+_SAMPLES = 16
+"""Copied files by which a source is known again."""
+_FOLDERS = 64
+_LONG_PROOF = 30.0
+"""Seconds of reading back after which everything is compared once more."""
 _GONE = "{} has gone; waiting for it to come back"
 
 log = logging.getLogger(__name__)
@@ -36,6 +53,48 @@ class _Phase(Enum):
     ENDED = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What a lost source is known by when it comes back."""
+
+    arrays: dict[str, ArrayLayout]
+    samples: tuple[str, ...]
+    """Some of the files that were copied from it."""
+
+    @classmethod
+    def of(cls, inventory: Inventory) -> _Before:
+        """Of the source that the inventory has come to know."""
+        samples: list[str] = []
+        for array in inventory.arrays.values():
+            if len(samples) >= _SAMPLES:
+                break
+            for state in (ChunkState.COPIED, ChunkState.VERIFIED):
+                samples += array.paths(array.all_in(state)[: _SAMPLES - len(samples)])
+        layouts = {path: array.layout for path, array in list(inventory.arrays.items())[:_FOLDERS]}
+        return cls(layouts, tuple(samples))
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Folders whose metadata are looked at."""
+        return tuple(self.arrays)
+
+    def differs(self, probe: Probe) -> str:
+        """How what lies there now differs from what lay there; empty if it is the same, as far as can be told."""
+        for path, known in self.arrays.items():
+            name = path or "the array"
+            try:
+                now = parse_metadata(path, probe.nodes.get(path, {}))
+            except LayoutError:
+                now = None
+            if not isinstance(now, ArrayLayout):
+                return f"{name} is missing"
+            if what := known.difference(now, ignore_shape=True):
+                return f"{name}: {what}"
+        if self.samples and not probe.equal:
+            return "its chunk files are others" if probe.samples else "it holds none of the chunk files"
+        return ""
+
+
 class Job(TargetLoop):
     """Copies one target."""
 
@@ -45,10 +104,15 @@ class Job(TargetLoop):
         super().__init__(target, identity, ledgers, lock)
         self._phase = _Phase.PROBING
         self._outcome = TargetState.STOPPED
-        self._told_to_finish = self._had_source = False
+        self._told_to_finish = False
+        self._awaited: type[Probe | Reached] | None = None
+        """The answer that decides how it goes on while there is nothing to copy."""
+        self._before: _Before | None = None
+        """The source as it was when it was lost."""
         self._why_finished = ""
         self._kept: list[str] = []
         self._bad_passes = 0
+        self._proving_since = 0.0
         self._next_pass = 0.0
         self._next_probe = 0.0
         self._snapshot = self._tell(time.monotonic())
@@ -87,14 +151,23 @@ class Job(TargetLoop):
                 self._survey.read_node(folder, found)
             case Probe() as probe:
                 self._take_probe(probe, now)
+            case Reached(obstacle):
+                if obstacle is None and self._awaited is Reached:
+                    self._begin(now)
             case Flushed(error):
                 self._take_flushed(error)
 
     def _advance(self, now: float) -> None:
+        for path, damage in self._dispatcher.damaged.items():
+            self._reporter.notice(f"{path} was copied as it is, though {damage}: its writer has not finished it")
+        if self._dispatcher.source_lost:
+            self._dispatcher.source_lost = False
+            self._lose_source()
         if self._phase is _Phase.PROBING:
-            if now >= self._next_probe:
+            if now >= self._next_probe and not self._awaited:
                 self._next_probe = now + _PROBE_INTERVAL
-                self._dispatcher.request(ProbeTask(self._pool.new_id()))
+                self._awaited = Probe
+                self._dispatcher.request(self._probe())
             return
         self._survey.after_pass(now)
         if not self._paused and self._survey.last_pass is not None:
@@ -105,35 +178,50 @@ class Job(TargetLoop):
 
     # -- the source's coming and going ----------------------------------------------------------------
 
+    def _probe(self) -> ProbeTask:
+        before = self._before
+        folders, samples = (before.folders, before.samples) if before else ((), ())
+        return ProbeTask(self._pool.new_id(), folders, samples)
+
     def _take_probe(self, probe: Probe, now: float) -> None:
-        if self._phase is not _Phase.PROBING:
-            return
         source = self.target.source
+        self._awaited = None
+        self._reason = ""
         if not probe.exists:
-            self._reason = _GONE.format(source) if self._had_source else f"{source} does not exist yet"
+            self._reason = _GONE.format(source) if self._before else f"{source} does not exist yet"
         elif probe.error:
             self._reason = f"{source} {probe.error}"
         elif not probe.is_folder:
             self._reason = f"{source} is not a folder"
         elif not probe.nodes:
             self._reason = f"{source} holds no zarr metadata yet (zarr.json, .zarray or .zgroup)"
+        elif self._before and (what := self._before.differs(probe)):
+            self._reason = f"{source} is another dataset than before ({what}); waiting for that one to come back"
         else:
-            try:
-                self._survey.begin(lambda: self._inbox.put(None), now)
-            except OSError as error:
-                self._reason = f"{source} cannot be watched: {error.strerror}"
-            else:
-                self._phase = _Phase.COPYING
-                self._had_source = True
-                self._reason = ""
-        if self._told_to_finish and self._phase is _Phase.PROBING:
+            self._dispatcher.source = probe.identity
+            self._awaited = Reached
+            self._dispatcher.request(ReachTask(self._pool.new_id(), claim=not self._dispatcher.claimed))
+        if self._told_to_finish and self._reason:
             self._end(TargetState.FAILED, f"{self._reason}, and you said that the acquisition is finished")
+
+    def _begin(self, now: float) -> None:
+        """Watch and walk the source, which is there, as is the destination."""
+        self._awaited = None
+        try:
+            self._survey.begin(lambda: self._inbox.put(None), now)
+        except OSError as error:
+            self._reason = f"{self.target.source} cannot be watched: {error.strerror}"
+        else:
+            self._phase = _Phase.COPYING
+            self._before = None
+            self._reason = ""
 
     def _lose_source(self) -> None:
         """The source has gone: wait for it to come back. Nothing is deleted anywhere."""
-        if self._phase is _Phase.ENDED:
+        if self._phase in (_Phase.ENDED, _Phase.PROBING):
             return
         self._survey.end()
+        self._before = _Before.of(self._inventory)
         self._inventory.forget_writers()
         self._phase = _Phase.PROBING
         self._reason = _GONE.format(self.target.source)
@@ -161,14 +249,17 @@ class Job(TargetLoop):
         if self._why_finished:
             log.info("%s: %s", self.target.source, self._why_finished)
             self._phase = _Phase.FINISHING
+            self._dispatcher.prover.finishing = self._dispatcher.as_it_is = True
             self._check_everything(now)
         else:
             self._phase = _Phase.COPYING
+            self._dispatcher.prover.finishing = self._dispatcher.as_it_is = False
 
     def _check_everything(self, now: float) -> None:
         for path in self._inventory.release_all():
             self._reporter.notice(f"{path} was still locked by its writer; what is there of it was copied as it is")
         self._dispatcher.retry_all()
+        self._dispatcher.prover.start_anew()
         self._survey.start_pass(full=True, now=now)
 
     def _go_round(self, now: float) -> None:
@@ -177,7 +268,7 @@ class Job(TargetLoop):
         if self._busy or last is None:
             return
         failed = self._dispatcher.failed()
-        if failed and min(trouble.attempts for trouble in failed.values()) < _LAST_ATTEMPTS:
+        if failed and min(trouble.attempts for trouble in failed.values()) < LAST_ATTEMPTS:
             return
         if failed:
             path, trouble = next(iter(failed.items()))
@@ -186,6 +277,11 @@ class Job(TargetLoop):
             self._list_again(*next(iter(last.errors.items())), now)
         elif self._survey.changed_since_pass:
             self._look_for_the_end(now)  # once more: was it finished at all?
+        elif not self._dispatcher.prover.done:
+            self._proving_since = self._proving_since or now
+        elif self._proving_since and now - self._proving_since > _LONG_PROOF:
+            self._proving_since = 0.0
+            self._check_everything(now)
         else:
             self._phase = _Phase.FLUSHING
             self._dispatcher.request(FlushTask(self._pool.new_id()))
@@ -198,7 +294,7 @@ class Job(TargetLoop):
             return
         self._bad_passes += 1
         self._next_pass = now + 0.5 * 2**self._bad_passes
-        if self._bad_passes < _LAST_ATTEMPTS:
+        if self._bad_passes < LAST_ATTEMPTS:
             self._check_everything(now)
         else:
             self._end(TargetState.FAILED, f"{path or self.target.source} {reason}")
@@ -243,13 +339,18 @@ class Job(TargetLoop):
         acquiring = state in (TargetState.COPYING, TargetState.CAUGHT_UP, TargetState.WAITING) and (
             self._survey.live or self._survey.last_pass is None or self._inventory.counts()[ChunkState.ABSENT] > 0
         )
-        reason = self._reason or self._explain(state, now)
+        reason = self._explain(state, now) if self._stuck else self._reason or self._explain(state, now)
         return self._reporter.snapshot(state, reason, acquiring, len(self._kept), now)
+
+    @property
+    def _stuck(self) -> bool:
+        """Whether something stands in the way that matters more than what is waited for."""
+        return not self._over and (self._dispatcher.obstacle is not None or bool(self._silent_since))
 
     def _state(self, left: int) -> TargetState:
         if self._phase is _Phase.ENDED:
             return self._outcome
-        if self._paused:
+        if self._paused or self._dispatcher.obstacle is not None:
             return TargetState.PAUSED
         if self._phase is _Phase.PROBING:
             return TargetState.WAITING
@@ -260,8 +361,15 @@ class Job(TargetLoop):
         return TargetState.CAUGHT_UP
 
     def _explain(self, state: TargetState, now: float) -> str:
+        obstacle = self._dispatcher.obstacle
+        if obstacle is not None and not state.ended and not self._paused:
+            reporter = self._reporter
+            return words(obstacle, str(self.target.destination), reporter.left(), reporter.bytes_left())
+        if self._silent_since and not state.ended:
+            return f"the disk or share of source or destination has not answered since {self._silent_since}; waiting"
         for folder, reason in self._survey.bad_metadata.items():
             return f"metadata of {folder}: {reason}"
+        prover = self._dispatcher.prover
         match state:
             case TargetState.COPYING if self._survey.last_pass is None:
                 return "looking through all folders"
@@ -269,5 +377,9 @@ class Job(TargetLoop):
                 facts = self._survey.facts(self._told_to_finish, now)
                 return waiting_for(facts, self.target.settle, self.target.finish_idle)
             case TargetState.FINISHING:
-                return "flushing to disk" if self._phase is _Phase.FLUSHING else "checking every file"
+                if self._phase is _Phase.FLUSHING:
+                    return "flushing to disk"
+                if self._proving_since and not prover.done:
+                    return f"reading back what was copied: {prover.read:,} files so far"
+                return "checking every file"
         return ""

@@ -27,6 +27,7 @@ from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.survey import Survey
 from softcopy_napari.engine.targets import Target
 from softcopy_napari.engine.tasks import Answer, Setup
+from softcopy_napari.engine.writers import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 
 _TICK = 0.1
 _TICK_SHARE = 10
@@ -61,12 +62,19 @@ class TargetLoop(ABC):
         self._walks = Walks()
         self._survey = Survey(target.source, self._inventory, self._walks, lambda text: self._reporter.notice(text))
         run = secrets.token_hex(4)
-        setup = Setup(str(target.source), str(target.destination), run, "", target.sleep_time, read_only=target.check)
+        self._marker = "" if target.check else f"{TEMPORARY_PREFIX}{run}-here{TEMPORARY_SUFFIX}"
+        setup = Setup(
+            str(target.source), str(target.destination), run, "", target.sleep_time, target.check, self._marker
+        )
         self._pool = Pool(setup, target.nprocs, self._inbox.put, lock.fileno())
-        self._dispatcher = Dispatcher(self._pool, self._inventory, self._walks, QUIET)
+        self._dispatcher = Dispatcher(
+            self._pool, self._inventory, self._walks, QUIET, verify=target.verify == "checksum"
+        )
         self._reporter = Reporter(target, identity, self._inventory, self._dispatcher)
         self._reason = ""
         self._paused = False
+        self._silent_since = ""
+        """Time of day since which no worker has got anywhere; empty where they do."""
         self._was_idle = True
         self._next_tick = 0.0
         self._snapshot: TargetSnapshot
@@ -168,6 +176,7 @@ class TargetLoop(ABC):
                 self._dispatcher.died(message, now)
             case "pause" | "resume":
                 self._paused = message == "pause"
+                self._dispatcher.try_now()
             case "finish":
                 self._finish()
             case "stop":
@@ -178,12 +187,19 @@ class TargetLoop(ABC):
             self._advance(now)
         if self._pool.problem:
             self._reporter.notice(self._pool.problem)
+        silence = self._pool.silent_for(now)
+        if not silence:
+            self._silent_since = ""
+        elif not self._silent_since:
+            self._silent_since = time.strftime("%H:%M:%S", time.localtime(time.time() - silence))
         self._reporter.tick(now)
         if not self._over:  # that is told once, when the workers have gone
             self._snapshot = self._tell(now)
 
     def _shut_down(self) -> None:
         left = self._pool.stop() + self._dispatcher.unswept()
+        if self._marker:
+            left.append((self._marker, [""]))
         if left:
             # In a thread: the destination may be what hangs.
             sweeper = threading.Thread(target=_sweep, args=(self.target.destination, left), daemon=True)
@@ -191,6 +207,7 @@ class TargetLoop(ABC):
             sweeper.join(0.5)
         self._snapshot = self._tell(time.monotonic())
         self._survey.end()
+        self._inventory.digests.close()
 
 
 def _sweep(destination: Path, left: list[tuple[str, list[str]]]) -> None:

@@ -21,13 +21,16 @@ from softcopy_napari.engine.tasks import Answer, CopyTask, FlushTask, Progress, 
 from softcopy_napari.engine.writers import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.worker"]
-_OUTSTANDING = 2
+OUTSTANDING = 2
 """Tasks of each kind with a worker: one at work, one waiting, so that it never idles."""
 _HUNG = 30.0
 """Seconds without a word on an outstanding task after which a worker counts as hung."""
 _BACKLOG = 64
 """Answers of all workers that wait for the job at most; then workers wait."""
 _LAST_WORDS = 1.0
+_AFTER_KILL = 0.3
+_SILENT = 5.0
+"""Seconds without a word after which a worker counts as stuck; slow disks are slower than that for a moment only."""
 _MAX_PAUSE = 10.0
 
 
@@ -51,7 +54,7 @@ class WorkerProcess:
 
     def room(self, kind: type[Task]) -> int:
         """How many more tasks of a kind it takes now."""
-        return _OUTSTANDING - sum(isinstance(task, kind) for task in self.tasks.values())
+        return OUTSTANDING - sum(isinstance(task, kind) for task in self.tasks.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,13 @@ class Pool:
             worker.process.kill()
         return hung
 
+    def silent_for(self, now: float) -> float:
+        """Seconds for which no worker has got anywhere, where all of them have something to do; else 0."""
+        if not self.workers or not all(worker.may_hang or worker.hung for worker in self.workers):
+            return 0.0
+        silence = min(now - worker.heard for worker in self.workers)
+        return silence if silence > _SILENT else 0.0
+
     def stop(self) -> list[tuple[str, list[str]]]:
         """End all workers, within about a second.
 
@@ -168,17 +178,11 @@ class Pool:
         for worker in self.workers:
             with contextlib.suppress(OSError):
                 worker.stdin.close()
-        deadline = time.monotonic() + _LAST_WORDS
-        left = []
-        for worker in self.workers:
-            try:
-                worker.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    worker.process.wait(0.2)
-                left.append((worker.temporary, folders_of(list(worker.tasks.values()))))
-        return left
+        slow = _wait_for(self.workers, _LAST_WORDS)
+        for worker in slow:
+            worker.process.kill()
+        _wait_for(slow, _AFTER_KILL)  # in a call to a share that hangs not even that helps
+        return [(worker.temporary, folders_of(list(worker.tasks.values()))) for worker in slow]
 
     def _start(self) -> WorkerProcess:
         name = f"{TEMPORARY_PREFIX}{self._setup.run}-{next(self._serial)}{TEMPORARY_SUFFIX}"
@@ -217,6 +221,18 @@ class Pool:
         stdout.close()
         worker.process.wait()
         self._post(Died(worker))
+
+
+def _wait_for(workers: list[WorkerProcess], seconds: float) -> list[WorkerProcess]:
+    """Wait until workers have ended; returns those that have not."""
+    deadline = time.monotonic() + seconds
+    left = []
+    for worker in workers:
+        try:
+            worker.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            left.append(worker)
+    return left
 
 
 def _widen(pipe: IO[bytes]) -> None:

@@ -5,11 +5,14 @@ Used before a target starts and while its source is waited for. Must import noth
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from softcopy_napari.engine.transfer import extended_path, native, open_source
+from softcopy_napari.engine.files import TIME_UNITS, extended_path, native, open_source, up_to_date
 
 METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
 """Files that hold zarr metadata, of both formats."""
@@ -32,6 +35,12 @@ class Probe:
     """Folders with zarr metadata, `/` separated and relative to the source, and the metadata files' contents."""
     newest: int = 0
     """Latest modification time of those metadata files, ns."""
+    identity: tuple[int, int] = (0, 0)
+    """Device and inode of the source."""
+    samples: int = 0
+    """Files of the samples that are at the source."""
+    equal: int = 0
+    """Those of them that are up to date at the destination."""
     error: str = ""
     """Why the source could not be looked at."""
 
@@ -45,7 +54,7 @@ def probe(source: str) -> Probe:
     found = Probe()
     root = extended_path(source)
     try:
-        os.stat(root)
+        there = os.stat(root)
     except FileNotFoundError:
         return found
     except OSError as error:
@@ -53,7 +62,8 @@ def probe(source: str) -> Probe:
         found.error = f"cannot be read: {error.strerror}"
         return found
     found.exists = True
-    found.is_folder = os.path.isdir(root)
+    found.is_folder = stat.S_ISDIR(there.st_mode)
+    found.identity = there.st_dev, there.st_ino
     if not found.is_folder:
         return found
     level = deque([""])
@@ -65,6 +75,34 @@ def probe(source: str) -> Probe:
             _look(root, level.popleft(), found, deeper)
         level = deeper
     return found
+
+
+def recognise(found: Probe, source: str, destination: str, folders: Iterable[str], samples: Iterable[str]) -> None:
+    """Add to a probe what tells whether this is the source that was copied before.
+
+    Parameters
+    ----------
+    found : Probe
+    source, destination : str
+        Folders, absolute.
+    folders : iterable of str
+        Those whose metadata are to be read besides, relative to the source.
+    samples : iterable of str
+        Files to be compared with the destination's.
+    """
+    root, there = extended_path(source), extended_path(destination)
+    for folder in folders:
+        if folder not in found.nodes and (metadata := read_metadata(root, folder)):
+            found.nodes[folder] = metadata
+    for path in samples:
+        try:
+            here = os.stat(os.path.join(root, native(path)), follow_symlinks=False)
+        except OSError:
+            continue
+        found.samples += 1
+        with contextlib.suppress(OSError):
+            copy = os.stat(os.path.join(there, native(path)), follow_symlinks=False)
+            found.equal += up_to_date(here, copy, TIME_UNITS[0])
 
 
 def read_small(root: str, path: str) -> bytes | None:

@@ -76,6 +76,11 @@ class Reporter:
         self._bytes.note(self._dispatcher.bytes_moved, now)
         self._files.note(self._dispatcher.files_copied, now)
 
+    def bytes_left(self) -> int:
+        """About how much is still to be copied, from the size of what was; 0 before anything was."""
+        dispatcher = self._dispatcher
+        return self.left() * dispatcher.bytes_copied // dispatcher.files_copied if dispatcher.files_copied else 0
+
     def left(self) -> int:
         """Files that are there and have to be copied."""
         counts = self._inventory.counts()

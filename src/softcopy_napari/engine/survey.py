@@ -171,6 +171,13 @@ class Survey:
 
     def take_part(self, part: FolderPart, now: float, finishing: bool) -> bool:
         """Take in a part of a folder's comparison; returns whether the source itself is still there."""
+        if part.lost:
+            self._walks.took(part)
+            return False
+        if part.obstacle is not None:  # it was not compared: once more, when the destination is there
+            self._walks.took(part)
+            self._walks.ask(part.folder, for_pass=True)
+            return True
         touched = self._walks.touched(part.folder)
         for folder in self._walks.took(part):
             if self._watcher is not None:

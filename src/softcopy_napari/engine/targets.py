@@ -13,6 +13,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
@@ -46,6 +47,8 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     """Seconds of quiet before a source with all its chunks counts as finished."""
     finish_idle: float | None = Field(None, ge=0, description=f"{_SECONDS}, or null for never")
     """Seconds without any change after which the acquisition counts as finished, chunks missing or not."""
+    verify: Literal["size", "checksum"] = Field("size", description="size or checksum")
+    """Whether what has arrived is known by size and time, or read back and compared as well."""
 
 
 class Target(Settings, frozen=True):

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.obstacle import Obstacle
 from softcopy_napari.engine.probe import Probe
+from softcopy_napari.engine.shardindex import ShardIndex
+
+Identity = tuple[int, int]
+"""Device and inode of a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,8 @@ class Setup:
     sleep_time: float
     read_only: bool = False
     """Whether nothing at all may be changed at the destination."""
+    marker: str = ""
+    """Name of the file at the destination's top by which it is known; empty where nothing is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,26 @@ class CopyTask:
     paths: list[str]
     delete_if_gone: frozenset[str] = frozenset()
     """Those of the paths whose writer deleted them under their locks."""
+    source: Identity | None = None
+    """What the source is known by."""
+    shard: ShardIndex | None = None
+    """The files are shards with such an index, and are not copied before it is whole."""
+    as_it_is: bool = False
+    """Copy shards whose index is not whole nevertheless: nobody will make it whole any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProofTask:
+    """Read files back from the destination. Answered by one ProofDone, after any number of Progress."""
+
+    id: int
+    paths: list[str]
+    digests: bytes
+    """XXH3-128 that they were copied with, 16 bytes each; zeros where it is not known."""
+    against_source: bool
+    """Compare those without a digest with the source; else only find their digests."""
+    source: Identity | None = None
+    shard: ShardIndex | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +76,7 @@ class CompareTask:
     a folder that still has that time is not listed."""
     quiet: float
     """Seconds; files that differ and changed more recently than that are `fresh`."""
+    source: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +108,22 @@ class ProbeTask:
     """Look for zarr metadata at the source. Answered by a Probe."""
 
     id: int
+    folders: tuple[str, ...] = ()
+    """Folders whose metadata are to be read besides."""
+    samples: tuple[str, ...] = ()
+    """Files to be compared with the destination's."""
 
 
-Task = ProbeTask | CopyTask | CompareTask | ReadTask | SweepTask | FlushTask
+@dataclass(frozen=True, slots=True)
+class ReachTask:
+    """See whether the destination can be reached and is the right one. Answered by Reached."""
+
+    id: int
+    claim: bool
+    """Make it, if need be, and mark it as the one that is filled."""
+
+
+Task = ProbeTask | ReachTask | CopyTask | ProofTask | CompareTask | ReadTask | SweepTask | FlushTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +137,35 @@ class CopyDone:
     size: int
     """Bytes of the COPIED files."""
     reasons: dict[int, str]
-    """Why FAILED ones failed, by their place in the task."""
+    """Why FAILED ones failed, and what is wrong with shards copied as they are, by their place in the task."""
     seconds: float
+    obstacle: Obstacle | None = None
+    """Why the destination took no more; the files that it did not take are BLOCKED or STOPPED."""
+    lost: bool = False
+    """The source is not there, or is another folder than before: all files are STOPPED."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProofDone:
+    """What reading back showed of a ProofTask's files, in their order."""
+
+    findings: bytes
+    """One `Finding` each."""
+    digests: bytes
+    """XXH3-128 of what lies at the destination, 16 bytes each; zeros where it could not be read."""
+    size: int
+    """Bytes read at the destination."""
+    reasons: dict[int, str]
+    seconds: float
+    obstacle: Obstacle | None = None
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What is the matter with the destination; None if nothing is."""
+
+    obstacle: Obstacle | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +194,7 @@ class Flushed:
     error: str
 
 
-Answer = Probe | CopyDone | Progress | FolderPart | ReadDone | Swept | Flushed
+Answer = Probe | Reached | CopyDone | ProofDone | Progress | FolderPart | ReadDone | Swept | Flushed
 
 
 def write_message(stream: BinaryIO, message: object) -> None:

@@ -1,4 +1,4 @@
-"""Text that may be shown: file names can hold line breaks, control codes, and bytes that are no text at all."""
+"""Text that may be shown: file names, which can hold line breaks and bytes that are no text, sizes and times."""
 
 from __future__ import annotations
 
@@ -8,3 +8,23 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def size_text(size: float) -> str:
+    """A number of bytes with its unit, in powers of 1000: `12.3 MB`."""
+    unit = "B"
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if size < 1000 or unit == "PB":
+            break
+        size /= 1000
+    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+
+
+def time_text(seconds: float) -> str:
+    """A length of time: `8 s`, `3:05 min`, `2:03:05 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d} h"

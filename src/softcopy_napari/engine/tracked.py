@@ -28,6 +28,8 @@ class TrackedArray:
 
     layout: ArrayLayout
     ledger: Ledger
+    first_digest: int
+    """Place of the first chunk file's digest in the target's `Digests`."""
     fresh: deque[int] = field(default_factory=lambda: deque(maxlen=_FRESH))
     """Cells that became PENDING lately, oldest first; may hold some that no longer are."""
     sweep: bool = False

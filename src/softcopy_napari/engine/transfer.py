@@ -10,6 +10,8 @@
   that it is up to date without a journal.
 - The source is only read: no lock, no access time where the system allows that, nothing kept in the way
   of its writer.
+- No file is read before the clock tick of its last change is over: any later change shows in its time.
+- Nothing is read, written or deleted anywhere but below the two folders that the caller holds (place.py).
 - Links are copied as links and never followed; what is neither file, folder nor link is never opened
   in a way that could block.
 
@@ -19,30 +21,37 @@ Runs in the copy workers and must import nothing heavy.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable
 from enum import IntEnum
 from typing import NamedTuple
 
 from xxhash import xxh3_128, xxh3_128_digest
 
+from softcopy_napari.engine.files import (
+    BINARY,
+    KIND,
+    NO_ATIME,
+    NOFOLLOW,
+    READ,
+    REGULAR,
+    TIME_UNITS,
+    kind_of,
+    read_into,
+    same_version,
+    spare_the_cache,
+    tick_left,
+)
+from softcopy_napari.engine.obstacle import is_obstacle, room
+from softcopy_napari.engine.place import BY_DESCRIPTOR, UTIME_ON_FD, Place
+from softcopy_napari.engine.shardindex import ShardIndex, check
+
 BUFFER_SIZE = 4 << 20
 """Bytes read at a time; a worker keeps one such buffer."""
-
-if sys.platform == "win32":
-    from softcopy_napari.engine.windows import extended_path, open_shared
-else:
-
-    def extended_path(path: str) -> str:
-        """Windows needs another spelling of long paths; nobody else does."""
-        return path
-
-
-def native(path: str) -> str:
-    """Spell a `/` separated relative path as this system does."""
-    return path if os.sep == "/" else path.replace("/", os.sep)
 
 
 class Outcome(IntEnum):
@@ -60,6 +69,10 @@ class Outcome(IntEnum):
     """The worker was told to end before the copy was whole."""
     FOLDER = 6
     """It is a folder, and there is one at the destination."""
+    BLOCKED = 7
+    """The destination as a whole takes nothing now; the file is not at fault."""
+    TORN = 8
+    """A shard whose index is not whole: its writer is not done with it."""
 
 
 class Result(NamedTuple):  # one a file: a frozen dataclass takes three times as long to make
@@ -69,45 +82,17 @@ class Result(NamedTuple):  # one a file: a frozen dataclass takes three times as
     size: int = 0
     digest: bytes = b""
     reason: str = ""
+    error: OSError | None = None
+    """What the destination said, where it is BLOCKED."""
 
 
 _VANISHED = Result(Outcome.VANISHED)
 _CHANGED = Result(Outcome.CHANGED)
 _STOPPED = Result(Outcome.STOPPED)
 
-_UTIME_ON_FD = os.utime in os.supports_fd
-_BY_DESCRIPTOR = (
-    {os.open, os.stat, os.rename, os.unlink} <= os.supports_dir_fd and _UTIME_ON_FD and hasattr(os, "readv")
-)
-_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
-_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)  # a fifo in a chunk's place must not hang us
-_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
-_BINARY: int = getattr(os, "O_BINARY", 0)
-_NO_ATIME: int = getattr(os, "O_NOATIME", 0)
-_READ = os.O_RDONLY | _BINARY | _NOFOLLOW | _NONBLOCK
-_KIND = 0o170000
-_REGULAR = stat.S_IFREG
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY | _NOFOLLOW
-
-
-if sys.platform == "win32":
-    open_source = open_shared
-else:
-
-    def open_source(path: str) -> int:
-        """Open a file of the source for reading, without following a link, blocking, or touching its access time.
-
-        Raises
-        ------
-        OSError
-            It cannot be opened; or it is a link.
-        """
-        if _NO_ATIME:
-            try:
-                return os.open(path, _READ | _NO_ATIME)
-            except PermissionError:  # somebody else's file: only its owner may ask for that
-                pass
-        return os.open(path, _READ)
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY | NOFOLLOW
+_SHORT_WAIT = 20_000_000
+"""ns for which a worker waits until a file's tick is over; for longer it is set aside."""
 
 
 class Transfer:
@@ -115,67 +100,54 @@ class Transfer:
 
     Parameters
     ----------
-    source, destination : str
-        The target's folders, absolute.
+    source, destination : Place
+        The target's folders, held by the caller while files are copied.
     temporary : str
         Name of the temporary file; no other worker's.
     should_stop : callable
         Asked between blocks of a large file; true ends the copy.
     progress : callable
         Told the bytes of each block of a file larger than the buffer.
+
+    Attributes
+    ----------
+    unit : int
+        In which the destination keeps modification times, ns.
+    buffer : memoryview
+        Free to use between copies.
     """
 
     def __init__(
         self,
-        source: str,
-        destination: str,
+        source: Place,
+        destination: Place,
         temporary: str,
         should_stop: Callable[[], bool],
         progress: Callable[[int], None],
     ) -> None:
-        self._no_atime = _NO_ATIME
-        self._source = extended_path(source) + os.sep
-        self._destination = extended_path(destination) + os.sep
+        self.unit = 1
+        self._no_atime = NO_ATIME
+        self._source = source
+        self._destination = destination
         self._temporary = temporary
         self._should_stop = should_stop
         self._progress = progress
         self._buffer = bytearray(BUFFER_SIZE)
-        self._view = memoryview(self._buffer)
+        self.buffer = self._view = memoryview(self._buffer)
         self._buffers = [self._buffer]
-        self._folder: str | None = None
-        self._source_fd = self._destination_fd = -1
 
-    def leave(self) -> None:
-        """Let go of the folders of the last copy: between batches no share is kept from being unmounted."""
-        self._folder = None
-        for fd in (self._source_fd, self._destination_fd):
-            if fd >= 0:
-                os.close(fd)
-        self._source_fd = self._destination_fd = -1
-
-    def _enter(self, folder: str) -> bool:
-        """Hold the folder on both sides open, so that paths are looked up once for many files."""
-        self.leave()
-        try:
-            self._source_fd = os.open(self._source + folder, _FOLDER)
-            self._destination_fd = os.open(self._destination + folder, _FOLDER)
-        except OSError:
-            self.leave()
-            return False
-        self._folder = folder
-        return True
-
-    def _copy_small(self, path: str) -> Result | None:
+    def _copy_small(self, path: str, shard: ShardIndex | None, as_it_is: bool) -> Result | None:
         """Copy a regular file of one block in a folder that both sides have; None for any other, and for trouble.
 
         The common case with the same guarantees at two thirds of the time: names are looked up in open folders.
         """
         folder, _, name = path.rpartition("/")
-        if folder != self._folder and not self._enter(folder):
-            return None
-        there, here = self._source_fd, self._destination_fd
         try:
-            fd = os.open(name, _READ | self._no_atime, dir_fd=there)
+            there, here = self._source.enter(folder), self._destination.enter(folder)
+        except OSError:
+            return None
+        try:
+            fd = os.open(name, READ | self._no_atime, dir_fd=there)
         except PermissionError:
             self._no_atime = 0  # somebody else's file: only its owner may ask for that
             return None
@@ -184,9 +156,12 @@ class Transfer:
         try:
             before = os.fstat(fd)
             mode = before.st_mode
-            if mode & _KIND != _REGULAR or before.st_size >= BUFFER_SIZE:
+            if mode & KIND != REGULAR or before.st_size >= BUFFER_SIZE:
                 return None
-            _spare_the_cache(fd)
+            if (settled := self._await_tick(fd, before)) is None:
+                return _CHANGED
+            before = settled
+            spare_the_cache(fd)
             out = os.open(self._temporary, _CREATE, mode & 0o777 | stat.S_IWUSR, dir_fd=here)
             try:
                 try:
@@ -198,11 +173,17 @@ class Transfer:
                     os.utime(out, ns=(before.st_atime_ns, before.st_mtime_ns))
                 finally:
                     os.close(out)
+                damage = _damage(fd, size, shard) if shard is not None else ""
                 # A file that was replaced or deleted meanwhile shows it too: losing its name is a change of the file.
                 after = os.fstat(fd)
-                if size != after.st_size or not _same_version(before, after):
+                if not same_version(before, after):
                     os.unlink(self._temporary, dir_fd=here)
                     return _CHANGED
+                if size != after.st_size:
+                    raise OSError  # a read that returned less than there is
+                if damage and not as_it_is:
+                    os.unlink(self._temporary, dir_fd=here)
+                    return Result(Outcome.TORN, reason=damage)
                 os.replace(self._temporary, name, src_dir_fd=here, dst_dir_fd=here)
             except OSError:
                 with contextlib.suppress(OSError):
@@ -212,9 +193,23 @@ class Transfer:
             return None
         finally:
             os.close(fd)
-        return Result(Outcome.COPIED, size, digest)
+        return Result(Outcome.COPIED, size, digest, damage)
 
-    def copy(self, path: str, delete_if_gone: bool = False) -> Result:
+    def _await_tick(self, fd: int, found: os.stat_result) -> os.stat_result | None:
+        """Wait until later changes of a file will show in its time; None if that takes long, or it was replaced."""
+        now = time.time_ns()
+        if found.st_mtime_ns > now - TIME_UNITS[0]:
+            left = tick_left(found.st_mtime_ns, now, self.unit)
+            if left > _SHORT_WAIT:
+                return None
+            if left:
+                time.sleep(left / 1e9)
+                found = os.fstat(fd)
+        return found if found.st_nlink else None
+
+    def copy(
+        self, path: str, delete_if_gone: bool = False, shard: ShardIndex | None = None, as_it_is: bool = False
+    ) -> Result:
         """Bring one file of the destination up to date.
 
         Parameters
@@ -223,87 +218,111 @@ class Transfer:
             Relative to source and destination, `/` separated.
         delete_if_gone : bool
             The file's writer deleted it under its lock: if it is still gone, so must the copy be.
+        shard : ShardIndex, optional
+            It is a shard with such an index, and TORN while that is not whole.
+        as_it_is : bool
+            Copy it even then; the reason says what is wrong.
 
         Returns
         -------
         Result
-            Never raises for what the file systems do: errors are a FAILED with the reason.
+            Never raises for what the file systems do: errors are a FAILED or BLOCKED with the reason.
         """
-        if _BY_DESCRIPTOR and (result := self._copy_small(path)) is not None:
+        if BY_DESCRIPTOR and (result := self._copy_small(path, shard, as_it_is)) is not None:
             return result
-        path = native(path)
-        source = self._source + path
-        destination = self._destination + path
         try:
             try:
-                fd = open_source(source)
+                fd = self._source.open_for_reading(path)
             except (FileNotFoundError, NotADirectoryError):
-                return self._delete(source, destination) if delete_if_gone else _VANISHED
+                return self._delete(path) if delete_if_gone else _VANISHED
             except OSError as error:
-                return self._copy_unopened(source, destination, error)
+                return self._copy_unopened(path, error)
             try:
                 try:
                     before = os.fstat(fd)
                 except OSError as error:
                     return _unreadable(error)
                 if not stat.S_ISREG(before.st_mode):
-                    return self._copy_irregular(before.st_mode, destination)
-                return self._copy_file(fd, before, source, destination)
+                    return self._copy_irregular(before.st_mode, path)
+                return self._copy_file(fd, before, path, shard, as_it_is)
             finally:
                 os.close(fd)
         except OSError as error:
+            if is_obstacle(error):
+                return Result(Outcome.BLOCKED, error=error)
             return Result(Outcome.FAILED, reason=f"cannot be written: {error.strerror}")
 
     def sweep(self, folder: str, temporary: str) -> None:
         """Remove a dead worker's temporary from a folder of the destination, if it is there."""
-        with contextlib.suppress(OSError):
-            os.unlink(os.path.join(self._destination + native(folder), temporary))
+        self._destination.discard(f"{folder}/{temporary}" if folder else temporary)
 
-    def _copy_file(self, fd: int, before: os.stat_result, source: str, destination: str) -> Result:
-        _spare_the_cache(fd)
-        temporary = os.path.join(os.path.dirname(destination), self._temporary)
-        out = self._create(temporary, before.st_mode & 0o777)
+    def _copy_file(
+        self, fd: int, before: os.stat_result, path: str, shard: ShardIndex | None, as_it_is: bool
+    ) -> Result:
+        if (settled := self._await_tick(fd, before)) is None:
+            return _CHANGED
+        before = settled
+        if before.st_size > BUFFER_SIZE:
+            self._look_for_room(before.st_size)
+        spare_the_cache(fd)
+        place = self._destination
+        temporary, out = self._create(path, before.st_mode & 0o777)
         try:
             try:
                 size, digest, reason = self._stream(fd, out, before.st_size)
-                if _UTIME_ON_FD:
+                if UTIME_ON_FD:
                     os.utime(out, ns=(before.st_atime_ns, before.st_mtime_ns))
             finally:
                 os.close(out)
             if reason:
-                os.unlink(temporary)
+                place.unlink(temporary)
                 return Result(Outcome.FAILED, reason=reason)
             if size < 0:
-                os.unlink(temporary)
+                place.unlink(temporary)
                 return _STOPPED
-            if not _UTIME_ON_FD:
-                os.utime(temporary, ns=(before.st_atime_ns, before.st_mtime_ns))
+            if not UTIME_ON_FD:
+                place.utime(temporary, (before.st_atime_ns, before.st_mtime_ns))
+            damage = _damage(fd, size, shard) if shard is not None else ""
             try:
-                after = os.stat(source, follow_symlinks=False)
+                after = self._source.stat(path)
             except (FileNotFoundError, NotADirectoryError):
-                os.unlink(temporary)
+                place.unlink(temporary)
                 return _CHANGED
             except OSError as error:
-                os.unlink(temporary)
+                place.unlink(temporary)
                 return _unreadable(error)
-            if size != before.st_size or not _same_version(before, after):
-                os.unlink(temporary)
+            if size != before.st_size or not same_version(before, after):
+                place.unlink(temporary)
                 return _CHANGED
-            os.replace(temporary, destination)
+            if damage and not as_it_is:
+                place.unlink(temporary)
+                return Result(Outcome.TORN, reason=damage)
+            place.replace(path, temporary)
         except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+            place.discard(temporary)
             raise
-        return Result(Outcome.COPIED, size, digest)
+        return Result(Outcome.COPIED, size, digest, damage)
 
-    def _create(self, temporary: str, mode: int) -> int:
+    def _look_for_room(self, size: int) -> None:
+        """Not to fill a disk to its brim with a large file that will not fit."""
+        free, _ = room(self._destination.root)
+        if 0 <= free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _temporary_for(self, path: str) -> tuple[str, str]:
+        """The folder of a file, and the temporary in it."""
+        folder = path.rpartition("/")[0]
+        return folder, f"{folder}/{self._temporary}" if folder else self._temporary
+
+    def _create(self, path: str, mode: int) -> tuple[str, int]:
+        folder, temporary = self._temporary_for(path)
         try:
-            return os.open(temporary, _CREATE, mode | stat.S_IWUSR)
+            return temporary, self._destination.open(temporary, _CREATE, mode | stat.S_IWUSR)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(temporary), exist_ok=True)
+            self._destination.enter(folder, make=True)
         except FileExistsError:  # our own, of a copy whose clean-up failed
-            os.unlink(temporary)
-        return os.open(temporary, _CREATE, mode | stat.S_IWUSR)
+            self._destination.unlink(temporary)
+        return temporary, self._destination.open(temporary, _CREATE, mode | stat.S_IWUSR)
 
     def _stream(self, fd: int, out: int, expected: int) -> tuple[int, bytes, str]:
         """Read, hash and write up to one byte more than expected.
@@ -317,7 +336,7 @@ class Transfer:
         large = expected > BUFFER_SIZE
         while True:
             try:
-                count = _read_into(fd, view)
+                count = read_into(fd, view)
             except OSError as error:
                 return size, b"", f"cannot be read: {error.strerror}"
             if count:
@@ -334,105 +353,55 @@ class Transfer:
                 if self._should_stop():
                     return -1, b"", ""
 
-    def _copy_unopened(self, source: str, destination: str, error: OSError) -> Result:
+    def _copy_unopened(self, path: str, error: OSError) -> Result:
         """Bring over what opening refuses: links everywhere, folders on Windows."""
-        mode = os.lstat(source).st_mode
+        try:
+            mode = self._source.stat(path).st_mode
+        except OSError:
+            return _unreadable(error)
         if stat.S_ISLNK(mode):
-            return self._copy_link(source, destination)
+            return self._copy_link(path)
         if stat.S_ISREG(mode):
             return _unreadable(error)
-        return self._copy_irregular(mode, destination)
+        return self._copy_irregular(mode, path)
 
-    def _copy_irregular(self, mode: int, destination: str) -> Result:
-        if stat.S_ISDIR(mode):
-            os.makedirs(destination, exist_ok=True)
-            return Result(Outcome.FOLDER)
-        return Result(Outcome.FAILED, reason=f"is a {_kind(mode)}, not a file")
+    def _copy_irregular(self, mode: int, path: str) -> Result:
+        if not stat.S_ISDIR(mode):
+            return Result(Outcome.FAILED, reason=f"is a {kind_of(mode)}, not a file")
+        self._destination.enter(path, make=True)
+        return Result(Outcome.FOLDER)
 
-    def _copy_link(self, source: str, destination: str) -> Result:
-        target = os.readlink(source)
-        temporary = os.path.join(os.path.dirname(destination), self._temporary)
-        os.makedirs(os.path.dirname(destination), exist_ok=True)
+    def _copy_link(self, path: str) -> Result:
+        target = self._source.read_link(path)
+        folder, temporary = self._temporary_for(path)
+        self._destination.enter(folder, make=True)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+            self._destination.unlink(temporary)
         # Windows alone wants to know, and only there is the link looked through.
-        os.symlink(target, temporary, target_is_directory=sys.platform == "win32" and os.path.isdir(source))
-        os.replace(temporary, destination)
+        to_folder = sys.platform == "win32" and os.path.isdir(self._source.path(path))
+        self._destination.link(target, temporary, to_folder)
+        self._destination.replace(path, temporary)
         return Result(Outcome.COPIED)
 
-    def _delete(self, source: str, destination: str) -> Result:
-        if not os.path.isdir(os.path.dirname(source)):
+    def _delete(self, path: str) -> Result:
+        folder = path.rpartition("/")[0]
+        try:
+            if not stat.S_ISDIR(self._source.stat(folder).st_mode):
+                return _VANISHED
+        except OSError:
             return _VANISHED  # its folder has gone as well: that was no writer
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(destination)
+            self._destination.unlink(path)
         return Result(Outcome.DELETED)
 
 
-if hasattr(os, "readv"):
-
-    def _read_into(fd: int, view: memoryview) -> int:
-        return os.readv(fd, [view])
-else:
-
-    def _read_into(fd: int, view: memoryview) -> int:
-        data = os.read(fd, len(view))
-        view[: len(data)] = data
-        return len(data)
-
-
-if hasattr(os, "posix_fadvise"):
-
-    def _spare_the_cache(fd: int) -> None:
-        """Read without pushing out of the page cache what the acquisition keeps there (Linux 6.3 and later)."""
-        try:  # noqa: SIM105 - suppress() takes as long as the call
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_NOREUSE)
-        except OSError:  # not known to this file system
-            pass
-else:
-
-    def _spare_the_cache(fd: int) -> None:
-        """Not known to this system."""
-
-
-def _same_version(before: os.stat_result, after: os.stat_result) -> bool:
-    """Whether nothing touched the file's data, or put another in its place, between the two looks.
-
-    The change time counts as well: it catches a writer that sets the modification time back. (Windows
-    has the creation time in its place, which does no harm.)
-    """
-    return (
-        before.st_mtime_ns == after.st_mtime_ns
-        and before.st_ctime_ns == after.st_ctime_ns
-        and before.st_size == after.st_size
-        and before.st_nlink == after.st_nlink
-        and before.st_ino == after.st_ino
-        and before.st_dev == after.st_dev
-    )
-
-
-def up_to_date(source: os.stat_result, destination: os.stat_result, unit: int = 1) -> bool:
-    """Whether a destination's file is the copy of a source's: both regular, equal in size and time.
-
-    Times may differ by less than the unit (ns) in which the destination keeps them.
-    """
-    return (
-        source.st_size == destination.st_size
-        and -unit < source.st_mtime_ns - destination.st_mtime_ns < unit
-        and destination.st_mode & _KIND == _REGULAR
-    )
+def _damage(fd: int, size: int, shard: ShardIndex) -> str:
+    """What is wrong with a shard's index; empty if nothing is."""
+    try:
+        return check(fd, size, shard)
+    except OSError as error:
+        return f"its index cannot be read: {error.strerror}"
 
 
 def _unreadable(error: OSError) -> Result:
     return Result(Outcome.FAILED, reason=f"cannot be read: {error.strerror}")
-
-
-def _kind(mode: int) -> str:
-    for test, name in (
-        (stat.S_ISFIFO, "fifo"),
-        (stat.S_ISSOCK, "socket"),
-        (stat.S_ISBLK, "device"),
-        (stat.S_ISCHR, "device"),
-    ):
-        if test(mode):
-            return name
-    return "thing of unknown kind"

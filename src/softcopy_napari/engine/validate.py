@@ -6,11 +6,11 @@ import os
 import stat
 import time
 
+from softcopy_napari.engine.files import extended_path, native, up_to_date
 from softcopy_napari.engine.layout import ArrayLayout, LayoutError, parse_metadata
 from softcopy_napari.engine.probe import Probe, probe, read_metadata
 from softcopy_napari.engine.targets import Target
 from softcopy_napari.engine.targetsyaml import TargetsError
-from softcopy_napari.engine.transfer import extended_path, native, up_to_date
 
 _PATIENCE = 2.0
 """Seconds for which metadata may be half-written."""

@@ -14,14 +14,19 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
 from softcopy_napari.engine.compare import FolderComparison, FolderPart
+from softcopy_napari.engine.files import extended_path
 from softcopy_napari.engine.flush import flush
-from softcopy_napari.engine.probe import probe, read_small
+from softcopy_napari.engine.obstacle import Obstacle, obstacle_of
+from softcopy_napari.engine.place import Place
+from softcopy_napari.engine.probe import probe, read_small, recognise
+from softcopy_napari.engine.readback import NO_DIGEST, Finding, ReadBack
 from softcopy_napari.engine.tasks import (
     Answer,
     CompareTask,
@@ -29,8 +34,13 @@ from softcopy_napari.engine.tasks import (
     CopyTask,
     Flushed,
     FlushTask,
+    Identity,
     ProbeTask,
     Progress,
+    ProofDone,
+    ProofTask,
+    Reached,
+    ReachTask,
     ReadDone,
     ReadTask,
     Setup,
@@ -40,10 +50,10 @@ from softcopy_napari.engine.tasks import (
     read_message,
     write_message,
 )
-from softcopy_napari.engine.transfer import Outcome, Transfer, extended_path
+from softcopy_napari.engine.transfer import Outcome, Transfer
+from softcopy_napari.engine.writers import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 
 _PROGRESS_INTERVAL = 0.25
-_NO_DIGEST = bytes(16)
 _LAST_WORDS = 1.5
 """Seconds that a worker has to end by itself when its engine has gone."""
 
@@ -58,8 +68,13 @@ class Worker:
         self._stopping = False
         self._comparisons: deque[tuple[int, Iterator[FolderPart]]] = deque()
         self._compare = FolderComparison(setup.source, setup.destination, setup.run, setup.read_only)
+        self._source = Place(setup.source)
+        self._destination = Place(setup.destination)
         self._transfer = Transfer(
-            setup.source, setup.destination, setup.temporary, lambda: self._stopping, self._progressed
+            self._source, self._destination, setup.temporary, lambda: self._stopping, self._progressed
+        )
+        self._read_back = ReadBack(
+            self._source, self._destination, self._transfer.buffer, lambda: self._stopping, self._progressed
         )
         self._task_id = 0
         self._unreported = 0
@@ -88,44 +103,123 @@ class Worker:
             case CopyTask():
                 self._copy(task)
             case CompareTask():
-                self._comparisons.append((task.id, self._compare.folders(task.folders, task.quiet)))
+                parts = self._compare.folders(task.folders, task.quiet, task.source, self._setup.marker)
+                self._comparisons.append((task.id, parts))
+            case ProofTask():
+                self._prove(task)
+            case ReachTask():
+                self._send(task.id, Reached(self._reach(task.claim)))
             case ProbeTask():
-                self._send(task.id, probe(self._setup.source))
+                found = probe(self._setup.source)
+                recognise(found, self._setup.source, self._setup.destination, task.folders, task.samples)
+                self._send(task.id, found)
             case ReadTask():
                 source = extended_path(self._setup.source)
                 self._send(task.id, ReadDone({path: read_small(source, path) for path in task.paths}))
             case SweepTask():
-                for folder in task.folders:
-                    self._transfer.sweep(folder, task.temporary)
+                if self._reach(claim=False) is None:
+                    with self._holding(None):
+                        for folder in task.folders:
+                            self._transfer.sweep(folder, task.temporary)
                 self._send(task.id, Swept())
             case FlushTask():
                 self._send(task.id, Flushed(flush(self._setup.destination)))
 
-    def _copy(self, task: CopyTask) -> None:
-        started = time.perf_counter()
-        self._task_id = task.id
-        self._last_report = started
+    def _begin(self, task_id: int) -> float:
+        """Note the start of a task that reports its progress."""
+        self._task_id = task_id
         self._unreported = 0
+        self._last_report = time.perf_counter()
+        return self._last_report
+
+    @contextlib.contextmanager
+    def _holding(self, source: Identity | None) -> Iterator[tuple[bool, Obstacle | None]]:
+        """Hold both sides; tells whether the source is lost, and what is the matter with the destination."""
+        lost, obstacle = False, None
+        try:
+            self._source.hold(source)
+        except OSError:
+            lost = source is not None
+        try:
+            self._destination.hold(marker=self._setup.marker)
+        except OSError as error:
+            obstacle = obstacle_of(error, self._destination.root)
+        try:
+            yield lost, obstacle
+        finally:
+            self._source.leave()
+            self._destination.leave()
+
+    def _reach(self, claim: bool) -> Obstacle | None:
+        """What is the matter with the destination."""
+        try:
+            if claim:
+                self._destination.claim(self._setup.marker)
+            self._destination.hold(marker=self._setup.marker)
+        except OSError as error:
+            return obstacle_of(error, self._destination.root)
+        finally:
+            self._destination.leave()
+        return None
+
+    def _time_unit(self) -> int:
+        name = f"{TEMPORARY_PREFIX}{self._setup.run}-{os.getpid()}-time{TEMPORARY_SUFFIX}"
+        return self._destination.time_unit(name)
+
+    def _copy(self, task: CopyTask) -> None:
+        started = self._begin(task.id)
         outcomes = bytearray()
         digests = []
         reasons = {}
         copied = 0
-        copy, gone = self._transfer.copy, task.delete_if_gone
-        for path in task.paths:
-            if self._stopping:
-                break
-            outcome, size, digest, reason = copy(path, path in gone)
-            outcomes.append(outcome)
-            digests.append(digest or _NO_DIGEST)
-            copied += size
-            if reason:
-                reasons[len(outcomes) - 1] = reason
-            if self._setup.sleep_time:
-                self._sleep()
-        self._transfer.leave()
-        outcomes += bytes([Outcome.STOPPED]) * (len(task.paths) - len(outcomes))
+        copy, gone, shard = self._transfer.copy, task.delete_if_gone, task.shard
+        with self._holding(task.source) as (lost, obstacle):
+            if not (lost or obstacle):
+                self._transfer.unit = self._time_unit()
+                for path in task.paths:
+                    if self._stopping:
+                        break
+                    outcome, size, digest, reason, error = copy(path, path in gone, shard, task.as_it_is)
+                    outcomes.append(outcome)
+                    digests.append(digest or NO_DIGEST)
+                    copied += size
+                    if reason:
+                        reasons[len(outcomes) - 1] = reason
+                    if error is not None:
+                        obstacle = obstacle_of(error, self._setup.destination)
+                        break
+                    if self._setup.sleep_time:
+                        self._sleep()
+        missing = len(task.paths) - len(outcomes)
+        outcomes += bytes([Outcome.STOPPED]) * missing
+        digests += [NO_DIGEST] * missing
         seconds = time.perf_counter() - started
-        self._send(task.id, CopyDone(bytes(outcomes), b"".join(digests), copied, reasons, seconds))
+        self._send(task.id, CopyDone(bytes(outcomes), b"".join(digests), copied, reasons, seconds, obstacle, lost))
+
+    def _prove(self, task: ProofTask) -> None:
+        started = self._begin(task.id)
+        findings = bytearray()
+        digests = []
+        reasons = {}
+        read = 0
+        with self._holding(task.source) as (lost, obstacle):
+            if not (lost or obstacle):
+                self._read_back.unit = self._time_unit()
+                for number, path in enumerate(task.paths):
+                    if self._stopping:
+                        break
+                    known = task.digests[number * 16 : number * 16 + 16]
+                    proof = self._read_back.prove(path, known, task.against_source, task.shard)
+                    findings.append(proof.finding)
+                    digests.append(proof.digest)
+                    read += proof.size
+                    if proof.reason:
+                        reasons[number] = proof.reason
+        missing = len(task.paths) - len(findings)
+        findings += bytes([Finding.STOPPED]) * missing
+        digests += [NO_DIGEST] * missing
+        seconds = time.perf_counter() - started
+        self._send(task.id, ProofDone(bytes(findings), b"".join(digests), read, reasons, seconds, obstacle, lost))
 
     def _sleep(self) -> None:
         end = time.monotonic() + self._setup.sleep_time
@@ -178,9 +272,16 @@ def main() -> None:
     tasks: SimpleQueue[Task | None] = SimpleQueue()
     worker = Worker(setup, tasks, stdout)
     threading.Thread(target=_read_tasks, args=(stdin, tasks, worker), daemon=True).start()
-    with contextlib.suppress(OSError):  # the engine has gone
+    code = 0
+    try:
         worker.run()
-    os._exit(0)  # the reading thread may still be blocked in its pipe
+    except OSError:  # the engine has gone
+        pass
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stderr.flush()
+    os._exit(code)  # the reading thread may still be blocked in its pipe
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
+from softcopy_napari.engine.files import extended_path
 from softcopy_napari.engine.messages import ArraySnapshot, TargetSnapshot
 from softcopy_napari.engine.probe import read_metadata
 from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.engine.transfer import extended_path
 from softcopy_napari.plugin.live_image import LiveImage
 from softcopy_napari.plugin.mailbox import Mailbox
 from softcopy_napari.plugin.ome_layers import Placement, plain_placement, read_placement

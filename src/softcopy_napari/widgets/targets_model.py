@@ -12,7 +12,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentMo
 
 from softcopy_napari.engine.messages import TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.terminal import time_text
+from softcopy_napari.engine.text import time_text
 from softcopy_napari.widgets.painting import percent_text
 from softcopy_napari.widgets.palette import target_colour
 

@@ -1,0 +1,112 @@
+"""What keeps a whole destination from taking anything: full, read-only, gone. No fault of any single file.
+
+Used by the copy workers: must import nothing heavy.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+from enum import Enum
+
+from softcopy_napari.engine.text import size_text
+
+
+class Kind(Enum):
+    """Why a destination takes nothing now."""
+
+    FULL = "full"
+    NO_FILES = "no files"
+    """There is room for data, but not for another file (inodes)."""
+    QUOTA = "quota"
+    READ_ONLY = "read-only"
+    GONE = "gone"
+    """Its folder is not there, or is not the one that was filled so far."""
+
+
+_KINDS = {errno.ENOSPC: Kind.FULL, errno.EROFS: Kind.READ_ONLY, getattr(errno, "EDQUOT", errno.ENOSPC): Kind.QUOTA}
+_KINDS[errno.ENOSPC] = Kind.FULL
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a destination takes nothing, as a worker met it."""
+
+    kind: Kind
+    detail: str = ""
+    """What the system said."""
+    free: int = -1
+    """Bytes that may still be written; -1 where that is not known."""
+
+
+def words(obstacle: Obstacle, destination: str, files: int, needed: int) -> str:
+    """Say what is the matter, and what to do.
+
+    Parameters
+    ----------
+    obstacle : Obstacle
+    destination : str
+        The folder.
+    files, needed : int
+        What waits to be copied: files, and about how many bytes, 0 where that is not known.
+    """
+    amount = f"about {size_text(needed)} needed" if needed else "more room is needed"
+    more = f"{amount} for the {files:,} files that wait" if files else amount
+    match obstacle.kind:
+        case Kind.FULL:
+            free = f"{size_text(obstacle.free)} free, " if obstacle.free >= 0 else ""
+            what = f"{destination} is full: {free}{more}. Make room there"
+        case Kind.NO_FILES:
+            what = f"{destination} cannot take another file, though it has room for data (no inodes left): "
+            what += f"{files:,} files wait. Delete files there that nobody needs"
+        case Kind.QUOTA:
+            what = f"your quota on the disk of {destination} is used up: {more}. Delete something, or have it raised"
+        case Kind.READ_ONLY:
+            what = f"{destination} is read-only. Make it writable"
+        case Kind.GONE:
+            detail = f" ({obstacle.detail})" if obstacle.detail else ""
+            what = f"{destination} cannot be reached, or is another folder than before{detail}. Connect its disk again"
+    return f"{what}; copying goes on by itself"
+
+
+def is_obstacle(error: OSError) -> bool:
+    """Whether an error of a file at the destination is one of the destination as a whole."""
+    return error.errno in _KINDS
+
+
+def obstacle_of(error: OSError, folder: str) -> Obstacle:
+    """What an error at a destination stands for.
+
+    Parameters
+    ----------
+    error : OSError
+    folder : str
+        The destination.
+    """
+    free, no_files = room(folder)
+    kind = _KINDS.get(error.errno or 0, Kind.GONE)
+    if kind is Kind.FULL and no_files:
+        kind = Kind.NO_FILES
+    return Obstacle(kind, error.strerror or "", free)
+
+
+def room(folder: str) -> tuple[int, bool]:
+    """Room at a destination.
+
+    Returns
+    -------
+    free : int
+        Bytes that may still be written; -1 if the system does not tell.
+    no_files : bool
+        Whether it cannot take another file however small (inodes).
+    """
+    try:
+        if hasattr(os, "statvfs"):
+            found = os.statvfs(folder)
+            return found.f_bavail * found.f_frsize, found.f_files > 0 and found.f_favail == 0
+        import shutil
+
+        return shutil.disk_usage(folder).free, False
+    except OSError:
+        return -1, False

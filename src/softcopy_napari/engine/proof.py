@@ -1,0 +1,185 @@
+"""Which files at the destination are to be read back: to be verified, or because their checksum is not known.
+
+Part of a target's job, and called from its thread alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from softcopy_napari.engine.digests import DIGEST_SIZE, NO_DIGEST
+from softcopy_napari.engine.inventory import LINK, Inventory
+from softcopy_napari.engine.readback import Finding
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.tasks import ProofDone
+from softcopy_napari.engine.tracked import Batch
+
+_BLOCK = 1 << 20
+_PAUSE = 1.0
+"""Seconds between rounds while copying goes on."""
+_SHORT_PAUSE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ProofBatch:
+    """Files for one worker to read back."""
+
+    batch: Batch
+    digests: bytes
+    """That they were copied with; zeros where it is not known."""
+
+
+class Prover:
+    """Goes round all files that have arrived, until nothing is left to be proven.
+
+    Parameters
+    ----------
+    inventory : Inventory
+    verify : bool
+        Read back every file that was copied, and compare; else only find checksums that are not known.
+
+    Attributes
+    ----------
+    finishing : bool
+        Whether to go round without pauses, and find checksums that are not known.
+    read : int
+        Files read back so far.
+    """
+
+    def __init__(self, inventory: Inventory, verify: bool) -> None:
+        self.finishing = False
+        self.read = 0
+        self.verify = verify
+        self._inventory = inventory
+        self._round: Iterator[Batch] | None = None
+        self._block: Batch | None = None
+        self._out = 0
+        self._found = False
+        self._clean = False
+        self._next_round = 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to be read back."""
+        if self._out:
+            return False
+        if self.verify:
+            inventory = self._inventory
+            return not (inventory.counts()[ChunkState.COPIED] or inventory.others_in(ChunkState.COPIED))
+        return self._clean
+
+    def start_anew(self) -> None:
+        """Something was copied, or found to be there: the last round counts no longer."""
+        self._clean = False
+
+    def take(self, limit: int, now: float) -> ProofBatch | None:
+        """Up to `limit` files to be read back; None where there are none for now."""
+        if not (self.verify or self.finishing):
+            return None
+        while True:
+            if self._block is None:
+                if self._round is None and not self._begin(now):
+                    return None
+                assert self._round is not None
+                self._block = next(self._round, None)
+                if self._block is None:
+                    self._round = None
+                    self._clean = not self._found
+                    return None
+            batch, self._block = _split(self._block, limit)
+            batch = self._still_copied(batch)
+            if batch.paths:
+                self._found = True
+                self._out += 1
+                return ProofBatch(batch, self._digests(batch))
+
+    def _begin(self, now: float) -> bool:
+        """Begin a round, if it is time; what is out with workers must be back, or it would be taken twice."""
+        if self._out or now < self._next_round:
+            return False
+        self._next_round = now + (_SHORT_PAUSE if self.finishing else _PAUSE)
+        if self.done:
+            return False
+        self._found = False
+        self._round = self._all()
+        return True
+
+    def _all(self) -> Iterator[Batch]:
+        inventory = self._inventory
+        others = [path for path, state in inventory.others.items() if state is ChunkState.COPIED]
+        if not self.verify:
+            others = [path for path in others if path not in inventory.digests.others]
+        if others:
+            yield Batch(None, np.zeros(0, np.int64), others, None)
+        for array in list(inventory.arrays.values()):
+            ledger = array.ledger
+            for start in range(0, len(ledger.flat), _BLOCK):
+                if array.ledger is not ledger:
+                    break  # it was resized: the next round will see
+                if not ledger.counts[ChunkState.COPIED]:
+                    break
+                cells = ledger.find(ChunkState.COPIED, start, start + _BLOCK)
+                if not self.verify:
+                    cells = cells[~inventory.digests.get(cells + array.first_digest).any(axis=1)]
+                if len(cells):
+                    yield Batch(array, cells, [], ledger)
+
+    def _still_copied(self, batch: Batch) -> Batch:
+        """Those files of a batch that have not changed since the round came by, with their paths."""
+        if batch.array is None:
+            others = self._inventory.others
+            paths = [path for path in batch.paths if others.get(path) is ChunkState.COPIED]
+            return Batch(None, batch.cells, paths, None)
+        if batch.array.ledger is not batch.ledger:
+            return Batch(None, batch.cells[:0], [], None)
+        cells = batch.cells[batch.array.ledger.flat[batch.cells] == ChunkState.COPIED]
+        return Batch(batch.array, cells, batch.array.paths(cells), batch.ledger)
+
+    def _digests(self, batch: Batch) -> bytes:
+        digests = self._inventory.digests
+        if batch.array is not None:
+            return digests.get(batch.cells + batch.array.first_digest).tobytes()
+        return b"".join(digests.others.get(path, NO_DIGEST) for path in batch.paths)
+
+    def give_back(self) -> None:
+        """A worker died with a batch: a later round will find it."""
+        self._out -= 1
+        self._found = True
+
+    def take_in(self, proof: ProofBatch, done: ProofDone) -> list[tuple[str, Finding, str]]:
+        """Note what reading back showed.
+
+        Returns
+        -------
+        list of tuple of str, Finding and str
+            Files that are not as they should be, by path, with the finding and its reason.
+        """
+        self._out -= 1
+        batch = proof.batch
+        now = self._digests(batch)
+        bad: list[tuple[str, Finding, str]] = []
+        for number, path in enumerate(batch.paths):
+            finding = Finding(done.findings[number])
+            part = slice(number * DIGEST_SIZE, (number + 1) * DIGEST_SIZE)
+            changed = now[part] != proof.digests[part] or self._inventory.state(path) is not ChunkState.COPIED
+            if changed or finding is Finding.STOPPED:
+                continue
+            self.read += 1
+            if finding in (Finding.EQUAL, Finding.HASHED, Finding.LINK):
+                self._inventory.proven(path, LINK if finding is Finding.LINK else done.digests[part], self.verify)
+            else:
+                bad.append((path, finding, done.reasons.get(number, "")))
+        return bad
+
+
+def _split(block: Batch, limit: int) -> tuple[Batch, Batch | None]:
+    """The first files of a block, and the rest of it."""
+    if block.array is None:
+        head, rest = block.paths[:limit], block.paths[limit:]
+        return Batch(None, block.cells, head, None), Batch(None, block.cells, rest, None) if rest else None
+    cells, left = block.cells[:limit], block.cells[limit:]
+    rest_of_it = Batch(block.array, left, [], block.ledger) if len(left) else None
+    return Batch(block.array, cells, [], block.ledger), rest_of_it

@@ -1,0 +1,165 @@
+"""Reads files back from the destination, past the page cache where the system allows that, and hashes them.
+
+What was hashed in flight and arrives otherwise is found, and what an earlier run copied gets its checksum. Runs
+in the copy workers and must import nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from enum import IntEnum
+from typing import NamedTuple
+
+from xxhash import xxh3_128
+
+from softcopy_napari.engine.files import forget_cached, read_into, same_version, spare_the_cache, up_to_date
+from softcopy_napari.engine.place import Place
+from softcopy_napari.engine.shardindex import ShardIndex, check
+
+NO_DIGEST = bytes(16)
+
+
+class Finding(IntEnum):
+    """What reading a file back showed."""
+
+    EQUAL = 0
+    """It is what was at the source."""
+    DIFFERENT = 1
+    """It is something else, though size and time agree."""
+    HASHED = 2
+    """It was not compared; its digest is known now."""
+    LINK = 3
+    """It is a link, or a folder: nothing to be hashed."""
+    MOVED = 4
+    """It is being changed, or is not there: another copy will follow."""
+    FAILED = 5
+    STOPPED = 6
+
+
+class Proof(NamedTuple):
+    """What reading one file back showed, with its size and XXH3-128 at the destination."""
+
+    finding: Finding
+    size: int = 0
+    digest: bytes = NO_DIGEST
+    reason: str = ""
+
+
+class ReadBack:
+    """Reads files of one target back, one at a time, with one buffer.
+
+    Parameters
+    ----------
+    source, destination : Place
+        The target's folders, held by the caller.
+    buffer : memoryview
+        To read into.
+    should_stop : callable
+        Asked between blocks; true ends the reading.
+    progress : callable
+        Told a 0 after each block, as a sign of life.
+
+    Attributes
+    ----------
+    unit : int
+        In which the destination keeps modification times, ns.
+    """
+
+    def __init__(
+        self,
+        source: Place,
+        destination: Place,
+        buffer: memoryview,
+        should_stop: Callable[[], bool],
+        progress: Callable[[int], None],
+    ) -> None:
+        self.unit = 1
+        self._source = source
+        self._destination = destination
+        self._view = buffer
+        self._should_stop = should_stop
+        self._progress = progress
+
+    def prove(self, path: str, digest: bytes, against_source: bool, shard: ShardIndex | None) -> Proof:
+        """Read one file back.
+
+        Parameters
+        ----------
+        path : str
+            Relative to source and destination, `/` separated.
+        digest : bytes
+            XXH3-128 that it was copied with; zeros where it is not known.
+        against_source : bool
+            Without a digest, compare it with the source.
+        shard : ShardIndex or None
+            What index it should end or begin with.
+
+        Returns
+        -------
+        Proof
+            Never raises for what the file systems do.
+        """
+        try:
+            found = self._destination.stat(path)
+            if not stat.S_ISREG(found.st_mode):
+                return Proof(Finding.LINK)
+            there = self._hash(self._destination, path, shard)
+        except FileNotFoundError:
+            return Proof(Finding.MOVED)
+        except OSError as error:
+            return Proof(Finding.FAILED, reason=f"cannot be read back: {error.strerror}")
+        if there is None:
+            return Proof(Finding.STOPPED)
+        stats, own, damage = there
+        if digest != NO_DIGEST:
+            same = own == digest
+        elif not against_source:
+            return Proof(Finding.HASHED, stats.st_size, own)
+        else:
+            try:
+                here = self._hash(self._source, path, None)
+            except FileNotFoundError:
+                return Proof(Finding.MOVED)
+            except OSError as error:
+                return Proof(Finding.FAILED, reason=f"cannot be read: {error.strerror}")
+            if here is None:
+                return Proof(Finding.STOPPED)
+            if not up_to_date(here[0], stats, self.unit):
+                return Proof(Finding.MOVED)
+            same = own == here[1]
+        reason = f"came back from the destination with other content{': ' + damage if damage else ''}"
+        return Proof(Finding.EQUAL if same else Finding.DIFFERENT, stats.st_size, own, "" if same else reason)
+
+    def _hash(self, place: Place, path: str, shard: ShardIndex | None) -> tuple[os.stat_result, bytes, str] | None:
+        """A file's stat and digest, and what is wrong with its shard index; None if told to stop.
+
+        Raises
+        ------
+        FileNotFoundError
+            It is not there, or was changed meanwhile.
+        OSError
+            It cannot be read.
+        """
+        fd = place.open_for_reading(path)
+        try:
+            before = os.fstat(fd)
+            if place is self._destination:
+                forget_cached(fd)
+            else:
+                spare_the_cache(fd)
+            hasher = xxh3_128()
+            while count := read_into(fd, self._view):
+                hasher.update(self._view[:count])
+                self._progress(0)
+                if self._should_stop():
+                    return None
+            damage = check(fd, before.st_size, shard) if shard is not None else ""
+            if not same_version(before, os.fstat(fd)):
+                raise FileNotFoundError
+            if place is self._destination:
+                forget_cached(fd)
+        finally:
+            os.close(fd)
+        return before, hasher.digest(), damage

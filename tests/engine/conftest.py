@@ -1,0 +1,20 @@
+"""Fixtures of the engine's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from softcopy_napari.engine import hints, loop, survey
+from tests.engine.jobs import Jobs
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
+    for module in (hints, loop, survey):  # seconds of quiet, so that tests need not wait for two
+        monkeypatch.setattr(module, "QUIET", 0.3)
+    jobs = Jobs(tmp_path)
+    yield jobs
+    jobs.stop()

@@ -1,0 +1,53 @@
+"""Runs one job in the test's own process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from softcopy_napari.engine.job import Job
+from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.statefolder import DestinationLock, ledger_folder
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.targets import Settings, make_target
+from tests.engine.support import tree, until
+
+
+class Jobs:
+    """Runs a job over one source and destination."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source, self.destination = folder / "source.zarr", folder / "destination"
+        self.job: Job | None = None
+
+    def start(self, **settings: Any) -> Job:
+        target = make_target(self.source, self.destination, Settings(**{"nprocs": 2, "settle": 1000.0, **settings}))
+        self.job = Job(target, "1", ledger_folder() / "1", DestinationLock(target.destination))
+        self.job.start()
+        return self.job
+
+    @property
+    def now(self) -> TargetSnapshot:
+        assert self.job is not None
+        return self.job.snapshot()
+
+    def caught_up(self) -> bool:
+        return bool(until(lambda: self.now.state is TargetState.CAUGHT_UP))
+
+    def ends(self, timeout: float = 10.0) -> TargetSnapshot:
+        assert self.job is not None
+        assert self.job.ended.wait(timeout), f"still {self.now.state}: {self.now.reason}"
+        return self.now
+
+    def equal(self) -> bool:
+        return bool(until(lambda: tree(self.source) == tree(self.destination)))
+
+    def workers(self) -> list[psutil.Process]:
+        return [child for child in psutil.Process().children() if "softcopy_napari" in " ".join(child.cmdline())]
+
+    def stop(self) -> None:
+        if self.job is not None:
+            self.job.order("stop")
+            assert self.job.ended.wait(5.0)
