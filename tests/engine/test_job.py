@@ -225,6 +225,52 @@ def test_freeing_space_at_the_source_deletes_no_copy(jobs: Jobs) -> None:
     assert set(tree(jobs.destination)) == set(before)
 
 
+@posix_only
+def test_a_destination_that_is_gone_is_waited_for_and_its_place_left_alone(jobs: Jobs, tmp_path: Path) -> None:
+    """Its disk was unmounted: what lies under its path now is a bare mount point."""
+    make_array(jobs.source, (4,), chunks=False)
+    replace(jobs.source / "0", b"0")
+    jobs.start()
+    assert jobs.caught_up()
+    os.rename(jobs.destination, tmp_path / "unmounted")
+    jobs.destination.mkdir()
+    replace(jobs.source / "1", b"1")
+    assert until(lambda: jobs.now.state is TargetState.PAUSED)
+    assert "another folder than before" in jobs.now.reason and "by itself" in jobs.now.reason
+    assert list(jobs.destination.iterdir()) == []
+    jobs.destination.rmdir()
+    os.rename(tmp_path / "unmounted", jobs.destination)
+    assert until(lambda: jobs.now.state is TargetState.CAUGHT_UP, 10.0)
+    assert tree(jobs.source) == tree(jobs.destination)
+
+
+@posix_only
+def test_another_dataset_in_the_sources_place_is_not_copied_over_it(jobs: Jobs, tmp_path: Path) -> None:
+    """Another disk was mounted there: its arrays are alike, its chunk files are not."""
+    make_array(jobs.source, (4,))
+    (jobs.source / "3").unlink()
+    jobs.start()
+    assert jobs.caught_up()
+    before = tree(jobs.destination)
+    os.rename(jobs.source, tmp_path / "away")
+    make_array(jobs.source, (4,))
+    replace(jobs.source / "0", b"of another experiment")
+    make_old(jobs.source)
+    assert until(lambda: "another dataset than before" in jobs.now.reason)
+    assert tree(jobs.destination) == before
+    os.rename(jobs.source, tmp_path / "the other")
+    os.rename(tmp_path / "away", jobs.source)
+    replace(jobs.source / "1", b"new")
+    assert jobs.equal() and jobs.caught_up()
+
+
+def test_nothing_of_a_run_is_left_at_its_end(jobs: Jobs) -> None:
+    make_array(jobs.source, (2,))
+    jobs.start(settle=0.0)
+    assert jobs.ends().state is TargetState.COMPLETE
+    assert list(jobs.destination.rglob(".softcopy-*")) == []
+
+
 # -- workers and disks -------------------------------------------------------------------------------------
 
 

@@ -80,10 +80,9 @@ class Place:
         try:
             if BY_DESCRIPTOR:
                 self.fd = os.open(self.root, _ROOT)
-            if identity is not None:
-                found = os.stat(self.root) if self.fd is None else os.fstat(self.fd)
-                if (found.st_dev, found.st_ino) != identity:
-                    raise OtherFolder(0, "another folder lies there", self.root)
+            found = os.stat(self.root if self.fd is None else self.fd)
+            if identity is not None and (found.st_dev, found.st_ino) != identity:
+                raise OtherFolder(0, "another folder lies there", self.root)
             if marker:
                 try:
                     self.stat(marker)

@@ -318,7 +318,7 @@ class Transfer:
         folder, temporary = self._temporary_for(path)
         try:
             return temporary, self._destination.open(temporary, _CREATE, mode | stat.S_IWUSR)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             self._destination.enter(folder, make=True)
         except FileExistsError:  # our own, of a copy whose clean-up failed
             self._destination.unlink(temporary)
