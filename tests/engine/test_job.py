@@ -254,7 +254,8 @@ def test_another_dataset_in_the_sources_place_is_not_copied_over_it(jobs: Jobs, 
     before = tree(jobs.destination)
     os.rename(jobs.source, tmp_path / "away")
     make_array(jobs.source, (4,))
-    replace(jobs.source / "0", b"of another experiment")
+    for name in ("0", "1", "2", "3"):
+        replace(jobs.source / name, b"of another experiment")
     make_old(jobs.source)
     assert until(lambda: "another dataset than before" in jobs.now.reason)
     assert tree(jobs.destination) == before
