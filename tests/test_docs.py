@@ -83,12 +83,17 @@ def test_no_page_tells_to_use_an_option_that_is_not_there(page: Path) -> None:
     assert set(_OPTION.findall("\n".join(lines))) <= known
 
 
+def spelled(default: float | str) -> str:
+    """A default as the pages have it."""
+    return default if isinstance(default, str) else f"{default:g}"
+
+
 def test_the_reference_has_the_options_defaults() -> None:
     listed = {_OPTION.findall(row[0])[0]: row[1] for row in rows(section(COMMAND, "## Options"))}
     words = {None: "off", True: "true", False: "off"}
     for name, field in Settings.model_fields.items():
         default = field.default
-        expected = words[default] if default is None or isinstance(default, bool) else f"{default:g}"
+        expected = words[default] if default is None or isinstance(default, bool) else spelled(default)
         assert listed["--" + name.replace("_", "-")] == expected
 
 
@@ -127,7 +132,7 @@ def test_the_page_of_the_targets_file_has_every_key_and_its_default() -> None:
     for name, field in Settings.model_fields.items():
         words = {None: "null", True: "true", False: "false"}
         default = field.default
-        expected = words[default] if default is None or isinstance(default, bool) else f"{default:g}"
+        expected = words[default] if default is None or isinstance(default, bool) else spelled(default)
         assert listed[name].split()[0] == expected
 
 
