@@ -64,7 +64,7 @@ class FolderPart:
     newest: int = 0
     """Latest modification time seen at the source, ns; the folder's own included."""
     empty: bool = False
-    """The folder holds nothing at all and is missing at the destination."""
+    """The folder holds nothing, writers' temporaries aside, and is missing at the destination."""
     metadata: dict[str, bytes] = field(default_factory=dict)
     """Contents of the folder's zarr metadata files; in its first part only, so that what follows is understood."""
     modified: int = 0
@@ -218,7 +218,7 @@ class FolderComparison:
             elif there:
                 self._unit = time_unit_seen(destination.stat(""), destination.stat(folder))
             names: set[str] = set()
-            seen = 0
+            seen = temporaries = 0
             deadline = time.monotonic() + _SIGN_OF_LIFE
             with _listing(source, folder) as entries, _holding(destination, folder if there else None) as held:
                 for entry in entries:
@@ -230,6 +230,7 @@ class FolderComparison:
                         part.folders.append(name)
                     elif name.endswith(ENDINGS) and (temporary := temporary_of(name)) is not None:
                         kind, becomes = temporary
+                        temporaries += 1
                         (part.locks if kind is Temporary.LOCK else part.scratch).append(becomes or name)
                     else:
                         self._look(entry, there, held, part, quiet)
@@ -237,7 +238,7 @@ class FolderComparison:
                         deadline = time.monotonic() + _SIGN_OF_LIFE
                         yield part
                         part = FolderPart(folder, modified=part.modified, newest=part.newest)
-            part.empty = seen == 0 and not there
+            part.empty = seen == temporaries and not there
             if there:
                 self._look_for_gone(folder, names if seen <= _MAX_NAMES else None, part)
         except FileNotFoundError:
