@@ -27,6 +27,7 @@ from softcopy_napari.engine.layout import (
     promised_children,
 )
 from softcopy_napari.engine.probe import METADATA_NAMES
+from softcopy_napari.engine.shardindex import ShardIndex
 
 ENCODINGS = {"default": DefaultChunkKeyEncoding, "v2": V2ChunkKeyEncoding}
 SPELLINGS = [(encoding, separator) for encoding in ENCODINGS for separator in "./"]
@@ -252,6 +253,7 @@ def test_arrays_of_zarr_3_format(
         encoding,
         separator,
         tuple(names) or None,  # type: ignore[arg-type]
+        ShardIndex("end", 2 ** len(shape)) if shards else None,
     )
     assert_chunks_are_known(layout, set(files))
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from softcopy_napari.engine.chunkkeys import key_form, key_pattern, parse_names
 from softcopy_napari.engine.ome import children_of
 from softcopy_napari.engine.ome import promised_children as promised_children
+from softcopy_napari.engine.shardindex import ShardIndex, index_of
 
 _MAX_RANK = 32  # numpy's and tensorstore's own limit
 _BLOCK = 4096  # names handled at once: large enough for numpy, small enough for the processor's cache
@@ -53,6 +54,8 @@ class ArrayLayout:
     encoding: Literal["default", "v2"]
     separator: Literal[".", "/"]
     dimension_names: tuple[str | None, ...] | None
+    shard_index: ShardIndex | None = None
+    """What the index of its shards looks like; None where not sharded, or where it cannot be checked."""
     grid: tuple[int, ...] = field(init=False, repr=False, compare=False)
     """The shape in chunk files."""
     n_chunk_files: int = field(init=False, repr=False, compare=False)
@@ -271,15 +274,17 @@ def _parse_v3(path: str, data: dict[str, object], files: Mapping[str, bytes]) ->
         raise LayoutError(f"has a chunk grid of the kind {_say(grid_name)}; only regular ones are supported")
     names = data.get("dimension_names")
     named = isinstance(names, list) and all(name is None or isinstance(name, str) for name in names)
+    chunk_shape = _chunk_shape(grid, "chunk_shape", shape)
     return ArrayLayout(
         path,
         3,
         shape,
-        _chunk_shape(grid, "chunk_shape", shape),
+        chunk_shape,
         _inner_chunk_shape(data.get("codecs"), shape),
         _dtype(data, "data_type"),
         *_chunk_key_encoding(data),
         tuple(names) if isinstance(names, list) and named and len(names) == len(shape) else None,
+        index_of(data.get("codecs"), chunk_shape),
     )
 
 

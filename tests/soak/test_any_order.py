@@ -1,0 +1,355 @@
+"""Whatever a writer, a user and bad luck do, in any order: nothing torn, nothing called copied that is not, all there.
+
+hypothesis makes up the order. What lies at the destination was once whole at the source, at every step; what a
+ledger calls COPIED is, once the writer is quiet; in the end both sides are equal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from softcopy_napari.engine import client
+from softcopy_napari.engine.client import Copy, launch
+from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.targets import Settings, make_target
+from softcopy_napari.engine.targetsyaml import TargetsError
+from tests.engine.support import temporaries, tree, until
+from tests.soak.model import Destination, Source, difference
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills and stops processes by signals")
+
+ENGINE = [sys.executable, "-P", str(Path(__file__).with_name("quick_engine.py"))]
+SOON = 30.0
+"""Seconds after which something that should come true is taken to be wrong."""
+
+cells = st.integers(0, 7)
+sizes = st.sampled_from([20, 4_000, 300_000])
+
+
+def wait_for(condition: Callable[[], object], what: str, tell: Callable[[], object]) -> None:
+    assert until(condition, SOON), f"not within {SOON} s: {what}; {tell()}"
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """A writer, a user and bad luck take turns."""
+
+    folders: itertools.count[int]
+    root: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = self.root / str(next(self.folders))
+        self.folder.mkdir()
+        self.source, self.destination = Source(self.folder / "source.zarr"), Destination(self.folder / "destination")
+        self.copy: Copy | None = None
+        self.workers: list[psutil.Process] = []
+        self.paused = False
+        self.flipped = False
+
+    # -- the writer ------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.source.there)
+    @rule(array=cells, cell=cells, size=sizes)
+    def replace_a_chunk(self, array: int, cell: int, size: int) -> None:
+        self.source.replace_chunk(self._key(array, cell), size)
+
+    @precondition(lambda self: self.source.there)
+    @rule(array=cells, cell=cells, size=sizes)
+    def write_half_a_chunk_in_place(self, array: int, cell: int, size: int) -> None:
+        self.source.open_in_place(self._key(array, cell), size)
+
+    @precondition(lambda self: self.source.there)
+    @rule(cell=st.integers(0, 3))
+    def write_a_shard_without_its_index(self, cell: int) -> None:
+        self.source.open_shard(cell)
+
+    @precondition(lambda self: self.source.there)
+    @rule()
+    def write_the_rest_of_what_is_open(self) -> None:
+        self.source.close_all()
+
+    @precondition(lambda self: self.source.there)
+    @rule(array=cells, cell=cells)
+    def delete_a_chunk_under_its_lock(self, array: int, cell: int) -> None:
+        path = self._key(array, cell)
+        watched = self._clear and self._snapshot().state is TargetState.CAUGHT_UP
+        if self.source.delete_chunk(path) and watched:
+            there = self.destination.root / path
+            wait_for(lambda: not there.exists(), f"{path} is deleted at the destination too", self._snapshot)
+
+    @precondition(lambda self: self.source.there)
+    @rule(array=cells)
+    def make_an_array_longer(self, array: int) -> None:
+        self.source.grow(self._name(array))
+
+    @precondition(lambda self: self.source.there and len(self.source.grids) < 4)
+    @rule()
+    def make_a_new_array(self) -> None:
+        self.source.add_array()
+
+    @precondition(lambda self: self.source.there)
+    @rule(size=sizes)
+    def write_a_note(self, size: int) -> None:
+        self.source.note("notes.txt", size)
+
+    # -- the user --------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.copy is None and self.destination.at_hand)
+    @rule(verify=st.sampled_from(["size", "size", "checksum"]))
+    def start_the_engine(self, verify: str) -> None:
+        chosen = Settings(nprocs=2, settle=1000.0, verify=verify)  # type: ignore[arg-type]
+        target = make_target(self.source.root, self.destination.root, chosen)
+
+        def started() -> bool:
+            try:
+                self.copy = Copy(launch([target]), "1")
+            except TargetsError as error:  # workers of one that was killed are still there
+                if "is being filled by" not in str(error):
+                    raise
+                return False
+            return True
+
+        wait_for(started, "an engine starts", lambda: "")
+        self.paused = False
+
+    @precondition(lambda self: self.copy is not None)
+    @rule()
+    def kill_the_engine(self) -> None:
+        assert self.copy is not None
+        self._wake_the_workers()
+        process = psutil.Process(self.copy.engine.run.pid)
+        process.kill()
+        wait_for(lambda: not self._runs(process), "a killed engine ends", lambda: process)
+        self._forget()
+
+    @precondition(lambda self: self.copy is not None)
+    @rule()
+    def stop_the_engine(self) -> None:
+        assert self.copy is not None
+        self._wake_the_workers()
+        assert self.copy.stop(SOON).state is TargetState.STOPPED
+        process = self.copy.engine.run
+        wait_for(lambda: not process.alive(), "a stopped engine ends", lambda: process)
+        if self.destination.at_hand:
+            assert not temporaries(self.destination.root)
+        self._forget()
+
+    @precondition(lambda self: self.copy is not None)
+    @rule(pause=st.booleans())
+    def pause_or_resume(self, pause: bool) -> None:
+        assert self.copy is not None
+        self.copy.pause() if pause else self.copy.resume()
+        self.paused = pause
+
+    @precondition(lambda self: self._clear)
+    @rule()
+    def wait_until_it_has_caught_up(self) -> None:
+        self.source.close_all()
+        self._wake_the_workers()
+        self._caught_up()
+
+    # -- bad luck --------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.copy is not None)
+    @rule(stop=st.booleans())
+    def kill_or_stop_a_worker(self, stop: bool) -> None:
+        assert self.copy is not None
+        with contextlib.suppress(psutil.Error, IndexError):
+            worker = psutil.Process(self.copy.engine.run.pid).children()[0]
+            worker.send_signal(signal.SIGSTOP if stop else signal.SIGKILL)
+            self.workers.append(worker)
+
+    @precondition(lambda self: self.destination.at_hand and self.copy is not None)
+    @rule(away=st.booleans())
+    def take_the_destination_away(self, away: bool) -> None:
+        self.destination.move_away() if away else self.destination.close()
+
+    @precondition(lambda self: not self.destination.at_hand)
+    @rule()
+    def bring_the_destination_back(self) -> None:
+        self.destination.put_right()
+
+    @precondition(lambda self: self.source.there)
+    @rule()
+    def take_the_source_away(self) -> None:
+        self.source.move_away()
+
+    @precondition(lambda self: not self.source.there)
+    @rule()
+    def bring_the_source_back(self) -> None:
+        self.source.come_back()
+
+    @precondition(lambda self: self.copy is None and self.destination.at_hand)
+    @rule(number=cells, how=st.sampled_from(["deleted", "same size", "longer"]))
+    def damage_a_file_of_the_destination(self, number: int, how: str) -> None:
+        if files := sorted(self.destination.files()):
+            self.destination.tamper(files[number % len(files)], how)
+
+    @precondition(lambda self: self.copy is None and self.destination.at_hand)
+    @rule(number=cells)
+    def flip_a_bit_of_the_destination(self, number: int) -> None:
+        if files := sorted(self.destination.files()):
+            self.flipped = True
+            self.destination.flip(files[number % len(files)])
+
+    # -- what must hold --------------------------------------------------------------------------------------
+
+    @invariant()
+    def what_lies_at_the_destination_was_once_whole_at_the_source(self) -> None:
+        if self.destination.closed and os.geteuid():
+            return
+        for path, content in self.destination.files().items():
+            if path not in self.destination.tampered:
+                assert content in self.source.history.get(path, ()), f"{path} has {content[:60]!r} ({len(content)})"
+
+    def teardown(self) -> None:
+        try:
+            if sys.exc_info()[0] is None:  # else something is wrong already
+                self._end_well()
+        finally:
+            self._wake_the_workers()
+            if self.copy is not None:
+                with contextlib.suppress(psutil.Error):
+                    process = psutil.Process(self.copy.engine.run.pid)
+                    children = process.children()
+                    process.kill()
+                    psutil.wait_procs([process, *children], timeout=5)
+                self._forget()
+            os.chmod(self.destination.root, 0o755)
+            shutil.rmtree(self.folder)
+
+    def _end_well(self) -> None:
+        self.source.come_back()
+        self.source.close_all()
+        self.destination.put_right()
+        self._wake_the_workers()
+        self.what_lies_at_the_destination_was_once_whole_at_the_source()
+        if self.flipped and self.copy is not None:
+            self.stop_the_engine()
+        if self.copy is None:
+            self.start_the_engine("checksum" if self.flipped else "size")
+        elif self.paused:
+            self.pause_or_resume(False)
+        self._caught_up()
+        assert self._finish().state in (TargetState.COMPLETE, TargetState.FAILED)
+        left = sorted(path for path in self.source.gone if (self.destination.root / path).exists())
+        if left:  # nobody saw them deleted: it must have said so, and leaves them to us
+            for path in left:
+                self.destination.remove(path)
+            self.start_the_engine("size")
+            end = self._finish()
+        else:
+            end = self.last
+        assert end.state is TargetState.COMPLETE, end.reason
+        assert tree(self.source.root) == tree(self.destination.root)
+        assert not list(self.destination.root.rglob(".softcopy-*"))
+
+    def _finish(self) -> TargetSnapshot:
+        assert self.copy is not None
+        self.last = self.copy.finish(SOON)
+        assert self.last.state.ended, self.last
+        if self.last.state is TargetState.FAILED:
+            assert "are gone from the source" in self.last.reason, self.last
+        run = self.copy.engine.run
+        wait_for(lambda: not run.alive(), "the engine ends", lambda: run)
+        self._forget()
+        return self.last
+
+    def _caught_up(self) -> None:
+        wait_for(
+            lambda: not difference(self.source, self.destination),
+            "both sides are equal",
+            lambda: (difference(self.source, self.destination), self._snapshot()),
+        )
+        wait_for(lambda: self._snapshot().state is TargetState.CAUGHT_UP, "it has caught up", self._snapshot)
+        wait_for(lambda: not self._wrong_cells(), "the ledgers are true", self._wrong_cells)
+        self.destination.tampered.clear()
+
+    def _wrong_cells(self) -> list[str]:
+        """Cells whose state is not what the disks say."""
+        wrong = []
+        for array in self._snapshot().arrays:
+            for cell, state in enumerate(np.load(array.ledger).ravel().tolist()):
+                path = f"shards/c/{cell}" if array.path == "shards" else self.source.key(array.path, cell)
+                here, there = (side / path for side in (self.source.root, self.destination.root))
+                copied = state in (ChunkState.COPIED, ChunkState.VERIFIED)
+                same = here.exists() and there.exists() and here.read_bytes() == there.read_bytes()
+                if copied != same:
+                    wrong.append(f"{path} is {ChunkState(state).name}")
+        return wrong
+
+    # -- shorthands ------------------------------------------------------------------------------------------
+
+    @property
+    def _clear(self) -> bool:
+        """Whether nothing keeps the engine from copying, and from seeing what happens."""
+        free = self.copy is not None and not self.paused and not self.flipped
+        return free and self.source.there and self.destination.at_hand
+
+    def _name(self, array: int) -> str:
+        return self.source.arrays[array % len(self.source.arrays)]
+
+    def _key(self, array: int, cell: int) -> str:
+        return self.source.key(self._name(array), cell)
+
+    def _snapshot(self) -> TargetSnapshot:
+        assert self.copy is not None
+        return self.copy.snapshot()
+
+    def _wake_the_workers(self) -> None:
+        for worker in self.workers:
+            with contextlib.suppress(psutil.Error):
+                worker.send_signal(signal.SIGCONT)
+        self.workers.clear()
+
+    def _forget(self) -> None:
+        assert self.copy is not None
+        self.copy.engine.close()
+        self.copy = None
+
+    @staticmethod
+    def _runs(process: psutil.Process) -> bool:
+        with contextlib.suppress(psutil.Error):
+            return process.status() != psutil.STATUS_ZOMBIE
+        return False
+
+
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: int, steps: int, **more: object) -> None:
+    monkeypatch.setattr(client, "_COMMAND", ENGINE)
+    machine = type("AnyOrder", (AnyOrder,), {"root": tmp_path, "folders": itertools.count()})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+            **more,  # type: ignore[arg-type]
+        ),
+    )
+
+
+def test_a_few_orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(tmp_path, monkeypatch, 4, 10, derandomize=True)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_many_orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(tmp_path, monkeypatch, 60, 30, phases=(Phase.generate,), database=None)

@@ -1,0 +1,102 @@
+"""An engine that is killed at any moment loses nothing and tears nothing, and the next one goes on from there."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.support import temporaries
+from tests.support.command import Softcopy
+from tests.support.trees import assert_same
+from tests.support.writers import REPO
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes")
+
+SLOW = {"rest": 3.0}
+SHORT = [("tensorstore", {}, 4, 1.2), ("zarr_python", {}, 3, 1.2), ("acquire", {}, 3, 1.2)]
+LONG = [
+    ("tensorstore", {}, 200, 1.5), ("zarr_python", {}, 100, 1.5), ("acquire", {}, 100, 1.5),
+    ("acquire", SLOW, 25, 6.0), ("tensorstore", {"mode": "none"}, 25, 1.5),
+]  # fmt: skip
+
+
+@contextmanager
+def helper(module: str, *arguments: str) -> Iterator[list[dict[str, Any]]]:
+    """Run a module of this folder until the end of the block; what it has printed, line by line, is there then."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"tests.soak.{module}", *arguments],
+        cwd=REPO, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    said: list[dict[str, Any]] = []
+    try:
+        yield said
+        out, errors = process.communicate(timeout=60)  # closes its input: it ends by itself
+        assert process.returncode == 0, errors
+        said += map(json.loads, out.splitlines())
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def run_for(seconds: float, *arguments: str | Path) -> bool:
+    """Start an engine and kill it after some time; false where workers of the one before it were still there."""
+    with Softcopy(*arguments) as copy:
+        try:
+            copy.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return True  # killed by the context manager
+        assert "is being filled by" in copy.output, copy.output
+        return False
+
+
+def kill_again_and_again(folder: Path, kind: str, options: dict[str, Any], kills: int, longest: float) -> None:
+    source, destination = folder / "source.zarr", folder / "destination.zarr"
+    choose = random.Random(f"{kind} {options}")
+    destination.mkdir()
+    done = caught = 0
+    with helper("reader", str(destination)) as said:
+        with helper("writers", kind, str(source), "1", json.dumps(options)):
+            while done < kills:
+                if run_for(choose.uniform(0.3, longest), "--nprocs", "2", source, destination):
+                    done += 1
+                    caught += bool(temporaries(destination))
+        for _ in range(20):  # the last one's workers may still be going
+            with Softcopy("--nprocs", "2", "--finish-idle", "1", source, destination) as copy:
+                code = copy.wait(60)
+            if "is being filled by" not in copy.output:
+                break
+        assert code == 0 and "complete" in copy.output, copy.output
+    problems, summary = said[:-1], said[-1]
+    assert not problems, problems[:10]
+    assert summary["read"] > 10 * kills
+    assert kills < 50 or caught, "no engine was killed in the middle of a copy"
+    assert not list(destination.rglob(".softcopy-*"))
+    assert_same(source, destination)
+
+
+@pytest.mark.parametrize(("kind", "options", "kills", "longest"), SHORT, ids=[case[0] for case in SHORT])
+def test_an_engine_killed_now_and_then(
+    tmp_path: Path, kind: str, options: dict[str, Any], kills: int, longest: float
+) -> None:
+    kill_again_and_again(tmp_path, kind, options, kills, longest)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("kind", "options", "kills", "longest"), LONG, ids=[" ".join((case[0], *case[1])) for case in LONG]
+)
+def test_an_engine_killed_hundreds_of_times(
+    tmp_path: Path, kind: str, options: dict[str, Any], kills: int, longest: float
+) -> None:
+    kill_again_and_again(tmp_path, kind, options, kills, longest)

@@ -1,0 +1,107 @@
+"""Real zarr writers that write self-telling chunks until they are told to stop: `python -m tests.soak.writers`.
+
+Arguments: kind, path, seed, and as JSON what the kind takes. They stop, and finish properly, when their standard
+input is closed.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tests.soak.selftelling import PLANE, SHARD, TILE, chunk, frame
+
+_PLANES = 4
+
+
+def _told_to_stop() -> threading.Event:
+    stop = threading.Event()
+
+    def wait() -> None:
+        sys.stdin.read()
+        stop.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    return stop
+
+
+def _versions(frames: int, seed: str, delay: float) -> Iterator[tuple[int, int, int, int]]:
+    """Time, plane, version and how many frames there are: at first all once and in order, then any of them again."""
+    choose, stop = random.Random(seed), _told_to_stop()
+    versions: dict[tuple[int, int], int] = {}
+    while not (stop.is_set() and len(versions) == frames * _PLANES):
+        n = len(versions)
+        if n < frames * _PLANES and (stop.is_set() or choose.random() < 0.2):
+            place = divmod(n, _PLANES)
+        elif n:
+            place = divmod(choose.randrange(n), _PLANES)
+        else:
+            continue
+        versions[place] = versions.get(place, 0) + 1
+        yield *place, versions[place], -(-len(versions) // _PLANES)
+        time.sleep(delay)
+
+
+def tensorstore(path: str, seed: str, frames: int = 6, delay: float = 0.01, mode: str = "lockfile") -> None:
+    """An array that grows frame by frame, its chunks written again and again, each through its lock."""
+    import tensorstore as ts
+
+    grid = {"name": "regular", "configuration": {"chunk_shape": [1, 1, *PLANE]}}
+    spec = {
+        "driver": "zarr3",
+        "kvstore": {"driver": "file", "path": f"{path}/"},
+        "metadata": {"shape": [1, _PLANES, *PLANE], "data_type": "uint64", "chunk_grid": grid},
+        "context": {"file_io_locking": {"mode": mode}},
+    }
+    array = ts.open(spec, create=True).result()
+    for t, z, version, n in _versions(frames, seed, delay):
+        if n > array.shape[0]:
+            array = array.resize(exclusive_max=[n, _PLANES, *PLANE]).result()
+        array[t, z].write(chunk(t, z, version)).result()
+
+
+def zarr_python(path: str, seed: str, frames: int = 6, delay: float = 0.01) -> None:
+    """An array of fixed size, its chunks written again and again, each through a temporary."""
+    import zarr
+
+    array = zarr.create_array(
+        path, shape=(frames, _PLANES, *PLANE), chunks=(1, 1, *PLANE), dtype="uint64", compressors=None
+    )
+    for t, z, version, _ in _versions(frames, seed, delay):
+        array[t, z] = chunk(t, z, version)
+
+
+def acquire(path: str, seed: str, delay: float = 0.02, rest: float = 0.0) -> None:
+    """Shards written in place; now and then, the writer rests for some seconds with shards half written."""
+    import acquire_zarr as az
+
+    choose, stop = random.Random(seed), _told_to_stop()
+    space, time_axis = az.DimensionType.SPACE, az.DimensionType.TIME
+    dimensions = [
+        az.Dimension(name="t", kind=time_axis, array_size_px=0, chunk_size_px=1, shard_size_chunks=SHARD[0]),
+        *(
+            az.Dimension(name=name, kind=space, array_size_px=n * TILE * 2, chunk_size_px=TILE, shard_size_chunks=n)
+            for name, n in zip("yx", SHARD[1:], strict=True)
+        ),
+    ]
+    array = az.ArraySettings(output_key="image", data_type=az.DataType.UINT32, dimensions=dimensions)
+    stream = az.ZarrStream(az.StreamSettings(store_path=path, version=az.ZarrVersion.V3, arrays=[array]))
+    number = 0
+    while not stop.is_set():
+        stream.append(frame(number), "image")
+        number += 1
+        resting = rest and number % SHARD[0] and number > SHARD[0] and choose.random() < 0.1
+        stop.wait(rest if resting else delay)
+    stream.close()
+
+
+KINDS = {"tensorstore": tensorstore, "zarr_python": zarr_python, "acquire": acquire}
+
+if __name__ == "__main__":
+    options: dict[str, Any] = json.loads(sys.argv[4])
+    KINDS[sys.argv[1]](sys.argv[2], sys.argv[3], **options)
