@@ -36,7 +36,7 @@ def nothing_is_left_in_qt() -> Iterator[None]:
     """Fail a test that leaves threads, QThreads or windows of ours behind."""
     threads = set(threading.enumerate())
     windows = set(_windows())
-    gc.freeze()  # what is there already is no matter of this test: looking through all of napari takes a tenth of a second
+    gc.freeze()  # what is there already is no matter of this test, and looking through all of napari takes long
     yield
     deadline = time.monotonic() + _GRACE
     while True:

@@ -222,7 +222,7 @@ class Dispatcher:
             return False
         deleted = self._inventory.deleted
         gone = frozenset(path for path in batch.paths if path in deleted) if deleted else frozenset()
-        shard = None if batch.array is None else getattr(batch.array.layout, "shard_index", None)
+        shard = None if batch.array is None else batch.array.layout.shard_index
         task = CopyTask(self._pool.new_id(), batch.paths, gone, self.source, shard, self.as_it_is)
         self._batches[task.id] = batch
         self._characters_a_path = sum(map(len, batch.paths)) / len(batch.paths)
@@ -239,7 +239,7 @@ class Dispatcher:
             if proof is None:
                 return
             batch = proof.batch
-            shard = None if batch.array is None else getattr(batch.array.layout, "shard_index", None)
+            shard = None if batch.array is None else batch.array.layout.shard_index
             task = ProofTask(self._pool.new_id(), batch.paths, proof.digests, self.prover.verify, self.source, shard)
             self._proofs[task.id] = proof
             self._pool.send(worker, task)
