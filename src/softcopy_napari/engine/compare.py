@@ -20,6 +20,7 @@ from softcopy_napari.engine.place import FOLDER, Place
 from softcopy_napari.engine.probe import read_metadata
 from softcopy_napari.engine.writers import (
     ENDINGS,
+    RECEIPTS,
     TEMPORARY_PREFIX,
     TEMPORARY_SUFFIX,
     Temporary,
@@ -47,6 +48,8 @@ class FolderPart:
     """Relative to the source, `/` separated; empty for the source itself."""
     same: list[str] = field(default_factory=list)
     """Up to date at the destination."""
+    size: int = 0
+    """Bytes of the regular files that are up to date."""
     different: list[str] = field(default_factory=list)
     """To be copied: missing at the destination, or other in size, time or kind."""
     lacking: list[str] = field(default_factory=list)
@@ -276,6 +279,7 @@ class FolderComparison:
                     same = up_to_date(here, self._destination.stat(_join(part.folder, name)), self._unit)
                 if same:
                     part.same.append(name)
+                    part.size += here.st_size if here.st_mode & KIND == REGULAR else 0
                     return
             except FileNotFoundError:
                 lacking = True
@@ -301,6 +305,8 @@ class FolderComparison:
                 if names is not None and name in names:
                     continue
                 path = _join(folder, name)
+                if not folder and name in RECEIPTS:
+                    continue
                 if is_own_temporary(name):
                     if self._own_run not in name and not self._read_only:
                         self._destination.discard(path)

@@ -6,20 +6,21 @@ What happens elsewhere reaches it as messages: hints of the watcher, answers of 
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
+from softcopy_napari.engine.account import Account
+from softcopy_napari.engine.before import Before
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.dispatch import LAST_ATTEMPTS
 from softcopy_napari.engine.finish import finished_because, waiting_for
-from softcopy_napari.engine.inventory import Inventory
-from softcopy_napari.engine.layout import ArrayLayout, LayoutError, parse_metadata
 from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import TargetSnapshot
 from softcopy_napari.engine.obstacle import words
 from softcopy_napari.engine.probe import METADATA_NAMES, Probe
+from softcopy_napari.engine.receipt import Receipt, write_receipt
 from softcopy_napari.engine.statefolder import DestinationLock
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Target
@@ -35,9 +36,6 @@ from softcopy_napari.engine.tasks import (
 )
 
 _PROBE_INTERVAL = 0.5
-_SAMPLES = 16
-"""Copied files by which a source is known again."""
-_FOLDERS = 64
 _LONG_PROOF = 30.0
 """Seconds of reading back after which everything is compared once more."""
 _GONE = "{} has gone; waiting for it to come back"
@@ -50,49 +48,8 @@ class _Phase(Enum):
     COPYING = auto()
     FINISHING = auto()
     FLUSHING = auto()
+    SIGNING = auto()
     ENDED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class _Before:
-    """What a lost source is known by when it comes back."""
-
-    arrays: dict[str, ArrayLayout]
-    samples: tuple[str, ...]
-    """Some of the files that were copied from it."""
-
-    @classmethod
-    def of(cls, inventory: Inventory) -> _Before:
-        """Of the source that the inventory has come to know."""
-        samples: list[str] = []
-        for array in inventory.arrays.values():
-            if len(samples) >= _SAMPLES:
-                break
-            for state in (ChunkState.COPIED, ChunkState.VERIFIED):
-                samples += array.paths(array.all_in(state)[: _SAMPLES - len(samples)])
-        layouts = {path: array.layout for path, array in list(inventory.arrays.items())[:_FOLDERS]}
-        return cls(layouts, tuple(samples))
-
-    @property
-    def folders(self) -> tuple[str, ...]:
-        """Folders whose metadata are looked at."""
-        return tuple(self.arrays)
-
-    def differs(self, probe: Probe) -> str:
-        """How what lies there now differs from what lay there; empty if it is the same, as far as can be told."""
-        for path, known in self.arrays.items():
-            name = path or "the array"
-            try:
-                now = parse_metadata(path, probe.nodes.get(path, {}))
-            except LayoutError:
-                now = None
-            if not isinstance(now, ArrayLayout):
-                return f"{name} is missing"
-            if what := known.difference(now, ignore_shape=True):
-                return f"{name}: {what}"
-        if self.samples and not probe.equal:
-            return "its chunk files are others" if probe.samples else "it holds none of the chunk files"
-        return ""
 
 
 class Job(TargetLoop):
@@ -107,7 +64,7 @@ class Job(TargetLoop):
         self._told_to_finish = False
         self._awaited: type[Probe | Reached] | None = None
         """The answer that decides how it goes on while there is nothing to copy."""
-        self._before: _Before | None = None
+        self._before: Before | None = None
         """The source as it was when it was lost."""
         self._why_finished = ""
         self._kept: list[str] = []
@@ -136,7 +93,7 @@ class Job(TargetLoop):
         self._survey.stale_metadata.clear()
 
     def _dispatch(self, now: float) -> None:
-        may_copy = not self._paused and self._phase not in (_Phase.PROBING, _Phase.ENDED)
+        may_copy = not self._paused and self._phase in (_Phase.COPYING, _Phase.FINISHING, _Phase.FLUSHING)
         self._dispatcher.dispatch(now, copy=may_copy)
 
     def _take_answer(self, answer: Answer | None, now: float) -> None:
@@ -218,10 +175,10 @@ class Job(TargetLoop):
 
     def _lose_source(self) -> None:
         """The source has gone: wait for it to come back. Nothing is deleted anywhere."""
-        if self._phase in (_Phase.ENDED, _Phase.PROBING):
+        if self._phase in (_Phase.ENDED, _Phase.PROBING, _Phase.SIGNING):
             return
         self._survey.end()
-        self._before = _Before.of(self._inventory)
+        self._before = Before.of(self._inventory)
         self._inventory.forget_writers()
         self._phase = _Phase.PROBING
         self._reason = _GONE.format(self.target.source)
@@ -323,7 +280,27 @@ class Job(TargetLoop):
                 "saw their writer delete them. They were kept; delete them by hand if they should go",
             )
         else:
-            self._end(TargetState.COMPLETE, self._why_finished)
+            self._phase = _Phase.SIGNING
+            account = Account(self._inventory)
+            size = self._survey.last_pass.size if self._survey.last_pass else 0
+            receipt = account.receipt(self.target, self._tell(time.monotonic()), self._why_finished, size)
+            threading.Thread(target=self._sign, args=(account, receipt), daemon=True).start()
+
+    def _sign(self, account: Account, receipt: Receipt) -> None:
+        """In a thread of its own: ten million lines take a while, and the destination's disk may hang."""
+        problem = ""
+        try:
+            log.info(
+                "%s: receipt %s", self.target.source, write_receipt(self.target.destination, account.lines(), receipt)
+            )
+        except OSError as error:
+            problem = f"the receipt {error.filename or ''} could not be written: {error.strerror}"
+        self._inbox.put(lambda: self._complete(problem))
+
+    def _complete(self, problem: str) -> None:
+        if problem:
+            self._reporter.notice(problem)
+        self._end(TargetState.COMPLETE, self._why_finished)
 
     def _end(self, outcome: TargetState, reason: str) -> None:
         if self._phase is not _Phase.ENDED:
@@ -354,7 +331,7 @@ class Job(TargetLoop):
             return TargetState.PAUSED
         if self._phase is _Phase.PROBING:
             return TargetState.WAITING
-        if self._phase in (_Phase.FINISHING, _Phase.FLUSHING):
+        if self._phase in (_Phase.FINISHING, _Phase.FLUSHING, _Phase.SIGNING):
             return TargetState.FINISHING
         if left or self._survey.last_pass is None:
             return TargetState.COPYING
@@ -379,6 +356,8 @@ class Job(TargetLoop):
             case TargetState.FINISHING:
                 if self._phase is _Phase.FLUSHING:
                     return "flushing to disk"
+                if self._phase is _Phase.SIGNING:
+                    return "writing the receipt"
                 if self._proving_since and not prover.done:
                     return f"reading back what was copied: {prover.read:,} files so far"
                 return "checking every file"

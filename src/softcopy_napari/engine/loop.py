@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 
 from softcopy_napari.engine.dispatch import Dispatcher
@@ -57,7 +58,7 @@ class TargetLoop(ABC):
         self.identity = identity
         self.ended = threading.Event()
         self._lock = lock
-        self._inbox: queue.SimpleQueue[Heard | Died | str | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Heard | Died | str | Callable[[], None] | None] = queue.SimpleQueue()
         self._inventory = Inventory(ledgers)
         self._walks = Walks()
         self._survey = Survey(target.source, self._inventory, self._walks, lambda text: self._reporter.notice(text))
@@ -165,7 +166,7 @@ class TargetLoop(ABC):
             for _ in range(256):
                 self._take_message(self._inbox.get_nowait())
 
-    def _take_message(self, message: Heard | Died | str | None) -> None:
+    def _take_message(self, message: Heard | Died | str | Callable[[], None] | None) -> None:
         now = time.monotonic()
         match message:
             case Heard():
@@ -181,6 +182,8 @@ class TargetLoop(ABC):
                 self._finish()
             case "stop":
                 self._end(TargetState.STOPPED, self.afterwards)
+            case _ if callable(message):  # something that was done in another thread is done
+                message()
 
     def _tick(self, now: float) -> None:
         if not self._over:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from xxhash import xxh3_128
 
-from softcopy_napari.engine.files import forget_cached, read_into, same_version, spare_the_cache, up_to_date
+from softcopy_napari.engine.files import forget_cached, kind_of, read_into, same_version, spare_the_cache, up_to_date
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.shardindex import ShardIndex, check
 
@@ -133,33 +133,69 @@ class ReadBack:
         return Proof(Finding.EQUAL if same else Finding.DIFFERENT, stats.st_size, own, "" if same else reason)
 
     def _hash(self, place: Place, path: str, shard: ShardIndex | None) -> tuple[os.stat_result, bytes, str] | None:
-        """A file's stat and digest, and what is wrong with its shard index; None if told to stop.
+        return hash_file(place, path, self._view, place is self._destination, self._go_on, shard)
 
-        Raises
-        ------
-        FileNotFoundError
-            It is not there, or was changed meanwhile.
-        OSError
-            It cannot be read.
-        """
-        fd = place.open_for_reading(path)
-        try:
-            before = os.fstat(fd)
-            if place is self._destination:
-                forget_cached(fd)
-            else:
-                spare_the_cache(fd)
-            hasher = xxh3_128()
-            while count := read_into(fd, self._view):
-                hasher.update(self._view[:count])
-                self._progress(0)
-                if self._should_stop():
-                    return None
-            damage = check(fd, before.st_size, shard) if shard is not None else ""
-            if not same_version(before, os.fstat(fd)):
-                raise FileNotFoundError
-            if place is self._destination:
-                forget_cached(fd)
-        finally:
-            os.close(fd)
-        return before, hasher.digest(), damage
+    def _go_on(self) -> bool:
+        self._progress(0)
+        return not self._should_stop()
+
+
+def hash_file(
+    place: Place,
+    path: str,
+    view: memoryview,
+    past_cache: bool,
+    go_on: Callable[[], bool],
+    shard: ShardIndex | None = None,
+) -> tuple[os.stat_result, bytes, str] | None:
+    """Hash a file.
+
+    Parameters
+    ----------
+    place : Place
+        The folder that it is in, held.
+    path : str
+        Relative to the folder.
+    view : memoryview
+        To read into.
+    past_cache : bool
+        Have it read from where it is stored, where the system allows that.
+    go_on : callable
+        Asked after each block; false ends the reading.
+    shard : ShardIndex, optional
+        What index it should have.
+
+    Returns
+    -------
+    tuple of os.stat_result, bytes and str, or None
+        Its stat, its XXH3-128, and what is wrong with its shard index; None if told to stop.
+
+    Raises
+    ------
+    FileNotFoundError
+        It is not there, or was changed meanwhile.
+    OSError
+        It cannot be read.
+    """
+    fd = place.open_for_reading(path)
+    try:
+        before = os.fstat(fd)
+        if not stat.S_ISREG(before.st_mode):
+            raise OSError(0, f"is a {kind_of(before.st_mode)}, not a file")
+        if past_cache:
+            forget_cached(fd)
+        else:
+            spare_the_cache(fd)
+        hasher = xxh3_128()
+        while count := read_into(fd, view):
+            hasher.update(view[:count])
+            if not go_on():
+                return None
+        damage = check(fd, before.st_size, shard) if shard is not None else ""
+        if not same_version(before, os.fstat(fd)):
+            raise FileNotFoundError
+        if past_cache:
+            forget_cached(fd)
+    finally:
+        os.close(fd)
+    return before, hasher.digest(), damage

@@ -29,6 +29,8 @@ class Pass:
     """Latest modification time seen, ns."""
     news: int = 0
     """Files found that have to be copied and that were not known to."""
+    size: int = 0
+    """Bytes of the regular files that are up to date at the destination."""
     gone: list[str] = field(default_factory=list)
     """What only the destination has: paths of files and folders."""
     errors: dict[str, str] = field(default_factory=dict)
@@ -59,6 +61,8 @@ class Walks:
         """Those of them that are with a worker."""
         self._touched: dict[str, set[str]] = {}
         """Files that something happened to while their folder was with a worker, by folder."""
+        self._sizes: dict[str, int] = {}
+        """Bytes found so far in folders that are with a worker."""
         self._again: dict[str, int] = {}
         """Those of them to be compared once more when the worker has answered, as in `_asked`."""
 
@@ -124,6 +128,8 @@ class Walks:
         """Take back the folders that a worker which died has not answered."""
         left = [folder for folder, _ in folders if folder in self._out]
         self._out.difference_update(left)
+        for folder in left:
+            self._sizes.pop(folder, None)  # the next worker counts anew
         self._waiting.extendleft(left)
 
     def took(self, part: FolderPart) -> list[str]:
@@ -136,6 +142,7 @@ class Walks:
         """
         prefix = part.folder + "/" if part.folder else ""
         current = self.current
+        self._sizes[part.folder] = self._sizes.get(part.folder, 0) + part.size
         if current is not None and self._counts(part.folder):
             current.newest = max(current.newest, part.newest)
             current.gone += [prefix + name for name in part.gone]
@@ -147,8 +154,10 @@ class Walks:
 
     def _end(self, part: FolderPart) -> None:
         folder = part.folder
+        size = self._sizes.pop(folder, 0)
         if self.current is not None and self._counts(folder):
             self.current.open -= 1
+            self.current.size += size
         self._asked.pop(folder, None)
         self._touched.pop(folder, None)
         self._out.discard(folder)

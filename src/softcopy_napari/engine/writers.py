@@ -10,6 +10,8 @@ from enum import Enum, auto
 
 TEMPORARY_PREFIX = ".softcopy-"
 TEMPORARY_SUFFIX = ".tmp"
+RECEIPTS = ("softcopy.xxh128", "softcopy.receipt.json")
+"""Names of a receipt that lies in its destination: no data of anybody's."""
 ENDINGS = (".__lock", ".tmp", ".partial")
 """How every temporary's name ends: `temporary_of` need not be asked about other names."""
 

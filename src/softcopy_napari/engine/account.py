@@ -1,0 +1,101 @@
+"""What the receipt of a complete target says: its facts, and a line for each of its files."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+import numpy as np
+
+from softcopy_napari import __version__
+from softcopy_napari.engine.digests import DIGEST_SIZE, NO_DIGEST
+from softcopy_napari.engine.inventory import LINK, Inventory
+from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.receipt import ArrayFacts, Receipt
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.targets import Target
+
+_BLOCK = 1 << 16
+
+
+class Account:
+    """The files of a target as they are now; what changes later does not show.
+
+    Parameters
+    ----------
+    inventory : Inventory
+        Its digests must stay as they are while the lines are read, its ledgers as well.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._digests = inventory.digests
+        arrived = (ChunkState.COPIED, ChunkState.VERIFIED)
+        files = {
+            path: self._digests.others.get(path, NO_DIGEST) for path, s in inventory.others.items() if s in arrived
+        }
+        self.links = sum(digest == LINK for digest in files.values())
+        self._others = {path: digest for path, digest in files.items() if digest not in (LINK, NO_DIGEST)}
+        self._arrays = [(array, array.layout, array.ledger) for array in inventory.arrays.values()]
+
+    def lines(self) -> Iterator[tuple[bytes, str]]:
+        """Every regular file's XXH128 and path, arrays one after the other, each in the order of its chunk grid."""
+        yield from ((digest, path) for path, digest in sorted(self._others.items()))
+        for array, _, ledger in self._arrays:
+            for start in range(0, len(ledger.flat), _BLOCK):
+                states = ledger.flat[start : start + _BLOCK]
+                cells = np.flatnonzero((states == ChunkState.COPIED) | (states == ChunkState.VERIFIED)) + start
+                if not len(cells):
+                    continue
+                data = self._digests.get(cells + array.first_digest).tobytes()
+                digests = [data[at : at + DIGEST_SIZE] for at in range(0, len(data), DIGEST_SIZE)]
+                for digest, path in zip(digests, array.paths(cells), strict=True):
+                    if digest != LINK:
+                        yield digest, path
+
+    def receipt(self, target: Target, snapshot: TargetSnapshot, because: str, size: int) -> Receipt:
+        """The facts.
+
+        Parameters
+        ----------
+        target : Target
+        snapshot : TargetSnapshot
+            Of the target, now.
+        because : str
+            How it was decided that the acquisition was finished.
+        size : int
+            Bytes of all regular files.
+        """
+        return Receipt(
+            software=f"softcopy-napari {__version__}",
+            system=f"Python {platform.python_version()}, {platform.platform()}",
+            host=platform.node(),
+            source=snapshot.source,
+            destination=snapshot.destination,
+            started=_when(snapshot.started),
+            finished=_when(time.time()),
+            finished_because=because,
+            verified=target.verify,
+            links=self.links,
+            bytes=size,
+            chunk_files=snapshot.chunk_files_copied,
+            never_written=snapshot.chunk_files_absent,
+            failures=tuple(f"{failure.path} {failure.reason}" for failure in snapshot.failures),
+            notes=snapshot.notices,
+            arrays=tuple(
+                ArrayFacts(
+                    path=array.path,
+                    shape=array.shape,
+                    chunk_file_shape=array.chunk_shape,
+                    dtype=array.dtype,
+                    chunk_files=sum(array.counts),
+                    never_written=array.counts[ChunkState.ABSENT],
+                )
+                for array in snapshot.arrays
+            ),
+        )
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,180 @@
+"""The receipt of a copy, with the real xxhsum as judge."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from xxhash import xxh3_128_digest
+
+from softcopy_napari.engine import receipt as receipt_module
+from softcopy_napari.engine.receipt import (
+    Receipt,
+    ReceiptError,
+    find_receipt,
+    read_lines,
+    receipt_paths,
+    write_receipt,
+)
+from softcopy_napari.engine.states import TargetState
+from tests.engine.jobs import Jobs
+from tests.engine.support import make_array, tree, write
+
+posix_only = pytest.mark.skipif(os.name != "posix", reason="odd names, links")
+needs_xxhsum = pytest.mark.skipif(not shutil.which("xxhsum"), reason="needs xxhsum (Debian's package xxhash)")
+
+FACTS = Receipt(software="softcopy-napari", source="/a", destination="/b", started="", finished="")
+ODD = ["plain", "sub/ lead and trail ", "ü/日本", "back\\slash", "a  b", "*star", os.fsdecode(b"raw-\xff")]
+
+
+def fill(folder: Path, names: list[str]) -> list[tuple[bytes, str]]:
+    for name in names:
+        write(folder / name, name.encode(errors="surrogateescape"))
+    return [(xxh3_128_digest(name.encode(errors="surrogateescape")), name) for name in names]
+
+
+def xxhsum(folder: Path, sums: Path) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["xxhsum", "-c", sums.name], cwd=folder, capture_output=True)
+
+
+@posix_only
+@needs_xxhsum
+def test_xxhsum_agrees_and_finds_what_is_changed(tmp_path: Path) -> None:
+    lines = fill(tmp_path / "data.zarr", ODD)
+    sums = write_receipt(tmp_path / "data.zarr", iter(lines), FACTS)
+    assert sums == tmp_path / "data.zarr.xxh128"
+    done = xxhsum(tmp_path, sums)
+    assert done.returncode == 0 and done.stdout.count(b": OK") == len(ODD), done
+    (tmp_path / "data.zarr" / "plain").write_bytes(b"plaim")
+    assert xxhsum(tmp_path, sums).returncode == 1
+
+
+@posix_only
+@needs_xxhsum
+@pytest.mark.parametrize("style", [[], ["--tag"]], ids=["GNU", "BSD"])
+def test_what_xxhsum_wrote_can_be_read(tmp_path: Path, style: list[str]) -> None:
+    names = ["plain", "sub/ü", "a b"]
+    lines = fill(tmp_path / "data", names)
+    paths = [f"data/{name}" for name in names]
+    done = subprocess.run(["xxhsum", "-H128", *style, *paths], cwd=tmp_path, capture_output=True, check=True)
+    write(tmp_path / "data.xxh128", done.stdout)
+    assert list(read_lines(tmp_path / "data.xxh128", tmp_path / "data")) == lines
+
+
+@posix_only
+def test_every_name_comes_back(tmp_path: Path) -> None:
+    lines = fill(tmp_path / "data", [*ODD, "new\nline", "both\\\n", "carriage\r"])
+    sums = write_receipt(tmp_path / "data", lines, FACTS)
+    assert list(read_lines(sums, tmp_path / "data")) == lines
+
+
+def test_the_facts_name_the_checksum_file_and_its_hash(tmp_path: Path) -> None:
+    sums = write_receipt(tmp_path / "data", fill(tmp_path / "data", ["a", "b"]), FACTS)
+    found, facts = find_receipt(tmp_path / "data")
+    assert found == sums and facts is not None
+    assert (facts.files, facts.checksums) == (2, "data.xxh128")
+    assert facts.checksums_xxh128 == xxh3_128_digest(sums.read_bytes()).hex()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "data.receipt.json", "data.xxh128"]
+
+
+def test_facts_of_a_later_version_can_be_read_and_damaged_ones_do_no_harm(tmp_path: Path) -> None:
+    write_receipt(tmp_path / "data", fill(tmp_path / "data", ["a"]), FACTS)
+    facts = tmp_path / "data.receipt.json"
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "something": "new"}))
+    assert find_receipt(tmp_path / "data")[1] is not None
+    facts.write_text("{")
+    assert find_receipt(tmp_path / "data")[1] is None
+
+
+def test_a_destination_with_nothing_beside_it_holds_its_receipt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipt_module.os, "access", lambda *_: False)
+    lines = fill(tmp_path / "data", ["a"])
+    sums = write_receipt(tmp_path / "data", lines, FACTS)
+    assert sums == tmp_path / "data" / "softcopy.xxh128"
+    assert find_receipt(tmp_path / "data")[0] == sums
+    assert list(read_lines(sums, tmp_path / "data")) == lines
+    root = Path(tmp_path.anchor)
+    assert receipt_paths(root) == (root / "softcopy.xxh128", root / "softcopy.receipt.json")
+
+
+def test_a_renamed_dataset_keeps_its_receipt(tmp_path: Path) -> None:
+    lines = fill(tmp_path / "data", ["a", "sub/b"])
+    write_receipt(tmp_path / "data", lines, FACTS)
+    for name in ("data", "data.xxh128", "data.receipt.json"):
+        os.rename(tmp_path / name, tmp_path / name.replace("data", "experiment 7"))
+    assert list(read_lines(tmp_path / "experiment 7.xxh128", tmp_path / "experiment 7")) == lines
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"what is this", "line 2: this is no XXH128 checksum line"),
+        (b"0" * 31 + b"  data/x", "line 2: this is no XXH128 checksum line"),
+        (b"0" * 32 + b"  data/../../etc/passwd", "line 2: data/../../etc/passwd is no file of".replace("data/", "")),
+        (b"0" * 32 + b"  /etc/passwd", ""),
+        (b"0" * 32 + b"  data//etc/passwd", "line 2"),
+        (b"0" * 32 + b"  data/a\0b", "line 2"),
+    ],
+)
+def test_a_damaged_or_hostile_line_is_named_and_leads_nowhere(tmp_path: Path, line: bytes, words: str) -> None:
+    write(tmp_path / "data" / "x", b"")
+    sums = write(tmp_path / "data.xxh128", b"0" * 32 + b"  data/x\n" + line + b"\n")
+    try:
+        paths = [path for _, path in read_lines(sums, tmp_path / "data")]
+    except ReceiptError as error:
+        assert words in str(error) and str(sums) in str(error)
+    else:
+        assert paths == ["x", "etc/passwd"]  # in the destination, where it is missing
+
+
+def test_without_a_receipt_one_is_told_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ReceiptError, match="softcopy verify SOURCE DESTINATION"):
+        find_receipt(tmp_path / "data")
+
+
+@posix_only
+@needs_xxhsum
+def test_a_complete_copy_has_a_receipt_that_xxhsum_agrees_with(jobs: Jobs) -> None:
+    make_array(jobs.source, (3, 2))
+    (jobs.source / "2.1").unlink()
+    write(jobs.source / "notes ü.txt", b"text", old=True)
+    os.symlink("notes", jobs.source / "link")
+    jobs.start(finish_idle=0.0)
+    assert jobs.ends().state is TargetState.COMPLETE
+    sums, facts = find_receipt(jobs.destination)
+    done = xxhsum(sums.parent, sums)
+    assert done.returncode == 0, done
+    contents = tree(jobs.destination)
+    assert done.stdout.count(b": OK") == len(contents)
+    assert facts is not None
+    assert (facts.files, facts.links, facts.chunk_files, facts.never_written) == (len(contents), 1, 5, 1)
+    assert facts.bytes == sum(map(len, contents.values()))
+    assert facts.verified == "size" and "nothing has changed" in facts.finished_because
+    assert facts.source == str(jobs.source) and not facts.failures
+    assert facts.started <= facts.finished and facts.arrays[0].never_written == 1
+
+
+def test_a_resumed_copys_receipt_is_that_of_the_whole(jobs: Jobs) -> None:
+    make_array(jobs.source, (4,))
+    jobs.start(settle=0.0)
+    assert jobs.ends().state is TargetState.COMPLETE
+    first = find_receipt(jobs.destination)[0].read_bytes()
+    jobs.start(settle=0.0)
+    end = jobs.ends()
+    assert end.state is TargetState.COMPLETE and end.files_copied == 0
+    assert find_receipt(jobs.destination)[0].read_bytes() == first
+
+
+def test_a_receipt_that_cannot_be_written_is_told_and_the_copy_is_complete(jobs: Jobs) -> None:
+    make_array(jobs.source, (2,))
+    (jobs.destination.parent / "destination.xxh128").mkdir()  # something is in its place
+    jobs.start(settle=0.0)
+    end = jobs.ends()
+    assert end.state is TargetState.COMPLETE
+    assert any("receipt" in notice and "could not be written" in notice for notice in end.notices)
