@@ -63,7 +63,7 @@ def run_verify(folders: tuple[Path, ...], choice: Choice, nprocs: int, verbose: 
             report = verify_receipt(folders[0], sums, choice, nprocs, _teller(console, total, choice))
         else:
             _say(console, f"Comparing {folders[1]} with {folders[0]}, byte by byte", "bold")
-            report = verify_source(*folders, choice, nprocs, _teller(console, 0, choice))
+            report = verify_source(folders[0], folders[1], choice, nprocs, _teller(console, 0, choice))
     except KeyboardInterrupt:
         _say(console, "Interrupted; nothing was changed.", "yellow")
         return INTERRUPTED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -112,25 +113,22 @@ def test_a_renamed_dataset_keeps_its_receipt(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    "line",
     [
-        (b"what is this", "line 2: this is no XXH128 checksum line"),
-        (b"0" * 31 + b"  data/x", "line 2: this is no XXH128 checksum line"),
-        (b"0" * 32 + b"  data/../../etc/passwd", "line 2: data/../../etc/passwd is no file of".replace("data/", "")),
-        (b"0" * 32 + b"  /etc/passwd", ""),
-        (b"0" * 32 + b"  data//etc/passwd", "line 2"),
-        (b"0" * 32 + b"  data/a\0b", "line 2"),
+        b"what is this",
+        b"0" * 31 + b"  data/x",
+        b"0" * 32 + b"  data/../../etc/passwd",
+        b"0" * 32 + b"  data//etc/passwd",
+        b"0" * 32 + b"  data/a/./b",
+        b"0" * 32 + b"  data/a\0b",
+        b"",
     ],
 )
-def test_a_damaged_or_hostile_line_is_named_and_leads_nowhere(tmp_path: Path, line: bytes, words: str) -> None:
+def test_a_damaged_or_hostile_line_is_named(tmp_path: Path, line: bytes) -> None:
     write(tmp_path / "data" / "x", b"")
     sums = write(tmp_path / "data.xxh128", b"0" * 32 + b"  data/x\n" + line + b"\n")
-    try:
-        paths = [path for _, path in read_lines(sums, tmp_path / "data")]
-    except ReceiptError as error:
-        assert words in str(error) and str(sums) in str(error)
-    else:
-        assert paths == ["x", "etc/passwd"]  # in the destination, where it is missing
+    with pytest.raises(ReceiptError, match=re.escape(f"{sums}, line 2: ")):
+        list(read_lines(sums, tmp_path / "data"))
 
 
 def test_without_a_receipt_one_is_told_what_to_do(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
-from softcopy_napari.engine.files import extended_path
+from softcopy_napari.engine.files import extended_path, native
 from softcopy_napari.engine.pace import lower_priority
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.readback import hash_file
@@ -170,20 +170,17 @@ def verify_source(
     if choice.everything:
         root = extended_path(str(source))
         for path in _files(destination, links=True):
-            if not os.path.lexists(os.path.join(root, path)):
+            if not os.path.lexists(os.path.join(root, native(path))):
                 report.note(Kind.EXTRA, path, "not at the source")
     return report
 
 
 def _files(root: Path, links: bool = False) -> Iterator[str]:
     """Regular files below a folder, `/` separated, but for temporaries and a receipt in it; links too if wanted."""
-    pending = [""]
+    top, pending = extended_path(str(root)), [""]
     while pending:
         folder = pending.pop()
-        with (
-            contextlib.suppress(FileNotFoundError),
-            os.scandir(os.path.join(extended_path(str(root)), folder)) as found,
-        ):
+        with contextlib.suppress(FileNotFoundError), os.scandir(os.path.join(top, native(folder))) as found:
             for entry in found:
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 if entry.is_dir(follow_symlinks=False):
