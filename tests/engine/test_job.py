@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -437,3 +438,30 @@ def test_a_network_that_is_gone_for_a_second_at_the_end_does_not_fail_the_target
     until(lambda: running.ended.is_set(), 1.0)
     gone.unlink()
     assert jobs.ends(8.0).state is TargetState.COMPLETE
+
+
+def test_a_shard_that_is_not_whole_is_not_copied_before_its_writer_is_done_or_nobody_is_writing(jobs: Jobs) -> None:
+    """acquire-zarr promises a shard only when it is full: until then it lies outside of the array's grid."""
+    codec = {"name": "sharding_indexed", "configuration": {"chunk_shape": [1], "codecs": [{"name": "bytes"}]}}
+    metadata = {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": [2],
+        "data_type": "uint8",
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2]}},
+        "chunk_key_encoding": {"name": "default"},
+        "codecs": [codec],
+        "fill_value": 0,
+    }
+    write(jobs.source / "zarr.json", json.dumps(metadata).encode(), old=True)
+    write(jobs.source / "c" / "0", b"no index", old=True)
+    write(jobs.source / "c" / "1", b"no index", old=True)
+    write(jobs.source / "notes", b"x", old=True)
+    running = jobs.start()
+    assert until(lambda: (jobs.destination / "notes").exists())
+    assert until(lambda: jobs.now.counts[ChunkState.WRITING] == 1)
+    assert not (jobs.destination / "c" / "0").exists() and not (jobs.destination / "c" / "1").exists()
+    running.order("finish")
+    end = jobs.ends()
+    assert end.state is TargetState.COMPLETE and tree(jobs.source) == tree(jobs.destination)
+    assert sum("its writer has not finished it" in notice for notice in end.notices) == 2, end.notices

@@ -222,8 +222,7 @@ class Dispatcher:
             return False
         deleted = self._inventory.deleted
         gone = frozenset(path for path in batch.paths if path in deleted) if deleted else frozenset()
-        shard = None if batch.array is None else batch.array.layout.shard_index
-        task = CopyTask(self._pool.new_id(), batch.paths, gone, self.source, shard, self.as_it_is)
+        task = CopyTask(self._pool.new_id(), batch.paths, gone, self.source, batch.shard, self.as_it_is)
         self._batches[task.id] = batch
         self._characters_a_path = sum(map(len, batch.paths)) / len(batch.paths)
         self._pool.send(worker, task)

@@ -17,6 +17,7 @@ from softcopy_napari.engine.digests import NO_DIGEST, Digests
 from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.ledger import Ledger
 from softcopy_napari.engine.probe import METADATA_NAMES
+from softcopy_napari.engine.shardindex import ShardIndex
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.tracked import Batch, TrackedArray
 
@@ -319,18 +320,33 @@ class Inventory:
                     array.ledger.set_many(cells, ChunkState.COPYING)
                     del self._ready[array]  # to the end of the row
                     self._ready[array] = None
-                    return Batch(array, cells, array.paths(cells), array.ledger)
+                    return Batch(array, cells, array.paths(cells), array.ledger, array.layout.shard_index)
         self._ready.clear()
         return None
 
     def _take_others(self, limit: int) -> Batch | None:
         paths: list[str] = []
+        shard = None
         while self.others_waiting and len(paths) < limit:
-            path = self.others_waiting.popleft()
+            path = self.others_waiting[0]
             if self.others.get(path) is ChunkState.PENDING:
+                index = self._shard_of(path)
+                if paths and index != shard:
+                    break
+                shard = index
                 self.others[path] = ChunkState.COPYING
                 paths.append(path)
-        return Batch(None, np.zeros(0, np.int64), paths, None) if paths else self.take(limit)
+            self.others_waiting.popleft()
+        return Batch(None, np.zeros(0, np.int64), paths, None, shard) if paths else self.take(limit)
+
+    def _shard_of(self, path: str) -> ShardIndex | None:
+        """What index a file has that may become a chunk file: metadata may promise a shard only when it is full."""
+        folder, _, name = path.rpartition("/")
+        home = self._home(folder)
+        if home is None or home[0].layout.shard_index is None:
+            return None
+        layout, relative = home[0].layout, home[1]
+        return layout.shard_index if layout.has_form_of_key(f"{relative}/{name}" if relative else name) else None
 
     def finished(self, batch: Batch, states: Sequence[ChunkState] | ChunkState) -> None:
         """Note what became of a batch's files: one state for all, or one each.

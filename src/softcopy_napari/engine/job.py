@@ -116,7 +116,7 @@ class Job(TargetLoop):
 
     def _advance(self, now: float) -> None:
         for path, damage in self._dispatcher.damaged.items():
-            self._reporter.notice(f"{path} was copied as it is, though {damage}: its writer has not finished it")
+            self._reporter.notice(f"{path} was copied as it is, but its writer has not finished it: {damage}")
         if self._dispatcher.source_lost:
             self._dispatcher.source_lost = False
             self._lose_source()

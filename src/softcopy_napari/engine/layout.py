@@ -120,6 +120,10 @@ class ArrayLayout:
             flat = flat * n + index
         return flat
 
+    def has_form_of_key(self, key: str) -> bool:
+        """Whether a path relative to the array is that of a chunk file, in the grid or outside of it."""
+        return self._pattern.fullmatch(key) is not None
+
     def flat_indices(self, folder: str, names: Sequence[str]) -> npt.NDArray[np.int64]:
         """Flat indices of the files of one folder.
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.ledger import Ledger
+from softcopy_napari.engine.shardindex import ShardIndex
 from softcopy_napari.engine.states import ChunkState
 
 _FRESH = 1 << 16
@@ -105,3 +106,5 @@ class Batch:
     paths: list[str]
     ledger: Ledger | None
     """The array's ledger when the batch was made: after a resize the cells are others."""
+    shard: ShardIndex | None = None
+    """What index the files have, if they are shards."""
