@@ -45,4 +45,5 @@ def _list(path: Paths) -> list[str]:
 
 
 def _is_targets_file(path: str) -> bool:
-    return any(fnmatch(os.path.basename(path).lower(), pattern) for pattern in _PATTERNS)
+    named = any(fnmatch(os.path.basename(path).lower(), pattern) for pattern in _PATTERNS)
+    return named and os.path.isfile(path)  # reading a fifo would wait for whoever writes into it
