@@ -21,7 +21,7 @@ from qtpy.QtCore import QCoreApplication, QObject
 from softcopy_napari.engine import client
 from softcopy_napari.engine.client import EngineGone, engines
 from softcopy_napari.engine.messages import Order
-from softcopy_napari.engine.statefolder import RunFile
+from softcopy_napari.engine.statefolder import RunFile, runs_folder
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets import Settings, Target, make_target
 from softcopy_napari.plugin.supervisor import Seen, Supervisor
@@ -280,9 +280,9 @@ def test_an_engine_of_another_version_is_named_once(window: Window, monkeypatch:
                 connection.send_bytes(b'{"snapshot": {"pid": 1, "colour": "green"}}')
                 answered.append(1)
 
-    with Listener() as listener:
+    this = psutil.Process()
+    with Listener(str(runs_folder() / f"{this.pid}.socket")) as listener:
         threading.Thread(target=serve, daemon=True).start()
-        this = psutil.Process()
         run = RunFile(pid=this.pid, process_started=this.create_time(), address=str(listener.address), key=key.hex())
         run.write()
         try:
