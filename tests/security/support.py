@@ -93,9 +93,8 @@ def listing(folder: Path, *without: Path) -> dict[str, tuple[int, int, int, byte
 def run_file(**changes: Any) -> dict[str, Any]:
     """The content of a run file of an engine whose process is this one."""
     this = psutil.Process()
-    address = str(runs_folder() / f"{this.pid}.socket")
-    run = RunFile(pid=this.pid, process_started=this.create_time(), address=address, key=KEY.hex())
-    return {**run.model_dump(mode="json"), **changes}
+    content = {"pid": this.pid, "process_started": this.create_time(), "key": KEY.hex(), "last": None, **changes}
+    return content if "address" in content else {**content, "address": str(runs_folder() / f"{this.pid}.socket")}
 
 
 @contextlib.contextmanager

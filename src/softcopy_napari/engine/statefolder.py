@@ -75,7 +75,7 @@ def _make(folder: Path, others: int, mend: bool) -> None:
         if os.name != "posix":
             return  # it lies in the user's profile, whose access list says so
         found = os.stat(folder)
-        if found.st_uid == os.geteuid() and found.st_mode & others and mend:
+        if found.st_uid == os.geteuid() and found.st_mode & others and mend and not folder.is_symlink():
             os.chmod(folder, 0o700)
             found = os.stat(folder)
     except (OSError, ValueError) as error:
@@ -211,7 +211,8 @@ def clean_up(keep: int = 20) -> None:
             with contextlib.suppress(OSError):
                 path.unlink()
     kept = [(run.pid, run.process_started) for run in run_files()]
-    for folder in private_folder("ledgers").iterdir():
+    ledgers = private_folder("ledgers")
+    for folder in () if ledgers.is_symlink() else ledgers.iterdir():
         pid, started = map(_number, folder.name.split("-", 1)) if "-" in folder.name else (None, None)
         if pid is None or started is None:
             continue
@@ -227,13 +228,17 @@ def _number(text: str) -> int | None:
 
 
 def _remove_ledgers(folder: Path) -> None:
-    """Remove an engine's ledgers, and nothing that anybody else might have put there."""
-    for path in folder.glob("*/*.npy"):
-        with contextlib.suppress(OSError):
-            path.unlink()
-    for path in (*folder.glob("*"), folder):
-        with contextlib.suppress(OSError):
-            path.rmdir()
+    """Remove an engine's ledgers, and nothing that anybody else might have put there; no link is followed."""
+    with contextlib.suppress(OSError):
+        if folder.is_symlink():
+            return
+        for of_target in folder.iterdir():
+            if _number(of_target.name) is not None and not of_target.is_symlink() and of_target.is_dir():
+                for path in of_target.iterdir():
+                    if path.suffix == ".npy" and _number(path.stem) is not None:
+                        path.unlink()
+                of_target.rmdir()
+        folder.rmdir()
 
 
 def ledger_folder() -> Path:
