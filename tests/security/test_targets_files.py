@@ -61,11 +61,11 @@ DOCUMENT = {
         {"source": "/c", "destination": "/d", "settle": 3, "finish_idle": None},
     ]
 }
-MANY = 80_000
+MANY = 30_000
 BOMBS = {
     "laughs": "a: &a [x]\n"
     + "".join(f"{b}: &{b} [{f'*{a},' * 9}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
-    "merges": "targets:\n- &a {" + ", ".join(f"k{n}: 1" for n in range(9000)) + "}\n" + "- {<<: *a}\n" * 9000,
+    "merges": "targets:\n- &a {" + ", ".join(f"k{n}: 1" for n in range(3000)) + "}\n" + "- {<<: *a}\n" * 3000,
     "itself": "targets: &a\n- *a\n",
     "lists": "[" * MANY,
     "mappings": "{" * MANY,

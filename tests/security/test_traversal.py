@@ -20,6 +20,9 @@ from tests.security.test_metadata import IMAGE, V2_ARRAY, V3_ARRAY, V3_GROUP
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="links")
 
+V3_CHUNKS = {**V3_ARRAY, "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}]}
+"""Without shards: what is no whole shard is not copied."""
+
 
 @contextmanager
 def copying(folder: Path, settle: float = 0.0) -> Iterator[Copy]:
@@ -56,7 +59,7 @@ def test_metadata_that_point_elsewhere_lead_nowhere(surroundings: Path) -> None:
     write(source / "v2" / ".zmetadata", json.dumps({"metadata": {"../../x/.zarray": V2_ARRAY}}).encode())
     for number, separator in enumerate(("/../", "..", "\\", "/", None, "\0", ["/"])):
         encoding = {"name": "default", "configuration": {"separator": separator}}
-        document = {**V3_ARRAY, "chunk_key_encoding": encoding, "path": "../../outside", "attributes": {"ome": ome}}
+        document = {**V3_CHUNKS, "chunk_key_encoding": encoding, "path": "../../outside", "attributes": {"ome": ome}}
         write(source / f"v3-{number}" / "zarr.json", json.dumps(document).encode())
         write(source / f"v3-{number}" / "c" / "0" / "0", b"chunk")
         write(source / f"v2-{number}" / ".zarray", json.dumps({**V2_ARRAY, "dimension_separator": separator}).encode())
@@ -109,7 +112,7 @@ def test_a_link_of_the_source_that_becomes_a_folder_opens_no_way_out(surrounding
 @posix_only
 def test_a_folder_of_the_destination_that_somebody_replaces_by_a_link_opens_no_way_out(surroundings: Path) -> None:
     source, destination, outside = (surroundings / name for name in ("source", "destination", "outside"))
-    write(source / "zarr.json", json.dumps(V3_ARRAY).encode(), old=True)
+    write(source / "zarr.json", json.dumps(V3_CHUNKS).encode(), old=True)
     write(source / "c" / "0" / "0", b"first", old=True)
     make_old(source)
     with copying(surroundings) as copy:
@@ -123,6 +126,8 @@ def test_a_folder_of_the_destination_that_somebody_replaces_by_a_link_opens_no_w
     write(source / "c" / "0" / "0", b"second")
     write(source / "c" / "1" / "2", b"third")
     with copying(surroundings) as copy:
-        assert until(lambda: (snapshot := copy.snapshot()).failed_files or snapshot.state.ended, 15.0)
-        assert copy.snapshot().state is not TargetState.COMPLETE or tree(destination) == tree(source)
+        copy.finish(2.0)
+        # Either it takes the link for a thing in the way, and says so, or it puts the folder in its place.
+        done = until(lambda: (snapshot := copy.snapshot()).failed_files or snapshot.state.ended, 10.0)
+        assert done and (copy.snapshot().state is not TargetState.COMPLETE or tree(destination) == tree(source))
     assert listing(outside) == before
