@@ -161,8 +161,12 @@ def status() -> None:
 
     snapshots = []
     for engine in engines():
-        with contextlib.suppress(EngineGone):
+        try:
             snapshots.append(engine.snapshot())
+        except EngineGone:
+            continue
+        except ValueError:
+            click.echo(f"softcopy: {_foreign(engine.run.pid)}", err=True)
     show_status([snapshot for snapshot in snapshots if not snapshot.ended])
 
 
@@ -178,7 +182,7 @@ def stop(which: str | None) -> None:
 
     found = {}
     for engine in engines():
-        with contextlib.suppress(EngineGone):
+        with contextlib.suppress(EngineGone, ValueError):
             snapshot = engine.snapshot()
             if not snapshot.ended:
                 found[engine] = snapshot
@@ -196,7 +200,10 @@ def stop(which: str | None) -> None:
         _fail(f"several copies are running ({pids}): say which, as in softcopy stop {pids.split(', ')[0]}")
     engine, snapshot = found.popitem()
     with contextlib.suppress(EngineGone):
-        engine.ask(Order(do="stop"))
+        try:
+            engine.ask(Order(do="stop"))
+        except ValueError:
+            _fail(_foreign(snapshot.pid))
     click.echo(f"Stopping {snapshot.pid}. Starting the same copy again goes on where it stopped.")
 
 
@@ -268,6 +275,10 @@ def _fail(message: str) -> NoReturn:
     sys.exit(WRONG_USAGE)
 
 
+def _foreign(pid: int) -> str:
+    return f"the copy engine (process {pid}) is of another version and cannot be shown"
+
+
 def _log_to_stderr(verbose: bool) -> None:
     logging.basicConfig(
         level=logging.INFO if verbose else logging.ERROR,
@@ -282,4 +293,11 @@ def main() -> None:
     """Entry point of the `softcopy` command."""
     # Searching all installed packages for pydantic plugins, of which none is wanted, takes 30 ms at every start.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    softcopy(prog_name="softcopy")
+    try:
+        softcopy(prog_name="softcopy")
+    except OSError as error:
+        from softcopy_napari.engine.statefolder import StateFolderError
+
+        if not isinstance(error, StateFolderError):
+            raise
+        _fail(str(error))

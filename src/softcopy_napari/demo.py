@@ -64,7 +64,9 @@ def _in_terminal(arguments: Sequence[str]) -> int:
         click.echo(f"  {destination}")
         click.echo()
         engine = Engine([make_target(source, destination, Settings(nprocs=2, settle=2.0))])
-        microscope = subprocess.Popen([sys.executable, "-m", "softcopy_napari.microscope", str(source), *arguments])
+        microscope = subprocess.Popen(
+            [sys.executable, "-P", "-m", "softcopy_napari.microscope", str(source), *arguments]
+        )
         threading.Thread(target=_stop_with, args=(engine, microscope), daemon=True).start()
         try:
             code = run(engine)

@@ -83,7 +83,7 @@ def _live(engine: EngineSnapshot, width: int) -> RenderableType:
     lines: list[RenderableType] = [table]
     for target in engine.targets:
         table.add_row(
-            PurePath(target.source).name,
+            Text(PurePath(target.source).name),  # as it is: a name may look like rich's markup
             ProgressBar(total=max(1, target.chunk_files), completed=target.chunk_files_copied),
             _files_text(target),
             _rate_text(target),

@@ -52,7 +52,7 @@ def other_process(destination: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def run_file(pid: int, started: float, ended: bool = False) -> RunFile:
     last = EngineSnapshot(pid=pid, version="0", started=started, ended=True) if ended else None
-    return RunFile(pid=pid, process_started=started, address="nowhere", key="00", last=last)
+    return RunFile(pid=pid, process_started=started, address=f"/run/{pid}.socket", key="00" * 32, last=last)
 
 
 def free(destination: Path) -> bool:

@@ -24,6 +24,7 @@ from softcopy_napari.engine.layout import ArrayLayout, parse_metadata
 from softcopy_napari.engine.ledger import Ledger
 from softcopy_napari.engine.messages import ArraySnapshot, TargetSnapshot
 from softcopy_napari.engine.probe import read_metadata
+from softcopy_napari.engine.statefolder import ledger_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.plugin.scene import Scene
 
@@ -153,10 +154,10 @@ class Staged:
 
 
 @pytest.fixture
-def staged(tmp_path: Path) -> Callable[..., Staged]:
+def staged() -> Callable[..., Staged]:
     """Makes a `Staged` target."""
 
     def make(source: Path, *paths: str, destination: Path | None = None) -> Staged:
-        return Staged(source, destination or source, tmp_path / "ledgers", *(paths or ("",)))
+        return Staged(source, destination or source, ledger_folder() / "1", *(paths or ("",)))
 
     return make

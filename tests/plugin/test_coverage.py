@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from softcopy_napari.engine.messages import ArraySnapshot
+from softcopy_napari.engine.statefolder import ledger_folder
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.plugin.coverage import coverage_along, first_array, wells
 
@@ -37,11 +38,12 @@ def test_arrays_of_no_plate_have_no_wells() -> None:
     )
 
 
-def test_counts_along_an_axis(tmp_path: Path) -> None:
+def test_counts_along_an_axis() -> None:
     states = np.zeros((3, 2, 2), np.uint8)
     states[0] = ChunkState.COPIED
     states[1] = [[ChunkState.VERIFIED, ChunkState.PENDING], [ChunkState.WRITING, ChunkState.ABSENT]]
-    ledger = tmp_path / "ledger.npy"
+    ledger = ledger_folder() / "1" / "1.npy"
+    ledger.parent.mkdir(parents=True)
     np.save(ledger, states)
     found = coverage_along(str(ledger), 0)
     assert found is not None

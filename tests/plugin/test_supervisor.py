@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
-from multiprocessing.connection import Listener, answer_challenge, deliver_challenge
+from multiprocessing.connection import Connection, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from qtpy.QtCore import QCoreApplication, QObject
 from softcopy_napari.engine import client
 from softcopy_napari.engine.client import EngineGone, engines
 from softcopy_napari.engine.messages import Order
-from softcopy_napari.engine.statefolder import RunFile
+from softcopy_napari.engine.statefolder import RunFile, runs_folder
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets import Settings, Target, make_target
 from softcopy_napari.plugin.supervisor import Seen, Supervisor
+from tests.security.support import KEY, Bomb, fake_engine
 from tests.support.command import Softcopy
 from tests.support.trees import assert_same
 from tests.support.writers import Writer, write
@@ -280,9 +281,9 @@ def test_an_engine_of_another_version_is_named_once(window: Window, monkeypatch:
                 connection.send_bytes(b'{"snapshot": {"pid": 1, "colour": "green"}}')
                 answered.append(1)
 
-    with Listener() as listener:
+    this = psutil.Process()
+    with Listener(str(runs_folder() / f"{this.pid}.socket")) as listener:
         threading.Thread(target=serve, daemon=True).start()
-        this = psutil.Process()
         run = RunFile(pid=this.pid, process_started=this.create_time(), address=str(listener.address), key=key.hex())
         run.write()
         try:
@@ -420,3 +421,33 @@ def test_a_program_that_ends_without_an_event_loop_does_not_crash(tmp_path: Path
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@posix_only
+@pytest.mark.parametrize("what", ["silence", "nonsense", "a pickle", "numbers that are none"])
+def test_an_engine_that_is_none_is_said_in_words_and_nothing_is_done(
+    window: Window, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str
+) -> None:
+    monkeypatch.setattr(client, "_ANSWER", 0.3)
+    monkeypatch.setattr(client, "_PATIENCE", 0.1)
+    asked = []
+
+    def talk(connection: Connection) -> None:
+        asked.append(1)
+        if what == "silence":
+            return
+        if what == "a pickle":
+            connection.send(Bomb(tmp_path / "boom"))
+            return
+        deliver_challenge(connection, KEY)
+        answer_challenge(connection, KEY)
+        while True:
+            connection.recv_bytes()
+            connection.send_bytes(b"\xff" if what == "nonsense" else b'{"snapshot": {"pid": NaN, "started": 1e999}}')
+
+    with fake_engine(talk):
+        window.until(lambda: len(asked) > 2 or window.refusals)
+    window.supervisor.close()
+    assert window.seen == () and not (tmp_path / "boom").exists()
+    words = "is of another version and cannot be shown"
+    assert all(words in refusal for refusal in window.refusals) and len(window.refusals) <= 1

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from multiprocessing.connection import Client, Connection, answer_challenge, deliver_challenge
 from multiprocessing.context import AuthenticationError
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply, TargetSnapshot
-from softcopy_napari.engine.statefolder import RunFile, run_files, state_folder
+from softcopy_napari.engine.statefolder import RunFile, read_run, run_files, state_folder
 from softcopy_napari.engine.targets import Settings, Target, make_target, settings_problem, targets_to_json
 from softcopy_napari.engine.targetsyaml import TargetsError
+from softcopy_napari.engine.wire import MAX_REPLY, Wire, connect, introduce
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.server"]
 _OWN_GROUP: int = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
@@ -45,7 +45,7 @@ class EngineHandle:
 
     def __init__(self, run: RunFile) -> None:
         self.run = run
-        self._connection: Connection | None = None
+        self._wire: Wire | None = None
         self._turn = threading.Lock()
 
     def ask(self, order: Order) -> EngineSnapshot:
@@ -58,7 +58,7 @@ class EngineHandle:
         EngineGone
             It died without a word.
         ValueError
-            It does not know what was asked for.
+            It does not know what was asked for, or what it answers is no answer.
         """
         with self._turn:
             for _ in range(2):  # a connection may have broken since it was used last
@@ -81,20 +81,14 @@ class EngineHandle:
         return self.ask(Order(do="snapshot"))
 
     def _exchange(self, order: Order) -> Reply:
-        if self._connection is None:
-            self._connection = Client(self.run.address)
-            key = bytes.fromhex(self.run.key)
-            self._await_word()
-            answer_challenge(self._connection, key)
-            deliver_challenge(self._connection, key)
-        self._connection.send_bytes(order.model_dump_json().encode())
-        self._await_word()
-        return Reply.model_validate_json(self._connection.recv_bytes())
-
-    def _await_word(self) -> None:
-        """Wait for the engine to say something, but not for ever: it may be stopped, or hang."""
-        if self._connection is None or not self._connection.poll(_ANSWER):
-            raise TimeoutError
+        # Not for ever: the engine may be stopped, or hang, or be none.
+        if self._wire is None:
+            self._wire = connect(self.run.address, _ANSWER)
+            self._wire.within(_ANSWER)
+            introduce(self._wire, bytes.fromhex(self.run.key))
+        self._wire.within(_ANSWER)
+        self._wire.send_bytes(order.model_dump_json().encode())
+        return Reply.model_validate_json(self._wire.recv_bytes(MAX_REPLY))
 
     def _last(self) -> EngineSnapshot:
         """What an engine left that no longer answers."""
@@ -102,7 +96,7 @@ class EngineHandle:
         while True:
             alive = self.run.alive() and time.monotonic() < deadline
             with contextlib.suppress(OSError, ValueError):
-                run = RunFile.model_validate_json(self.run.path().read_bytes())
+                run = read_run(self.run.path())
                 if run.last is not None:
                     return run.last
             if not alive:
@@ -112,9 +106,9 @@ class EngineHandle:
 
     def close(self) -> None:
         """Hang up; the engine goes on."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
 
 
 def engines() -> list[EngineHandle]:
@@ -150,7 +144,7 @@ def launch(targets: Sequence[Target]) -> EngineHandle:
     answer = json.loads(line) if line else {"error": f"the copy engine could not be started; {said} says why"}
     if "run" not in answer:
         raise TargetsError(answer["error"])
-    return EngineHandle(RunFile.model_validate_json(Path(answer["run"]).read_bytes()))
+    return EngineHandle(read_run(Path(answer["run"])))
 
 
 class Copy:

@@ -6,6 +6,7 @@ lie is looked at, so that arrays whose codecs or types nobody here knows are fol
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -22,6 +23,8 @@ from softcopy_napari.engine.ome import promised_children as promised_children
 from softcopy_napari.engine.shardindex import ShardIndex, index_of
 
 _MAX_RANK = 32  # numpy's and tensorstore's own limit
+_MAX_LENGTH = (1 << 63) - 1
+_MAX_DTYPE = 4096  # characters; it is part of every snapshot
 _BLOCK = 4096  # names handled at once: large enough for numpy, small enough for the processor's cache
 _FEW = 24  # below this, a loop is faster than numpy
 
@@ -234,7 +237,8 @@ def parse_metadata(path: str, files: Mapping[str, bytes]) -> ArrayLayout | Group
         if name in files:
             try:
                 layout = parse(path, _load(files[name]), files)
-                if isinstance(layout, ArrayLayout) and layout.n_chunk_files >= 1 << 63:
+                # An axis of length 0 makes none of it, but numpy multiplies the others all the same.
+                if isinstance(layout, ArrayLayout) and math.prod(n or 1 for n in layout.grid) > _MAX_LENGTH:
                     raise LayoutError("promises more chunk files than any disk can hold")
                 return layout
             except LayoutError as error:
@@ -329,6 +333,8 @@ def _lengths(data: Mapping[str, object], key: str) -> tuple[int, ...]:
     for value in values:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise LayoutError(f"has a {key} with {_say(value)} in it, which is no length")
+        if value > _MAX_LENGTH:
+            raise LayoutError(f"has a {key} with {_say(value)} in it, which is too large")
         lengths.append(value)
     return tuple(lengths)
 
@@ -388,13 +394,16 @@ def _dtype(data: dict[str, object], key: str) -> str:
     value = data.get(key)
     if isinstance(value, Mapping) and not value.get("configuration"):
         value = value.get("name")
+    text = ""
     if isinstance(value, str):
-        return value if value.isprintable() else json.dumps(value)
-    if isinstance(value, Mapping | list):
-        try:
-            return json.dumps(value, sort_keys=True)
-        except RecursionError:
-            pass
+        text = value if value.isprintable() else json.dumps(value)
+    elif isinstance(value, Mapping | list):
+        with contextlib.suppress(RecursionError):
+            text = json.dumps(value, sort_keys=True)
+    if len(text) > _MAX_DTYPE:
+        raise LayoutError(f"has a {key} of {len(text):,} characters, which is too long")
+    if text or value == "":
+        return text
     raise LayoutError(f"has no {key}" if key not in data else f"has a {key} that is {_say(value)}")
 
 

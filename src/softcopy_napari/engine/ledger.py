@@ -7,12 +7,14 @@ system: after a crash it is rebuilt, not believed.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from softcopy_napari.engine.statefolder import find_ledger, open_plain
 from softcopy_napari.engine.states import ChunkState
 
 _N_STATES = len(ChunkState)
@@ -100,6 +102,41 @@ class Ledger:
         """Delete the file; maps of it stay readable where the system allows that."""
         with contextlib.suppress(PermissionError):  # Windows: still mapped somewhere; the next start cleans up
             self.path.unlink(missing_ok=True)
+
+
+def open_ledger(path: str, grid: tuple[int, ...] | None = None) -> npt.NDArray[np.uint8]:
+    """Map the ledger that an engine tells of, read-only.
+
+    Only what is a ledger, and lies where engines keep theirs, is opened: a message may say anything.
+
+    Parameters
+    ----------
+    path : str
+    grid : tuple of int, optional
+        The array's shape in chunk files, where it is known.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, of the shape `grid`
+
+    Raises
+    ------
+    OSError, ValueError
+        It is not there (any more), or is something else.
+    """
+    with open(open_plain(find_ledger(path)), "rb") as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"{path} is no ledger")
+        shape, by_column, dtype = np.lib.format.read_array_header_1_0(file)
+        size = math.prod(shape)
+        at = file.tell()
+        if dtype != np.uint8 or by_column or os.fstat(file.fileno()).st_size != at + size:
+            raise ValueError(f"{path} is no ledger")
+        if grid is not None and shape != grid:
+            raise ValueError(f"{path} is of the shape {shape}, not {grid}")
+        if not size:
+            return np.zeros(shape, np.uint8)
+        return np.memmap(file, np.uint8, "r", at, shape)
 
 
 def _fill_holes(path: Path) -> None:

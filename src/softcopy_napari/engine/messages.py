@@ -6,21 +6,27 @@ message is refused with a reason and never acted upon.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.text import printable
 
 Text = Annotated[str, AfterValidator(printable)]
 """Text for users; names of files are spelled so that they can be shown."""
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+"""A number of things, or a length: never one that arithmetic in 64 bits, or in floats, would fail on."""
+Counts = tuple[Count, Count, Count, Count, Count, Count, Count]
+"""Chunk files in each `ChunkState`."""
+Lengths = Annotated[tuple[Count, ...], Field(max_length=32)]
+"""Of the dimensions of an array."""
 
 
 class Message(BaseModel):
     """Base of every message: immutable, and strict about its fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Failure(Message):
@@ -29,7 +35,7 @@ class Failure(Message):
     path: Text
     """Relative to the source, `/` separated."""
     reason: Text
-    attempts: int = 1
+    attempts: Count = 1
 
 
 class ArraySnapshot(Message):
@@ -37,29 +43,37 @@ class ArraySnapshot(Message):
 
     path: Text
     """Relative to the source, `/` separated; empty for an array at the root."""
-    shape: tuple[int, ...]
+    shape: Lengths
     """In elements."""
-    chunk_shape: tuple[int, ...]
+    chunk_shape: Lengths
     """In elements, of one chunk file: a chunk, or a whole shard."""
-    grid: tuple[int, ...]
+    grid: Lengths
     """The shape in chunk files; the shape of the ledger."""
-    dtype: str
+    dtype: Text
     ledger: str
     """Path of the ledger, a `.npy` file of uint8 `ChunkState`s that may be mapped read-only."""
-    counts: tuple[int, int, int, int, int, int, int]
-    """Chunk files in each `ChunkState`."""
+    counts: Counts
+
+    @model_validator(mode="after")
+    def _is_an_array(self) -> Self:
+        if not len(self.shape) == len(self.chunk_shape) == len(self.grid):
+            raise ValueError("shape, chunk_shape and grid are of different lengths")
+        sizes = zip(self.shape, self.chunk_shape, self.grid, strict=True)
+        if any((length and not chunk) or n != (-(-length // chunk) if length else 0) for length, chunk, n in sizes):
+            raise ValueError("the grid is not the shape in chunk files")
+        return self
 
 
 class Findings(Message):
     """What a check found: how the destination is not as the source is."""
 
-    chunk_files_missing: int = 0
+    chunk_files_missing: Count = 0
     """At the destination."""
-    chunk_files_different: int = 0
-    other_missing: int = 0
+    chunk_files_different: Count = 0
+    other_missing: Count = 0
     """Of the files that are no chunks."""
-    other_different: int = 0
-    extra: int = 0
+    other_different: Count = 0
+    extra: Count = 0
     """Files and folders that only the destination has; a folder counts as one, with what lies in it."""
     missing_paths: tuple[Text, ...] = ()
     """The first of them (at most 100), relative to the source; so are those of the other kinds."""
@@ -71,21 +85,21 @@ class Findings(Message):
 class TargetSnapshot(Message):
     """One target at one moment."""
 
-    id: str
+    id: Text
     source: Text
     destination: Text
     state: TargetState
     reason: Text = ""
     """Why it is in this state, in words for its user; empty where the state says it all."""
-    counts: tuple[int, int, int, int, int, int, int] = (0, 0, 0, 0, 0, 0, 0)
-    """Chunk files in each `ChunkState`, all arrays together."""
-    other_files: int = 0
+    counts: Counts = (0, 0, 0, 0, 0, 0, 0)
+    """Of all arrays together."""
+    other_files: Count = 0
     """Files that are no chunks (metadata, sidecars, links), copied and known to be up to date."""
-    other_waiting: int = 0
+    other_waiting: Count = 0
     """Files that are no chunks and still have to be copied."""
-    files_copied: int = 0
+    files_copied: Count = 0
     """Files copied by this run, rewritten ones counted each time."""
-    bytes_copied: int = 0
+    bytes_copied: Count = 0
     """Bytes copied by this run."""
     bytes_per_second: float = 0.0
     """Averaged over the last seconds."""
@@ -93,10 +107,10 @@ class TargetSnapshot(Message):
     """Seconds until everything is copied; None while that cannot be known (still acquiring)."""
     acquiring: bool = True
     """Whether more is expected to be written to the source."""
-    failed_files: int = 0
+    failed_files: Count = 0
     failures: tuple[Failure, ...] = ()
     """The first of them (at most 100)."""
-    kept: int = 0
+    kept: Count = 0
     """Files of the destination that are gone from the source without their writer's lock: left alone."""
     notices: tuple[Text, ...] = ()
     """Things its user should know, each said once (a stale lock, no watches left, ...)."""
@@ -127,8 +141,8 @@ class TargetSnapshot(Message):
 class EngineSnapshot(Message):
     """One engine and all its targets at one moment."""
 
-    pid: int
-    version: str
+    pid: Count
+    version: Text
     started: float
     """Unix time."""
     ended: bool = False

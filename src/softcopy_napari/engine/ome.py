@@ -5,7 +5,12 @@ Used by layout.py. Attributes are their users' data: whatever is odd in them is 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
+
+_MAX_CHILDREN = 1 << 16
+"""Of one group: more than any plate has wells and fields. Each is looked for many times a second."""
+_MAX_PATH = 4096
 
 
 def promised_children(attributes: Mapping[str, object], group: str = "") -> tuple[str, ...]:
@@ -38,6 +43,19 @@ def promised_children(attributes: Mapping[str, object], group: str = "") -> tupl
     return _plain_paths(found)
 
 
+def is_plain_path(path: object) -> bool:
+    """Whether a path in metadata leads to something below the folder that it starts from, on every system."""
+    if not isinstance(path, str) or len(path) > _MAX_PATH:
+        return False
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    if "\\" in path or "\0" in path:
+        return False
+    return all(part not in ("", ".", "..") and part[1:2] != ":" for part in path.split("/"))
+
+
 def children_of(path: str, attributes: object) -> tuple[str, ...]:
     """Paths relative to the source of what the attributes of the group at `path` promise."""
     if not isinstance(attributes, Mapping):
@@ -50,7 +68,7 @@ def children_of(path: str, attributes: object) -> tuple[str, ...]:
             if isinstance(ome, Mapping):
                 series = _plain_paths(_list(ome.get("series")))
                 children += [f"{parent}/{child}" if parent else child for child in series]
-    return tuple(dict.fromkeys(children))
+    return tuple(itertools.islice(dict.fromkeys(children), _MAX_CHILDREN))
 
 
 def _list(value: object) -> list[object]:
@@ -62,15 +80,5 @@ def _objects(value: object) -> Iterator[Mapping[str, object]]:
 
 
 def _plain_paths(values: list[object]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(value for value in values if isinstance(value, str) and _is_plain(value)))
-
-
-def _is_plain(path: str) -> bool:
-    """Whether a path leads to something below the folder that it starts from, on every system."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return False
-    if "\\" in path or "\0" in path:
-        return False
-    return all(part not in ("", ".", "..") and part[1:2] != ":" for part in path.split("/"))
+    paths = dict.fromkeys(value for value in values if isinstance(value, str) and is_plain_path(value))
+    return tuple(itertools.islice(paths, _MAX_CHILDREN))

@@ -109,8 +109,9 @@ def read_small(root: str, path: str) -> bytes | None:
     """Content of a small file, by its `/` separated path below a folder; None where it cannot be read."""
     try:
         with open(open_source(os.path.join(root, native(path))), "rb") as file:
-            return file.read(_MAX_CONTENT)
-    except OSError:
+            # What a fifo holds is its reader's, and a device has no end.
+            return file.read(_MAX_CONTENT) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    except (OSError, ValueError):  # ValueError: no path at all
         return None
 
 

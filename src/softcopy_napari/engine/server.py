@@ -17,7 +17,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from multiprocessing.connection import Connection, Listener, answer_challenge, deliver_challenge
 from multiprocessing.context import AuthenticationError
 from pathlib import Path
 
@@ -35,15 +34,18 @@ from softcopy_napari.engine.statefolder import (
     RunFile,
     clean_up,
     ledger_folder,
-    state_folder,
+    private_folder,
+    runs_folder,
 )
 from softcopy_napari.engine.targets import Target, check_targets, targets_from_json
 from softcopy_napari.engine.targetsyaml import TargetsError
 from softcopy_napari.engine.validate import validate
+from softcopy_napari.engine.wire import MAX_ORDER, Door, Wire, admit
 
-_MAX_ORDER = 1 << 16
-_LONGEST_SOCKET_PATH = 100
-"""A little less than what Unix sockets allow."""
+_MOST_FRONT_ENDS = 100
+"""Connections at a time: each takes a thread, and a file that a ledger might need."""
+_PATIENCE = 10.0
+"""Seconds that a front end has to prove that it knows the key, and to take an answer."""
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +77,7 @@ class Engine:
                 (Check if target.check else Job)(target, str(number), ledger_folder() / str(number), lock)
                 for number, (target, lock) in enumerate(zip(targets, locks, strict=True), start=1)
             ]
-            self._listener = Listener(_address())
+            self._door = Door(runs_folder())
         except BaseException as error:
             for lock in locks:
                 lock.release()
@@ -83,11 +85,12 @@ class Engine:
                 raise TargetsError(str(error)) from None
             raise
         self._closed = False
+        self._places = threading.Semaphore(_MOST_FRONT_ENDS)
         self._key = secrets.token_bytes(32)
         self._run_file = RunFile(
             pid=os.getpid(),
             process_started=psutil.Process().create_time(),
-            address=str(self._listener.address),
+            address=self._door.address,
             key=self._key.hex(),
         )
 
@@ -143,29 +146,41 @@ class Engine:
         self._run_file.model_copy(update={"last": last}).write()
         self._closed = True
         with contextlib.suppress(OSError):
-            self._listener.close()
+            self._door.close()
 
     # -- front ends -----------------------------------------------------------------------------------
 
     def _accept(self) -> None:
         while True:
             try:
-                connection = self._listener.accept()
+                wire = self._door.accept()
             except OSError:
                 if self._closed:
                     return
                 time.sleep(0.1)  # no file left for the connection, for example
                 continue
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            if not self._places.acquire(blocking=False):
+                wire.close()  # front ends call again; those who only keep places lose them soon
+                continue
+            try:
+                threading.Thread(target=self._serve, args=(wire,), daemon=True).start()
+            except RuntimeError:  # the system gives no more threads
+                self._places.release()
+                wire.close()
 
-    def _serve(self, connection: Connection) -> None:
-        with contextlib.suppress(AuthenticationError, EOFError, OSError), connection:
-            # In this connection's own thread: a stranger who says nothing keeps nobody else waiting.
-            deliver_challenge(connection, self._key)
-            answer_challenge(connection, self._key)
-            while True:
-                reply = self._answer(connection.recv_bytes(_MAX_ORDER))
-                connection.send_bytes(reply.model_dump_json().encode())
+    def _serve(self, wire: Wire) -> None:
+        try:
+            with contextlib.suppress(AuthenticationError, EOFError, OSError), wire:
+                # In this connection's own thread: a stranger who says nothing keeps nobody else waiting.
+                wire.within(_PATIENCE)
+                admit(wire, self._key)
+                while True:
+                    wire.within(None)
+                    reply = self._answer(wire.recv_bytes(MAX_ORDER))
+                    wire.within(_PATIENCE)
+                    wire.send_bytes(reply.model_dump_json().encode())
+        finally:
+            self._places.release()
 
     def _answer(self, message: bytes) -> Reply:
         try:
@@ -185,20 +200,9 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _address() -> str | None:
-    """Where to listen: beside the run files where sockets are files, else where the system likes."""
-    if os.name != "posix":
-        return None
-    path = str(state_folder() / "runs" / f"{os.getpid()}.socket")
-    with contextlib.suppress(OSError):
-        os.unlink(path)
-    return path if len(path) < _LONGEST_SOCKET_PATH else None
-
-
 def log_to_file() -> Path:
     """Send the log to a file of this engine's in the state folder; returns its path."""
-    folder = state_folder() / "logs"
-    folder.mkdir(exist_ok=True, mode=0o700)
+    folder = private_folder("logs")
     for old in sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime)[:-20]:
         old.unlink(missing_ok=True)
     path = folder / f"engine-{os.getpid()}.log"

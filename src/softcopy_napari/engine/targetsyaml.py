@@ -16,7 +16,10 @@ import yaml
 
 from softcopy_napari.engine.text import printable
 
-_MAX_SIZE = 1 << 20  # thousands of targets; whoever gives us a chunk file should not wait for its parsing
+_MAX_SIZE = 1 << 18  # a thousand targets; whoever gives us a chunk file should not wait for its parsing
+_MAX_KEYS = 64  # of a mapping with what is merged into it; more, merged a thousand times, fill the memory
+_MAX_SCALAR = 128  # characters of a number or a date; PyYAML takes minutes over a number of a million digits
+_MAX_REASON = 200
 _MERGE = "tag:yaml.org,2002:merge"
 _EXAMPLE = 'write "- source: ..." and, below it, "destination: ..."'
 WINDOWS_HINT = "; write Windows paths in single quotes or with forward slashes"
@@ -166,12 +169,18 @@ class _Reader:
                     line, f"the key {quote(key)} is given twice{where}, first in line {first}; remove one"
                 )
             items[key] = line, value
-        for other in merged:
+            self._count(items, line)
+        for other in dict.fromkeys(merged):
             if not isinstance(other, yaml.MappingNode):
                 raise self._error(_line(other), f'"<<" needs a mapping{where}, not {_value(other).words}')
             for key, item in self._items(other, where).items():
                 items.setdefault(key, item)
+            self._count(items, _line(other))
         return items
+
+    def _count(self, items: dict[str, tuple[int, yaml.Node]], line: int) -> None:
+        if len(items) > _MAX_KEYS:
+            raise self._error(line, f"there are more than {_MAX_KEYS} keys in one place; a target has a few only")
 
     def _compose(self, text: str) -> yaml.Node | None:
         try:
@@ -195,8 +204,14 @@ class _Reader:
             unclosed = error.context == "while scanning a quoted scalar"
             mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            if len(reason) > _MAX_REASON:
+                reason = f"{reason[: _MAX_REASON // 2]}...{reason[-_MAX_REASON // 2 :]}"
             raise TargetsError(
                 f"{self._name}, line {line}, column {column}: this is not valid YAML: {reason}{hint}"
+            ) from None
+        except (ArithmeticError, LookupError, TypeError, ValueError):  # such as \UFFFFFFFF, which PyYAML lets out
+            raise TargetsError(
+                f"{self._name}: this is not valid YAML: it has a number or character that there is not"
             ) from None
 
     def _error(self, line: int, words: str) -> TargetsError:
@@ -218,6 +233,8 @@ def _value(node: yaml.Node, line: int = 0) -> Value:
     if not isinstance(node, yaml.ScalarNode):
         return Value(node, "a list" if isinstance(node, yaml.SequenceNode) else "a mapping", line)
     plain = not node.style
+    if len(node.value) > _MAX_SCALAR and node.tag != "tag:yaml.org,2002:str":
+        return Value(node, f"{quote(node.value)}, which YAML cannot read", line, plain)
     try:
         value = yaml.constructor.SafeConstructor().construct_object(node)
     except Exception:  # a date such as 2024-13-01, a tag that does not fit: PyYAML lets every kind of error out

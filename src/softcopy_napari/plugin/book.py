@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from softcopy_napari.engine.messages import TargetSnapshot
 from softcopy_napari.engine.targets import Settings, Target
 from softcopy_napari.plugin.supervisor import Key, Seen
 from softcopy_napari.widgets.targets_model import Row
@@ -60,6 +61,8 @@ class Book:
                 if entry.target is None:
                     del self._entries[pair]
         for pair, one in latest.items():
+            if pair not in self._entries and not _can_be_started(one.target):
+                continue  # no engine of ours says such a thing
             new = _Entry(one.target.source, one.target.destination, one.key)
             entry = self._entries.setdefault(pair, new)
             if entry.starting and (entry.seen is None or one.key != entry.seen.key):
@@ -143,6 +146,15 @@ class Book:
 def is_running(seen: Seen) -> bool:
     """Whether an engine works on the target."""
     return seen.alive and not seen.target.state.ended
+
+
+def _can_be_started(snapshot: TargetSnapshot) -> bool:
+    """Whether these are paths that a target can have."""
+    try:
+        Target(source=Path(snapshot.source), destination=Path(snapshot.destination))
+    except ValueError:
+        return False
+    return True
 
 
 def _pair(source: str, destination: str) -> _Pair:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QTimer
 
+from softcopy_napari.engine.ledger import open_ledger
 from softcopy_napari.engine.messages import ArraySnapshot, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.plugin.mailbox import Mailbox
@@ -190,7 +191,7 @@ def coverage_along(ledger: str, axis: int) -> tuple[Counts, Counts, Counts] | No
         None where the ledger has gone, with its engine or by a resize.
     """
     try:
-        states = np.load(ledger, mmap_mode="r")
+        states = open_ledger(ledger)
     except (OSError, ValueError):
         return None
     if axis >= states.ndim:

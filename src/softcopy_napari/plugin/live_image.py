@@ -13,6 +13,7 @@ import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
+from softcopy_napari.engine.ledger import open_ledger
 from softcopy_napari.engine.messages import ArraySnapshot, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.plugin.contrast import Limits, channel_colormap
@@ -58,8 +59,7 @@ class FileMarks:
             self._cells = None
         elif before is None or (before.ledger, before.grid) != (array.ledger, array.grid):
             try:
-                cells = np.load(array.ledger, mmap_mode="r")
-                self._cells = cells if cells.shape == array.grid else None
+                self._cells = open_ledger(array.ledger, array.grid)
             except (OSError, ValueError):
                 self._cells = None  # replaced just now: the next snapshot names another
                 self._array = before

@@ -7,19 +7,25 @@ passed over, and an array without any is shown pixel by pixel.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pint
 
 from softcopy_napari.engine.layout import ArrayLayout, LayoutError, parse_metadata
+from softcopy_napari.engine.ome import is_plain_path
+from softcopy_napari.engine.text import printable
 
 ReadMetadata = Callable[[str], Mapping[str, bytes]]
 """Gives the contents of the zarr metadata files in a folder, by its `/` separated path; empty where there are none."""
 
 MAX_CHANNELS = 16
 """More are a spectrum, or something else that nobody wants a layer each of."""
+MAX_LEVELS = 32
+_LARGEST = 1e18
+"""Numbers beyond it, and scales below its inverse, are no place in the world, and no camera looks at them."""
+_LONGEST = 200
+"""Characters of a name."""
 _TCZYX = ("t", "c", "z", "y", "x")
 
 
@@ -79,7 +85,7 @@ def plain_placement(path: str, rank: int, layout: ArrayLayout | None = None) -> 
     """The placement of an array of which nothing is said."""
     level = Level(path, (1.0,) * rank, (0.0,) * rank)
     names = layout.dimension_names if layout is not None else None
-    axis_names = tuple(map(str, names)) if names is not None and None not in names else None
+    axis_names = tuple(map(_name, names)) if names is not None and None not in names else None
     return Placement(layout, axis_names, ("pixel",) * rank, (level,), None, None, (Channel(),), False)
 
 
@@ -139,7 +145,7 @@ def _named(layout: ArrayLayout, attributes: Mapping[str, object]) -> Placement:
     placement = plain_placement(layout.path, len(layout.shape), layout)
     names = attributes.get("_ARRAY_DIMENSIONS")
     if placement.axis_names is None and isinstance(names, list) and len(names) == len(layout.shape):
-        return replace(placement, axis_names=tuple(map(str, names)))
+        return replace(placement, axis_names=tuple(map(_name, names)))
     return placement
 
 
@@ -153,15 +159,15 @@ def _in_image(
     if inside not in paths:
         return None
     outer = _transform(image.get("coordinateTransformations"), rank)
-    levels = []
+    levels: list[Level] = []
     for dataset in datasets[paths.index(inside) :]:
         path = dataset.get("path")
-        if isinstance(path, str):
+        if isinstance(path, str) and is_plain_path(path) and len(levels) < MAX_LEVELS:
             scale, translate = _transform(dataset.get("coordinateTransformations"), rank)
             full_scale = tuple(a * b for a, b in zip(scale, outer[0], strict=True))
             shift = zip(translate, *outer, strict=True)
             full_translate = tuple(inner * factor + more for inner, factor, more in shift)
-            levels.append(Level(f"{group}/{path}" if group else path, full_scale, full_translate))
+            levels.append(Level(f"{group}/{path}" if group else path, *_shown(full_scale, full_translate)))
     names, kinds, units = _axes(image.get("axes"), layout)
     time_axis = kinds.index("time") if "time" in kinds else None
     channel_axis = kinds.index("channel") if "channel" in kinds else None
@@ -185,7 +191,20 @@ def _transform(value: object, rank: int) -> tuple[tuple[float, ...], tuple[float
             translate = [a * b for a, b in zip(translate, factors, strict=True)]
         elif one["type"] == "translation":
             translate = [a + b for a, b in zip(translate, numbers, strict=True)]
-    return tuple(scale), tuple(translate)
+    return _shown(scale, translate)
+
+
+def _shown(scale: Sequence[float], translate: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """A scale and a translation without what cannot be shown."""
+    return (
+        tuple(factor if 1 / _LARGEST <= abs(factor) <= _LARGEST else 1.0 for factor in scale),
+        tuple(shift if abs(shift) <= _LARGEST else 0.0 for shift in translate),
+    )
+
+
+def _name(value: object) -> str:
+    """A name that can be shown."""
+    return printable(str(value))[:_LONGEST]
 
 
 def _axes(value: object, layout: ArrayLayout) -> tuple[tuple[str, ...] | None, tuple[str | None, ...], tuple[str, ...]]:
@@ -197,7 +216,7 @@ def _axes(value: object, layout: ArrayLayout) -> tuple[tuple[str, ...] | None, t
     if len(axes) != rank or not all(isinstance(axis, Mapping) for axis in axes):
         plain = plain_placement(layout.path, rank, layout)
         return plain.axis_names, (None,) * rank, plain.units
-    names = tuple(str(axis.get("name", number)) for number, axis in enumerate(axes))
+    names = tuple(_name(axis.get("name", number)) for number, axis in enumerate(axes))
     usual = {"t": "time", "c": "channel"}
     kinds = tuple(axis.get("type") or usual.get(name) for axis, name in zip(axes, names, strict=True))
     return names, kinds, tuple(_unit(axis.get("unit")) for axis in axes)
@@ -205,7 +224,8 @@ def _axes(value: object, layout: ArrayLayout) -> tuple[tuple[str, ...] | None, t
 
 def _unit(name: object) -> str:
     """A unit that napari can count with."""
-    if isinstance(name, str) and name:
+    # A name and nothing else: pint's parser calculates, and 9**9**9 takes it for ever.
+    if isinstance(name, str) and name.isidentifier() and len(name) <= _LONGEST:
         try:
             pint.get_application_registry().parse_units(name)  # type: ignore[no-untyped-call]
         except Exception:  # pint's parser raises whatever the text leads it to
@@ -228,7 +248,7 @@ def _channel(one: Mapping[str, object]) -> Channel:
     if isinstance(window, Mapping):
         limits = {ends: _interval(*(window.get(end) for end in ends)) for ends in (("start", "end"), ("min", "max"))}
     return Channel(
-        name=str(label) if isinstance(label, str | int) else "",
+        name=_name(label) if isinstance(label, str | int) else "",
         colour=colour,
         window=limits.get(("start", "end")),
         window_range=limits.get(("min", "max")),
@@ -242,10 +262,10 @@ def _interval(low: object, high: object) -> tuple[float, float] | None:
 
 
 def _numbers(value: object, length: int) -> Sequence[float] | None:
-    """A list of so many finite numbers, or None."""
+    """A list of so many numbers that can be shown, or None."""
     if not isinstance(value, list) or len(value) != length:
         return None
-    good = all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in value)
+    good = all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) <= _LARGEST for n in value)
     return [float(n) for n in value] if good else None
 
 

@@ -16,6 +16,7 @@ from napari import layers
 from napari.utils.colormaps import DirectLabelColormap
 
 from softcopy_napari.engine.chunkkeys import key_form
+from softcopy_napari.engine.ledger import open_ledger
 from softcopy_napari.engine.messages import ArraySnapshot
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.plugin.clip import Clip
@@ -129,7 +130,7 @@ class Overlay:
 
     Raises
     ------
-    OSError
+    OSError, ValueError
         The ledger is not there (any more).
     """
 
@@ -251,7 +252,4 @@ def shown_part(viewer: Any, layer: Any, shape: Sequence[int]) -> tuple[int | sli
 
 def _mapped(array: ArraySnapshot, geometry: Geometry) -> Cells:
     """The ledger, mapped read-only, in at least two dimensions."""
-    cells: Cells = np.load(array.ledger, mmap_mode="r")
-    if cells.shape != array.grid:
-        raise ValueError(f"{array.ledger} is of the shape {cells.shape}, not {array.grid}")
-    return cells.reshape(geometry.grid)
+    return open_ledger(array.ledger, array.grid).reshape(geometry.grid)

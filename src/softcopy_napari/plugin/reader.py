@@ -45,4 +45,6 @@ def _list(path: Paths) -> list[str]:
 
 
 def _is_targets_file(path: str) -> bool:
-    return any(fnmatch(os.path.basename(path).lower(), pattern) for pattern in _PATTERNS)
+    named = any(fnmatch(os.path.basename(path).lower(), pattern) for pattern in _PATTERNS)
+    # Not a fifo: reading it would wait for whoever writes into it. What is no file is explained in the dock.
+    return named and (os.path.isfile(path) or os.path.isdir(path) or not os.path.exists(path))

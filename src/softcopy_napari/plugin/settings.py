@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from softcopy_napari.engine.statefolder import state_folder
+from softcopy_napari.engine.statefolder import read_plain, state_folder
 from softcopy_napari.engine.targets import Settings
 
 PLUGIN = "softcopy-napari"
@@ -23,6 +23,7 @@ IMAGES = ("destination", "source", "none")
 """Whose data may be shown below the overlay."""
 
 _FILE = "remembered.json"
+_MAX_SIZE = 1 << 20
 _MOST = 12
 """Paths of a kind that are remembered."""
 
@@ -108,9 +109,12 @@ class Remembered:
         name = PurePath(source).name
         if not self.destinations or not name:
             return ""
-        proposed = PurePath(self.destinations[0]).with_name(name)
-        if proposed == PurePath(source):
-            proposed = proposed.with_name(f"{proposed.stem}-copy{proposed.suffix}")
+        try:
+            proposed = PurePath(self.destinations[0]).with_name(name)
+            if proposed == PurePath(source):
+                proposed = proposed.with_name(f"{proposed.stem}-copy{proposed.suffix}")
+        except ValueError:  # a destination without a name, such as /
+            return ""
         return str(proposed)
 
 
@@ -143,7 +147,10 @@ def remember(source: str = "", destination: str = "", targets_file: str = "") ->
 
 def _load() -> Remembered:
     global _known, _known_from
-    path = state_folder() / _FILE
+    try:
+        path = state_folder() / _FILE
+    except OSError:  # whoever starts something is told
+        return _known
     if path != _known_from:
         _known, _known_from = _read(path), path
     return _known
@@ -155,8 +162,8 @@ def _first(path: str, paths: Sequence[str]) -> tuple[str, ...]:
 
 def _read(path: Path) -> Remembered:
     """Read what was written; whatever is wrong with it counts as nothing: it is a convenience."""
-    with contextlib.suppress(OSError, ValueError):
-        found = json.loads(path.read_bytes())
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        found = json.loads(read_plain(path, _MAX_SIZE))
         if isinstance(found, dict):
             return Remembered(**{kind: _texts(found.get(kind)) for kind in Remembered.__slots__})
     return Remembered()
@@ -179,5 +186,6 @@ def _write(path: Path) -> None:
             for kind in Remembered.__slots__
         }
         temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        temporary.touch(0o600)
         temporary.write_text(json.dumps(merged, indent=1), encoding="utf-8")
         os.replace(temporary, path)

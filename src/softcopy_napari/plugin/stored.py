@@ -20,6 +20,10 @@ Region = tuple[slice, ...]
 Pixels = npt.NDArray[Any]
 
 
+_LARGEST_CHUNK = 4 << 30
+"""Bytes; a chunk is read into memory as a whole, and a file of a kilobyte may unpack to any size."""
+
+
 class CannotShow(Exception):
     """An array that cannot be shown; the message says why, in words for users."""
 
@@ -56,6 +60,9 @@ class Stored:
             raise CannotShow(f"pixels of the type {store.dtype.name} cannot be shown")
         shown = {"b": np.uint8, "f": np.float32 if kept.itemsize < 4 else kept}
         self.dtype: np.dtype[Any] = np.dtype(shown.get(kept.kind, kept))
+        size = math.prod(self.chunk) * kept.itemsize
+        if size > _LARGEST_CHUNK:
+            raise CannotShow(f"its chunks have {size / 1e9:,.1f} GB each, and none can be read in part")
         fill = store.fill_value
         self.fill = self.dtype.type(0 if fill is None else fill)
 
@@ -201,7 +208,9 @@ def open_stored(folder: str, zarr_format: int) -> Stored | None:
     spec = {"driver": "zarr3" if zarr_format == 3 else "zarr", "kvstore": kvstore}
     try:
         return Stored(ts.open(spec, open=True, read=True, context=_context()).result())
-    except (ValueError, OSError) as error:
+    except CannotShow:
+        raise
+    except Exception as error:  # tensorstore has one for each kind of thing that metadata can get wrong
         text = str(error)
         if "NOT_FOUND" in text or "does not exist" in text or isinstance(error, OSError):
             return None

@@ -15,6 +15,7 @@ from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.text import time_text
 from softcopy_napari.widgets.painting import percent_text
 from softcopy_napari.widgets.palette import target_colour
+from softcopy_napari.widgets.words import plain_tip
 
 DIED = "engine died"
 
@@ -201,7 +202,9 @@ class TargetsModel(QAbstractTableModel):
         match role:
             case Qt.ItemDataRole.DisplayRole:
                 return texts[column]
-            case Qt.ItemDataRole.ToolTipRole | Qt.ItemDataRole.AccessibleDescriptionRole:
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain_tip(texts[len(Column) + column])
+            case Qt.ItemDataRole.AccessibleDescriptionRole:
                 return texts[len(Column) + column]
             case Qt.ItemDataRole.AccessibleTextRole:
                 return texts[column] if column is Column.TARGET else f"{HEADERS[column]}: {texts[column]}"

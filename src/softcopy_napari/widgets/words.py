@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 from qtpy.QtCore import Qt
@@ -29,6 +30,11 @@ def show_words(label: QLabel, words: str) -> None:
     label.setAccessibleName(words)
     label.setText(_LONG.sub(_with_breaks, words[:1].upper() + words[1:]))
     label.setVisible(bool(words))
+
+
+def plain_tip(words: str) -> str:
+    """Words for a tool tip, shown as they are: of what looks like HTML Qt would load the pictures, from anywhere."""
+    return f"<p>{html.escape(words)}</p>".replace("\n", "<br>") if "<" in words else words
 
 
 def _with_breaks(found: re.Match[str]) -> str:
