@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Softcopy, softcopy, until
-from tests.support.trees import contents
+from tests.support.trees import assert_same, contents
 from tests.support.writers import write
 
 TARGETS: dict[str, tuple[str, str]] = {
@@ -140,6 +140,27 @@ def test_an_array_that_grew_since_it_was_copied_is_no_other_array(tmp_path: Path
     (tmp_path / "longer.zarr" / "zarr.json").replace(source / "zarr.json")
     done = softcopy("--finish-idle", "0", source, destination)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_array_that_grew_and_was_rewritten_since_it_was_copied_is_known_by_its_folder(tmp_path: Path) -> None:
+    """A restart in the middle of an acquisition must not be refused, whatever its writer did meanwhile."""
+    source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
+    write("tensorstore", source, grow=True, frames=2)
+    assert softcopy("--settle", "0", source, destination).returncode == 0
+    write("tensorstore", tmp_path / "longer.zarr", grow=True, frames=3, seed=7)
+    for path in (tmp_path / "longer.zarr").rglob("*"):
+        if path.is_file():
+            there = source / path.relative_to(tmp_path / "longer.zarr")
+            there.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(there)
+    done = softcopy("--finish-idle", "0", source, destination)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_same(source, destination)
+    other = tmp_path / "other.zarr"
+    source.rename(tmp_path / "elsewhere.zarr")
+    write("tensorstore", other, grow=True, frames=4, seed=9)
+    refused = softcopy("--finish-idle", "0", other, destination)
+    assert refused.returncode == 2 and "another dataset" in refused.stderr
 
 
 @pytest.mark.parametrize(

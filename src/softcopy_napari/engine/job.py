@@ -170,6 +170,7 @@ class Job(TargetLoop):
             self._reason = f"{self.target.source} cannot be watched: {error.strerror}"
         else:
             self._phase = _Phase.COPYING
+            self._lock.note_source(self._dispatcher.source)
             self._before = None
             self._reason = ""
 

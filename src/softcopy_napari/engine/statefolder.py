@@ -13,7 +13,7 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import platformdirs
 import psutil
@@ -290,17 +290,22 @@ class DestinationLock:
     """
 
     def __init__(self, destination: Path, doing: str = "filled") -> None:
-        real = os.path.normcase(os.path.realpath(destination))
-        path = private_folder("locks") / hashlib.sha256(os.fsencode(real)).hexdigest()[:32]
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | _PLAIN, 0o600)
+        self._fd = os.open(_lock_path(destination), os.O_RDWR | os.O_CREAT | _PLAIN, 0o600)
         try:
             _lock(self._fd)
         except OSError:
-            owner, doing = _read_owner(self._fd)
+            owner = _read_owner(self._fd)
             os.close(self._fd)
-            raise DestinationBusy(str(destination), owner, doing) from None
-        os.ftruncate(self._fd, 0)
-        os.write(self._fd, json.dumps({"pid": os.getpid(), "doing": doing}).encode())
+            raise DestinationBusy(str(destination), owner.pid, owner.doing) from None
+        self._doing = doing
+        self.note_source(_read_owner(self._fd).source)
+
+    def note_source(self, source: tuple[int, int] | None) -> None:
+        """Leave word of what the destination is filled from: device and inode of its source."""
+        with contextlib.suppress(OSError):  # it helps, but nothing depends on it
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            os.ftruncate(self._fd, 0)
+            os.write(self._fd, json.dumps({"pid": os.getpid(), "doing": self._doing, "source": source}).encode())
 
     def fileno(self) -> int:
         """The descriptor that workers inherit."""
@@ -311,12 +316,39 @@ class DestinationLock:
         os.close(self._fd)
 
 
-def _read_owner(fd: int) -> tuple[int, str]:
+def filled_from(destination: Path) -> tuple[int, int] | None:
+    """Device and inode of the source that a destination was filled from last, by this user on this machine."""
+    try:
+        fd = os.open(_lock_path(destination), os.O_RDONLY | _PLAIN)
+    except OSError:
+        return None
+    try:
+        return _read_owner(fd).source
+    finally:
+        os.close(fd)
+
+
+def _lock_path(destination: Path) -> Path:
+    real = os.path.normcase(os.path.realpath(destination))
+    return private_folder("locks") / hashlib.sha256(os.fsencode(real)).hexdigest()[:32]
+
+
+class _Owner(NamedTuple):
+    """What a lock file says."""
+
+    pid: int = 0
+    doing: str = "filled"
+    source: tuple[int, int] | None = None
+
+
+def _read_owner(fd: int) -> _Owner:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
         os.lseek(fd, 0, os.SEEK_SET)
-        owner = json.loads(os.read(fd, 100))
-        return int(owner["pid"]), "checked" if owner.get("doing") == "checked" else "filled"
-    return 0, "filled"
+        owner = json.loads(os.read(fd, 200))
+        source = owner.get("source")
+        known = (int(source[0]), int(source[1])) if isinstance(source, list) and len(source) == 2 else None
+        return _Owner(int(owner["pid"]), "checked" if owner.get("doing") == "checked" else "filled", known)
+    return _Owner()
 
 
 if sys.platform == "win32":

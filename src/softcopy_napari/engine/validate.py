@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import time
@@ -9,6 +10,7 @@ import time
 from softcopy_napari.engine.files import extended_path, native, up_to_date
 from softcopy_napari.engine.layout import ArrayLayout, LayoutError, parse_metadata
 from softcopy_napari.engine.probe import Probe, probe, read_metadata
+from softcopy_napari.engine.statefolder import filled_from
 from softcopy_napari.engine.targets import Target
 from softcopy_napari.engine.targetsyaml import TargetsError
 
@@ -144,6 +146,10 @@ def _difference(target: Target, here: ArrayLayout, there: ArrayLayout) -> str:
 
 def _copied_from(target: Target, array: ArrayLayout) -> bool:
     """Whether the destination's chunk files, if any, are copies of the source's."""
+    with contextlib.suppress(OSError):
+        source = os.stat(extended_path(str(target.source)))
+        if filled_from(target.destination) == (source.st_dev, source.st_ino):
+            return True  # by the last copy here, and its writer has rewritten them since
     any_there = False
     for cell in range(min(_SAMPLE, array.n_chunk_files)):
         path = native(f"{array.path}/{array.key(cell)}" if array.path else array.key(cell))
