@@ -18,7 +18,7 @@ from softcopy_napari.engine.text import printable
 
 _MAX_SIZE = 1 << 18  # a thousand targets; whoever gives us a chunk file should not wait for its parsing
 _MAX_KEYS = 64  # of a mapping with what is merged into it; more, merged a thousand times, fill the memory
-_MAX_SCALAR = 128  # characters of a number or a date; PyYAML takes minutes over a number of a million digits
+_MAX_SCALAR = 4096  # characters of a number or a date; PyYAML takes minutes over a number of a million digits
 _MAX_REASON = 200
 _MERGE = "tag:yaml.org,2002:merge"
 _EXAMPLE = 'write "- source: ..." and, below it, "destination: ..."'
