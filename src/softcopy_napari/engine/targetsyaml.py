@@ -234,7 +234,8 @@ def _value(node: yaml.Node, line: int = 0) -> Value:
         return Value(node, "a list" if isinstance(node, yaml.SequenceNode) else "a mapping", line)
     plain = not node.style
     if len(node.value) > _MAX_SCALAR and node.tag != "tag:yaml.org,2002:str":
-        return Value(node, f"{quote(node.value)}, which YAML cannot read", line, plain)
+        number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+        return Value(node, "a huge number" if number else f"{quote(node.value)}, which YAML cannot read", line, plain)
     try:
         value = yaml.constructor.SafeConstructor().construct_object(node)
     except Exception:  # a date such as 2024-13-01, a tag that does not fit: PyYAML lets every kind of error out
