@@ -18,7 +18,7 @@ from softcopy_napari.engine.text import printable
 
 _MAX_SIZE = 1 << 18  # a thousand targets; whoever gives us a chunk file should not wait for its parsing
 _MAX_KEYS = 64  # of a mapping with what is merged into it; more, merged a thousand times, fill the memory
-_MAX_SCALAR = 128  # characters of a number or a date; PyYAML takes minutes over a number of a million digits
+_MAX_SCALAR = 4096  # characters of a number in base 60 (1:30:00); PyYAML takes minutes over longer ones
 _MAX_REASON = 200
 _MERGE = "tag:yaml.org,2002:merge"
 _EXAMPLE = 'write "- source: ..." and, below it, "destination: ..."'
@@ -233,7 +233,7 @@ def _value(node: yaml.Node, line: int = 0) -> Value:
     if not isinstance(node, yaml.ScalarNode):
         return Value(node, "a list" if isinstance(node, yaml.SequenceNode) else "a mapping", line)
     plain = not node.style
-    if len(node.value) > _MAX_SCALAR and node.tag != "tag:yaml.org,2002:str":
+    if len(node.value) > _MAX_SCALAR and ":" in node.value and node.tag != "tag:yaml.org,2002:str":
         return Value(node, f"{quote(node.value)}, which YAML cannot read", line, plain)
     try:
         value = yaml.constructor.SafeConstructor().construct_object(node)
