@@ -63,6 +63,8 @@ def during(monkeypatch: pytest.MonkeyPatch, name: str, act: Callable[[], object]
     done: list[int] = []
 
     def hooked(*args: object, **kwargs: object) -> object:
+        if name in ("stat", "open") and args[0] != "x":  # folders are looked at, too
+            return real(*args, **kwargs)
         first, done[:] = not done, [1]
         if first and before:
             act()
@@ -233,7 +235,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "moved away": lambda file: os.rename(file, file.with_name("elsewhere")),
     "a folder now": lambda file: (file.unlink(), file.mkdir()),
 }
-MOMENTS = [("fstat", False), ("readv", True), ("readv", False), ("utime", True), ("utime", False)]
+MOMENTS = [("stat", False), ("open", False), ("readv", True), ("readv", False), ("utime", True), ("utime", False)]
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -251,7 +253,10 @@ def test_what_changes_while_it_is_copied_is_thrown_away_and_the_old_copy_kept(
     # The hook itself may call what it hooks; only the copy is of interest.
     result = sides.copy("x")
     monkeypatch.undo()
-    assert result.outcome is Outcome.CHANGED
+    if moment == "stat" and change in ("deleted", "moved away", "a folder now"):
+        assert result.outcome in (Outcome.VANISHED, Outcome.FAILED)  # it was never opened
+    else:
+        assert result.outcome is Outcome.CHANGED
     assert (sides.destination / "x").read_bytes() == b"first"
     if change in ("deleted", "moved away"):
         assert sides.copy("x").outcome is Outcome.VANISHED
@@ -439,7 +444,6 @@ def test_an_unreadable_file_fails_and_the_reason_names_the_reading(sides: Sides)
             "cannot be written: Operation not permitted",
         ),
         ("replace", OSError(116, "Stale file handle"), "cannot be written: Stale file handle"),
-        ("fstat", OSError(116, "Stale file handle"), "cannot be read: Stale file handle"),
     ],
 )
 def test_an_error_says_which_side_is_at_fault_and_leaves_no_temporary(

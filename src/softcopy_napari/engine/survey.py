@@ -27,7 +27,7 @@ _BLIND_INTERVAL = 2.0
 _LOOK_SHARE = 20
 """Looks take at most one part in this many of the time."""
 _METADATA_ATTEMPTS = 5
-_MAX_CHUNK_FILES = 1 << 32  # each a byte of the ledger
+_MAX_CHUNK_FILES = 1 << 32  # of all arrays together; each a byte of a ledger
 _LOCK_INTERVAL = 60.0
 """Seconds between looks at a folder in which locks stay, at most."""
 
@@ -219,7 +219,10 @@ class Survey:
         """Take in a folder's metadata, new or changed."""
         try:
             layout = parse_metadata(folder, files)
-            if isinstance(layout, ArrayLayout) and layout.n_chunk_files > _MAX_CHUNK_FILES:
+            if (
+                isinstance(layout, ArrayLayout)
+                and self._others_have(layout.path) + layout.n_chunk_files > _MAX_CHUNK_FILES
+            ):
                 raise LayoutError(f"promises {layout.n_chunk_files:,} chunk files, too many to keep track of")
             changed = isinstance(layout, ArrayLayout) and self._inventory.register(layout)
         except (LayoutError, OSError) as error:
@@ -238,6 +241,11 @@ class Survey:
                     self._walks.ask(known, for_pass=True)
         elif layout is not None:
             self._children[folder] = layout.children
+
+    def _others_have(self, path: str) -> int:
+        """Chunk files of all arrays but this one."""
+        arrays = self._inventory.arrays.items()
+        return sum(array.layout.n_chunk_files for other, array in arrays if other != path)
 
     def after_pass(self, now: float) -> None:
         """Take in the end of a walk, if there was one; start the next look when it is time."""

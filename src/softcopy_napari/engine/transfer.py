@@ -147,6 +147,17 @@ class Transfer:
         except OSError:
             return None
         try:
+            # By its name and before it is opened: some network file systems answer fstat by the name, too, and would
+            # say of a file that was replaced after it was opened what holds for the new one.
+            before = os.stat(name, dir_fd=there, follow_symlinks=False)
+            mode = before.st_mode
+            if mode & KIND != REGULAR or before.st_size >= BUFFER_SIZE:
+                return None
+            if left := self._tick_left(before):
+                if left > _SHORT_WAIT:
+                    return _CHANGED
+                time.sleep(left / 1e9)
+                before = os.stat(name, dir_fd=there, follow_symlinks=False)
             fd = os.open(name, READ | self._no_atime, dir_fd=there)
         except PermissionError:
             self._no_atime = 0  # somebody else's file: only its owner may ask for that
@@ -154,13 +165,6 @@ class Transfer:
         except OSError:
             return None
         try:
-            before = os.fstat(fd)
-            mode = before.st_mode
-            if mode & KIND != REGULAR or before.st_size >= BUFFER_SIZE:
-                return None
-            if (settled := self._await_tick(fd, before)) is None:
-                return _CHANGED
-            before = settled
             spare_the_cache(fd)
             out = os.open(self._temporary, _CREATE, mode & 0o777 | stat.S_IWUSR, dir_fd=here)
             try:
@@ -195,17 +199,10 @@ class Transfer:
             os.close(fd)
         return Result(Outcome.COPIED, size, digest, damage)
 
-    def _await_tick(self, fd: int, found: os.stat_result) -> os.stat_result | None:
-        """Wait until later changes of a file will show in its time; None if that takes long, or it was replaced."""
+    def _tick_left(self, found: os.stat_result) -> int:
+        """How long to wait until later changes of a file will show in its time, in ns."""
         now = time.time_ns()
-        if found.st_mtime_ns > now - TIME_UNITS[0]:
-            left = tick_left(found.st_mtime_ns, now, self.unit)
-            if left > _SHORT_WAIT:
-                return None
-            if left:
-                time.sleep(left / 1e9)
-                found = os.fstat(fd)
-        return found if found.st_nlink else None
+        return tick_left(found.st_mtime_ns, now, self.unit) if found.st_mtime_ns > now - TIME_UNITS[0] else 0
 
     def copy(
         self, path: str, delete_if_gone: bool = False, shard: ShardIndex | None = None, as_it_is: bool = False
@@ -232,21 +229,16 @@ class Transfer:
             return result
         try:
             try:
-                fd = self._source.open_for_reading(path)
+                before = self._source.stat(path)
             except (FileNotFoundError, NotADirectoryError):
                 return self._delete(path) if delete_if_gone else _VANISHED
             except OSError as error:
-                return self._copy_unopened(path, error)
-            try:
-                try:
-                    before = os.fstat(fd)
-                except OSError as error:
-                    return _unreadable(error)
-                if not stat.S_ISREG(before.st_mode):
-                    return self._copy_irregular(before.st_mode, path)
-                return self._copy_file(fd, before, path, shard, as_it_is)
-            finally:
-                os.close(fd)
+                return _unreadable(error)
+            if stat.S_ISLNK(before.st_mode):
+                return self._copy_link(path)
+            if not stat.S_ISREG(before.st_mode):
+                return self._copy_irregular(before.st_mode, path)
+            return self._copy_file(before, path, shard, as_it_is)
         except OSError as error:
             if is_obstacle(error):
                 return Result(Outcome.BLOCKED, error=error)
@@ -256,12 +248,26 @@ class Transfer:
         """Remove a dead worker's temporary from a folder of the destination, if it is there."""
         self._destination.discard(f"{folder}/{temporary}" if folder else temporary)
 
-    def _copy_file(
+    def _copy_file(self, before: os.stat_result, path: str, shard: ShardIndex | None, as_it_is: bool) -> Result:
+        if left := self._tick_left(before):
+            if left > _SHORT_WAIT:
+                return _CHANGED
+            time.sleep(left / 1e9)
+        try:
+            before = self._source.stat(path)
+            fd = self._source.open_for_reading(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return _CHANGED
+        except OSError as error:
+            return _unreadable(error)
+        try:
+            return self._copy_opened(fd, before, path, shard, as_it_is)
+        finally:
+            os.close(fd)
+
+    def _copy_opened(
         self, fd: int, before: os.stat_result, path: str, shard: ShardIndex | None, as_it_is: bool
     ) -> Result:
-        if (settled := self._await_tick(fd, before)) is None:
-            return _CHANGED
-        before = settled
         if before.st_size > BUFFER_SIZE:
             self._look_for_room(before.st_size)
         spare_the_cache(fd)
@@ -352,18 +358,6 @@ class Transfer:
                 self._progress(count)
                 if self._should_stop():
                     return -1, b"", ""
-
-    def _copy_unopened(self, path: str, error: OSError) -> Result:
-        """Bring over what opening refuses: links everywhere, folders on Windows."""
-        try:
-            mode = self._source.stat(path).st_mode
-        except OSError:
-            return _unreadable(error)
-        if stat.S_ISLNK(mode):
-            return self._copy_link(path)
-        if stat.S_ISREG(mode):
-            return _unreadable(error)
-        return self._copy_irregular(mode, path)
 
     def _copy_irregular(self, mode: int, path: str) -> Result:
         if not stat.S_ISDIR(mode):
