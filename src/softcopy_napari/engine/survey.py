@@ -28,6 +28,7 @@ _LOOK_SHARE = 20
 """Looks take at most one part in this many of the time."""
 _METADATA_ATTEMPTS = 5
 _MAX_CHUNK_FILES = 1 << 32  # of all arrays together; each a byte of a ledger
+_FEW_CHUNK_FILES = 1 << 16
 _LOCK_INTERVAL = 60.0
 """Seconds between looks at a folder in which locks stay, at most."""
 
@@ -219,10 +220,7 @@ class Survey:
         """Take in a folder's metadata, new or changed."""
         try:
             layout = parse_metadata(folder, files)
-            if (
-                isinstance(layout, ArrayLayout)
-                and self._others_have(layout.path) + layout.n_chunk_files > _MAX_CHUNK_FILES
-            ):
+            if isinstance(layout, ArrayLayout) and self._too_many(layout):
                 raise LayoutError(f"promises {layout.n_chunk_files:,} chunk files, too many to keep track of")
             changed = isinstance(layout, ArrayLayout) and self._inventory.register(layout)
         except (LayoutError, OSError) as error:
@@ -242,10 +240,13 @@ class Survey:
         elif layout is not None:
             self._children[folder] = layout.children
 
-    def _others_have(self, path: str) -> int:
-        """Chunk files of all arrays but this one."""
+    def _too_many(self, layout: ArrayLayout) -> bool:
+        """Whether this array and all others have more chunk files than can be kept track of."""
+        if layout.n_chunk_files < _FEW_CHUNK_FILES:  # not to go over thousands of small arrays for each of them
+            return False
         arrays = self._inventory.arrays.items()
-        return sum(array.layout.n_chunk_files for other, array in arrays if other != path)
+        others = sum(array.layout.n_chunk_files for path, array in arrays if path != layout.path)
+        return others + layout.n_chunk_files > _MAX_CHUNK_FILES
 
     def after_pass(self, now: float) -> None:
         """Take in the end of a walk, if there was one; start the next look when it is time."""
