@@ -55,8 +55,8 @@ def finished_because(facts: Facts, settle: float, finish_idle: float | None) -> 
 
 def waiting_for(facts: Facts, settle: float, finish_idle: float | None) -> str:
     """Say what is waited for while everything that is there has been copied."""
-    idle = "finish-idle seconds" if finish_idle is None else f"{finish_idle:g} s"
-    ends = f"ends when a file named 'complete' appears, on Finish, or after {idle} without a change"
+    idle = "" if finish_idle is None else f", or after {finish_idle:g} s without a change"
+    ends = f"ends when a file named 'complete' appears{', on' if idle else ' or on'} Finish{idle}"
     if not facts.arrays:
         return "no zarr array yet"
     if facts.missing_nodes:

@@ -17,7 +17,7 @@ from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.tasks import ProofDone
 from softcopy_napari.engine.tracked import Batch
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 16  # of more, digests and indices would take more memory than the ledger
 _PAUSE = 1.0
 """Seconds between rounds while copying goes on."""
 _SHORT_PAUSE = 0.05
