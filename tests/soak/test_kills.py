@@ -24,10 +24,12 @@ from tests.support.writers import REPO
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes")
 
 SLOW = {"rest": 3.0}
-SHORT = [("tensorstore", {"grow": False}, 4, 1.2), ("zarr_python", {}, 3, 1.2), ("acquire", {}, 3, 1.2)]
+# Kind of writer, its options, how often an engine is killed, and after how many seconds at most. One that finds files
+# which have just been written leaves them alone for two seconds.
+SHORT = [("tensorstore", {"grow": False}, 4, 1.5), ("zarr_python", {}, 3, 3.5), ("acquire", {}, 3, 2.5)]
 LONG = [
-    ("tensorstore", {}, 200, 1.5), ("zarr_python", {}, 100, 1.5), ("acquire", {}, 100, 1.5),
-    ("acquire", SLOW, 25, 6.0), ("tensorstore", {"mode": "none"}, 25, 1.5),
+    ("tensorstore", {}, 200, 2.0), ("zarr_python", {}, 50, 4.0), ("acquire", {}, 50, 3.0),
+    ("acquire", SLOW, 20, 6.0), ("tensorstore", {"mode": "none"}, 20, 2.0),
 ]  # fmt: skip
 
 
@@ -50,6 +52,18 @@ def helper(module: str, *arguments: str) -> Iterator[list[dict[str, Any]]]:
             process.communicate()
 
 
+def catch_copying(workers: list[psutil.Process], destination: Path) -> None:
+    """Stop workers in the middle of a copy, which takes a millisecond: stop them again and again until it is so."""
+    deadline = time.monotonic() + 1
+    while workers:
+        for worker in workers:
+            worker.suspend()
+        if temporaries(destination) or time.monotonic() > deadline:
+            break
+        for worker in workers:
+            worker.resume()
+
+
 def run_for(seconds: float, workers_too: bool, source: Path, destination: Path) -> bool:
     """Start an engine and kill it after some time: alone, or with its workers and in the middle of a copy.
 
@@ -61,9 +75,8 @@ def run_for(seconds: float, workers_too: bool, source: Path, destination: Path) 
         except subprocess.TimeoutExpired:
             engine = psutil.Process(copy.process.pid)
             workers = engine.children() if workers_too else []
-            deadline = time.monotonic() + 1
-            while workers and not temporaries(destination) and time.monotonic() < deadline:
-                pass  # a copy takes a millisecond: to be caught it must be looked for without a pause
+            with contextlib.suppress(psutil.NoSuchProcess):
+                catch_copying(workers, destination)
             for process in (*workers, engine):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
@@ -94,7 +107,7 @@ def kill_again_and_again(folder: Path, kind: str, options: dict[str, Any], kills
     problems, summary = said[:-1], said[-1]
     assert not problems, problems[:10]
     assert summary["read"] > 10 * kills
-    assert kills < 50 or caught, "no engine was killed in the middle of a copy"
+    assert kills < 20 or caught, "no engine was killed in the middle of a copy"
     assert not list(destination.rglob(".softcopy-*"))
     assert_same(source, destination)
 
