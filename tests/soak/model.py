@@ -167,6 +167,10 @@ class Destination:
     def at_hand(self) -> bool:
         return not (self.closed or self.away.exists())
 
+    def markers(self) -> set[str]:
+        """Marks of the engines that fill it, or did when they were killed."""
+        return {path.name for path in self.root.glob(".softcopy-*-here.tmp")}
+
     def move_away(self) -> None:
         """Put an empty folder in its place, as when a disk is unmounted."""
         self.root.rename(self.away)
@@ -178,7 +182,8 @@ class Destination:
 
     def put_right(self) -> None:
         if self.away.exists():
-            assert not os.listdir(self.root), "something was written where the destination was not"
+            found = os.listdir(self.root)
+            assert not found, f"{found} was written where the destination was not"
             self.root.rmdir()
             self.away.rename(self.root)
         os.chmod(self.root, 0o755)
