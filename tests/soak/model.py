@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import shutil
 import struct
 from pathlib import Path
 from typing import BinaryIO
 
 import google_crc32c
 
-from tests.engine.support import make_layout, replace, tree, zarray
+from tests.engine.support import make_layout, replace, zarray
 
 BODY = 600
 """Bytes of a shard before its index."""
@@ -167,6 +167,10 @@ class Destination:
     def at_hand(self) -> bool:
         return not (self.closed or self.away.exists())
 
+    def markers(self) -> set[str]:
+        """Marks of the engines that fill it, or did when they were killed."""
+        return {path.name for path in self.root.glob(".softcopy-*-here.tmp")}
+
     def move_away(self) -> None:
         """Put an empty folder in its place, as when a disk is unmounted."""
         self.root.rename(self.away)
@@ -178,7 +182,8 @@ class Destination:
 
     def put_right(self) -> None:
         if self.away.exists():
-            assert not os.listdir(self.root), "something was written where the destination was not"
+            found = os.listdir(self.root)
+            assert not found, f"{found} was written where the destination was not"
             self.root.rmdir()
             self.away.rename(self.root)
         os.chmod(self.root, 0o755)
@@ -190,9 +195,6 @@ class Destination:
         self.tampered.add(path)
         if how == "deleted":
             file.unlink()
-        elif how == "replaced by a folder":
-            file.unlink()
-            file.mkdir()
         else:
             file.write_bytes(b"?" * (file.stat().st_size + (how == "longer")))
 
@@ -206,29 +208,21 @@ class Destination:
                 opened.write(bytes([content[0] ^ 1]))
             os.utime(file, ns=(info.st_atime_ns, info.st_mtime_ns))
 
-    def files(self) -> dict[str, bytes]:
-        """All that lies there, but for temporaries."""
-        found = {}
-        for path in self.root.rglob("*"):
-            if path.name.startswith(".softcopy-") or path.is_symlink() or not path.is_file():
-                continue
-            try:
-                found[path.relative_to(self.root).as_posix()] = path.read_bytes()
-            except FileNotFoundError:  # deleted on purpose, or a temporary of other name
-                continue
-        return found
 
-    def remove(self, path: str) -> None:
-        file = self.root / path
-        shutil.rmtree(file) if file.is_dir() else file.unlink(missing_ok=True)
+def files(root: Path) -> dict[str, bytes]:
+    """All files below a folder and their contents, but for temporaries of ours."""
+    found = {}
+    for path in root.rglob("*"):
+        if not path.name.startswith(".softcopy-") and path.is_file():
+            with contextlib.suppress(FileNotFoundError):  # deleted since
+                found[path.relative_to(root).as_posix()] = path.read_bytes()
+    return found
 
 
 def difference(source: Source, destination: Destination) -> list[str]:
     """Files that differ; those that were deleted where the engine need not have seen it are no difference."""
-    here, there = tree(source.root), tree(destination.root)
+    here, there = files(source.root), files(destination.root)
     paths = here.keys() | there.keys()
     return sorted(
-        path
-        for path in paths
-        if here.get(path) != there.get(path) and not (path in source.gone and path not in here) and path != "extra.txt"
+        path for path in paths if here.get(path) != there.get(path) and not (path in source.gone and path not in here)
     )

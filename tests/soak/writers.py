@@ -47,15 +47,17 @@ def _versions(frames: int, seed: str, delay: float) -> Iterator[tuple[int, int, 
         time.sleep(delay)
 
 
-def tensorstore(path: str, seed: str, frames: int = 6, delay: float = 0.01, mode: str = "lockfile") -> None:
-    """An array that grows frame by frame, its chunks written again and again, each through its lock."""
+def tensorstore(
+    path: str, seed: str, frames: int = 6, delay: float = 0.01, mode: str = "lockfile", grow: bool = True
+) -> None:
+    """An array, growing frame by frame or not, its chunks written again and again, each through its lock."""
     import tensorstore as ts
 
     grid = {"name": "regular", "configuration": {"chunk_shape": [1, 1, *PLANE]}}
     spec = {
         "driver": "zarr3",
         "kvstore": {"driver": "file", "path": f"{path}/"},
-        "metadata": {"shape": [1, _PLANES, *PLANE], "data_type": "uint64", "chunk_grid": grid},
+        "metadata": {"shape": [1 if grow else frames, _PLANES, *PLANE], "data_type": "uint64", "chunk_grid": grid},
         "context": {"file_io_locking": {"mode": mode}},
     }
     array = ts.open(spec, create=True).result()

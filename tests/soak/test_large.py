@@ -1,0 +1,77 @@
+"""Datasets as large as they come: all arrives, and the engine stays small."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from softcopy_napari.engine.client import start
+from softcopy_napari.engine.states import ChunkState, TargetState
+from tests.engine.support import make_layout, zarray
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs a file system in memory, and /proc")
+
+MEMORY = Path("/dev/shm")
+LARGEST = 100 * 10**6, 4
+"""Bytes of an engine, and for each chunk file in addition (docs/benchmarks.md: 10 million are under 140 MB)."""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """In memory, where files are made fast."""
+    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="softcopy-soak-") as name:
+        yield Path(name)
+
+
+def make(source: Path, grid: tuple[int, int]) -> int:
+    """An array whose chunk files are links to a few files of one byte: they cost little time and memory."""
+    source.mkdir()
+    (source / ".zarray").write_bytes(zarray(grid, "/"))
+    layout = make_layout(grid, separator="/")
+    for row in range(grid[0]):
+        os.mkdir(source / str(row))
+        first = str(source / layout.key(row * grid[1]))
+        with open(first, "wb") as file:
+            file.write(b"x")
+        for column in range(1, grid[1]):
+            os.link(first, f"{source}/{row}/{column}")
+    return layout.n_chunk_files
+
+
+def largest(pid: int) -> int:
+    """The most memory that a process has had, bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("a Linux without VmHWM")
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        pytest.param((30, 30), id="short"),
+        pytest.param((1000, 1000), id="a million chunk files", marks=[pytest.mark.soak, pytest.mark.timeout(700)]),
+        pytest.param((100_000, 1), id="100,000 folders", marks=[pytest.mark.soak, pytest.mark.timeout(400)]),
+    ],
+)
+def test_all_that_is_there_at_the_start_arrives_and_the_engine_stays_small(folder: Path, grid: tuple[int, int]) -> None:
+    n = make(folder / "source.zarr", grid)
+    if psutil.virtual_memory().available < 8_000 * n:
+        pytest.skip("too little memory for the copy")
+    copy = start(folder / "source.zarr", folder / "destination", nprocs=2, settle=1.0)
+    process = psutil.Process(copy.engine.run.pid)
+    memory = 0
+    while not (end := copy.wait(0.5)).state.ended:
+        memory = max(memory, largest(process.pid))
+    assert end.state is TargetState.COMPLETE, end.reason
+    assert end.counts[ChunkState.COPIED] == n
+    process.wait(20)
+    assert memory < LARGEST[0] + LARGEST[1] * n, f"{memory / 1e6:.0f} MB"
+    rows = [len(os.listdir(folder / "destination" / str(row))) for row in range(grid[0])]
+    assert rows == [grid[1]] * grid[0]
