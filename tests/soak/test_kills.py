@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes")
 SLOW = {"rest": 3.0}
 # Kind of writer, its options, how often an engine is killed, and after how many seconds at most. One that finds files
 # which have just been written leaves them alone for two seconds.
-SHORT = [("tensorstore", {"grow": False}, 4, 1.5), ("zarr_python", {}, 3, 3.5), ("acquire", {}, 3, 2.5)]
+SHORT = [("tensorstore", {"grow": False}, 4, 1.5), ("zarr_python", {}, 2, 3.5), ("acquire", {}, 2, 2.5)]
 LONG = [
     ("tensorstore", {}, 200, 2.0), ("zarr_python", {}, 50, 4.0), ("acquire", {}, 50, 3.0),
     ("acquire", SLOW, 20, 6.0), ("tensorstore", {"mode": "none"}, 20, 2.0),
