@@ -380,7 +380,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: int, steps: i
 
 
 def test_a_few_orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(tmp_path, monkeypatch, 3, 10, derandomize=True)
+    run(tmp_path, monkeypatch, 2, 10, derandomize=True)
 
 
 @pytest.mark.soak
