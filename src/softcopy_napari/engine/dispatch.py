@@ -378,7 +378,14 @@ class Dispatcher:
         heapq.heappush(self._again, (now + pause, path, changed))
 
     def died(self, died: Died, now: float) -> None:
-        """Hand the work of a dead worker to the others."""
+        """Hand the work of a dead worker to the others, or of one that is stuck."""
+        if self._pool.returned(died.worker):
+            # Its last call may have brought an older version after all.
+            for folder in died.worker.folders:
+                self._walks.ask(folder)
+            if died.worker.folders:
+                self.request(SweepTask(self._pool.new_id(), died.worker.folders, died.worker.temporary))
+            return
         tasks = self._pool.bury(died.worker)
         folders = folders_of(tasks)
         if folders:

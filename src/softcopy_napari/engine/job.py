@@ -223,7 +223,7 @@ class Job(TargetLoop):
     def _go_round(self, now: float) -> None:
         """Go round until a walk over everything finds nothing to do; then flush."""
         last = self._survey.last_pass
-        if self._busy or last is None:
+        if self._busy or last is None or self._pool.stuck:
             return
         failed = self._dispatcher.failed()
         if failed and min(trouble.attempts for trouble in failed.values()) < LAST_ATTEMPTS:
@@ -359,6 +359,8 @@ class Job(TargetLoop):
                     return "flushing to disk"
                 if self._phase is _Phase.SIGNING:
                     return "writing the receipt"
+                if self._pool.stuck:
+                    return "a copy process is stuck in a call to a disk or share, and could still write; waiting"
                 if self._proving_since and not prover.done:
                     return f"reading back what was copied: {prover.read:,} files so far"
                 return "checking every file"

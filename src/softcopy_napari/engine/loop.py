@@ -149,7 +149,8 @@ class TargetLoop(ABC):
         self._pool.fill(time.monotonic())
         self._receive()
         now = time.monotonic()
-        self._pool.kill_hung(now)
+        for worker in self._pool.kill_hung(now):
+            self._reporter.notice(f"copy process {worker.process.pid} did not answer and was replaced")
         self._take_hints(now)
         idle = self._dispatcher.idle
         if now >= self._next_tick or (idle and not self._was_idle):  # the last answer may be what was waited for
@@ -172,8 +173,8 @@ class TargetLoop(ABC):
             case Heard():
                 self._take_answer(self._dispatcher.heard(message, now), now)
             case Died():
-                what = "did not answer" if message.worker.hung else "died"
-                self._reporter.notice(f"copy process {message.worker.process.pid} {what} and was replaced")
+                if not message.worker.hung:
+                    self._reporter.notice(f"copy process {message.worker.process.pid} died and was replaced")
                 self._dispatcher.died(message, now)
             case "pause" | "resume":
                 self._paused = message == "pause"

@@ -246,27 +246,27 @@ class Place:
         Tried out once, with a file of this name, which is removed again; 1 where that is not possible.
         """
         if not self._unit:
-            self._unit = self._try_times(name)
+            wanted = 1_000_000_001_123_456_789  # an odd second, with something at every digit
+            try:
+                kept = self._kept_of(wanted, name)
+            except OSError:
+                return 1  # full, or gone: the next one who asks may learn more
+            finally:
+                self.discard(name)
+            self._unit = next((unit for unit in TIME_UNITS if kept % unit == 0 and abs(kept - wanted) < unit), 1)
         return self._unit
 
-    def _try_times(self, name: str) -> int:
-        wanted = 1_000_000_001_123_456_789  # an odd second, with something at every digit
+    def _kept_of(self, time: int, name: str) -> int:
+        """What becomes of a modification time, ns, when it is set."""
+        fd = self.open(name, os.O_RDWR | os.O_CREAT | NOFOLLOW, 0o600)
         try:
-            fd = self.open(name, os.O_RDWR | os.O_CREAT | NOFOLLOW, 0o600)
-            try:
-                if UTIME_ON_FD:
-                    os.utime(fd, ns=(wanted, wanted))
-            finally:
-                os.close(fd)
-            try:
-                if not UTIME_ON_FD:
-                    self.utime(name, (wanted, wanted))
-                kept = self.stat(name).st_mtime_ns
-            finally:
-                self.unlink(name)
-        except OSError:
-            return 1
-        return next((unit for unit in TIME_UNITS if kept % unit == 0 and abs(kept - wanted) < unit), 1)
+            if UTIME_ON_FD:
+                os.utime(fd, ns=(time, time))
+        finally:
+            os.close(fd)
+        if not UTIME_ON_FD:
+            self.utime(name, (time, time))
+        return self.stat(name).st_mtime_ns
 
 
 def _make_folder(name: str, at: int) -> int:

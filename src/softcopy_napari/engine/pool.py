@@ -29,6 +29,8 @@ _BACKLOG = 64
 """Answers of all workers that wait for the job at most; then workers wait."""
 _LAST_WORDS = 1.0
 _AFTER_KILL = 0.3
+_GIVE_UP = 1.0
+"""Seconds after which a worker that was killed and is not dead has its work taken away."""
 _SILENT = 5.0
 """Seconds without a word after which a worker counts as stuck; slow disks are slower than that for a moment only."""
 _MAX_PAUSE = 10.0
@@ -46,6 +48,10 @@ class WorkerProcess:
     heard: float = 0.0
     """Monotonic time of its last word, or of the first task after a silence."""
     hung: bool = False
+    killed: float = 0.0
+    """Monotonic time at which it was killed because it hung."""
+    folders: list[str] = field(default_factory=list)
+    """Where its temporary may be, when it has been given up."""
 
     @property
     def may_hang(self) -> bool:
@@ -68,7 +74,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """A worker's process has ended without being told to."""
+    """A worker's process has ended without being told to, or has been given up."""
 
     worker: WorkerProcess
 
@@ -92,6 +98,8 @@ class Pool:
         self, setup: Setup, size: int, post: Callable[[Heard | Died], None], inherited: int | None = None
     ) -> None:
         self.workers: list[WorkerProcess] = []
+        self.stuck: list[WorkerProcess] = []
+        """Killed and given up, but not dead: in a call to a disk or share that does not return."""
         self.problem = ""
         """Why workers do not run at low priority; empty where they do."""
         self._setup = setup
@@ -110,8 +118,13 @@ class Pool:
         return next(self._ids)
 
     def fill(self, now: float) -> None:
-        """Start missing workers, with growing pauses where they keep dying."""
-        while len(self.workers) < self._size and now >= self._next_start and not self._stopped:
+        """Start missing workers, with growing pauses where they keep dying, and none where all get stuck."""
+        while (
+            len(self.workers) < self._size
+            and len(self.stuck) < self._size
+            and now >= self._next_start
+            and not self._stopped
+        ):
             try:
                 self.workers.append(self._start())
             except OSError as error:
@@ -149,21 +162,37 @@ class Pool:
             worker.stdin.close()
         tasks = list(worker.tasks.values())
         worker.tasks.clear()
+        worker.folders = folders_of(tasks)
+        if worker.process.poll() is None:
+            self.stuck.append(worker)
         return tasks
 
+    def returned(self, worker: WorkerProcess) -> bool:
+        """Whether a worker that died is one that was stuck, and has been given up before."""
+        if worker in self.stuck:
+            self.stuck.remove(worker)
+            return True
+        return False
+
     def kill_hung(self, now: float) -> list[WorkerProcess]:
-        """Kill workers that have not said a word for too long; their deaths are posted in time."""
+        """Kill workers that have not said a word for too long, and give up those whom that does not end."""
         hung = [w for w in self.workers if w.may_hang and not w.hung and now - w.heard > _HUNG]
         for worker in hung:
             worker.hung = True
+            worker.killed = now
             worker.process.kill()
+        for worker in self.workers:
+            if worker.killed and now - worker.killed > _GIVE_UP:
+                worker.killed = 0.0
+                self._post(Died(worker))
         return hung
 
     def silent_for(self, now: float) -> float:
         """Seconds for which no worker has got anywhere, where all of them have something to do; else 0."""
-        if not self.workers or not all(worker.may_hang or worker.hung for worker in self.workers):
+        workers = self.workers or self.stuck
+        if not workers or not all(worker.may_hang or worker.hung for worker in workers):
             return 0.0
-        silence = min(now - worker.heard for worker in self.workers)
+        silence = min(now - worker.heard for worker in workers)
         return silence if silence > _SILENT else 0.0
 
     def stop(self) -> list[tuple[str, list[str]]]:
@@ -182,7 +211,8 @@ class Pool:
         for worker in slow:
             worker.process.kill()
         _wait_for(slow, _AFTER_KILL)  # in a call to a share that hangs not even that helps
-        return [(worker.temporary, folders_of(list(worker.tasks.values()))) for worker in slow]
+        left = [(worker.temporary, folders_of(list(worker.tasks.values()))) for worker in slow]
+        return left + [(worker.temporary, worker.folders) for worker in self.stuck]
 
     def _start(self) -> WorkerProcess:
         name = f"{TEMPORARY_PREFIX}{self._setup.run}-{next(self._serial)}{TEMPORARY_SUFFIX}"

@@ -268,7 +268,13 @@ class DestinationBusy(Exception):
     def __init__(self, destination: str, pid: int, doing: str) -> None:
         self.pid = pid
         who = f"softcopy process {pid}" if pid else "another softcopy process"
-        super().__init__(f"{destination} is being {doing} by {who}: stop that one first (softcopy stop)")
+        what = f"{destination} is being {doing} by {who}: stop that one first (softcopy stop)"
+        if pid and not psutil.pid_exists(pid):
+            what = (
+                f"{destination} was being {doing} by {who}, which has ended, but a copy process of it is stuck in a "
+                "call to a disk or share: see whether both sides can be reached, then try again"
+            )
+        super().__init__(what)
 
 
 class DestinationLock:
