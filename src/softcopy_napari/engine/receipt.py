@@ -146,7 +146,7 @@ def _finished(facts: Receipt | None) -> float:
     return 0.0
 
 
-def check_unchanged(sums: Path, facts: Receipt) -> None:
+def check_unchanged(sums: Path, destination: Path, facts: Receipt) -> None:
     """See whether a checksum file is still what was written with its copy.
 
     Raises
@@ -164,6 +164,8 @@ def check_unchanged(sums: Path, facts: Receipt) -> None:
     except OSError as error:
         raise ReceiptError(f"{sums} cannot be read: {error.strerror}") from None
     if hasher.hexdigest() != facts.checksums_xxh128:
+        for _ in read_lines(sums, destination):  # if a line is no line, its number says more
+            pass
         json = sums.name.removesuffix(_SUMS) + _JSON
         raise ReceiptError(
             f"{sums} is damaged or was changed: {json} beside it has another checksum for it. Copy both files "
@@ -278,7 +280,7 @@ def read_lines(sums: Path, destination: Path) -> Iterator[tuple[bytes, str]]:
         A line is not as it should be, or leads out of the destination; or there is none.
     """
     beside = sums.parent != destination
-    number = 0
+    number, empty = 0, True
     try:
         with open(sums, "rb") as file:
             for block in _line_blocks(file, sums):
@@ -286,14 +288,16 @@ def read_lines(sums: Path, destination: Path) -> Iterator[tuple[bytes, str]]:
                 lines.pop()  # what follows the last line's end: nothing
                 if (plain := _plain(block, len(lines), beside)) is not None:
                     yield from plain
+                    empty = False
                 else:
                     for at, line in enumerate(lines, start=number + 1):
                         if not line.startswith(b"#"):  # a comment, to xxhsum as well
                             yield _parse(line, sums, at, beside)
+                            empty = False
                 number += len(lines)
     except OSError as error:
         raise ReceiptError(f"{sums} cannot be read: {error.strerror}") from None
-    if not number:
+    if empty:
         raise ReceiptError(f"{sums} is empty: it is damaged")
 
 
