@@ -129,17 +129,18 @@ def check(source: str, destination: str, verbose: bool, nprocs: int) -> None:
 @click.argument("folders", nargs=-1, required=True, metavar="[SOURCE] DESTINATION")
 @click.option("--sample", metavar="PERCENT", help="Only that share of the files, by chance: 5%.")
 @click.option("--part", metavar="K/N", help="Only the K-th of N parts: 3/30 on the third day of a month.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Another seed makes another sample.")
-@click.option("--nprocs", type=int, default=4, show_default=True, help="Processes that read.")
+@click.option("--seed", type=int, metavar="NUMBER", help="The sample that was chosen with this seed.")
+@click.option("--nprocs", type=int, default=4, show_default=True, help="Files that are read at a time.")
 @click.option("--verbose", is_flag=True, help="List every file that is not as it should be.")
 def verify(
-    folders: tuple[str, ...], sample: str | None, part: str | None, seed: int, nprocs: int, verbose: bool
+    folders: tuple[str, ...], sample: str | None, part: str | None, seed: int | None, nprocs: int, verbose: bool
 ) -> None:
     """Check a copy by content: with its receipt, or with its source.
 
     Every file is read. Exit code 0 if all is as it should be, 1 if something is missing, extra or changed.
     """
     from softcopy_napari.engine.receipt import ReceiptError
+    from softcopy_napari.engine.scrub import ScrubError
     from softcopy_napari.verifying import choice_of, run_verify
 
     if len(folders) > 2:
@@ -149,7 +150,7 @@ def verify(
     try:
         paths = tuple(Path(folder).expanduser().absolute() for folder in folders)
         sys.exit(run_verify(paths, choice_of(sample, part, seed), nprocs, verbose))
-    except (ReceiptError, ValueError) as error:
+    except (ReceiptError, ScrubError, ValueError) as error:
         _fail(str(error))
 
 

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from softcopy_napari.engine.receipt import ReceiptError, find_receipt
-from softcopy_napari.engine.scrub import Choice, Kind, Report, verify_receipt, verify_source
+from softcopy_napari.engine.judge import Interrupted, Kind
+from softcopy_napari.engine.pace import lower_priority
+from softcopy_napari.engine.receipt import find_receipt
+from softcopy_napari.engine.scrub import Choice, Manner, Report, ScrubError, verify_receipt, verify_source
 from softcopy_napari.engine.text import printable, size_text, time_text
-from softcopy_napari.running import INTERRUPTED
+from softcopy_napari.running import INTERRUPTED, signals
 
 _SHOWN = 20
-_LOG_INTERVAL = 10.0
+_LOG_INTERVAL = 5.0
+_AFTERWARDS = {
+    Kind.MOVING: "nothing can be said about them before their writer is done",
+    Kind.UNREADABLE: "nothing can be said about their content",
+}
 
 
-def choice_of(sample: str | None, part: str | None, seed: int) -> Choice:
-    """What `--sample 5%` and `--part 3/30` ask for.
+def choice_of(sample: str | None, part: str | None, seed: int | None) -> Choice:
+    """What `--sample 5%`, `--part 3/30` and `--seed` ask for; without a seed, another sample every time.
 
     Raises
     ------
@@ -38,6 +48,10 @@ def choice_of(sample: str | None, part: str | None, seed: int) -> Choice:
         number, parts = (int(found[1]), int(found[2])) if found else (0, 0)
         if not 1 <= number <= parts:
             raise ValueError(f"--part must be a number of parts such as 3/30, not {printable(part)}")
+    if seed is None:
+        seed = secrets.randbelow(1_000_000)
+    elif not 0 <= seed < 2**32:
+        raise ValueError(f"--seed must be a whole number from 0 to {2**32 - 1}, not {seed}")
     return Choice(share, number, parts, seed)
 
 
@@ -47,83 +61,155 @@ def run_verify(folders: tuple[Path, ...], choice: Choice, nprocs: int, verbose: 
     Raises
     ------
     ReceiptError
-        There is no receipt to compare with, or it cannot be read; or a folder is missing.
+        There is no receipt to compare with, or it is damaged.
+    ScrubError
+        A folder is missing, or goes away meanwhile.
     """
     for folder in folders:
         if not folder.is_dir():
-            raise ReceiptError(f"{folder} is not a folder: check the path")
+            raise ScrubError(f"{folder} is not a folder: check the path")
+    if len(folders) == 2 and os.path.samefile(*folders):
+        raise ScrubError(f"{folders[0]} and {folders[1]} are the same folder: it would be compared with itself")
     console = Console(highlight=False, soft_wrap=True)
+    findings = _Findings(console, verbose)
+    report = Report(findings.add)
     started = time.monotonic()
-    total = 0
-    try:
-        if len(folders) == 1:
-            sums, facts = find_receipt(folders[0])
-            total = facts.files if facts is not None else 0
-            _say(console, f"Comparing {folders[0]} with {sums}{_said(facts.finished if facts else '')}", "bold")
-            report = verify_receipt(folders[0], sums, choice, nprocs, _teller(console, total, choice))
-        else:
-            _say(console, f"Comparing {folders[1]} with {folders[0]}, byte by byte", "bold")
-            report = verify_source(folders[0], folders[1], choice, nprocs, _teller(console, 0, choice))
-    except KeyboardInterrupt:
-        _say(console, "Interrupted; nothing was changed.", "yellow")
-        return INTERRUPTED
-    _summary(console, report, choice, time.monotonic() - started, verbose)
+    lower_priority(os.getpid())  # threads take it over
+    with signals() as caught:
+        try:
+            if len(folders) == 1:
+                _verify_receipt(folders[0], choice, nprocs, report, console, caught)
+            else:
+                _say(console, f"Comparing {folders[1]} with {folders[0]}, byte by byte{_chosen(choice)}", "bold")
+                with _telling(console, folders[1], 0, report) as tell:
+                    manner = Manner(choice, nprocs, lambda: tell() and not caught)
+                    verify_source(folders[0], folders[1], manner, report)
+        except Interrupted:
+            _say(console, f"Interrupted after {_count(report.files)}; nothing was changed.", "yellow")
+            findings.sum_up(report)
+            return INTERRUPTED
+    findings.sum_up(report)
+    _say(
+        console, f"{_extent(report, choice)}; {size_text(report.bytes)} read in {time_text(time.monotonic() - started)}"
+    )
+    if report.good and report.files:
+        _say(console, f"{'everything' if choice.everything else 'what was looked at'} is as it should be", "green")
     return 0 if report.good else 1
 
 
-def _said(finished: str) -> str:
-    return f" of {finished}" if finished else ""
+def _verify_receipt(
+    destination: Path, choice: Choice, nprocs: int, report: Report, console: Console, caught: list[int]
+) -> None:
+    sums, facts = find_receipt(destination)
+    of = f" of {facts.finished}" if facts is not None and facts.finished else ""
+    _say(console, f"Comparing {destination} with {sums}{of}{_chosen(choice)}", "bold")
+    if facts is None or not facts.checksums_xxh128:
+        _say(console, f"note: nothing beside {sums} tells whether it is still as it was written", "yellow")
+    expected = round(facts.files * choice.sample / choice.parts) if facts is not None else 0
+    with _telling(console, destination, expected, report) as tell:
+        verify_receipt(destination, sums, facts, Manner(choice, nprocs, lambda: tell() and not caught), report)
 
 
-def _teller(console: Console, total: int, choice: Choice) -> Callable[[Report], None]:
-    """What tells of the progress: one line that changes in a terminal, else a line every few seconds."""
-    expected = round(total * choice.sample / choice.parts)
-    last = [time.monotonic()]
+class _Findings:
+    """What is not as it should be: the first of each kind, or all of them as they are found."""
 
-    def tell(report: Report) -> None:
-        now = time.monotonic()
-        if now - last[0] < (0.2 if console.is_terminal else _LOG_INTERVAL):
-            return
-        last[0] = now
-        of = f" of about {expected:,}" if expected else ""
-        bad = sum(report.counts.values())
-        text = f"{report.files:,}{of} files, {size_text(report.bytes)} read, {bad:,} not as they should be"
-        if console.is_terminal:
-            console.file.write(f"\r\x1b[K{text}")
-            console.file.flush()
-        else:
-            print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+    def __init__(self, console: Console, verbose: bool) -> None:
+        self._console = console
+        self._verbose = verbose
+        self._first: dict[Kind, list[str]] = {}
 
-    return tell
+    def add(self, kind: Kind, path: str) -> None:
+        """Take a path, with what there is to say about it."""
+        first = self._first.setdefault(kind, [])
+        if self._verbose:  # there may be millions: none is kept
+            _say(self._console, f"{kind}: {path}", "red")
+        elif len(first) < _SHOWN:
+            first.append(path)
+
+    def sum_up(self, report: Report) -> None:
+        """Tell how many of each kind there are, and the first of them."""
+        for kind in Kind:
+            count = report.counts.get(kind, 0)
+            if not count:
+                continue
+            more = f"; {_AFTERWARDS[kind]}" if kind in _AFTERWARDS else ""
+            _say(self._console, f"{kind}: {_count(count)}{more}", "yellow" if kind is Kind.MOVING else "red")
+            first = self._first[kind]
+            for path in first:
+                _say(self._console, f"  {path}")
+            if first and count > len(first):
+                _say(self._console, f"  and {count - len(first):,} more (--verbose lists them)")
 
 
-def _summary(console: Console, report: Report, choice: Choice, seconds: float, verbose: bool) -> None:
-    if console.is_terminal:
-        console.file.write("\r\x1b[K")
-    for kind in Kind:
-        count = report.counts.get(kind, 0)
-        if not count:
-            continue
-        _say(console, f"{kind}: {count:,} {'file' if count == 1 else 'files'}", "red")
-        paths = report.paths[kind]
-        shown = paths if verbose else paths[:_SHOWN]
-        for path in shown:
-            _say(console, f"  {printable(path)}")
-        if count > len(shown):
-            _say(console, f"  and {count - len(shown):,} more{'' if verbose else ' (--verbose lists them)'}")
-    _say(console, f"{_extent(report, choice)}; {size_text(report.bytes)} read in {time_text(seconds)}")
-    if report.good:
-        what = "everything that was looked at" if not choice.everything else "everything"
-        _say(console, f"{what} is as it should be", "green")
+@contextlib.contextmanager
+def _telling(console: Console, folder: Path, expected: int, report: Report) -> Iterator[Callable[[], bool]]:
+    """What tells of the progress: a line that changes on a terminal, else one every few seconds; always true."""
+    clock = _Clock(report)
+    if not console.is_terminal:
+        next_line = time.monotonic() + _LOG_INTERVAL
+
+        def log() -> bool:
+            nonlocal next_line
+            if time.monotonic() >= next_line:
+                next_line = time.monotonic() + _LOG_INTERVAL
+                print(f"{time.strftime('%H:%M:%S')} {printable(str(folder))}: {clock.text(expected)}", flush=True)
+            return True
+
+        yield log
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(24), TextColumn("{task.fields[text]}"))
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
+        task = bar.add_task(printable(folder.name), total=expected or None, text="")
+
+        def show() -> bool:
+            bar.update(task, completed=min(report.files, expected or report.files), text=clock.text(expected))
+            bar.refresh()
+            return True
+
+        yield show
+
+
+class _Clock:
+    """Speed, and time left."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._started = time.monotonic()
+
+    def text(self, expected: int) -> str:
+        """In words."""
+        report, seconds = self._report, max(0.001, time.monotonic() - self._started)
+        parts = [
+            f"{report.files:,}/{expected:,} files" if expected else _count(report.files),
+            f"{report.bytes / seconds / 1e6:.1f} MB/s",
+        ]
+        if report.files and expected > report.files:
+            parts.append(f"ETA {time_text(seconds * (expected - report.files) / report.files)}")
+        if bad := sum(report.counts.values()):
+            parts.append(f"{bad:,} not as they should be")
+        return ", ".join(parts)
+
+
+def _chosen(choice: Choice) -> str:
+    parts = []
+    if choice.parts > 1:
+        parts.append(f"part {choice.part} of {choice.parts}")
+    if choice.sample < 1:
+        parts.append(f"a sample of {choice.sample * 100:g} % (--seed {choice.seed} chooses the same files again)")
+    return f": {', '.join(parts)}" if parts else ""
 
 
 def _extent(report: Report, choice: Choice) -> str:
     if choice.everything:
-        return f"all {report.files:,} files were compared"
+        return f"All {_count(report.files)} were compared"
     share = 100 * report.files / report.listed if report.listed else 0
-    how = f", chosen with seed {choice.seed}" if choice.sample < 1 else ""
-    part = f", part {choice.part} of {choice.parts}" if choice.parts > 1 else ""
-    return f"{report.files:,} of {report.listed:,} files were compared ({share:.1f} %{part}{how}); the others were not"
+    chosen = _chosen(choice).replace(":", ",", 1)
+    compared = f"{report.files:,} of {_count(report.listed)} were compared, {share:.1f} %{chosen}"
+    return f"{compared}; the others were not looked at"
+
+
+def _count(files: int) -> str:
+    return f"{files:,} file" if files == 1 else f"{files:,} files"
 
 
 def _say(console: Console, text: str, style: str = "") -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.support.command import softcopy
+from tests.support.command import Softcopy, softcopy, until
 from tests.support.writers import write
 
 
@@ -73,16 +75,18 @@ def test_parts_together_are_everything_each_file_once(sides: tuple[Path, Path]) 
     assert sum(int(found[1]) for found in looked_at if found) == int(looked_at[0][2])  # type: ignore[index]
 
 
-def test_a_sample_is_called_a_sample(sides: tuple[Path, Path]) -> None:
+def test_a_sample_is_called_a_sample_and_can_be_drawn_again(sides: tuple[Path, Path]) -> None:
     _, destination = sides
-    first, again, other = (
-        softcopy("verify", destination, "--sample", "50%", *more) for more in ((), (), ("--seed", "7"))
-    )
-    assert first.returncode == 0
+    first = softcopy("verify", destination, "--sample", "50%")
+    assert first.returncode == 0, first.stdout
     assert "the others were not" in first.stdout and "everything is" not in first.stdout
-    counted = [re.search(r"^([\d,]+) of", one.stdout, re.MULTILINE)[1] for one in (first, again)]  # type: ignore[index]
-    assert counted[0] == counted[1] and 0 < int(counted[0]) < 26
-    assert "seed 7" in other.stdout
+    seed = re.search(r"--seed (\d+)", first.stdout)
+    assert seed
+    again = softcopy("verify", destination, "--sample", "50%", "--seed", seed[1])
+    compared = [re.search(r"^([\d,]+) of 26 files were compared", one.stdout, re.MULTILINE) for one in (first, again)]
+    assert compared[0] and compared[1] and compared[0][1] == compared[1][1]
+    others = [softcopy("verify", destination, "--sample", "50%") for _ in range(2)]
+    assert any(f"--seed {seed[1]} " not in other.stdout for other in others)  # or a part would never be looked at
 
 
 @pytest.mark.parametrize(
@@ -92,12 +96,43 @@ def test_a_sample_is_called_a_sample(sides: tuple[Path, Path]) -> None:
         (["--sample", "0%"], "--sample must be a percentage"),
         (["--part", "4/3"], "--part must be"),
         (["--nprocs", "0"], "--nprocs must be"),
+        (["--seed", "-1"], "--seed must be"),
         (["a", "b"], "3 paths were given"),
+        (["."], "are the same folder"),
     ],
 )
 def test_wrong_usage_is_one_line(tmp_path: Path, options: list[str], words: str) -> None:
-    done = softcopy("verify", tmp_path, *options)
+    done = softcopy("verify", tmp_path, *options, cwd=tmp_path)
     assert done.returncode == 2 and words in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_twenty_of_many_are_shown_and_all_with_verbose(tmp_path: Path) -> None:
+    source, destination = tmp_path / "source", tmp_path / "copy"
+    for number in range(25):
+        (source / "c" / str(number)).mkdir(parents=True)
+        (source / "c" / str(number) / "0").write_text("x")
+    destination.mkdir()
+    done = softcopy("verify", source, destination)
+    assert done.returncode == 1 and "missing: 25 files" in done.stdout and "and 5 more" in done.stdout
+    assert done.stdout.count("\n  c/") == 20
+    done = softcopy("verify", source, destination, "--verbose")
+    assert done.stdout.count("missing: c/") == 25 and "missing: 25 files" in done.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_interrupting_it_ends_it_at_once_in_the_middle_of_a_file(tmp_path: Path, sign: signal.Signals) -> None:
+    source, destination = tmp_path / "source", tmp_path / "copy"
+    for folder in (source, destination):
+        folder.mkdir()
+        with open(folder / "shard", "wb") as file:
+            file.truncate(1 << 40)  # a hole: takes minutes to read, much longer than is waited here, and no room
+    with Softcopy("verify", source, destination) as command:
+        process = psutil.Process(command.process.pid)
+        until(lambda: any(file.path.endswith("shard") for file in process.open_files()))
+        command.process.send_signal(sign)
+        assert command.wait(10) == 130
+    assert "Interrupted after 0 files" in command.output and "Traceback" not in command.output
 
 
 def test_a_missing_folder_and_a_missing_receipt_say_what_to_do(tmp_path: Path) -> None:

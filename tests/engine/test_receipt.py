@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,14 @@ from softcopy_napari.engine import receipt as receipt_module
 from softcopy_napari.engine.receipt import (
     Receipt,
     ReceiptError,
+    check_unchanged,
     find_receipt,
     read_lines,
     receipt_paths,
     write_receipt,
 )
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.writers import is_own_temporary
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, tree, write
 
@@ -71,6 +74,104 @@ def test_every_name_comes_back(tmp_path: Path) -> None:
     lines = fill(tmp_path / "data", [*ODD, "new\nline", "both\\\n", "carriage\r"])
     sums = write_receipt(tmp_path / "data", lines, FACTS)
     assert list(read_lines(sums, tmp_path / "data")) == lines
+
+
+@posix_only
+@needs_xxhsum
+def test_a_name_with_a_line_break_does_no_harm_to_the_others(tmp_path: Path) -> None:
+    """Debian 12's xxhsum (0.8.1) skips its line and says so; later ones read it."""
+    lines = fill(tmp_path / "data", ["a", "new\nline", "z"])
+    done = xxhsum(tmp_path, write_receipt(tmp_path / "data", lines, FACTS))
+    assert done.returncode == 0, done
+    assert done.stdout.count(b": OK") == 3 or b"1 line is improperly formatted" in done.stdout
+
+
+@posix_only
+def test_lines_that_need_a_closer_look_are_read_among_many_that_do_not(tmp_path: Path) -> None:
+    names = [f"c/{number // 300}/{number % 300}" for number in range(40_000)]
+    names[25_000] = "c/back\\slash"
+    names[30_000] = "c/new\nline"
+    lines = [(xxh3_128_digest(name.encode()), name) for name in names]
+    sums = write_receipt(tmp_path / "data", lines, FACTS)
+    assert list(read_lines(sums, tmp_path / "data")) == lines
+    content = sums.read_bytes().splitlines()
+    content[35_000] = content[35_000][1:]
+    sums.write_bytes(b"\n".join(content))
+    with pytest.raises(ReceiptError, match="line 35001: "):
+        list(read_lines(sums, tmp_path / "data"))
+
+
+def test_a_receipt_that_was_changed_is_not_trusted(tmp_path: Path) -> None:
+    sums = write_receipt(tmp_path / "data", fill(tmp_path / "data", ["a", "b"]), FACTS)
+    facts = find_receipt(tmp_path / "data")[1]
+    assert facts is not None
+    check_unchanged(sums, tmp_path / "data", facts)
+    sums.write_bytes(sums.read_bytes().splitlines(keepends=True)[0])  # a line is lost: nothing else would tell
+    with pytest.raises(ReceiptError, match="damaged or was changed"):
+        check_unchanged(sums, tmp_path / "data", facts)
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 3_000_000], ids=["empty", "one endless line"])
+def test_what_is_no_checksum_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    sums = write(tmp_path / "data.xxh128", content)
+    with pytest.raises(ReceiptError, match=re.escape(str(sums))):
+        list(read_lines(sums, tmp_path / "data"))
+
+
+def test_of_two_receipts_the_later_one_counts(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    lines = fill(data, ["a"])
+    beside = write_receipt(data, lines, FACTS.model_copy(update={"finished": "2026-01-01T09:00:00+02:00"}))
+    within = data / "softcopy.xxh128"
+    within.write_bytes(b"0" * 32 + b"  a\n")
+    for finished, found in (("2026-01-01T07:30:00+00:00", within), ("2026-01-01T06:30:00+00:00", beside)):
+        facts = FACTS.model_copy(update={"finished": finished})
+        (data / "softcopy.receipt.json").write_text(facts.model_dump_json())
+        assert find_receipt(data)[0] == found
+
+
+def test_what_a_power_failure_left_is_cleared_away(tmp_path: Path) -> None:
+    seen: list[Path] = []
+
+    def watched() -> Iterator[tuple[bytes, str]]:
+        seen.extend(path for path in tmp_path.iterdir() if is_own_temporary(path.name))
+        yield from lines
+
+    lines = fill(tmp_path / "data", ["a"])
+    write_receipt(tmp_path / "data", watched(), FACTS)
+    assert len(seen) == 1
+    seen[0].write_bytes(b"half a line")  # as it lies there after a power failure
+    write_receipt(tmp_path / "data", lines, FACTS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "data.receipt.json", "data.xxh128"]
+
+
+@posix_only
+def test_a_receipt_that_cannot_be_written_whole_keeps_the_one_before_and_is_named(tmp_path: Path) -> None:
+    import resource
+
+    sums = write_receipt(tmp_path / "data", fill(tmp_path / "data", ["a"]), FACTS)
+    before = sums.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            write_receipt(tmp_path / "data", ((bytes(16), str(number)) for number in range(10_000)), FACTS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == str(sums)
+    assert sums.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "data.receipt.json", "data.xxh128"]
+
+
+def test_what_is_called_too_long_for_its_receipt_holds_it(tmp_path: Path) -> None:
+    data = tmp_path / ("n" * 250)
+    lines = fill(data, ["a"])
+    assert write_receipt(data, lines, FACTS) == data / "softcopy.xxh128"
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="needs a folder that another disk is mounted on")
+def test_the_receipt_of_a_mounted_disk_is_on_that_disk() -> None:
+    assert receipt_paths(Path("/dev/shm")) == (Path("/dev/shm/softcopy.xxh128"), Path("/dev/shm/softcopy.receipt.json"))
 
 
 def test_the_facts_name_the_checksum_file_and_its_hash(tmp_path: Path) -> None:

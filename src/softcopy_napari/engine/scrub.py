@@ -1,18 +1,20 @@
-"""Checks data by content: against a receipt, or one folder against another. For `softcopy verify`."""
+"""Checks data by content: against a receipt, or one folder against another. For `softcopy verify`.
+
+Files are read by threads: what they do, reading and hashing, happens outside of Python's lock, and a thread that
+hangs on a share that does not answer keeps nobody from ending the command. (Measured: processes were no faster from a
+disk, and twice as fast at best with tiny files from memory.)
+"""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import os
-import signal
-import stat
+import threading
+import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
-from enum import StrEnum
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,28 +22,25 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from softcopy_napari.engine.files import extended_path, native
-from softcopy_napari.engine.pace import lower_priority
-from softcopy_napari.engine.place import Place
-from softcopy_napari.engine.readback import hash_file
-from softcopy_napari.engine.receipt import read_lines
+from softcopy_napari.engine.judge import Interrupted, Judge, Kind, Verdict
+from softcopy_napari.engine.place import OtherFolder, Place
+from softcopy_napari.engine.receipt import Receipt, check_unchanged, read_lines
 from softcopy_napari.engine.writers import RECEIPTS, is_own_temporary, temporary_of
 
-_BATCH = 128
 _BUFFER = 4 << 20
-_KEPT = 100_000
-"""Paths of each kind that are kept to be told."""
+_MOST = 64
+"""Files that a thread takes together: those of a folder are best read by one."""
+_LONG = 0.1
+"""Seconds after which it should come back for more, so that large files are shared out."""
+_BLOCK = 1 << 14
+_POLL = 0.1
+_LAST_WORDS = 1.0
+"""Seconds that threads are given to end before the command ends without them."""
 _Item = TypeVar("_Item")
 
 
-class Kind(StrEnum):
-    """What is wrong with a file."""
-
-    MISSING = "missing"
-    CHANGED = "changed"
-    TRUNCATED = "truncated"
-    EXTRA = "extra"
-    UNREADABLE = "unreadable"
-    MOVING = "still being written"
+class ScrubError(Exception):
+    """The data cannot be checked to the end, in words for a user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Choice:
     part, parts : int
         Of this many parts the one with this number, from 1; all parts together are all files, each once.
     seed : int
-        Another one chooses another sample.
+        Another one chooses another sample; not negative.
     """
 
     sample: float = 1.0
@@ -69,7 +68,7 @@ class Choice:
         return self.sample >= 1.0 and self.parts == 1
 
     def has(self, path: str) -> bool:
-        """Whether a file is among them."""
+        """Whether a file is among them. The same on every computer: by a hash of its path."""
         if self.everything:
             return True
         name = os.fsencode(path)
@@ -80,8 +79,15 @@ class Choice:
 
 @dataclass(slots=True)
 class Report:
-    """What was found so far."""
+    """What was found so far.
 
+    Parameters
+    ----------
+    tell : callable
+        Told of every file that is not as it should be, with what there is to say about it.
+    """
+
+    tell: Callable[[Kind, str], None]
     files: int = 0
     """Looked at."""
     bytes: int = 0
@@ -89,8 +95,7 @@ class Report:
     listed: int = 0
     """Files there should be, those that were left out included."""
     counts: dict[Kind, int] = field(default_factory=dict)
-    paths: dict[Kind, list[str]] = field(default_factory=dict)
-    """The first of each kind, with what there is to say."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def good(self) -> bool:
@@ -98,20 +103,40 @@ class Report:
         return not self.counts
 
     def note(self, kind: Kind, path: str, detail: str = "") -> None:
-        """Add a file that is not as it should be."""
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-        kept = self.paths.setdefault(kind, [])
-        if len(kept) < _KEPT:
-            kept.append(f"{path} ({detail})" if detail else path)
+        """Count a file that is not as it should be, and tell of it. Any thread may call this."""
+        with self._lock:
+            self.counts[kind] = self.counts.get(kind, 0) + 1
+            self.tell(kind, f"{path} ({detail})" if detail else path)
+
+    def took(self, path: str, verdict: Verdict) -> None:
+        """Count a file that was looked at."""
+        with self._lock:
+            self.files += 1
+            self.bytes += verdict.size
+        if verdict.kind is not None:
+            self.note(verdict.kind, path, verdict.detail)
 
 
-Found = tuple[str, Kind, str]
-"""A file that is not as it should be: its path, what is wrong, and details."""
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How it is done.
+
+    Parameters
+    ----------
+    choice : Choice
+        Files that should not be there are looked for only where everything is chosen.
+    nprocs : int
+        Files that are read at a time.
+    progress : callable
+        Called several times a second; returns false to have everything stop.
+    """
+
+    choice: Choice
+    nprocs: int
+    progress: Callable[[], bool] = lambda: True
 
 
-def verify_receipt(
-    destination: Path, sums: Path, choice: Choice, nprocs: int, progress: Callable[[Report], None]
-) -> Report:
+def verify_receipt(destination: Path, sums: Path, facts: Receipt | None, manner: Manner, report: Report) -> None:
     """Compare data with their receipt.
 
     Parameters
@@ -119,20 +144,24 @@ def verify_receipt(
     destination : Path
     sums : Path
         The checksum file.
-    choice : Choice
-        Files that the receipt does not list are looked for only where everything is chosen.
-    nprocs : int
-        Processes that read.
-    progress : callable
-        Told now and then what was found so far.
+    facts : Receipt or None
+        What is said beside it.
+    manner : Manner
+    report : Report
+        Filled in.
 
     Raises
     ------
     ReceiptError
-        The receipt cannot be read.
+        The receipt is damaged, or cannot be read.
+    ScrubError
+        The destination has gone.
+    Interrupted
+        `progress` said so.
     """
-    report = Report()
-    known = array("Q")
+    if facts is not None:
+        _in_threads(manner, lambda _: check_unchanged(sums, destination, facts))
+    choice, known = manner.choice, array("Q")
 
     def chosen() -> Iterator[tuple[str, bytes]]:
         for digest, path in read_lines(sums, destination):
@@ -142,53 +171,77 @@ def verify_receipt(
             if choice.has(path):
                 yield path, digest
 
-    _run(_against_digests, (str(destination),), chosen(), nprocs, report, progress)
+    _read_all(None, destination, chosen(), manner, report)
     if choice.everything:
-        listed = np.sort(np.frombuffer(known, np.uint64)) if len(known) else np.zeros(0, np.uint64)
-        for block in _batches(_files(destination), 1 << 14):
-            hashes = np.array([xxh3_64_intdigest(os.fsencode(path)) for path in block], np.uint64)
-            at = np.minimum(np.searchsorted(listed, hashes), max(0, len(listed) - 1))
-            there = listed[at] == hashes if len(listed) else np.zeros(len(hashes), bool)
-            for path in itertools.compress(block, ~there):
-                report.note(Kind.EXTRA, path, "not in the receipt")
-    return report
+        _in_threads(manner, lambda check: _look_for_extra(destination, known, facts, report, check))
 
 
-def verify_source(
-    source: Path, destination: Path, choice: Choice, nprocs: int, progress: Callable[[Report], None]
-) -> Report:
+def _look_for_extra(
+    destination: Path, known: array[int], facts: Receipt | None, report: Report, check: Callable[[], None]
+) -> None:
+    """Eight bytes a file of the receipt are kept for this, and as many while they are sorted."""
+    listed = np.sort(np.frombuffer(known, np.uint64))
+    links = 0
+
+    def files() -> Iterator[str]:
+        nonlocal links
+        for path, is_link in _below(destination, report):
+            links += is_link
+            if not is_link:
+                yield path
+
+    for block in _batches(files(), _BLOCK):
+        hashes = np.array([xxh3_64_intdigest(os.fsencode(path)) for path in block], np.uint64)
+        at = np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)
+        for path in itertools.compress(block, listed[at] != hashes):
+            report.note(Kind.EXTRA, path, "not in the receipt")
+        check()
+    if facts is not None and links != facts.links:
+        kind = Kind.MISSING if links < facts.links else Kind.EXTRA
+        report.note(kind, f"of links there are {links:,}, not {facts.links:,}", "the receipt does not name them")
+
+
+def verify_source(source: Path, destination: Path, manner: Manner, report: Report) -> None:
     """Compare a destination with its source by content, whatever sizes and times say; see `verify_receipt`."""
-    report = Report()
+    choice = manner.choice
 
     def chosen() -> Iterator[tuple[str, bytes]]:
-        for path in _files(source, links=True):
+        for path, _ in _below(source, report, "at the source: "):
             report.listed += 1
             if choice.has(path):
                 yield path, b""
 
-    _run(_against_source, (str(source), str(destination)), chosen(), nprocs, report, progress)
+    _read_all(source, destination, chosen(), manner, report)
     if choice.everything:
-        root = extended_path(str(source))
-        for path in _files(destination, links=True):
+        _in_threads(manner, lambda check: _look_for_more(source, destination, report, check))
+
+
+def _look_for_more(source: Path, destination: Path, report: Report, check: Callable[[], None]) -> None:
+    root = extended_path(str(source))
+    for block in _batches(_below(destination, report), _BLOCK):
+        for path, _ in block:
             if not os.path.lexists(os.path.join(root, native(path))):
                 report.note(Kind.EXTRA, path, "not at the source")
-    return report
+        check()
 
 
-def _files(root: Path, links: bool = False) -> Iterator[str]:
-    """Regular files below a folder, `/` separated, but for temporaries and a receipt in it; links too if wanted."""
+def _below(root: Path, report: Report, where: str = "") -> Iterator[tuple[str, bool]]:
+    """Everything below a folder that is no folder, and whether it is a link; temporaries and receipts left out."""
     top, pending = extended_path(str(root)), [""]
     while pending:
         folder = pending.pop()
-        with contextlib.suppress(FileNotFoundError), os.scandir(os.path.join(top, native(folder))) as found:
-            for entry in found:
-                path = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(path)
-                elif is_own_temporary(entry.name) or temporary_of(entry.name) or path in RECEIPTS:
-                    continue
-                elif links or not entry.is_symlink():
-                    yield path
+        try:
+            with os.scandir(os.path.join(top, native(folder))) as found:
+                for entry in found:
+                    path = f"{folder}/{entry.name}" if folder else entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(path)
+                    elif not (is_own_temporary(entry.name) or temporary_of(entry.name) or path in RECEIPTS):
+                        yield path, entry.is_symlink()
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # deleted just now
+        except OSError as error:
+            report.note(Kind.UNREADABLE, folder or str(root), f"{where}cannot be listed: {error.strerror}")
 
 
 def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
@@ -197,134 +250,94 @@ def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
         yield batch
 
 
-# -- in processes of their own --------------------------------------------------------------------------
-
-_Task = Callable[[tuple[str, ...], list[tuple[str, bytes]]], tuple[int, list[Found]]]
+# -- threads ----------------------------------------------------------------------------------------------
 
 
-def _run(
-    task: _Task,
-    roots: tuple[str, ...],
-    items: Iterator[tuple[str, bytes]],
-    nprocs: int,
-    report: Report,
-    progress: Callable[[Report], None],
-) -> None:
-    """Have processes look at files, few batches ahead of them, and note what they find."""
-    # Started anew, not forked: the same on every system, and nothing is shared by chance.
-    with ProcessPoolExecutor(nprocs, get_context("spawn"), initializer=_begin) as pool:
-        under_way: dict[Future[tuple[int, list[Found]]], int] = {}
+def _in_threads(manner: Manner, *works: Callable[[Callable[[], None]], None]) -> None:
+    """Have threads work, each of which calls now and then what it is given; raises what one of them raises.
+
+    A share that does not answer holds up threads for as long as it likes. This one stays free to be interrupted.
+    """
+    stop, errors = threading.Event(), list[Exception]()
+
+    def check() -> None:
+        if stop.is_set():
+            raise Interrupted
+
+    def run(work: Callable[[Callable[[], None]], None]) -> None:
         try:
-            for batch in _batches(items, _BATCH):
-                under_way[pool.submit(task, roots, batch)] = len(batch)
-                if len(under_way) >= 4 * nprocs:
-                    _take(under_way, report, progress)
-            while under_way:
-                _take(under_way, report, progress)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            work(check)
+        except Interrupted:
+            pass
+        except Exception as error:
+            errors.append(error)
+            stop.set()
 
-
-def _take(
-    under_way: dict[Future[tuple[int, list[Found]]], int], report: Report, progress: Callable[[Report], None]
-) -> None:
-    done, _ = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
-    for future in done:
-        size, found = future.result()
-        report.files += under_way.pop(future)
-        report.bytes += size
-        for path, kind, detail in found:
-            report.note(kind, path, detail)
-    progress(report)
-
-
-def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal: the command decides
-    lower_priority()
-
-
-def _against_digests(roots: tuple[str, ...], batch: list[tuple[str, bytes]]) -> tuple[int, list[Found]]:
-    """Compare files with the digests that they should have."""
-    size, found = 0, []
-    place, view = Place(roots[0]), memoryview(bytearray(_BUFFER))
-    with _held(place):
-        for path, digest in batch:
-            try:
-                result = hash_file(place, path, view, True, _always)
-            except (FileNotFoundError, NotADirectoryError):
-                found.append((path, *_gone_or_moving(place, path)))
-            except OSError as error:
-                found.append((path, Kind.UNREADABLE, error.strerror or ""))
-            else:
-                assert result is not None
-                size += result[0].st_size
-                if result[1] != digest:
-                    found.append((path, Kind.CHANGED, "empty" if result[0].st_size == 0 else ""))
-    return size, found
-
-
-def _against_source(roots: tuple[str, ...], batch: list[tuple[str, bytes]]) -> tuple[int, list[Found]]:
-    """Compare files of a destination with those of its source."""
-    size, found = 0, []
-    source, destination, view = Place(roots[0]), Place(roots[1]), memoryview(bytearray(_BUFFER))
-    with _held(source), _held(destination):
-        for path, _ in batch:
-            read, kind, detail = _compare(source, destination, path, view)
-            size += read
-            if kind is not None:
-                found.append((path, kind, detail))
-    return size, found
-
-
-def _compare(source: Place, destination: Place, path: str, view: memoryview) -> tuple[int, Kind | None, str]:
+    threads = [threading.Thread(target=run, args=(work,), daemon=True) for work in works]
     try:
-        if stat.S_ISLNK(source.stat(path).st_mode):
-            there = destination.read_link(path) if stat.S_ISLNK(destination.stat(path).st_mode) else None
-            return (0, None, "") if there == source.read_link(path) else (0, Kind.CHANGED, "another link")
-        here = hash_file(source, path, view, False, _always)
-    except (FileNotFoundError, NotADirectoryError):
-        try:
-            source.stat(path)
-            destination.stat(path)
-        except OSError:
-            return 0, Kind.MISSING, ""
-        return 0, Kind.MOVING, ""
-    except OSError as error:
-        return 0, Kind.UNREADABLE, f"at the source: {error.strerror}"
-    try:
-        copy = hash_file(destination, path, view, True, _always)
-    except (FileNotFoundError, NotADirectoryError):
-        return 0, *_gone_or_moving(destination, path)
-    except OSError as error:
-        return 0, Kind.UNREADABLE, error.strerror or ""
-    assert here is not None and copy is not None
-    size, wanted = copy[0].st_size, here[0].st_size
-    if copy[1] == here[1]:
-        return size, None, ""
-    if size < wanted:
-        return size, Kind.TRUNCATED, f"{size:,} of {wanted:,} bytes"
-    return size, Kind.CHANGED, "" if size == wanted else f"{size - wanted:,} bytes longer"
-
-
-def _gone_or_moving(place: Place, path: str) -> tuple[Kind, str]:
-    """Why a file could not be read to its end: it is not there, or somebody writes it just now."""
-    try:
-        place.stat(path)
-    except OSError:
-        return Kind.MISSING, ""
-    return Kind.MOVING, ""
-
-
-@contextlib.contextmanager
-def _held(place: Place) -> Iterator[None]:
-    with contextlib.suppress(FileNotFoundError):  # then everything in it is missing
-        place.hold()
-    try:
-        yield
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive() and not errors:
+                thread.join(_POLL)
+                if not manner.progress():
+                    raise Interrupted
     finally:
-        place.leave()
+        stop.set()
+        deadline = time.monotonic() + _LAST_WORDS
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+    if errors:
+        raise errors[0]
 
 
-def _always() -> bool:
-    return True
+def _read_all(
+    source: Path | None, destination: Path, items: Iterator[tuple[str, bytes]], manner: Manner, report: Report
+) -> None:
+    """Have threads judge files, which they draw from the iterator as they come to need them."""
+    drawing = threading.Lock()
+    roots = [destination] if source is None else [destination, source]
+    identities = [_identity(root) for root in roots]
+
+    def draw(size: int) -> list[tuple[str, bytes]]:
+        with drawing:
+            return list(itertools.islice(items, size))
+
+    def work(check: Callable[[], None]) -> None:
+        def go_on() -> bool:
+            check()
+            return True
+
+        places = [Place(str(root)) for root in roots]
+        judge = Judge(places[1] if source is not None else None, places[0], memoryview(bytearray(_BUFFER)), go_on)
+        size = 1
+        while batch := draw(size):
+            began = time.monotonic()
+            with contextlib.ExitStack() as held:
+                for place, identity in zip(places, identities, strict=True):
+                    _hold(place, identity)
+                    held.callback(place.leave)
+                for path, digest in batch:
+                    check()
+                    report.took(path, judge.judge(path, digest))
+            size = min(size * 2, _MOST) if time.monotonic() - began < _LONG else max(1, size // 2)
+
+    _in_threads(manner, *[work] * manner.nprocs)
+
+
+def _identity(root: Path) -> tuple[int, int]:
+    try:
+        found = os.stat(extended_path(str(root)))
+    except OSError as error:
+        raise ScrubError(f"{root} cannot be looked at: {error.strerror}") from None
+    return found.st_dev, found.st_ino
+
+
+def _hold(place: Place, identity: tuple[int, int]) -> None:
+    """Look for the same folder as at the start: all would be missing from an empty mount point."""
+    try:
+        place.hold(identity)
+    except OtherFolder:
+        raise ScrubError(f"{place.root} has gone, and another folder lies there: was the disk taken out?") from None
+    except OSError as error:
+        raise ScrubError(f"{place.root} cannot be reached any more: {error.strerror}") from None
