@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,11 +19,14 @@ from qtpy.QtWidgets import QApplication, QComboBox, QDockWidget, QLineEdit, QPus
 from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
 from softcopy_napari.engine.messages import Order, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.targets import Settings, load_targets
 from softcopy_napari.plugin import SoftcopyWidget
+from softcopy_napari.plugin.settings import Preferences
 from softcopy_napari.widgets.targets_model import Row
 from tests.support.command import Softcopy
 from tests.support.trees import assert_same
 from tests.support.writers import Writer, write
+from tests.widgets.support import dialog_answered
 
 PATIENCE = 30_000
 ENDLESS = 2000
@@ -417,18 +419,41 @@ def test_coverage_is_checked_without_copying_and_the_target_can_be_copied_afterw
     dock.until(lambda: dock.target and dock.target.findings is not None and dock.state() is TargetState.COMPLETE)
 
 
-def test_a_user_who_closes_the_window_may_go_on_or_stay(
-    dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("answer", "closes", "stops"),
+    [("Close napari", True, 0), ("Stop copying and close", True, 1), ("Cancel", False, 0)],
+)
+def test_a_user_who_closes_the_window_is_asked_whether_copies_go_on(
+    dock: Dock, monkeypatch: pytest.MonkeyPatch, answer: str, closes: bool, stops: int
 ) -> None:
     closing = dock.widget._closing
-    monkeypatch.setattr(closing, "_running", lambda: 2)
-    said: list[str] = []
+    stopped: list[None] = []
+    monkeypatch.setattr(closing, "_stop", lambda: stopped.append(None))
+    asked: list[str] = []
 
-    def ask(words: str) -> bool:
-        said.append(words)
-        return False
+    def press(dialog: Any) -> None:
+        asked.append(dialog.text())
+        (button,) = (one for one in dialog.buttons() if one.text().replace("&", "") == answer)
+        dock.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
-    monkeypatch.setattr(closing, "_ask", ask)
-    assert closing._may_close(2, by_user=True) is False
-    assert "2 copies go on" in said[0]
-    assert sys.stdout is not None
+    with dialog_answered(press):
+        assert closing._may_close(2, by_user=True) is closes
+    assert "2 copies go on without napari" in asked[0]
+    assert len(stopped) == stops
+
+
+def test_targets_are_saved_and_loaded_again(dock: Dock, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        dock.widget.add_target(tmp_path / f"{name}.zarr", tmp_path / "copies" / f"{name}.zarr")
+    file = tmp_path / "saved.yaml"
+    dock.widget._panel.save_requested.emit(str(file))
+    dock.until(file.exists)
+    targets = load_targets(file, Settings())
+    assert [target.source for target in targets] == [tmp_path / "a.zarr", tmp_path / "b.zarr"]
+
+
+def test_preferences_are_those_of_the_next_copy(dock: Dock, tmp_path: Path) -> None:
+    dock.widget._preferences = Preferences(nprocs=2, settle=7.0)
+    dock.widget.add_target(tmp_path / "a.zarr", tmp_path / "copy.zarr")
+    (target,) = dock.widget._book.targets(dock.widget._book.keys(), dock.widget._preferences.settings)
+    assert (target.nprocs, target.settle) == (2, 7.0)
