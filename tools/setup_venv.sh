@@ -15,6 +15,9 @@ screen_packages="xvfb xauth libgl1 libglx-mesa0 libgl1-mesa-dri libegl1 libopeng
     libxrender1 libxi6 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0
     libxcb-render-util0 libxcb-shape0 libxcb-xfixes0 libxcb-xinerama0 libxcb-xinput0 fonts-dejavu-core"
 
+# With its xxhsum the tests check what this program writes.
+test_packages="xxhash"
+
 say() { echo "setup: $*"; }
 fail() { echo "setup: $*" >&2; exit 1; }
 
@@ -79,10 +82,10 @@ missing_packages() {
     fi
 }
 
-# Of the packages that windows need, those that are not installed; a newer release has some under a longer name.
-missing_screen_packages() {
+# Of these packages, those that are not installed; a newer release has some under a longer name.
+missing_system_packages() {
     local package
-    for package in $screen_packages; do
+    for package in $screen_packages $test_packages; do
         dpkg-query --show --showformat '${db:Status-Status}\n' "$package" "${package}t64" 2>/dev/null | grep -qx installed ||
             echo "$package"
     done
@@ -103,7 +106,7 @@ check_screen() {
 packages=
 usable || make_venv || packages=$(missing_packages)
 if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
-    packages="$packages $(missing_screen_packages)"
+    packages="$packages $(missing_system_packages)"
     # shellcheck disable=SC2086
     [ -z "${packages// /}" ] || apt_install $packages
 fi

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -255,6 +256,7 @@ def test_a_complete_copy_has_a_receipt_that_xxhsum_agrees_with(jobs: Jobs) -> No
     assert (facts.files, facts.links, facts.chunk_files, facts.never_written) == (len(contents), 1, 5, 1)
     assert facts.bytes == sum(map(len, contents.values()))
     assert facts.verified == "size" and "nothing has changed" in facts.finished_because
+    assert facts.user == getpass.getuser()
     assert facts.source == str(jobs.source) and not facts.failures
     assert facts.started <= facts.finished and facts.arrays[0].never_written == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import platform
 import time
 from collections.abc import Iterator
@@ -71,6 +72,7 @@ class Account:
             software=f"softcopy-napari {__version__}",
             system=f"Python {platform.python_version()}, {platform.platform()}",
             host=platform.node(),
+            user=_user(),
             source=snapshot.source,
             destination=snapshot.destination,
             started=_when(snapshot.started),
@@ -95,6 +97,13 @@ class Account:
                 for array in snapshot.arrays
             ),
         )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user may have no name
+        return ""
 
 
 def _when(seconds: float) -> str:

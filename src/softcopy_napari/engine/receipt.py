@@ -65,6 +65,7 @@ class Receipt(BaseModel):
     system: str = ""
     """Python and operating system."""
     host: str = ""
+    user: str = ""
     source: str
     destination: str
     started: str
