@@ -144,7 +144,7 @@ def test_a_copy_goes_on_whose_starter_ended_before_it_was_answered(made: Engines
     starter.stdin.write(targets_to_json([made.target(settle=1000.0)]))
     starter.stdin.close()
     make_array(made.source, (3,))
-    assert until(lambda: tree(made.destination) == tree(made.source), 10.0)
+    assert until(lambda: tree(made.destination) == tree(made.source), 30.0)
     assert starter.poll() is None
     assert engines()[0].ask(Order(do="stop"))
     assert starter.wait(10) == 0
