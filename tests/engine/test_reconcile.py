@@ -66,6 +66,16 @@ def test_a_pass_looks_at_every_folder_once_and_ends_when_all_have_answered() -> 
     assert walks.current is None and walks.finished() is None
 
 
+def test_a_pass_begins_at_the_top_even_if_that_was_missing_a_moment_ago(known: Walks) -> None:
+    """The source was away for so short a time that not all of its folders were missed."""
+    known.start(full=True)
+    known.next(1)
+    for folder in ("", "a"):
+        answer(known, folder, missing=True)
+    known.start(full=True)
+    explore(known, TREE)
+
+
 def test_a_pass_reports_all_that_its_parts_found(known: Walks) -> None:
     known.start(full=True)
     take_all(known)

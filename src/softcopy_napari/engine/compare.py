@@ -174,7 +174,7 @@ class FolderComparison:
         try:
             for number, (folder, known) in enumerate(folders, start=1):
                 if lost or obstacle:
-                    parts = iter([FolderPart(folder, missing=lost, lost=lost, obstacle=obstacle, last=True)])
+                    parts = iter([FolderPart(folder, lost=lost, obstacle=obstacle, last=True)])
                 else:
                     parts = self._parts(folder, known, quiet)
                 for part in parts:

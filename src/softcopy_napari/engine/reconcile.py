@@ -70,7 +70,7 @@ class Walks:
         """Begin a pass over all known folders, and those it will find; it takes the place of one under way."""
         self._number += 1
         self.current = Pass(full)
-        for folder in list(self.known) or [""]:
+        for folder in dict.fromkeys(["", *self.known]):
             self.ask(folder, for_pass=True)
         return self.current
 
