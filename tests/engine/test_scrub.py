@@ -260,11 +260,10 @@ def test_a_source_that_is_written_while_its_copy_is_read_is_no_fault_of_the_copy
 
 
 def test_a_source_that_is_deleted_meanwhile_is_not_called_missing(sides: Sides) -> None:
-    (sides.destination / FILE).unlink()
-
     def delete(number: int) -> None:
         if number == 1:
-            (sides.source / FILE).unlink()
+            for side in (sides.source, sides.destination):
+                (side / FILE).unlink()
 
     assert judged(sides, FILE, delete) == (Kind.MOVING, "deleted at the source just now")
 

@@ -123,6 +123,8 @@ class Judge:
     def _against_source(self, path: str, source: Place) -> Verdict | None:
         """None where the source changed meanwhile: nothing can be said then."""
         before = _stat(source, path)
+        if before is not None and _is_gone(self._destination, path):
+            return Verdict(0, Kind.MISSING)  # there may be terabytes of these: they need not be read
         here = self._look(source, path)
         if here.seen is _Seen.GONE:
             return Verdict(0, Kind.MOVING, "deleted at the source just now")
@@ -199,6 +201,16 @@ def _unreadable(error: OSError) -> _Look:
     if error.errno == errno.ELOOP:  # it became a link just now
         return _Look(_Seen.MOVING)
     return _Look(_Seen.UNREADABLE, error.strerror or str(error))
+
+
+def _is_gone(place: Place, path: str) -> bool:
+    try:
+        place.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def _stat(place: Place, path: str) -> os.stat_result | None:
