@@ -206,6 +206,15 @@ def test_a_destination_with_nothing_beside_it_holds_its_receipt(
     assert receipt_paths(root) == (root / "softcopy.xxh128", root / "softcopy.receipt.json")
 
 
+def test_a_receipt_in_its_destination_does_not_list_itself(tmp_path: Path) -> None:
+    """It would not match: a source that was itself a copy may have had one of the same name."""
+    data = tmp_path / ("n" * 250)
+    lines = fill(data, ["a", "softcopy.xxh128", "softcopy.receipt.json", "sub/softcopy.xxh128"])
+    sums = write_receipt(data, lines, FACTS)
+    assert [path for _, path in read_lines(sums, data)] == ["a", "sub/softcopy.xxh128"]
+    assert json.loads((data / "softcopy.receipt.json").read_text())["files"] == 2
+
+
 def test_a_renamed_dataset_keeps_its_receipt(tmp_path: Path) -> None:
     lines = fill(tmp_path / "data", ["a", "sub/b"])
     write_receipt(tmp_path / "data", lines, FACTS)

@@ -204,6 +204,8 @@ def write_receipt(destination: Path, lines: Iterable[tuple[bytes, str]], receipt
             file = stack.enter_context(_replacing(sums))
         prefix = "" if sums.parent == destination else destination.name + "/"
         hasher, count = xxh3_128(), 0
+        if not prefix:  # a source may have a receipt in it, too: this one takes its place, and cannot list itself
+            lines = (line for line in lines if line[1] not in RECEIPTS)
         for block in _blocks(lines):
             data = _text(block, prefix)
             count += len(block)
