@@ -49,7 +49,7 @@ class Rule:
         Paths with which it has had its way, in their order.
     """
 
-    def __init__(self, number: int, lift: Callable[[int], None], act: Callable[[], object] | None) -> None:
+    def __init__(self, number: int, lift: Callable[[int], None], act: Callable[[str], object] | None) -> None:
         self.met: list[str] = []
         self.act = act
         self._number = number
@@ -66,7 +66,8 @@ class FaultFs:
     Steps are called `stat`, `listing`, `open`, `create`, `read`, `write`, `close`, `fsync`, `utimens`, `rename`,
     `unlink`, `mkdir`, `rmdir`, `symlink`, `readlink`, `chmod`, `truncate` and `statfs`; several in one string are
     separated by spaces. Paths are patterns, relative to the place; a rename has the new name. `skip` lets so many steps
-    that fit pass before the first, and after `times` of them the rule is spent; 0 means never.
+    that fit pass before the first, and after `times` of them the rule is spent; 0 means never. With `since`, the name
+    of a step, it counts only after that one.
 
     Parameters
     ----------
@@ -88,6 +89,7 @@ class FaultFs:
         self._numbers = itertools.count(1)
         self._done: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._acts: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._ordering = threading.Lock()
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -137,7 +139,7 @@ class FaultFs:
     # -- rules ----------------------------------------------------------------------------------------
 
     def fail(self, op: str, path: str = "*", error: int = errno.EIO, **more: Any) -> Rule:
-        """Have steps fail; `more` may be `when` ("before", "after"), `skip`, `times` and `chance`, as everywhere."""
+        """Have steps fail; `more` is `when` ("before", "after"), `skip`, `times`, `since`, `chance`, as everywhere."""
         return self._add("fail", op, path, error=error, **more)
 
     def short(self, op: str, path: str = "*", size: int = 1000, **more: Any) -> Rule:
@@ -156,8 +158,8 @@ class FaultFs:
         """Have steps not return until the rule is lifted. Who waits can be killed, but not if it is `for_good`."""
         return self._add("hang for good" if for_good else "hang", op, path, **more)
 
-    def call(self, op: str, path: str, act: Callable[[], object], **more: Any) -> Rule:
-        """Do something at a step, which waits until it is done; once, if nothing else is said.
+    def call(self, op: str, path: str, act: Callable[[str], object], **more: Any) -> Rule:
+        """Do something with the path of a step, which waits until it is done; once, if nothing else is said.
 
         It must keep away from the place itself: the system may have locked what it needs there.
         """
@@ -167,7 +169,7 @@ class FaultFs:
         """Take back all rules."""
         self._order(do="lift")
 
-    def _add(self, do: str, op: str, path: str, act: Callable[[], object] | None = None, **more: Any) -> Rule:
+    def _add(self, do: str, op: str, path: str, act: Callable[[str], object] | None = None, **more: Any) -> Rule:
         number = next(self._numbers)
         rule = self._rules[number] = Rule(number, self._lift, act)
         self._order(do="add", rule={"id": number, "do": do, "op": op, "path": path, **more})
@@ -179,8 +181,9 @@ class FaultFs:
     # -- its process ----------------------------------------------------------------------------------
 
     def _order(self, **words: Any) -> None:
-        self._say(**words)
-        assert self._done.get(timeout=_PATIENCE), "the file system has ended"
+        with self._ordering:
+            self._say(**words)
+            assert self._done.get(timeout=_PATIENCE), "the file system has ended"
 
     def _say(self, **words: Any) -> None:
         assert self._process.stdin is not None
@@ -206,7 +209,7 @@ class FaultFs:
             act = self._rules[words["met"]].act
             assert act is not None
             try:
-                act()
+                act(words["path"])
             except BaseException as error:
                 self.trouble = self.trouble or error
             with contextlib.suppress(OSError, ValueError):

@@ -44,6 +44,7 @@ class Rule:
     skip: int = 0
     times: int = 0
     chance: float = 1.0
+    since: str = ""
     met: int = 0
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -112,7 +113,13 @@ class Desk:
         return about_data
 
     def _fits(self, rule: Rule, op: str, path: str, when: str) -> bool:
-        if rule.when != when or op not in rule.op.split() or not fnmatch.fnmatchcase(path, rule.path):
+        if not fnmatch.fnmatchcase(path, rule.path):
+            return False
+        if rule.since:
+            if op == rule.since and when == "after":
+                rule.since = ""
+            return False
+        if rule.when != when or op not in rule.op.split():
             return False
         if rule.chance < 1 and self._random.random() >= rule.chance:
             return False
@@ -147,6 +154,8 @@ class Shown(mfusepy.Operations):
         self._desk = desk
         self._unit = unit
         self._behind = behind
+        self._open: dict[int, str] = {}
+        """Files that are open, and their names: those that were deleted come without."""
 
     def _step(self, op: str, path: str, act: Any) -> Any:
         """Do what is asked for, between what is to happen before and after it."""
@@ -162,6 +171,8 @@ class Shown(mfusepy.Operations):
     # -- names ----------------------------------------------------------------------------------------
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, int]:
+        if path is None:
+            path = self._open[fh] if fh is not None else ""
         found = self._step("stat", path, lambda real: os.lstat(real) if fh is None else os.fstat(fh))
         names = [name for name in dir(found) if name.startswith("st_")]
         times = {name: self._time(getattr(found, f"{name}_ns")) for name in ("st_atime", "st_mtime", "st_ctime")}
@@ -217,40 +228,46 @@ class Shown(mfusepy.Operations):
     # -- files ----------------------------------------------------------------------------------------
 
     def open(self, path: str, flags: int) -> int:
-        return self._step("open", path, lambda real: os.open(real, flags & ~(os.O_CREAT | os.O_EXCL)))
+        flags &= ~(os.O_CREAT | os.O_EXCL)
+        return self._opened(path, self._step("open", path, lambda real: os.open(real, flags)))
 
     def create(self, path: str, mode: int, flags: int) -> int:  # type: ignore[override]
-        return self._step("create", path, lambda real: os.open(real, flags | os.O_CREAT, stat.S_IMODE(mode)))
+        flags |= os.O_CREAT
+        return self._opened(path, self._step("create", path, lambda real: os.open(real, flags, stat.S_IMODE(mode))))
+
+    def _opened(self, path: str, fh: int) -> int:
+        self._open[fh] = path.lstrip("/")
+        return fh
 
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
-        name = path.lstrip("/")
-        rule = self._desk.meet("read", name, "before")
+        rule = self._desk.meet("read", self._open[fh], "before")
         if rule is not None and rule.do == "short":
             size = min(size, rule.size)
         data = os.pread(fh, size, offset)
         if rule is not None and rule.do == "flip" and offset <= rule.offset < offset + len(data):
             at = rule.offset - offset
             data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-        self._desk.meet("read", name, "after")
+        self._desk.meet("read", self._open[fh], "after")
         return data
 
     def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
-        name = path.lstrip("/")
-        rule = self._desk.meet("write", name, "before")
+        rule = self._desk.meet("write", self._open[fh], "before")
         if rule is not None and rule.do == "short":
             data = data[: rule.size]
         written = os.pwrite(fh, data, offset)
-        self._desk.meet("write", name, "after")
+        self._desk.meet("write", self._open[fh], "after")
         return written
 
     def fsync(self, path: str, datasync: int, fh: int) -> int:
-        return self._step("fsync", path, lambda real: os.fsync(fh))
+        return self._step("fsync", self._open[fh], lambda real: os.fsync(fh))
 
     def flush(self, path: str, fh: int) -> int:
-        return self._step("close", path, lambda real: None)
+        return self._step("close", self._open[fh], lambda real: None)
 
     def release(self, path: str, fh: int) -> int:
-        return os.close(fh)  # type: ignore[return-value]
+        del self._open[fh]
+        os.close(fh)
+        return 0
 
 
 def main() -> None:

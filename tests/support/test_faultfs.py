@@ -71,9 +71,12 @@ def test_reads_and_writes_may_be_short_and_bits_flip(faults: FaultFs) -> None:
 
 def test_a_test_acts_at_a_step(faults: FaultFs) -> None:
     (faults.folder / "x").write_bytes(b"old")
-    rule = faults.call("read", "x", lambda: (faults.folder / "x").write_bytes(b"new"))
+    rule = faults.call("read", "x", lambda path: (faults.folder / path).write_bytes(b"new"))
+    later = faults.call("stat", "x", lambda path: os.utime(faults.folder / path, (5, 5)), since="read")
+    assert (faults.place / "x").stat().st_mtime > 5 and not later.met
     assert (faults.place / "x").read_bytes() == b"new"
     assert rule.met == ["x"]
+    assert (faults.place / "x").stat().st_mtime == 5 and later.met == ["x"]
 
 
 @pytest.mark.parametrize("for_good", [False, True])
