@@ -92,9 +92,12 @@ def unmount(place: Path) -> None:
     subprocess.run(["umount", "--lazy", str(place)], check=True, capture_output=True)
 
 
-def make_chunks(folder: Path, count: int, size: int = 5000, start: int = 0) -> None:
-    """An array of old chunk files, each in a folder of its own (`0/0`, `1/0`, ...): so a step tells whose it is."""
-    write(folder / ".zarray", zarray((start + count, 1), "/"), old=True)
+def make_chunks(folder: Path, count: int, size: int = 5000, start: int = 0, more: int = 0) -> None:
+    """An array of old chunk files, each in a folder of its own (`0/0`, `1/0`, ...): so a step tells whose it is.
+
+    With `more` chunk files promised, the acquisition is not over.
+    """
+    write(folder / ".zarray", zarray((start + count + more, 1), "/"), old=True)
     layout = make_layout((start + count, 1), separator="/")
     for number in range(start, start + count):
         write(folder / layout.key(number), content(number, 0, size), old=True)

@@ -124,7 +124,7 @@ def test_a_reader_of_the_summary_learns_of_an_error_that_stays(lab: Lab) -> None
 
 def test_a_copy_that_failed_is_made_once_its_disk_is_well_again(lab: Lab) -> None:
     faults = lab.faulty_destination()
-    make_chunks(lab.real_source, 5)
+    make_chunks(lab.real_source, 5, more=1)
     rule = faults.fail("write", chunk(3))
     lab.start()
     assert until(lambda: lab.now.failures)

@@ -139,7 +139,7 @@ def test_a_chunk_that_changes_at_any_step_of_its_copy_arrives_in_its_last_versio
         sides = both(lab)
         steps = [*STEPS[1::2], *IN_THE_MIDDLE] if size == LARGE else STEPS
     changes = CHANGES if size == SMALL else {name: CHANGES[name] for name in list(CHANGES)[::2]}
-    make_chunks(lab.real_source, len(steps) * len(changes), size)
+    make_chunks(lab.real_source, len(steps) * len(changes), size, more=1)
     versions, rules = arm(lab, sides, steps, changes)
     lab.start()
     assert until(lambda: all(rule.met for rule in rules.values()), SOON), missed(rules)
@@ -178,7 +178,7 @@ def test_a_chunk_that_vanishes_at_any_step_is_whole_or_not_there(lab: Lab, size:
     """No lock was taken: its disk may have gone, or someone frees space. What was copied is kept."""
     sides = both(lab)
     steps = STEPS if size == SMALL else [*STEPS[1::2], *IN_THE_MIDDLE]
-    make_chunks(lab.real_source, len(steps) + 1, size)
+    make_chunks(lab.real_source, len(steps) + 1, size, more=1)
     versions, rules = arm(lab, sides, steps, {"deleted": lambda file: file.unlink()})
     lab.start()
     assert until(lambda: all(rule.met for rule in rules.values()), SOON), missed(rules)
@@ -197,7 +197,7 @@ def test_a_chunk_set_back_to_its_fill_value_at_any_step_has_no_copy_in_the_end(l
     """Its writer deletes it under its lock, as tensorstore does; what there was of it before must go too."""
     sides = {"destination": lab.faulty_destination()}
     steps = [*AT_DESTINATION, IN_THE_MIDDLE[1]] if size == LARGE else AT_DESTINATION
-    make_chunks(lab.real_source, len(steps) + 1, size)
+    make_chunks(lab.real_source, len(steps) + 1, size, more=1)
     make_chunks(lab.real_destination, len(steps) + 1, 100)
     versions, rules = arm(lab, sides, steps, {"deleted under its lock": delete_under_lock})
     lab.start()
@@ -220,7 +220,7 @@ def delete_under_lock(file: Path) -> None:
 def test_a_chunk_rewritten_all_the_time_is_published_whole_or_not_at_all(lab: Lab, side: str) -> None:
     """At every read, or write, the file changes again; in the end the writer stops."""
     sides = both(lab)
-    make_chunks(lab.real_source, 1, LARGE)
+    make_chunks(lab.real_source, 1, LARGE, more=1)
     versions = Versions(lab)
     file = lab.real_source / "0" / "0"
     count = 0

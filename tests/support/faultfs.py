@@ -47,10 +47,13 @@ class Rule:
     ----------
     met : list of str
         Paths with which it has had its way, in their order.
+    pids : list of int
+        The processes that met it.
     """
 
     def __init__(self, number: int, lift: Callable[[int], None], act: Callable[[str], object] | None) -> None:
         self.met: list[str] = []
+        self.pids: list[int] = []
         self.act = act
         self._number = number
         self._lift = lift
@@ -196,7 +199,9 @@ class FaultFs:
         for line in self._process.stdout:
             words = json.loads(line)
             if "met" in words:
-                self._rules[words["met"]].met.append(words["path"])
+                rule = self._rules[words["met"]]
+                rule.pids.append(words["pid"])
+                rule.met.append(words["path"])
             if "token" in words:
                 self._acts.put(words)
             if "done" in words or "ready" in words:

@@ -100,7 +100,7 @@ class Desk:
             if rule.do == "call":
                 self._call(rule, op, path)
                 continue
-            self.say(met=rule.id, op=op, path=path)
+            self.say(met=rule.id, path=path, pid=mfusepy.fuse_get_context()[2])
             match rule.do:
                 case "fail":
                     raise OSError(rule.error, os.strerror(rule.error))
@@ -134,7 +134,7 @@ class Desk:
             self._tokens += 1
             token = self._tokens
             self._answers[token] = answer
-        self.say(met=rule.id, op=op, path=path, token=token)
+        self.say(met=rule.id, path=path, pid=mfusepy.fuse_get_context()[2], token=token)
         answer.wait()
 
     def _hang(self, rule: Rule) -> None:
