@@ -102,6 +102,7 @@ def test_stop_ends_at_once_though_a_worker_is_stuck(lab: Lab, side: str, op: str
     assert running.ended.wait(STOP), f"not ended after {time.monotonic() - started:.1f} s"
     assert lab.now.state is TargetState.STOPPED
     rule.lift()
+    assert until(lambda: not lab.workers()), "it ends when its call returns"
     lab.start()
     lab.finish()
     lab.assert_equal()
