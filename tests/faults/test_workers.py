@@ -21,7 +21,12 @@ STEPS = {
     "source": ["open", "read", "close"],
     "destination": ["mkdir", "create", "write", "utimens", "rename"],
 }
-STUCK = [(side, op) for side in SIDES for op in STEPS[side]]
+QUICK = [("source", "read"), ("destination", "mkdir"), ("destination", "rename")]
+STUCK = [
+    pytest.param(side, op, marks=[] if (side, op) in QUICK else pytest.mark.soak)
+    for side in SIDES
+    for op in STEPS[side]
+]
 STOP = 3.0
 """Seconds: two are promised, on a machine that has nothing else to do."""
 
