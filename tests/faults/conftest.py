@@ -26,7 +26,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     lab = Lab(tmp_path)
     yield lab
     lab.close()
-    left = [line for line in mounts() if str(tmp_path) in line]
+    left = [line for line in mounts() if f"{tmp_path}/" in line]
     assert not left, f"the test left mounted: {left}"
 
 

@@ -58,10 +58,12 @@ class Lab(Jobs):
         self._ends.callback(callback)
 
     def mount(self, place: Path, options: str = "size=64m", kind: str = "tmpfs", what: str = "tmpfs") -> None:
-        """Mount something at a place until the end of the test."""
+        """Mount something at a place, until the end of the test at the latest."""
         place.mkdir(parents=True, exist_ok=True)
         subprocess.run(["mount", "-t", kind, "-o", options, what, str(place)], check=True, capture_output=True)
-        self._ends.callback(lambda: os.path.ismount(place) and unmount(place))
+        self._ends.callback(
+            subprocess.run, ["umount", "--lazy", str(place)], capture_output=True
+        )  # if it is still there
 
     def finish(self, state: TargetState = TargetState.COMPLETE) -> None:
         """Say that the acquisition is finished, and wait for the end."""
@@ -75,6 +77,11 @@ class Lab(Jobs):
         here, there = tree(self.real_source), tree(self.real_destination)
         unlike = sorted(path for path in here.keys() | there.keys() if here.get(path) != there.get(path))
         assert not unlike, unlike
+
+    def words(self) -> str:
+        """Where the job stands, for those who wait in vain."""
+        now = self.now
+        return f"{now.state}: {now.reason}; {list(now.counts)} {now.failures} {now.notices}"
 
     def close(self) -> None:
         """Let go what hangs, end the job, and leave no mount."""

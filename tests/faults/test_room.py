@@ -22,7 +22,7 @@ may_fuse = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
 def paused(lab: Lab) -> TargetSnapshot:
     """Wait until the target has paused by itself; what is told then."""
-    assert until(lambda: lab.now.state is TargetState.PAUSED, SOON), lab.now
+    assert until(lambda: lab.now.state is TargetState.PAUSED, SOON), lab.words()
     assert "goes on by itself" in lab.now.reason
     assert not lab.now.failures, "no file is at fault"
     return lab.now
@@ -140,7 +140,7 @@ def test_a_paused_copy_of_a_live_acquisition_takes_what_came_meanwhile(lab: Lab)
     make_chunks(lab.source, 5, 1000, start=10, more=6)
     ballast.unlink()
     remount(disk, "size=64m")
-    assert until(lambda: lab.now.counts[ChunkState.COPIED] == 15, SOON), lab.now
+    assert until(lambda: lab.now.counts[ChunkState.COPIED] == 15, SOON), lab.words()
     assert until(lambda: lab.now.state is TargetState.CAUGHT_UP)
     lab.finish()
     lab.assert_equal()

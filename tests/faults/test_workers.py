@@ -85,9 +85,9 @@ def test_a_worker_stuck_in_a_call_that_does_not_return(lab: Lab, side: str, op: 
     lab.start(settle=0.0)
     assert until(lambda: rule.met, SOON)
     words = f"copy process {rule.pids[0]} did not answer"
-    assert until(lambda: any(words in notice for notice in lab.now.notices), SOON), lab.now
+    assert until(lambda: any(words in notice for notice in lab.now.notices), SOON), lab.words()
     if for_good:
-        assert until(lambda: lab.now.counts[ChunkState.COPIED] >= 26, SOON), lab.now
+        assert until(lambda: lab.now.counts[ChunkState.COPIED] >= 26, SOON), lab.words()
         rule.lift()
     end = lab.ends(SOON)
     assert end.state is TargetState.COMPLETE, f"{end.reason}; {end.failures}"
@@ -125,7 +125,7 @@ def test_a_share_that_hangs_as_a_whole_is_waited_for(lab: Lab, side: str, for_go
     rule = faults.hang(EVERYTHING, for_good=for_good)
     make_chunks(lab.real_source, 10, start=10, more=1)
     assert until(lambda: rule.met, SOON)
-    assert until(lambda: "has not answered since" in lab.now.reason, SOON), lab.now
+    assert until(lambda: "has not answered since" in lab.now.reason, SOON), lab.words()
     rule.lift()
     lab.finish()
     assert before.items() <= {path: path.stat().st_mtime_ns for path in lab.real_destination.rglob("*/0")}.items()
