@@ -15,8 +15,9 @@ screen_packages="xvfb xauth libgl1 libglx-mesa0 libgl1-mesa-dri libegl1 libopeng
     libxrender1 libxi6 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0
     libxcb-render-util0 libxcb-shape0 libxcb-xfixes0 libxcb-xinerama0 libxcb-xinput0 fonts-dejavu-core"
 
-# With its xxhsum the tests check what this program writes.
-test_packages="xxhash"
+# For tests: xxhsum checks what this program writes; with the others, disks fail on purpose, and it is seen what a process
+# asks of the system.
+test_packages="xxhash fuse3 mount strace"
 
 say() { echo "setup: $*"; }
 fail() { echo "setup: $*" >&2; exit 1; }
