@@ -38,11 +38,6 @@ def test_a_file_rewritten_in_the_tick_in_which_it_was_read(lab: Lab, source: int
     rewrite_all(lab, lab.faulty_source(source), lab.faulty_destination(destination), max(source, destination))
 
 
-@pytest.mark.parametrize("behind", [HOUR, -HOUR, SECOND])
-def test_a_file_rewritten_in_the_tick_in_which_it_was_read_by_a_clock_that_is_wrong(lab: Lab, behind: int) -> None:
-    rewrite_all(lab, lab.faulty_source(FAT, behind), lab.faulty_destination(), FAT)
-
-
 def rewrite_all(lab: Lab, source: FaultFs, destination: FaultFs, unit: int) -> None:
     """Rewrite each file in place, with the same size, as soon as it was read, and then see whether that is found."""
     make_chunks(lab.real_source, 8, more=1)

@@ -87,7 +87,8 @@ def test_a_worker_stuck_in_a_call_that_does_not_return(lab: Lab, side: str, op: 
     words = f"copy process {rule.pids[0]} did not answer"
     assert until(lambda: any(words in notice for notice in lab.now.notices), SOON), lab.words()
     if for_good:
-        assert until(lambda: lab.now.counts[ChunkState.COPIED] >= 26, SOON), lab.words()
+        if op != "mkdir":  # meanwhile the system lets nobody else into the folder in which one is made
+            assert until(lambda: lab.now.counts[ChunkState.COPIED] >= 26, SOON), lab.words()
         rule.lift()
     end = lab.ends(SOON)
     assert end.state is TargetState.COMPLETE, f"{end.reason}; {end.failures}"

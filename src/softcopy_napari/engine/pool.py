@@ -34,6 +34,8 @@ _GIVE_UP = 1.0
 _SILENT = 5.0
 """Seconds without a word after which a worker counts as stuck; slow disks are slower than that for a moment only."""
 _MAX_PAUSE = 10.0
+_MAX_STUCK = 8
+"""Processes that may be stuck at once before no others are started: a share that hangs would get them all."""
 
 
 @dataclass(slots=True, eq=False)
@@ -121,7 +123,7 @@ class Pool:
         """Start missing workers, with growing pauses where they keep dying, and none where all get stuck."""
         while (
             len(self.workers) < self._size
-            and len(self.stuck) < self._size
+            and len(self.stuck) < max(_MAX_STUCK, self._size)
             and now >= self._next_start
             and not self._stopped
         ):
