@@ -36,7 +36,10 @@ READ = os.O_RDONLY | BINARY | NOFOLLOW | getattr(os, "O_NONBLOCK", 0)  # a fifo 
 
 
 if sys.platform == "win32":
-    open_source = open_shared
+
+    def open_source(path: str, dir_fd: int | None = None) -> int:
+        """Open a file of the source for reading while anybody may replace it; there are no folders' descriptors."""
+        return open_shared(path)
 else:
 
     def open_source(path: str, dir_fd: int | None = None) -> int:
