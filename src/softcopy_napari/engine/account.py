@@ -11,9 +11,10 @@ from datetime import datetime
 import numpy as np
 
 from softcopy_napari import __version__
-from softcopy_napari.engine.digests import DIGEST_SIZE, NO_DIGEST
+from softcopy_napari.engine.digests import DIGEST_SIZE
 from softcopy_napari.engine.inventory import LINK, Inventory
 from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.readback import NO_DIGEST
 from softcopy_napari.engine.receipt import ArrayFacts, Receipt
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.targets import Target

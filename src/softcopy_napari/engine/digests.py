@@ -9,8 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 DIGEST_SIZE = 16
-NO_DIGEST = bytes(DIGEST_SIZE)
-"""Stands for one that is not known."""
 
 
 class Digests:

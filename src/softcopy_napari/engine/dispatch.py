@@ -11,12 +11,11 @@ from collections import deque
 from dataclasses import dataclass
 
 from softcopy_napari.engine.compare import FolderPart
-from softcopy_napari.engine.digests import NO_DIGEST
 from softcopy_napari.engine.inventory import LINK, Inventory
 from softcopy_napari.engine.obstacle import Kind, Obstacle
 from softcopy_napari.engine.pool import OUTSTANDING, Died, Heard, Pool, WorkerProcess, folders_of, is_final
 from softcopy_napari.engine.proof import ProofBatch, Prover
-from softcopy_napari.engine.readback import Finding
+from softcopy_napari.engine.readback import NO_DIGEST, Finding
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.tasks import (

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from softcopy_napari.engine.digests import NO_DIGEST, Digests
+from softcopy_napari.engine.digests import Digests
 from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.ledger import Ledger
 from softcopy_napari.engine.probe import METADATA_NAMES
+from softcopy_napari.engine.readback import NO_DIGEST
 from softcopy_napari.engine.shardindex import ShardIndex
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.tracked import Batch, TrackedArray

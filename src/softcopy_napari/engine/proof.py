@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softcopy_napari.engine.digests import DIGEST_SIZE, NO_DIGEST
+from softcopy_napari.engine.digests import DIGEST_SIZE
 from softcopy_napari.engine.inventory import LINK, Inventory
-from softcopy_napari.engine.readback import Finding
+from softcopy_napari.engine.readback import NO_DIGEST, Finding
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.tasks import ProofDone
 from softcopy_napari.engine.tracked import Batch

@@ -19,6 +19,7 @@ from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.shardindex import ShardIndex, check
 
 NO_DIGEST = bytes(16)
+"""Stands for one that is not known."""
 
 
 class Finding(IntEnum):
