@@ -300,7 +300,7 @@ def test_stopping_a_worker_that_hangs_takes_no_longer_and_tells_what_it_left(des
     started = time.monotonic()
     left = desk.pool.stop()
     assert time.monotonic() - started < 2.0
-    assert left == [(worker.temporary, ["sub"])]
+    assert left == [(worker.temporary, ["", "sub"])]
     assert until(lambda: not any(p.is_running() for p in processes), 1.0)
 
 

@@ -203,7 +203,7 @@ def test_ome_metadata_of_any_kind_give_a_place_in_the_world_or_none(
 
 
 @pytest.mark.parametrize("unit", ["9**9**9**9", "meter**99999999", "(" * 5000, "__import__('os')", "m" * 100_000, "\0"])
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 def test_a_unit_is_a_name_and_never_calculated(unit: str) -> None:
     image = json.loads(json.dumps(IMAGE))
     image["multiscales"][0]["axes"][0]["unit"] = unit

@@ -100,7 +100,7 @@ def test_what_is_no_socket_is_not_called(kind: str, tmp_path: Path) -> None:
 
 
 @posix_only
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 def test_run_files_that_never_end_hold_up_nobody() -> None:
     runs = runs_folder()
     os.mkfifo(runs / "1-1.json")
@@ -235,7 +235,7 @@ def test_what_is_no_path_of_a_ledger_is_not_opened(path: str) -> None:
 
 
 @posix_only
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("target", ["fifo", "/dev/zero", "elsewhere"])
 def test_a_ledger_that_is_something_else_is_not_read(ledger: Path, target: str, tmp_path: Path) -> None:
     np.save(tmp_path / "elsewhere", np.zeros((2, 3), np.uint8))

@@ -142,12 +142,17 @@ class FolderComparison:
         What the names of this run's temporaries contain; those of other runs are removed.
     read_only : bool
         Remove nothing, and make nothing to try anything out.
+    temporary : str
+        Name of a temporary of this process's alone, to try things out at the destination's top.
     """
 
-    def __init__(self, source: str, destination: str, own_run: str, read_only: bool = False) -> None:
+    def __init__(
+        self, source: str, destination: str, own_run: str, read_only: bool = False, temporary: str = ""
+    ) -> None:
         self._source = Place(source)
         self._destination = Place(destination)
         self._own_run = own_run
+        self._temporary = temporary or f"{TEMPORARY_PREFIX}{own_run}-0{TEMPORARY_SUFFIX}"
         self._read_only = read_only
         self._unit = 1
 
@@ -216,8 +221,7 @@ class FolderComparison:
             part.metadata = read_metadata(source.root, folder)
             there = self._is_there(folder)
             if there and not self._read_only:
-                name = f"{TEMPORARY_PREFIX}{self._own_run}-{os.getpid()}-time{TEMPORARY_SUFFIX}"
-                self._unit = destination.time_unit(name)
+                self._unit = destination.time_unit(self._temporary)
             elif there:
                 self._unit = time_unit_seen(destination.stat(""), destination.stat(folder))
             names: set[str] = set()

@@ -276,8 +276,10 @@ def _widen(pipe: IO[bytes]) -> None:
 
 
 def folders_of(tasks: list[Task]) -> list[str]:
-    """Folders in which a worker with these tasks may have had its temporary."""
-    return sorted({path.rpartition("/")[0] for task in tasks if isinstance(task, CopyTask) for path in task.paths})
+    """Folders in which a worker with these tasks may have had its temporary: theirs, and the top (to try times)."""
+    if not tasks:
+        return []
+    return sorted({"", *(path.rpartition("/")[0] for t in tasks if isinstance(t, CopyTask) for path in t.paths)})
 
 
 def is_final(answer: Answer) -> bool:

@@ -51,7 +51,6 @@ from softcopy_napari.engine.tasks import (
     write_message,
 )
 from softcopy_napari.engine.transfer import Outcome, Transfer
-from softcopy_napari.engine.writers import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 
 _PROGRESS_INTERVAL = 0.25
 _LAST_WORDS = 1.5
@@ -67,7 +66,7 @@ class Worker:
         self._out = out
         self._stopping = False
         self._comparisons: deque[tuple[int, Iterator[FolderPart]]] = deque()
-        self._compare = FolderComparison(setup.source, setup.destination, setup.run, setup.read_only)
+        self._compare = FolderComparison(setup.source, setup.destination, setup.run, setup.read_only, setup.temporary)
         self._source = Place(setup.source)
         self._destination = Place(setup.destination)
         self._transfer = Transfer(
@@ -163,8 +162,7 @@ class Worker:
         return None
 
     def _time_unit(self) -> int:
-        name = f"{TEMPORARY_PREFIX}{self._setup.run}-{os.getpid()}-time{TEMPORARY_SUFFIX}"
-        return self._destination.time_unit(name)
+        return self._destination.time_unit(self._setup.temporary)
 
     def _copy(self, task: CopyTask) -> None:
         started = self._begin(task.id)
