@@ -125,6 +125,7 @@ def test_a_file_that_may_not_be_read_is_named_and_everything_else_arrives(lab: L
 
 
 @may_fuse
+@pytest.mark.soak
 def test_a_folder_that_can_never_be_listed_is_named(lab: Lab) -> None:
     faults = lab.faulty_source()
     make_chunks(lab.real_source, 6, more=1)

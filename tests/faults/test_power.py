@@ -41,7 +41,7 @@ def calls_of(trace: Path) -> list[Call]:
     for number, line in enumerate(trace.read_text(errors="replace").splitlines()):
         pid, _, text = line.partition(" ")
         if text.endswith("<unfinished ...>"):
-            waiting[pid] = Call(text.removesuffix("<unfinished ...>"), number, number)
+            waiting[pid] = Call(text.removesuffix("<unfinished ...>").rstrip(), number, number)
         elif (match := re.match(r"\s*<\.\.\. \w+ resumed>(.*)", text)) and pid in waiting:
             call = waiting.pop(pid)
             calls.append(Call(call.text + match[1], call.begin, number))
