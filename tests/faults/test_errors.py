@@ -18,7 +18,9 @@ pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 ERRORS = [errno.EIO, errno.ESTALE, errno.EINTR, errno.EACCES, errno.ETIMEDOUT]
 AT_SOURCE = [("open", {}), ("stat", {"since": "open"}), ("read", {}), ("stat", {"since": "read"}), ("close", {})]
 AT_DESTINATION = [(op, {}) for op in ("mkdir", "create", "write", "utimens", "close", "rename")]
+SMALL = 50_000
 LARGE = 5 << 20
+WEE = 33_333
 
 
 def chunk(number: int) -> str:
@@ -60,15 +62,15 @@ def test_a_listing_that_fails_for_a_while_is_repeated(lab: Lab, side: str) -> No
     lab.assert_equal()
 
 
-@pytest.mark.parametrize("size", [5000, LARGE])
+@pytest.mark.parametrize("size", [SMALL, LARGE])
 @pytest.mark.parametrize(
     "torment",
     [
         pytest.param(lambda at: [at["source"].short("read", size=700, times=5)], id="short reads for a while"),
-        pytest.param(lambda at: [at["source"].short("read", "*/1/0", size=4000)], id="short reads to the end"),
+        pytest.param(lambda at: [at["source"].short("read", "*/1/0", size=WEE)], id="short reads to the end"),
         pytest.param(lambda at: [at["destination"].short("write", size=700, times=5)], id="short writes for a while"),
-        pytest.param(lambda at: [at["destination"].short("write", "*/1/*", size=4000)], id="short writes to the end"),
-        pytest.param(lambda at: [at[side].short(op, size=999, chance=0.5) for side, op in SHORT], id="both, often"),
+        pytest.param(lambda at: [at["destination"].short("write", "*/1/*", size=WEE)], id="short writes to the end"),
+        pytest.param(lambda at: [at[side].short(op, size=WEE, chance=0.5) for side, op in SHORT], id="both, often"),
     ],
 )
 def test_short_reads_and_writes_lose_nothing(
@@ -90,9 +92,7 @@ SHORT = [("source", "read"), ("destination", "write")]
 @pytest.mark.parametrize(
     ("side", "op", "words"),
     [
-        ("source", "open", "cannot be read: Input/output error"),
         ("source", "read", "cannot be read: Input/output error"),
-        ("destination", "create", "cannot be written: Input/output error"),
         ("destination", "write", "cannot be written: Input/output error"),
         ("destination", "rename", "cannot be written: Input/output error"),
     ],

@@ -78,14 +78,14 @@ def test_a_destination_unmounted_in_the_middle_of_copies_gets_nothing_into_its_m
 ) -> None:
     """Again and again, while large files are on their way."""
     disk = on_disk(lab, "destination", folder)
-    make_chunks(lab.real_source, 40, 5 << 20, more=1)
+    make_chunks(lab.real_source, 24, 5 << 20, more=1)
     lab.start(nprocs=3)
     for number in range(3):
-        assert until(lambda number=number: lab.now.counts[ChunkState.COPIED] > 10 * number, SOON), lab.words()
+        assert until(lambda number=number: lab.now.counts[ChunkState.COPIED] > 5 * number, SOON), lab.words()
         disk.detach()
         assert not until(disk.everything, 0.7), disk.everything()
         disk.attach()
-    assert until(lambda: lab.now.counts[ChunkState.COPIED] == 40, SOON), lab.words()
+    assert until(lambda: lab.now.counts[ChunkState.COPIED] == 24, SOON), lab.words()
     lab.finish()
     lab.assert_equal()
     disk.detach()
@@ -115,16 +115,16 @@ def test_an_unmounted_source_deletes_nothing_and_is_gone_on_with_when_it_is_back
 def test_a_source_unmounted_in_the_middle_of_copies_loses_and_deletes_nothing(lab: Lab, folder: str) -> None:
     """With its lock taken first, a file that has gone would be one that its writer deleted."""
     disk = on_disk(lab, "source", folder)
-    make_chunks(lab.real_source, 40, 5 << 20, more=1)
+    make_chunks(lab.real_source, 24, 5 << 20, more=1)
     lab.start(nprocs=3)
     for number in range(3):
-        assert until(lambda number=number: lab.now.counts[ChunkState.COPIED] > 10 * number, SOON), lab.words()
+        assert until(lambda number=number: lab.now.counts[ChunkState.COPIED] > 5 * number, SOON), lab.words()
         (lab.source / "0" / "0.__lock").touch()
         disk.detach()
         assert until(lambda: lab.now.state is TargetState.WAITING, SOON), lab.words()
         (lab.real_source / "0" / "0.__lock").unlink()
         disk.attach()
-    assert until(lambda: lab.now.counts[ChunkState.COPIED] == 40, SOON), lab.words()
+    assert until(lambda: lab.now.counts[ChunkState.COPIED] == 24, SOON), lab.words()
     lab.finish()
     lab.assert_equal()
 

@@ -22,21 +22,18 @@ SMALL = 5000
 LARGE = (4 << 20) + 300_000
 """Copied in two blocks."""
 
+# What comes just before a step is just after the one before it.
 Step = tuple[str, str, dict[str, object]]
 STEPS: list[Step] = [
     ("source", "open", {}),
     ("source", "open", {"when": "after"}),
     ("source", "stat", {"since": "open"}),
     ("source", "stat", {"since": "open", "when": "after"}),
-    ("destination", "create", {}),
     ("destination", "create", {"when": "after"}),
     ("source", "read", {}),
     ("source", "read", {"when": "after"}),
-    ("destination", "write", {}),
     ("destination", "write", {"when": "after"}),
-    ("destination", "utimens", {}),
     ("destination", "utimens", {"when": "after"}),
-    ("source", "stat", {"since": "read"}),
     ("source", "stat", {"since": "read", "when": "after"}),
     ("destination", "rename", {}),
     ("destination", "rename", {"when": "after"}),
@@ -137,7 +134,7 @@ def test_a_chunk_that_changes_at_any_step_of_its_copy_arrives_in_its_last_versio
         steps = [*AT_DESTINATION, IN_THE_MIDDLE[1]] if size == LARGE else AT_DESTINATION
     else:
         sides = both(lab)
-        steps = [*STEPS[1::2], *IN_THE_MIDDLE] if size == LARGE else STEPS
+        steps = [*STEPS[1:], *IN_THE_MIDDLE] if size == LARGE else STEPS
     changes = CHANGES if size == SMALL else {name: CHANGES[name] for name in list(CHANGES)[::2]}
     make_chunks(lab.real_source, len(steps) * len(changes), size, more=1)
     versions, rules = arm(lab, sides, steps, changes)
@@ -177,7 +174,7 @@ def unlike(lab: Lab, rules: dict[str, Rule]) -> list[str]:
 def test_a_chunk_that_vanishes_at_any_step_is_whole_or_not_there(lab: Lab, size: int) -> None:
     """No lock was taken: its disk may have gone, or someone frees space. What was copied is kept."""
     sides = both(lab)
-    steps = STEPS if size == SMALL else [*STEPS[1::2], *IN_THE_MIDDLE]
+    steps = STEPS if size == SMALL else [*STEPS[1:], *IN_THE_MIDDLE]
     make_chunks(lab.real_source, len(steps) + 1, size, more=1)
     versions, rules = arm(lab, sides, steps, {"deleted": lambda file: file.unlink()})
     lab.start()

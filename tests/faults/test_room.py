@@ -33,7 +33,7 @@ def remount(place: Path, options: str) -> None:
 
 
 @may_mount
-@pytest.mark.parametrize("size", [50_000, 6 << 20])
+@pytest.mark.parametrize("size", [50_000, 5 << 20])
 def test_a_full_disk_pauses_the_copy_until_there_is_room(lab: Lab, size: int) -> None:
     disk = lab.folder / "disk"
     lab.mount(disk, f"size={12 * size}")
@@ -87,7 +87,7 @@ def test_a_read_only_disk_pauses_the_copy_until_it_may_be_written(lab: Lab, when
 
 
 @may_fuse
-@pytest.mark.parametrize("op", ["create", "write", "mkdir"])
+@pytest.mark.parametrize("op", ["write", *(pytest.param(op, marks=pytest.mark.soak) for op in ("create", "mkdir"))])
 def test_a_quota_that_is_used_up_pauses_the_copy_until_it_is_raised(lab: Lab, op: str) -> None:
     faults = lab.faulty_destination()
     make_chunks(lab.source, 20)

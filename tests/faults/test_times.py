@@ -27,11 +27,11 @@ HOUR = 3600 * SECOND
     [
         pytest.param(1, 1, id="fine times"),
         pytest.param(10_000_000, 1, id="10 ms at the source"),
-        pytest.param(SECOND, 1, id="1 s at the source"),
+        pytest.param(SECOND, 1, id="1 s at the source", marks=pytest.mark.soak),
         pytest.param(FAT, 1, id="2 s at the source"),
-        pytest.param(1, SECOND, id="1 s at the destination"),
+        pytest.param(1, SECOND, id="1 s at the destination", marks=pytest.mark.soak),
         pytest.param(1, FAT, id="2 s at the destination"),
-        pytest.param(FAT, FAT, id="2 s on both sides"),
+        pytest.param(FAT, FAT, id="2 s on both sides", marks=pytest.mark.soak),
     ],
 )
 def test_a_file_rewritten_in_the_tick_in_which_it_was_read(lab: Lab, source: int, destination: int) -> None:

@@ -22,7 +22,7 @@ STEPS = {
     "source": ["open", "read", "close"],
     "destination": ["mkdir", "create", "write", "utimens", "rename"],
 }
-QUICK = [("source", "read"), ("destination", "mkdir"), ("destination", "rename")]
+QUICK = [("source", "read"), ("destination", "rename")]
 STUCK = [
     pytest.param(side, op, marks=[] if (side, op) in QUICK else pytest.mark.soak)
     for side in SIDES
