@@ -190,11 +190,11 @@ class Pool:
         return hung
 
     def silent_for(self, now: float) -> float:
-        """Seconds for which no worker has got anywhere, where all of them have something to do; else 0."""
-        workers = self.workers or self.stuck
-        if not workers or not all(worker.may_hang or worker.hung for worker in workers):
+        """Seconds for which none of the workers that have something to do has got anywhere, where that is long."""
+        busy = [worker for worker in self.workers if worker.may_hang or worker.hung] or self.stuck
+        if not busy:
             return 0.0
-        silence = min(now - worker.heard for worker in workers)
+        silence = min(now - worker.heard for worker in busy)
         return silence if silence > _SILENT else 0.0
 
     def stop(self) -> list[tuple[str, list[str]]]:
