@@ -26,7 +26,7 @@ from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets import Settings, Target, make_target
 from softcopy_napari.plugin.supervisor import Seen, Supervisor
 from tests.security.support import KEY, Bomb, fake_engine
-from tests.support.command import Softcopy
+from tests.support.command import Softcopy, halted
 from tests.support.trees import assert_same
 from tests.support.writers import Writer, write
 
@@ -251,8 +251,7 @@ def test_an_engine_that_hangs_is_named_and_holds_up_no_other(
     window.supervisor.start_targets([target("two")])
     window.until(lambda: len(window.seen) == 2)
     hanging, going = window.seen
-    os.kill(hanging.pid, signal.SIGSTOP)
-    try:
+    with halted(hanging.pid):
         window.supervisor.order("pause", [hanging.key])
         window.supervisor.order("pause", [going.key])
         window.until(lambda: window.seen[1].target.state is TargetState.PAUSED)
@@ -261,8 +260,6 @@ def test_an_engine_that_hangs_is_named_and_holds_up_no_other(
         assert window.seen[0].alive and not window.seen[0].lost
         window.until(lambda: window.refusals)
         assert window.refusals == [f"the copy engine (process {hanging.pid}) does not answer"]
-    finally:
-        os.kill(hanging.pid, signal.SIGCONT)
     window.until(lambda: "does not exist yet" in window.seen[0].target.reason)
     window.supervisor.order("stop", [hanging.key, going.key])
     window.until(lambda: all(seen.target.state is TargetState.STOPPED for seen in window.seen))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from softcopy_napari.engine.targets import Settings, load_targets
 from softcopy_napari.plugin import SoftcopyWidget
 from softcopy_napari.plugin.settings import Preferences
 from softcopy_napari.widgets.targets_model import Row
-from tests.support.command import Softcopy
+from tests.support.command import Softcopy, halted
 from tests.support.trees import assert_same
 from tests.support.writers import Writer, write
 from tests.widgets.support import dialog_answered
@@ -291,12 +290,9 @@ def test_an_engine_that_hangs_holds_up_nobody(dock: Dock, tmp_path: Path) -> Non
             dock.until(lambda: all(map(dock.at_work, dock.rows)))
         hanging, other = dock.rows[0].key[0], dock.rows[1]
         assert hanging != other.key[0]
-        os.kill(hanging, signal.SIGSTOP)
-        try:
+        with halted(hanging):
             before = other.snapshot.files_copied if other.snapshot else 0
             dock.until(lambda: dock.rows[1].snapshot and dock.rows[1].snapshot.files_copied > before + 5)
-        finally:
-            os.kill(hanging, signal.SIGCONT)
         a.kill()
         b.kill()
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import random
-import signal
 import socket
 import threading
 import time
@@ -26,7 +25,7 @@ from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets import Settings, make_target
 from tests.engine.support import make_array, replace, until
 from tests.security.support import KEY, Bomb, fake_engine
-from tests.support.command import softcopy
+from tests.support.command import halted, softcopy
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="raw sockets")
 
@@ -195,22 +194,17 @@ def test_an_engine_that_was_stopped_hangs_nobody_however_many_have_called(
     engine: tuple[EngineHandle, Path, Path], goes_on: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "_ANSWER", 0.3)
-    process = psutil.Process(engine[0].run.pid)
-    process.send_signal(signal.SIGSTOP)
-    try:
-        with contextlib.ExitStack() as calls:
-            while True:
-                waiting = calls.enter_context(socket.socket(socket.AF_UNIX))
-                waiting.setblocking(False)
-                try:
-                    waiting.connect(engine[0].run.address)
-                except BlockingIOError:
-                    break
-            for _ in range(3):
-                with pytest.raises(EngineGone, match="does not answer"):
-                    EngineHandle(engine[0].run).snapshot()
-    finally:
-        process.send_signal(signal.SIGCONT)
+    with halted(engine[0].run.pid), contextlib.ExitStack() as calls:
+        while True:
+            waiting = calls.enter_context(socket.socket(socket.AF_UNIX))
+            waiting.setblocking(False)
+            try:
+                waiting.connect(engine[0].run.address)
+            except BlockingIOError:
+                break
+        for _ in range(3):
+            with pytest.raises(EngineGone, match="does not answer"):
+                EngineHandle(engine[0].run).snapshot()
     monkeypatch.undo()
     goes_on()
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
+
+import psutil
 
 COMMAND = [sys.executable, "-m", "softcopy_napari"]
 
@@ -68,3 +71,18 @@ def until(condition: Callable[[], object], timeout: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"this did not come true within {timeout} s"
         time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def halted(pid: int) -> Iterator[None]:
+    """Stop a process in its tracks, as a system that is out of memory does, and let it go on afterwards.
+
+    A signal is no more than a request: a thread in a call to a disk goes on, and the other threads with it.
+    """
+    process = psutil.Process(pid)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        until(lambda: process.status() == psutil.STATUS_STOPPED)
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
