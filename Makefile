@@ -14,7 +14,7 @@ BINDINGS := --dist each --tx popen//env:QT_API=pyqt6 --tx popen//env:QT_API=pysi
 NO_NAPARI := -p no:napari -p no:npe2 -p no:pytest-qt
 
 # Settings of the caller's own Python would leak into the environment.
-unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PYTHONDONTWRITEBYTECODE VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
 
 .PHONY: help demo test soak lint venv clean
 .NOTPARALLEL:
@@ -55,7 +55,7 @@ ifneq ($(shell $(PYTHON) -c "" 2>/dev/null && cat $(READY) 2>/dev/null),$(CURDIR
 .PHONY: $(READY)
 endif
 
-$(READY): pyproject.toml src/softcopy_napari/__init__.py tools/setup_venv.sh
+$(READY): pyproject.toml hatch_build.py src/softcopy_napari/__init__.py src/softcopy_napari/engine/native.c tools/setup_venv.sh
 	@bash tools/setup_venv.sh $(VENV) demo,dev,test
 
 clean:

@@ -19,6 +19,9 @@ screen_packages="xvfb xauth libgl1 libglx-mesa0 libgl1-mesa-dri libegl1 libopeng
 # asks of the system.
 test_packages="xxhash fuse3 mount strace"
 
+# A compiler builds the C library of the copy workers; without one they are slower.
+build_packages="gcc libc6-dev"
+
 say() { echo "setup: $*"; }
 fail() { echo "setup: $*" >&2; exit 1; }
 
@@ -86,7 +89,7 @@ missing_packages() {
 # Of these packages, those that are not installed; a newer release has some under a longer name.
 missing_system_packages() {
     local package
-    for package in $screen_packages $test_packages; do
+    for package in $screen_packages $test_packages $build_packages; do
         dpkg-query --show --showformat '${db:Status-Status}\n' "$package" "${package}t64" 2>/dev/null | grep -qx installed ||
             echo "$package"
     done

@@ -332,6 +332,7 @@ def test_a_file_that_kills_every_worker_is_set_aside_and_the_others_are_copied(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "_COMMAND", [sys.executable, "-c", POISON])
+    monkeypatch.setenv("SOFTCOPY_NATIVE", "0")  # what is replaced here is to be called for every file
     make_array(jobs.source, (30,))
     write(jobs.source / "poison", b"x", old=True)
     jobs.start()

@@ -21,7 +21,6 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     """Both ways of looking names up: Windows knows only the second."""
     if request.param == "paths":
         monkeypatch.setattr(place_module, "BY_DESCRIPTOR", False)
-        monkeypatch.setattr("softcopy_napari.engine.transfer.BY_DESCRIPTOR", False)
 
 
 @pytest.fixture

@@ -85,6 +85,7 @@ def test_a_disk_that_keeps_changing_what_is_written_is_named_and_nothing_is_call
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "_COMMAND", [sys.executable, "-c", FLIPPING])
+    monkeypatch.setenv("SOFTCOPY_NATIVE", "0")  # what is replaced here is to be called for every file
     monkeypatch.setattr(dispatch, "_RETRY_FIRST", 0.02)
     make_array(jobs.source, (3,))
     jobs.start(verify="checksum", settle=0.0)

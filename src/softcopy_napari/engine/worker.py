@@ -174,10 +174,10 @@ class Worker:
         with self._holding(task.source) as (lost, obstacle):
             if not (lost or obstacle):
                 self._transfer.unit = self._time_unit()
-                for path in task.paths:
-                    if self._stopping:
-                        break
-                    outcome, size, digest, reason, error = copy(path, path in gone, shard, task.as_it_is)
+                results = self._transfer.copy_all(task.paths, gone, shard, task.as_it_is)
+                if self._setup.sleep_time:  # between all of them
+                    results = (copy(path, path in gone, shard, task.as_it_is) for path in task.paths)
+                for outcome, size, digest, reason, error in results:
                     outcomes.append(outcome)
                     digests.append(digest or NO_DIGEST)
                     copied += size
@@ -188,6 +188,8 @@ class Worker:
                         break
                     if self._setup.sleep_time:
                         self._sleep()
+                    if self._stopping:
+                        break
         missing = len(task.paths) - len(outcomes)
         outcomes += bytes([Outcome.STOPPED]) * missing
         digests += [NO_DIGEST] * missing

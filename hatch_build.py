@@ -1,0 +1,54 @@
+"""Builds the C library of the copy workers with the package, where there is a compiler; elsewhere it does without."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+FOLDER = "src/softcopy_napari/engine"
+LIBRARY = f"{FOLDER}/libsoftcopy.so"
+
+
+class NativeLibrary(BuildHookInterface):  # type: ignore[type-arg]
+    """Makes a wheel one for this system if it holds the library, and one for all if not."""
+
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Called by hatchling before it builds a wheel or an editable install."""
+        if self._compile(Path(self.root)):
+            build_data["artifacts"].append(LIBRARY)
+            build_data["pure_python"] = False
+            # No Python is called from C: one library is for all of them.
+            build_data["tag"] = f"py3-none-{sysconfig.get_platform().translate(str.maketrans('-.', '__'))}"
+
+    def _compile(self, root: Path) -> bool:
+        """Make the library; if that fails there is none, not even one of an older version."""
+        library, new = root / LIBRARY, root / f"{LIBRARY}.new"
+        if not self._run_compiler(root, new):
+            library.unlink(missing_ok=True)
+            return False
+        new.replace(library)  # in one step: somebody may be using the checkout
+        return True
+
+    def _run_compiler(self, root: Path, library: Path) -> bool:
+        compiler = shlex.split(os.environ.get("CC", "")) or [shutil.which("cc") or shutil.which("gcc") or ""]
+        if sys.platform == "win32" or not compiler[0]:
+            return False
+        flags = ["-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", str(library), f"{FOLDER}/native.c"]
+        try:
+            done = subprocess.run([*compiler, *flags], cwd=root, capture_output=True, text=True)
+        except OSError as error:
+            self.app.display_warning(f"{compiler[0]} cannot be run, so copying will be slower: {error.strerror}")
+            return False
+        if done.returncode:
+            self.app.display_warning(f"{compiler[0]} cannot build native.c, so copying will be slower:\n{done.stderr}")
+        return done.returncode == 0

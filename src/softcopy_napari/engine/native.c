@@ -1,0 +1,117 @@
+/* Copies small files of one folder, many a call: what transfer.py does for one file, with the same guarantees.
+
+   Only ever publishes a file or leaves it to transfer.py, which then finds out what is the matter with it: whatever
+   is not plain (a link, a failed call, a short read, a change meanwhile) is not decided here. Called by native.py,
+   from one thread of a copy process. Linux and macOS. */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MOST 64        /* files a call; native.py knows it too */
+#define LEFT (-1)      /* in place of a size: left to transfer.py */
+#define SECOND 1000000000LL
+#define COARSE 10000000LL /* a time that is a multiple of this many ns may be one of a coarse clock */
+
+#ifdef __APPLE__
+#define MTIME(s) ((s)->st_mtimespec)
+#define CTIME(s) ((s)->st_ctimespec)
+#define ATIME(s) ((s)->st_atimespec)
+#else
+#define MTIME(s) ((s)->st_mtim)
+#define CTIME(s) ((s)->st_ctim)
+#define ATIME(s) ((s)->st_atim)
+#endif
+
+static struct {
+    int fd;
+    struct stat before;
+} files[MOST];
+
+static int64_t ns(struct timespec time) { return time.tv_sec * SECOND + time.tv_nsec; }
+
+static int same_version(const struct stat *a, const struct stat *b) {
+    return ns(MTIME(a)) == ns(MTIME(b)) && ns(CTIME(a)) == ns(CTIME(b)) && a->st_size == b->st_size &&
+           a->st_nlink == b->st_nlink && a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
+static int open_source(int folder, const char *name, int flags) {
+    int fd = openat(folder, name, flags | O_CLOEXEC);
+#ifdef O_NOATIME
+    if (fd < 0 && errno == EPERM) /* somebody else's file: only its owner may ask for that */
+        fd = openat(folder, name, (flags & ~O_NOATIME) | O_CLOEXEC);
+#endif
+    return fd;
+}
+
+/* Read a file whole into buffer, which has room for its size and one byte more: its size, or LEFT. */
+static int64_t read_whole(int fd, char *buffer, int64_t size) {
+    if (fd < 0) return LEFT;
+#ifdef POSIX_FADV_NOREUSE
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_NOREUSE); /* as spare_the_cache() in files.py */
+#endif
+    return read(fd, buffer, size + 1) == size ? size : LEFT;
+}
+
+/* Read files, one after the other into buffer. sizes gets the size of each or LEFT. Returns how many names were dealt
+   with: fewer than count where the buffer is full. Each that was read stays open until softcopy_write. */
+int softcopy_read(int folder, const char *names, int count, int flags, int64_t settled, int64_t coarse_settled,
+                  char *buffer, int64_t room, int64_t *sizes) {
+    int64_t used = 0;
+    int done = 0;
+    for (; done < count && done < MOST; done++, names += strlen(names) + 1) {
+        struct stat *before = &files[done].before;
+        int64_t modified;
+        files[done].fd = -1;
+        sizes[done] = LEFT;
+        /* By its name and before it is opened: see transfer.py. */
+        if (fstatat(folder, names, before, AT_SYMLINK_NOFOLLOW) || !S_ISREG(before->st_mode)) continue;
+        if (before->st_size >= room) continue;
+        if (used + before->st_size >= room) break;
+        modified = ns(MTIME(before));
+        if (modified > (modified % COARSE ? settled : coarse_settled)) continue; /* its tick is not over */
+        files[done].fd = open_source(folder, names, flags);
+        sizes[done] = read_whole(files[done].fd, buffer + used, before->st_size);
+        if (sizes[done] != LEFT) {
+            used += sizes[done];
+        } else if (files[done].fd >= 0) {
+            close(files[done].fd);
+            files[done].fd = -1;
+        }
+    }
+    return done;
+}
+
+/* Write one file that was read to a temporary, and put that in its place if it is still the same at the source. */
+static int publish(int folder, const char *temporary, const char *name, int fd, const struct stat *before,
+                   const char *data) {
+    const struct timespec times[2] = {ATIME(before), MTIME(before)};
+    struct stat after;
+    int out = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                     (before->st_mode & 0777) | S_IWUSR);
+    if (out < 0) return 0; /* no temporary of ours to be removed */
+    int written = write(out, data, before->st_size) == before->st_size && !futimens(out, times);
+    written = !close(out) && written;
+    if (written && !fstat(fd, &after) && same_version(before, &after) &&
+        !renameat(folder, temporary, folder, name))
+        return 1;
+    unlinkat(folder, temporary, 0);
+    return 0;
+}
+
+/* Publish the files that the last softcopy_read has read; sizes becomes LEFT for those that were not. */
+void softcopy_write(int folder, const char *temporary, const char *names, int count, const char *buffer,
+                    int64_t *sizes) {
+    for (int number = 0; number < count; number++, names += strlen(names) + 1) {
+        int64_t size = sizes[number];
+        if (size == LEFT) continue;
+        if (!publish(folder, temporary, names, files[number].fd, &files[number].before, buffer)) sizes[number] = LEFT;
+        close(files[number].fd);
+        buffer += size;
+    }
+}
