@@ -75,6 +75,8 @@ def test_settings_of_a_target_override_those_of_the_command_line(write: Callable
         "settle": 5.0,
         "finish_idle": 250.0,
         "verify": "size",
+        "max_rate": "full",
+        "pace": "auto",
     }
     assert (second.source, second.destination) == (tmp_path / "here", tmp_path / ".." / "there")
     assert (second.nprocs, second.settle, second.wait_for_source, second.finish_idle) == (2, 5.0, True, None)
