@@ -53,10 +53,10 @@ def test_without_a_limit_nothing_is_waited_for() -> None:
 @pytest.mark.parametrize("rate", [1e5, 1e7, 1e9])
 def test_files_of_any_size_take_the_time_that_the_rate_gives_them(size: int, rate: float) -> None:
     bench = Bench(rate)
-    count = max(1, int(10 * rate / size))
+    count = min(1000, max(1, int(10 * rate / size)))
     for _ in range(count):
         bench.throttle.file(size)
-    assert bench.elapsed == pytest.approx(count * size / rate, rel=0.01, abs=0.02)
+    assert bench.elapsed == pytest.approx(count * size / rate, rel=0.01, abs=0.006)
 
 
 def test_a_large_file_is_held_back_block_by_block() -> None:
@@ -64,7 +64,7 @@ def test_a_large_file_is_held_back_block_by_block() -> None:
     for _ in range(5):
         bench.throttle.block(4_000_000)
     bench.throttle.file(21_000_000)
-    assert bench.elapsed == pytest.approx(21.0, abs=0.02)
+    assert bench.elapsed == pytest.approx(21.0, abs=0.006)
     assert bench.longest <= 0.1
     assert bench.signs > 100, "the engine would take it for hung"
 
@@ -112,8 +112,8 @@ def test_a_task_that_is_held_back_for_long_is_given_back() -> None:
 @given(
     st.lists(
         st.tuples(st.integers(0, 10**7), st.floats(0.0, 0.5), st.sampled_from([1e5, 1e6, 3e7])),
-        min_size=20,
-        max_size=60,
+        min_size=5,
+        max_size=20,
     )
 )
 def test_never_is_more_copied_than_was_allowed(files: list[tuple[int, float, float]]) -> None:

@@ -34,6 +34,7 @@ _SUSTAINED = 3
 _PROBE = 3.0
 """Seconds of standing still to learn how the writer fares without copying."""
 _PROBE_EVERY = 120.0
+"""Seconds between two such looks at least, and longer where they change nothing."""
 _STILL = 1.0
 """Bytes a second while standing still."""
 _CUT = 0.5
@@ -151,6 +152,7 @@ class Governor:
         self._last_cut = -math.inf
         self._last_probe = -math.inf
         self._probe_ends = -math.inf
+        self._probe_every = _PROBE_EVERY / 2
         self._why = ""
 
     def step(self, sample: Sample) -> Verdict:
@@ -169,6 +171,7 @@ class Governor:
             self._cut(sample, suffering)
         elif self._should_probe(sample):
             self._last_probe, self._probe_ends = sample.now, sample.now + _PROBE
+            self._probe_every = min(2 * self._probe_every, _OLD)  # it may tell nothing, and should cost little
             return self._stand_still()
         elif not suffering:
             self._grow(sample)
@@ -201,7 +204,7 @@ class Governor:
             return f"writes to the source's disk take {_times(ratio)} as long as without copying" if ratio > 1 else ""
         if self._busy_alone is not None and self._busy_alone < _BUSY_ALONE:
             return ""  # our own reads make it busy, and whoever writes has hardly anything to do with it
-        if sample.now - self._last_probe > _PROBE_EVERY:
+        if sample.now - self._last_probe > self._probe_every:
             return ""  # first see what it is without copying
         return f"the source's disk is busy {100 * (sample.busy or 0):.0f} % of the time"
 
@@ -220,7 +223,7 @@ class Governor:
 
         Not while all is well: what is live should arrive at once. With a backlog nobody waits for seconds.
         """
-        if sample.now - self._last_probe < _PROBE_EVERY or not self._can_probe():
+        if sample.now - self._last_probe <= self._probe_every or not self._can_probe():
             return False
         holds, latency = self._holds, self._latency
         if holds.present is not None and holds.stale(sample.now):
@@ -234,7 +237,8 @@ class Governor:
 
     def _cut(self, sample: Sample, why: str) -> None:
         self._bad = min(self._limit, max(self._rates))
-        self._limit = max(_CUT * self._bad, self._floor(sample))
+        self._limit = max(_CUT * self._bad, self._floor(0.0))
+        self._probe_every = _PROBE_EVERY
         self._last_cut = sample.now
         self._cuts = min(self._cuts + 1, 10)
         self._why = f"gives way to the acquisition: {why}"
@@ -252,12 +256,12 @@ class Governor:
         if self._limit > 2 * self._peak:
             self._limit = math.inf
 
-    def _floor(self, sample: Sample) -> float:
-        """The slowest it may get: something always, and ever more while the source's disk is about to be full."""
-        share = _LEAST + (1 - _LEAST) * self._urgency(sample)
-        return max(share * self._peak, _TRIFLE)
+    def _floor(self, urgency: float) -> float:
+        """The slowest it may get: something always, and ever more the more urgent it is."""
+        return max((_LEAST + (1 - _LEAST) * urgency) * self._peak, _TRIFLE)
 
     def _urgency(self, sample: Sample) -> float:
+        """From 0, there is time, to 1, the source's disk is about to be full."""
         if sample.full_in is None:
             return 0.0
         return min(max((_URGENT - sample.full_in) / (_URGENT - _LAST_MINUTES), 0.0), 1.0)
@@ -265,7 +269,7 @@ class Governor:
     def _verdict(self, sample: Sample) -> Verdict:
         if self._limit == math.inf:
             return Verdict()
-        urgency, floor = self._urgency(sample), self._floor(sample)
+        urgency, floor = self._urgency(sample), self._floor(self._urgency(sample))
         if urgency == 0 or floor <= self._limit:
             return Verdict(max(self._limit, floor), self._why)
         if urgency == 1:
