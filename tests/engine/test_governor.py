@@ -1,4 +1,4 @@
-"""How copying gives way: on made-up disks and writers, and on traces recorded from real ones. No clock: samples only."""
+"""How copying gives way: on made-up disks and writers, and on traces recorded from real ones. Samples, no clock."""
 
 from __future__ import annotations
 
