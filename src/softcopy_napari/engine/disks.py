@@ -83,7 +83,9 @@ def _guess(path: str, counted: list[str]) -> str:
 
 def _mount(path: str) -> Any:
     """What is mounted where a path lies."""
-    mounts = [part for part in psutil.disk_partitions(all=False) if PurePath(path).is_relative_to(part.mountpoint)]
+    # Linux tells of all mounts from a list of its own; elsewhere shares would be asked, and may hang.
+    parts = psutil.disk_partitions(all=sys.platform == "linux")
+    mounts = [part for part in parts if PurePath(path).is_relative_to(part.mountpoint)]
     return max(mounts, key=lambda part: len(part.mountpoint), default=None)
 
 
