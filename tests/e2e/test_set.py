@@ -7,23 +7,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from softcopy_napari import cli
 from softcopy_napari.engine.client import EngineHandle, engines, start
 from softcopy_napari.engine.messages import PaceSnapshot, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targetsyaml import TargetsError
+from tests.engine.support import make_array, write
 from tests.support.command import Softcopy, softcopy, until
 from tests.support.trees import assert_same
-from tests.support.writers import write
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """A finished acquisition that takes for ever at a kilobyte a second."""
-    write("tensorstore", tmp_path / "source.zarr", frames=4)
-    with open(tmp_path / "source.zarr" / "large", "wb") as file:
-        file.write(os.urandom(20_000_000))
-    return tmp_path / "source.zarr"
+    array = make_array(tmp_path / "source.zarr", (2, 2))
+    write(array / "large", os.urandom(20_000_000), old=True)
+    return array
 
 
 @pytest.fixture
@@ -32,6 +33,12 @@ def slow(source: Path, tmp_path: Path) -> Iterator[Softcopy]:
     with Softcopy(*options, source, tmp_path / "copy.zarr") as command:
         until(lambda: paces() and paces()[0].limit == 1000)
         yield command
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    """The command in this process: its exit code, and all that it says."""
+    done = CliRunner().invoke(cli.softcopy, [str(argument) for argument in arguments])
+    return done.exit_code, done.output
 
 
 def targets() -> list[TargetSnapshot]:
@@ -48,13 +55,16 @@ def paces() -> list[PaceSnapshot]:
 
 
 def test_a_copy_that_was_slow_is_set_to_be_fast(slow: Softcopy, source: Path, tmp_path: Path) -> None:
-    assert "at most 1.0 kB/s: as max_rate is set" in softcopy("status").stdout
-    done = softcopy("set", "--sleep-time", "0.001", "--pace", "full")
-    assert (done.returncode, done.stdout) == (0, f"Process {slow.process.pid}: sleep_time 0.001, pace full\n")
+    process = f"Process {slow.process.pid}"
+    assert "at most 1.0 kB/s: as max_rate is set" in run("status")[1]
+    assert run("set", "--sleep-time", "0.001", "--pace", "full") == (
+        0,
+        f"Process {slow.process.pid}: sleep_time 0.001, pace full\n",
+    )
     until(lambda: paces()[0].mode == "full")
     assert (paces()[0].sleep_time, paces()[0].limit) == (0.001, 1000)
     done = softcopy("set", tmp_path / "copy.zarr", "--max-rate", "full")
-    assert (done.returncode, done.stdout) == (0, f"Process {slow.process.pid}: max_rate full\n")
+    assert (done.returncode, done.stdout) == (0, f"{process}: max_rate full\n")
     assert slow.wait() == 0
     assert_same(source, tmp_path / "copy.zarr")
 
@@ -67,10 +77,10 @@ def test_of_several_targets_the_one_with_that_destination_is_set(source: Path, t
     )
     with Softcopy(tmp_path / "targets.yaml"):
         until(lambda: [pace.limit for pace in paces()] == [1000, 2000])
-        assert softcopy("set", tmp_path / "b.zarr", "--max-rate", "3 kB/s").returncode == 0
+        assert run("set", tmp_path / "b.zarr", "--max-rate", "3 kB/s")[0] == 0
         until(lambda: [pace.limit for pace in paces()] == [1000, 3000])
         (engine,) = engines()
-        assert softcopy("set", str(engine.run.pid), "--max-rate", "4 kB/s").returncode == 0
+        assert run("set", str(engine.run.pid), "--max-rate", "4 kB/s")[0] == 0
         until(lambda: [pace.limit for pace in paces()] == [4000, 4000])
 
 
@@ -85,16 +95,16 @@ def test_of_several_targets_the_one_with_that_destination_is_set(source: Path, t
     ],
 )
 def test_what_cannot_be_set_is_one_clear_line(arguments: tuple[str, ...], words: str) -> None:
-    done = softcopy("set", *arguments)
-    assert done.returncode == 2
-    assert done.stderr.startswith("softcopy: ") and done.stderr.endswith(words + "\n")
-    assert len(done.stderr.splitlines()) == 1
+    code, said = run("set", *arguments)
+    assert code == 2
+    assert said.startswith("softcopy: ") and said.endswith(words + "\n")
+    assert len(said.splitlines()) == 1
 
 
 def test_a_wrong_rate_is_found_before_anything_is_touched(source: Path, tmp_path: Path) -> None:
-    done = softcopy("--max-rate", "fast", source, tmp_path / "copy.zarr")
-    assert done.returncode == 2
-    assert done.stderr.startswith("softcopy: --max-rate must be a rate such as 200 MB/s")
+    code, said = run("--max-rate", "fast", source, tmp_path / "copy.zarr")
+    assert code == 2
+    assert said.startswith("softcopy: --max-rate must be a rate such as 200 MB/s")
     assert not (tmp_path / "copy.zarr").exists()
 
 
