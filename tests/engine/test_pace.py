@@ -17,6 +17,7 @@ from softcopy_napari.engine import disks, pace
 from softcopy_napari.engine.disks import DiskMeter, Load, disk_of
 from softcopy_napari.engine.messages import Changes, Order
 from softcopy_napari.engine.room import look
+from softcopy_napari.engine.server import Engine
 from softcopy_napari.engine.states import TargetState
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, until, write
@@ -84,6 +85,20 @@ def test_what_is_set_is_told_and_the_rest_stays(jobs: Jobs) -> None:
     set_to(jobs, max_rate="full", sleep_time=0.25)
     assert until(lambda: jobs.now.pace.limit is None)
     assert (jobs.now.pace.mode, jobs.now.pace.sleep_time, jobs.now.pace.reason) == ("full", 0.25, "")
+
+
+def test_of_what_has_ended_or_is_only_compared_no_pace_can_be_set(jobs: Jobs) -> None:
+    make_array(jobs.source, (1, 1))
+    job = jobs.start(settle=0.0)
+    jobs.ends()
+    assert job.change(changes(pace="full")).endswith("is no longer copied: it has ended")
+    target = job.target.model_copy(update={"check": True})
+    engine = Engine([target])
+    try:
+        assert engine.order(Order(do="set", changes=changes(pace="full"))).endswith("is only compared: it has no pace")
+    finally:
+        engine.jobs[0]._lock.release()
+        engine.close()
 
 
 def test_room_is_looked_at_and_nobody_waits_for_it(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:

@@ -87,7 +87,8 @@ class EngineHandle:
             self._wire.within(_ANSWER)
             introduce(self._wire, bytes.fromhex(self.run.key))
         self._wire.within(_ANSWER)
-        self._wire.send_bytes(order.model_dump_json().encode())
+        # Without what an older engine would not know.
+        self._wire.send_bytes(order.model_dump_json(exclude_none=True).encode())
         return Reply.model_validate_json(self._wire.recv_bytes(MAX_REPLY))
 
     def _last(self) -> EngineSnapshot:

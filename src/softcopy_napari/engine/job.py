@@ -84,6 +84,8 @@ class Job(TargetLoop):
 
     def change(self, changes: Changes) -> str:
         """Change settings while it runs."""
+        if self.ended.is_set():
+            return f"{self.target.source} is no longer copied: it has ended"
         self._inbox.put(lambda: self._pacer.change(changes))
         return ""
 
@@ -156,8 +158,8 @@ class Job(TargetLoop):
         if acquiring and now - self._asked_for_room > _ROOM_INTERVAL and self._survey.last_pass is not None:
             self._asked_for_room = now
             self._dispatcher.request(RoomTask(self._pool.new_id()))
-        self._outlook.tick(now, acquiring, self._pacer.limit)
-        self._pacer.tick(now, acquiring, self._reporter.left(), self._outlook.full_in())
+        self._outlook.tick(now, acquiring and self._survey.live, self._pacer.set_rate)
+        self._pacer.tick(now, acquiring, self._reporter.left, self._outlook.full_in())
 
     # -- the source's coming and going ----------------------------------------------------------------
 

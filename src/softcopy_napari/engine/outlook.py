@@ -80,7 +80,7 @@ class Outlook:
         acquiring : bool
             Whether more may be written.
         limit : float
-            Bytes a second that copying is allowed.
+            Bytes a second that its user allows.
         """
         if now < self._next:
             return

@@ -99,7 +99,7 @@ class Pacer:
         log.info("%s: lies on %s", self._source, f"the disk {disk}" if disk else "no disk that is known here")
         self._meter = DiskMeter(disk) if disk else None
 
-    def tick(self, now: float, acquiring: bool, left: int, full_in: float | None) -> None:
+    def tick(self, now: float, acquiring: bool, left: Callable[[], int], full_in: float | None) -> None:
         """Decide anew, if it is time.
 
         Parameters
@@ -108,8 +108,8 @@ class Pacer:
             Monotonic, s.
         acquiring : bool
             Whether the acquisition may be going on.
-        left : int
-            Files that wait to be copied.
+        left : callable
+            How many files wait to be copied.
         full_in : float or None
             Seconds until the source's disk is full, where that is to be feared.
         """
@@ -117,7 +117,7 @@ class Pacer:
         self._most_reading = max(self._most_reading, reading)
         if now >= self._decide_next:
             self._decide_next = now + _STEP
-            self._decide(now, acquiring, left, full_in)
+            self._decide(now, acquiring, left(), full_in)
             self._divisor = self._most_reading or self._size
             self._most_reading = reading
             self._apply()
@@ -131,14 +131,15 @@ class Pacer:
         self._before = now, moved, files
         seconds = max(now - then, 1e-3)
         holds = self._survey.lock_holds(now)
-        load = self._meter.load(now) if self._meter is not None else None
         if self._mode == "full":
             return
+        live = acquiring and self._survey.writing(now)
+        load = self._meter.load(now) if self._meter is not None and live else None
         before = self._verdict
         self._verdict = self._governor.step(
             Sample(
                 now=now,
-                live=acquiring and self._survey.writing(now),
+                live=live,
                 rate=max(0, moved - bytes_then) / seconds,
                 backlog=left / max((files - files_then) / seconds, 1e-3) if left else 0.0,
                 holds=holds,
@@ -153,10 +154,11 @@ class Pacer:
     @property
     def limit(self) -> float:
         """Bytes a second that are allowed now; inf where there is no limit."""
-        return min(self._verdict.rate, self._set_rate())
+        return min(self._verdict.rate, self.set_rate)
 
-    def _set_rate(self) -> float:
-        """What is set for this time of day."""
+    @property
+    def set_rate(self) -> float:
+        """What its user allows at this time of day, bytes a second."""
         now = time.localtime()
         return self._max_rate.at(now.tm_hour * 60 + now.tm_min)
 
@@ -169,7 +171,7 @@ class Pacer:
 
     def snapshot(self) -> PaceSnapshot:
         """What front ends are told."""
-        limit, set_rate = self.limit, self._set_rate()
+        limit, set_rate = self.limit, self.set_rate
         if limit == math.inf:
             reason = ""
         elif self._verdict.rate <= set_rate:
