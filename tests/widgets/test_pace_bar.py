@@ -79,6 +79,7 @@ def test_what_is_changed_is_asked_for_by_keyboard(bar: Bar, qtbot: QtBot) -> Non
     bar.way.setFocus()
     qtbot.keyClick(bar.way, Qt.Key.Key_Space)
     qtbot.keyClick(bar.way, Qt.Key.Key_Tab)
+    qtbot.keyClick(bar.sleep, Qt.Key.Key_Tab)
     assert bar.window.focusWidget() is bar.rate
     bar.rate.selectAll()
     qtbot.keyClicks(bar.rate, "20MB/s")

@@ -1,4 +1,4 @@
-"""How fast the selected targets are copied, to be changed while they run: one line below the buttons."""
+"""How fast the selected targets are copied, to be changed while they run: two lines below the buttons."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class PaceBar(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        fields = (("Ma&x. rate", self._rate), ("Sleep", self._sleep))
-        column.addLayout(flow([self._way, *(_labelled(text, field) for text, field in fields)]))
+        column.addLayout(flow([self._way, _labelled("Sleep", self._sleep)]))
+        column.addWidget(_labelled("Ma&x. rate", self._rate))  # by time of day it takes the whole width
         column.addWidget(self._problem)
         self._way.toggled.connect(lambda on: self.changed.emit(Changes(pace="auto" if on else "full")))
         self._rate.editingFinished.connect(self._on_rate)
@@ -67,6 +67,7 @@ class PaceBar(QWidget):
         self._sleep.setSingleStep(0.1)
         self._sleep.setSuffix(" s")
         self._sleep.setKeyboardTracking(False)
+        self._sleep.setMaximumWidth(18 * self.fontMetrics().averageCharWidth())
         self._rate.setMinimumWidth(10 * self.fontMetrics().averageCharWidth())
         self._rate.setPlaceholderText(str(FULL))
         for widget, name, words, tip in (
