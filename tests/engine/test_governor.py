@@ -81,7 +81,7 @@ def mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
 
-def suffers_above(rate: float, alone: float = 0.01) -> Callable[[float], float]:
+def suffers_above(rate: float, alone: float = 0.02) -> Callable[[float], float]:
     """Waits that grow when more than so much is copied a second."""
     return lambda copied: alone * (1 + 4 * max(0.0, copied / rate - 1) + (1 if copied > rate else 0))
 

@@ -359,29 +359,3 @@ def test_a_lock_in_any_part_of_a_large_folder_counts(linux: Source) -> None:
         assert linux.inventory.held == {"0/0": False, "0/1": False}
     locks.take(FolderPart("0", unchanged=True, last=True), 1.0)
     assert len(linux.inventory.held) == 2
-
-
-# --- how long locks are held --------------------------------------------------------------------------------
-
-
-def test_how_long_a_lock_was_held_is_known_when_its_file_has_its_name(tmp_path: Path) -> None:
-    source = Source(tmp_path, tells_closing=True)
-    source.say((OPENED, "0/0.__lock"), (OPENED, "0/1.__lock"))
-    source.say((RENAMED, "0/0"), (WRITTEN, "0/0"), after=0.02)
-    source.say((RENAMED, "0/1"), (WRITTEN, "0/1"), after=0.03)
-    assert source.reader.lock_holds(source.now) == pytest.approx([0.02, 0.05])
-    assert source.reader.lock_holds(source.now) == []
-
-
-def test_a_lock_that_is_held_for_long_is_told_of_until_it_must_have_been_left_behind(tmp_path: Path) -> None:
-    source = Source(tmp_path, tells_closing=True)
-    source.say((OPENED, "0/0.__lock"))
-    assert source.reader.lock_holds(source.now + 0.1) == []
-    assert source.reader.lock_holds(source.now + 4.0) == pytest.approx([4.0])
-    assert source.reader.lock_holds(source.now + 60.0) == []
-
-
-def test_a_chunk_that_its_writer_deletes_is_no_sign_of_how_the_disk_does(tmp_path: Path) -> None:
-    source = Source(tmp_path, tells_closing=True)
-    source.say((OPENED, "0/0.__lock"), (DELETED, "0/0"), (DELETED, "0/0.__lock"), after=0.1)
-    assert source.reader.lock_holds(source.now + 5.0) == []

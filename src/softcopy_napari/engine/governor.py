@@ -35,6 +35,8 @@ _PROBE = 3.0
 """Seconds of standing still to learn how the writer fares without copying."""
 _PROBE_EVERY = 120.0
 """Seconds between two such looks at least, and longer where they change nothing."""
+_UNEVEN = 0.05
+"""Seconds by which some values are above others where something gets in the way at times."""
 _STILL = 1.0
 """Bytes a second while standing still."""
 _CUT = 0.5
@@ -120,7 +122,7 @@ class _Gauge:
         """Whether some of the present values are far above others, as where something gets in the way at times."""
         values = sorted(value for _, value in self._present)
         low, high = values[len(values) // 10 : 1 + len(values) // 10], values[-1 - len(values) // 10 :]
-        return len(values) >= 4 * self._fewest and high[0] > self._factor * 2 * low[0] + self._margin
+        return len(values) >= 4 * self._fewest and high[0] > 4 * low[0] + _UNEVEN
 
     @property
     def ratio(self) -> float | None:
@@ -135,7 +137,7 @@ class Governor:
     """The controller of one target. Feed it a sample about every second."""
 
     def __init__(self) -> None:
-        self._holds = _Gauge(1.5, 0.005, _FEWEST)
+        self._holds = _Gauge(1.5, 0.01, _FEWEST)
         self._latency = _Gauge(2.0, 0.005, 2)
         self._busy_alone: float | None = None
         self._busy_for = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import deque
 
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.probe import METADATA_NAMES
@@ -19,9 +18,6 @@ _NEW = 5.0
 """Seconds for which a folder counts as new."""
 _LOCK_LIFE = 10.0
 """Seconds after which a lock counts as left behind by a crash: writers hold them for milliseconds."""
-_HOLDS = 1024
-_LONG_HOLD = 0.5
-"""Seconds after which a lock that is still held tells something."""
 
 
 class Reader:
@@ -48,7 +44,6 @@ class Reader:
         self._in_place = False
         self._locked: dict[str, float] = {}
         """Files whose lock was seen to be taken, and when."""
-        self._holds: deque[float] = deque(maxlen=_HOLDS)
         self._just_deleted: dict[str, float] = {}
         self._new_folders: dict[str, float] = {}
         self._quiet: dict[str, float] = {}
@@ -58,17 +53,6 @@ class Reader:
     def whole_files_only(self) -> bool:
         """Whether writers were seen to rename chunk files into place, and none to write one in place."""
         return self._replaces and not self._in_place
-
-    def lock_holds(self, now: float) -> list[float]:
-        """How long locks were held, in s: those let go of since this was asked last, and those held for long by now."""
-        holds = list(self._holds)
-        self._holds.clear()
-        for taken in reversed(self._locked.values()):
-            if now - taken > _LOCK_LIFE:
-                break
-            if now - taken > _LONG_HOLD:
-                holds.append(now - taken)
-        return holds
 
     def take(self, now: float, limit: int = 20_000) -> int:
         """Apply the hints that wait, up to a number of them; returns how many there were."""
@@ -147,8 +131,6 @@ class Reader:
                 self._settled(path, folder, name)
             case Hint.RENAMED:
                 self._replaces = True
-                if path in self._locked:
-                    self._holds.append(now - self._locked[path])
                 if self._watcher.tells_closing and inventory.held.get(path) is False:
                     # tensorstore renames its lock, still open, to the final name: its closing follows at once.
                     self._wait(path, now)

@@ -130,7 +130,7 @@ class Pacer:
         moved, files = self._dispatcher.bytes_moved, self._dispatcher.files_copied
         self._before = now, moved, files
         seconds = max(now - then, 1e-3)
-        holds = self._survey.lock_holds(now)
+        holds = self._survey.lock_holds()
         if self._mode == "full":
             return
         live = acquiring and self._survey.writing(now)

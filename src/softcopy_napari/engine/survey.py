@@ -284,9 +284,9 @@ class Survey:
         """Whether the source is written to, or was a moment ago."""
         return self.live and now - self._last_change < _MOMENT
 
-    def lock_holds(self, now: float) -> list[float]:
-        """How long writers held their locks lately, see `Reader.lock_holds`."""
-        return self._reader.lock_holds(now) if self._reader is not None else []
+    def lock_holds(self) -> list[float]:
+        """How long writers held their locks lately, see `LockClock.holds`."""
+        return self._watcher.locks.holds() if self._watcher is not None else []
 
     @property
     def all_known(self) -> bool:
