@@ -83,9 +83,9 @@ def test_no_page_tells_to_use_an_option_that_is_not_there(page: Path) -> None:
     assert set(_OPTION.findall("\n".join(lines))) <= known
 
 
-def spelled(default: float | str) -> str:
+def spelled(default: object) -> str:
     """A default as the pages have it."""
-    return default if isinstance(default, str) else f"{default:g}"
+    return f"{default:g}" if isinstance(default, int | float) else str(default)
 
 
 def test_the_reference_has_the_options_defaults() -> None:

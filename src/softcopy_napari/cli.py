@@ -20,6 +20,8 @@ import click
 from softcopy_napari import __version__
 
 if TYPE_CHECKING:
+    from softcopy_napari.engine.client import EngineHandle
+    from softcopy_napari.engine.messages import EngineSnapshot
     from softcopy_napari.engine.targets import Settings, Target
 
 WRONG_USAGE = 2
@@ -41,7 +43,7 @@ class _Commands(click.Group):
         formatter.write_usage("softcopy", "[OPTIONS] TARGETS_FILE")
         formatter.write_usage("softcopy", "[OPTIONS] SOURCE DESTINATION")
         formatter.write_usage("softcopy", "check SOURCE DESTINATION", prefix="       ")
-        formatter.write_usage("softcopy", "status | stop | demo", prefix="       ")
+        formatter.write_usage("softcopy", "status | set | stop | demo", prefix="       ")
         copy.format_help_text(ctx, formatter)
         copy.format_options(click.Context(copy, info_name="softcopy"), formatter)
         self.format_commands(ctx, formatter)
@@ -97,6 +99,21 @@ def softcopy() -> None:
     default="size",
     show_default=True,
     help="How files that have arrived are known to be right: by size and time, or read back and compared as well.",
+)
+@click.option(
+    "--max-rate",
+    metavar="RATE",
+    default="full",
+    show_default=True,
+    help="The most that is copied in a second: 200 MB/s, full, or by time of day as in "
+    '"09:00-18:00: 50 MB/s, else: full".',
+)
+@click.option(
+    "--pace",
+    type=click.Choice(["auto", "full"]),
+    default="auto",
+    show_default=True,
+    help="Slow down while the acquisition suffers, or never.",
 )
 def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
     """Copy zarr datasets while they are being written.
@@ -178,34 +195,42 @@ def stop(which: str | None) -> None:
 
     Names the engine by its process or by one of its destinations; not needed where only one is running.
     """
-    from softcopy_napari.engine.client import EngineGone, engines
+    from softcopy_napari.engine.client import EngineGone
     from softcopy_napari.engine.messages import Order
 
-    found = {}
-    for engine in engines():
-        with contextlib.suppress(EngineGone, ValueError):
-            snapshot = engine.snapshot()
-            if not snapshot.ended:
-                found[engine] = snapshot
-    if which is not None:
-        there = str(Path(which).expanduser().absolute())
-        found = {
-            engine: snapshot
-            for engine, snapshot in found.items()
-            if which == str(snapshot.pid) or there in [target.destination for target in snapshot.targets]
-        }
-    if not found:
-        _fail("no copy is running" if which is None else f"no running copy is called {which}: see softcopy status")
-    if len(found) > 1:
-        pids = ", ".join(str(snapshot.pid) for snapshot in found.values())
-        _fail(f"several copies are running ({pids}): say which, as in softcopy stop {pids.split(', ')[0]}")
-    engine, snapshot = found.popitem()
+    engine, snapshot, _ = _find_running(which, "stop")
     with contextlib.suppress(EngineGone):
         try:
             engine.ask(Order(do="stop"))
         except ValueError:
             _fail(_foreign(snapshot.pid))
     click.echo(f"Stopping {snapshot.pid}. Starting the same copy again goes on where it stopped.")
+
+
+@softcopy.command("set")
+@click.argument("which", required=False, metavar="[PID | DESTINATION]")
+@click.option("--max-rate", metavar="RATE", help="As for a new copy: 200 MB/s, full, or by time of day.")
+@click.option("--sleep-time", type=float, help="Seconds each copy process sleeps between copies.")
+@click.option("--pace", type=click.Choice(["auto", "full"]), help="Slow down while the acquisition suffers, or never.")
+def set_(which: str | None, **settings: Any) -> None:
+    """Change how fast a running copy goes, at once.
+
+    Names it by its process (all of its targets) or by one destination; not needed where only one is running.
+    """
+    from softcopy_napari.engine.client import EngineGone
+    from softcopy_napari.engine.messages import Changes, Order
+
+    given = {name: value for name, value in settings.items() if value is not None}
+    if not given:
+        _fail("say what to change: --max-rate, --sleep-time or --pace")
+    checked = _settings(given)
+    changes = Changes(**{name: getattr(checked, name) for name in given})
+    engine, snapshot, target = _find_running(which, "set")
+    try:
+        engine.ask(Order(do="set", target=target, changes=changes))
+    except (EngineGone, ValueError) as error:
+        _fail(str(error))
+    click.echo(f"Process {snapshot.pid}: {changes.words()}")
 
 
 @softcopy.command()
@@ -274,6 +299,30 @@ def _targets(paths: tuple[str, ...], settings: Settings) -> tuple[Target, ...]:
 def _fail(message: str) -> NoReturn:
     click.echo(f"softcopy: {message}", err=True)
     sys.exit(WRONG_USAGE)
+
+
+def _find_running(which: str | None, command: str) -> tuple[EngineHandle, EngineSnapshot, str | None]:
+    """Find a running engine by its process or by a destination; in that case, also its target."""
+    from softcopy_napari.engine.client import EngineGone, engines
+
+    found = []
+    for engine in engines():
+        with contextlib.suppress(EngineGone, ValueError):
+            snapshot = engine.snapshot()
+            if not snapshot.ended:
+                found.append((engine, snapshot))
+    target = None
+    if which is not None:
+        there = str(Path(which).expanduser().absolute())
+        ids = {pair[1].pid: [one.id for one in pair[1].targets if one.destination == there] for pair in found}
+        found = [pair for pair in found if which == str(pair[1].pid) or ids[pair[1].pid]]
+        target = next((ids[pair[1].pid][0] for pair in found if ids[pair[1].pid]), None)
+    if not found:
+        _fail("no copy is running" if which is None else f"no running copy is called {which}: see softcopy status")
+    if len(found) > 1:
+        pids = [str(snapshot.pid) for _, snapshot in found]
+        _fail(f"several copies are running ({', '.join(pids)}): say which, as in softcopy {command} {pids[0]}")
+    return *found[0], target
 
 
 def _foreign(pid: int) -> str:

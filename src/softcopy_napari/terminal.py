@@ -58,6 +58,11 @@ def _rate_text(target: TargetSnapshot) -> str:
     return f"{target.bytes_per_second / 1e6:.1f}"
 
 
+def _outlook(target: TargetSnapshot) -> list[str]:
+    """At what pace it goes, where that is held back, and what is to be expected."""
+    return [words for words in (target.pace.words, target.forecast.words) if words]
+
+
 @contextlib.contextmanager
 def watch(snapshot: Callable[[], EngineSnapshot], live: bool = True) -> Iterator[Callable[[], None]]:
     """Show an engine while it works; what is yielded is to be called a few times a second."""
@@ -92,6 +97,8 @@ def _live(engine: EngineSnapshot, width: int) -> RenderableType:
         )
         if target.reason and not target.state.ended:
             lines.append(Text(f"{_name(target, engine)}{target.reason}", style="dim"))
+        lines += [Text(f"{_name(target, engine)}{words}", style="dim") for words in _outlook(target)]
+        lines += [Text(f"{_name(target, engine)}{words}", style="yellow") for words in target.forecast.warnings]
         if target.failed_files and not target.state.ended:
             failure = target.failures[0]
             more = f" (and {target.failed_files - 1:,} more)" if target.failed_files > 1 else ""
@@ -147,6 +154,7 @@ class _Log:
             parts.append(f"{target.failed_files:,} failed")
         if target.reason:
             parts.append(target.reason)
+        parts += _outlook(target)
         return ", ".join(parts)
 
     @staticmethod
@@ -235,5 +243,7 @@ def show_status(engines: Sequence[EngineSnapshot]) -> None:
             line.append(f"  {_files_text(target)} chunk files  {_rate_text(target)} MB/s  ETA {_eta_text(target)}")
             console.print(line)
             console.print(Text(f"  {target.source} -> {target.destination}"))
-            if target.reason:
-                console.print(Text(f"  {target.reason}", style="dim"))
+            for words in filter(None, (target.reason, *_outlook(target))):
+                console.print(Text(f"  {words}", style="dim"))
+            for words in target.forecast.warnings:
+                console.print(Text(f"  {words}", style="yellow"))

@@ -22,6 +22,8 @@ from softcopy_napari.engine.targets import (
     dump_targets,
     load_targets,
     make_target,
+    targets_from_json,
+    targets_to_json,
 )
 
 GOOD = "targets:\n- source: a\n  destination: b\n"
@@ -75,6 +77,8 @@ def test_settings_of_a_target_override_those_of_the_command_line(write: Callable
         "settle": 5.0,
         "finish_idle": 250.0,
         "verify": "size",
+        "max_rate": "full",
+        "pace": "auto",
     }
     assert (second.source, second.destination) == (tmp_path / "here", tmp_path / ".." / "there")
     assert (second.nprocs, second.settle, second.wait_for_source, second.finish_idle) == (2, 5.0, True, None)
@@ -182,6 +186,25 @@ MISTAKES = [
     ),
     (GOOD + "  wait_for_source: 'true'", 'not the text "true"; remove the quotes'),
     (GOOD + "  wait_for_source: 1", "must be true or false, not 1"),
+    (
+        GOOD + "  max_rate: 20",
+        "line 4: max_rate of target 1 must be a rate such as 200 MB/s, or full, or rates by time of day, not 20; "
+        'did you mean "20 MB/s"?',
+    ),
+    (GOOD + "  max_rate: [1]", "or rates by time of day, not a list"),
+    (GOOD + "  max_rate: {}", "or rates by time of day, not an empty mapping"),
+    (
+        GOOD + "  max_rate:\n    09:00-18:00: full\n    12:00-13:00: full",
+        "line 6: max_rate of target 1 has 09:00",
+    ),
+    (GOOD + "  max_rate: {else: full, else: full}", 'the key "else" is given twice in max_rate of target 1'),
+    (
+        GOOD + "  max_rate: {else: [1]}",
+        "of target 1 at else must be a rate such as 50 MB/s, or full, not a value",
+    ),
+    (GOOD + "  max_rates: full", 'unknown key "max_rates" in target 1; did you mean "max_rate"?'),
+    (GOOD + "  pace: slow", 'pace of target 1 must be auto or full, not the text "slow"'),
+    (GOOD + "  settle: {a: 1}", "settle of target 1 must be a number of seconds, 0 or more, not a mapping"),
     # paths
     (GOOD.replace(" a", ""), "line 2: the source of target 1 must be a path, not empty"),
     (GOOD.replace(" a", " ''"), "line 2: the source of target 1 is empty; write a path"),
@@ -523,3 +546,13 @@ def test_writing_through_a_link_keeps_the_link(tmp_path: Path) -> None:
     dump_targets(targets_of(tmp_path, ("a", "b")), tmp_path / "link.yaml")
     assert (tmp_path / "link.yaml").is_symlink()
     assert len(load_targets(tmp_path / "real.yaml", Settings())) == 1
+
+
+def test_rates_by_time_of_day_are_read_written_and_handed_to_the_engine(write: Callable[[str], Path]) -> None:
+    path = write(GOOD + "  max_rate:\n    09:00-18:00: 50MB/s\n    else: full\n  pace: full\n")
+    (target,) = load_targets(path, Settings(max_rate="1 GB/s"))
+    assert str(target.max_rate) == "09:00-18:00: 50 MB/s, else: full"
+    assert target.pace == "full"
+    dump_targets([target], path)
+    assert load_targets(path, Settings()) == (target,)
+    assert targets_from_json(targets_to_json([target])) == (target,)

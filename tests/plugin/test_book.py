@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets import Settings, Target
 from softcopy_napari.plugin.book import Book
@@ -106,3 +106,11 @@ def test_what_the_supervisor_has_forgotten_leaves_the_list_unless_it_was_added_h
     book.take([])
     assert [row.source for row in book.rows()] == [str(target("mine").source)]
     assert book.not_started() == [book.keys()[0]]
+
+
+def test_a_pace_that_was_changed_holds_for_the_next_start(book: Book) -> None:
+    key = book.add(target(nprocs=2))
+    book.change([key], Changes.model_validate({"max_rate": "20 MB/s", "pace": "full"}))
+    (changed,) = book.targets([key], Settings())
+    assert (str(changed.max_rate), changed.pace, changed.sleep_time, changed.nprocs) == ("20 MB/s", "full", 0.0, 2)
+    book.change([(1, "nobody knows that one")], Changes(pace="auto"))

@@ -226,6 +226,23 @@ def test_pause_resume_and_stop(dock: Dock, sides: tuple[Path, Path]) -> None:
     assert_same(source, destination)
 
 
+def test_the_pace_of_a_running_copy_is_changed_in_the_dock(dock: Dock, sides: tuple[Path, Path]) -> None:
+    source, destination = sides
+    write("tensorstore", source, frames=2)
+    (source / "large").write_bytes(bytes(20_000_000))
+    with Softcopy("--max-rate", "1 kB/s", "--settle", "0", source, destination) as command:
+        dock.until(lambda: dock.target and dock.target.pace.limit == 1000)
+        edit = dock.find(QLineEdit, "max_rate_edit")
+        dock.until(lambda: edit.text() == "1 kB/s")
+        assert "at most 1.0 kB/s: as max_rate is set" in dock.find(QWidget, "target_details").text()
+        edit.setFocus()
+        edit.selectAll()
+        dock.qtbot.keyClicks(edit, "full")
+        dock.qtbot.keyClick(edit, Qt.Key.Key_Return)
+        assert command.wait() == 0
+    assert_same(source, destination)
+
+
 def test_what_an_engine_refuses_is_said(dock: Dock, sides: tuple[Path, Path]) -> None:
     source, destination = sides
     write("tensorstore", source, frames=1)

@@ -11,7 +11,9 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QAbstractButton,
     QApplication,
+    QCheckBox,
     QComboBox,
+    QDoubleSpinBox,
     QLabel,
     QLineEdit,
     QMessageBox,
@@ -20,6 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from softcopy_napari.engine.messages import Changes, ForecastSnapshot, PaceSnapshot
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.widgets.panel import FIRST_STEPS, Panel
 from softcopy_napari.widgets.targets_model import Key
@@ -38,6 +41,9 @@ NAMES = {
     "pause_button": QPushButton,
     "finish_button": QPushButton,
     "stop_button": QPushButton,
+    "give_way_box": QCheckBox,
+    "max_rate_edit": QLineEdit,
+    "sleep_time_box": QDoubleSpinBox,
     "check_coverage_button": QPushButton,
     "array_chooser": QComboBox,
     "log_view": QWidget,
@@ -135,6 +141,9 @@ def test_tab_goes_through_all_of_it_from_top_to_bottom(panel: Panel, qtbot: QtBo
         "pause_button",
         "finish_button",
         "stop_button",
+        "give_way_box",
+        "sleep_time_box",
+        "max_rate_edit",
         "array_chooser",
         "image_chooser",
         "legend",
@@ -225,6 +234,26 @@ def test_buttons_act_on_what_is_selected(panel: Panel, qtbot: QtBot) -> None:
     press(panel, qtbot, "start_button")
     both = [COPYING.key, (4711, "c")]
     assert done == [(Action.STOP, both), (Action.FINISH, both), (Action.START, [(0, "b")])]
+
+
+def test_a_pace_is_asked_for_the_selected_targets_that_are_being_copied(panel: Panel, qtbot: QtBot) -> None:
+    panel.set_rows([COPYING, make_row("b"), make_row("c", TargetState.COPYING)])
+    table(panel).selectAll()
+    with qtbot.waitSignal(panel.pace_requested) as said:
+        child(panel, QCheckBox, "give_way_box").toggle()
+    assert said.args == [[COPYING.key, (4711, "c")], Changes(pace="full")]
+
+
+def test_the_pace_and_what_is_to_be_expected_are_told(panel: Panel) -> None:
+    pace = PaceSnapshot(limit=42e6, reason="gives way to the acquisition")
+    forecast = ForecastSnapshot(words="the copy keeps up", warnings=("the destination will not fit",))
+    panel.set_rows([make_row("a", TargetState.COPYING, pace=pace, forecast=forecast)])
+    lines = child(panel, QLabel, "target_details").text().splitlines()
+    assert lines[-3:] == [
+        "at most 42.0 MB/s: gives way to the acquisition",
+        "the copy keeps up",
+        "the destination will not fit",
+    ]
 
 
 def test_coverage_is_checked_of_what_is_typed_or_else_selected(panel: Panel, qtbot: QtBot) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply, TargetSnapshot
+from softcopy_napari.engine.messages import Changes, EngineSnapshot, Order, Reply, TargetSnapshot
 from softcopy_napari.engine.statefolder import RunFile, read_run, run_files, state_folder
 from softcopy_napari.engine.targets import Settings, Target, make_target, settings_problem, targets_to_json
 from softcopy_napari.engine.targetsyaml import TargetsError
@@ -87,7 +87,8 @@ class EngineHandle:
             self._wire.within(_ANSWER)
             introduce(self._wire, bytes.fromhex(self.run.key))
         self._wire.within(_ANSWER)
-        self._wire.send_bytes(order.model_dump_json().encode())
+        # Without what an older engine would not know.
+        self._wire.send_bytes(order.model_dump_json(exclude_none=True).encode())
         return Reply.model_validate_json(self._wire.recv_bytes(MAX_REPLY))
 
     def _last(self) -> EngineSnapshot:
@@ -205,6 +206,20 @@ class Copy:
                 return snapshot
             time.sleep(_POLL)
 
+    def set(self, **changes: Any) -> TargetSnapshot:
+        """Change `sleep_time`, `max_rate` or `pace` while it runs.
+
+        Raises
+        ------
+        TargetsError
+            A setting is wrong, or cannot be changed.
+        """
+        try:
+            wanted = Changes(**changes)
+        except ValidationError as error:
+            raise TargetsError(settings_problem(error)) from None
+        return self._pick(self.engine.ask(Order(do="set", target=self._target, changes=wanted)))
+
     def _order(self, do: Any) -> TargetSnapshot:
         return self._pick(self.engine.ask(Order(do=do, target=self._target)))
 
@@ -247,7 +262,8 @@ def start(source: str | Path, destination: str | Path, **settings: Any) -> Copy:
     destination : str or Path
         Folder to fill.
     **settings
-        `nprocs`, `sleep_time`, `wait_for_source`, `settle`, `finish_idle`, as in a targets file.
+        `nprocs`, `sleep_time`, `wait_for_source`, `settle`, `finish_idle`, `verify`, `max_rate`, `pace`, as in a
+        targets file.
 
     Returns
     -------

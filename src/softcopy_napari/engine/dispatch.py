@@ -29,10 +29,11 @@ from softcopy_napari.engine.tasks import (
     ProofTask,
     Reached,
     ReachTask,
+    RoomTask,
     SweepTask,
     Task,
 )
-from softcopy_napari.engine.tracked import Batch
+from softcopy_napari.engine.tracked import Batch, TrackedArray
 from softcopy_napari.engine.transfer import Outcome
 
 _BATCH_SECONDS = 0.04
@@ -85,6 +86,8 @@ class Dispatcher:
         Files that failed or keep changing, by path.
     files_copied, bytes_copied : int
         By this run.
+    sizes : dict of TrackedArray to list of int
+        Files of each array copied by this run and their bytes; None stands for files that are no chunks.
     prover : Prover
         Reads back what has arrived.
     source : tuple of int and int, or None
@@ -109,6 +112,7 @@ class Dispatcher:
         self.troubles: dict[str, Trouble] = {}
         self.files_copied = 0
         self.bytes_copied = 0
+        self.sizes: dict[TrackedArray | None, list[int]] = {}
         self._pool = pool
         self._inventory = inventory
         self._walks = walks
@@ -135,7 +139,12 @@ class Dispatcher:
     def idle(self) -> bool:
         """Whether no worker has anything to do, and nothing waits to be retried soon."""
         return not (
-            self._batches or self._compares or self._others or self._urgent or self._walks.waiting or self._changing
+            self._batches
+            or self._compares
+            or self._walks.waiting
+            or self._changing
+            # Whether there is room is asked every now and then, and nothing waits for the answer.
+            or any(not isinstance(task, RoomTask) for task in (*self._others.values(), *self._urgent))
         )
 
     @property
@@ -312,7 +321,8 @@ class Dispatcher:
     def _proven(self, proof: ProofBatch, done: ProofDone, now: float) -> None:
         self._took(done, now)
         count = len(proof.batch.paths)
-        self._seconds_a_proof += 0.3 * (max(done.seconds / count, 1e-6) - self._seconds_a_proof)
+        looked_at = max(1, count - done.findings.count(Finding.STOPPED))
+        self._seconds_a_proof += 0.3 * (max(done.seconds / looked_at, 1e-6) - self._seconds_a_proof)
         for path, finding, reason in self.prover.take_in(proof, done):
             self.prover.start_anew()
             if finding is Finding.MOVED:
@@ -330,13 +340,17 @@ class Dispatcher:
     def _copied(self, batch: Batch, done: CopyDone, now: float) -> None:
         count = len(batch.paths)
         self._took(done, now)
-        self._seconds_a_file += 0.3 * (max(done.seconds / count, 1e-6) - self._seconds_a_file)
+        looked_at = max(1, count - done.outcomes.count(Outcome.STOPPED))  # a worker that is held back returns the rest
+        self._seconds_a_file += 0.3 * (max(done.seconds / looked_at, 1e-6) - self._seconds_a_file)
         self.bytes_copied += done.size
         copied = done.outcomes.count(Outcome.COPIED)
         self.files_copied += copied
         if copied:
             self.prover.start_anew()
             self._inventory.arrived(batch, _digests(done))
+            seen = self.sizes.setdefault(batch.array, [0, 0])
+            seen[0] += copied
+            seen[1] += done.size
         if copied == count and not self.troubles and not self._inventory.deleted and not done.reasons:
             self._inventory.finished(batch, ChunkState.COPIED)
             return

@@ -17,10 +17,13 @@ from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.dispatch import LAST_ATTEMPTS
 from softcopy_napari.engine.finish import finished_because, waiting_for
 from softcopy_napari.engine.loop import TargetLoop
-from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.obstacle import words
+from softcopy_napari.engine.outlook import Outlook
+from softcopy_napari.engine.pacer import Pacer
 from softcopy_napari.engine.probe import METADATA_NAMES, Probe
 from softcopy_napari.engine.receipt import Receipt, write_receipt
+from softcopy_napari.engine.room import Room
 from softcopy_napari.engine.statefolder import DestinationLock
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Target
@@ -33,9 +36,11 @@ from softcopy_napari.engine.tasks import (
     ReachTask,
     ReadDone,
     ReadTask,
+    RoomTask,
 )
 
 _PROBE_INTERVAL = 0.5
+_ROOM_INTERVAL = 10.0
 _LONG_PROOF = 30.0
 """Seconds of reading back after which everything is compared once more."""
 _GONE = "{} has gone; waiting for it to come back"
@@ -72,7 +77,17 @@ class Job(TargetLoop):
         self._proving_since = 0.0
         self._next_pass = 0.0
         self._next_probe = 0.0
+        self._pacer = Pacer(target, self._pool, self._dispatcher, self._survey, self._inbox.put)
+        self._outlook = Outlook(self._inventory, self._dispatcher, self._survey, self._reporter)
+        self._asked_for_room = -_ROOM_INTERVAL
         self._snapshot = self._tell(time.monotonic())
+
+    def change(self, changes: Changes) -> str:
+        """Change settings while it runs."""
+        if self.ended.is_set():
+            return f"{self.target.source} is no longer copied: it has ended"
+        self._inbox.put(lambda: self._pacer.change(changes))
+        return ""
 
     @property
     def _over(self) -> bool:
@@ -113,6 +128,9 @@ class Job(TargetLoop):
                     self._begin(now)
             case Flushed(error):
                 self._take_flushed(error)
+            case Room() as room:
+                self._outlook.take_room(room, now)
+                self._pacer.take_room(room)
 
     def _advance(self, now: float) -> None:
         for path, damage in self._dispatcher.damaged.items():
@@ -126,12 +144,22 @@ class Job(TargetLoop):
                 self._awaited = Probe
                 self._dispatcher.request(self._probe())
             return
+        self._keep_pace(now)
         self._survey.after_pass(now)
         if not self._paused and self._survey.last_pass is not None:
             if self._phase is _Phase.COPYING:
                 self._look_for_the_end(now)
             elif self._phase is _Phase.FINISHING:
                 self._go_round(now)
+
+    def _keep_pace(self, now: float) -> None:
+        """Look ahead, and decide how fast to go."""
+        acquiring = self._phase is _Phase.COPYING
+        if acquiring and now - self._asked_for_room > _ROOM_INTERVAL and self._survey.last_pass is not None:
+            self._asked_for_room = now
+            self._dispatcher.request(RoomTask(self._pool.new_id()))
+        self._outlook.tick(now, acquiring and self._survey.live, self._pacer.set_rate)
+        self._pacer.tick(now, acquiring, self._reporter.left, self._outlook.full_in())
 
     # -- the source's coming and going ----------------------------------------------------------------
 
@@ -318,7 +346,10 @@ class Job(TargetLoop):
             self._survey.live or self._survey.last_pass is None or self._inventory.counts()[ChunkState.ABSENT] > 0
         )
         reason = self._explain(state, now) if self._stuck else self._reason or self._explain(state, now)
-        return self._reporter.snapshot(state, reason, acquiring, len(self._kept), now)
+        snapshot = self._reporter.snapshot(state, reason, acquiring, len(self._kept), now)
+        if state.ended:
+            return snapshot
+        return snapshot.model_copy(update={"pace": self._pacer.snapshot(), "forecast": self._outlook.snapshot()})
 
     @property
     def _stuck(self) -> bool:

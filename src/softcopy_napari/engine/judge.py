@@ -155,7 +155,7 @@ class Judge:
             except OSError as error:
                 return _unreadable(error)
             try:
-                result = hash_file(place, path, self._view, place is self._destination, self._go_on)
+                result = hash_file(place, path, self._view, place is self._destination, lambda _: self._go_on())
             except FileNotFoundError:
                 continue  # changed while it was read, or gone: the next look tells
             except OSError as error:

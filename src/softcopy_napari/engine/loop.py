@@ -19,7 +19,7 @@ from pathlib import Path
 from softcopy_napari.engine.dispatch import Dispatcher
 from softcopy_napari.engine.hints import QUIET
 from softcopy_napari.engine.inventory import Inventory
-from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.pool import Died, Heard, Pool
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.report import Reporter
@@ -90,6 +90,10 @@ class TargetLoop(ABC):
     def order(self, what: str) -> None:
         """Ask for pause, resume, finish or stop."""
         self._inbox.put(what)
+
+    def change(self, changes: Changes) -> str:
+        """Change settings while it runs; returns why that cannot be, empty if it can."""
+        return f"{self.target.source} is only compared: it has no pace"
 
     def snapshot(self) -> TargetSnapshot:
         """What was known a tenth of a second ago, or a little later."""

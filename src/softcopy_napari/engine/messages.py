@@ -10,9 +10,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from softcopy_napari.engine.maxrate import FULL, RateSetting
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.text import printable
+from softcopy_napari.engine.text import printable, size_text
 
+_NOTHING = 1000.0
+"""Bytes a second that are as good as none."""
 Text = Annotated[str, AfterValidator(printable)]
 """Text for users; names of files are spelled so that they can be shown."""
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
@@ -82,6 +85,43 @@ class Findings(Message):
     """Those of folders end in `/`."""
 
 
+class PaceSnapshot(Message):
+    """How fast a target is copied, and why not faster."""
+
+    mode: Literal["auto", "full"] = "auto"
+    """Whether it slows down while the acquisition suffers; as set."""
+    max_rate: RateSetting = FULL
+    """As set."""
+    sleep_time: float = 0.0
+    """Seconds that each copy process sleeps after each file; as set."""
+    limit: float | None = None
+    """Bytes a second that are allowed now; None where there is no limit."""
+    reason: Text = ""
+    """Why there is a limit, in words for its user; empty where there is none."""
+
+    @property
+    def words(self) -> str:
+        """The limit and its reason in one sentence; empty where there is none."""
+        if self.limit is None or self.limit < _NOTHING:
+            return self.reason
+        return f"at most {size_text(self.limit)}/s: {self.reason}"
+
+
+class ForecastSnapshot(Message):
+    """What is going to happen, as far as that can be known."""
+
+    words: Text = ""
+    """When the copy will be complete; empty while that is not known."""
+    warnings: tuple[Text, ...] = ()
+    """What will go wrong if nothing is done, each in one sentence."""
+    complete_after: float | None = None
+    """Seconds from the end of the acquisition until everything is copied."""
+    source_full: float | None = None
+    """Unix time at which the source's disk is full."""
+    destination_short: Count = 0
+    """Bytes for which there will be no room at the destination."""
+
+
 class TargetSnapshot(Message):
     """One target at one moment."""
 
@@ -118,6 +158,10 @@ class TargetSnapshot(Message):
     """Unix time."""
     elapsed: float = 0.0
     """Seconds since the start, until the end where it has ended."""
+    pace: PaceSnapshot = PaceSnapshot()
+    """How fast it is copied, and why not faster."""
+    forecast: ForecastSnapshot = ForecastSnapshot()
+    """What is going to happen."""
     findings: Findings | None = None
     """What a check found, filled in at its end; None for a copy."""
     arrays: tuple[ArraySnapshot, ...] = ()
@@ -149,12 +193,34 @@ class EngineSnapshot(Message):
     targets: tuple[TargetSnapshot, ...] = ()
 
 
+class Changes(Message):
+    """Settings of a target to be changed while it runs; None for those that stay."""
+
+    sleep_time: float | None = Field(None, ge=0)
+    max_rate: RateSetting | None = None
+    """`full` for no limit."""
+    pace: Literal["auto", "full"] | None = None
+
+    def words(self) -> str:
+        """What is changed, as settings are spelled."""
+        changed = {name: value for name, value in self if value is not None}
+        return ", ".join(f"{name} {f'{value:g}' if name == 'sleep_time' else value}" for name, value in changed.items())
+
+
 class Order(Message):
     """What a front end asks of an engine."""
 
-    do: Literal["snapshot", "pause", "resume", "finish", "stop"]
+    do: Literal["snapshot", "pause", "resume", "finish", "stop", "set"]
     target: str | None = None
     """A target's id; None means all of them."""
+    changes: Changes | None = None
+    """What to set."""
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if (self.do == "set") != (self.changes is not None):
+            raise ValueError("changes go with set, and set with changes")
+        return self
 
 
 class Reply(Message):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 
 import psutil
@@ -17,7 +16,7 @@ def lower_priority(pid: int | None = None) -> str:
     Returns
     -------
     str
-        What could not be done, in words for the user; empty where all could.
+        What could not be done, in words for the user, the same for every process; empty where all could.
     """
     try:
         process = psutil.Process(pid)
@@ -34,7 +33,7 @@ def lower_priority(pid: int | None = None) -> str:
     except psutil.NoSuchProcess:
         return ""
     except (psutil.Error, OSError) as error:
-        with contextlib.suppress(AttributeError):
-            return f"the system does not allow copying at low priority: {error.strerror or error}"  # type: ignore[union-attr]
-        return f"the system does not allow copying at low priority: {error}"
+        # Not what psutil says, which names the process: that would be another notice for each of them.
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "permission denied"
+        return f"the system does not allow copying at low priority: {reason}"
     return ""

@@ -17,7 +17,18 @@ from dataclasses import dataclass, field, replace
 from typing import IO
 
 from softcopy_napari.engine.pace import lower_priority
-from softcopy_napari.engine.tasks import Answer, CopyTask, FlushTask, Progress, Setup, Task, read_message, write_message
+from softcopy_napari.engine.tasks import (
+    Answer,
+    CopyTask,
+    FlushTask,
+    Progress,
+    ProofTask,
+    SetPace,
+    Setup,
+    Task,
+    read_message,
+    write_message,
+)
 from softcopy_napari.engine.writers import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.worker"]
@@ -140,6 +151,29 @@ class Pool:
         worker.tasks[task.id] = task
         with contextlib.suppress(OSError):
             write_message(worker.stdin, task)  # type: ignore[arg-type]
+
+    def pace(self, rate: float, sleep_time: float) -> None:
+        """Say how fast each worker may go from now on; those at work heed it at once, those to come from the start.
+
+        Parameters
+        ----------
+        rate : float
+            Bytes a second, of each; inf for no limit.
+        sleep_time : float
+            Seconds that each sleeps between copies.
+        """
+        if (rate, sleep_time) == (self._setup.rate, self._setup.sleep_time):
+            return
+        self._setup = replace(self._setup, rate=rate, sleep_time=sleep_time)
+        for worker in self.workers:
+            if not worker.hung:  # it reads no more, and its pipe would fill
+                with contextlib.suppress(OSError):
+                    write_message(worker.stdin, SetPace(rate, sleep_time))  # type: ignore[arg-type]
+
+    @property
+    def reading(self) -> int:
+        """How many workers have files to copy or to read back."""
+        return sum(any(isinstance(t, CopyTask | ProofTask) for t in w.tasks.values()) for w in self.workers)
 
     def take(self, heard: Heard, final: bool) -> Task | None:
         """Note an answer; returns the task, which is over if the answer is final. None if it is not known."""

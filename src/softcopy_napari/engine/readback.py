@@ -60,7 +60,7 @@ class ReadBack:
     should_stop : callable
         Asked between blocks; true ends the reading.
     progress : callable
-        Told a 0 after each block, as a sign of life.
+        Told the bytes of each block.
 
     Attributes
     ----------
@@ -136,8 +136,8 @@ class ReadBack:
     def _hash(self, place: Place, path: str, shard: ShardIndex | None) -> tuple[os.stat_result, bytes, str] | None:
         return hash_file(place, path, self._view, place is self._destination, self._go_on, shard)
 
-    def _go_on(self) -> bool:
-        self._progress(0)
+    def _go_on(self, size: int) -> bool:
+        self._progress(size)
         return not self._should_stop()
 
 
@@ -146,7 +146,7 @@ def hash_file(
     path: str,
     view: memoryview,
     past_cache: bool,
-    go_on: Callable[[], bool],
+    go_on: Callable[[int], bool],
     shard: ShardIndex | None = None,
 ) -> tuple[os.stat_result, bytes, str] | None:
     """Hash a file.
@@ -162,7 +162,7 @@ def hash_file(
     past_cache : bool
         Have it read from where it is stored, where the system allows that.
     go_on : callable
-        Asked after each block; false ends the reading.
+        Asked after each block, with its bytes; false ends the reading.
     shard : ShardIndex, optional
         What index it should have.
 
@@ -190,7 +190,7 @@ def hash_file(
         hasher = xxh3_128()
         while count := read_into(fd, view):
             hasher.update(view[:count])
-            if not go_on():
+            if not go_on(count):
                 return None
         damage = check(fd, before.st_size, shard) if shard is not None else ""
         if not same_version(before, os.fstat(fd)):

@@ -128,6 +128,9 @@ class Engine:
         jobs = [job for job in self.jobs if order.target in (None, job.identity)]
         if not jobs:
             return f"there is no target {order.target!r}"
+        if order.changes is not None:
+            refusals = [refusal for job in jobs if (refusal := job.change(order.changes))]
+            return refusals[0] if len(refusals) == len(jobs) else ""
         if order.do != "snapshot":
             for job in jobs:
                 job.order(order.do)

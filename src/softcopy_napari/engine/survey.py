@@ -30,6 +30,8 @@ _METADATA_ATTEMPTS = 5
 _MAX_CHUNK_FILES = 1 << 32  # of all arrays together; each a byte of a ledger
 _FEW_CHUNK_FILES = 1 << 16
 _SETTLED = {ChunkState.ABSENT, ChunkState.COPIED, ChunkState.VERIFIED}
+_MOMENT = 15.0
+"""Seconds after a change for which a source counts as being written to: more than pass between two looks."""
 _LOCK_INTERVAL = 60.0
 """Seconds between looks at a folder in which locks stay, at most."""
 
@@ -324,6 +326,19 @@ class Survey:
     def changed_since_pass(self) -> bool:
         """Whether the last walk found something new, or anything happened since it started."""
         return self.last_pass is None or bool(self.last_pass.news) or self._last_change > self._pass_started
+
+    def writing(self, now: float) -> bool:
+        """Whether the source is written to, or was a moment ago."""
+        return self.live and now - self._last_change < _MOMENT
+
+    def lock_holds(self) -> list[float]:
+        """How long writers held their locks lately, see `LockClock.holds`."""
+        return self._watcher.locks.holds() if self._watcher is not None else []
+
+    @property
+    def all_known(self) -> bool:
+        """Whether all arrays that the metadata promise are there."""
+        return not self._bad_metadata and not self._missing_nodes()
 
     @property
     def bad_metadata(self) -> dict[str, str]:

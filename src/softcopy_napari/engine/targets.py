@@ -18,6 +18,8 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from softcopy_napari.engine import maxrate
+from softcopy_napari.engine.maxrate import FULL, RateSetting, rate_error
 from softcopy_napari.engine.targetsyaml import (
     WINDOWS_HINT,
     Entry,
@@ -49,6 +51,10 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     """Seconds without any change after which the acquisition counts as finished, chunks missing or not."""
     verify: Literal["size", "checksum"] = Field("size", description="size or checksum")
     """Whether what has arrived is known by size and time, or read back and compared as well."""
+    max_rate: RateSetting = Field(FULL, description=maxrate.DESCRIPTION)
+    """The most that is copied in a second, always or by time of day."""
+    pace: Literal["auto", "full"] = Field("auto", description="auto or full")
+    """Whether to slow down while the acquisition suffers."""
 
 
 class Target(Settings, frozen=True):
@@ -90,7 +96,7 @@ def load_targets(path: Path, defaults: Settings) -> tuple[Target, ...]:
     TargetsError
         Anything is wrong with the file or its targets.
     """
-    entries = read_entries(path, ("source", "destination"), tuple(Settings.model_fields))
+    entries = read_entries(path, ("source", "destination"), tuple(Settings.model_fields), ("max_rate",))
     name = printable(str(path))
     folder = path.absolute().parent
     targets = TargetsFile(targets=tuple(_target(entry, folder, defaults, name) for entry in entries)).targets
@@ -146,6 +152,8 @@ def settings_problem(error: ValidationError, prefix: str = "") -> str:
     field = Settings.model_fields.get(name)
     if field is None:
         return f"there is no setting {prefix}{name}; there are {', '.join(Settings.model_fields)}"
+    if rate := rate_error(first):
+        return f"{prefix}{name} {rate}"
     return f"{prefix}{name} must be {field.description}, not {printable(str(first['input']))}"
 
 
@@ -232,8 +240,12 @@ def _target(entry: Entry, folder: Path, defaults: Settings, name: str) -> Target
     try:
         return Target.model_validate(fields)
     except ValidationError as error:
-        key = str(error.errors()[0]["loc"][0])
+        first = error.errors()[0]
+        key = str(first["loc"][0])
         value, allowed = entry.values[key], Target.model_fields[key].description
+        if (rate := rate_error(first)) and not isinstance(value.value, yaml.Node):
+            line = value.lines.get(rate.key, value.line)
+            raise TargetsError(f"{name}, line {line}: {key} of target {entry.number} {rate}") from None
         words = f"{key} of target {entry.number} must be {allowed}, not {value.words}{_hint(value)}"
         raise TargetsError(f"{name}, line {value.line}: {words}") from None
 

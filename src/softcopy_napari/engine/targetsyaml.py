@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -48,6 +48,8 @@ class Value:
     line: int
     plain: bool = False
     """Whether it stands there without quotes, and is no list or mapping."""
+    lines: dict[str, int] = field(default_factory=dict)
+    """Of a mapping that may be one: the lines of its keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,9 @@ def quote(text: str) -> str:
     return f'"{printable(text if len(text) <= 160 else f"{text[:75]}...{text[-75:]}")}"'
 
 
-def read_entries(path: Path, required: Sequence[str], optional: Sequence[str]) -> list[Entry]:
+def read_entries(
+    path: Path, required: Sequence[str], optional: Sequence[str], mappings: Sequence[str] = ()
+) -> list[Entry]:
     """Read a targets file.
 
     Parameters
@@ -74,6 +78,8 @@ def read_entries(path: Path, required: Sequence[str], optional: Sequence[str]) -
         The file.
     required, optional : sequence of str
         Keys that a target must have, and keys that it may have.
+    mappings : sequence of str
+        Those of them whose value may be a mapping.
 
     Raises
     ------
@@ -82,7 +88,7 @@ def read_entries(path: Path, required: Sequence[str], optional: Sequence[str]) -
     """
     name = printable(str(path))
     try:
-        return _Reader(name, required, optional).read(_read_text(name, path))
+        return _Reader(name, required, optional, mappings).read(_read_text(name, path))
     except RecursionError:
         raise TargetsError(f"{name} is nested too deeply for a targets file") from None
 
@@ -108,8 +114,9 @@ def _read_text(name: str, path: Path) -> str:
 
 
 class _Reader:
-    def __init__(self, name: str, required: Sequence[str], optional: Sequence[str]) -> None:
+    def __init__(self, name: str, required: Sequence[str], optional: Sequence[str], mappings: Sequence[str]) -> None:
         self._name = name
+        self._mappings = mappings
         self._required = required
         self._keys = (*required, *optional)
         self._items_of: dict[int, dict[str, tuple[int, yaml.Node]]] = {}
@@ -147,7 +154,15 @@ class _Reader:
         for key in self._required:
             if key not in items:
                 raise self._error(_line(node), f'target {number} has no "{key}"; add it')
-        return Entry(number, _line(node), {key: _value(value, line) for key, (line, value) in items.items()})
+        values = {key: self._value(key, value, line, number) for key, (line, value) in items.items()}
+        return Entry(number, _line(node), values)
+
+    def _value(self, key: str, node: yaml.Node, line: int, number: int) -> Value:
+        if key not in self._mappings or not isinstance(node, yaml.MappingNode):
+            return _value(node, line)
+        items = self._items(node, f" in {key} of target {number}")
+        values = {name: _value(value).value for name, (_, value) in items.items()}
+        return Value(values, "a mapping", line, lines={name: at for name, (at, _) in items.items()})
 
     def _items(self, node: yaml.MappingNode, where: str) -> dict[str, tuple[int, yaml.Node]]:
         """Keys of a mapping with their lines and values, those merged into it (`<<`) included."""

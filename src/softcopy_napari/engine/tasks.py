@@ -6,6 +6,7 @@ Imported by the copy processes: nothing heavy.
 
 from __future__ import annotations
 
+import math
 import pickle
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -13,6 +14,7 @@ from typing import Any, BinaryIO
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.obstacle import Obstacle
 from softcopy_napari.engine.probe import Probe
+from softcopy_napari.engine.room import Room
 from softcopy_napari.engine.shardindex import ShardIndex
 
 Identity = tuple[int, int]
@@ -34,6 +36,16 @@ class Setup:
     """Whether nothing at all may be changed at the destination."""
     marker: str = ""
     """Name of the file at the destination's top by which it is known; empty where nothing is written."""
+    rate: float = math.inf
+    """Bytes a second that this worker may copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetPace:
+    """How fast a worker may go from now on. No task: heeded at once, amid a file, and not answered."""
+
+    rate: float
+    sleep_time: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +135,14 @@ class ReachTask:
     """Make it, if need be, and mark it as the one that is filled."""
 
 
-Task = ProbeTask | ReachTask | CopyTask | ProofTask | CompareTask | ReadTask | SweepTask | FlushTask
+@dataclass(frozen=True, slots=True)
+class RoomTask:
+    """See how much room there is on both sides. Answered by Room."""
+
+    id: int
+
+
+Task = ProbeTask | ReachTask | CopyTask | ProofTask | CompareTask | ReadTask | SweepTask | FlushTask | RoomTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +213,7 @@ class Flushed:
     error: str
 
 
-Answer = Probe | Reached | CopyDone | ProofDone | Progress | FolderPart | ReadDone | Swept | Flushed
+Answer = Probe | Reached | CopyDone | ProofDone | Progress | FolderPart | ReadDone | Swept | Flushed | Room
 
 
 def write_message(stream: BinaryIO, message: object) -> None:

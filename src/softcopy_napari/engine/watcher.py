@@ -21,6 +21,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from softcopy_napari.engine import inotify
+from softcopy_napari.engine.lockclock import LOCK_ENDING, LockClock
 
 
 class Hint(Enum):
@@ -60,6 +61,8 @@ class Watcher(Protocol):
     """Watches a source; hints wait in `hints` as (Hint, path), `/` separated and relative to the source."""
 
     hints: deque[tuple[Hint, str]]
+    locks: LockClock
+    """How long writers hold their locks."""
     problem: str
     """Why some folders cannot be watched, in words for the user; empty while all can."""
     tells_closing: bool
@@ -102,9 +105,19 @@ class _Mailbox:
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self.hints: deque[tuple[Hint, str]] = deque()
+        self.locks = LockClock()
         self._wake = wake
 
     def put(self, hint: Hint, path: str) -> None:
+        if hint is Hint.RENAMED:
+            self.locks.renamed(path)
+        elif path.endswith(LOCK_ENDING):
+            if hint is Hint.OPENED:
+                self.locks.taken(path)
+            elif hint is Hint.DELETED:
+                self.locks.let_go(path)
+        elif hint is Hint.LOST:
+            self.locks.forget()
         self.hints.append((hint, path))
         if len(self.hints) == 1:  # looked at after the append: whoever empties it before has seen this one
             self._wake()

@@ -27,6 +27,7 @@ from softcopy_napari.engine.obstacle import Obstacle, obstacle_of
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.probe import probe, read_small, recognise
 from softcopy_napari.engine.readback import NO_DIGEST, Finding, ReadBack
+from softcopy_napari.engine.room import look
 from softcopy_napari.engine.tasks import (
     Answer,
     CompareTask,
@@ -43,6 +44,8 @@ from softcopy_napari.engine.tasks import (
     ReachTask,
     ReadDone,
     ReadTask,
+    RoomTask,
+    SetPace,
     Setup,
     SweepTask,
     Swept,
@@ -50,6 +53,7 @@ from softcopy_napari.engine.tasks import (
     read_message,
     write_message,
 )
+from softcopy_napari.engine.throttle import Throttle
 from softcopy_napari.engine.transfer import Outcome, Transfer
 
 _PROGRESS_INTERVAL = 0.25
@@ -69,11 +73,12 @@ class Worker:
         self._compare = FolderComparison(setup.source, setup.destination, setup.run, setup.read_only, setup.temporary)
         self._source = Place(setup.source)
         self._destination = Place(setup.destination)
+        self._throttle = Throttle(setup.rate, setup.sleep_time, lambda: self._stopping, lambda: self._progressed(0))
         self._transfer = Transfer(
-            self._source, self._destination, setup.temporary, lambda: self._stopping, self._progressed
+            self._source, self._destination, setup.temporary, lambda: self._stopping, self._copied_block
         )
         self._read_back = ReadBack(
-            self._source, self._destination, self._transfer.buffer, lambda: self._stopping, self._progressed
+            self._source, self._destination, self._transfer.buffer, lambda: self._stopping, self._read_block
         )
         self._task_id = 0
         self._unreported = 0
@@ -82,6 +87,10 @@ class Worker:
     def stop(self) -> None:
         """End the copy under way at its next block; called from the reading thread."""
         self._stopping = True
+
+    def set_pace(self, pace: SetPace) -> None:
+        """Go at another pace, at once; called from the reading thread."""
+        self._throttle.set(pace.rate, pace.sleep_time)
 
     def run(self) -> None:
         """Work until a None comes out of the queue."""
@@ -123,11 +132,14 @@ class Worker:
                 self._send(task.id, Swept())
             case FlushTask():
                 self._send(task.id, Flushed(flush(self._setup.destination)))
+            case RoomTask():
+                self._send(task.id, look(self._setup.source, self._setup.destination))
 
     def _begin(self, task_id: int) -> float:
         """Note the start of a task that reports its progress."""
         self._task_id = task_id
         self._unreported = 0
+        self._throttle.begin()
         self._last_report = time.perf_counter()
         return self._last_report
 
@@ -175,7 +187,7 @@ class Worker:
             if not (lost or obstacle):
                 self._transfer.unit = self._time_unit()
                 results = self._transfer.copy_all(task.paths, gone, shard, task.as_it_is)
-                if self._setup.sleep_time:  # between all of them
+                if self._throttle.due:  # after each of them
                     results = (copy(path, path in gone, shard, task.as_it_is) for path in task.paths)
                 for outcome, size, digest, reason, error in results:
                     outcomes.append(outcome)
@@ -186,9 +198,7 @@ class Worker:
                     if error is not None:
                         obstacle = obstacle_of(error, self._setup.destination)
                         break
-                    if self._setup.sleep_time:
-                        self._sleep()
-                    if self._stopping:
+                    if self._stopping or (self._throttle.due and self._throttle.file(size)):
                         break
         missing = len(task.paths) - len(outcomes)
         outcomes += bytes([Outcome.STOPPED]) * missing
@@ -215,17 +225,21 @@ class Worker:
                     read += proof.size
                     if proof.reason:
                         reasons[number] = proof.reason
+                    if self._throttle.late:
+                        break
         missing = len(task.paths) - len(findings)
         findings += bytes([Finding.STOPPED]) * missing
         digests += [NO_DIGEST] * missing
         seconds = time.perf_counter() - started
         self._send(task.id, ProofDone(bytes(findings), b"".join(digests), read, reasons, seconds, obstacle, lost))
 
-    def _sleep(self) -> None:
-        end = time.monotonic() + self._setup.sleep_time
-        while not self._stopping and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, 0.1))
-            self._progressed(0)
+    def _copied_block(self, size: int) -> None:
+        self._progressed(size)
+        self._throttle.block(size)
+
+    def _read_block(self, size: int) -> None:
+        self._progressed(0)
+        self._throttle.pay(size)
 
     def _advance_comparison(self) -> None:
         task_id, parts = self._comparisons[0]
@@ -251,7 +265,11 @@ def _read_tasks(stream: BinaryIO, tasks: SimpleQueue[Task | None], worker: Worke
     """Pass tasks on until the engine closes the pipe, then end the process."""
     try:
         while True:
-            tasks.put(read_message(stream))
+            message = read_message(stream)
+            if isinstance(message, SetPace):
+                worker.set_pace(message)
+            else:
+                tasks.put(message)
     except (EOFError, OSError, pickle.UnpicklingError):
         worker.stop()
         tasks.put(None)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.targets import Settings, Target
 from softcopy_napari.plugin.supervisor import Key, Seen
 from softcopy_napari.widgets.targets_model import Row
@@ -112,6 +112,13 @@ class Book:
             paths = {"source": Path(entry.source), "destination": Path(entry.destination)}
             found.append(entry.target or Target.model_validate({**defaults.model_dump(), **paths}))
         return found
+
+    def change(self, keys: Sequence[Key], changes: Changes) -> None:
+        """Note other settings of targets, so that they hold when those are started anew, or saved."""
+        wanted = {name: value for name, value in changes if value is not None}
+        for entry in map(self._find, keys):
+            if entry is not None and entry.target is not None:
+                entry.target = entry.target.model_copy(update=wanted)
 
     def starting(self, keys: Sequence[Key], starting: bool) -> None:
         """Note that targets are being started, or no longer."""

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from qtpy.QtCore import QCoreApplication, QObject, QThread, Signal
 
 from softcopy_napari.engine.client import EngineGone, EngineHandle, engines, launch
-from softcopy_napari.engine.messages import EngineSnapshot, Order, TargetSnapshot
+from softcopy_napari.engine.messages import Changes, EngineSnapshot, Order, TargetSnapshot
 from softcopy_napari.engine.targets import Target
 from softcopy_napari.engine.targetsyaml import TargetsError
 
@@ -100,6 +100,11 @@ class Supervisor(QObject):
         """Ask for pause, resume, finish or stop."""
         for pid, target in keys:
             self._collector.order(pid, Order.model_validate({"do": do, "target": target}))
+
+    def change(self, keys: Sequence[Key], changes: Changes) -> None:
+        """Ask for settings to be changed."""
+        for pid, target in keys:
+            self._collector.order(pid, Order(do="set", target=target, changes=changes))
 
     def forget(self, keys: Sequence[Key]) -> None:
         """Tell nothing more of these targets."""

@@ -17,6 +17,7 @@ from qtpy.QtCore import QEvent, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
+from softcopy_napari.engine.messages import Changes
 from softcopy_napari.engine.targets import Settings, Target, check_targets, dump_targets, load_targets, make_target
 from softcopy_napari.engine.targetsyaml import TargetsError
 from softcopy_napari.plugin import settings
@@ -77,6 +78,7 @@ class SoftcopyWidget(QWidget):
         panel.save_requested.connect(self._save)
         panel.check_requested.connect(self._check)
         panel.action_requested.connect(self._act)
+        panel.pace_requested.connect(self._set_pace)
         panel.selection_changed.connect(self._select)
         supervisor.updated.connect(self._update)
         supervisor.refused.connect(self._refused)
@@ -215,6 +217,10 @@ class SoftcopyWidget(QWidget):
             case Action.REMOVE:
                 self._supervisor.forget(self._book.remove(keys))
                 self._show_rows()
+
+    def _set_pace(self, keys: Sequence[Key], changes: Changes) -> None:
+        self._book.change(keys, changes)
+        self._supervisor.change(keys, changes)
 
     def _ask_and_start(self, keys: Sequence[Key]) -> None:
         """Start targets; before, ask about destinations that hold something and were not filled from here."""

@@ -9,10 +9,12 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QFrame, QMessageBox, QScrollArea, QVBoxLayout, QWidget
 
+from softcopy_napari.engine.messages import Changes
 from softcopy_napari.widgets.actions_bar import ActionsBar
 from softcopy_napari.widgets.coverage_view import CoverageView
 from softcopy_napari.widgets.focus_ring import FocusRing
 from softcopy_napari.widgets.log_view import LogSection
+from softcopy_napari.widgets.pace_bar import PaceBar, can_be_paced
 from softcopy_napari.widgets.path_field import dropped_paths, is_targets_file
 from softcopy_napari.widgets.target_form import TargetForm
 from softcopy_napari.widgets.targets_model import Key, Row, TargetsModel, details
@@ -37,6 +39,8 @@ class Panel(QWidget):
     """Path of a targets file."""
     action_requested = Signal(object, object)
     """An `Action`, and a list of the `Key`s of the selected targets that allow it."""
+    pace_requested = Signal(object, object)
+    """A list of the `Key`s of the selected targets that are being copied, and the `Changes` wanted of them."""
     selection_changed = Signal(object)
     """The `Key` of the target that is looked at (the first selected one), or None."""
     array_chosen = Signal(str)
@@ -56,7 +60,7 @@ class Panel(QWidget):
         self._table.placeholder = FIRST_STEPS
         self._details = wrapping_label("target_details")
         self._details.hide()
-        self._actions, self._coverage = ActionsBar(), CoverageView()
+        self._actions, self._pace, self._coverage = ActionsBar(), PaceBar(), CoverageView()
         self._log = LogSection()
         self._content = QWidget()
         self._lay_out()
@@ -73,6 +77,7 @@ class Panel(QWidget):
         column.addWidget(self._table)
         column.addWidget(self._details)
         column.addWidget(self._actions)
+        column.addWidget(self._pace)
         column.addWidget(self._coverage)
         column.addWidget(self._log)
         column.addStretch(1)
@@ -94,6 +99,7 @@ class Panel(QWidget):
         self._table.selection_changed.connect(self._on_selection)
         self._table.requested.connect(self._on_action)
         self._actions.clicked.connect(self._table.request)
+        self._pace.changed.connect(self._on_pace)
         self._coverage.array_chosen.connect(self.array_chosen)
         self._coverage.image_chosen.connect(self.image_choice_changed)
         self._coverage.state_clicked.connect(self.state_clicked)
@@ -181,6 +187,7 @@ class Panel(QWidget):
     def _on_selection(self) -> None:
         rows = self._table.selected_rows()
         self._actions.set_rows(rows)
+        self._pace.set_rows(rows)
         show_words(self._details, details(rows[0]) if rows else "")
         current = rows[0].key if rows else None
         if current != self._current:
@@ -195,6 +202,9 @@ class Panel(QWidget):
                     self.check_requested.emit(row.source, row.destination)
         else:
             self.action_requested.emit(action, keys)
+
+    def _on_pace(self, changes: Changes) -> None:
+        self.pace_requested.emit([row.key for row in self._table.selected_rows() if can_be_paced(row)], changes)
 
     def _check(self) -> None:
         self.set_problem("", "")

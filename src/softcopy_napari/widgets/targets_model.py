@@ -242,6 +242,8 @@ def details(row: Row) -> str:
         if target.failed_files:
             facts.append(f"{target.failed_files:,} failed")
         lines.append(", ".join(facts))
+        if _works(row):
+            lines += [target.pace.words, target.forecast.words, *target.forecast.warnings]
         lines += [f"{one.path} {one.reason}" for one in target.failures[:1]]
     return "\n".join(filter(None, lines))
 
@@ -307,7 +309,7 @@ def _tips(row: Row) -> tuple[str, ...]:
     absent = f"{target.chunk_files_absent:,} not seen at the source so far" if target.chunk_files_absent else ""
     if row.state is TargetState.COMPLETE and absent:
         absent = f"{target.chunk_files_absent:,} never came: the fill value is read in their place"
-    state += target.notices[-_SHOWN:]
+    state += [target.pace.words, target.forecast.words, *target.forecast.warnings, *target.notices[-_SHOWN:]]
     failures = [f"{one.path} {one.reason}" for one in target.failures[:_SHOWN]]
     if target.failed_files > len(failures) > 0:
         failures.append(f"and {target.failed_files - len(failures):,} more")

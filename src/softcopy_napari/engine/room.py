@@ -1,0 +1,45 @@
+"""How much room there is on both sides, and on which device each lies.
+
+Asked by the copy workers, for a share may hang; must import nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from softcopy_napari.engine.files import extended_path
+from softcopy_napari.engine.obstacle import room
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a worker found."""
+
+    source_free: int
+    """Bytes; -1 where the system does not tell."""
+    destination_free: int
+    source_device: int
+    """The system's number of the device that the source lies on; 0 where there is no source."""
+    destination_device: int
+    source_path: str
+    """The source without links, empty where there is none."""
+
+
+def look(source: str, destination: str) -> Room:
+    """Look at both sides; what is not there, or does not answer, is not known."""
+    here, there = _device(source), _device(destination)
+    return Room(
+        source_free=room(extended_path(source))[0] if here else -1,
+        destination_free=room(extended_path(destination))[0] if there else -1,
+        source_device=here,
+        destination_device=there,
+        source_path=os.path.realpath(source) if here else "",
+    )
+
+
+def _device(folder: str) -> int:
+    try:
+        return os.stat(extended_path(folder)).st_dev
+    except OSError:
+        return 0
