@@ -49,6 +49,13 @@ def test_no_end_is_promised_while_more_is_being_written() -> None:
     assert shown(make_row("a", TargetState.FINISHING, acquiring=False))[Column.ETA] == ""
 
 
+@pytest.mark.parametrize("state", [TargetState.WAITING, TargetState.PAUSED])
+def test_what_copies_nothing_has_no_speed_and_is_not_called_acquiring(state: TargetState) -> None:
+    row = make_row("a", state, reason="no such folder", bytes_per_second=0.3e6, acquiring=True)
+    assert (shown(row)[Column.RATE], shown(row)[Column.ETA]) == ("", "")
+    assert details(row) == f"{state}: no such folder"
+
+
 def test_a_complete_target_is_all_there_even_if_some_chunks_never_came() -> None:
     row = make_row("a", TargetState.COMPLETE, counts=HALF, elapsed=61.0, bytes_per_second=5e6)
     cells = shown(row)

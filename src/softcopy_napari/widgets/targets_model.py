@@ -233,7 +233,7 @@ def details(row: Row) -> str:
         facts = []
         if target.chunk_files:
             facts.append(f"{target.chunk_files_copied:,} of {target.chunk_files:,} chunk files")
-        if _works(row):
+        if _copies(row):
             facts.append(f"{target.bytes_per_second / 1e6:.1f}\u00a0MB/\u2060s")
         if _works(row) and target.eta is not None:
             facts.append(f"{time_text(target.eta)} to go")
@@ -263,6 +263,11 @@ def _works(row: Row) -> bool:
     return row.state is not None and not row.state.ended
 
 
+def _copies(row: Row) -> bool:
+    """Whether there is a speed to tell: nothing is copied for a target that waits for its source, or is paused."""
+    return _works(row) and row.state not in (TargetState.WAITING, TargetState.PAUSED)
+
+
 def _failed(row: Row) -> int:
     return row.snapshot.failed_files if row.snapshot else 0
 
@@ -283,7 +288,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         state,
         "" if fraction is None else percent_text(fraction),
         f"{target.chunk_files_copied:,}/{target.chunk_files:,}" if target.chunk_files else "",
-        f"{target.bytes_per_second / 1e6:.1f}" if _works(row) else "",
+        f"{target.bytes_per_second / 1e6:.1f}" if _copies(row) else "",
         _eta_text(row, target),
         f"{target.failed_files:,}" if target.failed_files else "",
     )
@@ -296,7 +301,7 @@ def _eta_text(row: Row, target: TargetSnapshot) -> str:
         return f"took {time_text(target.elapsed)}"
     if target.eta is not None:
         return time_text(target.eta)
-    return "acquiring" if target.acquiring else ""
+    return "acquiring" if target.acquiring and _copies(row) else ""
 
 
 def _tips(row: Row) -> tuple[str, ...]:
