@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from softcopy_napari.engine.messages import Failure, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.text import GOES_ON
 from softcopy_napari.widgets.panel import Panel
 from softcopy_napari.widgets.targets_model import Row
 
@@ -123,7 +124,7 @@ def states(panel: Panel) -> None:
         TargetState.PAUSED: "the disk of /mnt/institute/backup is full: 1.2 GB more are needed; goes on by itself",
         TargetState.INCOMPLETE: "missing at the destination: 140 chunk files",
         TargetState.FAILED: "4 files could not be copied",
-        TargetState.STOPPED: "144 files left; starting again goes on from here",
+        TargetState.STOPPED: GOES_ON,
     }
     rows = [make_row(f"{state.name.lower()}.zarr", state, reasons.get(state, "")) for state in TargetState]
     panel.set_rows(rows)

@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt
 
 from softcopy_napari.engine.messages import Failure
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.text import GOES_ON
 from softcopy_napari.widgets.targets_model import (
     HEADERS,
     PROGRESS_ROLE,
@@ -66,6 +67,12 @@ def test_a_complete_target_is_all_there_even_if_some_chunks_never_came() -> None
 def test_the_reason_stands_with_the_state() -> None:
     row = make_row("a", TargetState.FAILED, reason="no space left on the disk")
     assert shown(row)[Column.STATE] == "failed: no space left on the disk"
+
+
+def test_a_stopped_target_says_what_is_left_and_which_button_goes_on() -> None:
+    row = make_row("a", TargetState.STOPPED, reason=GOES_ON, counts=(9, 1, 2, 0, 5, 0, 0), other_waiting=1)
+    assert row.reason == "4 files are left to copy; Start goes on from here"
+    assert make_row("a", TargetState.STOPPED, reason=GOES_ON).reason == "Start goes on from here", "nothing is known"
 
 
 @pytest.mark.parametrize(("note", "why"), [("", "it can be resumed"), ("process 7 was killed", "process 7 was killed")])

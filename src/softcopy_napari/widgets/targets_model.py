@@ -12,7 +12,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentMo
 
 from softcopy_napari.engine.messages import TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.text import time_text
+from softcopy_napari.engine.text import GOES_ON, time_text
 from softcopy_napari.widgets.painting import percent_text
 from softcopy_napari.widgets.palette import target_colour
 from softcopy_napari.widgets.words import plain_tip
@@ -103,7 +103,7 @@ class Row:
             return ""
         if self.lost:
             return self.note or "it can be resumed"
-        return self.snapshot.reason if self.snapshot else ""
+        return why(self.snapshot) if self.snapshot else ""
 
 
 class TargetsModel(QAbstractTableModel):
@@ -224,6 +224,14 @@ class TargetsModel(QAbstractTableModel):
             case _ if role == ROW_ROLE:
                 return row
         return None
+
+
+def why(target: TargetSnapshot) -> str:
+    """Why a target is in its state: of buttons, where a terminal says commands, and with what is left to copy."""
+    words = target.reason.replace(GOES_ON, "Start goes on from here")
+    if target.state is TargetState.STOPPED and target.findings is None and (left := target.files_left):
+        words = f"{left:,} {'file is' if left == 1 else 'files are'} left to copy; {words}"
+    return words
 
 
 def details(row: Row) -> str:
