@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from softcopy_napari.engine.messages import Failure, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.text import GOES_ON
 from softcopy_napari.widgets.panel import Panel
 from softcopy_napari.widgets.targets_model import Row
 
@@ -113,6 +114,23 @@ def problems(panel: Panel) -> None:
     panel.set_rows([make_row("organoids.zarr", None)])
 
 
+def states(panel: Panel) -> None:
+    """A target in every state, with the longest of what is said about it."""
+    reasons = {
+        TargetState.WAITING: f"{FOLDER}/waiting.zarr does not exist yet",
+        TargetState.CAUGHT_UP: "chunk files that have not come yet: 3,120; ends when a file named 'complete' appears",
+        TargetState.FINISHING: "checking every file",
+        TargetState.COMPLETE: "every chunk file is there and nothing has changed for 30 s",
+        TargetState.PAUSED: "the disk of /mnt/institute/backup is full: 1.2 GB more are needed; goes on by itself",
+        TargetState.INCOMPLETE: "missing at the destination: 140 chunk files",
+        TargetState.FAILED: "4 files could not be copied",
+        TargetState.STOPPED: GOES_ON,
+    }
+    rows = [make_row(f"{state.name.lower()}.zarr", state, reasons.get(state, "")) for state in TargetState]
+    panel.set_rows(rows)
+    panel.select([rows[list(TargetState).index(TargetState.PAUSED)].key])
+
+
 def _fields(row: Row) -> dict[str, object]:
     return {name: getattr(row, name) for name in Row.__dataclass_fields__}
 
@@ -124,7 +142,7 @@ def press(panel: Panel, name: str) -> None:
     found.click()
 
 
-SCENES: tuple[Callable[[Panel], None], ...] = (empty, copying, plate, log, problems)
+SCENES: tuple[Callable[[Panel], None], ...] = (empty, states, copying, plate, log, problems)
 
 
 def main() -> None:

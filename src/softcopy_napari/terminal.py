@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from softcopy_napari.engine.messages import EngineSnapshot, Findings, TargetSnapshot
-from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.text import size_text, time_text
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.text import GOES_ON, size_text, time_text
 
 _LOG_INTERVAL = 5.0
 _LOG_LONGEST = 60.0
@@ -198,10 +198,8 @@ def _copied(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
         complete = target.state is TargetState.COMPLETE
         what = "never came (the fill value is read in their place)" if complete else "not seen at the source so far"
         yield f"  {_count(absent, 'chunk file')} {what}", ""
-    left = target.counts[ChunkState.PENDING] + target.counts[ChunkState.COPYING] + target.other_waiting
-    left += target.counts[ChunkState.WRITING]
-    if left:
-        yield f"  left to copy: {_count(left, 'file')}; the same command goes on from here", "yellow"
+    if target.files_left:
+        yield f"  left to copy: {_count(target.files_left, 'file')}; {GOES_ON}", "yellow"
     for failure in target.failures[:_SHOWN_FAILURES]:
         yield f"  failed: {failure.path} {failure.reason} ({failure.attempts} attempts)", "red"
     if target.failed_files > _SHOWN_FAILURES:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from npe2 import PluginManager, PluginManifest
-from qtpy.QtWidgets import QTableView
+from qtpy.QtWidgets import QLabel, QTableView
 
 import softcopy_napari
+import softcopy_napari.plugin.widget
 from softcopy_napari.engine.client import engines
+from softcopy_napari.engine.targets import load_targets
 from softcopy_napari.plugin import SoftcopyWidget
 from softcopy_napari.plugin.reader import get_reader
 
@@ -68,7 +71,25 @@ def test_a_targets_file_with_a_mistake_is_explained_in_the_dock(
 ) -> None:
     (tmp_path / "targets.yaml").write_text("targets:\n  - {source: one.zarr}\n")
     assert viewer.open(tmp_path / "targets.yaml", plugin=None) == []
+    problem = _dock(viewer).findChild(QLabel, "form_problem")
+    qtbot.waitUntil(lambda: "destination" in problem.accessibleName())
     assert _sources(_dock(viewer)) == []
+
+
+def test_a_drop_does_not_wait_for_the_disk(
+    viewer: napari.Viewer, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def load(*arguments: Any) -> Any:
+        threads.append(threading.current_thread())
+        return load_targets(*arguments)
+
+    monkeypatch.setattr(softcopy_napari.plugin.widget, "load_targets", load)
+    (tmp_path / "targets.yaml").write_text(_TARGETS)
+    viewer.open(tmp_path / "targets.yaml", plugin=None)
+    qtbot.waitUntil(lambda: len(_sources(_dock(viewer))) == 2)
+    assert threads and threading.main_thread() not in threads
 
 
 def test_other_files_are_left_to_other_readers(viewer: napari.Viewer) -> None:

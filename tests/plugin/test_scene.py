@@ -156,6 +156,23 @@ def test_layers_that_the_user_removes_stay_away_until_they_are_shown_anew(
     scene.show(target.snapshot, "")
     ready(qtbot, scene)
     assert list(viewer.layers) == [*scene.images, scene.overlay]
+    viewer.layers.remove(scene.images[0])
+    scene.show(target.snapshot, "")
+    ready(qtbot, scene)
+    assert list(viewer.layers) == [*scene.images, scene.overlay]
+
+
+@pytest.mark.parametrize(("names", "first"), [(None, 0), (["z", "t", "y", "x"], 1)])
+def test_a_viewer_starts_where_the_acquisition_does_also_without_ome_metadata(
+    tmp_path: Path, viewer: Any, scene: Scene, staged: Callable[..., Any], qtbot: Any, names: Any, first: int
+) -> None:
+    zarr.create_array(
+        tmp_path / "a.zarr", shape=(9, 9, 40, 40), chunks=(1, 1, 20, 20), dtype="uint16", dimension_names=names
+    )
+    scene.show(staged(tmp_path / "a.zarr").snapshot, "")
+    ready(qtbot, scene)
+    assert viewer.dims.current_step[first] == 0
+    assert viewer.dims.current_step[1 - first] == 4, "not where it is thinnest"
 
 
 def test_another_array_of_the_same_size_leaves_sliders_and_camera_where_they_are(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,27 +85,30 @@ def _next_session() -> Remembered:
 
 
 def test_paths_of_earlier_copies_come_back_newest_first() -> None:
-    remember("/data/a.zarr", "/nas/a.zarr")
-    remember("/data/b.zarr", "/nas/b.zarr")
-    known = remember("/data/a.zarr", "/nas/c.zarr")
+    remember(["/data/a.zarr"], ["/nas/a.zarr"])
+    remember(["/data/b.zarr"], ["/nas/b.zarr"])
+    known = remember(["/data/a.zarr"], ["/nas/c.zarr"])
     assert known.sources == ("/data/a.zarr", "/data/b.zarr")
     assert known.destinations == ("/nas/c.zarr", "/nas/b.zarr", "/nas/a.zarr")
+    assert remember(["/data/1", "/data/2"]).sources[:2] == ("/data/2", "/data/1"), "the last one is the newest"
     remember(targets_file="/data/targets.yaml")
-    assert _next_session() == Remembered(known.sources, known.destinations, ("/data/targets.yaml",))
+    assert _next_session() == Remembered(
+        ("/data/2", "/data/1", *known.sources), known.destinations, ("/data/targets.yaml",)
+    )
 
 
 def test_old_paths_are_forgotten() -> None:
     for number in range(30):
-        remember(f"/data/{number}.zarr")
+        remember([f"/data/{number}.zarr"])
     assert len(_next_session().sources) == 12
     assert remembered().sources[0] == "/data/29.zarr"
 
 
 def test_two_naparis_do_not_forget_for_each_other(state_folder_in_tmp: Path) -> None:
-    remember("/data/mine.zarr")
+    remember(["/data/mine.zarr"])
     _next_session()
     (state_folder_in_tmp / "remembered.json").write_text(json.dumps({"sources": ["/data/theirs.zarr"]}))
-    remember("/data/new.zarr")
+    remember(["/data/new.zarr"])
     assert _next_session().sources == ("/data/new.zarr", "/data/mine.zarr", "/data/theirs.zarr")
 
 
@@ -115,19 +118,5 @@ def test_a_damaged_memory_is_no_reason_to_fail(state_folder_in_tmp: Path, conten
     (state_folder_in_tmp / "remembered.json").write_bytes(content.encode(errors="surrogateescape"))
     known = _next_session()
     assert known.sources == ()
-    assert remember("/data/a.zarr").sources == ("/data/a.zarr",)
+    assert remember(["/data/a.zarr"]).sources == ("/data/a.zarr",)
     assert _next_session().sources == ("/data/a.zarr",)
-
-
-@pytest.mark.parametrize(
-    ("last", "source", "proposed"),
-    [
-        ("/nas/2024/a.zarr", "/data/b.zarr", "/nas/2024/b.zarr"),
-        ("/data/a-copy.zarr", "/data/b.zarr", "/data/b-copy.zarr"),
-        ("", "/data/b.zarr", ""),
-        ("/nas/a.zarr", "", ""),
-    ],
-)
-def test_a_destination_is_proposed_beside_the_last_one(last: str, source: str, proposed: str) -> None:
-    known = Remembered(destinations=(last,) if last else ())
-    assert PurePath(known.propose_destination(source)) == PurePath(proposed)

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import pkgutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import psutil
 import pytest
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QComboBox, QDockWidget, QLineEdit, QPushButton, QWidget
+from app_model.types import Action as AppAction
+from app_model.types import KeyBinding
+from napari._qt._qapp_model import qactions
+from napari._qt._qapp_model.qactions._file import _close_app
+from napari.settings import get_settings
+from qtpy.QtCore import Qt, QUrl
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QDockWidget,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QTableView,
+    QWidget,
+)
 
 from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
 from softcopy_napari.engine.messages import Order, TargetSnapshot
@@ -22,6 +40,7 @@ from softcopy_napari.engine.targets import Settings, load_targets
 from softcopy_napari.plugin import SoftcopyWidget
 from softcopy_napari.plugin.settings import Preferences
 from softcopy_napari.widgets.targets_model import Row
+from softcopy_napari.widgets.targets_table import Action, TargetsTable
 from tests.support.command import Softcopy, halted
 from tests.support.trees import assert_same
 from tests.support.writers import Writer, write
@@ -217,7 +236,7 @@ def test_pause_resume_and_stop(dock: Dock, sides: tuple[Path, Path]) -> None:
         dock.press("stop_button")
         dock.until(lambda: dock.state() is TargetState.STOPPED)
         assert time.monotonic() - started < 5  # a second, but the machine may be busy
-        assert "goes on" in dock.rows[0].snapshot.reason
+        assert "Start goes on from here" in dock.rows[0].reason
         dock.press("start_button")
         dock.until(lambda: dock.at_work(dock.rows[0]))
         writer.kill()
@@ -453,6 +472,92 @@ def test_a_user_who_closes_the_window_is_asked_whether_copies_go_on(
         assert closing._may_close(2, by_user=True) is closes
     assert "2 copies go on without napari" in asked[0]
     assert len(stopped) == stops
+
+
+def test_a_user_who_quits_by_the_menu_is_asked_too(dock: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The window's own "x" tells Qt that a user closes it; File > Exit looks like a script."""
+    monkeypatch.setattr(dock.widget._closing, "_running", lambda: 1)
+    monkeypatch.setattr(get_settings().application, "confirm_close_window", False)
+    asked: list[str] = []
+
+    def cancel(dialog: Any) -> None:
+        asked.append(dialog.text())
+        dialog.reject()
+
+    with dialog_answered(cancel):
+        _close_app(dock.viewer.window)
+    dock.viewer.window._qt_window._quit_app = False  # napari remembers what it was asked
+    assert "goes on without napari" in asked[0]
+    assert dock.frame.isVisible()
+
+
+def test_mnemonics_take_no_shortcut_from_napari(dock: Dock) -> None:
+    """Qt does nothing at all where two things answer to the same keys."""
+    texts = [one.text() for kind in (QPushButton, QLabel) for one in dock.widget.findChildren(kind)]
+    ours = {QKeySequence.mnemonic(text).toString() for text in texts} - {""}
+    assert len(ours) > 10
+    names = {one.name for one in pkgutil.iter_modules(qactions.__path__)} - {"_debug"}  # a menu of napari's developers
+    modules = [importlib.import_module(f"{qactions.__name__}.{name}") for name in names]
+    actions = [one for module in modules for one in _actions(vars(module).values())]
+    keys = [rule.primary for action in actions for rule in action.keybindings or () if rule.primary]
+    theirs = {str(KeyBinding.from_int(one)) if isinstance(one, int) else str(one) for one in keys}
+    theirs |= {f"Alt+{letter}" for letter in "FVLPWH"}  # its menus
+    assert "Alt+S" in theirs, "this looks in the wrong place"
+    assert not ours & theirs
+
+
+def _actions(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, list):
+            yield from (one for one in value if isinstance(one, AppAction))
+
+
+def test_removed_layers_come_back_when_their_target_is_shown(dock: Dock, sides: tuple[Path, Path]) -> None:
+    write("tensorstore", sides[0], frames=1)
+    dock.widget.add_target(*sides)
+    dock.widget.start()
+    dock.widget.finish()
+    dock.until(lambda: dock.state() is TargetState.COMPLETE and len(dock.viewer.layers) == 2)
+    dock.viewer.layers.clear()
+    table = dock.find(QTableView, "targets_table")
+    dock.qtbot.keyClick(table, Qt.Key.Key_Return)
+    dock.until(lambda: len(dock.viewer.layers) == 2)
+
+
+def test_a_folder_that_is_not_there_is_not_opened_in_silence(
+    dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def open_url(url: QUrl) -> bool:
+        opened.append(url.toLocalFile())
+        return len(opened) == 1  # then there is no file manager any more
+
+    monkeypatch.setattr("softcopy_napari.plugin.widget.QDesktopServices", SimpleNamespace(openUrl=open_url))
+    source, destination = sides
+    source.mkdir()
+    dock.widget.add_target(source, destination)
+    table, problem = dock.find(TargetsTable, "targets_table"), dock.find(QLabel, "form_problem")
+    table.request(Action.OPEN_DESTINATION)
+    dock.until(lambda: f"{destination} is not there" in problem.accessibleName())
+    assert not opened
+    table.request(Action.OPEN_SOURCE)
+    dock.until(lambda: opened)
+    assert not problem.accessibleName()
+    table.request(Action.OPEN_SOURCE)
+    dock.until(lambda: "no file manager" in problem.accessibleName())
+
+
+def test_where_a_loaded_target_went_is_proposed_for_the_next(dock: Dock, tmp_path: Path) -> None:
+    file = tmp_path / "targets.yaml"
+    file.write_text("targets:\n  - {source: monday.zarr, destination: nas/monday.zarr}\n")
+    dock.widget.load_targets(file)
+    dock.widget.start()
+    dock.until(lambda: dock.at_work(dock.rows[0]))
+    dock.type("source_edit", tmp_path / "tuesday.zarr")
+    assert dock.find(QLineEdit, "destination_edit").text() == str(tmp_path / "nas" / "tuesday.zarr")
+    dock.widget.stop()
+    dock.until(lambda: dock.state() is TargetState.STOPPED)
 
 
 def test_targets_are_saved_and_loaded_again(dock: Dock, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QEvent, QPoint, Qt
-from qtpy.QtGui import QHelpEvent
+from qtpy.QtGui import QHelpEvent, QTextDocument
 from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QToolTip, QWidget
 
 from softcopy_napari.engine.states import ChunkState
@@ -47,9 +47,16 @@ def test_an_axis_is_chosen(plot: CoveragePlot, qtbot: QtBot) -> None:
 
 def test_the_sum_is_said_in_words(plot: CoveragePlot) -> None:
     assert words(plot) == "copied 37 %, pending 12 %, missing 50 %"
-    assert "copied&nbsp;37 %" in child(plot, QLabel, "coverage_words").text()
+    assert "copied&nbsp;37&nbsp;%" in child(plot, QLabel, "coverage_words").text()
     plot.set_data([], [], [])
     assert words(plot) == "nothing to show yet"
+
+
+def test_a_small_share_is_not_taken_for_markup(plot: CoveragePlot) -> None:
+    plot.set_data([400], [1], [600])
+    shown = QTextDocument()
+    shown.setHtml(child(plot, QLabel, "coverage_words").text())
+    assert "pending <1 %" in shown.toPlainText().replace("\u00a0", " ")
 
 
 def test_a_click_goes_to_the_position(plot: CoveragePlot, qtbot: QtBot) -> None:

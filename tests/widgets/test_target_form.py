@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -75,6 +75,21 @@ def test_a_destination_is_proposed_beside_the_last_one(form: TargetForm, qtbot: 
     form.destination.path = "/mine"
     form.source.path = "/data/wednesday.zarr"
     assert form.destination.path == "/mine", "what its user wrote stays"
+
+
+@pytest.mark.parametrize(
+    ("last", "source", "proposed"),
+    [
+        ("/nas/2024/a.zarr", "/data/b.zarr", "/nas/2024/b.zarr"),
+        ("/data/a-copy.zarr", "/data/b.zarr", "/data/b-copy.zarr"),
+        ("/nas/a.zarr", "/data/..", ""),
+        ("/", "/data/b.zarr", ""),
+    ],
+)
+def test_what_is_proposed_is_never_the_source_itself(form: TargetForm, last: str, source: str, proposed: str) -> None:
+    form.destination.recent = [last]
+    form.source.path = source
+    assert PurePath(form.destination.path) == PurePath(proposed)
 
 
 def test_nothing_is_proposed_without_a_last_one(form: TargetForm, qtbot: QtBot) -> None:

@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt
 
 from softcopy_napari.engine.messages import Failure
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.text import GOES_ON
 from softcopy_napari.widgets.targets_model import (
     HEADERS,
     PROGRESS_ROLE,
@@ -49,6 +50,13 @@ def test_no_end_is_promised_while_more_is_being_written() -> None:
     assert shown(make_row("a", TargetState.FINISHING, acquiring=False))[Column.ETA] == ""
 
 
+@pytest.mark.parametrize("state", [TargetState.WAITING, TargetState.PAUSED])
+def test_what_copies_nothing_has_no_speed_and_is_not_called_acquiring(state: TargetState) -> None:
+    row = make_row("a", state, reason="no such folder", bytes_per_second=0.3e6, acquiring=True)
+    assert (shown(row)[Column.RATE], shown(row)[Column.ETA]) == ("", "")
+    assert details(row) == f"{state}: no such folder"
+
+
 def test_a_complete_target_is_all_there_even_if_some_chunks_never_came() -> None:
     row = make_row("a", TargetState.COMPLETE, counts=HALF, elapsed=61.0, bytes_per_second=5e6)
     cells = shown(row)
@@ -59,6 +67,12 @@ def test_a_complete_target_is_all_there_even_if_some_chunks_never_came() -> None
 def test_the_reason_stands_with_the_state() -> None:
     row = make_row("a", TargetState.FAILED, reason="no space left on the disk")
     assert shown(row)[Column.STATE] == "failed: no space left on the disk"
+
+
+def test_a_stopped_target_says_what_is_left_and_which_button_goes_on() -> None:
+    row = make_row("a", TargetState.STOPPED, reason=GOES_ON, counts=(9, 1, 2, 0, 5, 0, 0), other_waiting=1)
+    assert row.reason == "4 files are left to copy; Start goes on from here"
+    assert make_row("a", TargetState.STOPPED, reason=GOES_ON).reason == "Start goes on from here", "nothing is known"
 
 
 @pytest.mark.parametrize(("note", "why"), [("", "it can be resumed"), ("process 7 was killed", "process 7 was killed")])

@@ -38,6 +38,7 @@ from softcopy_napari.engine.tasks import (
     ReadTask,
     RoomTask,
 )
+from softcopy_napari.engine.text import GOES_ON
 
 _PROBE_INTERVAL = 0.5
 _ROOM_INTERVAL = 10.0
@@ -60,7 +61,7 @@ class _Phase(Enum):
 class Job(TargetLoop):
     """Copies one target."""
 
-    afterwards = "the same command goes on from here"
+    afterwards = GOES_ON
 
     def __init__(self, target: Target, identity: str, ledgers: Path, lock: DestinationLock) -> None:
         super().__init__(target, identity, ledgers, lock)

@@ -181,6 +181,12 @@ class TargetSnapshot(Message):
         """Chunk files that the metadata promises and that never came: the fill value."""
         return self.counts[ChunkState.ABSENT]
 
+    @property
+    def files_left(self) -> int:
+        """Files seen at the source that are still to be copied, those that are being written among them."""
+        states = (ChunkState.WRITING, ChunkState.PENDING, ChunkState.COPYING)
+        return sum(self.counts[state] for state in states) + self.other_waiting
+
 
 class EngineSnapshot(Message):
     """One engine and all its targets at one moment."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+GOES_ON = "the same command goes on from here"
+"""Said of a copy that has ended before its time; a front end with buttons says which one."""
+
 
 def printable(text: str) -> str:
     """Spell text so that it stays on one line, and can be encoded, whatever is in it."""

@@ -11,6 +11,7 @@ from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.text import size_text, time_text
 from softcopy_napari.plugin.supervisor import Key, Seen
 from softcopy_napari.widgets.log_view import Level
+from softcopy_napari.widgets.targets_model import why
 
 _QUIET = {TargetState.COPYING, TargetState.CAUGHT_UP}
 """States between which a live copy goes to and fro: not worth a line each time."""
@@ -60,7 +61,7 @@ class Chronicle:
 
 
 def _state_line(name: str, old: TargetSnapshot | None, new: TargetSnapshot) -> Iterator[Line]:
-    reason = f" ({new.reason})" if new.reason else ""
+    reason = f" ({why(new)})" if new.reason else ""
     if new.state.ended:
         if old is None:  # ended before anybody looked
             return

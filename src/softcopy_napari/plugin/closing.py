@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import weakref
 from collections.abc import Callable
@@ -9,6 +10,9 @@ from collections.abc import Callable
 from napari.utils.notifications import show_info
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
+
+_MENUS = "napari._qt._qapp_model."
+"""Where napari has what its menus do. With a napari that has it elsewhere, copies go on without a question."""
 
 
 class ClosingNotice(QObject):
@@ -41,7 +45,7 @@ class ClosingNotice(QObject):
                 self._watch(self._widget.window())
         elif event.type() == QEvent.Type.Close and watched is self._watched():
             running = self._running()
-            if running and not self._may_close(running, by_user=event.spontaneous()):
+            if running and not self._may_close(running, by_user=event.spontaneous() or _chosen_from_menu()):
                 event.ignore()
                 return True
         return False
@@ -60,7 +64,7 @@ class ClosingNotice(QObject):
     def _may_close(self, running: int, by_user: bool) -> bool:
         copies = "A copy goes on" if running == 1 else f"{running} copies go on"
         words = f"{copies} without napari. Plugins > Softcopy shows it again, and so does `softcopy status`."
-        if not by_user:  # a script or a menu has closed it: nobody may be there to answer
+        if not by_user:  # a script has closed it: nobody may be there to answer
             show_info(words)
             if sys.stdout is not None:  # napari's own messages end with its window
                 print(words)
@@ -77,3 +81,13 @@ class ClosingNotice(QObject):
         if box.clickedButton() is stop:
             self._stop()
         return box.clickedButton() in (close, stop)
+
+
+def _chosen_from_menu() -> bool:
+    """Whether napari's own menu, or its shortcut, is closing the window: Qt does not tell that from a script."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(_MENUS):
+            return True
+        frame = frame.f_back
+    return False

@@ -93,6 +93,11 @@ class Coverage:
         if self._target is not None and self._target.arrays:
             self._scene.show(self._target, self._array, choice)
 
+    def show_again(self) -> None:
+        """Bring back the layers of the selected target that the user has removed."""
+        if self._target is not None and self._target.arrays:
+            self._scene.show(self._target, self._array, self._image)
+
     # -- the chosen array ------------------------------------------------------------------------------------
 
     def _snapshot(self) -> ArraySnapshot | None:

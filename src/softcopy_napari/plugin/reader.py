@@ -36,7 +36,7 @@ def read_targets(path: Paths) -> Layers:
     if viewer is not None:
         widget = open_dock(viewer)
         for one in _list(path):
-            widget.load_targets(one)
+            widget.open_targets(one)
     return NO_LAYERS
 
 

@@ -57,7 +57,7 @@ class Scene(QObject):
         self._looking = False
         self._shown_at = 0.0
         self._next_look = 0.0
-        self._removed = False
+        self._removed = self._image_removed = False
         self._told = False
         self._old: list[Overlay | LiveImage] = []
         self._closed = False
@@ -106,12 +106,13 @@ class Scene(QObject):
             return
         path = array if array is not None else (target.arrays[0].path if target.arrays else None)
         same = self._target is not None and _same(self._target, target)
-        if same and path == self._path and image == self._choice and not self._removed:
+        if same and path == self._path and image == self._choice and not (self._removed or self._image_removed):
             self.update(target)
             return
         self._retire()
         self._target, self._path, self._choice = target, path, image
-        self._placement, self._removed, self._looking, self._told = None, False, False, False
+        self._placement, self._looking, self._told = None, False, False
+        self._removed = self._image_removed = False
         self._mailbox.close()  # what was asked for before is not wanted any more
         self._mailbox = Mailbox()
         self._shown_at = self._next_look = time.perf_counter()
@@ -253,9 +254,10 @@ class Scene(QObject):
         self._overlay = overlay
         self._drop_old()
         overlay.layer.name = OVERLAY_NAME  # napari numbers it while the one before is still there
-        time_axis = self._known(array).time_axis
+        time_axis = _time_axis(self._known(array))
         if first and time_axis is not None:  # napari goes to the middle, where an acquisition has nothing yet
-            viewer.dims.set_point(time_axis + overlay.geometry.padding, overlay.geometry.translate[time_axis])
+            axis = time_axis + overlay.geometry.padding
+            viewer.dims.set_point(axis, overlay.geometry.translate[axis])
         if not others and old is not None and not np.allclose(_bounds(old), _bounds(overlay), equal_nan=True):
             viewer.reset_view()
         overlay.clip()
@@ -312,6 +314,7 @@ class Scene(QObject):
         if self._overlay is not None and event.value is self._overlay.layer:
             self._overlay, self._removed = None, True
         elif self._image is not None:
+            self._image_removed |= any(event.value is layer for layer in self._image.layers)
             self._image.forget(event.value)
 
     def _on_axes(self, event: Any = None) -> None:
@@ -328,6 +331,13 @@ def _placement(side: str, path: str) -> Placement | None:
     """What the metadata at the source or at the destination say; waits for the disk."""
     root = extended_path(side)
     return read_placement(path, lambda folder: read_metadata(root, folder))
+
+
+def _time_axis(placement: Placement) -> int | None:
+    """The axis that an acquisition goes along; the first one, where nothing tells of axes."""
+    if placement.time_axis is not None or placement.axis_names is None:
+        return placement.time_axis or 0
+    return next((axis for axis, name in enumerate(placement.axis_names) if name.lower() in ("t", "time")), None)
 
 
 def _bounds(overlay: Overlay) -> np.ndarray:

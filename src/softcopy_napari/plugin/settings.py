@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from softcopy_napari.engine.statefolder import read_plain, state_folder
@@ -104,19 +104,6 @@ class Remembered:
     destinations: tuple[str, ...] = ()
     targets_files: tuple[str, ...] = ()
 
-    def propose_destination(self, source: str) -> str:
-        """Where a source might go: beside the last copy, under its own name; empty where there was none yet."""
-        name = PurePath(source).name
-        if not self.destinations or not name:
-            return ""
-        try:
-            proposed = PurePath(self.destinations[0]).with_name(name)
-            if proposed == PurePath(source):
-                proposed = proposed.with_name(f"{proposed.stem}-copy{proposed.suffix}")
-        except ValueError:  # a destination without a name, such as /
-            return ""
-        return str(proposed)
-
 
 _known = Remembered()
 _known_from: Path | None = None
@@ -130,15 +117,21 @@ def remembered() -> Remembered:
         return _load()
 
 
-def remember(source: str = "", destination: str = "", targets_file: str = "") -> Remembered:
-    """Put paths first among those of their kind, and have that written, by a thread; returns what is known now."""
+def remember(sources: Sequence[str] = (), destinations: Sequence[str] = (), targets_file: str = "") -> Remembered:
+    """Put paths first among those of their kind, the last of them as the newest, and have that written, by a thread.
+
+    Returns
+    -------
+    Remembered
+        What is known now.
+    """
     global _known
     with _changing:
         before = _load()
         _known = Remembered(
-            sources=_first(source, before.sources),
-            destinations=_first(destination, before.destinations),
-            targets_files=_first(targets_file, before.targets_files),
+            sources=_first(sources, before.sources),
+            destinations=_first(destinations, before.destinations),
+            targets_files=_first([targets_file] if targets_file else [], before.targets_files),
         )
         if _known != before and _known_from is not None:
             threading.Thread(target=_write, args=(_known_from,), name="softcopy-remember", daemon=True).start()
@@ -156,8 +149,8 @@ def _load() -> Remembered:
     return _known
 
 
-def _first(path: str, paths: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([path, *paths] if path else paths))[:_MOST]
+def _first(new: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*reversed(new), *known]))[:_MOST]
 
 
 def _read(path: Path) -> Remembered:

@@ -17,6 +17,7 @@ from qtpy.QtCore import QEvent, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
+from softcopy_napari.engine.files import extended_path
 from softcopy_napari.engine.messages import Changes
 from softcopy_napari.engine.targets import Settings, Target, check_targets, dump_targets, load_targets, make_target
 from softcopy_napari.engine.targetsyaml import TargetsError
@@ -74,7 +75,7 @@ class SoftcopyWidget(QWidget):
     def _connect(self) -> None:
         panel, supervisor, scene = self._panel, self._supervisor, self._scene
         panel.add_requested.connect(self._add)
-        panel.load_requested.connect(self._load)
+        panel.load_requested.connect(self.open_targets)
         panel.save_requested.connect(self._save)
         panel.check_requested.connect(self._check)
         panel.action_requested.connect(self._act)
@@ -155,7 +156,7 @@ class SoftcopyWidget(QWidget):
         def made(target: Target | TargetsError) -> None:
             if self._added(target) is not None:
                 self._panel.set_paths("", "")
-                self._show_recent(settings.remember(source, destination))
+                self._show_recent(settings.remember([source], [destination]))
 
         self._mailbox.fetch(partial(_make, source, destination, self._preferences.settings, others), made)
 
@@ -169,7 +170,8 @@ class SoftcopyWidget(QWidget):
         self._panel.select(self._book.not_started())
         return key
 
-    def _load(self, path: str) -> None:
+    def open_targets(self, path: str) -> None:
+        """List the targets of a targets file as `load_targets` does, but soon: a network drive may take its time."""
         self._mailbox.fetch(partial(_load, Path(path), self._preferences.settings), partial(self._adopt, Path(path)))
 
     def _adopt(self, path: Path, loaded: Sequence[Target] | TargetsError) -> None:
@@ -182,7 +184,7 @@ class SoftcopyWidget(QWidget):
             self._book.add(target)
         self._show_rows()
         self._panel.select(self._book.not_started())
-        self._panel.log(Level.INFO, f"{len(loaded)} targets from {path}")
+        self._panel.log(Level.INFO, f"{_count(loaded)} from {path}")
         self._show_recent(settings.remember(targets_file=str(path)))
 
     def _save(self, path: str) -> None:
@@ -192,7 +194,7 @@ class SoftcopyWidget(QWidget):
             if problem:
                 self._panel.set_problem("", problem)
             else:
-                self._panel.log(Level.INFO, f"{len(targets)} targets saved to {path}")
+                self._panel.log(Level.INFO, f"{_count(targets)} saved to {path}")
 
         self._mailbox.fetch(partial(_save, targets, Path(path)), done)
 
@@ -210,10 +212,10 @@ class SoftcopyWidget(QWidget):
                 self._supervisor.order(action.name.lower(), keys)
             case Action.SHOW:
                 self._panel.select(list(keys)[:1])
+                self._coverage.show_again()
             case Action.OPEN_SOURCE | Action.OPEN_DESTINATION:
-                for target in self._book.targets(keys, self._preferences.settings):
-                    folder = target.source if action is Action.OPEN_SOURCE else target.destination
-                    QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+                targets = self._book.targets(keys, self._preferences.settings)
+                self._open([one.source if action is Action.OPEN_SOURCE else one.destination for one in targets])
             case Action.REMOVE:
                 self._supervisor.forget(self._book.remove(keys))
                 self._show_rows()
@@ -221,6 +223,18 @@ class SoftcopyWidget(QWidget):
     def _set_pace(self, keys: Sequence[Key], changes: Changes) -> None:
         self._book.change(keys, changes)
         self._supervisor.change(keys, changes)
+
+    def _open(self, folders: Sequence[Path]) -> None:
+        """Show folders in the system's file manager."""
+
+        def looked(there: list[bool]) -> None:
+            for folder, exists in zip(folders, there, strict=True):
+                if not exists:
+                    self._panel.set_problem("", f"{folder} is not there (yet)")
+                elif not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
+                    self._panel.set_problem("", f"{folder} cannot be opened: no file manager was found")
+
+        self._mailbox.fetch(lambda: [os.path.isdir(extended_path(str(folder))) for folder in folders], looked)
 
     def _ask_and_start(self, keys: Sequence[Key]) -> None:
         """Start targets; before, ask about destinations that hold something and were not filled from here."""
@@ -239,7 +253,10 @@ class SoftcopyWidget(QWidget):
         self._panel.set_problem("", "")
         self._book.starting(keys, True)
         self._show_rows()
-        self._supervisor.start_targets(self._book.targets(keys, self._preferences.settings))
+        targets = self._book.targets(keys, self._preferences.settings)
+        self._supervisor.start_targets(targets)
+        known = settings.remember([str(one.source) for one in targets], [str(one.destination) for one in targets])
+        self._show_recent(known)
 
     def _refused(self, words: str) -> None:
         self._book.none_starting()
@@ -257,6 +274,7 @@ class SoftcopyWidget(QWidget):
             self._book.starting([self._book.add(target)], True)
             self._show_rows()
             self._supervisor.start_targets([target.model_copy(update={"check": True})])
+            self._show_recent(settings.remember([source], [destination]))
 
         self._mailbox.fetch(partial(_make, source, destination, self._preferences.settings, []), made)
 
@@ -286,7 +304,7 @@ class SoftcopyWidget(QWidget):
 
     def _show_recent(self, known: settings.Remembered | None = None) -> None:
         known = known or settings.remembered()
-        self._panel.set_recent(known.sources, known.destinations)
+        self._panel.set_recent(known.sources, known.destinations, known.targets_files)
 
 
 def _call_all(functions: Sequence[Callable[[], object]]) -> None:
@@ -322,6 +340,10 @@ def _save(targets: Sequence[Target], path: Path) -> str:
     return ""
 
 
+def _count(targets: Sequence[Target]) -> str:
+    return "1 target" if len(targets) == 1 else f"{len(targets)} targets"
+
+
 def _not_empty(folders: Sequence[Path]) -> list[Path]:
     """Those of the folders that hold anything."""
     filled = []
@@ -334,7 +356,9 @@ def _not_empty(folders: Sequence[Path]) -> list[Path]:
 
 def _question(filled: Sequence[Path]) -> str:
     names = "\n".join(str(folder) for folder in filled[:5]) + ("\n..." if len(filled) > 5 else "")
+    subject = "This destination is" if len(filled) == 1 else "These destinations are"
     return (
-        f"{names}\n\nFiles there that differ from the source's will be replaced; nothing is deleted. "
+        f"{subject} not empty:\n{names}\n\n"
+        "Files there that differ from the source's will be replaced; nothing is deleted. "
         "A copy that was interrupted goes on from where it was."
     )

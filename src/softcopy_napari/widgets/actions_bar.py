@@ -11,7 +11,7 @@ from softcopy_napari.widgets.target_form import button, flow
 from softcopy_napari.widgets.targets_model import Row
 from softcopy_napari.widgets.targets_table import Action, allowed_actions
 
-_PAUSE, _RESUME = "Pa&use", "Resu&me"
+_PAUSE, _RESUME = "Pa&use", "Res&ume"
 
 
 class ActionsBar(QWidget):
@@ -27,7 +27,7 @@ class ActionsBar(QWidget):
         self._finish = button(
             "Finish &now", "finish_button", "Nothing more will be written to the source: copy what is left, then end"
         )
-        self._stop = button("&Stop", "stop_button", "End the copy now; Start goes on where it ended")
+        self._stop = button("St&op", "stop_button", "End the copy now; Start goes on where it ended")
         buttons = (self._start, self._pause, self._finish, self._stop)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 
 import numpy.typing as npt
@@ -28,6 +29,8 @@ from softcopy_napari.widgets.palette import chunk_colour, faint
 from softcopy_napari.widgets.words import wrapping_label
 
 _NAMES = ("copied", "pending", "missing")
+_SWATCHES = "\u25a0\u25a0\u25a8"
+"""Squares filled as the plot is: what is missing is hatched."""
 _EMPTY = Coverage.of([], [], [])
 
 
@@ -89,8 +92,8 @@ class CoveragePlot(QWidget):
             return
         colours = _colours(self._bars)
         parts = [
-            f'<span style="color:{colour.name()}">\u25a0</span>&nbsp;{name}&nbsp;{text}'
-            for name, text, colour in zip(_NAMES, _shares(counts), colours, strict=True)
+            f'<span style="color:{colour.name()}">{swatch}</span>&nbsp;{name}&nbsp;{_unbroken(text)}'
+            for name, text, colour, swatch in zip(_NAMES, _shares(counts), colours, _SWATCHES, strict=True)
         ]
         prefix = f"{where}: " if where else ""
         self._words.setText(prefix + ", ".join(parts))
@@ -233,6 +236,11 @@ class _Bars(QWidget):
 
 def _colours(widget: QWidget) -> tuple[QColor, QColor, QColor]:
     return chunk_colour(ChunkState.COPIED), chunk_colour(ChunkState.PENDING), faint(widget.palette(), 0.5)
+
+
+def _unbroken(text: str) -> str:
+    """A text as HTML that stays on one line."""
+    return html.escape(text).replace(" ", "&nbsp;")
 
 
 def _shares(counts: list[int]) -> list[str]:

@@ -181,9 +181,11 @@ class Legend(QListView):
     def _fit(self) -> None:
         """Choose the columns, and be as high as they need."""
         metrics = self.fontMetrics()
-        digits = metrics.horizontalAdvance(f"{max(self.counts):,}")
-        cell = metrics.horizontalAdvance("verified") + max(digits, metrics.horizontalAdvance("0,000"))
-        cell += metrics.ascent() + 18 + 2 * metrics.averageCharWidth()
+        # Of each line by itself: the longest name seldom has the largest count. Room for four digits in any case, so
+        # that columns do not come and go while chunk files arrive.
+        least, width = metrics.horizontalAdvance("0,000"), metrics.horizontalAdvance
+        lines = (width(chunk_name(state)) + max(width(f"{self.counts[state]:,}"), least) for state in ChunkState)
+        cell = max(lines) + metrics.ascent() + 18 + metrics.averageCharWidth()
         room = self.viewport().width() - 1  # the view breaks a line that just fits
         columns = max(1, min(len(ChunkState), room // cell))
         rows = -(-len(ChunkState) // columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy.typing as npt
@@ -137,10 +138,13 @@ class Panel(QWidget):
         """Destinations used before, newest first; the last one gives the folder of the next that is proposed."""
         return self._form.destination.recent
 
-    def set_recent(self, sources: Sequence[str], destinations: Sequence[str]) -> None:
-        """Offer these paths, newest first."""
+    def set_recent(
+        self, sources: Sequence[str], destinations: Sequence[str], targets_files: Sequence[str] = ()
+    ) -> None:
+        """Offer these paths, newest first; targets files are looked for where the last one was."""
         self._form.source.recent = list(sources)
         self._form.destination.recent = list(destinations)
+        self._form.folder = os.path.dirname(targets_files[0]) if targets_files else ""
 
     def remember(self, source: str, destination: str) -> None:
         """Put two paths first among the recent ones."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
@@ -34,6 +35,20 @@ def flow(widgets: Sequence[QWidget]) -> QFlowLayout:
     return layout
 
 
+def propose_destination(source: str, last: str) -> str:
+    """Where a source might go: beside the last copy, under its own name; empty where that cannot be said."""
+    name = PurePath(source).name
+    if not name or name == "..":
+        return ""
+    try:
+        proposed = PurePath(last).with_name(name)
+        if proposed == PurePath(source):  # the last copy lies beside its source
+            proposed = proposed.with_name(f"{proposed.stem}-copy{proposed.suffix}")
+    except ValueError:  # a last destination without a name, such as /
+        return ""
+    return str(proposed)
+
+
 class TargetForm(QWidget):
     """Two path fields, and what can be done with them."""
 
@@ -52,13 +67,15 @@ class TargetForm(QWidget):
         self.save_button = button("Sav&e\u2026", "save_targets_button", "Save all targets as a targets file")
         self._problem = Problem("form_problem")
         self._proposed = ""
+        self.folder = ""
+        """Where to look for targets files, and to save them; empty: wherever the dialog begins."""
         add = button("&Add target", "add_target_button", "Add the source and destination to the list")
         check = button(
-            "&Check coverage",
+            "Chec&k coverage",
             "check_coverage_button",
             "Compare a source with its destination, without copying: those above, or those of the selected target",
         )
-        load = button("L&oad targets.yaml\u2026", "load_targets_button", "Add the targets of a targets file")
+        load = button("Load targets.ya&ml\u2026", "load_targets_button", "Add the targets of a targets file")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -103,8 +120,7 @@ class TargetForm(QWidget):
     def _on_source(self, source: str) -> None:
         self._problem.words = ""
         if self.destination.path == self._proposed and self.destination.recent:
-            name = os.path.basename(os.path.normpath(source)) if source else ""
-            self._proposed = os.path.join(os.path.dirname(self.destination.recent[0]), name) if name else ""
+            self._proposed = propose_destination(source, self.destination.recent[0])
             self.destination.path = self._proposed
 
     def _on_destination(self) -> None:
@@ -117,13 +133,13 @@ class TargetForm(QWidget):
 
     def _load(self) -> None:
         self._problem.words = ""
-        path, _ = QFileDialog.getOpenFileName(self, "Load targets", "", _FILTER)
+        path, _ = QFileDialog.getOpenFileName(self, "Load targets", self.folder, _FILTER)
         if path:
             self.load_requested.emit(os.path.normpath(path))
 
     def _save(self) -> None:
         self._problem.words = ""
-        dialog = QFileDialog(self, "Save targets", "targets.yaml", _FILTER)
+        dialog = QFileDialog(self, "Save targets", os.path.join(self.folder, "targets.yaml"), _FILTER)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("yaml")  # the dialog asks before it replaces a file, and must know its whole name
         if dialog.exec():

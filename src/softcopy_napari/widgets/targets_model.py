@@ -12,7 +12,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentMo
 
 from softcopy_napari.engine.messages import TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.text import time_text
+from softcopy_napari.engine.text import GOES_ON, time_text
 from softcopy_napari.widgets.painting import percent_text
 from softcopy_napari.widgets.palette import target_colour
 from softcopy_napari.widgets.words import plain_tip
@@ -103,7 +103,7 @@ class Row:
             return ""
         if self.lost:
             return self.note or "it can be resumed"
-        return self.snapshot.reason if self.snapshot else ""
+        return why(self.snapshot) if self.snapshot else ""
 
 
 class TargetsModel(QAbstractTableModel):
@@ -226,6 +226,14 @@ class TargetsModel(QAbstractTableModel):
         return None
 
 
+def why(target: TargetSnapshot) -> str:
+    """Why a target is in its state: of buttons, where a terminal says commands, and with what is left to copy."""
+    words = target.reason.replace(GOES_ON, "Start goes on from here")
+    if target.state is TargetState.STOPPED and target.findings is None and (left := target.files_left):
+        words = f"{left:,} {'file is' if left == 1 else 'files are'} left to copy; {words}"
+    return words
+
+
 def details(row: Row) -> str:
     """What a narrow table has no room for: why the target is in its state, its figures, and its first failure."""
     lines, target = [f"{row.state_text}: {row.reason}" if row.reason else row.state_text], row.snapshot
@@ -233,7 +241,7 @@ def details(row: Row) -> str:
         facts = []
         if target.chunk_files:
             facts.append(f"{target.chunk_files_copied:,} of {target.chunk_files:,} chunk files")
-        if _works(row):
+        if _copies(row):
             facts.append(f"{target.bytes_per_second / 1e6:.1f}\u00a0MB/\u2060s")
         if _works(row) and target.eta is not None:
             facts.append(f"{time_text(target.eta)} to go")
@@ -265,6 +273,11 @@ def _works(row: Row) -> bool:
     return row.state is not None and not row.state.ended
 
 
+def _copies(row: Row) -> bool:
+    """Whether there is a speed to tell: nothing is copied for a target that waits for its source, or is paused."""
+    return _works(row) and row.state not in (TargetState.WAITING, TargetState.PAUSED)
+
+
 def _failed(row: Row) -> int:
     return row.snapshot.failed_files if row.snapshot else 0
 
@@ -285,7 +298,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         state,
         "" if fraction is None else percent_text(fraction),
         f"{target.chunk_files_copied:,}/{target.chunk_files:,}" if target.chunk_files else "",
-        f"{target.bytes_per_second / 1e6:.1f}" if _works(row) else "",
+        f"{target.bytes_per_second / 1e6:.1f}" if _copies(row) else "",
         _eta_text(row, target),
         f"{target.failed_files:,}" if target.failed_files else "",
     )
@@ -298,7 +311,7 @@ def _eta_text(row: Row, target: TargetSnapshot) -> str:
         return f"took {time_text(target.elapsed)}"
     if target.eta is not None:
         return time_text(target.eta)
-    return "acquiring" if target.acquiring else ""
+    return "acquiring" if target.acquiring and _copies(row) else ""
 
 
 def _tips(row: Row) -> tuple[str, ...]:
