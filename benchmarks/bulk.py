@@ -117,7 +117,11 @@ def copy(peer: peers.Peer, source: Path, folder: Path, disk: bool, took: Took) -
     if watch:
         watch.start()
     done = subprocess.run(
-        peer.command(source, destination), env=environment(folder / "state"), capture_output=True, text=True, timeout=180
+        peer.command(source, destination),
+        env=environment(folder / "state"),
+        capture_output=True,
+        text=True,
+        timeout=180,
     )
     if disk:
         subprocess.run(["sync", "--file-system", destination], check=True)

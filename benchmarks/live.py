@@ -202,7 +202,9 @@ def tell(rate: int, runs: dict[str, list[Run]], others: Others, report: Report) 
             ]
         )  # fmt: skip
     sent = next(iter(runs.values()))[0]
-    title = f"{rate:,} chunk files of {SIZE >> 10} KiB a second ({sent.sent:,} in each of {len(runs[peers.MINE])} rounds)"
+    title = (
+        f"{rate:,} chunk files of {SIZE >> 10} KiB a second ({sent.sent:,} in each of {len(runs[peers.MINE])} rounds)"
+    )
     columns = ["tool", "p50 ms", "p99 ms", "longest ms", "lost", "CPU us a chunk file", "p50, times softcopy's"]
     report.table(title, columns, rows, others)
     p50, p99, lost, cpu = figures[peers.MINE]
@@ -214,9 +216,7 @@ def tell(rate: int, runs: dict[str, list[Run]], others: Others, report: Report) 
         p50 < P50_MS and p99 < P99_MS and not lost,
     )
     if rate in CPU_US:
-        report.goal(
-            f"CPU a chunk file, {rate:,} a second", f"{CPU_US[rate]} us", f"{cpu:.0f} us", cpu <= CPU_US[rate]
-        )
+        report.goal(f"CPU a chunk file, {rate:,} a second", f"{CPU_US[rate]} us", f"{cpu:.0f} us", cpu <= CPU_US[rate])
 
 
 def run(options: argparse.Namespace, report: Report) -> None:

@@ -1,6 +1,7 @@
 """Real tensorstore at work, in a process of its own: what the other benchmarks copy.
 
     python benchmarks/writer.py chunks PATH FOLDERS FILES SIZE   as fast as it goes, then says how long it took
+    python benchmarks/writer.py burst PATH                       all of an array that exists, of such chunk files, at once
     python benchmarks/writer.py shards PATH COUNT SIZE           shards of zarr format 3, of 1 MiB chunks
     python benchmarks/writer.py frames PATH RATE SECONDS         frames at a rate (0: as fast as it goes)
 
@@ -18,7 +19,9 @@ from typing import Any
 
 FRAME = (1024, 2048)
 TILE = (256, 512)
+CONTEXT = {"file_io_locking": {"mode": "lockfile"}, "file_io_sync": False}
 _POOL = 64 << 20
+_MOST_FRAMES = 4000
 
 
 def run(*arguments: Any) -> Any:
@@ -39,7 +42,7 @@ def create(path: str, shape: list[int], chunk: list[int], dtype: str, inner: lis
     spec = {
         "driver": "zarr3",
         "kvstore": {"driver": "file", "path": path},
-        "context": {"file_io_locking": {"mode": "lockfile"}, "file_io_sync": False},
+        "context": CONTEXT,
         "metadata": {
             "shape": shape,
             "data_type": dtype,
@@ -47,7 +50,12 @@ def create(path: str, shape: list[int], chunk: list[int], dtype: str, inner: lis
             "codecs": codecs,
         },
     }
-    return ts.open(spec, create=True).result()
+    return ts.open(spec, open=True, create=True).result()
+
+
+def create_frames(path: str) -> Any:
+    """An array for more frames than will be written."""
+    return create(path, [_MOST_FRAMES, *FRAME], [1, *TILE], "uint16")
 
 
 def random(size: int) -> Any:
@@ -67,6 +75,18 @@ def write_chunks(path: str, folders: int, files: int, size: int) -> dict[str, An
     return {"seconds": time.perf_counter() - started}
 
 
+def write_burst(path: str) -> dict[str, Any]:
+    """All at once: the whole of an array goes to tensorstore in one call."""
+    import tensorstore as ts
+
+    spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": path}, "context": CONTEXT}
+    array = ts.open(spec).result()
+    data = random(array.size).reshape(array.shape)
+    started = time.perf_counter()
+    array.write(data).result()
+    return {"seconds": time.perf_counter() - started}
+
+
 def write_shards(path: str, count: int, size: int) -> dict[str, Any]:
     """One after another, as the volumes of an acquisition come."""
     array = create(path, [count, size], [1, size], "uint8", [1, 1 << 20])
@@ -77,14 +97,14 @@ def write_shards(path: str, count: int, size: int) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - started}
 
 
-def write_frames(path: str, rate: float, seconds: float, most: int = 4000) -> dict[str, Any]:
+def write_frames(path: str, rate: float, seconds: float) -> dict[str, Any]:
     """When each frame was due and how long its writing took; one that is late does not move the next."""
-    array = create(path, [most, *FRAME], [1, *TILE], "uint16")
+    array = create_frames(path)
     count = FRAME[0] * FRAME[1]
     pool = random(2 * count + _POOL)
     took: list[float] = []
     started = time.perf_counter()
-    while (elapsed := time.perf_counter() - started) < seconds and len(took) < most:
+    while (elapsed := time.perf_counter() - started) < seconds and len(took) < _MOST_FRAMES:
         due = len(took) / rate if rate else elapsed
         if due >= seconds:
             break
@@ -102,6 +122,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["chunks", path, folders, files, size]:
             said = write_chunks(path, int(folders), int(files), int(size))
+        case ["burst", path]:
+            said = write_burst(path)
         case ["shards", path, count, size]:
             said = write_shards(path, int(count), int(size))
         case ["frames", path, rate, seconds]:
