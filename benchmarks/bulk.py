@@ -10,7 +10,6 @@ written must be on the disk before the clock is stopped, for all.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import statistics

@@ -18,12 +18,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
 COMMAND = [sys.executable, "-m", "softcopy_napari"]
 AN_HOUR = 3_600_000_000_000
+_HOLD = 60.0
 
 
 def environment(state: Path) -> dict[str, str]:
@@ -125,12 +126,19 @@ class Others:
 
     def __init__(self) -> None:
         self._started, self._busy, self._own = time.perf_counter(), _busy_seconds(), _own_seconds()
+        self._waited = _Turn.waited, _Turn.busy
 
     def __str__(self) -> str:
-        elapsed = time.perf_counter() - self._started
-        cores = max(0.0, _busy_seconds() - self._busy - (_own_seconds() - self._own)) / elapsed
+        elapsed = max(1e-9, self.elapsed)
+        busy = _busy_seconds() - self._busy - (_Turn.busy - self._waited[1])
+        cores = max(0.0, busy - (_own_seconds() - self._own)) / elapsed
         note = ", too much to judge by these figures" if cores > 0.1 else ""
         return f"other processes used {cores:.2f} cores meanwhile{note}"
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds, without those that were waited for a turn."""
+        return time.perf_counter() - self._started - (_Turn.waited - self._waited[0])
 
 
 def _busy_seconds() -> float:
@@ -145,16 +153,35 @@ def _own_seconds() -> float:
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """Measure alone: whoever shares this machine and locks the file in SOFTCOPY_BENCH_LOCK meanwhile, waits."""
-    name = os.environ.get("SOFTCOPY_BENCH_LOCK")
-    if not name:
-        yield
-        return
-    import fcntl
+    """Measure alone: whoever shares this machine and locks the file in SOFTCOPY_BENCH_LOCK meanwhile, waits.
 
-    with open(name, "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    The lock is kept for the next turn, until it has been held for a minute.
+    """
+    name = os.environ.get("SOFTCOPY_BENCH_LOCK")
+    if name and not _Turn.lock:
+        import fcntl
+
+        before = time.perf_counter(), _busy_seconds()
+        _Turn.lock = open(name, "a")  # noqa: SIM115
+        fcntl.flock(_Turn.lock, fcntl.LOCK_EX)
+        _Turn.since = time.perf_counter()
+        _Turn.waited += _Turn.since - before[0]
+        _Turn.busy += _busy_seconds() - before[1]
+    try:
         yield
+    finally:
+        if _Turn.lock and time.perf_counter() > _Turn.since + _HOLD:
+            _Turn.lock.close()
+            _Turn.lock = None
+
+
+class _Turn:
+    """The lock, and what went by while it was waited for: nothing of that counts."""
+
+    lock: IO[str] | None = None
+    since = 0.0
+    waited = 0.0
+    busy = 0.0
 
 
 def tree(pid: int) -> list[psutil.Process]:

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from common import stop
 from report import ORDER
 
 HERE = Path(__file__).parent
@@ -42,11 +43,14 @@ def main() -> int:
         left = LIMIT - (time.monotonic() - began)
         if "SOFTCOPY_BENCH_LOCK" in os.environ:  # waiting for others does not count
             left = LIMIT
+        process = subprocess.Popen(command, start_new_session=True)
         try:
-            code = subprocess.run(command, timeout=max(left, 1.0)).returncode
+            code = process.wait(max(left, 1.0))
         except subprocess.TimeoutExpired:
             print(f"{name}: {LIMIT / 60:.0f} minutes are over", file=sys.stderr)
             code = -1
+        finally:
+            stop(process, patience=20.0)  # Ctrl-C, too, must leave nothing behind
         if code not in (0, _MISSED):
             broken.append(name)
     print(f"\n{(time.monotonic() - began) / 60:.1f} minutes" + (f"; broken: {', '.join(broken)}" if broken else ""))

@@ -24,8 +24,10 @@ from common import AN_HOUR, COMMAND, Others, environment, stop, tree, tree_cpu, 
 from plot import draw
 from report import Report
 from report import options as common_options
+
 from softcopy_napari.engine.client import EngineGone, engines
 from softcopy_napari.engine.messages import EngineSnapshot
+from softcopy_napari.engine.states import TargetState
 
 FOLDER_FILES = 1000
 CHUNK = 64
@@ -77,9 +79,10 @@ def until_copied(wanted: int, state: Path, process: subprocess.Popen[Any]) -> No
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         now = snapshot(state)
-        if now and sum(target.chunk_files_copied for target in now.targets) >= wanted:
-            if all(str(target.state) in ("caught up", "caught_up") for target in now.targets):
-                return
+        targets = now.targets if now else ()
+        copied = sum(target.chunk_files_copied for target in targets)
+        if targets and copied >= wanted and all(target.state is TargetState.CAUGHT_UP for target in targets):
+            return
         time.sleep(0.1)
     sys.exit(f"softcopy did not copy {wanted:,} chunk files (exit code {process.poll()})")
 
@@ -186,8 +189,8 @@ def tell(costs: list[Cost], others: Others, report: Report) -> None:
     rows = [
         [
             f"{c.files:,}", f"{c.copy:.1f}", f"{c.cpu / c.files * 1e6:.0f}", f"{c.cp / c.copy:.2f}", f"{c.finish:.2f}",
-            f"{c.files / c.finish:,.0f}", f"{c.finish_cpu:.1f}", f"{c.again:.2f}" if c.again else "", f"{c.rsync_again:.2f}",
-            f"{c.rsync_again / c.again:.2f}" if c.again else "", f"{c.memory:.0f}",
+            f"{c.files / c.finish:,.0f}", f"{c.finish_cpu:.1f}", f"{c.again:.2f}" if c.again else "",
+            f"{c.rsync_again:.2f}", f"{c.rsync_again / c.again:.2f}" if c.again else "", f"{c.memory:.0f}",
         ]
         for c in costs
     ]  # fmt: skip

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import peers
-from common import Others, percentile, stop, tree_cpu, turn, warm_up, workplace, write_metadata
+from common import Others, percentile, spread, stop, tree_cpu, turn, warm_up, workplace, write_metadata
 from report import Report
 from report import options as common_options
 
@@ -194,7 +194,8 @@ def tell(rate: int, runs: dict[str, list[Run]], others: Others, report: Report) 
         rows.append(
             [
                 f"**{name}**" if name == peers.MINE else name,
-                *(f"{statistics.median(values):,.1f} ({min(values):,.1f} to {max(values):,.1f})" for values in (p50s, p99s)),
+                spread(p50s, 1),
+                spread(p99s, 1),
                 f"{longest:,.0f}",
                 lost,
                 f"{cpu:,.0f}",

@@ -2,9 +2,9 @@
 
     python benchmarks/memory.py [--quick] [--write]
 
-The engine is measured with arrays that promise 1, 10 and 100 million chunk files, of which few have come, and with more
-and more that have come. Private is what only this process has; of the ledger, a file that is mapped, the system can take
-back what lies in memory at any time. Then the time from the start of the command to its first copied file.
+The engine is measured with arrays that promise 1, 10 and 100 million chunk files, of which few have come, and with
+more and more that have come. Private is what only this process has; of the ledger, a file that is mapped, the system
+can take back what lies in memory at any time. Then the time from the start of the command to its first copied file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import peers
-from common import COMMAND, Others, age, environment, spread, stop, tree, turn, warm_up, workplace, write_metadata
+from common import COMMAND, Others, age, spread, stop, tree, turn, warm_up, workplace, write_metadata
 from growth import CHUNK, FOLDER_FILES, peak, start, until_copied, write_all
 from report import Report
 from report import options as common_options
@@ -66,7 +66,7 @@ def look(pid: int) -> Memory:
 
 
 def measure(promised: int, present: int, nprocs: int, folder: Path) -> tuple[Memory, float, float]:
-    """Copy what is present of what is promised; returns what is in use then, the engine's peak, the largest worker's."""
+    """Copy what is present of what is promised; returns memory then, and the peaks of engine and worker."""
     source, destination, state = folder / "source.zarr", folder / "destination.zarr", folder / "state"
     write_all(source, present + 1)
     shutil.rmtree(source / str(present // FOLDER_FILES), ignore_errors=True)

@@ -28,7 +28,6 @@ class Peer:
     """From source and destination."""
     missing: str = ""
     """Why it cannot be had; empty where it can."""
-    quirk: str = ""
 
 
 def _needs(*names: str) -> str:
@@ -62,7 +61,11 @@ def for_datasets(work: Path, nprocs: int) -> list[Peer]:
             lambda s, d: ["fpsync", "-n", f"{nprocs}", "-t", f"{jobs}", f"{s}/", f"{d}/"],
             _needs("fpsync", "rsync"),
         ),
-        Peer(OLDER, lambda s, d: [f"{OLD}", "--nprocs", f"{nprocs}", "--sleep-time", "0", f"{s}", f"{d}"], _needs(f"{OLD}")),
+        Peer(
+            OLDER,
+            lambda s, d: [f"{OLD}", "--nprocs", f"{nprocs}", "--sleep-time", "0", f"{s}", f"{d}"],
+            _needs(f"{OLD}"),
+        ),
         Peer(FLOOR, lambda s, d: [floor, f"{s}", f"{d}", f"{nprocs}"], problem),
         Peer(MINE, lambda s, d: [*COMMAND, f"{s}", f"{d}", "--nprocs", f"{nprocs}", "--settle", "0"]),
     ]  # fmt: skip
@@ -98,9 +101,13 @@ def follow(peer: Peer, source: Path, destination: Path, work: Path) -> subproces
     destination.parent.mkdir(parents=True, exist_ok=True)
     with open(work / "log", "w") as log:
         return subprocess.Popen(
-            peer.command(source, destination), env=environment(work / "state"), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            peer.command(source, destination),
+            env=environment(work / "state"),
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
             start_new_session=True,
-        )  # fmt: skip
+        )
 
 
 def available(peers: list[Peer], say: Callable[[str], None]) -> list[Peer]:

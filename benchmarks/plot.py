@@ -23,7 +23,8 @@ def draw(path: Path, lines: dict[str, list[tuple[float, float]]], across: str, u
         return round(right, 1), round(_TOP + high * (high_y - math.log10(y)) / (high_y - low_y or 1), 1)
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" '
+        'font-size="12">',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
     ]
     left, right = _LEFT, _WIDTH - _RIGHT

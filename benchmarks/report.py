@@ -51,7 +51,6 @@ class Report:
     goals: list[Goal] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._began = time.time()
         self._others = Others()
         self.say(f"{time.strftime('%Y-%m-%d', time.gmtime())}, {machine()}; {versions()}.")
 
@@ -75,7 +74,7 @@ class Report:
 
     def end(self) -> int:
         """Write, if that is asked for; returns the exit code: 1 where a goal was missed."""
-        self.say(f"Took {time.time() - self._began:.0f} s; {self._others}.")
+        self.say(f"Took {self._others.elapsed:.0f} s; {self._others}.")
         if self.options.write:
             RESULTS.mkdir(exist_ok=True)
             result = {"text": "\n".join(self.lines), "goals": [asdict(goal) for goal in self.goals]}

@@ -107,7 +107,8 @@ def compare(where: str, seconds: float, rounds: int, folder: Path, report: Repor
             ]
         )
     columns = [
-        "who copies", "frames/s", "against nobody", "write time p50, ms", "p99, ms", "p99, times nobody's", "copied at its end",
+        "who copies", "frames/s", "against nobody", "write time p50, ms", "p99, ms", "p99, times nobody's",
+        "copied at its end",
     ]  # fmt: skip
     title = f"{where}: {SHARE * most:.0f} frames of 4 MiB (16 chunk files) a second, of {most:.0f} reached alone, "
     title += f"{seconds:.0f} s, {rounds} rounds"

@@ -1,7 +1,7 @@
 """Real tensorstore at work, in a process of its own: what the other benchmarks copy.
 
     python benchmarks/writer.py chunks PATH FOLDERS FILES SIZE   as fast as it goes, then says how long it took
-    python benchmarks/writer.py burst PATH                       all of an array that exists, of such chunk files, at once
+    python benchmarks/writer.py burst PATH                       all of an array that exists, at once
     python benchmarks/writer.py shards PATH COUNT SIZE           shards of zarr format 3, of 1 MiB chunks
     python benchmarks/writer.py frames PATH RATE SECONDS         frames at a rate (0: as fast as it goes)
 
