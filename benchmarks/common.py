@@ -51,7 +51,8 @@ def warm_up(folder: Path, state: Path) -> None:
 
 @contextmanager
 def workplace(folder: str | None) -> Iterator[Path]:
-    """A folder of its own, in memory where there is such a place, that is gone afterwards."""
+    """A folder of its own, in memory where there is such a place, that is gone afterwards, also when this process is asked to end."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     if folder is None and os.path.isdir("/dev/shm"):
         folder = "/dev/shm"
     path = Path(tempfile.mkdtemp(prefix="softcopy-benchmark-", dir=folder))
@@ -213,7 +214,7 @@ def tree_read(pid: int) -> int:
 def stop(process: subprocess.Popen[Any], patience: float = 5.0) -> None:
     """End a process that was started in a session of its own, and all that it started."""
     if process.poll() is None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -82,7 +81,7 @@ def measure(promised: int, present: int, nprocs: int, folder: Path) -> tuple[Mem
         found = look(process.pid), peak(process.pid), max(peak(one.pid) for one in tree(process.pid)[1:])
     finally:
         stop(process)
-    subprocess.run(["rm", "-rf", str(source), str(destination)], check=True)
+    subprocess.run(["rm", "-rf", *map(str, folder.glob("*.zarr*"))], check=True)
     return found
 
 
@@ -116,7 +115,6 @@ def start_up(nprocs: int, folder: Path) -> float:
             time.sleep(0.002)
         return time.perf_counter() - began
     finally:
-        process.send_signal(signal.SIGINT)
         stop(process)
         shutil.rmtree(source)
         shutil.rmtree(destination, ignore_errors=True)
