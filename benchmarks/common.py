@@ -51,7 +51,7 @@ def warm_up(folder: Path, state: Path) -> None:
 
 @contextmanager
 def workplace(folder: str | None) -> Iterator[Path]:
-    """A folder of its own, in memory where there is such a place, that is gone afterwards, also when this process is asked to end."""
+    """A folder of its own, in memory where there is such a place; gone afterwards, also if this process is ended."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     if folder is None and os.path.isdir("/dev/shm"):
         folder = "/dev/shm"

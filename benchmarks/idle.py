@@ -34,8 +34,7 @@ def main() -> int:
         warm_up(folder, folder / "state")
         source = folder / "source.zarr"
         writer.run("chunks", source, options.folders, 1, 64)
-        extra = source / "acquisition.log"  # a second chunk file of the last folder is missing: nobody is ever complete
-        extra.write_text("")
+        (source / "c" / f"{options.folders - 1}" / "0").unlink()  # for ever missing: so nobody is ever complete
         age(source)
         wanted = count_files(source)
         contenders = peers.available(peers.for_acquisitions(folder), report.say)
@@ -46,7 +45,7 @@ def main() -> int:
                 work.mkdir()
                 (work / "state").symlink_to(folder / "state")
                 running[peer.name] = peers.follow(peer, source, work / "destination.zarr", work)
-                wait_for(work / "destination.zarr", wanted if peer.name != peers.OLDER else options.folders)
+                wait_for(work / "destination.zarr", wanted)
             time.sleep(_REST)
             problem = drop_caches()
             time.sleep(2.0)
@@ -55,7 +54,9 @@ def main() -> int:
             time.sleep(seconds)
             elapsed = time.perf_counter() - started
             after = {name: (tree_cpu(tool.pid), tree_read(tool.pid)) for name, tool in running.items()}
-            ended = [name for name, tool in running.items() if tool.poll() is not None]
+            for number, (name, tool) in enumerate(running.items()):
+                if tool.poll() is not None:
+                    sys.exit(f"{name} ended ({tool.returncode}):\n{(folder / f'run{number}' / 'log').read_text()}")
         finally:
             for tool in running.values():
                 stop(tool)
@@ -65,10 +66,9 @@ def main() -> int:
         cpu, read = after[name][0] - before[name][0], after[name][1] - before[name][1]
         shares[name] = 100 * cpu / elapsed, read
         title = f"**{name}**" if name == peers.MINE else name
-        note = " (has ended)" if name in ended else ""
         rows.append(
             [
-                title + note,
+                title,
                 f"{100 * cpu / elapsed:.2f} %",
                 f"{cpu / elapsed * 3600:,.0f}",
                 f"{read / elapsed * 3600 / 1e6:,.0f}",

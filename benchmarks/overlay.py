@@ -160,6 +160,7 @@ def dataset(folder: Path, grid: tuple[int, ...]) -> Any:
     """An array of so many chunk files, none of which exists, and its target with a ledger."""
     from softcopy_napari.engine.ledger import Ledger
     from softcopy_napari.engine.messages import ArraySnapshot, TargetSnapshot
+    from softcopy_napari.engine.statefolder import ledger_folder
     from softcopy_napari.engine.states import TargetState
 
     source = folder / "source.zarr"
@@ -171,7 +172,9 @@ def dataset(folder: Path, grid: tuple[int, ...]) -> Any:
         "fill_value": 0, "order": "C", "dimension_separator": "/",
     }  # fmt: skip
     (source / ".zarray").write_text(json.dumps(metadata))
-    path = folder / "1.npy"
+    # Where an engine has it: the overlay opens no other.
+    os.environ["SOFTCOPY_STATE_DIR"] = str(folder / "state")
+    path = ledger_folder() / "1" / "1.npy"
     Ledger(path, grid)
     counts = (int(np.prod(grid)), 0, 0, 0, 0, 0, 0)
     array = ArraySnapshot(
