@@ -26,9 +26,6 @@ from common import Others, age, count_files, drop_caches, environment, spread, t
 from report import Report
 from report import options as common_options
 
-OLDER_ROUNDS = 2
-"""It takes ten times as long as the others."""
-
 
 @dataclass(frozen=True)
 class Dataset:
@@ -63,8 +60,8 @@ DATASETS = [
     Dataset("256k", 20, 200, 256 << 10, False, EVERY),
     Dataset("1m", 10, 100, 1 << 20, False, EVERY),
     Dataset("256m", 1, 4, 256 << 20, False, EVERY),
-    Dataset("disk-16k", 10, 1000, 16 << 10, True, EVERY),
-    Dataset("disk-1m", 5, 100, 1 << 20, True, EVERY),
+    Dataset("disk-16k", 5, 1000, 16 << 10, True, EVERY),
+    Dataset("disk-1m", 3, 100, 1 << 20, True, EVERY),
     Dataset("disk-256m", 1, 2, 256 << 20, True, EVERY),
 ]
 
@@ -148,14 +145,10 @@ def measure(dataset: Dataset, rounds: int, nprocs: int, folder: Path, report: Re
         shutil.rmtree(folder / "copy")
     others = Others()
     for number in range(rounds):
-        # Another one begins each time, so that none always follows the same one.
-        first = number % len(contenders)
         with turn():
             if number == 0:
                 others = Others()
-            for peer in contenders[first:] + contenders[:first]:
-                if peer.name == peers.OLDER and number >= OLDER_ROUNDS:
-                    continue
+            for peer in peers.in_turns(contenders, number):
                 copy(peer, source, folder, dataset.disk, took[peer.name])
     shutil.rmtree(source)
     tell(dataset, took, others, report)

@@ -231,17 +231,16 @@ def run(options: argparse.Namespace, report: Report) -> None:
             runs: dict[str, list[Run]] = {peer.name: [] for peer in contenders}
             others = Others()
             for number in range(rounds):
-                first = number % len(contenders)
                 with turn():
                     others = others if number else Others()
-                    for peer in contenders[first:] + contenders[:first]:
+                    for peer in peers.in_turns(contenders, number):
                         runs[peer.name].append(measure(peer, rate, seconds, folder))
             tell(rate, runs, others, report)
 
 
 def main() -> int:
     """Run it; the exit code is 1 where a goal was missed."""
-    parser = common_options(__doc__, rates="100,500,2000", seconds=7.0, rounds=2, nprocs=2)
+    parser = common_options(__doc__, rates="100,500,2000", seconds=5.0, rounds=2, nprocs=2)
     options = parser.parse_args()
     if sys.platform != "linux":
         sys.exit("needs inotify, which only Linux has")

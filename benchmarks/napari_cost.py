@@ -82,7 +82,7 @@ def with_napari(source: Path, destination: Path, state: Path, nprocs: int) -> tu
 def main() -> int:
     """Run it; the exit code is 1 where the goal was missed."""
     # Chunk files of 1 MiB, so many in each of 10 folders.
-    parser = common_options(__doc__, rounds=4, files=300, nprocs=2)
+    parser = common_options(__doc__, rounds=3, files=300, nprocs=2)
     parser.add_argument("--show", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.show:

@@ -249,7 +249,7 @@ def measure(app: Any, what: str, grid: tuple[int, ...], folder: Path, report: Re
 
 
 def main() -> None:
-    parser = common_options(__doc__, seconds=15.0, rate=500)
+    parser = common_options(__doc__, seconds=10.0, rate=500)
     parser.add_argument("--image", choices=["destination", "none"], default="destination")
     parser.add_argument("--change", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()

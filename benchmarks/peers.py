@@ -28,6 +28,8 @@ class Peer:
     """From source and destination."""
     missing: str = ""
     """Why it cannot be had; empty where it can."""
+    once: bool = False
+    """Whether it is so slow that one round must do."""
 
 
 def _needs(*names: str) -> str:
@@ -65,6 +67,7 @@ def for_datasets(work: Path, nprocs: int) -> list[Peer]:
             OLDER,
             lambda s, d: [f"{OLD}", "--nprocs", f"{nprocs}", "--sleep-time", "0", f"{s}", f"{d}"],
             _needs(f"{OLD}"),
+            once=True,
         ),
         Peer(FLOOR, lambda s, d: [floor, f"{s}", f"{d}", f"{nprocs}"], problem),
         Peer(MINE, lambda s, d: [*COMMAND, f"{s}", f"{d}", "--nprocs", f"{nprocs}", "--settle", "0"]),
@@ -92,7 +95,7 @@ def for_acquisitions(work: Path, nprocs: int | None = None) -> list[Peer]:
         Peer(MINE, lambda s, d: [*COMMAND, f"{s}", f"{d}", "--settle", "3600", "--verbose", *mine]),
         Peer("lsyncd, delay 1 s", lsyncd, _needs("lsyncd", "rsync")),
         Peer("rsync loop, every 1 s", loop, _needs("rsync")),
-        Peer(OLDER, lambda s, d: [f"{OLD}", "--sleep-time", "0", *mine, f"{s}", f"{d}"], _needs(f"{OLD}")),
+        Peer(OLDER, lambda s, d: [f"{OLD}", "--sleep-time", "0", *mine, f"{s}", f"{d}"], _needs(f"{OLD}"), True),
     ]
 
 
@@ -116,3 +119,11 @@ def available(peers: list[Peer], say: Callable[[str], None]) -> list[Peer]:
         if peer.missing:
             say(f"Skipped: {peer.name}: {peer.missing}.")
     return [peer for peer in peers if not peer.missing]
+
+
+def in_turns(contenders: list[Any], number: int) -> list[Any]:
+    """Who takes part in a round, None (nobody) among them: another one begins each time, so that none always follows
+    the same one."""
+    first = number % len(contenders)
+    order = contenders[first:] + contenders[:first]
+    return [peer for peer in order if peer is None or not (peer.once and number)]

@@ -85,10 +85,9 @@ def compare(where: str, seconds: float, rounds: int, folder: Path, report: Repor
         most = calibrate(folder)
     others = Others()
     for number in range(rounds):
-        first = number % len(contenders)
         with turn():
             others = others if number else Others()
-            for peer in contenders[first:] + contenders[:first]:
+            for peer in peers.in_turns(contenders, number):
                 measure(peer, SHARE * most, seconds, folder, runs[peer.name if peer else NOBODY])
     alone = statistics.median(runs[NOBODY].rate)
     alone_p99 = statistics.median(runs[NOBODY].p99)
@@ -125,7 +124,7 @@ def compare(where: str, seconds: float, rounds: int, folder: Path, report: Repor
 
 def main() -> int:
     """Run it; the exit code is 1 where a goal was missed."""
-    parser = common_options(__doc__, seconds=5.0, rounds=3, disk="/var/tmp")
+    parser = common_options(__doc__, seconds=3.0, rounds=3, disk="/var/tmp")
     options = parser.parse_args()
     rounds, seconds = (1, 3.0) if options.quick else (options.rounds, options.seconds)
     report = Report("slowdown", options)
