@@ -16,13 +16,14 @@ NO_NAPARI := -p no:napari -p no:npe2 -p no:pytest-qt
 # Settings of the caller's own Python would leak into the environment.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PYTHONDONTWRITEBYTECODE VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help demo test soak lint venv clean
+.PHONY: help demo test soak bench lint venv clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo   a simulated microscope and a live copy of it, in napari"
 	@echo "make test   lint, then all tests; make test ARGS='-k resume' for some"
 	@echo "make soak   what takes long: hundreds of killed engines, random orders, a million files (20 minutes at most)"
+	@echo "make bench  measure it beside cp, rsync, rclone, ... and write docs/benchmarks.md (25 minutes at most)"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make venv   set up $(VENV) only"
 	@echo "make clean  remove $(VENV) and everything that was built"
@@ -40,6 +41,11 @@ test: lint
 # One after another: each keeps the machine busy. Past 20 minutes something hangs.
 soak: $(READY)
 	@timeout 1200 $(PYTHON) -m pytest -v $(NO_NAPARI) -m soak -o faulthandler_timeout=0 tests $(ARGS)
+
+# One after another, in the order of the page; a goal that is missed is told there and stops nothing.
+bench: $(READY)
+	@PYTHON=$(PYTHON) bash benchmarks/install_peers.sh $(VENV)/peers
+	@$(PYTHON) benchmarks/everything.py $(ARGS)
 
 lint: $(READY)
 	@$(VENV)/bin/ruff check

@@ -1,145 +1,212 @@
-"""Copies of datasets that are complete: `softcopy` beside cp, rsync and rclone, in the same run.
+"""Copies of datasets that are complete: `softcopy` beside what else copies files, in the same run.
 
-    python benchmarks/bulk.py [--rounds N] [--quick]
+    python benchmarks/bulk.py [--rounds N] [--only NAME] [--quick] [--write]
 
-The tools take turns, each copy goes to a fresh destination, and a time is that of the whole process. softcopy
-hashes in flight, publishes atomically, keeps times and checks every file at the end; cp does none of that.
-"plain loop" is what Python can do at best, see plain_loop.py.
+tensorstore writes the datasets. The tools take turns, each copies to a fresh destination, and a time is that of the
+whole process. softcopy hashes in flight, publishes atomically, keeps times, compares both sides at the end, writes a
+receipt and flushes; the others do some of that or none. From disk to disk the caches are cold, and what has been
+written must be on the disk before the clock is stopped, for all.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common import COMMAND, Others, count_files, environment, machine, warm_up, workplace, write_array
-
-LOOP = Path(__file__).with_name("plain_loop.py")
+import peers
+import writer
+from common import Others, age, count_files, drop_caches, environment, spread, turn, warm_up, workplace
+from report import Report
+from report import options as common_options
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """An array to copy, and how fast softcopy is to be beside `cp -r`."""
+    """What to copy, and how fast softcopy is to be beside others (where it is to be faster)."""
 
     name: str
     folders: int
     files: int
     size: int
-    goal: float
+    disk: bool
+    goals: dict[str, float]
 
     @property
     def title(self) -> str:
         size = f"{self.size >> 10} KiB" if self.size < 1 << 20 else f"{self.size >> 20} MiB"
-        return f"{self.folders * self.files:,} files of {size} in {self.folders} folders"
+        kind = "shards" if self.size > 1 << 24 else "chunk files"
+        where = "disk to disk, cold caches" if self.disk else "tmpfs to tmpfs"
+        return f"{self.folders * self.files:,} {kind} of {size}, {where}"
+
+    def write(self, path: Path) -> None:
+        if self.size > 1 << 24:
+            writer.run("shards", path, self.folders * self.files, self.size)
+        else:
+            writer.run("chunks", path, self.folders, self.files, self.size)
+        age(path)
 
 
-DATASETS = [Dataset("small", 50, 1000, 16 << 10, 1.3), Dataset("large", 20, 100, 1 << 20, 1.0)]
-QUICK = [Dataset("small", 10, 500, 16 << 10, 1.3), Dataset("large", 10, 20, 1 << 20, 1.0)]
+SMALL = {"cp -r": 1.5, "rsync -a": 3.0, "rclone copy --transfers 8": 3.0, peers.FLOOR: 1 / 1.6}
+EVERY = dict.fromkeys(("cp -r", "rsync -a", "rclone copy --transfers 8", "fpsync -n 2", peers.OLDER), 1.0)
+DATASETS = [
+    Dataset("16k", 50, 1000, 16 << 10, False, SMALL),
+    Dataset("256k", 20, 200, 256 << 10, False, EVERY),
+    Dataset("1m", 10, 100, 1 << 20, False, EVERY),
+    Dataset("256m", 1, 4, 256 << 20, False, EVERY),
+    Dataset("disk-16k", 5, 1000, 16 << 10, True, EVERY),
+    Dataset("disk-1m", 3, 100, 1 << 20, True, EVERY),
+    Dataset("disk-256m", 1, 2, 256 << 20, True, EVERY),
+]
 
 
 @dataclass
-class Tool:
-    """One way to copy, and what it took."""
+class Took:
+    """What a tool took, a value for each round."""
 
-    name: str
-    command: list[str]
     seconds: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
-    """Seconds of all its processes: what hardly depends on what else runs."""
+    """Of all its processes: what hardly depends on what else runs."""
+    arrived: list[float] = field(default_factory=list)
+    """Until all was there, where a tool does not end by itself at once."""
 
 
-def tools(nprocs: int) -> list[Tool]:
-    """Those that are installed; SOURCE and DESTINATION stand for the paths."""
-    mine = [*COMMAND, "SOURCE", "DESTINATION", "--nprocs", str(nprocs), "--settle", "0"]
-    found = [
-        Tool("cp -r", ["cp", "-r", "SOURCE", "DESTINATION"]),
-        Tool("rsync -a", ["rsync", "-a", "SOURCE/", "DESTINATION/"]),
-        Tool("rclone copy", ["rclone", "copy", "SOURCE", "DESTINATION"]),
-        Tool("plain loop", [sys.executable, str(LOOP), "SOURCE", "DESTINATION", str(nprocs)]),
-        Tool("softcopy", mine),
-    ]
-    return [tool for tool in found if shutil.which(tool.command[0])]
+class Arrival(threading.Thread):
+    """Notes when a destination is as large as its source."""
+
+    def __init__(self, destination: Path, files: int, size: int) -> None:
+        super().__init__(daemon=True)
+        self.at = 0.0
+        self.stopped = threading.Event()
+        self._what = destination, files, size
+
+    def run(self) -> None:
+        destination, files, size = self._what
+        while not self.stopped.wait(0.1):
+            before = time.perf_counter()
+            if count_files(destination) >= files and total_size(destination) >= size:
+                self.at = before
+                return
+            self.stopped.wait(10 * (time.perf_counter() - before))  # it must not hold up what it looks at
 
 
-def copy(tool: Tool, source: Path, destination: Path, state: Path) -> None:
+def total_size(path: Path) -> int:
+    return sum(os.stat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(path) for name in names)
+
+
+def copy(peer: peers.Peer, source: Path, folder: Path, disk: bool, took: Took) -> None:
     """Time one copy, and see that it is all there."""
-    paths = {"SOURCE": str(source), "DESTINATION": str(destination)}
-    command = [paths.get(part.rstrip("/"), part) + "/" * part.endswith("/") for part in tool.command]
+    destination = folder / "copy" / source.name
+    destination.parent.mkdir()
+    (folder / "fpsync").mkdir(exist_ok=True)
+    files, size = count_files(source), total_size(source)
+    if disk:
+        drop_caches()
+    watch = Arrival(destination, files, size) if peer.name == peers.OLDER else None
     started, used = time.perf_counter(), sum(os.times()[2:4])
-    done = subprocess.run(command, env=environment(state), capture_output=True, text=True)
-    seconds, used = time.perf_counter() - started, sum(os.times()[2:4]) - used
-    if done.returncode or count_files(destination) != count_files(source):
-        sys.exit(f"{tool.name} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
-    tool.seconds.append(seconds)
-    tool.cpu.append(used)
-    shutil.rmtree(destination)
+    if watch:
+        watch.start()
+    done = subprocess.run(
+        peer.command(source, destination),
+        env=environment(folder / "state"),
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    if disk:
+        subprocess.run(["sync", "--file-system", destination], check=True)
+    took.seconds.append(time.perf_counter() - started)
+    took.cpu.append(sum(os.times()[2:4]) - used)
+    if watch:
+        watch.stopped.set()
+        watch.join()
+        took.arrived.append(watch.at - started if watch.at else took.seconds[-1])
+    if done.returncode or count_files(destination) != files or total_size(destination) != size:
+        sys.exit(f"{peer.name} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+    shutil.rmtree(destination.parent)
+    shutil.rmtree(folder / "fpsync")
 
 
-def measure(dataset: Dataset, rounds: int, nprocs: int, folder: Path) -> float:
-    """Run all tools and print a table; returns how many times as fast as `cp -r` softcopy was."""
+def measure(dataset: Dataset, rounds: int, nprocs: int, folder: Path, report: Report) -> None:
+    """Let all tools copy it in turns."""
     source = folder / f"{dataset.name}.zarr"
-    write_array(source, dataset.folders, dataset.files, dataset.size)
-    contenders = tools(nprocs)
+    contenders = [peer for peer in peers.for_datasets(folder, nprocs) if not peer.missing]
+    took = {peer.name: Took() for peer in contenders}
+    with turn():
+        dataset.write(source)
+        # Memory that a virtual machine has not touched for a while is slow the first time: for nobody's account.
+        shutil.copytree(source, folder / "copy")
+        shutil.rmtree(folder / "copy")
     others = Others()
-    # Memory that a virtual machine has not touched for a while is slow the first time: for nobody's account.
-    shutil.copytree(source, folder / "destination")
-    shutil.rmtree(folder / "destination")
     for number in range(rounds):
-        # Another one begins each time, so that none always follows the same one.
-        turn = number % len(contenders)
-        for tool in contenders[turn:] + contenders[:turn]:
-            copy(tool, source, folder / "destination", folder / "state")
+        with turn():
+            if number == 0:
+                others = Others()
+            for peer in peers.in_turns(contenders, number):
+                copy(peer, source, folder, dataset.disk, took[peer.name])
     shutil.rmtree(source)
-    files = dataset.folders * dataset.files
-    medians = {tool.name: statistics.median(tool.seconds) for tool in contenders}
-    print(f"\n{dataset.title}, {rounds} rounds")
-    titles = ("median s", 9), ("min - max s", 14), ("CPU s", 7), ("files/s", 9), ("MB/s", 7), ("times cp -r", 12)
-    print(" " * 11, *(f"{title:>{width}}" for title, width in titles))
-    for tool in contenders:
-        middle = medians[tool.name]
-        spread = f"{min(tool.seconds):.2f} - {max(tool.seconds):.2f}"
-        rate = files / middle
-        print(
-            f"{tool.name:11} {middle:9.2f} {spread:>14} {statistics.median(tool.cpu):7.2f} {rate:9,.0f} "
-            f"{rate * dataset.size / 1e6:7,.0f} {medians['cp -r'] / middle:12.2f}"
+    tell(dataset, took, others, report)
+
+
+def tell(dataset: Dataset, took: dict[str, Took], others: Others, report: Report) -> None:
+    """A table, and the goals."""
+    count = dataset.folders * dataset.files
+    medians = {name: statistics.median(one.arrived or one.seconds) for name, one in took.items()}
+    rows = []
+    for name, one in took.items():
+        middle = medians[name]
+        ended = f", ends after {statistics.median(one.seconds):.1f} s" if one.arrived else ""
+        rows.append(
+            [
+                f"**{name}**" if name == peers.MINE else f"{name}{ended}",
+                spread(one.arrived or one.seconds),
+                f"{statistics.median(one.cpu):.2f}",
+                f"{count / middle:,.0f}",
+                f"{count * dataset.size / middle / 1e6:,.0f}",
+                f"{medians['cp -r'] / middle:.2f}",
+            ]
         )
-    print(others)
-    return medians["cp -r"] / medians["softcopy"]
+    columns = ["tool", "seconds: median (min to max)", "CPU s", "files/s", "MB/s", "times as fast as `cp -r`"]
+    rounds = len(took[peers.MINE].seconds)
+    report.table(f"{dataset.title}, {rounds} rounds", columns, rows, others)
+    ratios = {name: medians[name] / medians[peers.MINE] for name in dataset.goals if name in medians}
+    if dataset.goals is EVERY:
+        worst = min(ratios, key=ratios.__getitem__)
+        report.goal(dataset.title, "as fast as each peer", f"{ratios[worst]:.2f} x {worst}", ratios[worst] >= 1.0)
+        return
+    for name, ratio in ratios.items():
+        if name == peers.FLOOR:
+            report.goal(dataset.title, "within 1.6 x of the floor", f"{1 / ratio:.2f} x", ratio >= dataset.goals[name])
+        else:
+            wanted = dataset.goals[name]
+            report.goal(dataset.title, f"{wanted:g} x {name}", f"{ratio:.2f} x", ratio >= wanted)
 
 
 def main() -> int:
     """Run it; the exit code is 1 where a goal was missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, help="copies with each tool  [5; 2 if quick]")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the files; too few to judge by")
-    parser.add_argument("--nprocs", type=int, default=2, help="copy processes of softcopy  [2]")
-    parser.add_argument("--only", choices=["small", "large"], help="one of the two datasets")
-    parser.add_argument("--folder", help="where to work  [/dev/shm]")
+    parser = common_options(__doc__, rounds=5, nprocs=2, disk="/var/tmp")
+    parser.add_argument("--only", choices=[dataset.name for dataset in DATASETS], help="one of the datasets")
     options = parser.parse_args()
-    if shutil.which("cp") is None:
-        sys.exit("there is no cp on this machine to compare with")
-    missed = False
-    with workplace(options.folder) as folder:
-        print(machine(folder))
-        warm_up(folder, folder / "state")
-        for dataset in QUICK if options.quick else DATASETS:
+    report = Report("bulk", options)
+    with workplace(options.folder) as memory, workplace(options.disk) as disk:
+        warm_up(memory, memory / "state")
+        warm_up(disk, disk / "state")
+        peers.available(peers.for_datasets(memory, options.nprocs), report.say)
+        for dataset in DATASETS:
             if options.only not in (None, dataset.name):
                 continue
-            ratio = measure(dataset, options.rounds or (2 if options.quick else 5), options.nprocs, folder)
-            if options.quick:
-                print("too few files to judge: starting up counts most")
+            if dataset.disk and (problem := drop_caches()):
+                report.say(f"Skipped: {dataset.title}: {problem}.")
                 continue
-            missed |= ratio < dataset.goal
-            word = "reached" if ratio >= dataset.goal else "MISSED"
-            print(f"goal: {dataset.goal:g} times as fast as cp -r or faster: {word} ({ratio:.2f})")
-    return 1 if missed else 0
+            rounds = 1 if options.quick else options.rounds if dataset.name == "16k" else min(3, options.rounds)
+            measure(dataset, rounds, options.nprocs, disk if dataset.disk else memory, report)
+    return report.end()
 
 
 if __name__ == "__main__":

@@ -1,23 +1,30 @@
-"""What the benchmarks share: the command as it is run here, arrays to copy, the machine in one line."""
+"""What the benchmarks share: the command as it is run here, arrays to copy, what processes use, the machine."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
+import re
 import shutil
+import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
+from typing import IO, Any
 
 import psutil
 
 COMMAND = [sys.executable, "-m", "softcopy_napari"]
 AN_HOUR = 3_600_000_000_000
+_HOLD = 60.0
 
 
 def environment(state: Path) -> dict[str, str]:
@@ -44,7 +51,8 @@ def warm_up(folder: Path, state: Path) -> None:
 
 @contextmanager
 def workplace(folder: str | None) -> Iterator[Path]:
-    """A folder of its own, in memory where there is such a place, that is gone afterwards."""
+    """A folder of its own, in memory where there is such a place; gone afterwards, also if this process is ended."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     if folder is None and os.path.isdir("/dev/shm"):
         folder = "/dev/shm"
     path = Path(tempfile.mkdtemp(prefix="softcopy-benchmark-", dir=folder))
@@ -57,11 +65,11 @@ def workplace(folder: str | None) -> Iterator[Path]:
 def write_metadata(path: Path, folders: int, files: int, size: int, separator: str = "/") -> None:
     """Make an uncompressed zarr v2 array of `folders` x `files` chunk files, of `size` bytes each."""
     path.mkdir(parents=True)
-    metadata = {
+    attributes = {
         "zarr_format": 2, "shape": [folders, files * size], "chunks": [1, size], "dtype": "|u1",
         "compressor": None, "filters": None, "fill_value": 0, "order": "C", "dimension_separator": separator,
     }  # fmt: skip
-    (path / ".zarray").write_text(json.dumps(metadata))
+    (path / ".zarray").write_text(json.dumps(attributes))
 
 
 def write_array(path: Path, folders: int, files: int, size: int) -> None:
@@ -91,13 +99,27 @@ def count_files(path: Path | str) -> int:
     return sum(not name.startswith(".softcopy-") for _, _, names in os.walk(path) for name in names)
 
 
-def machine(folder: Path) -> str:
+def machine() -> str:
     """Where figures come from."""
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    return (
-        f"{platform.system()} {platform.release()}, {os.cpu_count()} cores{load}, "
-        f"Python {platform.python_version()}, in {folder.parent}"
-    )
+    model = platform.machine()
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as info:
+        model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), model)
+    memory = psutil.virtual_memory().total / 1e9
+    return f"{platform.system()} {platform.release()}, {os.cpu_count()} cores of {model}, {memory:.0f} GB{load}"
+
+
+def versions() -> str:
+    """Of what is compared."""
+    found = [f"softcopy-napari {metadata.version('softcopy-napari')}", f"Python {platform.python_version()}"]
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        found.append(f"tensorstore {metadata.version('tensorstore')}")
+    for name, flag in (("cp", "--version"), ("rsync", "--version"), ("rclone", "version"), ("lsyncd", "--version")):
+        if shutil.which(name):
+            said = subprocess.run([name, flag], capture_output=True, text=True).stdout
+            number = re.search(r"\d+(\.\d+)+", said)
+            found.append(f"{name} {number[0] if number else '?'}")
+    return ", ".join(found)
 
 
 class Others:
@@ -105,12 +127,19 @@ class Others:
 
     def __init__(self) -> None:
         self._started, self._busy, self._own = time.perf_counter(), _busy_seconds(), _own_seconds()
+        self._waited = _Turn.waited, _Turn.busy
 
     def __str__(self) -> str:
-        elapsed = time.perf_counter() - self._started
-        cores = max(0.0, _busy_seconds() - self._busy - (_own_seconds() - self._own)) / elapsed
-        note = ": too much to judge by these figures" if cores > 0.1 else ""
+        elapsed = max(1e-9, self.elapsed)
+        busy = _busy_seconds() - self._busy - (_Turn.busy - self._waited[1])
+        cores = max(0.0, busy - (_own_seconds() - self._own)) / elapsed
+        note = ", too much to judge by these figures" if cores > 0.1 else ""
         return f"other processes used {cores:.2f} cores meanwhile{note}"
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds, without those that were waited for a turn."""
+        return time.perf_counter() - self._started - (_Turn.waited - self._waited[0])
 
 
 def _busy_seconds() -> float:
@@ -121,6 +150,96 @@ def _busy_seconds() -> float:
 def _own_seconds() -> float:
     """Of this process and all that it has started and waited for."""
     return sum(os.times()[:4])
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Measure alone: whoever shares this machine and locks the file in SOFTCOPY_BENCH_LOCK meanwhile, waits.
+
+    The lock is kept for the next turn, until it has been held for a minute.
+    """
+    name = os.environ.get("SOFTCOPY_BENCH_LOCK")
+    if name and not _Turn.lock:
+        import fcntl
+
+        before = time.perf_counter(), _busy_seconds()
+        _Turn.lock = open(name, "a")  # noqa: SIM115
+        fcntl.flock(_Turn.lock, fcntl.LOCK_EX)
+        _Turn.since = time.perf_counter()
+        _Turn.waited += _Turn.since - before[0]
+        _Turn.busy += _busy_seconds() - before[1]
+    try:
+        yield
+    finally:
+        if _Turn.lock and time.perf_counter() > _Turn.since + _HOLD:
+            _Turn.lock.close()
+            _Turn.lock = None
+
+
+class _Turn:
+    """The lock, and what went by while it was waited for: nothing of that counts."""
+
+    lock: IO[str] | None = None
+    since = 0.0
+    waited = 0.0
+    busy = 0.0
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    """A process and all below it that live."""
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    return []
+
+
+def tree_cpu(pid: int) -> float:
+    """Seconds used so far by a process and all below it, those that have ended and were waited for included."""
+    total = 0.0
+    for process in tree(pid):
+        with contextlib.suppress(psutil.Error):
+            total += sum(process.cpu_times()[:4])
+    return total
+
+
+def tree_read(pid: int) -> int:
+    """Bytes that a process and all below it that live have read from disks."""
+    total = 0
+    for process in tree(pid):
+        with contextlib.suppress(psutil.Error):
+            total += process.io_counters().read_bytes
+    return total
+
+
+def stop(process: subprocess.Popen[Any], patience: float = 5.0) -> None:
+    """End a process that was started in a session of its own, and all that it started."""
+    if process.poll() is None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+                break
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def drop_caches() -> str:
+    """Make the next reads come from the disk; says why it could not."""
+    try:
+        os.sync()
+        with open("/proc/sys/vm/drop_caches", "w") as knob:
+            knob.write("3")
+    except OSError as error:
+        return f"the disk's cache cannot be dropped ({error.strerror}; it takes root)"
+    return ""
+
+
+def spread(values: list[float], digits: int = 2) -> str:
+    """Median, and what was between the extremes."""
+    middle, low, high = statistics.median(values), min(values), max(values)
+    return f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
 
 
 def percentile(values: list[float], percent: float) -> float:

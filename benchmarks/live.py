@@ -1,10 +1,10 @@
-"""A live copy: from each chunk file's rename at the source to its rename at the destination.
+"""A live copy: from each chunk file's rename at the source to its arrival at the destination.
 
-    python benchmarks/live.py [--rate HZ] [--seconds S] [--quick]
+    python benchmarks/live.py [--rates HZ,HZ] [--seconds S] [--rounds N] [--quick] [--write]
 
-Besides softcopy run a writer, which renames chunk files into place as tensorstore does and notes when, and a
-listener, which is told of renames at the destination by inotify and notes when. What is measured includes the
-listener's own delay. Linux only.
+Besides the tool run a writer, which renames chunk files into place as tensorstore does and notes when, and a
+listener, which is told by inotify of renames (and, for tools that copy in place, of closing) at the destination and
+notes when. What is measured includes the listener's own delay. Linux only.
 """
 
 from __future__ import annotations
@@ -13,18 +13,25 @@ import argparse
 import filecmp
 import os
 import shutil
+import statistics
 import struct
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-from common import COMMAND, Others, environment, machine, percentile, warm_up, workplace, write_metadata
+import peers
+from common import Others, percentile, spread, stop, tree_cpu, turn, warm_up, workplace, write_metadata
+from report import Report
+from report import options as common_options
 
 FOLDER_FILES = 100
-GOAL_MS = 100.0
+SIZE = 16 << 10
+P50_MS, P99_MS = 10.0, 100.0
+CPU_US = {500: 400, 2000: 200}
+_PATIENCE = 20.0
 _RECORD = struct.Struct("<IQ")
 """Number of a chunk file, and Unix time in ns."""
 
@@ -34,31 +41,28 @@ def chunk_path(number: int) -> str:
     return f"{number // FOLDER_FILES}/{number % FOLDER_FILES}"
 
 
-def write_chunks(source: str, record: str, count: int, rate: float, size: int) -> None:
+def write_chunks(source: str, record: str, count: int, rate: float) -> None:
     """Be the writer: lock, write, rename, close; a folder is made when its first chunk comes."""
-    pool = os.urandom(size + count)
-    late = 0.0
+    pool = os.urandom(SIZE + count)
     started = time.perf_counter()
     with open(record, "wb", buffering=1 << 20) as times:
         for number in range(count):
             while (early := started + number / rate - time.perf_counter()) > 0:
                 time.sleep(early)
-            late = max(late, -early)
             final = f"{source}/{chunk_path(number)}"
             if number % FOLDER_FILES == 0:
                 os.makedirs(os.path.dirname(final), exist_ok=True)
             lock = f"{final}.__lock"
             fd = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-            os.write(fd, memoryview(pool)[number : number + size])
+            os.write(fd, memoryview(pool)[number : number + SIZE])
             os.rename(lock, final)
             times.write(_RECORD.pack(number, time.time_ns()))
             os.close(fd)
-    rate = count / (time.perf_counter() - started)
-    print(f"{rate:.0f} chunk files a second, at most {late * 1e3:.0f} ms late")
+    print(count / (time.perf_counter() - started))
 
 
 def listen(destination: str, record: str, folders: int) -> None:
-    """Be the listener: note every rename at the destination until standard input ends."""
+    """Be the listener: note every arrival at the destination until standard input ends."""
     from watchdog.observers.inotify_c import InotifyConstants, InotifyFD, Mask
 
     class Listener:
@@ -80,9 +84,10 @@ def listen(destination: str, record: str, folders: int) -> None:
             print("the listener lost events", file=sys.stderr)
 
     listener, inotify = Listener(), InotifyFD()
+    mask = Mask(InotifyConstants.IN_MOVED_TO | InotifyConstants.IN_CLOSE_WRITE)
     for folder in range(folders):
         path = f"{destination}/{folder}".encode()
-        listener.folders[inotify.add_callback(path, Mask(InotifyConstants.IN_MOVED_TO), listener, 1)] = folder
+        listener.folders[inotify.add_callback(path, mask, listener, 1)] = folder
     inotify.start()
     print("listening", flush=True)
     sys.stdin.read()
@@ -92,16 +97,8 @@ def listen(destination: str, record: str, folders: int) -> None:
 
 def read_records(path: Path) -> list[tuple[int, int]]:
     """Numbers of chunk files, and times."""
-    return list(_RECORD.iter_unpack(path.read_bytes()))
-
-
-def cpu_seconds(process: psutil.Process) -> float:
-    """Used so far by a process and all below it."""
-    total = 0.0
-    for one in [process, *process.children(recursive=True)]:
-        times = one.cpu_times()
-        total += times.user + times.system
-    return total
+    data = path.read_bytes()
+    return list(_RECORD.iter_unpack(data[: len(data) // _RECORD.size * _RECORD.size]))
 
 
 def role(name: str, *arguments: str | Path | float) -> list[str]:
@@ -109,128 +106,153 @@ def role(name: str, *arguments: str | Path | float) -> list[str]:
     return [sys.executable, __file__, "--role", name, *map(str, arguments)]
 
 
-def until_settled(destination: Path, count: int, started: float) -> None:
-    """Wait until the last chunk file has arrived, and some more."""
-    last = destination / chunk_path(count - 1)
-    while not last.exists() and time.monotonic() < started + 30:
-        time.sleep(0.05)
-    time.sleep(0.5)
+@dataclass
+class Run:
+    """What one tool did with one acquisition."""
+
+    sent: int
+    lags: list[float]
+    """In ms, of those chunk files that were seen arriving."""
+    lost: int
+    """Not at the destination, or not equal, twenty seconds after the last was written."""
+    cpu_us: float
+    """Of all the tool's processes, a chunk file."""
+    rate: float
+    """What the writer reached."""
 
 
-def measure(options: argparse.Namespace, folder: Path) -> float:
-    """Run it and print what came of it; returns the p99 in ms, or infinity where anything was lost."""
-    folders = max(1, round(options.rate * options.seconds / FOLDER_FILES))
+def until(ready: Callable[[], bool], seconds: float) -> bool:
+    """Wait for something."""
+    deadline = time.monotonic() + seconds
+    while not ready() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return ready()
+
+
+def measure(peer: peers.Peer, rate: float, seconds: float, folder: Path) -> Run:
+    """Let a tool follow an acquisition."""
+    folders = max(1, round(rate * seconds / FOLDER_FILES))
     count = folders * FOLDER_FILES
-    source, destination = folder / "source", folder / "destination"
-    write_metadata(source, folders, FOLDER_FILES, options.size)
+    work = folder / "run"
+    source, destination = work / "source.zarr", work / "destination.zarr"
+    write_metadata(source, folders, FOLDER_FILES, SIZE)
     for number in range(folders):  # so that the listener misses none
         (destination / str(number)).mkdir(parents=True)
-    sent, got = folder / "sent", folder / "got"
-    state = folder / "state"
-    command = [*COMMAND, str(source), str(destination), "--nprocs", str(options.nprocs), "--settle", "1"]
+    sent, got = work / "sent", work / "got"
+    (work / "state").symlink_to(folder / "state")
     listener = subprocess.Popen(
         role("listen", destination, got, folders), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    others = Others()
-    log = open(folder / "log", "w+")  # noqa: SIM115
-    softcopy = None
+    assert listener.stdout is not None and listener.stdin is not None
+    listener.stdout.readline()
+    tool = peers.follow(peer, source, destination, work)
     try:
-        assert listener.stdout is not None and listener.stdin is not None
-        listener.stdout.readline()
-        softcopy = subprocess.Popen(command, env=environment(state), stdout=log, stderr=log)
-        while not (destination / ".zarray").exists() and softcopy.poll() is None:
-            time.sleep(0.01)
-        time.sleep(0.5)
-        process = psutil.Process(softcopy.pid)
-        before = cpu_seconds(process)
-        writer = role("write", source, sent, count, options.rate, options.size)
-        done = subprocess.run(writer, check=True, capture_output=True, text=True)
-        until_settled(destination, count, time.monotonic())
-        used = cpu_seconds(process) - before
-        try:
-            code = softcopy.wait(30)
-        except subprocess.TimeoutExpired:
-            code = -1
+        # The older softcopy starts slowly: the writer waits until each has begun.
+        until((destination / ".zarray").exists, _PATIENCE)
+        time.sleep(2.5)
+        before = tree_cpu(tool.pid)
+        done = subprocess.run(role("write", source, sent, count, rate), check=True, capture_output=True, text=True)
+        until(lambda: (destination / chunk_path(count - 1)).exists(), _PATIENCE)
+        time.sleep(1.0)
+        used = tree_cpu(tool.pid) - before
+        until(lambda: all((destination / chunk_path(n)).exists() for n in range(count)), _PATIENCE)
+        if tool.poll() is not None:
+            sys.exit(f"{peer.name} ended ({tool.returncode}):\n{(work / 'log').read_text()}")
         listener.stdin.close()
         listener.wait(10)
     finally:
-        for left in (softcopy, listener):
-            if left is not None and left.poll() is None:
-                left.kill()
-                left.wait()
+        stop(tool)
+        listener.kill()
+        listener.wait()
         listener.stdout.close()
-    log.seek(0)
-    if code:
-        print(log.read())
-    log.close()
-    print(f"\n{count:,} chunk files of {options.size >> 10} KiB; the writer: {done.stdout.strip()}")
-    print(others)
-    return report(source, destination, read_records(sent), read_records(got), used)
-
-
-def report(
-    source: Path, destination: Path, sent: list[tuple[int, int]], got: list[tuple[int, int]], used: float
-) -> float:
-    """Print the figures; returns the 99th percentile in ms, or infinity where anything was lost."""
     arrived: dict[int, int] = {}
-    for number, moment in got:
+    for number, moment in read_records(got):
         arrived.setdefault(number, moment)
-    lags = [(arrived[number] - moment) / 1e6 for number, moment in sent if number in arrived]
-    lost = [
-        number
-        for number, _ in sent
-        if not os.path.exists(destination / chunk_path(number))
-        or not filecmp.cmp(source / chunk_path(number), destination / chunk_path(number), shallow=False)
-    ]
-    again = sum(times - 1 for times in Counter(number for number, _ in got).values())
-    if not lags:
-        print("nothing arrived")
-        return float("inf")
-    print(
-        f"lag: p50 {percentile(lags, 50):.1f} ms, p90 {percentile(lags, 90):.1f} ms, "
-        f"p99 {percentile(lags, 99):.1f} ms, max {max(lags):.1f} ms"
+    lags = [(arrived[number] - moment) / 1e6 for number, moment in read_records(sent) if number in arrived]
+    lost = sum(not equal(source / chunk_path(n), destination / chunk_path(n)) for n in range(count))
+    shutil.rmtree(work)
+    return Run(count, lags, lost, used / count * 1e6, float(done.stdout))
+
+
+def equal(one: Path, other: Path) -> bool:
+    """Whether both are there and hold the same."""
+    return other.exists() and filecmp.cmp(one, other, shallow=False)
+
+
+def tell(rate: int, runs: dict[str, list[Run]], others: Others, report: Report) -> None:
+    """A table, and the goals."""
+    rows = []
+    figures: dict[str, tuple[float, float, int, float]] = {}
+    for name, each in runs.items():
+        # Of rounds, the median of their percentiles, and all that was lost.
+        p50s = [percentile(run.lags, 50) if run.lags else float("inf") for run in each]
+        p99s = [percentile(run.lags, 99) if run.lags else float("inf") for run in each]
+        lost = sum(run.lost for run in each)
+        cpu = statistics.median(run.cpu_us for run in each)
+        figures[name] = statistics.median(p50s), statistics.median(p99s), lost, cpu
+        longest = max((max(run.lags) for run in each if run.lags), default=float("inf"))
+        rows.append(
+            [
+                f"**{name}**" if name == peers.MINE else name,
+                spread(p50s, 1),
+                spread(p99s, 1),
+                f"{longest:,.0f}",
+                lost,
+                f"{cpu:,.0f}",
+                f"{figures[name][0] / figures[peers.MINE][0]:,.1f}",
+            ]
+        )  # fmt: skip
+    sent = next(iter(runs.values()))[0]
+    title = (
+        f"{rate:,} chunk files of {SIZE >> 10} KiB a second ({sent.sent:,} in each of {len(runs[peers.MINE])} rounds)"
     )
-    # Beyond the percentile there may hide a few that are much slower, such as the first ones.
-    slow = [number for number, moment in sent if arrived.get(number, moment) - moment > GOAL_MS * 1e6]
-    print(f"slower than {GOAL_MS:.0f} ms: {len(slow)}" + (f" (chunk files {slow[:5]})" if slow else ""))
-    unseen = len(sent) - len(lags)
-    print(f"lost or torn: {len(lost)}; copied again: {again}; not seen arriving: {unseen}")
-    print(f"CPU of the engine and its workers: {used / len(sent) * 1e6:.0f} us a chunk file")
-    return float("inf") if lost else percentile(lags, 99)
+    columns = ["tool", "p50 ms", "p99 ms", "longest ms", "lost", "CPU us a chunk file", "p50, times softcopy's"]
+    report.table(title, columns, rows, others)
+    p50, p99, lost, cpu = figures[peers.MINE]
+    peer_p50 = min((f[0] for name, f in figures.items() if name != peers.MINE), default=float("nan"))
+    report.goal(
+        f"live, {rate:,} chunk files a second",
+        f"p50 {P50_MS:.0f} ms, p99 {P99_MS:.0f} ms, none lost",
+        f"p50 {p50:.1f} ms (best peer {peer_p50:,.1f} ms), p99 {p99:.1f} ms, {lost} lost",
+        p50 < P50_MS and p99 < P99_MS and not lost,
+    )
+    if rate in CPU_US:
+        report.goal(f"CPU a chunk file, {rate:,} a second", f"{CPU_US[rate]} us", f"{cpu:.0f} us", cpu <= CPU_US[rate])
+
+
+def run(options: argparse.Namespace, report: Report) -> None:
+    """All rates, the tools in turns."""
+    rounds = 1 if options.quick else options.rounds
+    seconds = 4.0 if options.quick else options.seconds
+    with workplace(options.folder) as folder:
+        warm_up(folder, folder / "state")
+        contenders = peers.available(peers.for_acquisitions(folder / "run", options.nprocs), report.say)
+        for rate in map(int, options.rates.split(",")):
+            runs: dict[str, list[Run]] = {peer.name: [] for peer in contenders}
+            others = Others()
+            for number in range(rounds):
+                with turn():
+                    others = others if number else Others()
+                    for peer in peers.in_turns(contenders, number):
+                        runs[peer.name].append(measure(peer, rate, seconds, folder))
+            tell(rate, runs, others, report)
 
 
 def main() -> int:
-    """Run it; the exit code is 1 where the goal was missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rate", type=float, default=500.0, help="chunk files a second  [500]")
-    parser.add_argument("--seconds", type=float, help="how long the writer writes  [20; 4 if quick]")
-    parser.add_argument("--size", type=int, default=16 << 10, help="bytes of a chunk file  [16384]")
-    parser.add_argument("--nprocs", type=int, default=2, help="copy processes of softcopy  [2]")
-    parser.add_argument("--rounds", type=int, default=1, help="how often  [1]")
-    parser.add_argument("--quick", action="store_true", help="4 s only")
-    parser.add_argument("--folder", help="where to work  [/dev/shm]")
+    """Run it; the exit code is 1 where a goal was missed."""
+    parser = common_options(__doc__, rates="100,500,2000", seconds=5.0, rounds=2, nprocs=2)
     options = parser.parse_args()
     if sys.platform != "linux":
         sys.exit("needs inotify, which only Linux has")
-    options.seconds = options.seconds or (4.0 if options.quick else 20.0)
-    missed = False
-    with workplace(options.folder) as folder:
-        print(machine(folder))
-        warm_up(folder, folder / "state")
-        for _ in range(options.rounds):
-            p99 = measure(options, folder)
-            missed |= p99 >= GOAL_MS
-            word = "reached" if p99 < GOAL_MS else "MISSED"
-            print(f"goal: p99 under {GOAL_MS:.0f} ms, nothing lost: {word}")
-            shutil.rmtree(folder / "source")
-            shutil.rmtree(folder / "destination")
-    return 1 if missed else 0
+    report = Report("live", options)
+    run(options, report)
+    return report.end()
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["--role", "write", source, record, count, rate, size]:
-            write_chunks(source, record, int(count), float(rate), int(size))
+        case ["--role", "write", source, record, count, rate]:
+            write_chunks(source, record, int(count), float(rate))
         case ["--role", "listen", destination, record, folders]:
             listen(destination, record, int(folders))
         case _:

@@ -1,205 +1,174 @@
 """What softcopy takes: memory of the engine and of its workers, and time until it copies.
 
-    python benchmarks/memory.py [--promised N] [--present N] [--quick]
+    python benchmarks/memory.py [--quick] [--write]
 
-The engine is measured with arrays of many chunk files, of which few have come, and with one of which all are
-there; peaks are those of the whole run. That ten million of them have come is not measured: it would take too
-much room. Then the time from the start of the command to its first copied file.
+The engine is measured with arrays that promise 1, 10 and 100 million chunk files, of which few have come, and with
+more and more that have come. Private is what only this process has; of the ledger, a file that is mapped, the system
+can take back what lies in memory at any time. Then the time from the start of the command to its first copied file.
 """
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import os
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-from common import COMMAND, age, count_files, environment, machine, warm_up, workplace, write_metadata
+import peers
+from common import COMMAND, Others, age, spread, stop, tree, turn, warm_up, workplace, write_metadata
+from growth import CHUNK, FOLDER_FILES, peak, start, until_copied, write_all
+from report import Report
+from report import options as common_options
 
-FOLDER_FILES = 1000
-CHUNK = 64
+MILLION = 1_000_000
+PROMISED = [(MILLION, 1000), (10 * MILLION, 1000), (100 * MILLION, 1000)]
+PRESENT = [(10 * MILLION, 50_000), (10 * MILLION, 150_000), (10 * MILLION, 300_000)]
 WORKER_MB = 25.0
 START_S = 1.0
-_PATIENCE = 300.0
 
 
-def engine_goal_mb(chunk_files: int) -> float:
-    """100 MB, and 4 bytes a chunk file."""
-    return 100 + 4 * chunk_files / 1e6
+def goal_mb(chunk_files: int) -> float:
+    """100 MB, and 2 bytes a chunk file."""
+    return 100 + 2 * chunk_files / 1e6
 
 
-@dataclass
-class Peaks:
-    """Largest resident memory seen, in bytes."""
+@dataclass(frozen=True)
+class Memory:
+    """Of one process, in MB."""
 
-    engine: int = 0
-    workers: dict[int, int] = field(default_factory=dict)
-
-    def look(self, process: psutil.Process) -> None:
-        """Take the memory of a command and of the processes below it into account."""
-        with contextlib.suppress(psutil.Error):  # it may just have ended
-            self.engine = max(self.engine, _peak(process))
-            for worker in process.children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    self.workers[worker.pid] = max(self.workers.get(worker.pid, 0), _peak(worker))
+    private: float
+    pss: float
+    ledger: float
+    """In memory now, of the ledgers that are mapped."""
 
 
-def _peak(process: psutil.Process) -> int:
-    """Peak resident memory where the system keeps it (Linux: since exec), else the present one."""
-    try:
-        with open(f"/proc/{process.pid}/status") as status:
-            for line in status:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return int(process.memory_info().rss)
+def look(pid: int) -> Memory:
+    """What the system says of a process's mappings."""
+    private = pss = ledger = 0
+    mapped = False
+    with open(f"/proc/{pid}/smaps") as lines:
+        for line in lines:
+            word, _, rest = line.partition(":")
+            if "-" in line.split(" ", 1)[0] and line[0] in "0123456789abcdef":
+                mapped = line.rstrip().endswith(".npy")
+            elif mapped and word == "Rss":
+                ledger += int(rest.split()[0])
+            elif word == "Pss":
+                pss += int(rest.split()[0])
+            elif word in ("Private_Clean", "Private_Dirty") and not mapped:
+                private += int(rest.split()[0])
+    return Memory(private * 1.024e-3, pss * 1.024e-3, ledger * 1.024e-3)
 
 
-def write_chunks(path: Path, count: int) -> None:
-    """Make the first chunk files of an array, an hour old."""
-    data = bytes(range(1, CHUNK + 1))
-    for start in range(0, count, FOLDER_FILES):
-        below = path / str(start // FOLDER_FILES)
-        below.mkdir()
-        for file in range(min(FOLDER_FILES, count - start)):
-            (below / str(file)).write_bytes(data)
-    age(path)
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End the command as Ctrl-C does, or harder where that does not help."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def start(source: Path, destination: Path, state: Path, nprocs: int) -> subprocess.Popen[bytes]:
-    """Start the command; it stays for as long as chunk files are missing."""
-    command = [*COMMAND, str(source), str(destination), "--nprocs", str(nprocs), "--settle", "3600"]
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen(command, env=environment(state), stdout=quiet, stderr=quiet)
-
-
-def measure(promised: int, present: int, nprocs: int, folder: Path) -> bool:
-    """Copy what is present of what is promised and print the peaks; returns whether goals were reached."""
-    source, destination = folder / "source", folder / "destination"
-    write_metadata(source, -(-promised // FOLDER_FILES), FOLDER_FILES, CHUNK)
-    write_chunks(source, present)
-    wanted = count_files(source)
-    peaks = Peaks()
-    process = start(source, destination, folder / "state", nprocs)
-    started = time.monotonic()
-    arrived = 0
-    try:
-        tree = psutil.Process(process.pid)
-        while arrived < wanted and process.poll() is None and time.monotonic() < started + _PATIENCE:
-            peaks.look(tree)
-            time.sleep(0.2)
-            arrived = count_files(destination)
-        seconds = time.monotonic() - started
-        resting = time.monotonic() + 3.0
-        while time.monotonic() < resting and process.poll() is None:
-            peaks.look(tree)
-            time.sleep(0.1)
-        rest = f", {tree.memory_info().rss / 1e6:.0f} MB at rest" if process.poll() is None else ""
-    finally:
-        end(process)
-    shutil.rmtree(source)
-    shutil.rmtree(destination, ignore_errors=True)
-    print(f"\n{promised:,} chunk files promised, {present:,} present")
-    print(f"{arrived:,} files copied in {seconds:.1f} s")
-    if arrived < wanted:
-        print(f"MISSED: {wanted - arrived:,} files did not arrive (exit code {process.returncode})")
-        return False
-    engine, goal = peaks.engine / 1e6, engine_goal_mb(promised)
-    worker = max(peaks.workers.values(), default=0) / 1e6
-    print(f"engine: peak {engine:.0f} MB{rest}; goal at most {goal:.0f} MB: {_word(engine <= goal)}")
-    print(f"worker: peak {worker:.1f} MB; goal at most {WORKER_MB:.0f} MB: {_word(0 < worker <= WORKER_MB)}")
-    return engine <= goal and 0 < worker <= WORKER_MB
-
-
-def _word(reached: bool) -> str:
-    return "reached" if reached else "MISSED"
-
-
-def measure_start(rounds: int, nprocs: int, folder: Path) -> bool:
-    """Time from the start of the command to its first file and first chunk file at the destination."""
-    source = folder / "source"
-    write_metadata(source, 1, 100, CHUNK, separator=".")  # one folder only: quick to look at
-    for file in range(50):
-        (source / f"0.{file}").write_bytes(bytes(range(1, CHUNK + 1)))
+def measure(promised: int, present: int, nprocs: int, folder: Path) -> tuple[Memory, float, float]:
+    """Copy what is present of what is promised; returns memory then, and the peaks of engine and worker."""
+    source, destination, state = folder / "source.zarr", folder / "destination.zarr", folder / "state"
+    write_all(source, present + 1)
+    shutil.rmtree(source / str(present // FOLDER_FILES), ignore_errors=True)
+    (source / ".zarray").unlink()
+    write_metadata(folder / "all", -(-promised // FOLDER_FILES), FOLDER_FILES, CHUNK)
+    (folder / "all" / ".zarray").rename(source / ".zarray")
+    (folder / "all").rmdir()
     age(source)
-    files, chunks = [], []
-    for number in range(rounds):
-        destination = folder / f"destination-{number}"
-        began = time.perf_counter()
-        process = start(source, destination, folder / "state", nprocs)
-        first = first_chunk = 0.0
-        try:
-            while not first_chunk and process.poll() is None and time.perf_counter() < began + 30:
-                names = os.listdir(destination) if destination.exists() else []
-                moment = time.perf_counter() - began
-                if not first and any(not name.startswith(".softcopy-") for name in names):
-                    first = moment
-                if any(name.startswith("0.") for name in names):
-                    first_chunk = moment
-                time.sleep(0.002)
-        finally:
-            end(process)
+    process = start([*COMMAND, str(source), str(destination), "--nprocs", str(nprocs), "--settle", "3600"], state)
+    try:
+        until_copied(present, state, process)
+        time.sleep(1.0)
+        found = look(process.pid), peak(process.pid), max(peak(one.pid) for one in tree(process.pid)[1:])
+    finally:
+        stop(process)
+    subprocess.run(["rm", "-rf", *map(str, folder.glob("*.zarr*"))], check=True)
+    return found
+
+
+def peers_peaks(present: int, folder: Path, report: Report) -> str:
+    """Peaks of what else copies so many files."""
+    source = folder / "source.zarr"
+    write_all(source, present)
+    said = []
+    for peer in peers.for_datasets(folder, 2):
+        if peer.missing or peer.name.split()[0] not in ("cp", "rsync", "rclone"):
+            continue
+        process = subprocess.Popen(peer.command(source, folder / "copy"), stdout=subprocess.DEVNULL)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.append(f"{peer.name} {used.ru_maxrss / 1e3:.0f} MB")
+        subprocess.run(["rm", "-rf", str(folder / "copy")], check=True)
+    subprocess.run(["rm", "-rf", str(source)], check=True)
+    return ", ".join(said)
+
+
+def start_up(nprocs: int, folder: Path) -> float:
+    """Seconds from the start of the command until its first file is there."""
+    source, destination = folder / "source", folder / "destination"
+    write_all(source, 10)
+    began = time.perf_counter()
+    process = start([*COMMAND, str(source), str(destination), "--nprocs", str(nprocs)], folder / "state")
+    try:
+        while not any(not name.startswith(".softcopy") for _, _, names in os.walk(destination) for name in names):
+            if time.perf_counter() > began + 60 or process.poll() is not None:
+                sys.exit("softcopy copied nothing")
+            time.sleep(0.002)
+        return time.perf_counter() - began
+    finally:
+        stop(process)
+        shutil.rmtree(source)
         shutil.rmtree(destination, ignore_errors=True)
-        if not first_chunk:
-            print(f"MISSED: no chunk file was copied (exit code {process.returncode})")
-            return False
-        files.append(first)
-        chunks.append(first_chunk)
-    shutil.rmtree(source)
-    reached = statistics.median(files) < START_S
-    print(
-        f"\nstart to first copied file: {_spread(files)}; to first chunk file: {_spread(chunks)}; "
-        f"goal under {START_S:g} s: {_word(reached)}"
-    )
-    return reached
-
-
-def _spread(seconds: list[float]) -> str:
-    return f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} - {max(seconds):.2f})"
 
 
 def main() -> int:
     """Run it; the exit code is 1 where a goal was missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--promised", type=int, help="chunk files in the metadata  [10 million]")
-    parser.add_argument("--present", type=int, help="chunk files that are there  [50,000; 5,000 if quick]")
-    parser.add_argument("--rounds", type=int, default=5, help="starts to time  [5]")
-    parser.add_argument("--nprocs", type=int, default=2, help="copy processes of softcopy  [2]")
-    parser.add_argument("--quick", action="store_true", help="fewer files, fewer starts")
-    parser.add_argument("--folder", help="where to work  [/dev/shm]")
+    parser = common_options(__doc__, nprocs=2, rounds=5)
     options = parser.parse_args()
-    promised = options.promised or 10_000_000
-    present = options.present or (5_000 if options.quick else 50_000)
+    report = Report("memory", options)
+    cases = PROMISED[:2] if options.quick else PROMISED + PRESENT
     with workplace(options.folder) as folder:
-        print(machine(folder))
         warm_up(folder, folder / "state")
-        reached = [
-            measure(promised, 1_000, options.nprocs, folder),
-            measure(promised, present, options.nprocs, folder),
-            measure(present, present, options.nprocs, folder),
-            measure_start(2 if options.quick else options.rounds, options.nprocs, folder),
-        ]
-    return 0 if all(reached) else 1
+        rows, workers, engines, others = [], [], {}, Others()
+        for promised, present in cases:
+            with turn():
+                now, most, worker = measure(promised, present, options.nprocs, folder)
+            engines[promised, present] = most
+            workers.append(worker)
+            rows.append(
+                [
+                    f"{promised:,}", f"{present:,}", f"{now.private:.0f}", f"{now.ledger:.1f}", f"{now.pss:.0f}",
+                    f"{most:.0f}", f"{goal_mb(promised):.0f}", f"{worker:.0f}",
+                ]
+            )  # fmt: skip
+        columns = [
+            "promised", "present", "private MB", "ledger in memory, MB", "PSS MB", "peak RSS MB", "goal MB",
+            "largest worker's peak MB",
+        ]  # fmt: skip
+        report.table("Memory of the engine", columns, rows, others)
+        first, last = cases[0], cases[len(PROMISED) - 1 if not options.quick else 1]
+        grown = (engines[last] - engines[first]) * 1e6 / (last[0] - first[0])
+        growth = f"A chunk file that is promised takes {grown:.2f} bytes more"
+        if not options.quick:
+            few, many = PRESENT[0], PRESENT[-1]
+            grown = (engines[many] - engines[few]) * 1e6 / (many[1] - few[1])
+            with turn():
+                growth += (
+                    f", one that is present {grown:.0f} bytes more at the peak (the ledger's part counted, too). "
+                    f"Peaks with {many[1]:,} present: softcopy {engines[many]:.0f} MB, "
+                    f"{peers_peaks(many[1], folder, report)}"
+                )
+        report.say(growth + ".")
+        with turn():
+            seconds = [start_up(options.nprocs, folder) for _ in range(options.rounds)]
+        report.say(f"Start of the command to the first copied file: {spread(seconds)} s.")
+    for promised, present in cases:
+        most, limit = engines[promised, present], goal_mb(promised)
+        what = f"memory, {promised // MILLION} million chunk files promised, {present:,} present"
+        report.goal(what, f"{limit:.0f} MB", f"{most:.0f} MB", most <= limit)
+    report.goal("memory of a worker", f"{WORKER_MB:.0f} MB", f"{max(workers):.0f} MB", max(workers) <= WORKER_MB)
+    middle = statistics.median(seconds)
+    report.goal("start to the first copied file", f"{START_S:.0f} s", f"{middle:.2f} s", middle <= START_S)
+    return report.end()
 
 
 if __name__ == "__main__":

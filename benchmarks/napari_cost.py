@@ -16,7 +16,9 @@ import sys
 import time
 from pathlib import Path
 
-from common import COMMAND, Others, environment, machine, warm_up, workplace, write_array
+from common import COMMAND, Others, environment, spread, turn, warm_up, workplace, write_array
+from report import Report
+from report import options as common_options
 
 _READY = "ready"
 
@@ -58,20 +60,36 @@ def copy(source: Path, destination: Path, state: Path, nprocs: int) -> float:
     return seconds
 
 
+def with_napari(source: Path, destination: Path, state: Path, nprocs: int) -> tuple[float, int]:
+    """Time one copy that napari shows; returns how many layers it had, too."""
+    viewer = subprocess.Popen(
+        [sys.executable, __file__, "--show"],
+        env=environment(state),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert viewer.stdout is not None
+    while viewer.stdout.readline().strip() != _READY:
+        if viewer.poll() is not None:
+            sys.exit("napari could not be started: is there a display?")
+    seconds = copy(source, destination, state, nprocs)
+    said, _ = viewer.communicate(timeout=60)
+    return seconds, int(said.split()[-1])
+
+
 def main() -> int:
     """Run it; the exit code is 1 where the goal was missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="copies of each kind  [5]")
-    parser.add_argument("--files", type=int, default=400, help="chunk files of 1 MiB in each of 10 folders  [400]")
-    parser.add_argument("--nprocs", type=int, default=2)
-    parser.add_argument("--folder", help="where to work  [/dev/shm]")
+    # Chunk files of 1 MiB, so many in each of 10 folders.
+    parser = common_options(__doc__, rounds=3, files=300, nprocs=2)
     parser.add_argument("--show", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.show:
         show()
         return 0
-    with workplace(options.folder) as folder:
-        print(machine(folder))
+    report = Report("napari_cost", options)
+    with workplace(options.folder) as folder, turn():
         state = folder / "state"
         warm_up(folder, state)
         source, destination = folder / "source.zarr", folder / "destination.zarr"
@@ -80,38 +98,26 @@ def main() -> int:
         seconds: dict[bool, list[float]] = {False: [], True: []}
         others = Others()
         layers = 0
-        for number in range(2 * options.rounds):
-            with_napari = number % 4 in (1, 2)  # without, with, with, without: no kind always comes first
-            if not with_napari:
-                seconds[False].append(copy(source, destination, state, options.nprocs))
-                continue
-            viewer = subprocess.Popen(
-                [sys.executable, __file__, "--show"],
-                env=environment(state),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-            assert viewer.stdout is not None
-            while viewer.stdout.readline().strip() != _READY:
-                if viewer.poll() is not None:
-                    sys.exit("napari could not be started: is there a display?")
-            seconds[True].append(copy(source, destination, state, options.nprocs))
-            said, _ = viewer.communicate(timeout=60)
-            layers = max(layers, int(said.split()[-1]))
-        if not layers:
-            sys.exit("napari showed nothing of the copy: nothing was measured")
-        size = 10 * options.files
-        middle = {kind: statistics.median(times) for kind, times in seconds.items()}
-        for kind, name in ((False, "without napari"), (True, "with napari")):
-            spread = f"{min(seconds[kind]):.2f} - {max(seconds[kind]):.2f}"
-            print(f"{name:15} {middle[kind]:6.2f} s ({spread}), {size / middle[kind]:,.0f} MiB/s")
-        print(others)
-        slower = 100 * (middle[True] / middle[False] - 1)
-        reached = slower <= 5
-        print(f"goal: at most 5 % slower with napari: {'reached' if reached else 'MISSED'} ({slower:+.1f} %)")
-    return 0 if reached else 1
+        for number in range(2 if options.quick else 2 * options.rounds):
+            if number % 4 in (1, 2):  # without, with, with, without: no kind always comes first
+                took, shown = with_napari(source, destination, state, options.nprocs)
+                layers = max(layers, shown)
+            else:
+                took = copy(source, destination, state, options.nprocs)
+            seconds[number % 4 in (1, 2)].append(took)
+    if not layers:
+        sys.exit("napari showed nothing of the copy: nothing was measured")
+    middle = {kind: statistics.median(times) for kind, times in seconds.items()}
+    size = 10 * options.files
+    rows = [
+        [name, spread(seconds[kind]), f"{size / middle[kind]:,.0f}", f"{middle[kind] / middle[False]:.2f}"]
+        for kind, name in ((False, "without napari"), (True, "with napari"))
+    ]
+    columns = ["", "seconds: median (min to max)", "MiB/s", "times without"]
+    report.table(f"{size:,} chunk files of 1 MiB, {len(seconds[True])} rounds", columns, rows, others)
+    slower = 100 * (middle[True] / middle[False] - 1)
+    report.goal("a copy with napari open", "at most 5 % slower", f"{slower:+.1f} %", slower <= 5)
+    return report.end()
 
 
 if __name__ == "__main__":
