@@ -13,8 +13,9 @@ BINDINGS := --dist each --tx popen//env:QT_API=pyqt6 --tx popen//env:QT_API=pysi
     --max-worker-restart 0
 NO_NAPARI := -p no:napari -p no:npe2 -p no:pytest-qt
 
-# Settings of the caller's own Python would leak into the environment.
-unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PYTHONDONTWRITEBYTECODE VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
+# Settings of the caller's own Python would leak into the environment; and tests start hundreds of Pythons, each of
+# which would compile everything anew where no bytecode may be written.
+unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
 
 .PHONY: help demo test soak bench lint venv clean
 .NOTPARALLEL:

@@ -32,7 +32,7 @@ def copied(sides: Sides) -> Callable[..., None]:
 
     def make(kind: str = "tensorstore", **options: Any) -> None:
         write(kind, sides[0], **{"frames": 3, **options})
-        done = softcopy("--finish-idle", "0", *sides)
+        done = softcopy("--nprocs", "1", "--finish-idle", "0", *sides)
         assert done.returncode == 0, done.stdout + done.stderr
 
     return make
@@ -50,7 +50,7 @@ def listing(*roots: Path) -> dict[str, tuple[int, ...]]:
 def check(sides: Sides, *options: str) -> tuple[int, str]:
     """Check, and see to it that nothing was changed; returns the exit code and the last summary."""
     before = listing(*sides)
-    done = softcopy("check", *options, *sides)
+    done = softcopy("check", "--nprocs", "1", *options, *sides)
     assert listing(*sides) == before
     assert done.stderr == ""
     return done.returncode, done.stdout.rpartition("\n\n")[2]
@@ -253,7 +253,7 @@ def test_wrong_usage_of_check_is_exit_code_2(arguments: list[str], tmp_path: Pat
 
 def test_a_destination_that_is_being_filled_is_not_checked(sides: Sides) -> None:
     write("tensorstore", sides[0], frames=2)
-    with Softcopy("--settle", "1000", *sides) as copy:
+    with Softcopy("--nprocs", "1", "--settle", "1000", *sides) as copy:
         until(lambda: chunk(sides[1], 1, 3, 0, 0).exists())
         done = softcopy("check", *sides)
         assert done.returncode == 2

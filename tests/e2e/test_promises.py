@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.engine.support import temporaries
-from tests.support.command import Softcopy, softcopy, until
+from tests.support.command import Softcopy, softcopy, until, until_status
 from tests.support.trees import assert_same, contents, stamps
 from tests.support.writers import Writer, write
 
@@ -41,9 +41,9 @@ def _make_large(path: Path, files: int = 4, size: int = 150_000_000) -> Path:
 
 def test_running_twice_copies_nothing(source: Path, tmp_path: Path) -> None:
     destination = tmp_path / "destination.zarr"
-    assert softcopy("--settle", "0", source, destination).returncode == 0
+    assert softcopy("--nprocs", "1", "--settle", "0", source, destination).returncode == 0
     before = stamps(destination)
-    again = softcopy("--settle", "0", source, destination)
+    again = softcopy("--nprocs", "1", "--settle", "0", source, destination)
     assert again.returncode == 0
     assert "0 files copied in this run" in again.stdout
     assert stamps(destination) == before
@@ -51,7 +51,7 @@ def test_running_twice_copies_nothing(source: Path, tmp_path: Path) -> None:
 
 def test_the_source_is_left_as_it_was(source: Path, tmp_path: Path) -> None:
     before = {path: os.stat(path) for path in [source, *source.rglob("*")]}
-    assert softcopy("--settle", "0", source, tmp_path / "destination.zarr").returncode == 0
+    assert softcopy("--nprocs", "1", "--settle", "0", source, tmp_path / "destination.zarr").returncode == 0
     for path, info in before.items():
         now = os.stat(path)
         assert (now.st_mtime_ns, now.st_ctime_ns, now.st_size) == (info.st_mtime_ns, info.st_ctime_ns, info.st_size)
@@ -69,21 +69,23 @@ def test_everything_else_in_the_source_is_copied_and_links_stay_links(source: Pa
     (source / "to_folder").symlink_to("deep")
     (source / "to_nowhere").symlink_to("/nowhere/at/all")
     (source / "round").symlink_to(".")
-    done = softcopy("--settle", "0", "--finish-idle", "0", source, destination)
+    done = softcopy("--nprocs", "1", "--settle", "0", "--finish-idle", "0", source, destination)
     assert done.returncode == 0, done.stdout
     assert os.readlink(destination / "round") == "."
     assert_same(source, destination)
 
 
-def test_ctrl_c_ends_soon_leaves_no_temporary_and_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", [9.0, pytest.param(2.0, marks=pytest.mark.soak)], ids=["busy", "alone"])
+def test_ctrl_c_ends_soon_leaves_no_temporary_and_says_how_to_go_on(limit: float, tmp_path: Path) -> None:
+    """In two seconds, on a machine that does nothing else; without Ctrl-C it goes on for the 30 s that it settles."""
     source, destination = _make_large(tmp_path / "source.zarr"), tmp_path / "destination.zarr"
     with Softcopy("--nprocs", "2", source, destination) as copy:
         until(lambda: temporaries(destination))
-        assert copy.interrupt() < 2.0
+        assert copy.interrupt() < limit
         assert copy.process.returncode == 130
         assert "; the same command goes on from here" in copy.output
     assert not list(destination.rglob(".softcopy-*"))
-    assert softcopy("--settle", "0", source, destination).returncode == 0
+    assert softcopy("--nprocs", "1", "--settle", "0", source, destination).returncode == 0
     assert_same(source, destination)
 
 
@@ -111,14 +113,14 @@ def test_files_that_change_all_the_time_count_as_left_to_copy(tmp_path: Path) ->
 
 def test_a_second_engine_is_refused_the_destination_and_told_who_has_it(tmp_path: Path) -> None:
     source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
-    with Softcopy(source, destination) as first:
-        until(lambda: str(destination) in softcopy("status").stdout)
+    with Softcopy("--nprocs", "1", source, destination) as first:
+        until_status(str(destination))
         second = softcopy(source, destination)
         assert second.returncode == 2
         assert f"is being filled by softcopy process {first.process.pid}" in second.stderr
         other = tmp_path / "other.zarr"
-        with Softcopy(source, other) as third:
-            until(lambda: str(other) in softcopy("status").stdout)
+        with Softcopy("--nprocs", "1", source, other) as third:
+            until_status(str(other))
             several = softcopy("stop")
             assert several.returncode == 2
             assert "say which" in several.stderr
@@ -137,7 +139,7 @@ def test_a_killed_engine_takes_its_workers_with_it_and_the_next_one_cleans_up(tm
         copy.process.kill()
     _, alive = psutil.wait_procs(workers, timeout=5)
     assert not alive
-    assert softcopy("--settle", "0", source, destination).returncode == 0
+    assert softcopy("--nprocs", "1", "--settle", "0", source, destination).returncode == 0
     assert_same(source, destination)
 
 
@@ -205,9 +207,9 @@ def write_whole(path: Path, data: bytes) -> None:
 
 def test_a_chunk_removed_at_the_source_without_a_lock_is_kept_and_reported(source: Path, tmp_path: Path) -> None:
     destination = tmp_path / "destination.zarr"
-    assert softcopy("--settle", "0", source, destination).returncode == 0
+    assert softcopy("--nprocs", "1", "--settle", "0", source, destination).returncode == 0
     (source / "c/0/0/0/0").unlink()
-    done = softcopy("--finish-idle", "0", source, destination)
+    done = softcopy("--nprocs", "1", "--finish-idle", "0", source, destination)
     assert done.returncode == 1
     assert "c/0/0/0/0" in done.stdout
     assert (destination / "c/0/0/0/0").is_file()
@@ -216,11 +218,11 @@ def test_a_chunk_removed_at_the_source_without_a_lock_is_kept_and_reported(sourc
 def test_a_source_that_vanishes_deletes_nothing_and_goes_on_when_it_is_back(tmp_path: Path) -> None:
     source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
     write("tensorstore", source, frames=2)
-    with Softcopy("--settle", "1000", source, destination) as copy:
+    with Softcopy("--nprocs", "1", "--settle", "1000", source, destination) as copy:
         until(lambda: destination.is_dir() and contents(source).items() <= contents(destination).items())
         before = contents(destination)
         aside = source.rename(tmp_path / "unplugged.zarr")
-        until(lambda: "waiting for source" in softcopy("status").stdout)
+        until_status("waiting for source")
         assert contents(destination) == before
         aside.rename(source)
         (source / "late.txt").write_text("late")
@@ -233,7 +235,7 @@ def test_a_source_that_vanishes_deletes_nothing_and_goes_on_when_it_is_back(tmp_
 def test_a_file_that_cannot_be_read_is_named_and_everything_else_arrives(source: Path, tmp_path: Path) -> None:
     destination = tmp_path / "destination.zarr"
     os.mkfifo(source / "c/0/0/0/1")
-    done = softcopy("--finish-idle", "0", source, destination, timeout=60)
+    done = softcopy("--nprocs", "1", "--finish-idle", "0", source, destination, timeout=60)
     assert done.returncode == 1
     assert "failed: c/0/0/0/1 is a fifo, not a file" in done.stdout
     assert (destination / "c/5/3/0/0").read_bytes() == (source / "c/5/3/0/0").read_bytes()

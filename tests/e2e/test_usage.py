@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import Softcopy, softcopy, until
+from tests.support.command import Softcopy, softcopy, until_status
 from tests.support.trees import assert_same, contents
 from tests.support.writers import write
 
@@ -135,10 +135,10 @@ def test_a_destination_that_holds_another_array_is_left_alone(other: str, words:
 def test_an_array_that_grew_since_it_was_copied_is_no_other_array(tmp_path: Path) -> None:
     source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
     write("tensorstore", source, grow=True, frames=2)
-    assert softcopy("--settle", "0", source, destination).returncode == 0
+    assert softcopy("--nprocs", "1", "--settle", "0", source, destination).returncode == 0
     write("tensorstore", tmp_path / "longer.zarr", grow=True, frames=3)
     (tmp_path / "longer.zarr" / "zarr.json").replace(source / "zarr.json")
-    done = softcopy("--finish-idle", "0", source, destination)
+    done = softcopy("--nprocs", "1", "--finish-idle", "0", source, destination)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -146,14 +146,14 @@ def test_an_array_that_grew_and_was_rewritten_since_it_was_copied_is_known_by_it
     """A restart in the middle of an acquisition must not be refused, whatever its writer did meanwhile."""
     source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
     write("tensorstore", source, grow=True, frames=2)
-    assert softcopy("--settle", "0", source, destination).returncode == 0
+    assert softcopy("--nprocs", "1", "--settle", "0", source, destination).returncode == 0
     write("tensorstore", tmp_path / "longer.zarr", grow=True, frames=3, seed=7)
     for path in (tmp_path / "longer.zarr").rglob("*"):
         if path.is_file():
             there = source / path.relative_to(tmp_path / "longer.zarr")
             there.parent.mkdir(parents=True, exist_ok=True)
             path.replace(there)
-    done = softcopy("--finish-idle", "0", source, destination)
+    done = softcopy("--nprocs", "1", "--finish-idle", "0", source, destination)
     assert done.returncode == 0, done.stdout + done.stderr
     assert_same(source, destination)
     other = tmp_path / "other.zarr"
@@ -191,8 +191,8 @@ def test_without_arguments_the_help_is_shown() -> None:
 
 def test_a_source_that_appears_late_is_waited_for(tmp_path: Path) -> None:
     source, destination = tmp_path / "late.zarr", tmp_path / "destination.zarr"
-    with Softcopy("--settle", "0.5", source, destination) as copy:
-        until(lambda: f"{source} does not exist yet" in softcopy("status").stdout)
+    with Softcopy("--nprocs", "1", "--settle", "0.5", source, destination) as copy:
+        until_status(f"{source} does not exist yet")
         assert not destination.exists()
         write("tensorstore", source)
         assert copy.wait() == 0, copy.output

@@ -15,8 +15,11 @@ OLD = 1_600_000_000
 """A modification time, in s, of a file that nobody is writing any more."""
 
 
-def until(condition: Callable[[], object], timeout: float = 5.0) -> object:
-    """Wait until a condition holds; returns its last value, true or not."""
+def until(condition: Callable[[], object], timeout: float = 30.0) -> object:
+    """Wait until a condition holds; returns its last value, true or not.
+
+    So long only where it never holds: the machine may be busy with other tests.
+    """
     deadline = time.monotonic() + timeout
     while not (value := condition()) and time.monotonic() < deadline:
         time.sleep(0.01)

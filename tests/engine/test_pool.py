@@ -185,7 +185,7 @@ def test_copies_come_before_comparisons_that_were_asked_for_earlier(tmp_path: Pa
 
 @posix_only
 def test_the_tasks_of_a_killed_worker_come_back_and_another_takes_its_place(desk: Desk) -> None:
-    large(desk)
+    large(desk, size=8 << 30)  # copied whole, before it is killed, by no machine
     worker = desk.pool.workers[0]
     tasks = [CopyTask(desk.pool.new_id(), ["large"]), CompareTask(desk.pool.new_id(), [("", 0)], 2.0)]
     for task in tasks:

@@ -8,6 +8,7 @@ import pkgutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,7 +38,7 @@ from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
 from softcopy_napari.engine.messages import Order, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Settings, load_targets
-from softcopy_napari.plugin import SoftcopyWidget
+from softcopy_napari.plugin import SoftcopyWidget, settings
 from softcopy_napari.plugin.settings import Preferences
 from softcopy_napari.widgets.targets_model import Row
 from softcopy_napari.widgets.targets_table import Action, TargetsTable
@@ -61,6 +62,13 @@ def engines_end(state_folder_in_tmp: Path) -> Iterator[None]:
             engine.ask(Order(do="stop"))
             engine.close()
             process.wait(10)
+
+
+@pytest.fixture(autouse=True)
+def one_copy_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each target, instead of four: most of a short copy's time goes into starting them."""
+    preferred = settings.preferences
+    monkeypatch.setattr(settings, "preferences", lambda: replace(preferred(), nprocs=1))
 
 
 class Dock:

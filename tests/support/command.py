@@ -14,6 +14,8 @@ from typing import Self
 
 import psutil
 
+from softcopy_napari.engine.client import EngineGone, engines
+
 COMMAND = [sys.executable, "-m", "softcopy_napari"]
 
 
@@ -71,6 +73,20 @@ def until(condition: Callable[[], object], timeout: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"this did not come true within {timeout} s"
         time.sleep(0.01)
+
+
+def until_status(words: str) -> None:
+    """Wait until `softcopy status` says this: engines are asked until they tell it, for each call starts a process."""
+    until(lambda: any(words in line for line in _told()))
+    until(lambda: words in softcopy("status").stdout)
+
+
+def _told() -> Iterator[str]:
+    """State, destination and reason of each target that an engine has now."""
+    for engine in engines():
+        with contextlib.suppress(EngineGone):
+            yield from (f"{one.state} {one.destination} {one.reason}" for one in engine.snapshot().targets)
+        engine.close()
 
 
 @contextlib.contextmanager
