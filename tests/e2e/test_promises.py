@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.engine.support import temporaries
 from tests.support.command import Softcopy, softcopy, until
 from tests.support.trees import assert_same, contents, stamps
 from tests.support.writers import Writer, write
@@ -77,13 +78,35 @@ def test_everything_else_in_the_source_is_copied_and_links_stay_links(source: Pa
 def test_ctrl_c_ends_soon_leaves_no_temporary_and_says_how_to_go_on(tmp_path: Path) -> None:
     source, destination = _make_large(tmp_path / "source.zarr"), tmp_path / "destination.zarr"
     with Softcopy("--nprocs", "2", source, destination) as copy:
-        until(lambda: any(destination.glob(".softcopy-*")))
+        until(lambda: temporaries(destination))
         assert copy.interrupt() < 2.0
         assert copy.process.returncode == 130
         assert "; the same command goes on from here" in copy.output
     assert not list(destination.rglob(".softcopy-*"))
     assert softcopy("--settle", "0", source, destination).returncode == 0
     assert_same(source, destination)
+
+
+def test_files_that_change_all_the_time_count_as_left_to_copy(tmp_path: Path) -> None:
+    source, destination = _make_large(tmp_path / "source.zarr", files=3, size=1000), tmp_path / "destination.zarr"
+    over = threading.Event()
+
+    def keep_fresh() -> None:
+        while not over.wait(0.1):
+            for number in range(3):
+                os.utime(source / str(number))
+
+    writer = threading.Thread(target=keep_fresh)
+    writer.start()
+    try:
+        with Softcopy(source, destination) as copy:
+            until(lambda: "a writer still has files open or locked (0)" in softcopy("status").stdout)
+            copy.interrupt()
+    finally:
+        over.set()
+        writer.join()
+    assert "left to copy: 3 files; the same command goes on from here" in copy.output
+    assert "not seen at the source" not in copy.output
 
 
 def test_a_second_engine_is_refused_the_destination_and_told_who_has_it(tmp_path: Path) -> None:
@@ -109,7 +132,7 @@ def test_a_second_engine_is_refused_the_destination_and_told_who_has_it(tmp_path
 def test_a_killed_engine_takes_its_workers_with_it_and_the_next_one_cleans_up(tmp_path: Path) -> None:
     source, destination = _make_large(tmp_path / "source.zarr"), tmp_path / "destination.zarr"
     with Softcopy("--nprocs", "2", source, destination) as copy:
-        until(lambda: any(destination.glob(".softcopy-*")))
+        until(lambda: temporaries(destination))
         workers = psutil.Process(copy.process.pid).children()
         copy.process.kill()
     _, alive = psutil.wait_procs(workers, timeout=5)
@@ -122,7 +145,7 @@ def test_a_killed_engine_takes_its_workers_with_it_and_the_next_one_cleans_up(tm
 def test_a_killed_worker_is_replaced_and_its_work_done(tmp_path: Path) -> None:
     source, destination = _make_large(tmp_path / "source.zarr"), tmp_path / "destination.zarr"
     with Softcopy("--nprocs", "2", "--settle", "0", source, destination) as copy:
-        until(lambda: any(destination.glob(".softcopy-*")))
+        until(lambda: temporaries(destination))
         victim = psutil.Process(copy.process.pid).children()[0]
         victim.send_signal(signal.SIGKILL)
         assert copy.wait() == 0, copy.output

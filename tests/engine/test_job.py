@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine import inotify, job, pool
+from softcopy_napari.engine import inotify, job, pool, survey
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.statefolder import DestinationBusy, DestinationLock
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -61,6 +61,26 @@ def test_what_is_written_while_it_is_copied_arrives(jobs: Jobs) -> None:
     replace(jobs.source / "3", b"changed")
     assert jobs.equal()
     assert jobs.caught_up() and "have not come yet" in jobs.now.reason
+
+
+@pytest.mark.parametrize("then", ["settles", "is deleted"])
+def test_a_file_that_changed_a_moment_ago_counts_as_being_written(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    monkeypatch.setattr(survey, "QUIET", 0.5)
+    make_array(jobs.source, (3,))
+    make_old(jobs.source)
+    ahead = time.time() + 1.5
+    os.utime(jobs.source / "1", (ahead, ahead))
+    jobs.start()
+    assert until(lambda: jobs.now.counts[ChunkState.COPIED] == 2)
+    assert jobs.now.counts[ChunkState.WRITING] == 1 and jobs.now.counts[ChunkState.ABSENT] == 0
+    if then == "settles":
+        assert until(lambda: jobs.now.counts[ChunkState.COPIED] == 3, 10.0)
+    else:
+        (jobs.source / "1").unlink()
+        assert until(lambda: jobs.now.counts[ChunkState.ABSENT] == 1, 10.0)
+        assert not (jobs.destination / "1").exists()
 
 
 def test_the_acquisition_ends_when_all_is_there_and_quiet(jobs: Jobs) -> None:

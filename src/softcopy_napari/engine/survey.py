@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from softcopy_napari.engine.compare import FolderPart
@@ -31,6 +31,7 @@ _MAX_CHUNK_FILES = 1 << 32  # of all arrays together; each a byte of a ledger
 _FEW_CHUNK_FILES = 1 << 16
 _MOMENT = 15.0
 """Seconds after a change for which a source counts as being written to: more than pass between two looks."""
+_SETTLED = {ChunkState.ABSENT, ChunkState.COPIED, ChunkState.VERIFIED}
 _LOCK_INTERVAL = 60.0
 """Seconds between looks at a folder in which locks stay, at most."""
 
@@ -75,6 +76,44 @@ class _LocksSeen:
         return folders
 
 
+class _Unsettled:
+    """Files that a walk found to differ and to have changed a moment ago: someone may still be writing them.
+
+    They are WRITING until their folder is looked at again, which its owner sees to.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._folders: dict[str, set[str]] = {}
+        self._listing: dict[str, set[str]] = {}
+
+    def take(self, part: FolderPart, names: Sequence[str]) -> None:
+        """Note those of a part of a folder's comparison, once the inventory has taken in all others."""
+        inventory = self._inventory
+        prefix = part.folder + "/" if part.folder else ""
+        paths = [prefix + name for name in names]
+        for path in paths:
+            if inventory.state(path) in _SETTLED:
+                inventory.set_state(path, ChunkState.WRITING)
+        if paths:
+            self._listing.setdefault(part.folder, set()).update(paths)
+        if part.last and not part.unchanged:
+            seen = self._listing.pop(part.folder, set())
+            for path in self._folders.pop(part.folder, set()) - seen:
+                if inventory.state(path) is ChunkState.WRITING and path not in inventory.held:
+                    inventory.set_state(path, ChunkState.ABSENT)  # it is not there any more
+            if seen:
+                self._folders[part.folder] = seen
+
+    def __contains__(self, folder: str) -> bool:
+        return folder in self._folders or folder in self._listing
+
+    @property
+    def first(self) -> str:
+        """One of them; empty where there are none."""
+        return next((min(paths) for paths in self._folders.values()), "")
+
+
 class Survey:
     """Keeps the inventory in step with the source.
 
@@ -110,6 +149,7 @@ class Survey:
         self._bad_metadata: dict[str, tuple[str, int]] = {}
         self._later: dict[str, float] = {}
         self._locks = _LocksSeen(inventory)
+        self._unsettled = _Unsettled(inventory)
         self._scratch: dict[str, list[str]] = {}
         self._scratch_seen: dict[str, list[str]] = {}
         self._last_change = self._pass_started = time.monotonic()
@@ -193,15 +233,22 @@ class Survey:
         if not finishing:
             self._locks.take(part, now)
         self._note_scratch(part)
-        different = part.different
-        if part.fresh and not (self._reader is not None and self._reader.whole_files_only):
+        different, unsettled = part.different, part.fresh
+        if self._reader is not None and self._reader.whole_files_only:
+            unsettled = []
+        if unsettled:
             # Someone may still be writing these: look again when they have been quiet.
             self._later[part.folder] = now + QUIET
-            if not finishing:
-                fresh = set(part.fresh)
+            if finishing:
+                unsettled = []
+            else:
+                fresh = set(unsettled)
                 different = [name for name in different if name not in fresh]
         same = [name for name in part.same if name not in touched] if touched else part.same
         news = self._inventory.compared(part.folder, same, different)
+        self._unsettled.take(part, [name for name in unsettled if name not in touched])
+        if part.last and part.folder in self._unsettled:
+            self._walks.known[part.folder] = 0  # to be listed again even if its own time stays
         if part.empty and part.folder:
             self._inventory.settled(part.folder)
         if self._walks.current is not None:
@@ -304,6 +351,7 @@ class Survey:
         counts = inventory.counts()
         scratch = sum(map(len, self._scratch.values()))
         held = next(iter(inventory.held), "") or next((names[0] for names in self._scratch.values()), "")
+        held = held or self._unsettled.first
         quiet = now - self._last_change
         if not self.live:
             # By the files' own times: an old dataset never waits.
