@@ -156,7 +156,7 @@ class Job(TargetLoop):
     def _keep_pace(self, now: float) -> None:
         """Look ahead, and decide how fast to go."""
         acquiring = self._phase is _Phase.COPYING
-        if acquiring and now - self._asked_for_room > _ROOM_INTERVAL and self._survey.last_pass is not None:
+        if acquiring and now - self._asked_for_room > _ROOM_INTERVAL:
             self._asked_for_room = now
             self._dispatcher.request(RoomTask(self._pool.new_id()))
         self._outlook.tick(now, acquiring and self._survey.live, self._pacer.set_rate)
@@ -202,6 +202,7 @@ class Job(TargetLoop):
             self._lock.note_source(self._dispatcher.source)
             self._before = None
             self._reason = ""
+            self._keep_pace(now)  # which disk it is, is asked before workers are busy with that disk
 
     def _lose_source(self) -> None:
         """The source has gone: wait for it to come back. Nothing is deleted anywhere."""
