@@ -30,13 +30,16 @@ CASES = {
     "a plane, all 10 million in the picture": (3163, 3163),
 }
 CHUNK = 16
+COPIED = 4
+"""This state, and the one after it, have a chunk file."""
 BEAT = 0.002
 _BEACON = 0.23
 """Seconds between two changes of the cell by which the delay is measured."""
 
 
-def change(ledger: str, beacon: str, rate: int) -> None:
-    """Be the engine: change cells, until there is no one left to read them."""
+def change(ledger: str, beacon: str, destination: str, rate: int) -> None:
+    """Be the engine: change cells, and write the chunk files of those copied, until no one is left to read them."""
+    content = np.random.default_rng(1).integers(0, 4000, CHUNK * CHUNK, np.uint16).tobytes()
     cells = np.load(ledger, mmap_mode="r+")
     log = np.load(beacon, mmap_mode="r+")
     shown = cells if cells.ndim == 2 else cells[0, 0]
@@ -49,7 +52,15 @@ def change(ledger: str, beacon: str, rate: int) -> None:
             part = shown if number % 2 else cells
             cell = tuple(random.integers(0, n) for n in part.shape)
             if any(cell):  # the first is the beacon
-                part[cell] = random.integers(1, 6)
+                state = int(random.integers(1, 6))
+                if state >= COPIED:
+                    whole = (0,) * (cells.ndim - len(cell)) + cell
+                    file = os.path.join(destination, *map(str, whole))
+                    os.makedirs(os.path.dirname(file), exist_ok=True)
+                    with open(file + ".part", "wb") as temporary:
+                        temporary.write(content)
+                    os.replace(file + ".part", file)
+                part[cell] = state
         done = due
         if (time.perf_counter() - started) / _BEACON > beacons:
             beacons += 1
@@ -154,6 +165,7 @@ def dataset(folder: Path, grid: tuple[int, ...]) -> Any:
     """An array of so many chunk files, none of which exists, and its target with a ledger."""
     from softcopy_napari.engine.ledger import Ledger
     from softcopy_napari.engine.messages import ArraySnapshot, TargetSnapshot
+    from softcopy_napari.engine.statefolder import ledger_folder
     from softcopy_napari.engine.states import TargetState
 
     source = folder / "source.zarr"
@@ -165,7 +177,7 @@ def dataset(folder: Path, grid: tuple[int, ...]) -> Any:
         "fill_value": 0, "order": "C", "dimension_separator": "/",
     }  # fmt: skip
     (source / ".zarray").write_text(json.dumps(metadata))
-    path = folder / "1.npy"
+    path = ledger_folder() / str(len(grid)) / "1.npy"
     Ledger(path, grid)
     counts = (int(np.prod(grid)), 0, 0, 0, 0, 0, 0)
     array = ArraySnapshot(
@@ -186,12 +198,17 @@ def measure(app: Any, grid: tuple[int, ...], seconds: float, rate: int, folder: 
     np.save(beacon, np.zeros((64, 2)))
     viewer = napari.Viewer(show=True, show_welcome_screen=False)
     scene = Scene(viewer)
-    command = [sys.executable, __file__, "--change", target.arrays[0].ledger, str(beacon), "--rate", str(rate)]
+    command = [sys.executable, __file__, "--rate", str(rate)]
+    command += ["--change", target.arrays[0].ledger, str(beacon), target.destination]
     changer = None
     try:
         spin(app, 2.0)
         scene.show(target, "", image)
         spin(app, 30.0, lambda: scene.overlay is not None and (image == "none" or bool(scene.images)))
+        if scene.overlay is None:
+            sys.exit("nothing is shown, so there is nothing to measure")
+        if image != "none" and not scene.images:
+            print("    without the image, which is larger than what the plugin shows at once")
         for axis in range(len(grid) - 2):
             viewer.dims.set_current_step(axis, 0)
         spin(app, 2.0)
@@ -233,13 +250,14 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=500, help="cells changed a second")
     parser.add_argument("--image", choices=["destination", "none"], default="destination")
     parser.add_argument("--folder", help="where to work; in memory by default")
-    parser.add_argument("--change", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--change", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.change:
         change(*options.change, options.rate)
         return
     os.environ.setdefault("NAPARI_CONFIG", "")
     with workplace(options.folder) as folder:
+        os.environ["SOFTCOPY_STATE_DIR"] = str(folder / "state")  # ledgers are opened nowhere else
         app = application()
         import napari
         from qtpy import API_NAME
