@@ -335,8 +335,10 @@ def _placement(side: str, path: str) -> Placement | None:
 
 def _time_axis(placement: Placement) -> int | None:
     """The axis that an acquisition goes along; the first one, where nothing tells of axes."""
-    if placement.time_axis is not None or placement.axis_names is None:
-        return placement.time_axis or 0
+    if placement.time_axis is not None:
+        return placement.time_axis
+    if placement.axis_names is None:
+        return 0 if placement.scale else None  # an array may have no axes
     return next((axis for axis, name in enumerate(placement.axis_names) if name.lower() in ("t", "time")), None)
 
 
