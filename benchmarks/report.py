@@ -105,7 +105,8 @@ def write_page() -> None:
     texts = {name: result["text"].strip() for name, result in results.items()} | {"goals": "\n".join(rows)}
 
     def fill(match: re.Match[str]) -> str:
-        return f"{match[1]}\n{texts[match[2]]}\n{match[3]}" if match[2] in texts else match[0]
+        text = texts.get(match[2], "No figures yet: `make bench` writes them.")
+        return f"{match[1]}\n{text}\n{match[3]}"
 
     page = re.sub(r"(<!-- figures: (\w+) -->).*?(<!-- end -->)", fill, PAGE.read_text(), flags=re.DOTALL)
     PAGE.write_text(page)
