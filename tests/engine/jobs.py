@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,12 @@ class Jobs:
         return bool(until(lambda: tree(self.source) == tree(self.destination)))
 
     def workers(self) -> list[psutil.Process]:
-        return [child for child in psutil.Process().children() if "softcopy_napari" in " ".join(child.cmdline())]
+        found = []
+        for child in psutil.Process().children():
+            with contextlib.suppress(psutil.Error):  # it may have died just now
+                if "softcopy_napari" in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
 
     def stop(self) -> None:
         if self.job is not None:

@@ -14,6 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from softcopy_napari.engine import disks, pace
+from softcopy_napari.engine.client import start
 from softcopy_napari.engine.disks import DiskMeter, Load, disk_of
 from softcopy_napari.engine.messages import Changes, Order
 from softcopy_napari.engine.room import look
@@ -242,3 +243,23 @@ def test_room_is_known_of_what_is_there(tmp_path: Path) -> None:
     assert found.source_device == tmp_path.stat().st_dev
     assert found.source_path == os.path.realpath(tmp_path / "source")
     assert (found.destination_free, found.destination_device) == (-1, 0)
+
+
+AUTOGROUP = Path("/proc/self/autogroup")
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="sessions have no priority of their own on this system")
+def test_a_low_priority_counts_beside_the_processes_of_other_sessions(tmp_path: Path) -> None:
+    """Linux may share out the processor among sessions before it looks at priorities."""
+    own = AUTOGROUP.read_text()
+    make_array(tmp_path / "source.zarr", (2,), chunks=False)
+    copy = start(tmp_path / "source.zarr", tmp_path / "copy.zarr", nprocs=2)
+    engine = psutil.Process(copy.engine.run.pid)
+    try:
+        assert until(lambda: len(engine.children()) == 2)
+        for process in (engine, *engine.children()):
+            group = Path(f"/proc/{process.pid}/autogroup")
+            assert until(lambda group=group: group.read_text().endswith("nice 19\n")), process
+    finally:
+        copy.stop()
+    assert AUTOGROUP.read_text() == own, "that of the user stays as it was"

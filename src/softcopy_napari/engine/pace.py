@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import sys
+import time
+from pathlib import Path
 
 import psutil
 
 _NICE_WORKER = 19
 _NICE_ENGINE = 10
+_ATTEMPTS = 10
+_PAUSE = 0.11
+"""Seconds until the system lets somebody who is not root set the priority of another session."""
 
 
 def lower_priority(pid: int | None = None) -> str:
@@ -37,3 +43,20 @@ def lower_priority(pid: int | None = None) -> str:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "permission denied"
         return f"the system does not allow copying at low priority: {reason}"
     return ""
+
+
+def lower_session(pid: int) -> None:
+    """Give the session of a copy process or engine, which has one of its own, the lowest CPU priority.
+
+    Linux may share out the processor among sessions first (sched_autogroup, on by default on desktops): a low priority
+    then counts only within the session, and copying would take as much as the acquisition. May take a second.
+    """
+    path = Path(f"/proc/{pid}/autogroup")
+    for _ in range(_ATTEMPTS):
+        try:
+            path.write_text(str(_NICE_WORKER))
+            return
+        except OSError as error:
+            if error.errno != errno.EAGAIN:  # this system has no such thing, or the process has ended
+                return
+            time.sleep(_PAUSE)  # one session a tenth of a second, for all users together

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import IO
 
-from softcopy_napari.engine.pace import lower_priority
+from softcopy_napari.engine.pace import lower_priority, lower_session
 from softcopy_napari.engine.tasks import (
     Answer,
     CopyTask,
@@ -275,6 +275,7 @@ class Pool:
     def _listen(self, worker: WorkerProcess) -> None:
         stdout = worker.process.stdout
         assert stdout is not None
+        lower_session(worker.process.pid)
         try:
             while True:
                 task, answer = read_message(stdout)  # type: ignore[arg-type]

@@ -25,6 +25,8 @@ _DRAWN = 1000
 _LOOK = 200
 _REMOVED = 15.0
 """Seconds in which the microscope ends and what it wrote is removed."""
+_LAST_WORDS = 5_000
+"""Milliseconds that a microscope which failed has to say so, after its copy was stopped."""
 
 
 def show_demo(
@@ -83,6 +85,8 @@ class _Demo(QObject):
         self._time_point: int | None = None
         self._ended = False
         self._comparison: threading.Thread | None = None
+        self._why_ended = ""
+        """Why the copy has ended before its time."""
         self._supervisor = Supervisor()
         self._supervisor.updated.connect(self._see)
         self._clock = QTimer(self)  # also lets Python look at signals
@@ -108,7 +112,7 @@ class _Demo(QObject):
     def _look(self) -> None:
         if self._caught:
             self._viewer.close()
-        elif self._simulation.failed and not self._ended:
+        elif self._simulation.failed:
             self._fail("the simulated microscope failed")
 
     def _see(self, seen: Sequence[Seen]) -> None:
@@ -124,8 +128,10 @@ class _Demo(QObject):
             self._comparison = threading.Thread(target=self._compare_both, name="softcopy-demo-compare")
             self._comparison.start()
             self._take("complete", self._leave)
-        elif target.state.ended:
-            self._fail(f"the copy is {target.state}: {target.reason}")
+        elif target.state.ended and not self._why_ended:
+            # Where the microscope has failed, its keeper stops the copy first, and then says so itself.
+            self._why_ended = f"the copy is {target.state}: {target.reason}"
+            QTimer.singleShot(_LAST_WORDS, self, lambda: self._fail(self._why_ended))
         elif one.lost:
             self._fail("the copy engine has died")
         elif target.chunk_files:
@@ -144,6 +150,8 @@ class _Demo(QObject):
         dims.set_current_step(0, self._time_point)
 
     def _fail(self, why: str) -> None:
+        if self._ended:
+            return
         self._ended = True
         self.code = NOT_COMPLETE
         click.echo(f"softcopy: {why}", err=True)
