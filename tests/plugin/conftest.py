@@ -76,63 +76,6 @@ def _windows() -> list[Any]:
     return [one for one in QApplication.topLevelWidgets() if not type(one).__module__.startswith(others)]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def plugins_are_looked_for_once() -> Iterator[None]:
-    """Napari looks for plugins again for each viewer of a test, and reads all their manifests."""
-    from npe2 import PluginManifest
-
-    found: dict[str, list[Any]] = {}
-    discover = PluginManifest.discover
-
-    def remember(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        key = repr((args, kwargs))
-        if key not in found:
-            found[key] = list(discover(*args, **kwargs))
-        return iter(found[key])
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(PluginManifest, "discover", remember)
-        yield
-
-
-@pytest.fixture(scope="module")
-def lasting_viewer(qapp: QApplication) -> Iterator[Any]:
-    """One viewer for a module whose tests look at what is drawn, and not at how a window comes and goes."""
-    import napari
-    from napari._qt._qapp_model.qactions import init_qactions
-    from napari._qt.qt_viewer import QtViewer
-    from napari.settings import get_settings
-
-    get_settings().reset()
-    init_qactions.cache_clear()
-    with pytest.MonkeyPatch.context() as patched:  # as napari's own fixture does
-        patched.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda _: None)
-        lasting = napari.Viewer(show=True, show_welcome_screen=False)
-        patched.setattr(lasting.window._qt_window, "_save_current_window_settings", lambda: None)
-        yield lasting
-        lasting.close()
-    del lasting
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-    QCoreApplication.processEvents()
-    gc.unfreeze()
-    gc.collect()
-    assert not len(QtViewer._instances), "something keeps the viewer alive"
-
-
-@pytest.fixture
-def same_viewer(lasting_viewer: Any) -> Iterator[Any]:
-    """The module's viewer, as new."""
-    camera = lasting_viewer.scene.camera if hasattr(lasting_viewer, "scene") else lasting_viewer.camera
-    angles, center, zoom = camera.angles, camera.center, camera.zoom
-    yield lasting_viewer
-    assert not lasting_viewer.layers, "a scene takes its layers with it"
-    lasting_viewer.dims.ndisplay = 2
-    lasting_viewer.dims.reset()
-    camera.angles, camera.center, camera.zoom = angles, center, zoom
-    lasting_viewer.cursor.position = (1.0,) * lasting_viewer.dims.ndim
-    lasting_viewer.mouse_over_canvas = False
-
-
 @pytest.fixture
 def viewer(make_napari_viewer: Callable[..., Any]) -> Any:
     """A viewer that can be photographed."""

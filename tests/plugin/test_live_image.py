@@ -23,11 +23,6 @@ from softcopy_napari.plugin.stored import Stored, open_stored
 S = ChunkState
 
 
-@pytest.fixture
-def viewer(same_viewer: Any) -> Any:
-    return same_viewer
-
-
 def brightest(viewer: Any) -> int:
     """The brightest value in the picture."""
     return int(viewer.screenshot(canvas_only=True, flash=False)[..., :3].max())

@@ -18,11 +18,6 @@ from softcopy_napari.widgets.palette import CHUNK_COLOURS
 S = ChunkState
 
 
-@pytest.fixture
-def viewer(same_viewer: Any) -> Any:
-    return same_viewer
-
-
 def make(path: Path, shape: tuple[int, ...], chunks: tuple[int, ...], fill: bool = True, **kwargs: Any) -> Any:
     """A plain zarr array of ones, or an empty one."""
     array = zarr.create_array(path, shape=shape, chunks=chunks, dtype="uint16", **kwargs)
