@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -266,28 +267,37 @@ def test_whatever_is_seen_it_copies_something_and_says_why_not_more(samples: lis
 
 
 # -- recorded ----------------------------------------------------------------------------------------------
+#
+# What an engine saw of tensorstore writers (zarr 2, 15 to 50 chunk files of 0.1 to 1 MB a second) while it copied
+# them and some old data: in memory, on a disk, and on a disk that other programs used heavily. "suffers" is what the
+# writer measured: its writes took more than twice, and 5 ms, longer than before copying. In the last of them that
+# was so a third of the time, at 15 ms instead of 7: less than the governor minds.
 
 
-def samples_of(trace: Path) -> Iterator[tuple[Sample, bool]]:
-    """What an engine saw, and whether the writer suffered then, as its own record tells."""
+def samples_of(trace: Path) -> Iterator[Sample]:
     for line in trace.read_text(encoding="utf-8").splitlines():
-        found = json.loads(line)
-        yield Sample(**found["sample"]), found["suffers"]
+        yield Sample(**json.loads(line)["sample"])
 
 
-@pytest.mark.parametrize("name", ["tmpfs", "disk"])
-def test_a_recorded_acquisition_that_did_not_suffer_is_copied_at_full_speed(name: str) -> None:
+@pytest.mark.parametrize("name", ["tmpfs", "disk", "shared"])
+def test_a_recorded_acquisition_that_waits_for_some_ms_more_at_most_is_copied_at_full_speed(name: str) -> None:
     governor = Governor()
-    verdicts = [governor.step(sample) for sample, _ in samples_of(TRACES / f"{name}.jsonl")]
-    full = sum(verdict.rate == math.inf for verdict in verdicts)
-    assert full >= len(verdicts) - 4, "more than one look at how it does without copying"
+    verdicts = [governor.step(sample) for sample in samples_of(TRACES / f"{name}.jsonl")]
+    assert len(verdicts) > 20
+    limited = {verdict.reason for verdict in verdicts if verdict.rate < math.inf}
+    assert limited <= {"stands still for some seconds, to see how the acquisition does without copying"}
+    assert sum(verdict.rate < math.inf for verdict in verdicts) <= 4, "more than one such look"
 
 
-def test_a_recorded_acquisition_that_suffered_is_given_way_to() -> None:
-    governor, late = Governor(), 0
-    found = list(samples_of(TRACES / "suffering.jsonl"))
-    assert sum(suffers for _, suffers in found) > 5
-    for sample, suffers in found:
-        verdict = governor.step(sample)
-        late = late + 1 if suffers and verdict.rate == math.inf else 0
-        assert late <= 10, "it did not notice"
+@pytest.mark.parametrize("name", ["tmpfs", "disk", "shared"])
+def test_a_recorded_acquisition_is_given_way_to_when_its_writer_waits_for_five_times_as_long(name: str) -> None:
+    governor, found = Governor(), list(samples_of(TRACES / f"{name}.jsonl"))
+    half = len(found) // 2
+    for sample in found[:half]:  # with some seconds without copying, to compare with
+        governor.step(replace(sample, rate=0.0))
+    verdicts = [
+        governor.step(replace(sample, rate=1e8, holds=[5 * hold + 0.02 for hold in sample.holds]))
+        for sample in found[half:]
+    ]
+    assert min(verdict.rate for verdict in verdicts) < 1e8
+    assert any("holds its locks" in verdict.reason for verdict in verdicts)
