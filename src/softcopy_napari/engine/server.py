@@ -225,7 +225,7 @@ def main() -> None:
         sys.exit(2)
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, lambda *_: engine.order(Order(do="stop")) and None)
-    threading.Thread(target=lower_session, args=(os.getpid(),), daemon=True).start()
+    threading.Thread(target=lower_session, args=(os.getpid(), True), daemon=True).start()
     engine.start()
     with contextlib.suppress(OSError):  # who started it may have gone
         print(json.dumps({"run": str(engine.run_file.path())}), flush=True)
