@@ -179,6 +179,17 @@ def test_what_a_busy_disk_does_without_copying_is_no_reason_to_give_way() -> Non
     assert mean(world.run(600)) > 0.95 * world.able
 
 
+def test_what_was_learned_while_others_used_the_disk_is_learned_anew() -> None:
+    world = World(hold=lambda rate: 0.2)  # somebody else's copy, just while it stands still
+    while world.verdict.rate > 1:
+        world.step()
+    world.run(4)
+    assert world.verdict == Verdict()
+    world.hold = lambda rate: 0.08 if rate > 50 * MB else 0.02
+    world.run(300)
+    assert mean(world.run(60)) < 0.5 * world.able
+
+
 def test_a_short_burst_of_a_busy_disk_changes_nothing() -> None:
     world = World(busy=lambda rate: 0.5)
     world.run(50)

@@ -99,6 +99,12 @@ class _Gauge:
         while len(self._alone) > self._fewest and self._alone[0][0] < now - _OLD:
             self._alone.popleft()
 
+    def doubt(self) -> None:
+        """Forget what it is without copying, where it is less with it: something else was in the way then."""
+        now, alone = self.present, self.alone
+        if now is not None and alone is not None and alone > max(self._factor * now, now + self._margin):
+            self._alone.clear()
+
     def forget_present(self) -> None:
         """What was seen belongs to another pace."""
         self._present.clear()
@@ -185,6 +191,8 @@ class Governor:
         alone = sample.rate <= self._trifle
         self._holds.note(sample.holds, sample.now, alone)
         self._latency.note(() if sample.latency is None else (sample.latency,), sample.now, alone)
+        self._holds.doubt()
+        self._latency.doubt()
         if sample.busy is not None:
             self._busy_for = self._busy_for + 1 if sample.busy > _BUSY else 0
             if alone:
