@@ -122,7 +122,7 @@ class Worker:
                             self._transfer.sweep(folder, task.temporary)
                 self._send(task.id, Swept())
             case FlushTask():
-                self._send(task.id, Flushed(flush(self._setup.destination)))
+                self._send(task.id, self._flush())
 
     def _begin(self, task_id: int) -> float:
         """Note the start of a task that reports its progress."""
@@ -148,6 +148,13 @@ class Worker:
         finally:
             self._source.leave()
             self._destination.leave()
+
+    def _flush(self) -> Flushed:
+        """Flush the destination: where it is unmounted meanwhile, what lies in its place is flushed in vain."""
+        obstacle = self._reach(claim=False)
+        error = flush(self._setup.destination) if obstacle is None else ""
+        obstacle = obstacle or self._reach(claim=False)
+        return Flushed("" if obstacle else error, obstacle)
 
     def _reach(self, claim: bool) -> Obstacle | None:
         """What is the matter with the destination."""
