@@ -23,6 +23,9 @@ os.environ["NAPARI_CONFIG"] = ""
 os.environ.setdefault("QT_API", "pyqt6" if find_spec("PyQt6") else "pyside6")
 os.environ["PYTEST_QT_API"] = os.environ["QT_API"]
 
+# Tests keep the machine busy: copies at the lowest priority of all would wait for the end of the others.
+os.environ["SOFTCOPY_SESSION_PRIORITY"] = "0"
+
 _WITH_WINDOWS = tuple(str(Path(__file__).with_name(name)) for name in ("plugin", "widgets"))
 _screen = contextlib.ExitStack()
 

@@ -9,8 +9,9 @@ from typing import Any
 import psutil
 
 from softcopy_napari.engine.job import Job
+from softcopy_napari.engine.lock import DestinationLock
 from softcopy_napari.engine.messages import TargetSnapshot
-from softcopy_napari.engine.statefolder import DestinationLock, ledger_folder
+from softcopy_napari.engine.statefolder import ledger_folder
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets import Settings, make_target
 from tests.engine.support import tree, until

@@ -13,9 +13,10 @@ from softcopy_napari.engine import pool
 from softcopy_napari.engine.check import Check, _Missing
 from softcopy_napari.engine.compare import FolderComparison, FolderPart, time_unit_seen
 from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.messages import Findings
 from softcopy_napari.engine.server import Engine
-from softcopy_napari.engine.statefolder import DestinationBusy, DestinationLock, ledger_folder
+from softcopy_napari.engine.statefolder import ledger_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Settings, Target, dump_targets, load_targets, make_target
 from softcopy_napari.engine.targetsyaml import TargetsError

@@ -16,7 +16,7 @@ import pytest
 
 from softcopy_napari.engine import inotify, job, pool, survey
 from softcopy_napari.engine.compare import FolderPart
-from softcopy_napari.engine.statefolder import DestinationBusy, DestinationLock
+from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, make_old, replace, temporaries, tree, until, write

@@ -13,16 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.messages import EngineSnapshot
-from softcopy_napari.engine.statefolder import (
-    DestinationBusy,
-    DestinationLock,
-    RunFile,
-    clean_up,
-    ledger_folder,
-    run_files,
-    state_folder,
-)
+from softcopy_napari.engine.statefolder import RunFile, clean_up, ledger_folder, run_files, state_folder
 from tests.engine.support import until
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="permissions, links")
@@ -30,7 +23,7 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="permissions, links")
 HOLD = """if True:
     import os, subprocess, sys
     from pathlib import Path
-    from softcopy_napari.engine.statefolder import DestinationLock
+    from softcopy_napari.engine.lock import DestinationLock
     lock = DestinationLock(Path(sys.argv[1]))
     print("held", flush=True)
     sys.stdin.read()

@@ -45,6 +45,12 @@ def on_disk(lab: Lab, side: str, folder: str) -> Disk:
     return disk
 
 
+def arrived(lab: Lab) -> int:
+    """How many chunk files have arrived; after the disk was away they are read back as well."""
+    counts = lab.now.counts
+    return counts[ChunkState.COPIED] + counts[ChunkState.VERIFIED]
+
+
 def started(lab: Lab) -> None:
     """Copy the first ten chunk files; more are to come."""
     make_chunks(lab.real_source, 10, more=11)
@@ -65,7 +71,7 @@ def test_an_unmounted_destination_is_waited_for_and_its_mount_point_left_alone(l
     assert "Connect its disk again; copying goes on by itself" in lab.now.reason
     assert not until(disk.everything, 1.5), disk.everything()
     disk.attach()
-    assert until(lambda: lab.now.counts[ChunkState.COPIED] == 20, SOON), lab.words()
+    assert until(lambda: arrived(lab) == 20, SOON), lab.words()
     lab.finish()
     lab.assert_equal()
     disk.detach()
@@ -81,11 +87,11 @@ def test_a_destination_unmounted_in_the_middle_of_copies_gets_nothing_into_its_m
     make_chunks(lab.real_source, 24, 5 << 20, more=1)
     lab.start(nprocs=3)
     for number in range(3):
-        assert until(lambda number=number: lab.now.counts[ChunkState.COPIED] > 5 * number, SOON), lab.words()
+        assert until(lambda number=number: arrived(lab) > 5 * number, SOON), lab.words()
         disk.detach()
         assert not until(disk.everything, 0.7), disk.everything()
         disk.attach()
-    assert until(lambda: lab.now.counts[ChunkState.COPIED] == 24, SOON), lab.words()
+    assert until(lambda: arrived(lab) == 24, SOON), lab.words()
     lab.finish()
     lab.assert_equal()
     disk.detach()
@@ -104,7 +110,7 @@ def test_an_unmounted_source_deletes_nothing_and_is_gone_on_with_when_it_is_back
     assert not until(lambda: tree(lab.real_destination) != before, 1.0)
     make_chunks(lab.real_source, 10, start=10, more=1)
     disk.attach()
-    assert until(lambda: lab.now.counts[ChunkState.COPIED] == 20, SOON), lab.words()
+    assert until(lambda: arrived(lab) == 20, SOON), lab.words()
     lab.finish()
     lab.assert_equal()
     disk.detach()
@@ -118,13 +124,13 @@ def test_a_source_unmounted_in_the_middle_of_copies_loses_and_deletes_nothing(la
     make_chunks(lab.real_source, 24, 5 << 20, more=1)
     lab.start(nprocs=3)
     for number in range(3):
-        assert until(lambda number=number: lab.now.counts[ChunkState.COPIED] > 5 * number, SOON), lab.words()
+        assert until(lambda number=number: arrived(lab) > 5 * number, SOON), lab.words()
         (lab.source / "0" / "0.__lock").touch()
         disk.detach()
         assert until(lambda: lab.now.state is TargetState.WAITING, SOON), lab.words()
         (lab.real_source / "0" / "0.__lock").unlink()
         disk.attach()
-    assert until(lambda: lab.now.counts[ChunkState.COPIED] == 24, SOON), lab.words()
+    assert until(lambda: arrived(lab) == 24, SOON), lab.words()
     lab.finish()
     lab.assert_equal()
 
@@ -176,7 +182,7 @@ def test_another_disk_in_the_sources_place_is_not_copied_over_the_first(lab: Lab
     disk.detach()
     make_chunks(lab.real_source, 10, start=10, more=1)
     disk.attach()
-    assert until(lambda: lab.now.counts[ChunkState.COPIED] == 20, SOON), lab.words()
+    assert until(lambda: arrived(lab) == 20, SOON), lab.words()
     lab.finish()
     lab.assert_equal()
 
@@ -197,7 +203,7 @@ def test_another_disk_in_the_destinations_place_gets_nothing(lab: Lab, other: st
     assert not until(lambda: tree(strange) != before or sorted(strange.rglob("*")) != names, 1.5)
     disk.detach()
     disk.attach()
-    assert until(lambda: lab.now.counts[ChunkState.COPIED] == 20, SOON), lab.words()
+    assert until(lambda: arrived(lab) == 20, SOON), lab.words()
     lab.finish()
     lab.assert_equal()
     assert tree(strange) == before
@@ -213,7 +219,7 @@ def test_both_sides_on_one_disk_that_goes_away_come_back_together(lab: Lab) -> N
     assert until(lambda: lab.now.state is not TargetState.CAUGHT_UP, SOON)
     assert not until(disk.everything, 1.5), disk.everything()
     disk.attach()
-    assert until(lambda: lab.now.counts[ChunkState.COPIED] == 20, SOON), lab.words()
+    assert until(lambda: arrived(lab) == 20, SOON), lab.words()
     lab.finish()
     lab.assert_equal()
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from softcopy_napari.engine import pool
-from softcopy_napari.engine.statefolder import DestinationBusy
+from softcopy_napari.engine.lock import DestinationBusy
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.support import temporaries, until
 from tests.faults.lab import SOON, Lab, make_chunks

@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.lock import DestinationLock
 from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import Findings, TargetSnapshot
 from softcopy_napari.engine.reconcile import Pass
-from softcopy_napari.engine.statefolder import DestinationLock
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Target
 from softcopy_napari.engine.tasks import Answer

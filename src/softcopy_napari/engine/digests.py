@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +28,20 @@ class Digests:
     ----------
     others : dict of str to bytes
         Those of files that are no chunk files, by path.
+    problem : str
+        Why some could not be kept, in words for the user; empty while all can.
     """
 
     def __init__(self, path: Path) -> None:
         self.others: dict[str, bytes] = {}
+        self.problem = ""
         self._path = path
         self._fd = -1
         self._end = 0
+        self._closed = False
+        self._lock = threading.Lock()  # the receipt is written by a thread of its own
+        self._unknown: npt.NDArray[np.bool_] | None = None
+        """Places of which the file may hold what is no longer true; None while there are none."""
 
     def allot(self, count: int) -> int:
         """Make room for an array's chunk files; returns the place of the first."""
@@ -40,34 +49,84 @@ class Digests:
         self._end += count
         return start
 
-    def put(self, places: npt.NDArray[np.int64], digests: bytes) -> None:
+    def put(self, places: npt.NDArray[np.int64], digests: bytes) -> bool:
         """Note digests, one for each place; unknown ones replace known ones, too.
+
+        Returns
+        -------
+        bool
+            Whether they could be kept. If not (the disk with the state folder is full), they are not known: that is no
+            reason to end a copy, for what lies at the destination can be read.
+        """
+        kept = True
+        for run, data in _runs(places, digests):
+            try:
+                self._write_all(run * DIGEST_SIZE, data)
+            except OSError as error:
+                kept = False
+                self.problem = (
+                    f"checksums cannot be kept in {self._path.parent}: {error.strerror}. Copying goes on; the receipt "
+                    "needs them: make room there"
+                )
+                if self._unknown is None:
+                    self._unknown = np.zeros(self._end, bool)
+            self._mark(run, len(data) // DIGEST_SIZE, not kept)
+            if not kept:
+                break
+        if kept:
+            self.problem = ""
+        elif self._unknown is not None:
+            self._unknown[places] = True  # those before the one that failed as well: it does no harm
+        return kept
+
+    def _mark(self, place: int, count: int, unknown: bool) -> None:
+        if self._unknown is None:
+            return
+        if len(self._unknown) < self._end:
+            self._unknown = np.concatenate([self._unknown, np.zeros(self._end - len(self._unknown), bool)])
+        self._unknown[place : place + count] = unknown
+
+    def get(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Digests at these places, shape (n, 16); zeros where they are not known.
 
         Raises
         ------
         OSError
-            The disk with the state folder is full, for example.
+            They have been closed: whoever still reads them must not take them for unknown.
         """
-        for run, data in _runs(places, digests):
-            self._write(int(run) * DIGEST_SIZE, data)
-
-    def get(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Digests at these places, shape (n, 16); zeros where they are not known."""
         found = np.zeros((len(places), DIGEST_SIZE), np.uint8)
-        if self._fd < 0 or not len(places):
-            return found
-        breaks = np.flatnonzero(np.diff(places) != 1) + 1
-        for start, stop in zip([0, *breaks.tolist()], [*breaks.tolist(), len(places)], strict=True):
-            data = self._read(int(places[start]) * DIGEST_SIZE, (stop - start) * DIGEST_SIZE)
-            found.reshape(-1)[start * DIGEST_SIZE : start * DIGEST_SIZE + len(data)] = np.frombuffer(data, np.uint8)
+        with self._lock:
+            if self._closed:
+                raise OSError(errno.EBADF, "the copy has ended")
+            if self._fd < 0 or not len(places):
+                return found
+            breaks = np.flatnonzero(np.diff(places) != 1) + 1
+            for start, stop in zip([0, *breaks.tolist()], [*breaks.tolist(), len(places)], strict=True):
+                try:
+                    data = self._read(int(places[start]) * DIGEST_SIZE, (stop - start) * DIGEST_SIZE)
+                except OSError:
+                    continue  # not known
+                data = data[: len(data) - len(data) % DIGEST_SIZE]
+                found.reshape(-1)[start * DIGEST_SIZE : start * DIGEST_SIZE + len(data)] = np.frombuffer(data, np.uint8)
+        if self._unknown is not None:
+            known = places[places < len(self._unknown)]
+            found[: len(places)][np.isin(places, known[self._unknown[known]])] = 0
         return found
 
     def close(self) -> None:
         """Let go of the file, and delete it."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-            self._path.unlink(missing_ok=True)
+        with self._lock:
+            self._closed = True
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+                self._path.unlink(missing_ok=True)
+
+    def _write_all(self, offset: int, data: bytes) -> None:
+        """A disk that is almost full takes a part: half a digest must not be taken for one."""
+        while data:
+            written = self._write(offset, data)
+            offset, data = offset + written, data[written:]
 
     def _open(self) -> int:
         if self._fd < 0:
@@ -77,16 +136,16 @@ class Digests:
 
     if hasattr(os, "pwrite"):
 
-        def _write(self, offset: int, data: bytes) -> None:
-            os.pwrite(self._open(), data, offset)
+        def _write(self, offset: int, data: bytes) -> int:
+            return os.pwrite(self._open(), data, offset)
 
         def _read(self, offset: int, size: int) -> bytes:
             return os.pread(self._fd, size, offset)
     else:
 
-        def _write(self, offset: int, data: bytes) -> None:
+        def _write(self, offset: int, data: bytes) -> int:
             os.lseek(self._open(), offset, os.SEEK_SET)
-            os.write(self._fd, data)
+            return os.write(self._fd, data)
 
         def _read(self, offset: int, size: int) -> bytes:
             os.lseek(self._fd, offset, os.SEEK_SET)

@@ -23,6 +23,7 @@ from softcopy_napari.engine.tasks import (
     CompareTask,
     CopyDone,
     CopyTask,
+    Flushed,
     Identity,
     Progress,
     ProofDone,
@@ -96,6 +97,8 @@ class Dispatcher:
         A worker found that the source is not there, or is another folder.
     obstacle : Obstacle or None
         Why the destination takes nothing now.
+    taken_away : bool
+        The destination was there and then was not: what its system had not written down may be lost.
     as_it_is : bool
         Whether shards are copied even if their index is not whole.
     damaged : dict of str to str
@@ -107,6 +110,7 @@ class Dispatcher:
         self.source: Identity | None = None
         self.source_lost = False
         self.obstacle: Obstacle | None = None
+        self.taken_away = False
         self.as_it_is = False
         self.damaged: dict[str, str] = {}
         self.troubles: dict[str, Trouble] = {}
@@ -198,6 +202,7 @@ class Dispatcher:
     def _meet(self, obstacle: Obstacle, now: float) -> None:
         """The destination takes nothing now."""
         self.obstacle = obstacle
+        self.taken_away = self.taken_away or (obstacle.away and self.claimed)
         self._trying = False
         self._next_try = now + _TRY_OBSTACLE
 
@@ -297,7 +302,7 @@ class Dispatcher:
             self._others.pop(heard.task, None)
         if isinstance(answer, Reached):
             self._reached(answer, now)
-        elif isinstance(answer, FolderPart) and answer.obstacle is not None:
+        elif isinstance(answer, FolderPart | Flushed) and answer.obstacle is not None:
             self._meet(answer.obstacle, now)
         return answer
 
@@ -357,6 +362,9 @@ class Dispatcher:
         states = []
         for number, path in enumerate(batch.paths):
             outcome = Outcome(done.outcomes[number])
+            if outcome is Outcome.TORN and self.as_it_is:  # handed over before the acquisition was finished
+                states.append(ChunkState.PENDING)
+                continue
             if outcome in (Outcome.FAILED, Outcome.CHANGED, Outcome.TORN):
                 self._note(path, outcome, done.reasons.get(number, ""), now)
             elif outcome not in (Outcome.STOPPED, Outcome.BLOCKED):

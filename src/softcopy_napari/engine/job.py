@@ -6,6 +6,7 @@ What happens elsewhere reaches it as messages: hints of the watcher, answers of 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from enum import Enum, auto
@@ -16,6 +17,7 @@ from softcopy_napari.engine.before import Before
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.dispatch import LAST_ATTEMPTS
 from softcopy_napari.engine.finish import finished_because, waiting_for
+from softcopy_napari.engine.lock import DestinationLock, Doubt
 from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.obstacle import words
@@ -24,7 +26,6 @@ from softcopy_napari.engine.pacer import Pacer
 from softcopy_napari.engine.probe import METADATA_NAMES, Probe
 from softcopy_napari.engine.receipt import Receipt, write_receipt
 from softcopy_napari.engine.room import Room
-from softcopy_napari.engine.statefolder import DestinationLock
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Target
 from softcopy_napari.engine.tasks import (
@@ -74,6 +75,8 @@ class Job(TargetLoop):
         """The source as it was when it was lost."""
         self._why_finished = ""
         self._kept: list[str] = []
+        self._flushes = 0
+        """Flushes that were asked for and not answered."""
         self._bad_passes = 0
         self._proving_since = 0.0
         self._next_pass = 0.0
@@ -81,6 +84,8 @@ class Job(TargetLoop):
         self._pacer = Pacer(target, self._pool, self._dispatcher, self._survey, self._inbox.put)
         self._outlook = Outlook(self._inventory, self._dispatcher, self._survey, self._reporter)
         self._asked_for_room = -_ROOM_INTERVAL
+        if lock.doubt is not None:
+            self._doubt(lock.doubt)
         self._snapshot = self._tell(time.monotonic())
 
     def change(self, changes: Changes) -> str:
@@ -89,6 +94,12 @@ class Job(TargetLoop):
             return f"{self.target.source} is no longer copied: it has ended"
         self._inbox.put(lambda: self._pacer.change(changes))
         return ""
+
+    def _doubt(self, why: Doubt) -> None:
+        """Equal size and time do not tell any more whether what was copied is still there: read it back."""
+        self._lock.note_doubt(why)  # whoever goes on from here must know
+        self._reporter.notice(f"{why.value}: what was copied before is read back and compared")
+        self._dispatcher.prover.doubt()
 
     @property
     def _over(self) -> bool:
@@ -127,8 +138,8 @@ class Job(TargetLoop):
             case Reached(obstacle):
                 if obstacle is None and self._awaited is Reached:
                     self._begin(now)
-            case Flushed(error):
-                self._take_flushed(error)
+            case Flushed() as flushed:
+                self._take_flushed(flushed, now)
             case Room() as room:
                 self._outlook.take_room(room, now)
                 self._pacer.take_room(room)
@@ -139,6 +150,9 @@ class Job(TargetLoop):
         if self._dispatcher.source_lost:
             self._dispatcher.source_lost = False
             self._lose_source()
+        if self._dispatcher.taken_away:
+            self._dispatcher.taken_away = False
+            self._doubt(Doubt.TAKEN_AWAY)
         if self._phase is _Phase.PROBING:
             if now >= self._next_probe and not self._awaited:
                 self._next_probe = now + _PROBE_INTERVAL
@@ -253,7 +267,7 @@ class Job(TargetLoop):
     def _go_round(self, now: float) -> None:
         """Go round until a walk over everything finds nothing to do; then flush."""
         last = self._survey.last_pass
-        if self._busy or last is None or self._pool.stuck:
+        if self._busy or self._inventory.changing or last is None or self._pool.stuck:
             return
         failed = self._dispatcher.failed()
         if failed and min(trouble.attempts for trouble in failed.values()) < LAST_ATTEMPTS:
@@ -272,6 +286,7 @@ class Job(TargetLoop):
             self._check_everything(now)
         else:
             self._phase = _Phase.FLUSHING
+            self._flushes += 1
             self._dispatcher.request(FlushTask(self._pool.new_id()))
 
     def _list_again(self, path: str, reason: str, now: float) -> None:
@@ -287,10 +302,18 @@ class Job(TargetLoop):
         else:
             self._end(TargetState.FAILED, f"{path or self.target.source} {reason}")
 
-    def _take_flushed(self, error: str) -> None:
+    def _take_flushed(self, flushed: Flushed, now: float) -> None:
+        self._flushes -= 1
         last = self._survey.last_pass
-        if error:
-            self._end(TargetState.FAILED, f"{self.target.destination} {error}")
+        if flushed.error:
+            # The system says so once, and then takes what it could not write for written.
+            self._doubt(Doubt.FLUSH_FAILED)
+            self._end(TargetState.FAILED, f"{self.target.destination} {flushed.error}")
+        elif self._phase is not _Phase.FLUSHING or self._flushes:
+            pass  # the source was lost meanwhile: another flush follows, or has been asked for
+        elif flushed.obstacle is not None:
+            self._phase = _Phase.FINISHING
+            self._check_everything(now)
         elif last is None or self._survey.changed_since_pass:
             self._phase = _Phase.FINISHING  # something changed while the disk was flushed
         else:
@@ -320,17 +343,21 @@ class Job(TargetLoop):
     def _sign(self, account: Account, receipt: Receipt) -> None:
         """In a thread of its own: ten million lines take a while, and the destination's disk may hang."""
         problem = ""
+        destination = self.target.destination
         try:
-            log.info(
-                "%s: receipt %s", self.target.source, write_receipt(self.target.destination, account.lines(), receipt)
-            )
+            os.stat(destination / self._marker)  # else it would be written into a bare mount point
+            log.info("%s: receipt %s", self.target.source, write_receipt(destination, account.lines(), receipt))
         except OSError as error:
             problem = f"the receipt {error.filename or ''} could not be written: {error.strerror}"
+        except Exception:
+            log.exception("%s: unexpected error in the receipt", self.target.source)
+            problem = "the receipt could not be written: an error in softcopy itself, which its log describes"
         self._inbox.put(lambda: self._complete(problem))
 
     def _complete(self, problem: str) -> None:
         if problem:
             self._reporter.notice(problem)
+        self._lock.note_doubt(None)
         self._end(TargetState.COMPLETE, self._why_finished)
 
     def _end(self, outcome: TargetState, reason: str) -> None:

@@ -19,11 +19,11 @@ from pathlib import Path
 from softcopy_napari.engine.dispatch import Dispatcher
 from softcopy_napari.engine.hints import QUIET
 from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.lock import DestinationLock
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.pool import Died, Heard, Pool
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.report import Reporter
-from softcopy_napari.engine.statefolder import DestinationLock
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.survey import Survey
 from softcopy_napari.engine.targets import Target

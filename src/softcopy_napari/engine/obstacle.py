@@ -38,6 +38,8 @@ class Obstacle:
     """What the system said."""
     free: int = -1
     """Bytes that may still be written; -1 where that is not known."""
+    away: bool = False
+    """Nothing was in its place, or another folder: it was unmounted or taken away, and not just out of reach."""
 
 
 def words(obstacle: Obstacle, destination: str, files: int, needed: int) -> str:
@@ -88,7 +90,8 @@ def obstacle_of(error: OSError, folder: str) -> Obstacle:
     kind = _KINDS.get(error.errno or 0, Kind.GONE)
     if kind is Kind.FULL and no_files:
         kind = Kind.NO_FILES
-    return Obstacle(kind, error.strerror or "", free)
+    away = kind is Kind.GONE and (error.errno or errno.ENOENT) == errno.ENOENT
+    return Obstacle(kind, error.strerror or "", free, away)
 
 
 def room(folder: str) -> tuple[int, bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import time
 from pathlib import Path
@@ -45,16 +46,19 @@ def lower_priority(pid: int | None = None) -> str:
     return ""
 
 
-def lower_session(pid: int) -> None:
-    """Give the session of a copy process or engine, which has one of its own, the lowest CPU priority.
+def lower_session(pid: int, engine: bool = False) -> None:
+    """Give the session of a copy process or engine, which has one of its own, a low CPU priority.
 
     Linux may share out the processor among sessions first (sched_autogroup, on by default on desktops): a low priority
     then counts only within the session, and copying would take as much as the acquisition. May take a second.
+    `SOFTCOPY_SESSION_PRIORITY=0` leaves sessions as they are: what must be quick on a machine that is never idle.
     """
+    if os.environ.get("SOFTCOPY_SESSION_PRIORITY") == "0":
+        return
     path = Path(f"/proc/{pid}/autogroup")
     for _ in range(_ATTEMPTS):
         try:
-            path.write_text(str(_NICE_WORKER))
+            path.write_text(str(_NICE_ENGINE if engine else _NICE_WORKER))
             return
         except OSError as error:
             if error.errno != errno.EAGAIN:  # this system has no such thing, or the process has ended

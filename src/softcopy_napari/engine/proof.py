@@ -75,6 +75,11 @@ class Prover:
         """Something was copied, or found to be there: the last round counts no longer."""
         self._clean = False
 
+    def doubt(self) -> None:
+        """What has arrived may be something else by now: from now on everything is read back and compared."""
+        self.verify = True
+        self._clean = False
+
     def take(self, limit: int, now: float) -> ProofBatch | None:
         """Up to `limit` files to be read back; None where there are none for now."""
         if not (self.verify or self.finishing):

@@ -26,17 +26,10 @@ from pydantic import ValidationError
 from softcopy_napari import __version__
 from softcopy_napari.engine.check import Check
 from softcopy_napari.engine.job import Job
+from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply
 from softcopy_napari.engine.pace import lower_priority, lower_session
-from softcopy_napari.engine.statefolder import (
-    DestinationBusy,
-    DestinationLock,
-    RunFile,
-    clean_up,
-    ledger_folder,
-    private_folder,
-    runs_folder,
-)
+from softcopy_napari.engine.statefolder import RunFile, clean_up, ledger_folder, private_folder, runs_folder
 from softcopy_napari.engine.targets import Target, check_targets, targets_from_json
 from softcopy_napari.engine.targetsyaml import TargetsError
 from softcopy_napari.engine.validate import validate
@@ -225,7 +218,7 @@ def main() -> None:
         sys.exit(2)
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, lambda *_: engine.order(Order(do="stop")) and None)
-    threading.Thread(target=lower_session, args=(os.getpid(),), daemon=True).start()
+    threading.Thread(target=lower_session, args=(os.getpid(), True), daemon=True).start()
     engine.start()
     with contextlib.suppress(OSError):  # who started it may have gone
         print(json.dumps({"run": str(engine.run_file.path())}), flush=True)

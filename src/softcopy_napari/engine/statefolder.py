@@ -1,4 +1,4 @@
-"""The state folder: run files that tell front ends where engines are, destination locks, ledgers.
+"""The state folder: run files that tell front ends where engines are, ledgers; destination locks are in lock.py.
 
 Everything in it can be lost without losing data: it is for talking, never for deciding what is copied.
 """
@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
-import json
 import os
 import stat
-import sys
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import platformdirs
 import psutil
@@ -28,7 +25,7 @@ _CLOCK_ERROR = 2.0
 """Seconds by which the start of one process may seem to differ: systems count it from when they were started."""
 _MAX_SIZE = 1 << 28
 """Bytes of a run file; its last words may be of several hundred thousand arrays."""
-_PLAIN: int = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+PLAIN: int = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _REMEDY = f"set the environment variable {STATE_FOLDER_VARIABLE} to a folder of your own"
 
 
@@ -95,7 +92,7 @@ def open_plain(path: Path) -> int:
     OSError, ValueError
         It cannot be read, or is a link or no file.
     """
-    fd = os.open(path, os.O_RDONLY | _PLAIN)
+    fd = os.open(path, os.O_RDONLY | PLAIN)
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ValueError("it is no file")
@@ -156,7 +153,7 @@ class RunFile(Message):
         """Write it for its user alone, whole or not at all."""
         path = self.path()
         temporary = path.with_suffix(".tmp")
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _PLAIN, 0o600)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | PLAIN, 0o600)
         with open(fd, "wb") as file:
             file.write(self.model_dump_json().encode())
         temporary.replace(path)
@@ -260,113 +257,3 @@ def find_ledger(path: str) -> Path:
     if len(digits) != 4 or not parts[-1].endswith(".npy") or None in map(_number, digits):
         raise ValueError(f"{path!r} is no ledger's path")
     return private_folder("ledgers").joinpath(*parts)
-
-
-class DestinationBusy(Exception):
-    """Another engine is filling or checking the destination."""
-
-    def __init__(self, destination: str, pid: int, doing: str) -> None:
-        self.pid = pid
-        who = f"softcopy process {pid}" if pid else "another softcopy process"
-        what = f"{destination} is being {doing} by {who}: stop that one first (softcopy stop)"
-        if pid and not psutil.pid_exists(pid):
-            what = (
-                f"{destination} was being {doing} by {who}, which has ended, but a copy process of it is stuck in a "
-                "call to a disk or share: see whether both sides can be reached, then try again"
-            )
-        super().__init__(what)
-
-
-class DestinationLock:
-    """Holds a destination for one engine and its workers, for as long as any of them lives.
-
-    On POSIX systems the workers inherit the lock (`fileno`): should the engine be killed, the next one
-    waits until the last of its workers has gone, so that no old copy lands on top of a newer one.
-
-    Parameters
-    ----------
-    destination : Path
-    doing : str
-        What is being done to it, for the others' users: "filled" or "checked".
-
-    Raises
-    ------
-    DestinationBusy
-        Another process has it.
-    """
-
-    def __init__(self, destination: Path, doing: str = "filled") -> None:
-        self._fd = os.open(_lock_path(destination), os.O_RDWR | os.O_CREAT | _PLAIN, 0o600)
-        try:
-            _lock(self._fd)
-        except OSError:
-            owner = _read_owner(self._fd)
-            os.close(self._fd)
-            raise DestinationBusy(str(destination), owner.pid, owner.doing) from None
-        self._doing = doing
-        self.note_source(_read_owner(self._fd).source)
-
-    def note_source(self, source: tuple[int, int] | None) -> None:
-        """Leave word of what the destination is filled from: device and inode of its source."""
-        with contextlib.suppress(OSError):  # it helps, but nothing depends on it
-            os.lseek(self._fd, 0, os.SEEK_SET)
-            os.ftruncate(self._fd, 0)
-            os.write(self._fd, json.dumps({"pid": os.getpid(), "doing": self._doing, "source": source}).encode())
-
-    def fileno(self) -> int:
-        """The descriptor that workers inherit."""
-        return self._fd
-
-    def release(self) -> None:
-        """Let others have it (once the workers have gone, too)."""
-        os.close(self._fd)
-
-
-def filled_from(destination: Path) -> tuple[int, int] | None:
-    """Device and inode of the source that a destination was filled from last, by this user on this machine."""
-    try:
-        fd = os.open(_lock_path(destination), os.O_RDONLY | _PLAIN)
-    except OSError:
-        return None
-    try:
-        return _read_owner(fd).source
-    finally:
-        os.close(fd)
-
-
-def _lock_path(destination: Path) -> Path:
-    real = os.path.normcase(os.path.realpath(destination))
-    return private_folder("locks") / hashlib.sha256(os.fsencode(real)).hexdigest()[:32]
-
-
-class _Owner(NamedTuple):
-    """What a lock file says."""
-
-    pid: int = 0
-    doing: str = "filled"
-    source: tuple[int, int] | None = None
-
-
-def _read_owner(fd: int) -> _Owner:
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
-        os.lseek(fd, 0, os.SEEK_SET)
-        owner = json.loads(os.read(fd, 200))
-        source = owner.get("source")
-        known = (int(source[0]), int(source[1])) if isinstance(source, list) and len(source) == 2 else None
-        return _Owner(int(owner["pid"]), "checked" if owner.get("doing") == "checked" else "filled", known)
-    return _Owner()
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(fd: int) -> None:
-        # Windows locks bytes against reading too: one far behind the text that others want to read.
-        os.lseek(fd, 1 << 30, os.SEEK_SET)
-        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-        os.lseek(fd, 0, os.SEEK_SET)
-else:
-    import fcntl
-
-    def _lock(fd: int) -> None:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -155,6 +155,8 @@ class Survey:
         self._last_change = self._pass_started = time.monotonic()
         self._newest = 0
         self._next_look = 0.0
+        self._clock_ahead = time.time() - self._last_change
+        """By how much the system's clock was ahead of the one that never jumps when it all began, s."""
 
     # -- coming and going -----------------------------------------------------------------------------
 
@@ -354,8 +356,8 @@ class Survey:
         held = held or self._unsettled.first
         quiet = now - self._last_change
         if not self.live:
-            # By the files' own times: an old dataset never waits.
-            quiet = max(quiet, time.time() - self._newest / 1e9)
+            # By the files' own times: an old dataset never waits. A clock that is set meanwhile is no quiet time.
+            quiet = max(quiet, now + self._clock_ahead - self._newest / 1e9)
         return Facts(
             told_to_finish=told_to_finish,
             complete_file=self._has_complete_file(),

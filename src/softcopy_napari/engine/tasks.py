@@ -211,6 +211,8 @@ class Flushed:
     """A FlushTask is done; the error says why it failed, empty where it did not."""
 
     error: str
+    obstacle: Obstacle | None = None
+    """Why nothing is known: the destination was not there, before or after."""
 
 
 Answer = Probe | Reached | CopyDone | ProofDone | Progress | FolderPart | ReadDone | Swept | Flushed | Room

@@ -131,7 +131,7 @@ class Worker:
                             self._transfer.sweep(folder, task.temporary)
                 self._send(task.id, Swept())
             case FlushTask():
-                self._send(task.id, Flushed(flush(self._setup.destination)))
+                self._send(task.id, self._flush())
             case RoomTask():
                 self._send(task.id, look(self._setup.source, self._setup.destination))
 
@@ -160,6 +160,13 @@ class Worker:
         finally:
             self._source.leave()
             self._destination.leave()
+
+    def _flush(self) -> Flushed:
+        """Flush the destination: where it is unmounted meanwhile, what lies in its place is flushed in vain."""
+        obstacle = self._reach(claim=False)
+        error = flush(self._setup.destination) if obstacle is None else ""
+        obstacle = obstacle or self._reach(claim=False)
+        return Flushed("" if obstacle else error, obstacle)
 
     def _reach(self, claim: bool) -> Obstacle | None:
         """What is the matter with the destination."""

@@ -1,0 +1,173 @@
+"""Who fills a destination: one engine at a time, and what it leaves word of for the next one.
+
+The lock files lie in the state folder. What they say can be lost: then a copy is known by sizes and times alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from softcopy_napari.engine.statefolder import PLAIN, private_folder
+
+
+class DestinationBusy(Exception):
+    """Another engine is filling or checking the destination."""
+
+    def __init__(self, destination: str, pid: int, doing: str) -> None:
+        self.pid = pid
+        who = f"softcopy process {pid}" if pid else "another softcopy process"
+        what = f"{destination} is being {doing} by {who}: stop that one first (softcopy stop)"
+        if pid and not psutil.pid_exists(pid):
+            what = (
+                f"{destination} was being {doing} by {who}, which has ended, but a copy process of it is stuck in a "
+                "call to a disk or share: see whether both sides can be reached, then try again"
+            )
+        super().__init__(what)
+
+
+class Doubt(Enum):
+    """Why files may not be at a destination as they were copied, though size and time agree; in words for the user."""
+
+    FLUSH_FAILED = "the destination's disk could not be flushed"
+    POWER_LOST = "the computer went down while the destination was filled"
+    TAKEN_AWAY = "the destination's disk was away for a while"
+
+
+class DestinationLock:
+    """Holds a destination for one engine and its workers, for as long as any of them lives.
+
+    On POSIX systems the workers inherit the lock (`fileno`): should the engine be killed, the next one
+    waits until the last of its workers has gone, so that no old copy lands on top of a newer one.
+
+    Parameters
+    ----------
+    destination : Path
+    doing : str
+        What is being done to it, for the others' users: "filled" or "checked".
+
+    Raises
+    ------
+    DestinationBusy
+        Another process has it.
+    """
+
+    def __init__(self, destination: Path, doing: str = "filled") -> None:
+        self._fd = os.open(_lock_path(destination), os.O_RDWR | os.O_CREAT | PLAIN, 0o600)
+        try:
+            _lock(self._fd)
+        except OSError:
+            owner = _read_owner(self._fd)
+            os.close(self._fd)
+            raise DestinationBusy(str(destination), owner.pid, owner.doing) from None
+        before = _read_owner(self._fd)
+        self.doubt = before.doubt
+        """Why what an earlier engine copied to it may not be there, though it looks so; None if there is no reason."""
+        if before.boot and before.boot != _boot() and self.doubt is None:
+            self.doubt = Doubt.POWER_LOST
+        self._doing = doing
+        self._source = before.source
+        self._boot = _boot() if doing == "filled" else before.boot
+        self._note()
+
+    def note_source(self, source: tuple[int, int] | None) -> None:
+        """Leave word of what the destination is filled from: device and inode of its source."""
+        self._source = source
+        self._note()
+
+    def note_doubt(self, doubt: Doubt | None) -> None:
+        """Leave word for the next engine, and those after it, until one finds everything as it should be."""
+        self.doubt = doubt
+        self._note()
+
+    def _note(self) -> None:
+        words: dict[str, Any] = {"pid": os.getpid(), "doing": self._doing, "source": self._source}
+        if self.doubt is not None:
+            words["doubt"] = self.doubt.name
+        if self._boot:
+            words["boot"] = self._boot
+        with contextlib.suppress(OSError):  # it helps, but nothing depends on it
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            os.ftruncate(self._fd, 0)
+            os.write(self._fd, json.dumps(words).encode())
+
+    def fileno(self) -> int:
+        """The descriptor that workers inherit."""
+        return self._fd
+
+    def release(self) -> None:
+        """Let others have it (once the workers have gone, too)."""
+        if self._doing == "filled":
+            self._boot = ""
+        self._note()
+        os.close(self._fd)
+
+
+def filled_from(destination: Path) -> tuple[int, int] | None:
+    """Device and inode of the source that a destination was filled from last, by this user on this machine."""
+    try:
+        fd = os.open(_lock_path(destination), os.O_RDONLY | PLAIN)
+    except OSError:
+        return None
+    try:
+        return _read_owner(fd).source
+    finally:
+        os.close(fd)
+
+
+def _lock_path(destination: Path) -> Path:
+    real = os.path.normcase(os.path.realpath(destination))
+    return private_folder("locks") / hashlib.sha256(os.fsencode(real)).hexdigest()[:32]
+
+
+class _Owner(NamedTuple):
+    """What a lock file says."""
+
+    pid: int = 0
+    doing: str = "filled"
+    source: tuple[int, int] | None = None
+    doubt: Doubt | None = None
+    boot: str = ""
+    """The system's start in which it was being filled; empty if that has ended in order."""
+
+
+def _boot() -> str:
+    """Tells this start of the system from all others; empty where the system does not say."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
+def _read_owner(fd: int) -> _Owner:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
+        os.lseek(fd, 0, os.SEEK_SET)
+        owner = json.loads(os.read(fd, 400))
+        source = owner.get("source")
+        known = (int(source[0]), int(source[1])) if isinstance(source, list) and len(source) == 2 else None
+        doing = "checked" if owner.get("doing") == "checked" else "filled"
+        doubt = Doubt.__members__.get(str(owner.get("doubt")))
+        return _Owner(int(owner["pid"]), doing, known, doubt, str(owner.get("boot") or ""))
+    return _Owner()
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(fd: int) -> None:
+        # Windows locks bytes against reading too: one far behind the text that others want to read.
+        os.lseek(fd, 1 << 30, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        os.lseek(fd, 0, os.SEEK_SET)
+else:
+    import fcntl
+
+    def _lock(fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
