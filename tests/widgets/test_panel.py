@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QPoint, QSize, Qt
 from qtpy.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
 from softcopy_napari.engine.messages import Changes, ForecastSnapshot, PaceSnapshot
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.widgets.panel import FIRST_STEPS, Panel
-from softcopy_napari.widgets.targets_model import Key
+from softcopy_napari.widgets.targets_model import Key, Row
 from softcopy_napari.widgets.targets_table import Action, TargetsTable
 from tests.widgets.support import child, dialog_answered, drop, make_row
 
@@ -217,6 +217,23 @@ def test_details_of_the_selected_target_can_be_read_in_full(panel: Panel) -> Non
     assert label.text().startswith("Copying: the disk is slow\n1 of 4 chunk files")
     panel.select([(4711, "b")])
     assert label.text().startswith("Engine died: process 7 was killed")
+
+
+def test_buttons_stay_where_they_are_while_a_live_copy_catches_up_again_and_again(panel: Panel, qtbot: QtBot) -> None:
+    def rests_at(row: Row) -> int:
+        panel.set_rows([row])
+        QApplication.sendPostedEvents()
+        QApplication.processEvents()
+        return child(panel, QPushButton, "stop_button").mapTo(panel, QPoint(0, 0)).y()
+
+    panel.resize(280, 768)
+    short = make_row("a", TargetState.COPYING)
+    long = make_row("a", TargetState.CAUGHT_UP, reason="chunk files that have not come yet: 13,346; " * 3)
+    first = rests_at(short)
+    lowest = rests_at(long)
+    assert lowest > first
+    assert [rests_at(row) for row in (short, long, short)] == [lowest] * 3
+    assert rests_at(make_row("a", TargetState.COMPLETE)) < lowest, "it has ended: nothing goes to and fro any more"
 
 
 def test_a_lost_engine_offers_to_resume(panel: Panel, qtbot: QtBot) -> None:

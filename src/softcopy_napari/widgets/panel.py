@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy.typing as npt
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from qtpy.QtWidgets import QFrame, QMessageBox, QScrollArea, QVBoxLayout, QWidget
 
 from softcopy_napari.engine.messages import Changes
@@ -56,6 +56,7 @@ class Panel(QWidget):
         super().__init__(parent)
         self.setAcceptDrops(True)
         self._current: Key | None = None
+        self._described: Key | None = None
         self._model = TargetsModel(self)
         self._form, self._table = TargetForm(), TargetsTable(self._model)
         self._table.placeholder = FIRST_STEPS
@@ -192,11 +193,22 @@ class Panel(QWidget):
         rows = self._table.selected_rows()
         self._actions.set_rows(rows)
         self._pace.set_rows(rows)
-        show_words(self._details, details(rows[0]) if rows else "")
+        self._describe(rows[0] if rows else None)
         current = rows[0].key if rows else None
         if current != self._current:
             self._current = current
             self.selection_changed.emit(current)
+
+    def _describe(self, row: Row | None) -> None:
+        """Show a target's details; while it runs they only grow: what is below must not move under the mouse.
+
+        A live copy goes to and fro between catching up and copying, which take more or less words.
+        """
+        grows = row is not None and row.running and row.key == self._described
+        self._described = row.key if row is not None else None
+        show_words(self._details, details(row) if row is not None else "")
+        least = max(self._details.minimumHeight(), self._details.height()) if grows else 0
+        self._details.setMinimumHeight(least)
 
     def _on_action(self, action: Action, keys: list[Key]) -> None:
         self.set_problem("", "")
@@ -306,6 +318,10 @@ class Panel(QWidget):
         else:
             field = self._form.destination if self._form.source.path else self._form.source
             field.path = paths[0]
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._details.setMinimumHeight(0)  # lines may be longer now
 
     def sizeHint(self) -> QSize:
         return QSize(320, 640)
