@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
 import stat
 from pathlib import Path
@@ -194,3 +195,26 @@ def test_a_bit_that_flips_at_the_destination_is_found_when_it_is_read_back(lab: 
     assert [failure.path for failure in end.failures] == ["4/0"]
     assert "disk may be faulty" in end.failures[0].reason
     assert end.counts[ChunkState.VERIFIED] == 5
+
+
+def test_a_file_that_becomes_a_folder_or_the_reverse_is_named_with_what_is_in_its_way(lab: Lab) -> None:
+    """What lies at the destination is deleted for neither."""
+    make_chunks(lab.source, 3, more=1)
+    write(lab.source / "note", b"x", old=True)
+    write(lab.source / "notes" / "a", b"y", old=True)
+    lab.start()
+    assert lab.caught_up()
+    (lab.source / "note").unlink()
+    write(lab.source / "note" / "b", b"z")
+    shutil.rmtree(lab.source / "notes")
+    write(lab.source / "notes", b"z")
+    lab.finish(TargetState.FAILED)
+    reasons = {failure.path: failure.reason for failure in lab.now.failures}
+    assert "a file is in the place of its folder at the destination" in reasons["note/b"]
+    assert "a folder is in its place at the destination" in reasons["notes"]
+    assert (lab.destination / "note").read_bytes() == b"x" and (lab.destination / "notes" / "a").exists()
+    (lab.destination / "note").unlink()
+    shutil.rmtree(lab.destination / "notes")
+    lab.start()
+    lab.finish()
+    lab.assert_equal()

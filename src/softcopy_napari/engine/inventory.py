@@ -108,6 +108,10 @@ class Inventory:
             self.set_state(path, ChunkState.COPYING)
         return not same
 
+    def no_room(self, error: OSError) -> str:
+        """Say why an array's chunk files cannot be kept track of."""
+        return f"cannot be followed: no ledger can be kept in {self._folder}: {error.strerror}. Make room there"
+
     def _take_over_digests(self, known: TrackedArray, ledger: Ledger, first_digest: int) -> None:
         """Bring the digests of an array's chunk files to where they are after it was resized."""
         for state in (ChunkState.COPIED, ChunkState.VERIFIED):
@@ -379,18 +383,22 @@ class Inventory:
         for number, path in enumerate(batch.paths):
             self._note_digest(path, digests[number * 16 : number * 16 + 16])
 
-    def proven(self, path: str, digest: bytes, verified: bool) -> None:
-        """Note that a file was read back, and is what it should be if it was verified."""
-        self._note_digest(path, digest)
-        if verified:
-            self.set_state(path, ChunkState.VERIFIED)
+    def proven(self, path: str, digest: bytes, verified: bool) -> bool:
+        """Note that a file was read back, and is what it should be if it was verified; returns whether that was kept.
 
-    def _note_digest(self, path: str, digest: bytes) -> None:
+        If its digest could not be kept, it has to be read once more, when there is room: the receipt needs it.
+        """
+        kept = self._note_digest(path, digest)
+        if verified and kept:
+            self.set_state(path, ChunkState.VERIFIED)
+        return kept
+
+    def _note_digest(self, path: str, digest: bytes) -> bool:
         where = self.locate(path)
         if where is None:
             self.digests.others[path] = digest
-        else:
-            self.digests.put(np.array([where[0].first_digest + where[1]]), digest)
+            return True
+        return self.digests.put(np.array([where[0].first_digest + where[1]]), digest)
 
     def _mark_held(self, paths: Iterable[str]) -> None:
         for path in paths:

@@ -421,6 +421,8 @@ class Job(TargetLoop):
                     return "writing the receipt"
                 if self._pool.stuck:
                     return "a copy process is stuck in a call to a disk or share, and could still write; waiting"
+                if self._inventory.digests.problem:
+                    return self._inventory.digests.problem
                 if self._proving_since and not prover.done:
                     return f"reading back what was copied: {prover.read:,} files so far"
                 return "checking every file"

@@ -193,8 +193,8 @@ class TargetLoop(ABC):
     def _tick(self, now: float) -> None:
         if not self._over:
             self._advance(now)
-        if self._pool.problem:
-            self._reporter.notice(self._pool.problem)
+        for problem in filter(None, (self._pool.problem, self._inventory.digests.problem)):
+            self._reporter.notice(problem)
         silence = self._pool.silent_for(now)
         if not silence:
             self._silent_since = ""

@@ -77,6 +77,18 @@ def is_obstacle(error: OSError) -> bool:
     return error.errno in _KINDS
 
 
+_IN_THE_WAY: dict[int | None, str] = {
+    errno.EISDIR: "a folder is in its place at the destination; move that away",
+    errno.ENOTEMPTY: "a folder is in its place at the destination; move that away",
+    errno.ENOTDIR: "a file is in the place of its folder at the destination; move that away",
+}
+
+
+def in_the_way(error: OSError) -> str:
+    """Why a single file cannot be written, in words. What became a folder at the source, or a file, is not deleted."""
+    return _IN_THE_WAY.get(error.errno) or error.strerror or str(error)
+
+
 def obstacle_of(error: OSError, folder: str) -> Obstacle:
     """What an error at a destination stands for.
 

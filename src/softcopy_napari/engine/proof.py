@@ -5,6 +5,7 @@ Part of a target's job, and called from its thread alone.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ _BLOCK = 1 << 16  # of more, digests and indices would take more memory than the
 _PAUSE = 1.0
 """Seconds between rounds while copying goes on."""
 _SHORT_PAUSE = 0.05
+_LONG_PAUSE = 10.0
+"""Seconds between rounds while what they find cannot be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,7 @@ class Prover:
         batch = proof.batch
         now = self._digests(batch)
         bad: list[tuple[str, Finding, str]] = []
+        kept = True
         for number, path in enumerate(batch.paths):
             finding = Finding(done.findings[number])
             part = slice(number * DIGEST_SIZE, (number + 1) * DIGEST_SIZE)
@@ -174,9 +178,14 @@ class Prover:
                 continue
             self.read += 1
             if finding in (Finding.EQUAL, Finding.HASHED, Finding.LINK):
-                self._inventory.proven(path, LINK if finding is Finding.LINK else done.digests[part], self.verify)
+                verified = self.verify and finding is not Finding.HASHED  # it may have been asked for since
+                digest = LINK if finding is Finding.LINK else done.digests[part]
+                kept = self._inventory.proven(path, digest, verified) and kept
             else:
                 bad.append((path, finding, done.reasons.get(number, "")))
+        if not kept:  # nor will be what else this round finds
+            self._round = self._block = None
+            self._next_round = time.monotonic() + _LONG_PAUSE
         return bad
 
 

@@ -94,7 +94,7 @@ class Engine:
 
     def start(self) -> None:
         """Start the jobs, and let front ends in."""
-        self._run_file.write()
+        self._leave_word(self._run_file)
         lower_priority()
         _allow_many_files()
         for job in self.jobs:
@@ -139,10 +139,17 @@ class Engine:
     def close(self) -> None:
         """Leave word of the end for front ends, and go."""
         last = self.snapshot().model_copy(update={"ended": True})
-        self._run_file.model_copy(update={"last": last}).write()
+        self._leave_word(self._run_file.model_copy(update={"last": last}))
         self._closed = True
         with contextlib.suppress(OSError):
             self._door.close()
+
+    def _leave_word(self, run: RunFile) -> None:
+        """Front ends may not find it if its disk is full; what it copies, it copies all the same."""
+        try:
+            run.write()
+        except OSError as error:
+            log.error("no word can be left in the state folder (%s): softcopy status will not know of this", error)
 
     # -- front ends -----------------------------------------------------------------------------------
 

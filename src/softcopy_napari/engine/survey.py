@@ -147,16 +147,18 @@ class Survey:
         self._reader: Reader | None = None
         self._children: dict[str, tuple[str, ...]] = {}
         self._bad_metadata: dict[str, tuple[str, int]] = {}
+        self._no_room: set[str] = set()
+        """Folders of arrays for whose ledgers there is no room."""
         self._later: dict[str, float] = {}
         self._locks = _LocksSeen(inventory)
         self._unsettled = _Unsettled(inventory)
         self._scratch: dict[str, list[str]] = {}
         self._scratch_seen: dict[str, list[str]] = {}
         self._last_change = self._pass_started = time.monotonic()
-        self._newest = 0
-        self._next_look = 0.0
         self._clock_ahead = time.time() - self._last_change
         """By how much the system's clock was ahead of the one that never jumps when it all began, s."""
+        self._newest = 0
+        self._next_look = 0.0
 
     # -- coming and going -----------------------------------------------------------------------------
 
@@ -277,11 +279,15 @@ class Survey:
         except (LayoutError, OSError) as error:
             # It may be half-written just now: read it again, but not for ever.
             _, attempts = self._bad_metadata.get(folder, ("", 0))
-            self._bad_metadata[folder] = str(error), attempts + 1
-            if attempts < _METADATA_ATTEMPTS:
+            reason = str(error) if isinstance(error, LayoutError) else self._inventory.no_room(error)
+            self._bad_metadata[folder] = reason, attempts + 1
+            if not isinstance(error, LayoutError):
+                self._no_room.add(folder)
+            elif attempts < _METADATA_ATTEMPTS:
                 self._later.setdefault(folder, time.monotonic() + QUIET)
             return
         self._bad_metadata.pop(folder, None)
+        self._no_room.discard(folder)
         if isinstance(layout, ArrayLayout):
             if changed:
                 log.info("%s: array %r, shape %s, chunk files %s", self._source, folder, layout.shape, layout.grid)
@@ -308,6 +314,7 @@ class Survey:
                 self.live = True
             self.last_pass = done
             self._newest = max(self._newest, done.newest)
+            self._walks.known |= dict.fromkeys(self._no_room, 0)  # the next look reads their metadata again
             blind = self._watcher is not None and self._watcher.problem
             pause = _BLIND_INTERVAL if blind else _LOOK_INTERVAL
             self._next_look = now + max(pause, (now - self._pass_started) * _LOOK_SHARE)

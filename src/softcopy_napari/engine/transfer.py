@@ -44,7 +44,7 @@ from softcopy_napari.engine.files import (
     tick_left,
 )
 from softcopy_napari.engine.native import MOST, load
-from softcopy_napari.engine.obstacle import is_obstacle, room
+from softcopy_napari.engine.obstacle import in_the_way, is_obstacle, room
 from softcopy_napari.engine.place import UTIME_ON_FD, Place
 from softcopy_napari.engine.shardindex import ShardIndex, check
 
@@ -222,7 +222,7 @@ class Transfer:
         except OSError as error:
             if is_obstacle(error):
                 return Result(Outcome.BLOCKED, error=error)
-            return Result(Outcome.FAILED, reason=f"cannot be written: {error.strerror}")
+            return Result(Outcome.FAILED, reason=f"cannot be written: {in_the_way(error)}")
 
     def sweep(self, folder: str, temporary: str) -> None:
         """Remove a dead worker's temporary from a folder of the destination, if it is there."""
