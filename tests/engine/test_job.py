@@ -184,7 +184,7 @@ def test_a_target_is_not_complete_while_a_file_still_grows(jobs: Jobs, chunks: i
     """No event tells of what is appended to an open file, and its folder keeps its time."""
     make_array(jobs.source, (chunks,), chunks=False)
     write(jobs.source / "0", b"x", old=True)
-    writing = Growing(jobs.source / "1", pause=0.5)
+    writing = Growing(jobs.source / "1", pause=0.1)
     writing.start()
     try:
         jobs.start(**settings)
