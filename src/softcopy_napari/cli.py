@@ -305,24 +305,20 @@ def _find_running(which: str | None, command: str) -> tuple[EngineHandle, Engine
     """Find a running engine by its process or by a destination; in that case, also its target."""
     from softcopy_napari.engine.client import EngineGone, engines
 
+    there = None if which is None else str(Path(which).expanduser().absolute())
     found = []
     for engine in engines():
         with contextlib.suppress(EngineGone, ValueError):
             snapshot = engine.snapshot()
-            if not snapshot.ended:
-                found.append((engine, snapshot))
-    target = None
-    if which is not None:
-        there = str(Path(which).expanduser().absolute())
-        ids = {pair[1].pid: [one.id for one in pair[1].targets if one.destination == there] for pair in found}
-        found = [pair for pair in found if which == str(pair[1].pid) or ids[pair[1].pid]]
-        target = next((ids[pair[1].pid][0] for pair in found if ids[pair[1].pid]), None)
+            target = next((one.id for one in snapshot.targets if one.destination == there), None)
+            if not snapshot.ended and (which is None or which == str(snapshot.pid) or target is not None):
+                found.append((engine, snapshot, target))
     if not found:
         _fail("no copy is running" if which is None else f"no running copy is called {which}: see softcopy status")
     if len(found) > 1:
-        pids = [str(snapshot.pid) for _, snapshot in found]
+        pids = [str(snapshot.pid) for _, snapshot, _ in found]
         _fail(f"several copies are running ({', '.join(pids)}): say which, as in softcopy {command} {pids[0]}")
-    return *found[0], target
+    return found[0]
 
 
 def _foreign(pid: int) -> str:
