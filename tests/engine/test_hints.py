@@ -11,9 +11,9 @@ import pytest
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.hints import QUIET, Reader
 from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.listed import LocksSeen
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.engine.survey import _LocksSeen
 from softcopy_napari.engine.watcher import Hint
 from tests.engine.support import make_layout
 
@@ -278,7 +278,7 @@ def test_removing_a_dataset_with_a_stale_lock_in_it_keeps_every_copy(source: Sou
 
 def test_removing_a_chunk_whose_lock_was_found_by_a_walk_keeps_the_copy(source: Source) -> None:
     source.inventory.compared("0", ["0", "1"], [])
-    _LocksSeen(source.inventory).take(FolderPart("0", locks=["0"], last=True), source.now)
+    LocksSeen(source.inventory).take(FolderPart("0", locks=["0"], last=True), source.now)
     source.say((DELETED, "0/0"), after=3600.0)
     assert source.inventory.deleted == set()
 
@@ -333,7 +333,7 @@ def test_odd_names_are_copied(source: Source, name: str) -> None:
 
 
 def test_a_lock_that_only_a_walk_saw_is_looked_at_again_until_it_is_gone(linux: Source) -> None:
-    locks = _LocksSeen(linux.inventory)
+    locks = LocksSeen(linux.inventory)
     linux.inventory.compared("0", [], ["0"])
     locks.take(FolderPart("0", locks=["0"], last=True), 0.0)
     assert linux.state() is WRITING and linux.copy() == []
@@ -352,7 +352,7 @@ def test_a_lock_that_only_a_walk_saw_is_looked_at_again_until_it_is_gone(linux: 
 
 
 def test_a_lock_in_any_part_of_a_large_folder_counts(linux: Source) -> None:
-    locks = _LocksSeen(linux.inventory)
+    locks = LocksSeen(linux.inventory)
     for _ in range(2):
         locks.take(FolderPart("0", locks=["0"]), 0.0)
         locks.take(FolderPart("0", locks=["1"], last=True), 0.0)

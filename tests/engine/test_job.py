@@ -425,10 +425,10 @@ def test_a_temporary_that_has_gone_does_not_hold_up_the_end(jobs: Jobs) -> None:
     running.order("pause")
     assert until(lambda: jobs.now.state is TargetState.PAUSED)
     looked = running._survey
-    looked._note_scratch(FolderPart("a", scratch=["x.tmp"]))
-    looked._note_scratch(FolderPart("b", last=True))
-    looked._note_scratch(FolderPart("a", last=True))
-    looked._note_scratch(FolderPart("a", last=True))  # listed again: it has gone
+    looked._scratch.take(FolderPart("a"), ["x.tmp"])
+    looked._scratch.take(FolderPart("b", last=True), [])
+    looked._scratch.take(FolderPart("a", last=True), [])
+    looked._scratch.take(FolderPart("a", last=True), [])  # listed again: it has gone
     running.order("resume")
     assert jobs.ends(3.0).state is TargetState.COMPLETE
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from softcopy_napari.engine.compare import FolderPart
@@ -16,6 +16,7 @@ from softcopy_napari.engine.finish import Facts
 from softcopy_napari.engine.hints import QUIET, Reader
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.layout import ArrayLayout, LayoutError, parse_metadata
+from softcopy_napari.engine.listed import Listed, LocksSeen, Unsettled
 from softcopy_napari.engine.reconcile import Pass, Walks
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.watcher import Watcher, make_watcher
@@ -29,89 +30,10 @@ _LOOK_SHARE = 20
 _METADATA_ATTEMPTS = 5
 _MAX_CHUNK_FILES = 1 << 32  # of all arrays together; each a byte of a ledger
 _FEW_CHUNK_FILES = 1 << 16
-_SETTLED = {ChunkState.ABSENT, ChunkState.COPIED, ChunkState.VERIFIED}
 _MOMENT = 15.0
 """Seconds after a change for which a source counts as being written to: more than pass between two looks."""
-_LOCK_INTERVAL = 60.0
-"""Seconds between looks at a folder in which locks stay, at most."""
 
 log = logging.getLogger(__name__)
-
-
-class _LocksSeen:
-    """Writers' locks that walks came across.
-
-    A walk may report a lock whose end was reported by an event before, or never will be: so its folder is
-    looked at again, at growing intervals, until the lock is gone.
-    """
-
-    def __init__(self, inventory: Inventory) -> None:
-        self._inventory = inventory
-        self._folders: dict[str, tuple[float, float, set[str]]] = {}
-        self._listing: dict[str, set[str]] = {}
-
-    def take(self, part: FolderPart, now: float) -> None:
-        """Note the locks of a part of a folder's comparison."""
-        prefix = part.folder + "/" if part.folder else ""
-        locked = {prefix + name for name in part.locks}
-        for path in locked:
-            self._inventory.writing(path, itself=False)
-        if locked:
-            self._listing.setdefault(part.folder, set()).update(locked)
-        if part.last and not part.unchanged:
-            seen = self._listing.pop(part.folder, set())
-            _, interval, before = self._folders.pop(part.folder, (0.0, QUIET / 2, set()))
-            for path in before - seen:
-                self._inventory.released(path)
-            if seen:
-                interval = min(2 * interval, _LOCK_INTERVAL)
-                self._folders[part.folder] = (now + interval, interval, seen)
-
-    def due(self, now: float) -> list[str]:
-        """Folders to look at again."""
-        folders = [folder for folder, (when, _, _) in self._folders.items() if when <= now]
-        for folder in folders:
-            _, interval, seen = self._folders[folder]
-            self._folders[folder] = (now + interval, interval, seen)
-        return folders
-
-
-class _Unsettled:
-    """Files that a walk found to differ and to have changed a moment ago: someone may still be writing them.
-
-    They are WRITING until their folder is looked at again, which its owner sees to.
-    """
-
-    def __init__(self, inventory: Inventory) -> None:
-        self._inventory = inventory
-        self._folders: dict[str, set[str]] = {}
-        self._listing: dict[str, set[str]] = {}
-
-    def take(self, part: FolderPart, names: Sequence[str]) -> None:
-        """Note those of a part of a folder's comparison, once the inventory has taken in all others."""
-        inventory = self._inventory
-        prefix = part.folder + "/" if part.folder else ""
-        paths = [prefix + name for name in names]
-        for path in paths:
-            if inventory.state(path) in _SETTLED:
-                inventory.set_state(path, ChunkState.WRITING)
-        if paths:
-            self._listing.setdefault(part.folder, set()).update(paths)
-        if part.last and not part.unchanged:
-            seen = self._listing.pop(part.folder, set())
-            for path in self._folders.pop(part.folder, set()) - seen:
-                if inventory.state(path) is ChunkState.WRITING and path not in inventory.held:
-                    inventory.set_state(path, ChunkState.ABSENT)  # it is not there any more
-            if seen:
-                self._folders[part.folder] = seen
-
-    def __contains__(self, folder: str) -> bool:
-        return folder in self._folders or folder in self._listing
-
-    @property
-    def first(self) -> str:
-        """One of them; empty where there are none."""
-        return next((min(paths) for paths in self._folders.values()), "")
 
 
 class Survey:
@@ -150,10 +72,10 @@ class Survey:
         self._no_room: set[str] = set()
         """Folders of arrays for whose ledgers there is no room."""
         self._later: dict[str, float] = {}
-        self._locks = _LocksSeen(inventory)
-        self._unsettled = _Unsettled(inventory)
-        self._scratch: dict[str, list[str]] = {}
-        self._scratch_seen: dict[str, list[str]] = {}
+        self._locks = LocksSeen(inventory)
+        self._unsettled = Unsettled(inventory)
+        self._scratch = Listed()
+        """Temporaries of writers that do not tell whose they are."""
         self._last_change = self._pass_started = time.monotonic()
         self._clock_ahead = time.time() - self._last_change
         """By how much the system's clock was ahead of the one that never jumps when it all began, s."""
@@ -236,7 +158,7 @@ class Survey:
             self.read_node(part.folder, part.metadata)
         if not finishing:
             self._locks.take(part, now)
-        self._note_scratch(part)
+        self._scratch.take(part, part.scratch)
         different, unsettled = part.different, part.fresh
         if self._reader is not None and self._reader.whole_files_only:
             unsettled = []
@@ -251,23 +173,13 @@ class Survey:
         same = [name for name in part.same if name not in touched] if touched else part.same
         news = self._inventory.compared(part.folder, same, different)
         self._unsettled.take(part, [name for name in unsettled if name not in touched])
-        if part.last and part.folder in self._unsettled:
+        if part.last and part.folder in self._unsettled.listed:
             self._walks.known[part.folder] = 0  # to be listed again even if its own time stays
         if part.empty and part.folder:
             self._inventory.settled(part.folder)
         if self._walks.current is not None:
             self._walks.current.news += news
         return True
-
-    def _note_scratch(self, part: FolderPart) -> None:
-        """Keep in mind which temporaries of writers lie where."""
-        prefix = part.folder + "/" if part.folder else ""
-        if part.scratch:
-            self._scratch_seen.setdefault(part.folder, []).extend(prefix + name for name in part.scratch)
-        if part.last and not part.unchanged:
-            self._scratch.pop(part.folder, None)
-            if part.folder in self._scratch_seen:
-                self._scratch[part.folder] = self._scratch_seen.pop(part.folder)
 
     def read_node(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Take in a folder's metadata, new or changed."""
@@ -358,9 +270,7 @@ class Survey:
         """What tells whether the acquisition is finished."""
         inventory = self._inventory
         counts = inventory.counts()
-        scratch = sum(map(len, self._scratch.values()))
-        held = next(iter(inventory.held), "") or next((names[0] for names in self._scratch.values()), "")
-        held = held or self._unsettled.first
+        held = next(iter(inventory.held), "") or self._scratch.first or self._unsettled.first
         quiet = now - self._last_change
         if not self.live:
             # By the files' own times: an old dataset never waits. A clock that is set meanwhile is no quiet time.
@@ -371,7 +281,10 @@ class Survey:
             arrays=len(inventory.arrays),
             absent=counts[ChunkState.ABSENT],
             missing_nodes=self._missing_nodes(),
-            temporaries=len(inventory.held) + counts[ChunkState.WRITING] + scratch + len(self._bad_metadata),
+            temporaries=len(inventory.held)
+            + counts[ChunkState.WRITING]
+            + self._scratch.count
+            + len(self._bad_metadata),
             temporary=held or next(iter(self._bad_metadata), ""),
             quiet=quiet,
         )
