@@ -183,16 +183,22 @@ def test_after_a_flush_that_failed_nothing_is_believed_that_was_not_read_back(la
     assert lab.ends(SOON).notices == (), "all is well again"
 
 
-def test_after_a_power_failure_nothing_is_believed_that_was_not_read_back(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Some disks have a file's size and time then, and not its content (exFAT, NTFS)."""
+def stopped_in_the_middle(lab: Lab) -> tuple[Path, bytes]:
+    """Copy five chunk files, and stop; returns the lock file, and what a killed engine would leave in it."""
     make_chunks(lab.source, 5, more=1)
     lab.start()
     assert lab.caught_up()
     lock_file = lock._lock_path(lab.destination)
     killed = lock_file.read_bytes()
     lab.stop()
+    return lock_file, killed
+
+
+def test_after_a_power_failure_nothing_is_believed_that_was_not_read_back(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some disks have a file's size and time then, and not its content (exFAT, NTFS)."""
+    lock_file, killed = stopped_in_the_middle(lab)
     damage_one(lab)
     lock_file.write_bytes(killed)
     monkeypatch.setattr(lock, "_boot", lambda: "another")
@@ -204,12 +210,7 @@ def test_after_a_power_failure_nothing_is_believed_that_was_not_read_back(
 
 @pytest.mark.parametrize("how", ["stopped", "checked since", "killed"])
 def test_without_a_reason_for_doubt_nothing_is_read_back(lab: Lab, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    make_chunks(lab.source, 5, more=1)
-    lab.start()
-    assert lab.caught_up()
-    lock_file = lock._lock_path(lab.destination)
-    killed = lock_file.read_bytes()
-    lab.stop()
+    lock_file, killed = stopped_in_the_middle(lab)
     if how == "killed":  # with the computer running on, what was written is in its memory, or on the disk
         lock_file.write_bytes(killed)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,14 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return Disk(monkeypatch)
 
 
+def on_a_small_disk(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The state folder, on a disk of 40 kB."""
+    state = lab.folder / "state"
+    lab.mount(state, "size=40k,mode=700")
+    monkeypatch.setenv(STATE_FOLDER_VARIABLE, str(state))
+    return state
+
+
 @pytest.mark.parametrize("verify", ["size", "checksum"])
 @pytest.mark.parametrize("room", [0, 100])
 def test_checksums_that_cannot_be_kept_end_no_copy_and_the_receipt_waits_for_room(
@@ -95,9 +104,7 @@ def test_a_checksum_that_could_not_be_replaced_is_not_used_for_the_new_version(l
 def test_without_room_for_a_ledger_files_are_copied_all_the_same_and_it_says_where_room_is_needed(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = lab.folder / "state"
-    lab.mount(state, "size=40k,mode=700")
-    monkeypatch.setenv(STATE_FOLDER_VARIABLE, str(state))
+    state = on_a_small_disk(lab, monkeypatch)
     make_chunks(lab.source, 50_000 // 100, 10, more=50_000)
     running = lab.start()
     assert until(lambda: f"no ledger can be kept in {state}" in lab.now.reason, SOON), lab.words()
@@ -113,10 +120,8 @@ def test_without_room_for_a_ledger_files_are_copied_all_the_same_and_it_says_whe
 def test_the_command_copies_and_sums_up_though_no_word_can_be_left_in_the_state_folder(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = lab.folder / "state"
-    lab.mount(state, "size=40k,mode=700")
-    monkeypatch.setenv(STATE_FOLDER_VARIABLE, str(state))
-    (lab.folder / "state" / "ballast").write_bytes(bytes(40_960 - 4096))
+    state = on_a_small_disk(lab, monkeypatch)
+    (state / "ballast").write_bytes(bytes(40_960 - 4096))
     make_chunks(lab.source, 3)
     done = softcopy("--finish-idle", "0", str(lab.source), str(lab.destination))
     assert "Traceback" not in done.stderr, done.stderr
