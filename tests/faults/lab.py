@@ -42,14 +42,14 @@ class Lab(Jobs):
         self.real_source.mkdir()
         return faults
 
-    def faulty_destination(self, unit: int = 1, behind: int = 0) -> FaultFs:
+    def faulty_destination(self, unit: int = 1, behind: int = 0, nfd: bool = False) -> FaultFs:
         """Put the destination on a file system that fails."""
-        faults = self._show("destination", unit, behind)
+        faults = self._show("destination", unit, behind, nfd)
         self.destination, self.real_destination = faults.place / "d.zarr", faults.folder / "d.zarr"
         return faults
 
-    def _show(self, name: str, unit: int, behind: int) -> FaultFs:
-        faults = FaultFs(self.folder / f"{name} below", self.folder / f"{name} shown", unit, behind)
+    def _show(self, name: str, unit: int, behind: int, nfd: bool = False) -> FaultFs:
+        faults = FaultFs(self.folder / f"{name} below", self.folder / f"{name} shown", unit, behind, nfd)
         self._faulty.append(self._ends.enter_context(faults))
         return faults
 
