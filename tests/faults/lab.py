@@ -53,6 +53,11 @@ class Lab(Jobs):
         self._faulty.append(self._ends.enter_context(faults))
         return faults
 
+    def make_folders(self) -> None:
+        """Have the source's folders at the destination already: files in them are copied by another path."""
+        for folder in self.real_source.rglob("*/"):
+            (self.real_destination / folder.relative_to(self.real_source)).mkdir(parents=True, exist_ok=True)
+
     def on_its_own(self, callback: Callable[[], object]) -> None:
         """Have something undone at the end of the test."""
         self._ends.callback(callback)
