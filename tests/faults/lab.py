@@ -42,16 +42,21 @@ class Lab(Jobs):
         self.real_source.mkdir()
         return faults
 
-    def faulty_destination(self, unit: int = 1, behind: int = 0) -> FaultFs:
+    def faulty_destination(self, unit: int = 1, behind: int = 0, nfd: bool = False) -> FaultFs:
         """Put the destination on a file system that fails."""
-        faults = self._show("destination", unit, behind)
+        faults = self._show("destination", unit, behind, nfd)
         self.destination, self.real_destination = faults.place / "d.zarr", faults.folder / "d.zarr"
         return faults
 
-    def _show(self, name: str, unit: int, behind: int) -> FaultFs:
-        faults = FaultFs(self.folder / f"{name} below", self.folder / f"{name} shown", unit, behind)
+    def _show(self, name: str, unit: int, behind: int, nfd: bool = False) -> FaultFs:
+        faults = FaultFs(self.folder / f"{name} below", self.folder / f"{name} shown", unit, behind, nfd)
         self._faulty.append(self._ends.enter_context(faults))
         return faults
+
+    def make_folders(self) -> None:
+        """Have the source's folders at the destination already: files in them are copied by another path."""
+        for folder in self.real_source.rglob("*/"):
+            (self.real_destination / folder.relative_to(self.real_source)).mkdir(parents=True, exist_ok=True)
 
     def on_its_own(self, callback: Callable[[], object]) -> None:
         """Have something undone at the end of the test."""

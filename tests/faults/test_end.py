@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xxhash
 
-from softcopy_napari.engine import job, lock, survey
+from softcopy_napari.engine import account, lock, survey
 from softcopy_napari.engine.job import Job
 from softcopy_napari.engine.lock import DestinationLock, Doubt
-from softcopy_napari.engine.receipt import Receipt, receipt_paths, write_receipt
+from softcopy_napari.engine.receipt import Receipt, read_lines, receipt_paths, write_receipt
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.tasks import Answer, Flushed
-from tests.engine.support import make_old, until, write
+from tests.engine.support import make_old, replace, tree, until, write
 from tests.engine.test_proof import flip
 from tests.faults.conftest import why_no_mounts
 from tests.faults.lab import SOON, Lab, make_chunks
@@ -251,7 +252,7 @@ def test_a_copy_stopped_while_its_receipt_is_written_leaves_none_that_is_not_tru
         finally:
             over.set()
 
-    monkeypatch.setattr(job, "write_receipt", slow)
+    monkeypatch.setattr(account, "write_receipt", slow)
     running = lab.start(settle=0.0)
     assert begun.wait(SOON)
     lab.stop()
@@ -262,12 +263,42 @@ def test_a_copy_stopped_while_its_receipt_is_written_leaves_none_that_is_not_tru
     assert list(lab.folder.glob(".softcopy-*")) == []
 
 
+@pytest.mark.parametrize("what", ["rewritten", "new", "lost"])
+def test_what_happens_while_the_receipt_is_written(lab: Lab, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Nothing is called complete that is known not to be, and every file has its line in the receipt."""
+    make_chunks(lab.source, 5, more=1)
+    go_on, begun = threading.Event(), threading.Event()
+
+    def slow(destination: Path, lines: Iterable[tuple[bytes, str]], receipt: Receipt) -> Path:
+        begun.set()
+        assert go_on.wait(SOON)
+        return write_receipt(destination, lines, receipt)
+
+    monkeypatch.setattr(account, "write_receipt", slow)
+    running = lab.start()
+    assert lab.caught_up()
+    running.order("finish")
+    assert begun.wait(SOON)
+    if what == "lost":
+        lab.real_source = lab.source.rename(lab.folder / "elsewhere")
+    else:
+        replace(lab.source / "3" / ("0" if what == "rewritten" else "note"), b"another version")
+    assert until(lambda: running._survey.changed_since_pass, SOON)
+    go_on.set()
+    assert lab.ends(SOON).state is TargetState.COMPLETE
+    lab.assert_equal()
+    sums, _ = receipt_paths(lab.destination)
+    found = {path: digest for digest, path in read_lines(sums, lab.destination)}
+    here = tree(lab.destination)
+    assert found == {path: xxhash.xxh3_128_digest(data) for path, data in here.items()}
+
+
 def test_a_receipt_that_cannot_be_made_does_not_hold_up_the_end(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> Path:
         raise ValueError("a flaw of our own")
 
     make_chunks(lab.source, 2)
-    monkeypatch.setattr(job, "write_receipt", fail)
+    monkeypatch.setattr(account, "write_receipt", fail)
     lab.start(settle=0.0)
     end = lab.ends(SOON)
     assert end.state is TargetState.COMPLETE

@@ -27,13 +27,17 @@ def chunk(number: int) -> str:
     return f"?.zarr/{number}/*"
 
 
+@pytest.mark.parametrize("there", [False, True], ids=["", "its folder there"])
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize("side", ["source", "destination"])
-def test_errors_that_pass_are_got_over(lab: Lab, side: str, times: int) -> None:
+def test_errors_that_pass_are_got_over(lab: Lab, side: str, times: int, there: bool) -> None:
     """Each chunk file has its own trouble: every error at every step of its copy."""
     faults = lab.faulty_source() if side == "source" else lab.faulty_destination()
     cases = [(op, more, error) for op, more in (AT_SOURCE if side == "source" else AT_DESTINATION) for error in ERRORS]
+    cases = [case for case in cases if not (there and case[0] == "mkdir")]
     make_chunks(lab.real_source, len(cases))
+    if there:
+        lab.make_folders()
     rules = {}
     for number, (op, more, error) in enumerate(cases):
         where = f"?.zarr/{number}" if op == "mkdir" else chunk(number)
@@ -62,7 +66,14 @@ def test_a_listing_that_fails_for_a_while_is_repeated(lab: Lab, side: str) -> No
     lab.assert_equal()
 
 
-@pytest.mark.parametrize("size", [SMALL, LARGE])
+@pytest.mark.parametrize(
+    ("size", "there"),
+    [
+        pytest.param(SMALL, False, id="small"),
+        pytest.param(SMALL, True, id="small, its folder there"),
+        pytest.param(LARGE, False, id="large"),
+    ],
+)
 @pytest.mark.parametrize(
     "torment",
     [
@@ -74,10 +85,12 @@ def test_a_listing_that_fails_for_a_while_is_repeated(lab: Lab, side: str) -> No
     ],
 )
 def test_short_reads_and_writes_lose_nothing(
-    lab: Lab, size: int, torment: Callable[[dict[str, FaultFs]], list[Rule]]
+    lab: Lab, size: int, there: bool, torment: Callable[[dict[str, FaultFs]], list[Rule]]
 ) -> None:
     faults = {"source": lab.faulty_source(), "destination": lab.faulty_destination()}
     make_chunks(lab.real_source, 3, size)
+    if there:
+        lab.make_folders()
     rules = torment(faults)
     lab.start(settle=0.0)
     end = lab.ends(SOON)

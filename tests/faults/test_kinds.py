@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import stat
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,23 @@ def test_a_bit_that_flips_at_the_destination_is_found_when_it_is_read_back(lab: 
     assert [failure.path for failure in end.failures] == ["4/0"]
     assert "disk may be faulty" in end.failures[0].reason
     assert end.counts[ChunkState.VERIFIED] == 5
+
+
+@may_fuse
+def test_a_destination_that_spells_names_in_its_own_way_is_complete(lab: Lab) -> None:
+    """A folder that is there under another spelling is not one that is gone from the source."""
+    lab.faulty_destination(nfd=True)
+    name = unicodedata.normalize("NFC", "Zellkörper é")
+    make_chunks(lab.source / name, 3)
+    write(lab.source / name / f"{name}.txt", b"x", old=True)
+    for _ in range(2):
+        lab.start(settle=0.0)
+        end = lab.ends(SOON)
+        assert end.state is TargetState.COMPLETE, f"{end.reason}; {end.failures}"
+        assert end.notices == ()
+    assert (lab.destination / name / f"{name}.txt").read_bytes() == b"x"
+    assert [path.name for path in lab.real_destination.iterdir()] == [unicodedata.normalize("NFD", name)]
+    assert end.files_copied == 0
 
 
 def test_a_file_that_becomes_a_folder_or_the_reverse_is_named_with_what_is_in_its_way(lab: Lab) -> None:

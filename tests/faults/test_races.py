@@ -42,6 +42,15 @@ STEPS: list[Step] = [
 AT_DESTINATION = [step for step in STEPS if step[0] == "destination"]
 IN_THE_MIDDLE: list[Step] = [("source", "read", {"skip": 2}), ("destination", "write", {"skip": 2, "when": "after"})]
 
+SIZES = pytest.mark.parametrize(
+    ("size", "there"),
+    [
+        pytest.param(SMALL, False, id="small"),
+        pytest.param(SMALL, True, id="small, its folder there"),
+        pytest.param(LARGE, False, id="large"),
+    ],
+)
+
 
 class Versions:
     """All that chunk files ever were, and what was published of them."""
@@ -123,10 +132,10 @@ def both(lab: Lab) -> dict[str, FaultFs]:
     return {"source": lab.faulty_source(), "destination": lab.faulty_destination()}
 
 
-@pytest.mark.parametrize("size", [SMALL, LARGE])
+@SIZES
 @pytest.mark.parametrize("seen", [False, True], ids=["unseen", "seen"])
 def test_a_chunk_that_changes_at_any_step_of_its_copy_arrives_in_its_last_version(
-    lab: Lab, seen: bool, size: int
+    lab: Lab, seen: bool, size: int, there: bool
 ) -> None:
     """Unseen: made below the file system that is watched, and no event tells of it."""
     if seen:
@@ -137,6 +146,8 @@ def test_a_chunk_that_changes_at_any_step_of_its_copy_arrives_in_its_last_versio
         steps = [*STEPS[1:], *IN_THE_MIDDLE] if size == LARGE else STEPS
     changes = CHANGES if size == SMALL else {name: CHANGES[name] for name in list(CHANGES)[::2]}
     make_chunks(lab.real_source, len(steps) * len(changes), size, more=1)
+    if there:
+        lab.make_folders()
     versions, rules = arm(lab, sides, steps, changes)
     lab.start()
     assert until(lambda: all(rule.met for rule in rules.values()), SOON), missed(rules)
@@ -170,21 +181,23 @@ def unlike(lab: Lab, rules: dict[str, Rule]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("size", [SMALL, LARGE])
-def test_a_chunk_that_vanishes_at_any_step_is_whole_or_not_there(lab: Lab, size: int) -> None:
+@SIZES
+def test_a_chunk_that_vanishes_at_any_step_is_whole_or_not_there(lab: Lab, size: int, there: bool) -> None:
     """No lock was taken: its disk may have gone, or someone frees space. What was copied is kept."""
     sides = both(lab)
     steps = STEPS if size == SMALL else [*STEPS[1:], *IN_THE_MIDDLE]
     make_chunks(lab.real_source, len(steps) + 1, size, more=1)
+    if there:
+        lab.make_folders()
     versions, rules = arm(lab, sides, steps, {"deleted": lambda file: file.unlink()})
     lab.start()
     assert until(lambda: all(rule.met for rule in rules.values()), SOON), missed(rules)
     lab.finish(TargetState.FAILED)
     assert versions.torn == []
-    there = {path.parent.name for path in lab.real_destination.rglob("*/0")}
-    assert str(len(steps)) in there, "of those that stayed nothing is missing"
-    assert lab.now.kept == len(there) - 1 and "nobody saw their writer delete them" in lab.now.reason
-    for number in there:
+    left = {path.parent.name for path in lab.real_destination.rglob("*/0")}
+    assert str(len(steps)) in left, "of those that stayed nothing is missing"
+    assert lab.now.kept == len(left) - 1 and "nobody saw their writer delete them" in lab.now.reason
+    for number in left:
         assert (lab.real_destination / number / "0").read_bytes() in versions.known[number]
     assert temporaries(lab.real_destination) == []
 

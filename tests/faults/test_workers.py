@@ -83,13 +83,16 @@ def test_a_worker_stuck_in_a_call_that_does_not_return(lab: Lab, side: str, op: 
     faults = lab.faulty_source() if side == "source" else lab.faulty_destination()
     make_chunks(lab.real_source, 30)
     rule = faults.hang(op, where(op, 3), for_good=for_good, times=1)
-    lab.start(settle=0.0)
+    running = lab.start(settle=0.0)
     assert until(lambda: rule.met, SOON)
     words = f"copy process {rule.pids[0]} did not answer"
     assert until(lambda: any(words in notice for notice in lab.now.notices), SOON), lab.words()
     if for_good:
         if op != "mkdir":  # meanwhile the system lets nobody else into the folder in which one is made
             assert until(lambda: lab.now.counts[ChunkState.COPIED] >= 26, SOON), lab.words()
+        if op == "read":  # others have copied that, too; but it could still publish what it has read
+            assert until(lambda: lab.now.counts[ChunkState.COPIED] == 30, SOON), lab.words()
+            assert not running.ended.wait(1.5), lab.words()
         rule.lift()
     end = lab.ends(SOON)
     assert end.state is TargetState.COMPLETE, f"{end.reason}; {end.failures}"

@@ -80,14 +80,16 @@ class FaultFs:
         In which it keeps times, ns.
     behind : int
         By which its clock is behind, ns.
+    nfd : bool
+        Whether it spells names in its own way, as HFS+ does: é as e and an accent.
     """
 
-    def __init__(self, folder: Path, place: Path, unit: int = 1, behind: int = 0) -> None:
+    def __init__(self, folder: Path, place: Path, unit: int = 1, behind: int = 0, nfd: bool = False) -> None:
         self.folder = folder
         self.place = place
         self.trouble: BaseException | None = None
         """What an `act` of a rule has raised."""
-        self._options = {"unit": unit, "behind": behind}
+        self._options = {"unit": unit, "behind": behind, "nfd": nfd}
         self._rules: dict[int, Rule] = {}
         self._numbers = itertools.count(1)
         self._done: queue.SimpleQueue[bool] = queue.SimpleQueue()

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,11 +150,12 @@ class Shown(mfusepy.Operations):
 
     use_ns = True
 
-    def __init__(self, folder: str, desk: Desk, unit: int, behind: int) -> None:
+    def __init__(self, folder: str, desk: Desk, unit: int, behind: int, nfd: bool) -> None:
         self._folder = folder
         self._desk = desk
         self._unit = unit
         self._behind = behind
+        self._nfd = nfd
         self._open: dict[int, str] = {}
         """Files that are open, and their names: those that were deleted come without."""
 
@@ -161,9 +163,13 @@ class Shown(mfusepy.Operations):
         """Do what is asked for, between what is to happen before and after it."""
         name = path.lstrip("/")
         self._desk.meet(op, name, "before")
-        result = act(self._folder + path)
+        result = act(self._real(path))
         self._desk.meet(op, name, "after")
         return result
+
+    def _real(self, path: str) -> str:
+        """Where something lies."""
+        return self._folder + (unicodedata.normalize("NFD", path) if self._nfd else path)
 
     def init(self, path: str) -> None:
         self._desk.say(ready=True)
@@ -203,7 +209,7 @@ class Shown(mfusepy.Operations):
         return self._step("unlink", path, os.unlink)
 
     def rename(self, old: str, new: str) -> int:
-        return self._step("rename", new, lambda real: os.rename(self._folder + old, real))
+        return self._step("rename", new, lambda real: os.rename(self._real(old), real))
 
     def symlink(self, target: str, source: str) -> int:
         return self._step("symlink", target, lambda real: os.symlink(source, real))

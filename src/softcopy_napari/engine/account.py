@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import logging
+import os
 import platform
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 
@@ -15,11 +18,13 @@ from softcopy_napari.engine.digests import DIGEST_SIZE
 from softcopy_napari.engine.inventory import LINK, Inventory
 from softcopy_napari.engine.messages import TargetSnapshot
 from softcopy_napari.engine.readback import NO_DIGEST
-from softcopy_napari.engine.receipt import ArrayFacts, Receipt
+from softcopy_napari.engine.receipt import ArrayFacts, Receipt, write_receipt
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.targets import Target
 
 _BLOCK = 1 << 16
+
+log = logging.getLogger(__name__)
 
 
 class Account:
@@ -55,6 +60,24 @@ class Account:
                 for digest, path in zip(digests, array.paths(cells), strict=True):
                     if digest != LINK:
                         yield digest, path
+
+    def sign(self, destination: Path, marker: str, receipt: Receipt) -> str:
+        """Write the receipt, if the destination has its mark: else it would go to a bare mount point.
+
+        Returns
+        -------
+        str
+            Why it could not be written; empty when it was.
+        """
+        try:
+            os.stat(destination / marker)
+            log.info("receipt %s", write_receipt(destination, self.lines(), receipt))
+        except OSError as error:
+            return f"the receipt {error.filename or ''} could not be written: {error.strerror}"
+        except Exception:  # a copy that is complete must not hang for that
+            log.exception("unexpected error in the receipt of %s", destination)
+            return "the receipt could not be written: an error in softcopy itself, which its log describes"
+        return ""
 
     def receipt(self, target: Target, snapshot: TargetSnapshot, because: str, size: int) -> Receipt:
         """The facts.

@@ -318,7 +318,21 @@ class FolderComparison:
                 try:
                     self._source.stat(path)
                 except (FileNotFoundError, NotADirectoryError):
+                    if not name.isascii() and self._is_spelled_otherwise(folder, name, entry.inode()):
+                        continue
                     part.gone.append(name + "/" * entry.is_dir(follow_symlinks=False))
+
+    def _is_spelled_otherwise(self, folder: str, name: str, inode: int) -> bool:
+        """Whether a file of the destination is there under the source's spelling as well: HFS+ has its own for é."""
+        import unicodedata
+
+        for form in ("NFC", "NFD"):
+            path = _join(folder, unicodedata.normalize(form, name))
+            with contextlib.suppress(OSError):
+                self._source.stat(path)
+                if self._destination.stat(path).st_ino == inode:
+                    return True
+        return False
 
 
 def _join(folder: str, name: str) -> str:

@@ -262,10 +262,10 @@ class Dispatcher:
         return max(1, min(by_time, by_length, _MAX_BATCH))
 
     def _try_again(self, path: str) -> None:
-        if path not in self.troubles:
-            return
         inventory = self._inventory
         inventory.changing.discard(path)
+        if path not in self.troubles:
+            return
         match inventory.state(path):
             case ChunkState.FAILED:
                 inventory.set_state(path, ChunkState.PENDING)

@@ -6,7 +6,6 @@ What happens elsewhere reaches it as messages: hints of the watcher, answers of 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from enum import Enum, auto
@@ -24,7 +23,7 @@ from softcopy_napari.engine.obstacle import words
 from softcopy_napari.engine.outlook import Outlook
 from softcopy_napari.engine.pacer import Pacer
 from softcopy_napari.engine.probe import METADATA_NAMES, Probe
-from softcopy_napari.engine.receipt import Receipt, write_receipt
+from softcopy_napari.engine.receipt import Receipt
 from softcopy_napari.engine.room import Room
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Target
@@ -75,6 +74,7 @@ class Job(TargetLoop):
         """The source as it was when it was lost."""
         self._why_finished = ""
         self._kept: list[str] = []
+        self._lost_late = False
         self._flushes = 0
         """Flushes that were asked for and not answered."""
         self._bad_passes = 0
@@ -221,6 +221,7 @@ class Job(TargetLoop):
     def _lose_source(self) -> None:
         """The source has gone: wait for it to come back. Nothing is deleted anywhere."""
         if self._phase in (_Phase.ENDED, _Phase.PROBING, _Phase.SIGNING):
+            self._lost_late = self._phase is _Phase.SIGNING  # when everything of it had arrived
             return
         self._survey.end()
         self._before = Before.of(self._inventory)
@@ -342,19 +343,15 @@ class Job(TargetLoop):
 
     def _sign(self, account: Account, receipt: Receipt) -> None:
         """In a thread of its own: ten million lines take a while, and the destination's disk may hang."""
-        problem = ""
-        destination = self.target.destination
-        try:
-            os.stat(destination / self._marker)  # else it would be written into a bare mount point
-            log.info("%s: receipt %s", self.target.source, write_receipt(destination, account.lines(), receipt))
-        except OSError as error:
-            problem = f"the receipt {error.filename or ''} could not be written: {error.strerror}"
-        except Exception:
-            log.exception("%s: unexpected error in the receipt", self.target.source)
-            problem = "the receipt could not be written: an error in softcopy itself, which its log describes"
+        problem = account.sign(self.target.destination, self._marker, receipt)
         self._inbox.put(lambda: self._complete(problem))
 
     def _complete(self, problem: str) -> None:
+        if self._phase is not _Phase.SIGNING:
+            return  # it was stopped
+        if self._survey.changed_since_pass and not self._lost_late:
+            self._phase = _Phase.FINISHING  # the receipt lacks what changed while it was written
+            return
         if problem:
             self._reporter.notice(problem)
         self._lock.note_doubt(None)
