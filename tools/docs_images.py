@@ -94,7 +94,7 @@ def save(viewer: napari.Viewer, path: Path, turn: Callable[[], object] = lambda:
 def live(folder: Path, name: str, theme: str, at: float, *options: str) -> None:
     """A copy of a running acquisition, when so much has been copied."""
     with window(theme) as (viewer, widget), acquisition(widget, *(options or TILES)):
-        until(lambda: share(widget) > at and viewer.layers)
+        until(lambda: share(widget) > at and len(viewer.layers) > 1)  # the image, too
 
         def turn() -> None:
             """To a frame that has just been begun, and wait until a part of it is there."""
