@@ -32,7 +32,7 @@ SIZE = (1240, 860)
 PATIENCE = 120.0
 LARGEST = 300_000
 """Bytes of a picture."""
-TILES = ("--size", "8x512x512", "--slab", "8", "--tile", "64", "--rate", "0.5", "--frames", "8")
+TILES = ("--size", "8x512x512", "--slab", "8", "--tile", "64", "--rate", "0.25", "--frames", "8")
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -76,11 +76,12 @@ def state(widget: SoftcopyWidget) -> TargetState | None:
     return widget._panel.rows[0].state if widget._panel.rows else None
 
 
-def save(viewer: napari.Viewer, path: Path) -> None:
-    """Take a picture of the whole window."""
+def save(viewer: napari.Viewer, path: Path, turn: Callable[[], object] = lambda: None) -> None:
+    """Take a picture of the whole window, of what `turn` turns to at the last moment."""
     rest(1.0)
     viewer.reset_view()
     rest(1.0)
+    turn()
     viewer.screenshot(str(path), canvas_only=False, flash=False)
     picture = Image.open(path).convert("RGB")
     for bits in (8, 6, 5):  # fewer shades where it takes them; the colours of states stay apart
@@ -93,10 +94,16 @@ def save(viewer: napari.Viewer, path: Path) -> None:
 def live(folder: Path, name: str, theme: str, at: float, *options: str) -> None:
     """A copy of a running acquisition, when so much has been copied."""
     with window(theme) as (viewer, widget), acquisition(widget, *(options or TILES)):
-        until(lambda: share(widget) > at and viewer.layers)
-        frames = viewer.dims.nsteps[0]
-        viewer.dims.set_current_step(0, min(int(share(widget) * frames), frames - 1))  # the one being written
-        save(viewer, folder / f"{name}.png")
+        until(lambda: share(widget) > at and len(viewer.layers) > 1)  # the image, too
+
+        def turn() -> None:
+            """To a frame that has just been begun, and wait until a part of it is there."""
+            frames = viewer.dims.nsteps[0]
+            until(lambda: share(widget) * frames % 1 < 0.1)
+            viewer.dims.set_current_step(0, min(int(share(widget) * frames), frames - 1))
+            until(lambda: share(widget) * frames % 1 > 0.3)
+
+        save(viewer, folder / f"{name}.png", turn if not options else lambda: None)
         widget.stop()
         until(lambda: state(widget) is TargetState.STOPPED)
 
