@@ -13,7 +13,8 @@ from softcopy_napari.engine.states import TargetState
 NOT_COMPLETE = 1
 INTERRUPTED = 130
 
-_POLL = 0.25
+_POLL = 0.5
+"""Seconds between looks at the engine: Ctrl-C is heard at the next one."""
 
 
 def run(engine: Engine, live: bool = True) -> int:

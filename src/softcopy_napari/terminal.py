@@ -130,13 +130,14 @@ class _Log:
             self._next = time.monotonic() + _LOG_INTERVAL
         for target in engine.targets:
             state, text, when = self._said.get(target.id, (None, "", 0.0))
-            new = self._text(target)
-            repeats = new == text and not now and time.monotonic() - when < _LOG_LONGEST
             # Between stacks a target is caught up for a moment: that is nothing to tell.
             changed = state is not target.state and not {state, target.state} <= _TO_AND_FRO
-            if changed or (due and not repeats):
-                self._said[target.id] = target.state, new, time.monotonic()
-                self._line(new)
+            if changed or due:
+                new = self._text(target)
+                repeats = new == text and not now and time.monotonic() - when < _LOG_LONGEST
+                if changed or not repeats:
+                    self._said[target.id] = target.state, new, time.monotonic()
+                    self._line(new)
             for notice in target.notices:
                 if (target.id, notice) not in self._told:
                     self._told.add((target.id, notice))

@@ -7,6 +7,8 @@ from collections import deque
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.hints import QUIET, Reader
@@ -359,3 +361,32 @@ def test_a_lock_in_any_part_of_a_large_folder_counts(linux: Source) -> None:
         assert linux.inventory.held == {"0/0": False, "0/1": False}
     locks.take(FolderPart("0", unchanged=True, last=True), 1.0)
     assert len(linux.inventory.held) == 2
+
+
+_STEPS = st.tuples(
+    st.sampled_from([OPENED, WRITTEN, RENAMED, DELETED]),
+    st.sampled_from(["0/0", "0/0.__lock", "0/1", "0/1.__lock", "note", ".zarray"]),
+)
+
+
+@given(st.lists(_STEPS, max_size=12), st.sets(st.sampled_from(["0/0", "0/1", "note"])))
+def test_what_is_heard_together_comes_to_the_same_as_one_after_the_other(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Hint, str]], with_workers: set[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("both")
+    together, apart = Source(folder / "together", True), Source(folder / "apart", True)
+    for source in (together, apart):
+        for path in sorted(with_workers):
+            source.say((WRITTEN, path))
+        source.inventory.take(10)
+    together.say(*steps)
+    for step in steps:
+        apart.say(step)
+
+    def known(source: Source) -> list[object]:
+        inventory, reader = source.inventory, source.reader
+        paths = ("0/0", "0/1", "note", ".zarray")
+        states = [inventory.state(path) for path in paths]
+        return [states, inventory.held, inventory.changed, inventory.deleted, reader.metadata, reader.whole_files_only]
+
+    assert known(together) == known(apart)

@@ -54,6 +54,19 @@ def test_a_chunk_that_its_writer_deletes_tells_nothing_of_the_disk(clock: Clock)
     assert clock.locks.holds() == []
 
 
+def test_where_events_are_heard_late_only_long_times_count(clock: Clock) -> None:
+    clock.locks.taken("0/0.__lock")
+    clock.locks.taken("0/1.__lock")
+    clock.locks.closely = False
+    clock.locks.taken("0/2.__lock")
+    clock.now += 0.01
+    clock.locks.renamed("0/0")
+    clock.locks.renamed("0/2")
+    clock.now += 1.0
+    clock.locks.renamed("0/1")
+    assert clock.locks.holds() == pytest.approx([1.01])
+
+
 def test_after_a_loss_of_events_nothing_is_made_up(clock: Clock) -> None:
     clock.locks.taken("0/0.__lock")
     clock.locks.forget()

@@ -233,8 +233,13 @@ def test_linux_gets_the_watcher_that_tells_of_closing(source: Path) -> None:
 
 
 @linux_only
-def test_a_loss_of_events_is_reported(linux: Watched) -> None:
-    linux.watcher._event_or_loss(-1, inotify.OVERFLOW, b"")  # type: ignore[attr-defined]
+def test_a_loss_of_events_is_reported(linux: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overflow(*_: object) -> list[tuple[int, int, bytes]]:
+        monkeypatch.undo()
+        return [(-1, inotify.OVERFLOW, b"")]
+
+    monkeypatch.setattr(inotify.Inotify, "read", overflow)
+    write(linux.source / "0", b"")  # so that it reads once more
     assert linux.sees(Hint.LOST, path="")
     assert linux.woken.is_set()
 
@@ -375,3 +380,20 @@ def test_files_in_a_renamed_folder_are_reported_under_its_new_name(linux: Watche
     linux.watcher.watch("2")
     write(linux.source / "2" / "0", b"x")
     assert linux.sees(Hint.WRITTEN, path="2/0")
+
+
+@linux_only
+def test_a_watcher_that_breaks_says_so_and_has_everything_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(*_: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(watcher_module.LinuxWatcher, "_event", break_down)
+    watched = Watched(tmp_path, "LinuxWatcher")
+    write(tmp_path / "0", b"")
+    assert watched.sees(Hint.LOST, path="")
+    assert watched.woken.is_set()
+    assert "looking every few seconds" in watched.watcher.problem
+    assert not watched.watcher.tells_closing
+    watched.watcher.stop()

@@ -221,7 +221,7 @@ class Dispatcher:
             self._pool.send(worker, task)
 
     def _dispatch_copies(self, workers: list[WorkerProcess]) -> None:
-        while True:
+        while self._inventory.waiting:
             worker = max(workers, key=lambda worker: worker.room(CopyTask))
             if worker.room(CopyTask) <= 0:
                 return
@@ -243,6 +243,8 @@ class Dispatcher:
 
     def _dispatch_proofs(self, workers: list[WorkerProcess], now: float) -> None:
         """Give those who have nothing to copy something to read back."""
+        if not self.prover.wanted:
+            return
         for worker in workers:
             if worker.room(CopyTask) < OUTSTANDING or worker.room(ProofTask) < OUTSTANDING:
                 continue

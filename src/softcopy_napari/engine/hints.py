@@ -6,6 +6,7 @@ import heapq
 import itertools
 
 from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.lockclock import LOCK_ENDING
 from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.watcher import Hint, Watcher
@@ -56,14 +57,35 @@ class Reader:
 
     def take(self, now: float, limit: int = 20_000) -> int:
         """Apply the hints that wait, up to a number of them; returns how many there were."""
-        hints = self._watcher.hints
-        count = 0
-        while hints and count < limit:
-            self._apply(*hints.popleft(), now)
-            count += 1
+        waiting = self._watcher.hints
+        count = min(len(waiting), limit)
+        for hint, path in self._without_steps([waiting.popleft() for _ in range(count)]):
+            self._apply(hint, path, now)
         while self._timers and self._timers[0][0] <= now:
             self._quiet_ends(*heapq.heappop(self._timers), now)
         return count
+
+    def _without_steps(self, hints: list[tuple[Hint, str]]) -> list[tuple[Hint, str]]:
+        """Leave out how files came to be closed, where that was heard together: a busy writer does it for thousands.
+
+        Only locks and renames are left out: what creations and deletions mean, hangs on every step before.
+        """
+        closed = {path: number for number, (hint, path) in enumerate(hints) if hint is Hint.WRITTEN}
+        if not closed or any(hint is Hint.DELETED for hint, _ in hints):
+            return hints
+        left = []
+        for number, (hint, path) in enumerate(hints):
+            file = path
+            if hint is Hint.OPENED and path.endswith(LOCK_ENDING):
+                file = path[: -len(LOCK_ENDING)]
+            elif hint is not Hint.RENAMED:
+                left.append((hint, path))
+                continue
+            if closed.get(file, -1) > number:
+                self._replaces = True
+            else:
+                left.append((hint, path))
+        return left
 
     def _apply(self, hint: Hint, path: str, now: float) -> None:
         if hint is Hint.FOLDER:

@@ -11,7 +11,6 @@ import ctypes
 import os
 import select
 import struct
-from collections.abc import Iterator
 
 CLOSE_WRITE = 0x0008
 MOVED_TO = 0x0080
@@ -46,6 +45,9 @@ class Inotify:
         if self._fd < 0:
             raise _error()
         self._stop_read, self._stop_write = os.pipe()
+        self._poll = select.poll()
+        self._poll.register(self._fd, select.POLLIN)
+        self._poll.register(self._stop_read, select.POLLIN)
 
     def add(self, path: bytes, mask: int) -> int:
         """Watch a folder; returns the watch's number, the same one for the same folder under another name.
@@ -64,29 +66,29 @@ class Inotify:
         """End a watch; unknown ones have ended already."""
         self._libc.inotify_rm_watch(self._fd, watch)
 
-    def events(self) -> Iterator[tuple[int, int, bytes]]:
-        """Watch, mask and name of each event, until `stop` is called."""
-        poll = select.poll()
-        poll.register(self._fd, select.POLLIN)
-        poll.register(self._stop_read, select.POLLIN)
-        while True:
-            ready = [fd for fd, _ in poll.poll()]
-            if self._stop_read in ready:
-                return
-            buffer = os.read(self._fd, _BUFFER)
-            place = 0
-            while place < len(buffer):
-                watch, mask, _, length = _HEAD.unpack_from(buffer, place)
-                place += _HEAD.size
-                yield watch, mask, buffer[place : place + length].rstrip(b"\0")
-                place += length
+    def read(self, timeout: float | None = None) -> list[tuple[int, int, bytes]] | None:
+        """Wait for events, up to some seconds; returns watch, mask and name of each, None when `stop` was called."""
+        ready = [fd for fd, _ in self._poll.poll(None if timeout is None else timeout * 1000)]
+        if self._stop_read in ready:
+            return None
+        if not ready:
+            return []
+        buffer = os.read(self._fd, _BUFFER)
+        events = []
+        place = 0
+        while place < len(buffer):
+            watch, mask, _, length = _HEAD.unpack_from(buffer, place)
+            place += _HEAD.size
+            events.append((watch, mask, buffer[place : place + length].rstrip(b"\0")))
+            place += length
+        return events
 
     def stop(self) -> None:
-        """End `events`, in whatever thread it runs."""
+        """End `read`, in whatever thread it runs, now and for ever."""
         os.write(self._stop_write, b"x")
 
     def close(self) -> None:
-        """Give everything back; after `events` has ended."""
+        """Give everything back; when nobody reads any more."""
         for fd in (self._fd, self._stop_read, self._stop_write):
             os.close(fd)
 

@@ -312,6 +312,11 @@ class Inventory:
 
     # -- batches --------------------------------------------------------------------------------------
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there may be files to be taken."""
+        return bool(self.others_waiting or self._ready)
+
     def take(self, limit: int) -> Batch | None:
         """Take up to `limit` PENDING files, which become COPYING; None where there are none."""
         if self.others_waiting:
@@ -323,8 +328,9 @@ class Inventory:
                 cells = take(array, limit)
                 if len(cells):
                     array.ledger.set_many(cells, ChunkState.COPYING)
-                    del self._ready[array]  # to the end of the row
-                    self._ready[array] = None
+                    del self._ready[array]
+                    if array.waiting:  # to the end of the row
+                        self._ready[array] = None
                     return Batch(array, cells, array.paths(cells), array.ledger, array.layout.shard_index)
         self._ready.clear()
         return None

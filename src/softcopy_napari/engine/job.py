@@ -242,6 +242,10 @@ class Job(TargetLoop):
             or self._inventory.others_in(ChunkState.PENDING, ChunkState.COPYING)
         )
 
+    @property
+    def _calm(self) -> bool:
+        return self._phase is _Phase.COPYING and not self._busy
+
     def _look_for_the_end(self, now: float) -> None:
         if not self._told_to_finish:
             self._survey.look_if_due(now)

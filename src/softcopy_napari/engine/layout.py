@@ -93,7 +93,7 @@ class ArrayLayout:
 
     def keys(self, flats: npt.NDArray[np.int64]) -> list[str]:
         """Paths of several chunk files relative to their array."""
-        if not self.grid:
+        if not self.grid or len(flats) < _FEW:
             return [self.key(flat) for flat in flats.tolist()]
         keys: list[str] = []
         for start in range(0, len(flats), _BLOCK):

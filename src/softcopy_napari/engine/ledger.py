@@ -19,6 +19,8 @@ from softcopy_napari.engine.states import ChunkState
 
 _N_STATES = len(ChunkState)
 _BLOCK = 1 << 20
+_FEW = 32
+"""Cells up to which numpy takes longer than one after the other: live copies come in such batches."""
 
 
 class Ledger:
@@ -75,6 +77,10 @@ class Ledger:
 
     def set_many(self, cells: npt.NDArray[np.int64], state: ChunkState) -> None:
         """Change the states of several chunk files, each named once."""
+        if len(cells) <= _FEW:
+            for cell in cells.tolist():
+                self.set(cell, state)
+            return
         for old, count in enumerate(np.bincount(self.flat[cells], minlength=_N_STATES).tolist()):
             self.counts[old] -= count
         self.flat[cells] = state

@@ -16,6 +16,8 @@ _MOST = 1024
 """Times, and locks, that are kept in mind."""
 _LONG = 0.5
 """Seconds after which a lock that is still held tells something."""
+_ROUGHLY = 0.1
+"""Seconds from which the time is near enough, though events are not read as they come."""
 _LIFE = 10.0
 """Seconds after which a lock counts as left behind by a crash: writers hold them for milliseconds."""
 
@@ -27,15 +29,23 @@ class LockClock:
     ----------
     clock : callable
         Seconds.
+
+    Attributes
+    ----------
+    closely : bool
+        Whether it hears of events as they happen, and not a few milliseconds later.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.closely = True
         self._clock = clock
         self._taken: dict[str, float] = {}
         self._held: deque[float] = deque(maxlen=_MOST)
 
     def taken(self, lock: str) -> None:
         """A lock was made."""
+        if not self.closely:
+            return
         self._taken.pop(_file_of(lock), None)  # to the end of the row
         self._taken[_file_of(lock)] = self._clock()
         if len(self._taken) > _MOST:
@@ -48,8 +58,11 @@ class LockClock:
     def renamed(self, path: str) -> None:
         """A file got its name."""
         taken = self._taken.pop(path, None)
-        if taken is not None:
-            self._held.append(self._clock() - taken)
+        if taken is None:
+            return
+        held = self._clock() - taken
+        if self.closely or held > _ROUGHLY:
+            self._held.append(held)
 
     def forget(self) -> None:
         """Some of it was not heard."""

@@ -30,7 +30,10 @@ from softcopy_napari.engine.targets import Target
 from softcopy_napari.engine.tasks import Answer, Setup
 from softcopy_napari.engine.writers import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 
-_TICK = 0.1
+_TICK = 0.2
+_CALM_TICK = 2.0
+"""The same while nothing happens and nothing waits: hours of a microscope between two time points."""
+_CALM_AFTER = 5.0
 _TICK_SHARE = 10
 
 log = logging.getLogger(__name__)
@@ -78,6 +81,7 @@ class TargetLoop(ABC):
         """Time of day since which no worker has got anywhere; empty where they do."""
         self._was_idle = True
         self._next_tick = 0.0
+        self._last_message = 0.0
         self._snapshot: TargetSnapshot
         """Made by the subclass when it is ready to tell anything."""
 
@@ -96,7 +100,7 @@ class TargetLoop(ABC):
         return f"{self.target.source} is only compared: it has no pace"
 
     def snapshot(self) -> TargetSnapshot:
-        """What was known a tenth of a second ago, or a little later."""
+        """What was known at the last tick: a moment ago, where anything happens."""
         return self._snapshot
 
     # -- what it is there for -------------------------------------------------------------------------
@@ -105,6 +109,11 @@ class TargetLoop(ABC):
     @abstractmethod
     def _over(self) -> bool:
         """Whether it has come to its end."""
+
+    @property
+    def _calm(self) -> bool:
+        """Whether nothing waits for its time to come."""
+        return False
 
     @abstractmethod
     def _end(self, outcome: TargetState, reason: str) -> None:
@@ -160,7 +169,8 @@ class TargetLoop(ABC):
         if now >= self._next_tick or (idle and not self._was_idle):  # the last answer may be what was waited for
             self._tick(now)
             # With thousands of arrays telling takes time: never more than a part of it.
-            self._next_tick = now + max(_TICK, _TICK_SHARE * (time.monotonic() - now))
+            calm = now - self._last_message > _CALM_AFTER and self._calm
+            self._next_tick = now + max(_CALM_TICK if calm else _TICK, _TICK_SHARE * (time.monotonic() - now))
         self._was_idle = idle and self._dispatcher.idle
         self._dispatch(now)
 
@@ -168,6 +178,8 @@ class TargetLoop(ABC):
         """Wait for messages up to the next tick, and take in those that are there."""
         with contextlib.suppress(queue.Empty):
             self._take_message(self._inbox.get(timeout=max(0.001, self._next_tick - time.monotonic())))
+            self._last_message = time.monotonic()
+            self._next_tick = min(self._next_tick, self._last_message + _TICK)
             for _ in range(256):
                 self._take_message(self._inbox.get_nowait())
 

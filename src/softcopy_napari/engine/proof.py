@@ -74,6 +74,11 @@ class Prover:
             return not (inventory.counts()[ChunkState.COPIED] or inventory.others_in(ChunkState.COPIED))
         return self._clean
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is to be read back just now."""
+        return self.verify or self.finishing
+
     def start_anew(self) -> None:
         """Something was copied, or found to be there: the last round counts no longer."""
         self._clean = False
@@ -85,8 +90,6 @@ class Prover:
 
     def take(self, limit: int, now: float) -> ProofBatch | None:
         """Up to `limit` files to be read back; None where there are none for now."""
-        if not (self.verify or self.finishing):
-            return None
         while True:
             if self._block is None:
                 if self._round is None and not self._begin(now):

@@ -23,6 +23,8 @@ from softcopy_napari.engine.watcher import Watcher, make_watcher
 
 _LOOK_INTERVAL = 10.0
 """Seconds between looks at folders whose time has changed, at least."""
+_LONGEST_INTERVAL = 320.0
+"""The same after looks that found nothing, where all folders are watched and nothing was heard either."""
 _BLIND_INTERVAL = 2.0
 """The same where not all folders can be watched."""
 _LOOK_SHARE = 20
@@ -81,6 +83,7 @@ class Survey:
         """By how much the system's clock was ahead of the one that never jumps when it all began, s."""
         self._newest = 0
         self._next_look = 0.0
+        self._look_interval = self._least_interval = _LOOK_INTERVAL
 
     # -- coming and going -----------------------------------------------------------------------------
 
@@ -121,6 +124,8 @@ class Survey:
         if reader.take(now):
             self._last_change = now
             self.live = True
+            self._look_interval = _LOOK_INTERVAL
+            self._next_look = min(self._next_look, now + self._least_interval)
         if reader.root_gone:
             return False
         if reader.lost:
@@ -228,8 +233,11 @@ class Survey:
             self._newest = max(self._newest, done.newest)
             self._walks.known |= dict.fromkeys(self._no_room, 0)  # the next look reads their metadata again
             blind = self._watcher is not None and self._watcher.problem
-            pause = _BLIND_INTERVAL if blind else _LOOK_INTERVAL
-            self._next_look = now + max(pause, (now - self._pass_started) * _LOOK_SHARE)
+            share = (now - self._pass_started) * _LOOK_SHARE
+            self._least_interval = max(share, _BLIND_INTERVAL if blind else _LOOK_INTERVAL)
+            self._next_look = now + max(self._least_interval, 0.0 if blind else self._look_interval)
+            if self._watcher is not None and self._watcher.tells_closing and not (done.news or self._no_room):
+                self._look_interval = min(2 * self._look_interval, _LONGEST_INTERVAL)
 
     def look_if_due(self, now: float) -> None:
         """Start a walk over the folders whose time has changed, every now and then."""

@@ -67,6 +67,11 @@ class TrackedArray:
         self.found = np.zeros(0, np.int64)
         self.sweep, self.swept = True, 0
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there may be cells to be taken."""
+        return bool(self.fresh or self.sweep or len(self.found))
+
     def take_fresh(self, limit: int) -> npt.NDArray[np.int64]:
         """The longest waiting of the freshly settled cells, each once."""
         taken: dict[int, None] = {}
@@ -74,7 +79,7 @@ class TrackedArray:
             cell = self.fresh.popleft()
             if self.ledger.get(cell) == ChunkState.PENDING:
                 taken[cell] = None
-        return np.fromiter(taken, np.int64, len(taken))
+        return np.array(list(taken), np.int64)
 
     def take_found(self, limit: int) -> npt.NDArray[np.int64]:
         """The next PENDING cells that a sweep over the ledger finds."""

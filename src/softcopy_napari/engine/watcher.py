@@ -7,9 +7,11 @@ and what it costs.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
@@ -21,7 +23,11 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from softcopy_napari.engine import inotify
+from softcopy_napari.engine.gather import PAUSE, Gatherer
 from softcopy_napari.engine.lockclock import LOCK_ENDING, LockClock
+
+
+log = logging.getLogger(__name__)
 
 
 class Hint(Enum):
@@ -106,9 +112,10 @@ class _Mailbox:
     def __init__(self, wake: Callable[[], None]) -> None:
         self.hints: deque[tuple[Hint, str]] = deque()
         self.locks = LockClock()
-        self._wake = wake
+        self.wake = wake
 
     def put(self, hint: Hint, path: str) -> None:
+        """Leave a hint; who leaves several wakes the job after the last."""
         if hint is Hint.RENAMED:
             self.locks.renamed(path)
         elif path.endswith(LOCK_ENDING):
@@ -119,8 +126,6 @@ class _Mailbox:
         elif hint is Hint.LOST:
             self.locks.forget()
         self.hints.append((hint, path))
-        if len(self.hints) == 1:  # looked at after the append: whoever empties it before has seen this one
-            self._wake()
 
 
 _SHARES = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "lustre", "beegfs", "gpfs", "gluster", "fuse.")
@@ -197,8 +202,32 @@ class LinuxWatcher(_Mailbox):
             self._watches[folder] = watch
 
     def _read(self) -> None:
-        for watch, mask, name in self._inotify.events():
-            self._event_or_loss(watch, mask, name)
+        try:
+            self._listen()
+        except Exception:  # a copy that hears nothing must not wait for word
+            log.exception("unexpected error in watching")
+            self.tells_closing = False
+            self.problem = (
+                "folders are not watched any more, because of an error in softcopy itself, which its log describes: "
+                "new files are found by looking every few seconds instead"
+            )
+            self.put(Hint.LOST, "")
+            self.wake()
+
+    def _listen(self) -> None:
+        gatherer = Gatherer()
+        timeout = None
+        while (events := self._inotify.read(timeout)) is not None:
+            for watch, mask, name in events:
+                self._event_or_loss(watch, mask, name)
+            now = time.monotonic()
+            gatherer.heard(len(events), now)
+            self.locks.closely = gatherer.closely
+            timeout = gatherer.left(now)
+            if self.hints and timeout is None:
+                self.wake()
+            if not gatherer.closely:
+                time.sleep(PAUSE)
 
     def _event_or_loss(self, watch: int, mask: int, name: bytes) -> None:
         folder = self._folders.get(watch)
@@ -283,6 +312,7 @@ class PortableWatcher(_Mailbox, FileSystemEventHandler):
                 self._put(Hint.DELETED, event.src_path)
             case "deleted" if self._relative(event.src_path) == "":
                 self.put(Hint.ROOT_GONE, "")
+                self._wake_for_first()
             case "moved":
                 self._put(Hint.FOLDER if event.is_directory else Hint.RENAMED, event.dest_path)
 
@@ -290,6 +320,11 @@ class PortableWatcher(_Mailbox, FileSystemEventHandler):
         relative = self._relative(path)
         if relative and not relative.startswith("../"):
             self.put(hint, relative)
+            self._wake_for_first()
+
+    def _wake_for_first(self) -> None:
+        if len(self.hints) == 1:  # looked at after it was left: whoever empties it before has seen this one
+            self.wake()
 
     def _relative(self, path: bytes | str) -> str:
         relative = os.path.relpath(os.fsdecode(path), self._root).replace(os.sep, "/")
