@@ -26,7 +26,6 @@ from softcopy_napari.engine import inotify
 from softcopy_napari.engine.gather import PAUSE, Gatherer
 from softcopy_napari.engine.lockclock import LOCK_ENDING, LockClock
 
-
 log = logging.getLogger(__name__)
 
 
