@@ -73,7 +73,7 @@ class Reader:
         closed = {path: number for number, (hint, path) in enumerate(hints) if hint is Hint.WRITTEN}
         if not closed or any(hint is Hint.DELETED for hint, _ in hints):
             return hints
-        left = []
+        left: list[tuple[Hint, str]] = []
         for number, (hint, path) in enumerate(hints):
             file = path
             if hint is Hint.OPENED and path.endswith(LOCK_ENDING):
