@@ -36,7 +36,7 @@ demo: $(READY)
 test: lint
 	@failed=0; \
 	env -u DISPLAY -u WAYLAND_DISPLAY $(PYTHON) -m pytest -q $(BINDINGS) $(WINDOWS) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
-	$(PYTHON) -m pytest -q -n 4 $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	$(PYTHON) -m pytest -q -n 4 --dist worksteal $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
 
 # One after another: each keeps the machine busy. Past 20 minutes something hangs.
