@@ -359,6 +359,13 @@ def test_folders_dropped_anywhere_are_source_then_destination(panel: Panel, tmp_
     assert child(panel, QLineEdit, "destination_edit").text() == str(tmp_path / "b")
 
 
+def test_of_several_folders_dropped_at_once_the_first_is_taken_and_that_is_said(panel: Panel, tmp_path: Path) -> None:
+    assert drop(panel, [tmp_path / "a", tmp_path / "b"])
+    assert child(panel, QLineEdit, "source_edit").text() == str(tmp_path / "a")
+    assert child(panel, QLineEdit, "destination_edit").text() == ""
+    assert child(panel, QLabel, "source_edit_problem").text() == "2 were dropped; this is the first of them."
+
+
 def test_recent_paths_come_and_go(panel: Panel) -> None:
     panel.set_recent(["/a"], ["/b"])
     panel.remember("/c", "/d")

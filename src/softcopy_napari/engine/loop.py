@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
+from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.dispatch import Dispatcher
 from softcopy_napari.engine.hints import QUIET
 from softcopy_napari.engine.inventory import Inventory
@@ -187,7 +188,10 @@ class TargetLoop(ABC):
         now = time.monotonic()
         match message:
             case Heard():
-                self._take_answer(self._dispatcher.heard(message, now), now)
+                answer = self._dispatcher.heard(message, now)
+                self._take_answer(answer, now)
+                if not isinstance(answer, FolderPart | None):  # rare, and what the next step waits for
+                    self._next_tick = now
             case Died():
                 if not message.worker.hung:
                     self._reporter.notice(f"copy process {message.worker.process.pid} died and was replaced")
@@ -201,6 +205,7 @@ class TargetLoop(ABC):
                 self._end(TargetState.STOPPED, self.afterwards)
             case _ if callable(message):  # something that was done in another thread is done
                 message()
+                self._next_tick = now
 
     def _tick(self, now: float) -> None:
         if not self._over:

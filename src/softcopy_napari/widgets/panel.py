@@ -317,7 +317,7 @@ class Panel(QWidget):
             self.load_requested.emit(paths[0])
         else:
             field = self._form.destination if self._form.source.path else self._form.source
-            field.path = paths[0]
+            field.take_dropped(paths)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -207,6 +207,12 @@ class PathField(QWidget):
         self._edit.setText(path)
         self._edit.setFocus()
 
+    def take_dropped(self, paths: list[str]) -> None:
+        """Take what was dropped: of several, the first, which is said."""
+        self._take(paths[0])
+        if len(paths) > 1:
+            self.problem = f"{len(paths)} were dropped; this is the first of them."
+
     def _on_text(self) -> None:
         self.problem = ""
         self.path_changed.emit(self.path)
@@ -234,11 +240,8 @@ class PathField(QWidget):
             event.ignore()  # a targets file is for whoever holds this field
 
     def dropEvent(self, event: QDropEvent) -> None:
-        paths = dropped_paths(event.mimeData())
         event.acceptProposedAction()
-        self._take(paths[0])
-        if len(paths) > 1:
-            self.problem = f"{len(paths)} were dropped; this is the first of them."
+        self.take_dropped(dropped_paths(event.mimeData()))
 
 
 def _describe(button: QWidget, object_name: str, words: str) -> None:
