@@ -58,8 +58,8 @@ EVERY = dict.fromkeys(("cp -r", "rsync -a", "rclone copy --transfers 8", "fpsync
 DATASETS = [
     Dataset("16k", 50, 1000, 16 << 10, False, SMALL),
     Dataset("256k", 20, 200, 256 << 10, False, EVERY),
-    Dataset("1m", 10, 100, 1 << 20, False, EVERY),
-    Dataset("256m", 1, 4, 256 << 20, False, EVERY),
+    Dataset("1m", 20, 100, 1 << 20, False, EVERY),
+    Dataset("256m", 1, 8, 256 << 20, False, EVERY),
     Dataset("disk-16k", 5, 1000, 16 << 10, True, EVERY),
     Dataset("disk-1m", 3, 100, 1 << 20, True, EVERY),
     Dataset("disk-256m", 1, 2, 256 << 20, True, EVERY),
@@ -190,7 +190,7 @@ def tell(dataset: Dataset, took: dict[str, Took], others: Others, report: Report
 
 def main() -> int:
     """Run it; the exit code is 1 where a goal was missed."""
-    parser = common_options(__doc__, rounds=5, nprocs=2, disk="/var/tmp")
+    parser = common_options(__doc__, rounds=2, nprocs=2, disk="/var/tmp")
     parser.add_argument("--only", choices=[dataset.name for dataset in DATASETS], help="one of the datasets")
     options = parser.parse_args()
     report = Report("bulk", options)
@@ -204,7 +204,7 @@ def main() -> int:
             if dataset.disk and (problem := drop_caches()):
                 report.say(f"Skipped: {dataset.title}: {problem}.")
                 continue
-            rounds = 1 if options.quick else options.rounds if dataset.name == "16k" else min(3, options.rounds)
+            rounds = 1 if options.quick else options.rounds
             measure(dataset, rounds, options.nprocs, disk if dataset.disk else memory, report)
     return report.end()
 

@@ -26,7 +26,7 @@ _REST = 12.0
 
 def main() -> int:
     """Run it; the exit code is 1 where the goal was missed."""
-    parser = common_options(__doc__, folders=10_000, seconds=40.0, disk="/var/tmp")
+    parser = common_options(__doc__, folders=10_000, seconds=30.0, disk="/var/tmp")
     options = parser.parse_args()
     seconds = 15.0 if options.quick else options.seconds
     report = Report("idle", options)

@@ -122,7 +122,7 @@ def start_up(nprocs: int, folder: Path) -> float:
 
 def main() -> int:
     """Run it; the exit code is 1 where a goal was missed."""
-    parser = common_options(__doc__, nprocs=2, rounds=5)
+    parser = common_options(__doc__, nprocs=2, rounds=3)
     options = parser.parse_args()
     report = Report("memory", options)
     cases = PROMISED[:2] if options.quick else PROMISED + PRESENT

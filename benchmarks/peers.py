@@ -62,6 +62,7 @@ def for_datasets(work: Path, nprocs: int) -> list[Peer]:
             f"fpsync -n {nprocs}",
             lambda s, d: ["fpsync", "-n", f"{nprocs}", "-t", f"{jobs}", f"{s}/", f"{d}/"],
             _needs("fpsync", "rsync"),
+            once=True,
         ),
         Peer(
             OLDER,

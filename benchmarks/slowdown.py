@@ -124,7 +124,7 @@ def compare(where: str, seconds: float, rounds: int, folder: Path, report: Repor
 
 def main() -> int:
     """Run it; the exit code is 1 where a goal was missed."""
-    parser = common_options(__doc__, seconds=3.0, rounds=3, disk="/var/tmp")
+    parser = common_options(__doc__, seconds=3.0, rounds=2, disk="/var/tmp")
     options = parser.parse_args()
     rounds, seconds = (1, 3.0) if options.quick else (options.rounds, options.seconds)
     report = Report("slowdown", options)
