@@ -320,9 +320,7 @@ class AnyOrder(RuleBasedStateMachine):
         for array in self._snapshot().arrays:
             try:
                 states = np.load(array.ledger).ravel().tolist()
-            except (
-                FileNotFoundError
-            ):  # it was resized: the next snapshot tells of another one
+            except FileNotFoundError:  # it was resized: the next snapshot tells of another one
                 return [f"{array.ledger} was replaced"]
             for cell, state in enumerate(states):
                 path = f"shards/c/{cell}" if array.path == "shards" else self.source.key(array.path, cell)
