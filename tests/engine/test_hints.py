@@ -7,7 +7,7 @@ from collections import deque
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from softcopy_napari.engine.compare import FolderPart
@@ -369,6 +369,8 @@ _STEPS = st.tuples(
 )
 
 
+@example([(RENAMED, "0/0.__lock"), (WRITTEN, "0/0.__lock")], set())
+@example([(OPENED, "0/a.tmp.__lock"), (WRITTEN, "0/a.tmp")], set())
 @given(st.lists(_STEPS, max_size=12), st.sets(st.sampled_from(["0/0", "0/1", "note"])))
 def test_what_is_heard_together_comes_to_the_same_as_one_after_the_other(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Hint, str]], with_workers: set[str]

@@ -156,8 +156,6 @@ def _runs(places: npt.NDArray[np.int64], digests: bytes) -> list[tuple[int, byte
     """Neighbouring places together: the first of each run, and its digests."""
     if not len(places):
         return []
-    if len(places) == places[-1] - places[0] + 1 and (len(places) < 3 or (np.diff(places) == 1).all()):
-        return [(int(places[0]), digests)]
     breaks = (np.flatnonzero(np.diff(places) != 1) + 1).tolist()
     starts, stops = [0, *breaks], [*breaks, len(places)]
     return [

@@ -328,8 +328,8 @@ class Dispatcher:
     def _proven(self, proof: ProofBatch, done: ProofDone, now: float) -> None:
         self._took(done, now)
         count = len(proof.batch.paths)
-        looked_at = max(1, count - done.findings.count(Finding.STOPPED))
-        self._seconds_a_proof += 0.3 * (max(done.seconds / looked_at, 1e-6) - self._seconds_a_proof)
+        looked_at = count - done.findings.count(Finding.STOPPED)
+        self._seconds_a_proof = _mean(self._seconds_a_proof, done.seconds, looked_at)
         for path, finding, reason in self.prover.take_in(proof, done):
             self.prover.start_anew()
             if finding is Finding.MOVED:
@@ -347,8 +347,8 @@ class Dispatcher:
     def _copied(self, batch: Batch, done: CopyDone, now: float) -> None:
         count = len(batch.paths)
         self._took(done, now)
-        looked_at = max(1, count - done.outcomes.count(Outcome.STOPPED))  # a worker that is held back returns the rest
-        self._seconds_a_file += 0.3 * (max(done.seconds / looked_at, 1e-6) - self._seconds_a_file)
+        looked_at = count - done.outcomes.count(Outcome.STOPPED)  # a worker that is held back returns the rest
+        self._seconds_a_file = _mean(self._seconds_a_file, done.seconds, looked_at)
         self.bytes_copied += done.size
         copied = done.outcomes.count(Outcome.COPIED)
         self.files_copied += copied
@@ -450,6 +450,11 @@ class Dispatcher:
         """Sweeps that were asked for and not done: temporaries, and the folders they may be in."""
         tasks = [*self._urgent, *self._others.values()]
         return [(task.temporary, task.folders) for task in tasks if isinstance(task, SweepTask)]
+
+
+def _mean(before: float, seconds: float, files: int) -> float:
+    """Seconds a file, by the answers so far and one more."""
+    return before + 0.3 * (max(seconds / max(1, files), 1e-6) - before)
 
 
 def _digests(done: CopyDone) -> bytes:

@@ -6,19 +6,16 @@ import heapq
 import itertools
 
 from softcopy_napari.engine.inventory import Inventory
-from softcopy_napari.engine.lockclock import LOCK_ENDING
 from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.watcher import Hint, Watcher
-from softcopy_napari.engine.writers import Temporary, temporary_of
+from softcopy_napari.engine.writers import ENDINGS, LOCK_ENDING, LOCK_LIFE, Temporary, file_of_lock, temporary_of
 
 QUIET = 2.0
 """Seconds without a change after which a file counts as settled where nothing tells that it was closed."""
 _SOON = 1.0
 _NEW = 5.0
 """Seconds for which a folder counts as new."""
-_LOCK_LIFE = 10.0
-"""Seconds after which a lock counts as left behind by a crash: writers hold them for milliseconds."""
 
 
 class Reader:
@@ -70,14 +67,18 @@ class Reader:
 
         Only locks and renames are left out: what creations and deletions mean, hangs on every step before.
         """
-        closed = {path: number for number, (hint, path) in enumerate(hints) if hint is Hint.WRITTEN}
+        closed = {
+            path: number
+            for number, (hint, path) in enumerate(hints)
+            if hint is Hint.WRITTEN and not path.endswith(ENDINGS)  # what happens to temporaries means something else
+        }
         if not closed or any(hint is Hint.DELETED for hint, _ in hints):
             return hints
         left: list[tuple[Hint, str]] = []
         for number, (hint, path) in enumerate(hints):
             file = path
             if hint is Hint.OPENED and path.endswith(LOCK_ENDING):
-                file = path[: -len(LOCK_ENDING)]
+                file = file_of_lock(path)
             elif hint is not Hint.RENAMED:
                 left.append((hint, path))
                 continue
@@ -124,7 +125,7 @@ class Reader:
 
     def _deleted(self, path: str, now: float) -> None:
         """A file was deleted: on purpose, if its writer has just taken its lock. One left by a crash does not count."""
-        locked = self._locked.get(path, -_LOCK_LIFE) > now - _LOCK_LIFE
+        locked = self._locked.get(path, -LOCK_LIFE) > now - LOCK_LIFE
         self._inventory.gone(path, lock_held=locked)
         if not locked:
             self._just_deleted[path] = now

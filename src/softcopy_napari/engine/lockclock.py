@@ -9,17 +9,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from softcopy_napari.engine.writers import temporary_of
+from softcopy_napari.engine.writers import LOCK_LIFE, file_of_lock
 
-LOCK_ENDING = ".__lock"
 _MOST = 1024
 """Times, and locks, that are kept in mind."""
 _LONG = 0.5
 """Seconds after which a lock that is still held tells something."""
 _ROUGHLY = 0.1
 """Seconds from which the time is near enough, though events are not read as they come."""
-_LIFE = 10.0
-"""Seconds after which a lock counts as left behind by a crash: writers hold them for milliseconds."""
 
 
 class LockClock:
@@ -46,14 +43,15 @@ class LockClock:
         """A lock was made."""
         if not self.closely:
             return
-        self._taken.pop(_file_of(lock), None)  # to the end of the row
-        self._taken[_file_of(lock)] = self._clock()
+        file = file_of_lock(lock)
+        self._taken.pop(file, None)  # to the end of the row
+        self._taken[file] = self._clock()
         if len(self._taken) > _MOST:
             self._taken.pop(next(iter(self._taken)), None)
 
     def let_go(self, lock: str) -> None:
         """A lock was deleted: nothing was written under it, and so it tells nothing."""
-        self._taken.pop(_file_of(lock), None)
+        self._taken.pop(file_of_lock(lock), None)
 
     def renamed(self, path: str) -> None:
         """A file got its name."""
@@ -72,11 +70,4 @@ class LockClock:
         """How long locks were held, in s: those let go of since this was asked last, and those held for long by now."""
         holds = [self._held.popleft() for _ in range(len(self._held))]
         now = self._clock()
-        return holds + [now - taken for taken in list(self._taken.values()) if _LONG < now - taken < _LIFE]
-
-
-def _file_of(lock: str) -> str:
-    """The file that a lock is for."""
-    folder, slash, name = lock.rpartition("/")
-    temporary = temporary_of(name)
-    return folder + slash + (temporary[1] if temporary else name)
+        return holds + [now - taken for taken in list(self._taken.values()) if _LONG < now - taken < LOCK_LIFE]

@@ -79,7 +79,7 @@ class TrackedArray:
             cell = self.fresh.popleft()
             if self.ledger.get(cell) == ChunkState.PENDING:
                 taken[cell] = None
-        return np.array(list(taken), np.int64)
+        return np.fromiter(taken, np.int64, len(taken))
 
     def take_found(self, limit: int) -> npt.NDArray[np.int64]:
         """The next PENDING cells that a sweep over the ledger finds."""

@@ -24,7 +24,8 @@ from watchdog.observers import Observer
 
 from softcopy_napari.engine import inotify
 from softcopy_napari.engine.gather import PAUSE, Gatherer
-from softcopy_napari.engine.lockclock import LOCK_ENDING, LockClock
+from softcopy_napari.engine.lockclock import LockClock
+from softcopy_napari.engine.writers import LOCK_ENDING
 
 log = logging.getLogger(__name__)
 

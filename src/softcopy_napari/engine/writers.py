@@ -12,7 +12,10 @@ TEMPORARY_PREFIX = ".softcopy-"
 TEMPORARY_SUFFIX = ".tmp"
 RECEIPTS = ("softcopy.xxh128", "softcopy.receipt.json")
 """Names of a receipt that lies in its destination: no data of anybody's."""
-ENDINGS = (".__lock", ".tmp", ".partial")
+LOCK_ENDING = ".__lock"
+LOCK_LIFE = 10.0
+"""Seconds after which a lock counts as left behind by a crash: writers hold them for milliseconds."""
+ENDINGS = (LOCK_ENDING, ".tmp", ".partial")
 """How every temporary's name ends: `temporary_of` need not be asked about other names."""
 
 # tensorstore in mode `none` writes to `X_<random 64 bit number in hex>.__lock`. Fewer than eight digits
@@ -45,11 +48,16 @@ def temporary_of(name: str) -> tuple[Temporary, str] | None:
         The kind, and for a LOCK the name of the file about to be replaced (else empty);
         None for a file that is to be copied.
     """
-    if name.endswith(".__lock"):
-        return Temporary.LOCK, _UNLOCKED_WRITE.sub("", name[: -len(".__lock")])
+    if name.endswith(LOCK_ENDING):
+        return Temporary.LOCK, file_of_lock(name)
     if name.endswith(".tmp") or (name.endswith(".partial") and _ZARR_PARTIAL.search(name)):
         return Temporary.SCRATCH, ""
     return None
+
+
+def file_of_lock(lock: str) -> str:
+    """The file that a lock is for; both by name, or by path."""
+    return _UNLOCKED_WRITE.sub("", lock.removesuffix(LOCK_ENDING))
 
 
 def is_own_temporary(name: str) -> bool:
