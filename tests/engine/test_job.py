@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from softcopy_napari.engine import inotify, job, pool, survey
+from softcopy_napari.engine.birth import born
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -286,6 +288,48 @@ def test_another_dataset_in_the_sources_place_is_not_copied_over_it(jobs: Jobs, 
     assert jobs.equal() and jobs.caught_up()
 
 
+@posix_only
+def test_a_source_that_comes_back_with_every_chunk_file_written_anew_is_known(jobs: Jobs, tmp_path: Path) -> None:
+    """While it was away, or while the destination was: there is no chunk file left to know it by."""
+    make_array(jobs.source, (4,))
+    (jobs.source / "3").unlink()
+    if not born(str(jobs.source), os.stat(jobs.source)):
+        pytest.skip("the file system does not tell when a folder was made")
+    jobs.start()
+    assert jobs.caught_up()
+    for version in (b"new", b"newer"):
+        os.rename(jobs.source, tmp_path / "away")
+        assert until(lambda: "has gone" in jobs.now.reason)
+        if version == b"newer":
+            os.rename(jobs.destination, tmp_path / "unmounted")
+        for name in ("0", "1", "2"):
+            replace(tmp_path / "away" / name, version)
+        os.rename(tmp_path / "away", jobs.source)
+        if version == b"newer":
+            assert until(lambda: jobs.now.state is TargetState.PAUSED)
+            os.rename(tmp_path / "unmounted", jobs.destination)
+        assert jobs.equal() and jobs.caught_up(), jobs.now
+
+
+@posix_only
+def test_a_source_is_not_taken_for_another_while_there_is_nothing_to_compare_it_with(
+    jobs: Jobs, tmp_path: Path
+) -> None:
+    """It was copied to another disk, and the destination is away."""
+    make_array(jobs.source, (4,))
+    (jobs.source / "3").unlink()
+    jobs.start()
+    assert jobs.caught_up()
+    os.rename(jobs.source, tmp_path / "away")
+    assert until(lambda: "has gone" in jobs.now.reason)
+    os.rename(jobs.destination, tmp_path / "unmounted")
+    shutil.copytree(tmp_path / "away", jobs.source)
+    assert until(lambda: jobs.now.state is TargetState.PAUSED and "cannot be reached" in jobs.now.reason), jobs.now
+    replace(jobs.source / "1", b"new")
+    os.rename(tmp_path / "unmounted", jobs.destination)
+    assert jobs.equal() and jobs.caught_up(), jobs.now
+
+
 def test_nothing_of_a_run_is_left_at_its_end(jobs: Jobs) -> None:
     make_array(jobs.source, (2,))
     jobs.start(settle=0.0)
@@ -435,6 +479,7 @@ def test_a_temporary_that_has_gone_does_not_hold_up_the_end(jobs: Jobs) -> None:
 
 UNLISTABLE = """
 import os
+import shutil
 from softcopy_napari.engine import compare, worker
 listing = compare._listing
 def flaky(place, folder):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.layout import ArrayLayout, LayoutError, parse_metadata
-from softcopy_napari.engine.probe import Probe
+from softcopy_napari.engine.probe import Folder, Probe
 from softcopy_napari.engine.states import ChunkState
 
 _SAMPLES = 16
@@ -21,10 +21,11 @@ class Before:
     arrays: dict[str, ArrayLayout]
     samples: tuple[str, ...]
     """Some of the files that were copied from it."""
+    folder: Folder | None
 
     @classmethod
-    def of(cls, inventory: Inventory) -> Before:
-        """Of the source that the inventory has come to know."""
+    def of(cls, inventory: Inventory, folder: Folder | None) -> Before:
+        """Of the source that the inventory has come to know, and of its folder."""
         samples: list[str] = []
         for array in inventory.arrays.values():
             if len(samples) >= _SAMPLES:
@@ -32,7 +33,7 @@ class Before:
             for state in (ChunkState.COPIED, ChunkState.VERIFIED):
                 samples += array.paths(array.all_in(state)[: _SAMPLES - len(samples)])
         layouts = {path: array.layout for path, array in list(inventory.arrays.items())[:_FOLDERS]}
-        return cls(layouts, tuple(samples))
+        return cls(layouts, tuple(samples), folder)
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -51,6 +52,8 @@ class Before:
                 return f"{name} is missing"
             if what := known.difference(now, ignore_shape=True):
                 return f"{name}: {what}"
+        if self.folder is not None and self.folder == probe.folder:
+            return ""  # all of them may have been written anew meanwhile
         if self.samples and not probe.equal:
             return "its chunk files are others" if probe.samples else "it holds none of the chunk files"
         return ""

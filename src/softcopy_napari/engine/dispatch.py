@@ -14,6 +14,7 @@ from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.inventory import LINK, Inventory
 from softcopy_napari.engine.obstacle import Kind, Obstacle
 from softcopy_napari.engine.pool import OUTSTANDING, Died, Heard, Pool, WorkerProcess, folders_of, is_final
+from softcopy_napari.engine.probe import Probe
 from softcopy_napari.engine.proof import ProofBatch, Prover
 from softcopy_napari.engine.readback import NO_DIGEST, Finding
 from softcopy_napari.engine.reconcile import Walks
@@ -304,7 +305,7 @@ class Dispatcher:
             self._others.pop(heard.task, None)
         if isinstance(answer, Reached):
             self._reached(answer, now)
-        elif isinstance(answer, FolderPart | Flushed) and answer.obstacle is not None:
+        elif isinstance(answer, FolderPart | Flushed | Probe) and answer.obstacle is not None:
             self._meet(answer.obstacle, now)
         return answer
 

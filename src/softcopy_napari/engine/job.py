@@ -22,7 +22,7 @@ from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.obstacle import words
 from softcopy_napari.engine.outlook import Outlook
 from softcopy_napari.engine.pacer import Pacer
-from softcopy_napari.engine.probe import METADATA_NAMES, Probe
+from softcopy_napari.engine.probe import METADATA_NAMES, Folder, Probe
 from softcopy_napari.engine.receipt import Receipt
 from softcopy_napari.engine.room import Room
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -72,6 +72,8 @@ class Job(TargetLoop):
         """The answer that decides how it goes on while there is nothing to copy."""
         self._before: Before | None = None
         """The source as it was when it was lost."""
+        self._folder: Folder | None = None
+        """The source's folder."""
         self._why_finished = ""
         self._kept: list[str] = []
         self._lost_late = False
@@ -185,6 +187,7 @@ class Job(TargetLoop):
 
     def _take_probe(self, probe: Probe, now: float) -> None:
         source = self.target.source
+        what = self._before.differs(probe) if self._before else ""
         self._awaited = None
         self._reason = ""
         if not probe.exists:
@@ -195,10 +198,15 @@ class Job(TargetLoop):
             self._reason = f"{source} is not a folder"
         elif not probe.nodes:
             self._reason = f"{source} holds no zarr metadata yet (zarr.json, .zarray or .zgroup)"
-        elif self._before and (what := self._before.differs(probe)):
-            self._reason = f"{source} is another dataset than before ({what}); waiting for that one to come back"
+        elif what and probe.obstacle is not None:
+            pass  # nothing to compare it with: it is looked at again when the destination is back
+        elif what:
+            self._reason = (
+                f"{source} is another dataset than before ({what}); waiting for that one to come back. "
+                "If this is the one, stop the copy and start it again"
+            )
         else:
-            self._dispatcher.source = probe.identity
+            self._dispatcher.source, self._folder = probe.identity, probe.folder
             self._awaited = Reached
             self._dispatcher.request(ReachTask(self._pool.new_id(), claim=not self._dispatcher.claimed))
         if self._told_to_finish and self._reason:
@@ -224,7 +232,7 @@ class Job(TargetLoop):
             self._lost_late = self._phase is _Phase.SIGNING  # when everything of it had arrived
             return
         self._survey.end()
-        self._before = Before.of(self._inventory)
+        self._before = Before.of(self._inventory, self._folder)
         self._inventory.forget_writers()
         self._phase = _Phase.PROBING
         self._reason = _GONE.format(self.target.source)

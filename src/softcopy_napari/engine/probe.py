@@ -12,7 +12,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from softcopy_napari.engine.birth import born
 from softcopy_napari.engine.files import TIME_UNITS, extended_path, native, open_source, up_to_date
+from softcopy_napari.engine.obstacle import Obstacle
 
 METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
 """Files that hold zarr metadata, of both formats."""
@@ -21,6 +23,10 @@ _NODE_NAMES = METADATA_NAMES - {".zattrs"}
 _MAX_FOLDERS = 200
 _MAX_ENTRIES = 2000
 _MAX_CONTENT = 16 << 20
+
+
+Folder = tuple[int, int]
+"""Inode of a folder, and when it was made, ns."""
 
 
 @dataclass(slots=True)
@@ -37,10 +43,14 @@ class Probe:
     """Latest modification time of those metadata files, ns."""
     identity: tuple[int, int] = (0, 0)
     """Device and inode of the source."""
+    folder: Folder | None = None
+    """What its folder is known by, on whatever disk; None where the file system does not say."""
     samples: int = 0
     """Files of the samples that are at the source."""
     equal: int = 0
     """Those of them that are up to date at the destination."""
+    obstacle: Obstacle | None = None
+    """Why they could not be compared."""
     error: str = ""
     """Why the source could not be looked at."""
 
@@ -64,6 +74,8 @@ def probe(source: str) -> Probe:
     found.exists = True
     found.is_folder = stat.S_ISDIR(there.st_mode)
     found.identity = there.st_dev, there.st_ino
+    made = born(root, there)
+    found.folder = (there.st_ino, made) if made else None
     if not found.is_folder:
         return found
     level = deque([""])

@@ -120,6 +120,8 @@ class Worker:
             case ProbeTask():
                 found = probe(self._setup.source)
                 recognise(found, self._setup.source, self._setup.destination, task.folders, task.samples)
+                if task.samples:
+                    found.obstacle = self._reach(claim=False)
                 self._send(task.id, found)
             case ReadTask():
                 source = extended_path(self._setup.source)
