@@ -11,7 +11,7 @@ from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.survey import Survey
-from tests.engine.support import make_layout
+from tests.engine.support import make_layout, zarray
 
 
 @pytest.mark.parametrize("path", ["0", "notes"])
@@ -31,4 +31,38 @@ def test_a_comparison_does_not_call_copied_what_was_deleted_while_it_was_under_w
     survey.take_part(FolderPart("", same=[path, "1"], last=True, final=True), 0.0, finishing=False)
     assert inventory.state(path) is ChunkState.ABSENT
     assert inventory.state("1") is ChunkState.COPIED
+    inventory.digests.close()
+
+
+def test_metadata_that_were_read_before_they_were_written_anew_do_not_count(tmp_path: Path) -> None:
+    """The comparison has read them, then the array grew, that was read, and now the comparison answers."""
+    inventory, walks = Inventory(tmp_path), Walks()
+    survey = Survey(tmp_path / "s.zarr", inventory, walks, lambda text: None)
+    survey.start_pass(full=True, now=0.0)
+    assert walks.next(1) == [("", 0)]
+    survey.take_metadata("", {".zarray": zarray((3, 3))})
+    walks.touch("", ".zarray")
+    survey.take_part(FolderPart("", metadata={".zarray": zarray((2, 2))}, last=True), 0.0, finishing=False)
+    assert inventory.arrays[""].layout.grid == (3, 3)
+    assert survey.busy and survey.metadata_to_read() == {""}, "which of both was the newer is not known"
+    inventory.digests.close()
+
+
+def test_metadata_are_read_by_one_worker_at_a_time(tmp_path: Path) -> None:
+    """Else what was read first may come last."""
+    inventory, walks = Inventory(tmp_path), Walks()
+    survey = Survey(tmp_path / "s.zarr", inventory, walks, lambda text: None)
+    touched = FolderPart("", metadata={".zarray": zarray((2,))})
+    for _ in range(2):
+        survey.start_pass(full=True, now=0.0)
+        walks.next(1)
+        walks.touch("", ".zarray")
+        survey.take_part(touched, 0.0, finishing=False)
+    assert survey.metadata_to_read() == {""}
+    survey.take_part(touched, 0.0, finishing=False)
+    assert survey.metadata_to_read() == set() and survey.busy
+    survey.take_metadata("", {".zarray": zarray((3,))})
+    assert survey.metadata_to_read() == {""}
+    survey.take_metadata("", {".zarray": zarray((4,))})
+    assert inventory.arrays[""].layout.grid == (4,)
     inventory.digests.close()

@@ -115,11 +115,10 @@ class Job(TargetLoop):
     def _take_hints(self, now: float) -> None:
         if not self._survey.take_hints(now):
             self._lose_source()
-        for folder in self._survey.stale_metadata:
+        for folder in self._survey.metadata_to_read():
             prefix = folder + "/" if folder else ""
             paths = [prefix + name for name in METADATA_NAMES]
             self._dispatcher.request(ReadTask(self._pool.new_id(), paths))
-        self._survey.stale_metadata.clear()
 
     def _dispatch(self, now: float) -> None:
         may_copy = not self._paused and self._phase in (_Phase.COPYING, _Phase.FINISHING, _Phase.FLUSHING)
@@ -134,7 +133,7 @@ class Job(TargetLoop):
             case ReadDone(contents):
                 folder = next(iter(contents)).rpartition("/")[0]
                 found = {path.rpartition("/")[2]: data for path, data in contents.items() if data is not None}
-                self._survey.read_node(folder, found)
+                self._survey.take_metadata(folder, found)
             case Probe() as probe:
                 self._take_probe(probe, now)
             case Reached(obstacle):

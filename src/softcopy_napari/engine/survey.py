@@ -17,6 +17,7 @@ from softcopy_napari.engine.hints import QUIET, Reader
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.layout import ArrayLayout, LayoutError, parse_metadata
 from softcopy_napari.engine.listed import Listed, LocksSeen, Unsettled
+from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.reconcile import Pass, Walks
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.watcher import Watcher, make_watcher
@@ -55,14 +56,11 @@ class Survey:
         The last walk that came to its end; None before the first has.
     live : bool
         Whether anything was seen to change at the source since the start.
-    stale_metadata : set of str
-        Folders whose metadata are to be read.
     """
 
     def __init__(self, source: Path, inventory: Inventory, walks: Walks, notice: Callable[[str], None]) -> None:
         self.last_pass: Pass | None = None
         self.live = False
-        self.stale_metadata: set[str] = set()
         self._source = source
         self._inventory = inventory
         self._walks = walks
@@ -70,6 +68,10 @@ class Survey:
         self._watcher: Watcher | None = None
         self._reader: Reader | None = None
         self._children: dict[str, tuple[str, ...]] = {}
+        self._stale_metadata: set[str] = set()
+        """Folders whose metadata are to be read."""
+        self._reading: set[str] = set()
+        """Folders whose metadata a worker reads just now."""
         self._bad_metadata: dict[str, tuple[str, int]] = {}
         self._no_room: set[str] = set()
         """Folders of arrays for whose ledgers there is no room."""
@@ -132,7 +134,7 @@ class Survey:
             reader.lost = False
             self._notice("the system dropped file events (too many at once): looking through all folders instead")
             self.start_pass(full=True, now=now)
-        self.stale_metadata |= reader.metadata
+        self._stale_metadata |= reader.metadata
         reader.metadata.clear()
         for folder in [folder for folder, when in self._later.items() if when <= now]:
             del self._later[folder]
@@ -160,7 +162,11 @@ class Survey:
         if part.missing and not part.folder:
             return False
         if part.metadata:
-            self.read_node(part.folder, part.metadata)
+            stale = not touched.isdisjoint(METADATA_NAMES)  # written anew since, and maybe read anew already
+            if stale:
+                self._stale_metadata.add(part.folder)
+            if not stale or part.folder not in self._inventory.arrays:
+                self._read_node(part.folder, part.metadata)
         if not finishing:
             self._locks.take(part, now)
         self._scratch.take(part, part.scratch)
@@ -186,7 +192,19 @@ class Survey:
             self._walks.current.news += news
         return True
 
-    def read_node(self, folder: str, files: Mapping[str, bytes]) -> None:
+    def metadata_to_read(self) -> set[str]:
+        """Folders whose metadata are to be read now. Of two who read one folder, the first could answer last."""
+        due = self._stale_metadata - self._reading
+        self._stale_metadata -= due
+        self._reading |= due
+        return due
+
+    def take_metadata(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """Take in a folder's metadata that were to be read."""
+        self._reading.discard(folder)
+        self._read_node(folder, files)
+
+    def _read_node(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Take in a folder's metadata, new or changed."""
         try:
             layout = parse_metadata(folder, files)
@@ -249,7 +267,7 @@ class Survey:
     @property
     def busy(self) -> bool:
         """Whether there is something to look at that was not looked at yet."""
-        return self._walks.current is not None or bool(self._later) or bool(self.stale_metadata)
+        return self._walks.current is not None or bool(self._later) or bool(self._stale_metadata)
 
     @property
     def changed_since_pass(self) -> bool:
