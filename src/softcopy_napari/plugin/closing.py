@@ -7,9 +7,11 @@ import sys
 import weakref
 from collections.abc import Callable
 
-from napari.utils.notifications import show_info
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
+
+from softcopy_napari.plugin import toasts
+from softcopy_napari.widgets.log_view import Level
 
 _MENUS = "napari._qt._qapp_model."
 """Where napari has what its menus do. With a napari that has it elsewhere, copies go on without a question."""
@@ -65,7 +67,7 @@ class ClosingNotice(QObject):
         copies = "A copy goes on" if running == 1 else f"{running} copies go on"
         words = f"{copies} without napari. Plugins > Softcopy shows it again, and so does `softcopy status`."
         if not by_user:  # a script has closed it: nobody may be there to answer
-            show_info(words)
+            toasts.show(Level.INFO, words)
             if sys.stdout is not None:  # napari's own messages end with its window
                 print(words)
             return True

@@ -35,11 +35,13 @@ def get_reader(path: Paths) -> Callable[[Paths], Layers] | None:
 def open_sample(path: Paths) -> Layers:
     """Start the microscope, and its copy in the dock of the current viewer."""
     from napari import current_viewer
-    from napari.utils.notifications import show_warning
+
+    from softcopy_napari.plugin import toasts
+    from softcopy_napari.widgets.log_view import Level
 
     viewer = current_viewer()
     if find_spec("tensorstore") is None:
-        show_warning(_MISSING)
+        toasts.show(Level.WARNING, _MISSING)
     elif viewer is not None:
         simulate(open_dock(viewer), *_ACQUISITION)
     return NO_LAYERS

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
@@ -21,7 +20,7 @@ from softcopy_napari.engine.files import extended_path
 from softcopy_napari.engine.messages import Changes
 from softcopy_napari.engine.targets import Settings, Target, check_targets, dump_targets, load_targets, make_target
 from softcopy_napari.engine.targetsyaml import TargetsError
-from softcopy_napari.plugin import settings
+from softcopy_napari.plugin import settings, toasts
 from softcopy_napari.plugin.book import Book
 from softcopy_napari.plugin.chronicle import Chronicle
 from softcopy_napari.plugin.closing import ClosingNotice
@@ -35,8 +34,6 @@ from softcopy_napari.widgets.targets_table import Action
 
 if TYPE_CHECKING:
     import napari
-
-_SHOW = {Level.INFO: show_info, Level.WARNING: show_warning, Level.ERROR: show_error}
 
 
 class SoftcopyWidget(QWidget):
@@ -100,7 +97,7 @@ class SoftcopyWidget(QWidget):
             self._end()
             if running:
                 copies = "A copy goes on" if running == 1 else f"{running} copies go on"
-                show_info(f"{copies}. Plugins > Softcopy shows it again.")
+                toasts.show(Level.INFO, f"{copies}. Plugins > Softcopy shows it again.")
             self.deleteLater()
 
     # -- for scripts, tests and the reader -------------------------------------------------------------------
@@ -264,7 +261,7 @@ class SoftcopyWidget(QWidget):
         self._show_rows()
         self._panel.set_problem("", words)
         self._panel.log(Level.ERROR, words)
-        show_error(words)
+        toasts.show(Level.ERROR, words)
 
     def _check(self, source: str, destination: str) -> None:
         def made(target: Target | TargetsError) -> None:
@@ -284,7 +281,7 @@ class SoftcopyWidget(QWidget):
         for line in self._chronicle.take(seen):
             self._panel.log(line.level, line.text)
             if line.ending:
-                _SHOW[line.level](line.text)
+                toasts.show(line.level, line.text)
         self._book.take(seen)
         if self._wish and not self._book.any_starting():
             self._order_all(self._wish)
