@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 
+from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.job import Job
 from softcopy_napari.engine.lock import DestinationLock
 from softcopy_napari.engine.messages import TargetSnapshot
@@ -26,7 +27,7 @@ class Jobs:
 
     def start(self, **settings: Any) -> Job:
         target = make_target(self.source, self.destination, Settings(**{"nprocs": 2, "settle": 1000.0, **settings}))
-        self.job = Job(target, "1", ledger_folder() / "1", DestinationLock(target.destination))
+        self.job = Job(Crew(target, DestinationLock(target.destination)), "1", ledger_folder() / "1")
         self.job.start()
         return self.job
 

@@ -12,6 +12,7 @@ import pytest
 from softcopy_napari.engine import pool
 from softcopy_napari.engine.check import Check, _Missing
 from softcopy_napari.engine.compare import FolderComparison, FolderPart, time_unit_seen
+from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.messages import Findings
@@ -35,7 +36,7 @@ def check(target: Target) -> Iterator[Callable[[], Check]]:
     made: list[Check] = []
 
     def make() -> Check:
-        made.append(Check(target, "1", ledger_folder() / "1", DestinationLock(target.destination, "checked")))
+        made.append(Check(Crew(target, DestinationLock(target.destination, "checked")), "1", ledger_folder() / "1"))
         return made[-1]
 
     yield make

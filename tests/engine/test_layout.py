@@ -19,13 +19,9 @@ from hypothesis import strategies as st
 from zarr.core.chunk_key_encodings import DefaultChunkKeyEncoding, V2ChunkKeyEncoding
 from zarr.storage import MemoryStore
 
-from softcopy_napari.engine.layout import (
-    ArrayLayout,
-    GroupLayout,
-    LayoutError,
-    parse_metadata,
-    promised_children,
-)
+from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError
+from softcopy_napari.engine.metadata import parse_metadata
+from softcopy_napari.engine.ome import promised_children
 from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.shardindex import ShardIndex
 

@@ -98,7 +98,8 @@ def test_of_what_has_ended_or_is_only_compared_no_pace_can_be_set(jobs: Jobs) ->
     try:
         assert engine.order(Order(do="set", changes=changes(pace="full"))).endswith("is only compared: it has no pace")
     finally:
-        engine.jobs[0]._lock.release()
+        engine.start()
+        assert engine.wait(10.0)
         engine.close()
 
 

@@ -23,7 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zarr.codecs import BytesCodec, GzipCodec, ShardingCodec
 
-from softcopy_napari.engine.layout import ArrayLayout, LayoutError, parse_metadata
+from softcopy_napari.engine.layout import ArrayLayout, LayoutError
+from softcopy_napari.engine.metadata import parse_metadata
 from softcopy_napari.engine.shardindex import MAX_CHUNKS, ShardIndex, check, index_of
 from tests.support.writers import write
 

@@ -20,9 +20,10 @@ pytest.importorskip("napari")
 from qtpy.QtCore import QCoreApplication, QEvent, QThread
 from qtpy.QtWidgets import QApplication
 
-from softcopy_napari.engine.layout import ArrayLayout, parse_metadata
+from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.ledger import Ledger
 from softcopy_napari.engine.messages import ArraySnapshot, TargetSnapshot
+from softcopy_napari.engine.metadata import parse_metadata
 from softcopy_napari.engine.probe import read_metadata
 from softcopy_napari.engine.statefolder import ledger_folder
 from softcopy_napari.engine.states import ChunkState, TargetState

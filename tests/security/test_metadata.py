@@ -13,9 +13,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError, parse_metadata
+from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError
 from softcopy_napari.engine.ledger import Ledger
 from softcopy_napari.engine.messages import ArraySnapshot
+from softcopy_napari.engine.metadata import parse_metadata
 from softcopy_napari.engine.ome import is_plain_path
 from softcopy_napari.engine.probe import probe, read_metadata
 from tests.security.support import JSON, ODD_TEXTS, changed

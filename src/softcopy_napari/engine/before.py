@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from softcopy_napari.engine.inventory import Inventory
-from softcopy_napari.engine.layout import ArrayLayout, LayoutError, parse_metadata
+from softcopy_napari.engine.layout import ArrayLayout, LayoutError
+from softcopy_napari.engine.metadata import parse_metadata
 from softcopy_napari.engine.probe import Folder, Probe
 from softcopy_napari.engine.states import ChunkState
 

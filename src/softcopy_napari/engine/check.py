@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.inventory import Inventory
-from softcopy_napari.engine.lock import DestinationLock
 from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import Findings, TargetSnapshot
 from softcopy_napari.engine.reconcile import Pass
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets import Target
 from softcopy_napari.engine.tasks import Answer
 from softcopy_napari.engine.tracked import TrackedArray
 
@@ -32,8 +31,8 @@ class Check(TargetLoop):
 
     afterwards = "check again to compare everything"
 
-    def __init__(self, target: Target, identity: str, ledgers: Path, lock: DestinationLock) -> None:
-        super().__init__(target, identity, ledgers, lock)
+    def __init__(self, crew: Crew, identity: str, ledgers: Path) -> None:
+        super().__init__(crew, identity, ledgers)
         self._outcome: TargetState | None = None
         self._missing = _Missing(self._inventory)
         self._findings = Findings()

@@ -1,6 +1,6 @@
 """The names of chunk files, as text: how keys are spelled, and reading thousands of them at once.
 
-Used by layout.py, which knows the arrays that they belong to.
+Used by layout.py, which knows the arrays that they belong to, and says why numpy is imported so late.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _MAX_DIGITS = 18  # any such number fits 64 bits
 _ZERO, _NINE, _DOT, _NEWLINE = b"09.\n"
@@ -45,6 +47,8 @@ def parse_names(names: Sequence[str], prefix: str, rank: int) -> npt.NDArray[np.
         text = text.replace(f"\n{prefix}", "\n")[1:]
     if not text.isascii():
         return None
+    import numpy as np
+
     data = np.frombuffer(f"{text}\n".encode(), np.uint8)
     ends = np.flatnonzero(data < _ZERO)
     separators = np.full((len(names), rank), _DOT, np.uint8)

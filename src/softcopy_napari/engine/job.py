@@ -14,9 +14,10 @@ from pathlib import Path
 from softcopy_napari.engine.account import Account
 from softcopy_napari.engine.before import Before
 from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.dispatch import LAST_ATTEMPTS
 from softcopy_napari.engine.finish import finished_because, waiting_for
-from softcopy_napari.engine.lock import DestinationLock, Doubt
+from softcopy_napari.engine.lock import Doubt
 from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.obstacle import words
@@ -26,7 +27,6 @@ from softcopy_napari.engine.probe import METADATA_NAMES, Folder, Probe
 from softcopy_napari.engine.receipt import Receipt
 from softcopy_napari.engine.room import Room
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets import Target
 from softcopy_napari.engine.tasks import (
     Answer,
     Flushed,
@@ -63,8 +63,8 @@ class Job(TargetLoop):
 
     afterwards = GOES_ON
 
-    def __init__(self, target: Target, identity: str, ledgers: Path, lock: DestinationLock) -> None:
-        super().__init__(target, identity, ledgers, lock)
+    def __init__(self, crew: Crew, identity: str, ledgers: Path) -> None:
+        super().__init__(crew, identity, ledgers)
         self._phase = _Phase.PROBING
         self._outcome = TargetState.STOPPED
         self._told_to_finish = False
@@ -83,11 +83,11 @@ class Job(TargetLoop):
         self._proving_since = 0.0
         self._next_pass = 0.0
         self._next_probe = 0.0
-        self._pacer = Pacer(target, self._pool, self._dispatcher, self._survey, self._inbox.put)
+        self._pacer = Pacer(self.target, self._pool, self._dispatcher, self._survey, self._inbox.put)
         self._outlook = Outlook(self._inventory, self._dispatcher, self._survey, self._reporter)
         self._asked_for_room = -_ROOM_INTERVAL
-        if lock.doubt is not None:
-            self._doubt(lock.doubt)
+        if self._lock.doubt is not None:
+            self._doubt(self._lock.doubt)
         self._snapshot = self._tell(time.monotonic())
 
     def change(self, changes: Changes) -> str:
@@ -248,6 +248,11 @@ class Job(TargetLoop):
             or counts[ChunkState.COPYING]
             or self._inventory.others_in(ChunkState.PENDING, ChunkState.COPYING)
         )
+
+    @property
+    def _nearly_done(self) -> bool:
+        # While an acquisition goes on, workers are idle after every few files.
+        return self._phase is not _Phase.COPYING or not self._survey.live
 
     @property
     def _calm(self) -> bool:

@@ -9,7 +9,6 @@ import contextlib
 import logging
 import os
 import queue
-import secrets
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -17,19 +16,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.dispatch import Dispatcher
 from softcopy_napari.engine.hints import QUIET
 from softcopy_napari.engine.inventory import Inventory
-from softcopy_napari.engine.lock import DestinationLock
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
-from softcopy_napari.engine.pool import Died, Heard, Pool
+from softcopy_napari.engine.pool import Died, Heard
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.report import Reporter
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.survey import Survey
-from softcopy_napari.engine.targets import Target
-from softcopy_napari.engine.tasks import Answer, Setup
-from softcopy_napari.engine.writers import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
+from softcopy_napari.engine.tasks import Answer
 
 _TICK = 0.2
 _CALM_TICK = 2.0
@@ -45,33 +42,28 @@ class TargetLoop(ABC):
 
     Parameters
     ----------
-    target : Target
+    crew : Crew
+        Of its target; its lock is held until the thread has ended.
     identity : str
         What front ends call it.
     ledgers : Path
         Folder for its ledgers.
-    lock : DestinationLock
-        Held until it has ended.
     """
 
     afterwards: str
     """What its user can do after it was ended early."""
 
-    def __init__(self, target: Target, identity: str, ledgers: Path, lock: DestinationLock) -> None:
-        self.target = target
+    def __init__(self, crew: Crew, identity: str, ledgers: Path) -> None:
+        self.target = target = crew.target
         self.identity = identity
         self.ended = threading.Event()
-        self._lock = lock
-        self._inbox: queue.SimpleQueue[Heard | Died | str | Callable[[], None] | None] = queue.SimpleQueue()
+        self._lock = crew.lock
+        self._inbox = crew.inbox
         self._inventory = Inventory(ledgers)
         self._walks = Walks()
         self._survey = Survey(target.source, self._inventory, self._walks, lambda text: self._reporter.notice(text))
-        run = secrets.token_hex(4)
-        self._marker = "" if target.check else f"{TEMPORARY_PREFIX}{run}-here{TEMPORARY_SUFFIX}"
-        setup = Setup(
-            str(target.source), str(target.destination), run, "", target.sleep_time, target.check, self._marker
-        )
-        self._pool = Pool(setup, target.nprocs, self._inbox.put, lock.fileno())
+        self._marker = crew.marker
+        self._pool = crew.pool
         self._dispatcher = Dispatcher(
             self._pool, self._inventory, self._walks, QUIET, verify=target.verify == "checksum"
         )
@@ -110,6 +102,11 @@ class TargetLoop(ABC):
     @abstractmethod
     def _over(self) -> bool:
         """Whether it has come to its end."""
+
+    @property
+    def _nearly_done(self) -> bool:
+        """Whether the end may come as soon as all workers are idle."""
+        return True
 
     @property
     def _calm(self) -> bool:
@@ -167,13 +164,14 @@ class TargetLoop(ABC):
             self._reporter.notice(f"copy process {worker.process.pid} did not answer and was replaced")
         self._take_hints(now)
         idle = self._dispatcher.idle
-        if now >= self._next_tick or (idle and not self._was_idle):  # the last answer may be what was waited for
+        # The last answer may be what was waited for.
+        if now >= self._next_tick or (idle and not self._was_idle and self._nearly_done):
             self._tick(now)
             # With thousands of arrays telling takes time: never more than a part of it.
             calm = now - self._last_message > _CALM_AFTER and self._calm
             self._next_tick = now + max(_CALM_TICK if calm else _TICK, _TICK_SHARE * (time.monotonic() - now))
-        self._was_idle = idle and self._dispatcher.idle
         self._dispatch(now)
+        self._was_idle = idle and self._dispatcher.idle
 
     def _receive(self) -> None:
         """Wait for messages up to the next tick, and take in those that are there."""

@@ -29,7 +29,7 @@ Lengths = Annotated[tuple[Count, ...], Field(max_length=32)]
 class Message(BaseModel):
     """Base of every message: immutable, and strict about its fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class Failure(Message):

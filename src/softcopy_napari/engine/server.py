@@ -19,13 +19,13 @@ import time
 from collections.abc import Sequence
 from multiprocessing.context import AuthenticationError
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 from pydantic import ValidationError
 
 from softcopy_napari import __version__
-from softcopy_napari.engine.check import Check
-from softcopy_napari.engine.job import Job
+from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply
 from softcopy_napari.engine.pace import lower_priority, lower_session
@@ -39,6 +39,9 @@ _MOST_FRONT_ENDS = 100
 """Connections at a time: each takes a thread, and a file that a ledger might need."""
 _PATIENCE = 10.0
 """Seconds that a front end has to prove that it knows the key, and to take an answer."""
+
+if TYPE_CHECKING:
+    from softcopy_napari.engine.loop import TargetLoop
 
 log = logging.getLogger(__name__)
 
@@ -62,18 +65,16 @@ class Engine:
             validate(target)
         clean_up()
         self._started = time.time()
-        locks: list[DestinationLock] = []
+        crews: list[Crew] = []
         try:
             for target in targets:
-                locks.append(DestinationLock(target.destination, "checked" if target.check else "filled"))
-            self.jobs = [
-                (Check if target.check else Job)(target, str(number), ledger_folder() / str(number), lock)
-                for number, (target, lock) in enumerate(zip(targets, locks, strict=True), start=1)
-            ]
+                crews.append(Crew(target, DestinationLock(target.destination, "checked" if target.check else "filled")))
             self._door = Door(runs_folder())
+            self.jobs = _jobs(crews)
         except BaseException as error:
-            for lock in locks:
-                lock.release()
+            for crew in crews:
+                crew.pool.stop()
+                crew.lock.release()
             if isinstance(error, DestinationBusy):
                 raise TargetsError(str(error)) from None
             raise
@@ -192,6 +193,20 @@ class Engine:
             return Reply(error=f"not an order: {error.errors()[0]['msg']}")
         problem = self.order(order)
         return Reply(error=problem) if problem else Reply(snapshot=self.snapshot())
+
+
+def _jobs(crews: Sequence[Crew]) -> list[TargetLoop]:
+    """The targets' threads, not started yet; their copy processes are."""
+    for crew in crews:
+        crew.pool.fill(time.monotonic())
+    # What these need (numpy) takes as long to import as a copy process takes to start: both at once.
+    from softcopy_napari.engine.check import Check
+    from softcopy_napari.engine.job import Job
+
+    return [
+        (Check if crew.target.check else Job)(crew, str(number), ledger_folder() / str(number))
+        for number, crew in enumerate(crews, start=1)
+    ]
 
 
 def _allow_many_files() -> None:

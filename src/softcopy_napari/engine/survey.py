@@ -15,8 +15,9 @@ from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.finish import Facts
 from softcopy_napari.engine.hints import QUIET, Reader
 from softcopy_napari.engine.inventory import Inventory
-from softcopy_napari.engine.layout import ArrayLayout, LayoutError, parse_metadata
+from softcopy_napari.engine.layout import ArrayLayout, LayoutError
 from softcopy_napari.engine.listed import Listed, LocksSeen, Unsettled
+from softcopy_napari.engine.metadata import parse_metadata
 from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.reconcile import Pass, Walks
 from softcopy_napari.engine.states import ChunkState

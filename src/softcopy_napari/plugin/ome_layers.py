@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 import pint
 
-from softcopy_napari.engine.layout import ArrayLayout, LayoutError, parse_metadata
+from softcopy_napari.engine.layout import ArrayLayout, LayoutError
+from softcopy_napari.engine.metadata import parse_metadata
 from softcopy_napari.engine.ome import is_plain_path
 from softcopy_napari.engine.text import printable
 

@@ -1,0 +1,47 @@
+"""What a target's thread works with: its inbox, and the copy processes that report there.
+
+Apart from the thread itself, so that the processes can be started before what the thread needs is imported.
+"""
+
+from __future__ import annotations
+
+import queue
+import secrets
+from collections.abc import Callable
+
+from softcopy_napari.engine.lock import DestinationLock
+from softcopy_napari.engine.pool import Died, Heard, Pool
+from softcopy_napari.engine.targets import Target
+from softcopy_napari.engine.tasks import Setup
+from softcopy_napari.engine.writers import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
+
+
+class Crew:
+    """Copy processes, none of them started yet, and where they report.
+
+    Parameters
+    ----------
+    target : Target
+    lock : DestinationLock
+        The processes keep it until they have ended.
+
+    Attributes
+    ----------
+    target, lock
+        As given.
+    inbox : queue.SimpleQueue
+        What the processes say; orders; what was done in other threads; None to look at once.
+    marker : str
+        Name of the file by which the destination is known again; empty where nothing is written there.
+    pool : Pool
+    """
+
+    def __init__(self, target: Target, lock: DestinationLock) -> None:
+        self.target, self.lock = target, lock
+        self.inbox: queue.SimpleQueue[Heard | Died | str | Callable[[], None] | None] = queue.SimpleQueue()
+        run = secrets.token_hex(4)
+        self.marker = "" if target.check else f"{TEMPORARY_PREFIX}{run}-here{TEMPORARY_SUFFIX}"
+        setup = Setup(
+            str(target.source), str(target.destination), run, "", target.sleep_time, target.check, self.marker
+        )
+        self.pool = Pool(setup, target.nprocs, self.inbox.put, lock.fileno())
