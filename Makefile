@@ -6,11 +6,12 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 ARGS :=
 
-# Tests with windows run with both Qt bindings at once, each on a virtual screen of its own; all others without
-# napari, which takes seconds to import.
+# Tests with windows run with both Qt bindings at once, in two processes each, every one on a virtual screen of its
+# own; all others without napari, which takes seconds to import. Most of a test is waiting: hence more processes than
+# the two cores for which this is set.
 WINDOWS := tests/widgets tests/plugin
-BINDINGS := --dist each --tx popen//env:QT_API=pyqt6 --tx popen//env:QT_API=pyside6 --timeout-method thread \
-    --max-worker-restart 0
+BINDINGS := --dist each $(foreach binding,pyqt6 pyside6,$(foreach share,1 2,--tx popen//env:QT_API=$(binding)//env:SHARE=$(share)/2)) \
+    --timeout-method thread --max-worker-restart 0
 NO_NAPARI := -p no:napari -p no:npe2 -p no:pytest-qt
 
 # Settings of the caller's own Python would leak into the environment; and tests start hundreds of Pythons, each of
@@ -36,7 +37,7 @@ demo: $(READY)
 test: lint
 	@failed=0; \
 	env -u DISPLAY -u WAYLAND_DISPLAY $(PYTHON) -m pytest -q $(BINDINGS) $(WINDOWS) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
-	$(PYTHON) -m pytest -q -n 4 --dist worksteal $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	$(PYTHON) -m pytest -q -n 6 --dist worksteal $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
 
 # One after another: each keeps the machine busy. Past 20 minutes something hangs.

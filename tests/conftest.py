@@ -38,6 +38,15 @@ _GRACE = 2.0
 """Seconds in which what a test has ended may go."""
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the share of the tests that this process is to run: SHARE=2/3 is every third from the second on."""
+    if share := os.environ.get("SHARE"):
+        first, count = map(int, share.split("/"))
+        kept = items[first - 1 :: count]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+        items[:] = kept
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Give tests with windows a screen of their own, where there is none; each process of pytest-xdist has its own."""
     here = sys.platform in ("win32", "darwin") or {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys()

@@ -198,6 +198,9 @@ class _Collector(QThread):
         self._told: tuple[Seen, ...] = ()
         self._no_search = ""
         """Why the last search for engines failed."""
+        self._answers: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        """What other threads have to say. Only this one is Qt's and waited for: one that Python has made, and that ends
+        after it has sent a signal, crashes a program that ends at the same moment."""
 
     # -- for the main thread ---------------------------------------------------------------------------------
 
@@ -235,8 +238,11 @@ class _Collector(QThread):
 
     def refuse(self, words: str) -> None:
         """Say why something was not done."""
-        if not self._over.is_set():
-            self.refused.emit(words)
+        self._answer(lambda: self.refused.emit(words))
+
+    def _answer(self, say: Callable[[], None]) -> None:
+        self._answers.put(say)
+        self.wake()
 
     def launch(self, targets: list[Target]) -> None:
         """Start an engine; takes a second."""
@@ -248,8 +254,8 @@ class _Collector(QThread):
             return
         if not self._meet(handle):  # the search was faster
             handle.close()
-        if not self._over.is_set():
-            self.started_targets.emit(tuple((snapshot.pid, target.id) for target in snapshot.targets))
+        keys = tuple((snapshot.pid, target.id) for target in snapshot.targets)
+        self._answer(lambda: self.started_targets.emit(keys))
 
     def _meet(self, handle: EngineHandle) -> bool:
         """Make contact with an engine, unless there is one; an older engine may have had the same process id."""
@@ -296,6 +302,8 @@ class _Collector(QThread):
             self._no_search = ""
 
     def _tell(self) -> None:
+        while not self._answers.empty():
+            self._answers.get()()
         with self._changing:
             found = [seen for contact in self._contacts.values() for seen in contact.seen()]
             now = tuple(seen for seen in found if seen.key not in self._forgotten)
