@@ -42,7 +42,7 @@ test: lint
 
 # One after another: each keeps the machine busy. Past 20 minutes something hangs.
 soak: $(READY)
-	@timeout 1200 $(PYTHON) -m pytest -v $(NO_NAPARI) -m soak -o faulthandler_timeout=0 tests $(ARGS)
+	@timeout 1200 $(PYTHON) -m pytest -v $(NO_NAPARI) -m soak -o faulthandler_timeout=0 $(addprefix --ignore=,$(WINDOWS)) $(ARGS)
 
 # One after another, in the order of the page; a goal that is missed is told there and stops nothing.
 bench: $(READY)
