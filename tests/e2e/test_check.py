@@ -26,14 +26,31 @@ def sides(tmp_path: Path) -> Sides:
     return tmp_path / "source.zarr", tmp_path / "copy.zarr"
 
 
+@pytest.fixture(scope="module")
+def written_and_copied(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Sides]:
+    """Writes a dataset and copies it, once for all tests that want that one."""
+    made: dict[str, Sides] = {}
+
+    def make(kind: str, **options: Any) -> Sides:
+        name = f"{kind} {options}"
+        if name not in made:
+            folder = tmp_path_factory.mktemp("written and copied")
+            made[name] = folder / "source.zarr", folder / "copy.zarr"
+            write(kind, made[name][0], **options)
+            done = softcopy("--nprocs", "1", "--finish-idle", "0", *made[name])
+            assert done.returncode == 0, done.stdout + done.stderr
+        return made[name]
+
+    return make
+
+
 @pytest.fixture
-def copied(sides: Sides) -> Callable[..., None]:
-    """Write a dataset and copy it."""
+def copied(sides: Sides, written_and_copied: Callable[..., Sides]) -> Callable[..., None]:
+    """Make a dataset and a copy of it, with the times that they got."""
 
     def make(kind: str = "tensorstore", **options: Any) -> None:
-        write(kind, sides[0], **{"frames": 3, **options})
-        done = softcopy("--nprocs", "1", "--finish-idle", "0", *sides)
-        assert done.returncode == 0, done.stdout + done.stderr
+        for made, side in zip(written_and_copied(kind, **{"frames": 3, **options}), sides, strict=True):
+            shutil.copytree(made, side, symlinks=True)
 
     return make
 
@@ -45,6 +62,11 @@ def listing(*roots: Path) -> dict[str, tuple[int, ...]]:
     return {
         str(path): (info.st_ino, info.st_mode, info.st_size, info.st_mtime_ns, info.st_ctime_ns) for path, info in infos
     }
+
+
+def write_text(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
 
 
 def check(sides: Sides, *options: str) -> tuple[int, str]:
@@ -134,10 +156,11 @@ def test_only_the_first_of_many_missing_files_are_named(sides: Sides, copied: Ca
 
 
 def test_other_files_are_compared_too(sides: Sides, copied: Callable[..., None]) -> None:
-    (sides[0] / "empty").mkdir(parents=True)
-    for name in ("notes.txt", "stage.csv"):
-        (sides[0] / name).write_text(name)
     copied()
+    for side in sides:
+        (side / "empty").mkdir()
+        for name in ("notes.txt", "stage.csv"):
+            os.utime(write_text(side / name, name), ns=(0, 10**18))
     assert check(sides)[0] == 0
     (sides[1] / "notes.txt").write_text("other notes")
     (sides[1] / "stage.csv").unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -14,17 +15,25 @@ from tests.support.command import Softcopy, softcopy, until
 from tests.support.writers import write
 
 
-@pytest.fixture
-def sides(tmp_path: Path) -> tuple[Path, Path]:
-    """A source and its complete copy."""
-    source, destination = tmp_path / "source.zarr", tmp_path / "copy.zarr"
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a source, its complete copy, and the receipt."""
+    folder = tmp_path_factory.mktemp("copied")
+    source, destination = folder / "source.zarr", folder / "copy.zarr"
     write("tensorstore", source, frames=6, planes=4)
     (source / "notes ü.txt").write_text("text")
     if os.name == "posix":
         (source / "link").symlink_to("notes ü.txt")
     done = softcopy("--nprocs", "1", "--settle", "0", source, destination)
     assert done.returncode == 0, done.stdout
-    return source, destination
+    return folder
+
+
+@pytest.fixture
+def sides(copied: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """A source and its complete copy, with the receipt beside it."""
+    shutil.copytree(copied, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return tmp_path / "source.zarr", tmp_path / "copy.zarr"
 
 
 def chunk(folder: Path, number: int) -> Path:
