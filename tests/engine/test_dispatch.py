@@ -31,7 +31,7 @@ class Desk:
         self.inventory.settled(path)
         batch = self.inventory.take(1)
         assert batch is not None and batch.paths == [path]
-        self.dispatcher._note(path, outcome, "cannot be read: Input/output error", self.now)
+        self.dispatcher.retries.note(path, outcome, "cannot be read: Input/output error", self.now)
         self.inventory.finished(batch, [ChunkState.WRITING if outcome is Outcome.CHANGED else ChunkState.FAILED])
 
     def wait(self, seconds: float = 100.0) -> None:
@@ -73,7 +73,7 @@ def test_a_chunk_that_a_resize_cut_off_is_not_waited_for(desk: Desk, outcome: Ou
     desk.comes_to("3", outcome)
     desk.inventory.register(make_layout((2,), ""))
     desk.wait()
-    assert desk.dispatcher.idle and not desk.dispatcher.failed()
+    assert desk.dispatcher.idle and not desk.dispatcher.retries.failed()
 
 
 def test_a_chunk_that_vanished_while_events_were_lost_is_not_waited_for(desk: Desk) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xxhash
 
-from softcopy_napari.engine import dispatch, job, pool
+from softcopy_napari.engine import job, pool, retries
 from softcopy_napari.engine.digests import Digests
 from softcopy_napari.engine.inventory import LINK
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -86,7 +86,7 @@ def test_a_disk_that_keeps_changing_what_is_written_is_named_and_nothing_is_call
 ) -> None:
     monkeypatch.setattr(pool, "_COMMAND", [sys.executable, "-c", FLIPPING])
     monkeypatch.setenv("SOFTCOPY_NATIVE", "0")  # what is replaced here is to be called for every file
-    monkeypatch.setattr(dispatch, "_RETRY_FIRST", 0.02)
+    monkeypatch.setattr(retries, "_FIRST", 0.02)
     make_array(jobs.source, (3,))
     jobs.start(verify="checksum", settle=0.0)
     end = jobs.ends(20.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine import dispatch, hints, job, loop, survey
+from softcopy_napari.engine import dispatch, hints, job, loop, retries, survey
 from tests.faults.lab import Lab
 
 
@@ -19,8 +19,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     for module in (hints, loop, survey):
         monkeypatch.setattr(module, "QUIET", 0.3)
     monkeypatch.setattr(survey, "_LOOK_INTERVAL", 1.0)
-    monkeypatch.setattr(dispatch, "_RETRY_FIRST", 0.1)
-    monkeypatch.setattr(dispatch, "_CHANGING_LAST", 0.5)
+    monkeypatch.setattr(retries, "_FIRST", 0.1)
+    monkeypatch.setattr(retries, "_CHANGING_LAST", 0.5)
     monkeypatch.setattr(dispatch, "_TRY_OBSTACLE", 0.5)
     monkeypatch.setattr(job, "_PROBE_INTERVAL", 0.2)
     lab = Lab(tmp_path)

@@ -1,14 +1,11 @@
 """Hands work to a target's copy workers and takes in what becomes of it.
 
-Batches are sized by time, failures are retried with growing pauses, and the work of a worker that died
-goes to the others.
+Batches are sized by time, what fails comes again (retries.py), and the work of a worker that died goes to the others.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
-from dataclasses import dataclass
 
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.inventory import LINK, Inventory
@@ -18,6 +15,7 @@ from softcopy_napari.engine.probe import Probe
 from softcopy_napari.engine.proof import ProofBatch, Prover
 from softcopy_napari.engine.readback import NO_DIGEST, Finding
 from softcopy_napari.engine.reconcile import Walks
+from softcopy_napari.engine.retries import Retries
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.tasks import (
     Answer,
@@ -42,13 +40,6 @@ _BATCH_SECONDS = 0.04
 _MAX_BATCH = 512
 _MAX_BATCH_CHARACTERS = 24_000
 """A message must fit into a pipe's buffer, or a stopped worker would stop the job."""
-_RETRY_FIRST = 0.5
-_RETRY_LAST = 60.0
-_CHANGING_FIRST = 0.1
-_CHANGING_LAST = 5.0
-_MAX_DEATHS = 3
-LAST_ATTEMPTS = 5
-"""Attempts at a file before its target ends without it."""
 _TRY_OBSTACLE = 3.0
 """Seconds between looks whether an obstacle is still there."""
 
@@ -65,27 +56,13 @@ _STATES = {
 }
 
 
-@dataclass(slots=True)
-class Trouble:
-    """A file that could not be copied so far."""
-
-    reason: str = ""
-    attempts: int = 0
-    deaths: int = 0
-    """Workers that died with it."""
-    changes: int = 0
-    """Times that it changed while it was read, or was torn, in a row."""
-    mismatches: int = 0
-    """Times that it came back from the destination with other content."""
-
-
 class Dispatcher:
     """Stands between a target's job and its pool.
 
     Attributes
     ----------
-    troubles : dict of str to Trouble
-        Files that failed or keep changing, by path.
+    retries : Retries
+        Files that failed or keep changing.
     files_copied, bytes_copied : int
         By this run.
     sizes : dict of TrackedArray to list of int
@@ -114,7 +91,7 @@ class Dispatcher:
         self.taken_away = False
         self.as_it_is = False
         self.damaged: dict[str, str] = {}
-        self.troubles: dict[str, Trouble] = {}
+        self.retries = Retries(inventory)
         self.files_copied = 0
         self.bytes_copied = 0
         self.sizes: dict[TrackedArray | None, list[int]] = {}
@@ -127,10 +104,6 @@ class Dispatcher:
         self._others: dict[int, Task] = {}
         self._under_way: dict[int, int] = {}
         self._urgent: deque[Task] = deque()
-        self._again: list[tuple[float, str, bool]] = []
-        """When to try which file again, and whether because it changed while it was read."""
-        self._changing = 0
-        """How many of them changed."""
         self.claimed = False
         """Whether the destination was made and marked by this run."""
         self._proofs: dict[int, ProofBatch] = {}
@@ -147,7 +120,7 @@ class Dispatcher:
             self._batches
             or self._compares
             or self._walks.waiting
-            or self._changing
+            or self.retries.changing
             # Whether there is room is asked every now and then, and nothing waits for the answer.
             or any(not isinstance(task, RoomTask) for task in (*self._others.values(), *self._urgent))
         )
@@ -163,10 +136,7 @@ class Dispatcher:
 
     def dispatch(self, now: float, copy: bool) -> None:
         """Give every worker enough to do; files to copy only if `copy`."""
-        while self._again and self._again[0][0] <= now:
-            _, path, changed = heapq.heappop(self._again)
-            self._changing -= changed
-            self._try_again(path)
+        self.retries.due(now)
         workers = [worker for worker in self._pool.workers if not worker.hung]
         if not workers:
             return
@@ -264,24 +234,6 @@ class Dispatcher:
         by_length = int(_MAX_BATCH_CHARACTERS / self._characters_a_path)
         return max(1, min(by_time, by_length, _MAX_BATCH))
 
-    def _try_again(self, path: str) -> None:
-        inventory = self._inventory
-        inventory.changing.discard(path)
-        if path not in self.troubles:
-            return
-        match inventory.state(path):
-            case ChunkState.FAILED:
-                inventory.set_state(path, ChunkState.PENDING)
-            case ChunkState.WRITING if path not in inventory.held:  # else its writer will say when
-                inventory.set_state(path, ChunkState.PENDING)
-            case ChunkState.ABSENT | ChunkState.COPIED | ChunkState.VERIFIED:  # no longer to be copied
-                del self.troubles[path]
-
-    def retry_all(self) -> None:
-        """Try every file that failed once more, now."""
-        for path in list(self.troubles):
-            self._try_again(path)
-
     # -- answers --------------------------------------------------------------------------------------
 
     def heard(self, heard: Heard, now: float) -> Answer | None:
@@ -336,14 +288,8 @@ class Dispatcher:
             if finding is Finding.MOVED:
                 self._inventory.set_state(path, ChunkState.PENDING)
                 continue
-            trouble = self.troubles.setdefault(path, Trouble())
-            trouble.mismatches += finding is Finding.DIFFERENT
             self._inventory.set_state(path, ChunkState.FAILED)
-            if trouble.mismatches >= LAST_ATTEMPTS:
-                trouble.attempts = trouble.mismatches
-                trouble.reason = f"{reason}, {trouble.mismatches} times: the destination's disk may be faulty"
-            else:
-                self._note(path, Outcome.FAILED, reason, now)
+            self.retries.mismatch(path, finding is Finding.DIFFERENT, reason, now)
 
     def _copied(self, batch: Batch, done: CopyDone, now: float) -> None:
         count = len(batch.paths)
@@ -359,7 +305,7 @@ class Dispatcher:
             seen = self.sizes.setdefault(batch.array, [0, 0])
             seen[0] += copied
             seen[1] += done.size
-        if copied == count and not self.troubles and not self._inventory.deleted and not done.reasons:
+        if copied == count and not self.retries.troubles and not self._inventory.deleted and not done.reasons:
             self._inventory.finished(batch, ChunkState.COPIED)
             return
         states = []
@@ -369,37 +315,15 @@ class Dispatcher:
                 states.append(ChunkState.PENDING)
                 continue
             if outcome in (Outcome.FAILED, Outcome.CHANGED, Outcome.TORN):
-                self._note(path, outcome, done.reasons.get(number, ""), now)
+                self.retries.note(path, outcome, done.reasons.get(number, ""), now)
             elif outcome not in (Outcome.STOPPED, Outcome.BLOCKED):
-                self._forget_trouble(path)
+                self.retries.copied(path)
                 if number in done.reasons:
                     self.damaged[path] = done.reasons[number]
                 if path not in self._inventory.changed:  # else it may have been deleted since
                     self._inventory.deleted.discard(path)
             states.append(_STATES[outcome])
         self._inventory.finished(batch, states)
-
-    def _forget_trouble(self, path: str) -> None:
-        trouble = self.troubles.get(path)
-        if trouble is not None and trouble.mismatches:
-            trouble.attempts = 0  # it is kept in mind until it was read back
-        elif trouble is not None:
-            del self.troubles[path]
-
-    def _note(self, path: str, outcome: Outcome, reason: str, now: float) -> None:
-        trouble = self.troubles.setdefault(path, Trouble())
-        if outcome is not Outcome.FAILED:
-            pause = min(_CHANGING_FIRST * 2 ** min(trouble.changes, 10), _CHANGING_LAST)
-            trouble.changes += 1
-            trouble.reason = reason or trouble.reason
-        else:
-            pause = min(_RETRY_FIRST * 2 ** min(trouble.attempts, 10), _RETRY_LAST)
-            trouble.attempts += 1
-            trouble.changes = 0
-            trouble.reason = reason
-        changed = outcome is Outcome.CHANGED
-        self._changing += changed
-        heapq.heappush(self._again, (now + pause, path, changed))
 
     def died(self, died: Died, now: float) -> None:
         """Hand the work of a dead worker to the others, or of one that is stuck."""
@@ -433,19 +357,9 @@ class Dispatcher:
         self._seconds_a_file = 1.0  # small batches for a while: the next death shall name its file
         states = []
         for path in batch.paths:
-            trouble = self.troubles.setdefault(path, Trouble())
-            trouble.deaths += 1
-            if trouble.deaths >= _MAX_DEATHS:
-                reason = f"cannot be copied: the copy process {why}, {trouble.deaths} times"
-                self._note(path, Outcome.FAILED, reason, now)
-                states.append(ChunkState.FAILED)
-            else:
-                states.append(ChunkState.PENDING)
+            set_aside = self.retries.death(path, why, now)
+            states.append(ChunkState.FAILED if set_aside else ChunkState.PENDING)
         self._inventory.finished(batch, states)
-
-    def failed(self) -> dict[str, Trouble]:
-        """Files that have failed and not been copied since."""
-        return {path: trouble for path, trouble in self.troubles.items() if trouble.attempts}
 
     def unswept(self) -> list[tuple[str, list[str]]]:
         """Sweeps that were asked for and not done: temporaries, and the folders they may be in."""

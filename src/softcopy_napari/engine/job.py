@@ -15,7 +15,6 @@ from softcopy_napari.engine.account import Account
 from softcopy_napari.engine.before import Before
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.crew import Crew
-from softcopy_napari.engine.dispatch import LAST_ATTEMPTS
 from softcopy_napari.engine.finish import finished_because, waiting_for
 from softcopy_napari.engine.lock import Doubt
 from softcopy_napari.engine.loop import TargetLoop
@@ -25,6 +24,7 @@ from softcopy_napari.engine.outlook import Outlook
 from softcopy_napari.engine.pacer import Pacer
 from softcopy_napari.engine.probe import METADATA_NAMES, Folder, Probe
 from softcopy_napari.engine.receipt import Receipt
+from softcopy_napari.engine.retries import LAST_ATTEMPTS
 from softcopy_napari.engine.room import Room
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.tasks import (
@@ -277,7 +277,7 @@ class Job(TargetLoop):
     def _check_everything(self, now: float) -> None:
         for path in self._inventory.release_all():
             self._reporter.notice(f"{path} was still locked by its writer; what is there of it was copied as it is")
-        self._dispatcher.retry_all()
+        self._dispatcher.retries.all_now()
         self._dispatcher.prover.start_anew()
         self._survey.start_pass(full=True, now=now)
 
@@ -286,7 +286,7 @@ class Job(TargetLoop):
         last = self._survey.last_pass
         if self._busy or self._inventory.changing or last is None or self._pool.stuck:
             return
-        failed = self._dispatcher.failed()
+        failed = self._dispatcher.retries.failed()
         if failed and min(trouble.attempts for trouble in failed.values()) < LAST_ATTEMPTS:
             return
         if failed:

@@ -92,7 +92,7 @@ class Reporter:
     def snapshot(self, state: TargetState, reason: str, acquiring: bool, kept: int, now: float) -> TargetSnapshot:
         """What is known now."""
         dispatcher, inventory = self._dispatcher, self._inventory
-        failed = dispatcher.failed()
+        failed = dispatcher.retries.failed()
         moving = not state.ended and state is not TargetState.PAUSED
         left, rate = self.left(), self._files.per_second()
         return TargetSnapshot(
