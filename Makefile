@@ -40,9 +40,9 @@ test: lint
 	$(PYTHON) -m pytest -q -n 6 --dist worksteal $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
 
-# One after another: each keeps the machine busy. Past 20 minutes something hangs.
+# Two at a time: most of them wait for engines to start and to be killed. Past 20 minutes something hangs.
 soak: $(READY)
-	@timeout 1200 $(PYTHON) -m pytest -v $(NO_NAPARI) -m soak -o faulthandler_timeout=0 $(addprefix --ignore=,$(WINDOWS)) $(ARGS)
+	@timeout 1200 $(PYTHON) -m pytest -v -n 2 $(NO_NAPARI) -m soak -o faulthandler_timeout=0 $(addprefix --ignore=,$(WINDOWS)) $(ARGS)
 
 # One after another, in the order of the page; a goal that is missed is told there and stops nothing.
 bench: $(READY)
