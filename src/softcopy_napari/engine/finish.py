@@ -56,7 +56,7 @@ def finished_because(facts: Facts, settle: float, finish_idle: float | None) -> 
 def waiting_for(facts: Facts, settle: float, finish_idle: float | None) -> str:
     """Say what is waited for while everything that is there has been copied."""
     idle = "" if finish_idle is None else f", or after {finish_idle:g} s without a change"
-    ends = f"ends when a file named 'complete' appears{', on' if idle else ' or on'} Finish{idle}"
+    ends = f"ends when a file named 'complete' appears{', on' if idle else ' or on'} 'Finish now' in napari{idle}"
     if not facts.arrays:
         return "no zarr array yet"
     if facts.missing_nodes:
