@@ -494,7 +494,7 @@ def test_a_user_who_quits_by_the_menu_is_asked_too(dock: Dock, monkeypatch: pyte
 
     with dialog_answered(cancel):
         _close_app(dock.viewer.window)
-    dock.viewer.window._qt_window._quit_app = False  # napari remembers what it was asked
+    assert not dock.viewer.window._qt_window._quit_app, "it would quit when a window is closed later"
     assert "goes on without napari" in asked[0]
     assert dock.frame.isVisible()
 
