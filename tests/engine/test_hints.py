@@ -144,6 +144,22 @@ def test_a_chunk_set_to_the_fill_value_while_it_is_copied_is_deleted_afterwards(
     assert source.copy() == ["-0/0"]
 
 
+def test_a_chunk_that_was_quiet_just_when_its_lock_was_taken_is_deleted_at_the_destination(source: Source) -> None:
+    """The time to wait for it to be quiet ends between the lock and the deletion."""
+    source.say((OPENED, "0/0.__lock"), (RENAMED, "0/0"))
+    source.say((MODIFIED, "0/0"), after=0.1)
+    source.say((OPENED, "0/0.__lock"), after=QUIET)
+    source.say((DELETED, "0/0"), (DELETED, "0/0.__lock"), after=0.1)
+    assert source.copy() == ["-0/0"]
+
+
+def test_a_chunk_whose_writer_crashed_with_its_lock_is_copied_when_it_is_quiet(portable: Source) -> None:
+    portable.say((OPENED, "0/0.__lock"), (MODIFIED, "0/0"))
+    for _ in range(10):
+        portable.say(after=QUIET)
+    assert portable.copy() == ["0/0"]
+
+
 def test_a_chunk_written_again_after_its_deletion_is_copied(source: Source) -> None:
     source.say((OPENED, "0/0.__lock"), (DELETED, "0/0"), (DELETED, "0/0.__lock"))
     source.say(*tensorstore("0/0", "lockfile", source.watcher.tells_closing))

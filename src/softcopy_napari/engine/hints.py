@@ -125,11 +125,15 @@ class Reader:
 
     def _deleted(self, path: str, now: float) -> None:
         """A file was deleted: on purpose, if its writer has just taken its lock. One left by a crash does not count."""
-        locked = self._locked.get(path, -LOCK_LIFE) > now - LOCK_LIFE
+        locked = self._under_lock(path, now)
         self._inventory.gone(path, lock_held=locked)
         if not locked:
             self._just_deleted[path] = now
             _prune(self._just_deleted, now - _SOON)
+
+    def _under_lock(self, path: str, now: float) -> bool:
+        """Whether a file's lock has been taken, and not so long ago that its writer must have crashed."""
+        return self._locked.get(path, -LOCK_LIFE) > now - LOCK_LIFE
 
     def _in_new_folder(self, path: str, now: float) -> bool:
         """Whether a folder that a file lies in has just been made."""
@@ -154,6 +158,7 @@ class Reader:
                 self._settled(path, folder, name)
             case Hint.RENAMED:
                 self._replaces = True
+                self._locked.pop(path, None)  # it is what was renamed
                 if self._watcher.tells_closing and inventory.held.get(path) is False:
                     # tensorstore renames its lock, still open, to the final name: its closing follows at once.
                     self._wait(path, now)
@@ -178,6 +183,8 @@ class Reader:
         due = self._quiet.get(path)
         if due is None:
             return
+        if self._under_lock(path, now):
+            due = self._quiet[path] = now + QUIET  # its writer is at work again, and may be about to delete it
         if due > now:
             heapq.heappush(self._timers, (due, path))
             return
