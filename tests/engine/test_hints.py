@@ -312,9 +312,21 @@ def test_removing_a_chunk_whose_writer_crashed_hours_ago_keeps_the_copy(source: 
 
 
 def test_a_new_folder_is_watched_first_and_then_listed(source: Source) -> None:
+    source.walks.known[""] = 0
     source.say((Hint.FOLDER, "1"))
     assert source.watcher.watched == ["1"]
-    assert source.walks.next(1) == [("1", 0)]
+    assert [folder for folder, _ in source.walks.next(1)] == ["1"]
+
+
+def test_a_new_folder_waits_until_the_metadata_of_the_one_that_it_lies_in_have_been_read(source: Source) -> None:
+    """A shard in it would be taken for any other file, and be copied without its index."""
+    source.walks.ask("")
+    assert [folder for folder, _ in source.walks.next(1)] == [""]
+    source.say((Hint.FOLDER, "1"))
+    assert source.watcher.watched == ["1"] and not source.walks.waiting
+    source.walks.took(FolderPart("", last=True))  # the worker had listed it before
+    assert [folder for folder, _ in source.walks.next(1)] == [""]
+    assert source.walks.took(FolderPart("", folders=["1"], last=True)) == ["1"]
 
 
 def test_a_loss_of_events_asks_for_a_full_look_and_forgets_who_holds_what(source: Source) -> None:

@@ -66,3 +66,23 @@ def test_metadata_are_read_by_one_worker_at_a_time(tmp_path: Path) -> None:
     survey.take_metadata("", {".zarray": zarray((4,))})
     assert inventory.arrays[""].layout.grid == (4,)
     inventory.digests.close()
+
+
+def test_what_lies_in_an_array_whose_metadata_are_being_read_is_looked_at_afterwards(tmp_path: Path) -> None:
+    """Until then it would be taken for files that are no chunks: a shard would be copied without its index."""
+    inventory, walks = Inventory(tmp_path), Walks()
+    survey = Survey(tmp_path / "s.zarr", inventory, walks, lambda text: None)
+    survey.start_pass(full=True, now=0.0)
+    walks.next(1)
+    walks.touch("", ".zarray")
+    survey.take_part(FolderPart("", folders=["0"], metadata={".zgroup": b"{"}, last=True), 0.0, finishing=False)
+    assert survey.metadata_to_read() == {""}
+    assert [folder for folder, _ in walks.next(1)] == ["0"]
+    found = FolderPart("0", different=["0"], size=5, last=True)
+    survey.take_part(found, 0.0, finishing=False)
+    assert inventory.take(5) is None
+    survey.take_metadata("", {".zarray": zarray((2, 1), "/")})
+    assert "0" in [folder for folder, _ in walks.next(1)]
+    survey.take_part(FolderPart("0", different=["0"], last=True), 0.0, finishing=False)
+    assert inventory.state("0/0") is ChunkState.PENDING and inventory.locate("0/0") is not None
+    inventory.digests.close()

@@ -93,7 +93,10 @@ class Reader:
             self._new_folders[path] = now
             _prune(self._new_folders, now - _NEW)
             self._watcher.watch(path)
-            self._walks.ask(path)
+            # Not before the metadata of the folder that it lies in have been read: what is in it would be taken for any
+            # other files, and a shard be copied without its index. To compare that one once more will find it.
+            parent = path.rpartition("/")[0]
+            self._walks.ask(path if self._walks.compared(parent) else parent)
             return
         if hint is Hint.LOST:
             self.lost = True

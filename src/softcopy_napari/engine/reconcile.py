@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from softcopy_napari.engine.compare import FolderPart
 
+_NEVER = -1
 _FOLDERS_A_TASK = 64
 _CHARACTERS_A_TASK = 24_000
 """A task must fit into a pipe's buffer, or a stopped worker would stop the job."""
@@ -44,7 +45,7 @@ class Walks:
     ----------
     known : dict of str to int
         All folders of the source seen so far, each with the modification time (ns) at which its content
-        is known, or 0.
+        is known, or 0; -1 for those that were never compared.
     current : Pass or None
         The pass under way.
     """
@@ -80,11 +81,15 @@ class Walks:
         if folder not in self._asked:
             self._waiting.append(folder)
             self._asked[folder] = 0
-            self.known.setdefault(folder, 0)
+            self.known.setdefault(folder, _NEVER)
         if folder not in self._out:
             self._count(self._asked, folder, number)
         elif not (number and self._asked[folder] == number):
             self._count(self._again, folder, number)
+
+    def compared(self, folder: str) -> bool:
+        """Whether a folder has been compared: its metadata, if it has any, have been read."""
+        return self.known.get(folder, _NEVER) != _NEVER
 
     def _count(self, numbers: dict[str, int], folder: str, number: int) -> None:
         """Have a folder count for a pass, once."""

@@ -155,6 +155,11 @@ class Survey:
             self._walks.took(part)
             self._walks.ask(part.folder, for_pass=True)
             return True
+        if self._metadata_to_come(part.folder):  # what it holds is understood when those have been read
+            part.size = 0  # it comes again
+            self._walks.took(part)
+            self._walks.ask(part.folder, for_pass=True)
+            return True
         touched = self._walks.touched(part.folder)
         for folder in self._walks.took(part):
             if self._watcher is not None:
@@ -204,6 +209,15 @@ class Survey:
         """Take in a folder's metadata that were to be read."""
         self._reading.discard(folder)
         self._read_node(folder, files)
+
+    def _metadata_to_come(self, folder: str) -> bool:
+        """Whether the metadata of a folder above, of which nothing is known so far, are being read."""
+        reading = self._reading | self._stale_metadata
+        while folder and reading:
+            folder = folder.rpartition("/")[0]
+            if folder in reading and folder not in self._inventory.arrays and folder not in self._children:
+                return True
+        return False
 
     def _read_node(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Take in a folder's metadata, new or changed."""
