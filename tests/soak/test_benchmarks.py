@@ -21,8 +21,8 @@ pytestmark = [
 @pytest.mark.parametrize(
     ("command", "measured"),
     [
-        (["overlay.py", "--seconds", "2"], ["overlay behind the ledger", "the same in 3D", "goal"]),
-        (["napari_cost.py", "--rounds", "1", "--files", "100"], ["without napari", "with napari", "goal"]),
+        (["overlay.py", "--seconds", "8"], ["overlay behind the ledger", "the same in 3D", "goal"]),
+        (["napari_cost.py", "--rounds", "1", "--files", "300"], ["without napari", "with napari", "goal"]),
     ],
 )
 def test_a_benchmark_of_napari_measures(command: list[str], measured: list[str]) -> None:
