@@ -10,6 +10,8 @@ cores all the time, and gives way to napari's drawing; from disk to disk, as lab
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -17,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-from common import COMMAND, Others, drop_caches, environment, spread, turn, warm_up, workplace, write_array
+from common import COMMAND, Others, age, drop_caches, environment, spread, turn, warm_up, workplace
 from report import Report
 from report import options as common_options
 
@@ -47,6 +49,20 @@ def show() -> None:
     ending.start(100)
     napari.run()
     print(len(shown), flush=True)
+
+
+def write_frames(path: Path, frames: int) -> None:
+    """Make an array of frames, each a chunk file of 1 MiB, all an hour old: planes as a camera has them."""
+    path.mkdir(parents=True)
+    attributes = {
+        "zarr_format": 2, "shape": [frames, 1024, 1024], "chunks": [1, 1024, 1024], "dtype": "|u1",
+        "compressor": None, "filters": None, "fill_value": 0, "order": "C", "dimension_separator": ".",
+    }  # fmt: skip
+    (path / ".zarray").write_text(json.dumps(attributes))
+    pool = os.urandom((1 << 20) + frames)  # each is another window of it: no two are equal
+    for frame in range(frames):
+        (path / f"{frame}.0.0").write_bytes(pool[frame : frame + (1 << 20)])
+    age(path)
 
 
 def copy(source: Path, destination: Path, state: Path, nprocs: int, disk: bool) -> float:
@@ -89,8 +105,8 @@ def measure(folder: Path, disk: bool, options: argparse.Namespace, report: Repor
     state = folder / "state"
     warm_up(folder, state)
     source, destination = folder / "source.zarr", folder / "destination.zarr"
-    files = options.files // 3 if disk else options.files
-    write_array(source, 10, files, 1 << 20)
+    size = options.files // 3 if disk else options.files
+    write_frames(source, size)
     copy(source, destination, state, options.nprocs, disk)
     seconds: dict[bool, list[float]] = {False: [], True: []}
     others = Others()
@@ -105,7 +121,6 @@ def measure(folder: Path, disk: bool, options: argparse.Namespace, report: Repor
     if not layers:
         sys.exit("napari showed nothing of the copy: nothing was measured")
     middle = {kind: statistics.median(times) for kind, times in seconds.items()}
-    size = 10 * files
     rows = [
         [name, spread(seconds[kind]), f"{size / middle[kind]:,.0f}", f"{middle[kind] / middle[False]:.2f}"]
         for kind, name in ((False, "without napari"), (True, "with napari"))
@@ -119,8 +134,8 @@ def measure(folder: Path, disk: bool, options: argparse.Namespace, report: Repor
 
 def main() -> int:
     """Run it; the exit code is 1 where a goal was missed."""
-    # Chunk files of 1 MiB, so many in each of 10 folders.
-    parser = common_options(__doc__, rounds=3, files=300, nprocs=2, disk="/var/tmp")
+    # Chunk files of 1 MiB.
+    parser = common_options(__doc__, rounds=3, files=3000, nprocs=2, disk="/var/tmp")
     parser.add_argument("--show", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.show:

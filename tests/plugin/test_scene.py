@@ -264,15 +264,29 @@ def test_a_ledger_that_is_gone_is_told_and_the_image_is_shown_without(
     assert scene.overlay is None and len(said) == 1 and "Check coverage" in said[0]
 
 
-def test_an_image_that_no_memory_holds_is_told_and_left_out(
-    tmp_path: Path, viewer: Any, scene: Scene, staged: Callable[..., Any], qtbot: Any
+@pytest.mark.parametrize(
+    ("shape", "chunks", "what"),
+    [
+        ((100_000, 100_000), (1000, 1000), "20.0 GB"),
+        ((2, 200_000_000), (1, 1_000_000), "200,000,000 pixels in a row"),
+    ],
+)
+def test_an_image_that_is_too_much_for_napari_is_told_and_left_out(
+    tmp_path: Path,
+    viewer: Any,
+    scene: Scene,
+    staged: Callable[..., Any],
+    qtbot: Any,
+    shape: Any,
+    chunks: Any,
+    what: str,
 ) -> None:
-    zarr.create_array(tmp_path / "a.zarr", shape=(100_000, 100_000), chunks=(1000, 1000), dtype="uint16")
+    zarr.create_array(tmp_path / "a.zarr", shape=shape, chunks=chunks, dtype="uint16")
     said: list[str] = []
     scene.problem.connect(said.append)
     scene.show(staged(tmp_path / "a.zarr").snapshot, "")
     qtbot.waitUntil(lambda: bool(said) and scene.overlay is not None, timeout=20_000)
-    assert "a plane of it has 20.0 GB" in said[0] and scene.images == []
+    assert f"a plane of it has {what}" in said[0] and scene.images == []
 
 
 def test_a_viewer_that_is_closed_first_is_no_trouble(

@@ -30,6 +30,8 @@ _QUIET = 1.0
 """Seconds without a copied file after which what is shown is read once more."""
 _THUMBNAIL = 2.0
 """Seconds between two thumbnails."""
+_LONGEST = 1 << 20
+"""Pixels in a row of a picture: napari cuts it into textures, and takes minutes on the main thread for thousands."""
 
 
 class FileMarks:
@@ -270,12 +272,12 @@ class LiveImage(QObject):
         usable = self._usable()
         if geometry.empty or not usable or usable[0][0].path != self._array.path:
             return
-        size = min(math.prod(stored.shape[-2:]) * stored.dtype.itemsize for _, stored in usable)
-        if size > LARGEST:
+        size, plane = min((math.prod(one.shape[-2:]) * one.dtype.itemsize, one.shape[-2:]) for _, one in usable)
+        longest = max(plane, default=0)
+        if size > LARGEST or longest > _LONGEST:
             self._closed = True
-            self.problem.emit(
-                f"The image cannot be shown: a plane of it has {size / 1e9:.1f} GB, and there are no coarser levels"
-            )
+            what = f"{size / 1e9:.1f} GB" if size > LARGEST else f"{longest:,} pixels in a row"
+            self.problem.emit(f"The image cannot be shown: a plane of it has {what}, and there are no coarser levels")
             return
         self._levels = tuple(level.path for level, _ in usable)
         channels = self._placement.channels
