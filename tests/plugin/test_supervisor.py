@@ -197,7 +197,7 @@ def test_an_order_about_a_target_that_is_not_there_is_answered_in_words(
 
 def test_what_is_forgotten_is_not_told_of_again(window: Window, target: Callable[..., Target]) -> None:
     window.supervisor.start_targets([target("one"), target("two")])
-    window.until(lambda: len(window.seen) == 2)
+    window.until(lambda: len(window.seen) == len(window.started) == 2)
     one, two = window.started
     window.supervisor.order("stop", [one])
     window.until(lambda: window.seen[0].target.state is TargetState.STOPPED)
