@@ -107,7 +107,7 @@ def kill_again_and_again(folder: Path, kind: str, options: dict[str, Any], kills
     problems, summary = said[:-1], said[-1]
     assert not problems, problems[:10]
     assert summary["read"] > 10 * kills
-    assert kills < 20 or caught, "no engine was killed in the middle of a copy"
+    assert kills < 50 or caught, "no engine was killed in the middle of a copy"
     assert not list(destination.rglob(".softcopy-*"))
     assert_same(source, destination)
 
