@@ -62,11 +62,16 @@ def workplace(folder: str | None) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def write_metadata(path: Path, folders: int, files: int, size: int, separator: str = "/") -> None:
+def write_metadata(path: Path, folders: int, files: int, size: int) -> None:
     """Make an uncompressed zarr v2 array of `folders` x `files` chunk files, of `size` bytes each."""
+    write_zarray(path, [folders, files * size], [1, size], "/")
+
+
+def write_zarray(path: Path, shape: list[int], chunks: list[int], separator: str) -> None:
+    """Make an uncompressed zarr v2 array of bytes, without chunk files."""
     path.mkdir(parents=True)
     attributes = {
-        "zarr_format": 2, "shape": [folders, files * size], "chunks": [1, size], "dtype": "|u1",
+        "zarr_format": 2, "shape": shape, "chunks": chunks, "dtype": "|u1",
         "compressor": None, "filters": None, "fill_value": 0, "order": "C", "dimension_separator": separator,
     }  # fmt: skip
     (path / ".zarray").write_text(json.dumps(attributes))

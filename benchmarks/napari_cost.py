@@ -10,7 +10,6 @@ cores all the time, and gives way to napari's drawing; from disk to disk, as lab
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import statistics
@@ -19,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from common import COMMAND, Others, age, drop_caches, environment, spread, turn, warm_up, workplace
+from common import COMMAND, Others, age, drop_caches, environment, spread, turn, warm_up, workplace, write_zarray
 from report import Report
 from report import options as common_options
 
@@ -53,12 +52,7 @@ def show() -> None:
 
 def write_frames(path: Path, frames: int) -> None:
     """Make an array of frames, each a chunk file of 1 MiB, all an hour old: planes as a camera has them."""
-    path.mkdir(parents=True)
-    attributes = {
-        "zarr_format": 2, "shape": [frames, 1024, 1024], "chunks": [1, 1024, 1024], "dtype": "|u1",
-        "compressor": None, "filters": None, "fill_value": 0, "order": "C", "dimension_separator": ".",
-    }  # fmt: skip
-    (path / ".zarray").write_text(json.dumps(attributes))
+    write_zarray(path, [frames, 1024, 1024], [1, 1024, 1024], ".")
     pool = os.urandom((1 << 20) + frames)  # each is another window of it: no two are equal
     for frame in range(frames):
         (path / f"{frame}.0.0").write_bytes(pool[frame : frame + (1 << 20)])
