@@ -151,11 +151,8 @@ class Survey:
         if part.lost:
             self._walks.took(part)
             return False
-        if part.obstacle is not None:  # it was not compared: once more, when the destination is there
-            self._walks.took(part)
-            self._walks.ask(part.folder, for_pass=True)
-            return True
-        if self._metadata_to_come(part.folder):  # what it holds is understood when those have been read
+        # It was not compared, or will be understood when the metadata above have been read: once more.
+        if part.obstacle is not None or self._metadata_to_come(part.folder):
             part.size = 0  # it comes again
             self._walks.took(part)
             self._walks.ask(part.folder, for_pass=True)
