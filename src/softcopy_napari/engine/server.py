@@ -35,13 +35,13 @@ from softcopy_napari.engine.targetsyaml import TargetsError
 from softcopy_napari.engine.validate import validate
 from softcopy_napari.engine.wire import MAX_ORDER, Door, Wire, admit
 
+if TYPE_CHECKING:
+    from softcopy_napari.engine.loop import TargetLoop
+
 _MOST_FRONT_ENDS = 100
 """Connections at a time: each takes a thread, and a file that a ledger might need."""
 _PATIENCE = 10.0
 """Seconds that a front end has to prove that it knows the key, and to take an answer."""
-
-if TYPE_CHECKING:
-    from softcopy_napari.engine.loop import TargetLoop
 
 log = logging.getLogger(__name__)
 

@@ -49,7 +49,7 @@ class ClosingNotice(QObject):
             running = self._running()
             if running and not self._may_close(running, by_user=event.spontaneous() or _chosen_from_menu()):
                 event.ignore()
-                # Else napari (0.6 to 0.9) quits when any window is closed later. Not a name of Qt's: mypy knows none.
+                # Else napari (seen in 0.9.2) quits when any window is closed later. No name of Qt's: mypy knows none.
                 setattr(watched, "_quit_app", False)  # noqa: B010
                 return True
         return False

@@ -15,8 +15,9 @@ def show(level: Level, text: str) -> None:
     """Show a message; for the main thread."""
     _SHOW[level](text)
     for toast in _toasts():
-        # napari (0.6 to 0.9) leaves the timer of one that comes up while another program's window is active as Qt makes
-        # it: once the user has turned to napari it fires without a pause, on a whole core, until the message is closed.
+        # napari (seen in 0.9.2) leaves the timer of one that comes up while another program's window is active as Qt
+        # makes it: once the user has turned to napari it fires without a pause, on a whole core, until the message is
+        # closed.
         if not toast.timer.isSingleShot():
             toast.timer.setSingleShot(True)
             toast.timer.setInterval(toast.DISMISS_AFTER)
