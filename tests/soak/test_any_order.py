@@ -327,7 +327,7 @@ class AnyOrder(RuleBasedStateMachine):
             for cell, state in enumerate(states):
                 path = f"shards/c/{cell}" if array.path == "shards" else self.source.key(array.path, cell)
                 here, there = (side / path for side in (self.source.root, self.destination.root))
-                if path in self.source.gone and not here.exists():
+                if path in self.source.gone and there.exists() and not here.exists():
                     continue  # nobody saw it go: its copy is kept, and it may be called copied, as it was
                 copied = state in (ChunkState.COPIED, ChunkState.VERIFIED)
                 same = here.exists() and there.exists() and here.read_bytes() == there.read_bytes()
