@@ -15,10 +15,16 @@ import pytest
 
 os.environ.setdefault("NAPARI_CONFIG", "")  # nobody's settings are read or written
 
-pytest.importorskip("napari")
+napari = pytest.importorskip("napari")
 
+from app_model import Application
+from napari._app_model._app import NapariApplication, _napari_names
+from napari._qt._qapp_model.qactions import init_qactions
+from napari._qt.threads.status_checker import StatusChecker
+from napari.plugins import _initialize_plugins
+from napari.settings import get_settings
 from qtpy.QtCore import QCoreApplication, QEvent, QThread
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QMainWindow
 
 from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.ledger import Ledger
@@ -34,8 +40,10 @@ _GRACE = 3.0
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_in_qt() -> Iterator[None]:
+def nothing_is_left_in_qt(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves threads, QThreads or windows of ours behind."""
+    if "viewer" in request.fixturenames:
+        request.getfixturevalue("shared_viewer").get()  # stays, with all its menus
     threads = set(threading.enumerate())
     windows = set(_windows())
     gc.freeze()  # what is there already is no matter of this test, and looking through all of napari takes long
@@ -70,16 +78,92 @@ def _runs(thread: QThread) -> bool:
 
 
 def _windows() -> list[Any]:
-    """Windows but those that napari and vispy keep for the next viewer."""
+    """Windows but those that napari and vispy keep for the next viewer or that are parts of their widgets."""
     if QApplication.instance() is None:
         return []
-    others = ("napari.", "vispy.", "superqt.")
-    return [one for one in QApplication.topLevelWidgets() if not type(one).__module__.startswith(others)]
+    return [one for one in QApplication.topLevelWidgets() if not _is_of_others(one)]
+
+
+def _is_of_others(window: Any) -> bool:
+    """A window of ours may have napari's main window as its parent, and nothing else of napari's."""
+    while not type(window).__module__.startswith(("napari.", "vispy.", "superqt.")):
+        window = window.parentWidget()
+        if window is None or isinstance(window, QMainWindow):
+            return False
+    return True
+
+
+class SharedViewer:
+    """One viewer for many tests, each of which gets it as if it were new: making one takes longer than most of them."""
+
+    def __init__(self) -> None:
+        self._viewer: Any = None
+        self._patch = pytest.MonkeyPatch()
+
+    def get(self) -> Any:
+        if self._viewer is None:  # made as napari's own fixture makes them
+            get_settings().reset()
+            app = NapariApplication("shared")
+            app.injection_store.namespace = _napari_names
+            self._patch.setattr(NapariApplication, "get_app_model", lambda: app)
+            self._patch.setattr(StatusChecker, "start", lambda _: None)
+            self._viewer = napari.Viewer(show_welcome_screen=False)
+        return self._viewer
+
+    def tidy(self) -> None:
+        """Take back what a test did to it."""
+        viewer = self._viewer
+        viewer.layers.clear()
+        viewer.dims.ndisplay = 2
+        viewer.dims.axis_labels = type(viewer.dims)().axis_labels
+        camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+        camera.update(type(camera)().model_dump())
+
+    def close(self) -> None:
+        if self._viewer is None:
+            return
+        self._viewer.close()
+        self._viewer = None
+        self._patch.undo()
+        Application.destroy("shared")
+        _initialize_plugins.cache_clear()
+        init_qactions.cache_clear()
+        gc.collect()
+
+
+@pytest.fixture(scope="session")
+def shared_viewer(qapp: Any) -> Iterator[SharedViewer]:
+    """For this process."""
+    shared = SharedViewer()
+    yield shared
+    shared.close()
 
 
 @pytest.fixture
-def viewer(make_napari_viewer: Callable[..., Any]) -> Any:
-    """A viewer that can be photographed."""
+def viewer(shared_viewer: SharedViewer, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A viewer that can be photographed and is not closed by the test."""
+    yield shared_viewer.get()
+    if request.node.rep_call.failed:
+        shared_viewer.close()
+    else:
+        shared_viewer.tidy()
+
+
+@pytest.fixture
+def no_shared_viewer(shared_viewer: SharedViewer) -> None:
+    """Close it: napari's fixture wants to be the only one who has viewers."""
+    shared_viewer.close()
+
+
+@pytest.fixture
+def make_napari_viewer(no_shared_viewer: None, make_napari_viewer: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes viewers of this test alone (napari's fixture of this name)."""
+    return make_napari_viewer
+
+
+@pytest.fixture
+def own_viewer(make_napari_viewer: Callable[..., Any]) -> Any:
+    """A viewer of this test alone, which it may close."""
     return make_napari_viewer(show=True)
 
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def test_a_message_that_came_while_napari_was_in_the_background_goes_by_itself_and_costs_nothing(
-    viewer: Any, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    own_viewer: Any, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The user works with the microscope's program, then turns to napari, whose timer fired without a pause then."""
     monkeypatch.setattr(NapariQtNotification, "DISMISS_AFTER", 500)
-    assert not viewer.window._qt_window.isActiveWindow()
+    assert not own_viewer.window._qt_window.isActiveWindow()
     toasts.show(Level.INFO, "all of it has arrived")
     (toast,) = NapariQtNotification._instances
     assert toast.isVisible() and not toast.timer.isActive()

@@ -124,8 +124,8 @@ class Dock:
 
 
 @pytest.fixture
-def dock(viewer: Any, qtbot: Any) -> Iterator[Dock]:
-    dock = Dock(viewer, qtbot)
+def dock(own_viewer: Any, qtbot: Any) -> Iterator[Dock]:
+    dock = Dock(own_viewer, qtbot)
     yield dock
     del dock.frame, dock.widget  # napari looks for what keeps its windows alive
 
@@ -383,16 +383,16 @@ def test_a_copy_goes_on_whatever_is_closed(
     assert_same(source, destination)
 
 
-def test_an_open_dock_shows_what_was_started_before(viewer: Any, qtbot: Any, sides: tuple[Path, Path]) -> None:
+def test_an_open_dock_shows_what_was_started_before(own_viewer: Any, qtbot: Any, sides: tuple[Path, Path]) -> None:
     source, destination = sides
     with Writer("tensorstore", source, frames=ENDLESS, delay=0.03) as writer:
-        first = Dock(viewer, qtbot)
+        first = Dock(own_viewer, qtbot)
         first.widget.add_target(source, destination)
         first.widget.start()
         first.until(lambda: first.shown(ChunkState.COPIED) > 3)
-        viewer.window.remove_dock_widget(first.frame)
+        own_viewer.window.remove_dock_widget(first.frame)
         first.until(lambda: first.overlay() is None)  # nothing that is no longer kept up to date stays
-        second = Dock(viewer, qtbot)
+        second = Dock(own_viewer, qtbot)
         second.until(lambda: second.shown(ChunkState.COPIED) > 3)
         writer.kill()
     second.widget.finish()
