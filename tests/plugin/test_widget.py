@@ -124,7 +124,16 @@ class Dock:
 
 
 @pytest.fixture
-def dock(own_viewer: Any, qtbot: Any) -> Iterator[Dock]:
+def dock(viewer: Any, qtbot: Any) -> Iterator[Dock]:
+    """In the viewer that is there for all tests."""
+    dock = Dock(viewer, qtbot)
+    yield dock
+    viewer.window.remove_dock_widget(dock.frame)
+
+
+@pytest.fixture
+def own_dock(own_viewer: Any, qtbot: Any) -> Iterator[Dock]:
+    """In a viewer that the test may close."""
     dock = Dock(own_viewer, qtbot)
     yield dock
     del dock.frame, dock.widget  # napari looks for what keeps its windows alive
@@ -361,25 +370,25 @@ def _leave_by_deleting(dock: Dock) -> None:
 
 @pytest.mark.parametrize("leave", [_leave_by_dock, _leave_by_viewer, _leave_by_hiding, _leave_by_deleting])
 def test_a_copy_goes_on_whatever_is_closed(
-    dock: Dock, sides: tuple[Path, Path], leave: Callable[[Dock], None], capsys: pytest.CaptureFixture[str]
+    own_dock: Dock, sides: tuple[Path, Path], leave: Callable[[Dock], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, destination = sides
     with Writer("tensorstore", source, frames=ENDLESS, delay=0.03) as writer:
-        dock.widget.add_target(source, destination)
-        dock.widget.start()
-        dock.until(lambda: dock.copied() > 3)
-        leave(dock)
+        own_dock.widget.add_target(source, destination)
+        own_dock.widget.start()
+        own_dock.until(lambda: own_dock.copied() > 3)
+        leave(own_dock)
         QApplication.processEvents()
         (engine,) = engines()
         before = engine.snapshot().targets[0].files_copied
-        dock.until(lambda: engine.snapshot().targets[0].files_copied > before + 5)
+        own_dock.until(lambda: engine.snapshot().targets[0].files_copied > before + 5)
         writer.kill()
     if leave is _leave_by_viewer:
         assert "goes on" in capsys.readouterr().out
     if leave is _leave_by_hiding:
-        dock.frame.show()
-        dock.until(lambda: dock.copied() > before)
-    _finish(engine, dock)
+        own_dock.frame.show()
+        own_dock.until(lambda: own_dock.copied() > before)
+    _finish(engine, own_dock)
     assert_same(source, destination)
 
 
@@ -482,9 +491,9 @@ def test_a_user_who_closes_the_window_is_asked_whether_copies_go_on(
     assert len(stopped) == stops
 
 
-def test_a_user_who_quits_by_the_menu_is_asked_too(dock: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_who_quits_by_the_menu_is_asked_too(own_dock: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The window's own "x" tells Qt that a user closes it; File > Exit looks like a script."""
-    monkeypatch.setattr(dock.widget._closing, "_running", lambda: 1)
+    monkeypatch.setattr(own_dock.widget._closing, "_running", lambda: 1)
     monkeypatch.setattr(get_settings().application, "confirm_close_window", False)
     asked: list[str] = []
 
@@ -493,10 +502,10 @@ def test_a_user_who_quits_by_the_menu_is_asked_too(dock: Dock, monkeypatch: pyte
         dialog.reject()
 
     with dialog_answered(cancel):
-        _close_app(dock.viewer.window)
-    assert not dock.viewer.window._qt_window._quit_app, "it would quit when a window is closed later"
+        _close_app(own_dock.viewer.window)
+    assert not own_dock.viewer.window._qt_window._quit_app, "it would quit when a window is closed later"
     assert "goes on without napari" in asked[0]
-    assert dock.frame.isVisible()
+    assert own_dock.frame.isVisible()
 
 
 def test_mnemonics_take_no_shortcut_from_napari(dock: Dock) -> None:
