@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softcopy_napari.engine.ledger import Ledger
+from softcopy_napari.engine.ledger import Ledger, remove_ledger
 from softcopy_napari.engine.states import ChunkState
 from tests.engine.support import until
 
@@ -107,10 +107,10 @@ def test_a_map_of_a_ledger_that_was_replaced_or_removed_stays_readable(tmp_path:
     shown = np.load(ledger.path, mmap_mode="r")
     Ledger(tmp_path / "1.npy", (2,)).set(0, ChunkState.COPIED)
     assert shown[0, 7] == ChunkState.FAILED and not shown[999].any()
-    ledger.remove()
+    remove_ledger(ledger.path)
     assert not (tmp_path / "1.npy").exists()
     assert shown[0, 7] == ChunkState.FAILED and not shown[999].any()
-    ledger.remove()  # once more does no harm
+    remove_ledger(ledger.path)  # once more does no harm
 
 
 def test_ten_million_chunk_files_take_ten_megabytes_of_disk_at_most_and_are_found_in_blocks(
@@ -133,7 +133,7 @@ def test_a_full_disk_under_the_state_folder_does_not_kill_the_engine(tmp_path: P
         code = f"""if True:
             from pathlib import Path
             import numpy as np
-            from softcopy_napari.engine.ledger import Ledger
+            from softcopy_napari.engine.ledger import Ledger, remove_ledger
             try:
                 ledger = Ledger(Path({str(small)!r}) / "1.npy", (1 << 20,))
             except OSError:
@@ -151,7 +151,7 @@ def test_a_plate_of_a_thousand_arrays_does_not_run_out_of_open_files(tmp_path: P
     code = f"""if True:
         import resource
         from pathlib import Path
-        from softcopy_napari.engine.ledger import Ledger
+        from softcopy_napari.engine.ledger import Ledger, remove_ledger
         from softcopy_napari.engine.server import _allow_many_files
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, 4096))
         _allow_many_files()

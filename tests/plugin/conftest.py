@@ -15,8 +15,9 @@ import pytest
 
 os.environ.setdefault("NAPARI_CONFIG", "")  # nobody's settings are read or written
 
-napari = pytest.importorskip("napari")
+pytest.importorskip("napari")
 
+import napari
 from app_model import Application
 from napari._app_model._app import NapariApplication, _napari_names
 from napari._qt._qapp_model.qactions import init_qactions

@@ -256,7 +256,7 @@ def test_a_ledger_that_is_gone_is_told_and_the_image_is_shown_without(
     zarr.create_array(tmp_path / "a.zarr", shape=(40, 40), chunks=(20, 20), dtype="uint16")
     target = staged(tmp_path / "a.zarr")
     snapshot = target.snapshot
-    target.ledgers[""].remove()
+    target.ledgers[""].path.unlink()
     said: list[str] = []
     scene.problem.connect(said.append)
     scene.show(snapshot, "")

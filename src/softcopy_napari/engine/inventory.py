@@ -16,6 +16,7 @@ import numpy.typing as npt
 from softcopy_napari.engine.digests import Digests
 from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.ledger import Ledger
+from softcopy_napari.engine.ledgers import Ledgers
 from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.readback import NO_DIGEST
 from softcopy_napari.engine.shardindex import ShardIndex
@@ -55,6 +56,8 @@ class Inventory:
         Files that something happened to while they were with a worker.
     digests : Digests
         Of the files that have arrived, as far as they are known.
+    ledgers : Ledgers
+        The files of the arrays' ledgers.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -66,11 +69,10 @@ class Inventory:
         self.changed: set[str] = set()
         self.changing: set[str] = set()
         self.digests = Digests(folder / "digests")
+        self.ledgers = Ledgers(folder)
         self._fresh_next = False
         self._ready: dict[TrackedArray, None] = {}
         """Arrays that may have PENDING chunk files, those that waited longest first."""
-        self._folder = folder
-        self._made = 0
         self._homes: dict[str, tuple[TrackedArray, str] | None] = {}
 
     # -- arrays ---------------------------------------------------------------------------------------
@@ -86,8 +88,7 @@ class Inventory:
         known = self.arrays.get(layout.path)
         if known is not None and known.layout == layout:
             return False
-        self._made += 1
-        ledger = Ledger(self._folder / f"{self._made}.npy", layout.grid)
+        ledger = self.ledgers.make(layout.grid)
         first_digest = self.digests.allot(layout.n_chunk_files)
         self._homes.clear()
         if known is None:
@@ -101,16 +102,12 @@ class Inventory:
             self._take_over_digests(known, ledger, first_digest)
         else:
             self.changed.update(with_workers)  # what arrives of them belongs to the array before
-        known.ledger.remove()
+        self.ledgers.replaced(known.ledger)
         known.layout, known.ledger, known.first_digest = layout, ledger, first_digest
         self._adopt(known)
         for path in with_workers:
             self.set_state(path, ChunkState.COPYING)
         return not same
-
-    def no_room(self, error: OSError) -> str:
-        """Say why an array's chunk files cannot be kept track of."""
-        return f"cannot be followed: no ledger can be kept in {self._folder}: {error.strerror}. Make room there"
 
     def _take_over_digests(self, known: TrackedArray, ledger: Ledger, first_digest: int) -> None:
         """Bring the digests of an array's chunk files to where they are after it was resized."""

@@ -104,10 +104,11 @@ class Ledger:
             block = np.bincount(self.flat[start : start + _BLOCK], minlength=_N_STATES).tolist()
             self.counts = [a + b for a, b in zip(self.counts, block, strict=True)]
 
-    def remove(self) -> None:
-        """Delete the file; maps of it stay readable where the system allows that."""
-        with contextlib.suppress(PermissionError):  # Windows: still mapped somewhere; the next start cleans up
-            self.path.unlink(missing_ok=True)
+
+def remove_ledger(path: Path) -> None:
+    """Delete the file; maps of it stay readable where the system allows that."""
+    with contextlib.suppress(PermissionError):  # Windows: still mapped somewhere; the next start cleans up
+        path.unlink(missing_ok=True)
 
 
 def open_ledger(path: str, grid: tuple[int, ...] | None = None) -> npt.NDArray[np.uint8]:

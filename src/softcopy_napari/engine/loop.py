@@ -231,6 +231,7 @@ class TargetLoop(ABC):
         self._snapshot = self._tell(time.monotonic())
         self._survey.end()
         self._inventory.digests.close()
+        self._inventory.ledgers.close()
 
 
 def _sweep(destination: Path, left: list[tuple[str, list[str]]]) -> None:

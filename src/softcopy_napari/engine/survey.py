@@ -226,7 +226,7 @@ class Survey:
         except (LayoutError, OSError) as error:
             # It may be half-written just now: read it again, but not for ever.
             _, attempts = self._bad_metadata.get(folder, ("", 0))
-            reason = str(error) if isinstance(error, LayoutError) else self._inventory.no_room(error)
+            reason = str(error) if isinstance(error, LayoutError) else self._inventory.ledgers.no_room(error)
             self._bad_metadata[folder] = reason, attempts + 1
             if not isinstance(error, LayoutError):
                 self._no_room.add(folder)
