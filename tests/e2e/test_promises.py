@@ -26,7 +26,7 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-def _make_large(path: Path, files: int = 4, size: int = 150_000_000) -> Path:
+def _make_large(path: Path, files: int = 4, size: int = 80_000_000) -> Path:
     """An array of large chunk files (sparse ones: they cost time to copy, but no disk)."""
     path.mkdir()
     (path / ".zarray").write_text(

@@ -112,8 +112,11 @@ def test_scale_and_translation_of_ome_metadata_are_the_overlays_too(
     assert layer.axis_labels == image.axis_labels == ("z", "y", "x")
 
 
-@pytest.mark.parametrize("translate", [(0.0, 0.0, 0.0), (-30.0, 70.0, 11.0)])
-@pytest.mark.parametrize("angles", [(0, 0, 0), (0, 0, 90), (0, 90, 0)])
+@pytest.mark.parametrize(
+    ("angles", "translate"),
+    [((0, 0, 0), (0.0, 0.0, 0.0)), ((0, 0, 0), (-30.0, 70.0, 11.0)), ((0, 0, 90), (-30.0, 70.0, 11.0)),
+     ((0, 90, 0), (-30.0, 70.0, 11.0))],
+)  # fmt: skip
 def test_in_3d_a_chunk_covers_its_pixels_and_no_others(
     tmp_path: Path, viewer: Any, scene: Scene, staged: Callable[..., Any], qtbot: Any, translate: Any, angles: Any
 ) -> None:
