@@ -82,6 +82,7 @@ class ClosingNotice(QObject):
         box.addButton(QMessageBox.StandardButton.Cancel)
         box.setDefaultButton(close)
         box.exec()
+        box.deleteLater()  # else its parent keeps it
         if box.clickedButton() is stop:
             self._stop()
         return box.clickedButton() in (close, stop)
