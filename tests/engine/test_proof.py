@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -46,6 +47,23 @@ def test_what_was_verified_is_called_so(jobs: Jobs) -> None:
     assert end.state is TargetState.COMPLETE
     assert end.counts[ChunkState.VERIFIED] == 6
     assert jobs.equal()
+
+
+@pytest.mark.parametrize("verify", ["size", "checksum"])
+def test_a_shard_without_a_whole_index_that_an_earlier_run_copied_is_named_again(jobs: Jobs, verify: str) -> None:
+    codec = {"name": "sharding_indexed", "configuration": {"chunk_shape": [1], "codecs": [{"name": "bytes"}]}}
+    metadata = {
+        "zarr_format": 3, "node_type": "array", "shape": [2], "data_type": "uint8", "fill_value": 0,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2]}},
+        "chunk_key_encoding": {"name": "default"}, "codecs": [codec],
+    }  # fmt: skip
+    write(jobs.source / "zarr.json", json.dumps(metadata).encode(), old=True)
+    write(jobs.source / "c" / "0", b"no index", old=True)
+    for _ in range(2):
+        jobs.start(verify=verify).order("finish")
+        end = jobs.ends()
+        assert end.state is TargetState.COMPLETE and end.counts[ChunkState.VERIFIED] == (verify == "checksum")
+        assert sum("c/0 was copied as it is, but its writer" in notice for notice in end.notices) == 1, end.notices
 
 
 def test_copies_of_an_earlier_run_are_compared_with_the_source(jobs: Jobs) -> None:

@@ -14,6 +14,7 @@ from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.support import temporaries, until
 from tests.faults.conftest import why_no_mounts
 from tests.faults.lab import SOON, Lab, make_chunks
+from tests.support.command import Softcopy, until_status
 from tests.support.faultfs import why_not
 
 may_mount = pytest.mark.skipif(bool(why_no_mounts()), reason=why_no_mounts())
@@ -83,6 +84,20 @@ def test_a_read_only_disk_pauses_the_copy_until_it_may_be_written(lab: Lab, when
     remount(disk, "rw")
     assert until(lambda: lab.now.counts[ChunkState.COPIED] == (10 if when == "from the start" else 20), SOON)
     lab.finish()
+    lab.assert_equal()
+
+
+@may_mount
+def test_the_command_waits_for_a_disk_that_is_read_only_when_it_is_started(lab: Lab) -> None:
+    disk = lab.folder / "disk"
+    lab.mount(disk)
+    lab.destination = lab.real_destination = disk / "d.zarr"
+    make_chunks(lab.source, 10)
+    remount(disk, "ro")
+    with Softcopy("--nprocs", "1", "--settle", "0", lab.source, lab.destination) as copy:
+        until_status("is read-only")
+        remount(disk, "rw")
+        assert copy.wait() == 0, copy.output
     lab.assert_equal()
 
 

@@ -128,3 +128,21 @@ def test_the_command_copies_and_sums_up_though_no_word_can_be_left_in_the_state_
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No space left on device" in done.stderr and "complete" in done.stdout
     lab.assert_equal()
+
+
+@may_mount
+@pytest.mark.parametrize("there", [[], ["locks"], ["locks", "runs", "ledgers"]])
+def test_a_state_folder_that_takes_no_other_file_is_named(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, there: list[str]
+) -> None:
+    state = lab.folder / "state"
+    lab.mount(state, f"nr_inodes={1 + len(there)},mode=700")
+    for name in there:
+        (state / name).mkdir(mode=0o700)
+    monkeypatch.setenv(STATE_FOLDER_VARIABLE, str(state))
+    make_chunks(lab.source, 3)
+    done = softcopy("--nprocs", "1", "--settle", "0", lab.source, lab.destination)
+    assert done.returncode == 2, done.stderr
+    assert f"the state folder {state}" in done.stderr and "cannot be used: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not lab.destination.exists()

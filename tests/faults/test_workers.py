@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine import pool
+from softcopy_napari.engine import patience, pool
 from softcopy_napari.engine.lock import DestinationBusy
+from softcopy_napari.engine.server import Engine
 from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.targets import Settings, Target, make_target
+from softcopy_napari.engine.targetsyaml import TargetsError
 from tests.engine.support import temporaries, until
 from tests.faults.lab import SOON, Lab, make_chunks
 from tests.support.faultfs import Rule, why_not
@@ -161,3 +166,27 @@ def test_stop_ends_at_once_though_a_whole_share_hangs(lab: Lab, side: str) -> No
     started = time.monotonic()
     running.order("stop")
     assert running.ended.wait(STOP), f"not ended after {time.monotonic() - started:.1f} s"
+
+
+@pytest.mark.parametrize("act", [make_target, lambda *paths: Engine([made(*paths)])], ids=["paths", "engine"])
+@pytest.mark.parametrize("side", SIDES)
+def test_a_share_that_hangs_when_a_copy_is_to_be_started_is_named(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, side: str, act: Callable[..., object]
+) -> None:
+    monkeypatch.setattr(patience, "_ANSWER", 0.5)
+    faults = lab.faulty_source() if side == "source" else lab.faulty_destination()
+    make_chunks(lab.real_source, 2)
+    lab.real_destination.mkdir(exist_ok=True)
+    rule = faults.hang(EVERYTHING, for_good=True)
+    try:
+        with pytest.raises(TargetsError, match="has not answered") as caught:
+            act(lab.source, lab.destination, Settings())
+    finally:
+        rule.lift()
+    assert rule.met
+    assert f"source {lab.source} or destination {lab.destination}" in str(caught.value)
+
+
+def made(source: Path, destination: Path, settings: Settings) -> Target:
+    """A target of which nobody has looked at anything yet."""
+    return Target(**settings.model_dump(), source=source, destination=destination)

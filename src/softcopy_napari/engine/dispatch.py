@@ -284,6 +284,9 @@ class Dispatcher:
         looked_at = count - done.findings.count(Finding.STOPPED)
         self._seconds_a_proof = _mean(self._seconds_a_proof, done.seconds, looked_at)
         for path, finding, reason in self.prover.take_in(proof, done):
+            if finding in (Finding.EQUAL, Finding.HASHED):
+                self.damaged[path] = reason  # at the source, too
+                continue
             self.prover.start_anew()
             if finding is Finding.MOVED:
                 self._inventory.set_state(path, ChunkState.PENDING)

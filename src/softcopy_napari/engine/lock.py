@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from softcopy_napari.engine.statefolder import PLAIN, private_folder
+from softcopy_napari.engine.statefolder import PLAIN, in_state_folder, private_folder
 
 
 class DestinationBusy(Exception):
@@ -58,10 +58,13 @@ class DestinationLock:
     ------
     DestinationBusy
         Another process has it.
+    StateFolderError
+        There is no room for the lock's file.
     """
 
     def __init__(self, destination: Path, doing: str = "filled") -> None:
-        self._fd = os.open(_lock_path(destination), os.O_RDWR | os.O_CREAT | PLAIN, 0o600)
+        with in_state_folder():
+            self._fd = os.open(_lock_path(destination), os.O_RDWR | os.O_CREAT | PLAIN, 0o600)
         try:
             _lock(self._fd)
         except OSError:

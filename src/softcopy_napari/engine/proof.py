@@ -166,12 +166,12 @@ class Prover:
         Returns
         -------
         list of tuple of str, Finding and str
-            Files that are not as they should be, by path, with the finding and its reason.
+            Files with which something is wrong, by path, with the finding and its reason.
         """
         self._out -= 1
         batch = proof.batch
         now = self._digests(batch)
-        bad: list[tuple[str, Finding, str]] = []
+        odd: list[tuple[str, Finding, str]] = []
         kept = True
         for number, path in enumerate(batch.paths):
             finding = Finding(done.findings[number])
@@ -180,16 +180,18 @@ class Prover:
             if changed or finding is Finding.STOPPED:
                 continue
             self.read += 1
-            if finding in (Finding.EQUAL, Finding.HASHED, Finding.LINK):
+            reason = done.reasons.get(number, "")
+            right = finding in (Finding.EQUAL, Finding.HASHED, Finding.LINK)
+            if right:
                 verified = self.verify and finding is not Finding.HASHED  # it may have been asked for since
                 digest = LINK if finding is Finding.LINK else done.digests[part]
                 kept = self._inventory.proven(path, digest, verified) and kept
-            else:
-                bad.append((path, finding, done.reasons.get(number, "")))
+            if reason or not right:
+                odd.append((path, finding, reason))
         if not kept:  # nor will be what else this round finds
             self._round = self._block = None
             self._next_round = time.monotonic() + _LONG_PAUSE
-        return bad
+        return odd
 
 
 def _split(block: Batch, limit: int) -> tuple[Batch, Batch | None]:

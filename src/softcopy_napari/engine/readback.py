@@ -40,7 +40,11 @@ class Finding(IntEnum):
 
 
 class Proof(NamedTuple):
-    """What reading one file back showed, with its size and XXH3-128 at the destination."""
+    """What reading one file back showed, with its size and XXH3-128 at the destination.
+
+    `reason` says what is wrong; of a file that is as it should be, what is wrong with it at the source, too: a shard
+    whose index is not whole.
+    """
 
     finding: Finding
     size: int = 0
@@ -117,7 +121,7 @@ class ReadBack:
         if digest != NO_DIGEST:
             same = own == digest
         elif not against_source:
-            return Proof(Finding.HASHED, stats.st_size, own)
+            return Proof(Finding.HASHED, stats.st_size, own, damage)
         else:
             try:
                 here = self._hash(self._source, path, None)
@@ -130,8 +134,10 @@ class ReadBack:
             if not up_to_date(here[0], stats, self.unit):
                 return Proof(Finding.MOVED)
             same = own == here[1]
+        if same:
+            return Proof(Finding.EQUAL, stats.st_size, own, damage)
         reason = f"came back from the destination with other content{': ' + damage if damage else ''}"
-        return Proof(Finding.EQUAL if same else Finding.DIFFERENT, stats.st_size, own, "" if same else reason)
+        return Proof(Finding.DIFFERENT, stats.st_size, own, reason)
 
     def _hash(self, place: Place, path: str, shard: ShardIndex | None) -> tuple[os.stat_result, bytes, str] | None:
         return hash_file(place, path, self._view, place is self._destination, self._go_on, shard)

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from multiprocessing.context import AuthenticationError
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,15 @@ from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply
 from softcopy_napari.engine.pace import lower_priority, lower_session
-from softcopy_napari.engine.statefolder import RunFile, clean_up, ledger_folder, private_folder, runs_folder
+from softcopy_napari.engine.patience import in_time
+from softcopy_napari.engine.statefolder import (
+    RunFile,
+    clean_up,
+    in_state_folder,
+    ledger_folder,
+    private_folder,
+    runs_folder,
+)
 from softcopy_napari.engine.targets import Target, check_targets, targets_from_json
 from softcopy_napari.engine.targetsyaml import TargetsError
 from softcopy_napari.engine.validate import validate
@@ -62,14 +71,15 @@ class Engine:
     def __init__(self, targets: Sequence[Target]) -> None:
         check_targets(targets)
         for target in targets:
-            validate(target)
+            in_time(partial(validate, target), [target])
         clean_up()
         self._started = time.time()
         crews: list[Crew] = []
         try:
             for target in targets:
                 crews.append(Crew(target, DestinationLock(target.destination, "checked" if target.check else "filled")))
-            self._door = Door(runs_folder())
+            with in_state_folder():
+                self._door = Door(runs_folder())
             self.jobs = _jobs(crews)
         except BaseException as error:
             for crew in crews:

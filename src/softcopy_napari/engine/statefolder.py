@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -63,6 +64,25 @@ def private_folder(name: str) -> Path:
 def runs_folder() -> Path:
     """Where run files are."""
     return private_folder("runs")
+
+
+@contextlib.contextmanager
+def in_state_folder() -> Iterator[None]:
+    """Have what goes wrong with a file within this said of the state folder.
+
+    Raises
+    ------
+    StateFolderError
+        In place of any other OSError.
+    """
+    try:
+        yield
+    except StateFolderError:
+        raise
+    except OSError as error:
+        raise StateFolderError(
+            f"the state folder {state_folder()} cannot be used: {error.strerror}; make room there, or {_REMEDY}"
+        ) from None
 
 
 def _make(folder: Path, others: int, mend: bool) -> None:

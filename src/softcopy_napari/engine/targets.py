@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from softcopy_napari.engine import maxrate
 from softcopy_napari.engine.maxrate import FULL, RateSetting, rate_error
+from softcopy_napari.engine.patience import in_time
 from softcopy_napari.engine.targetsyaml import (
     WINDOWS_HINT,
     Entry,
@@ -139,9 +140,9 @@ def check_targets(targets: Sequence[Target], where: str = "") -> None:
     Raises
     ------
     TargetsError
-        They must not run together.
+        They must not run together, or a disk or share does not answer.
     """
-    if conflict := _find_conflict(targets):
+    if conflict := in_time(lambda: _find_conflict(targets), targets):
         raise TargetsError(f"{where}: {conflict[1]}" if where else conflict[1])
 
 

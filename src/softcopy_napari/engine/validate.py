@@ -105,8 +105,13 @@ def _check_place(target: Target) -> None:
     if not os.path.isdir(extended_path(str(place))):
         what = "is a file, not a folder" if place == target.destination else f"cannot be made: {place} is a file"
         raise TargetsError(f"destination {target.destination} {what}: choose another destination")
-    if not os.access(extended_path(str(place)), os.W_OK | os.X_OK):
+    if not os.access(extended_path(str(place)), os.W_OK | os.X_OK) and not _is_read_only(str(place)):
         raise TargetsError(f"destination {target.destination} cannot be written: you have no permission in {place}")
+
+
+def _is_read_only(place: str) -> bool:
+    """Whether its disk is: that may pass, and is waited for."""
+    return hasattr(os, "statvfs") and bool(os.statvfs(place).f_flag & os.ST_RDONLY)
 
 
 def _levels(found: Probe, there: Probe) -> set[str]:
