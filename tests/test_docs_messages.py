@@ -1,0 +1,172 @@
+"""Every message to a user stands in a table of the documentation as it is printed: people search for what they read."""
+
+from __future__ import annotations
+
+import ast
+import re
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "softcopy_napari"
+
+SHORTEST = 12
+"""Characters of a part that tells a message from others."""
+CALLS = {
+    *("notice", "_notice", "_fail", "_end", "_error", "refuse", "set_problem"),
+    *("TargetsError", "ReceiptError", "ScrubError", "StateFolderError", "EngineGone"),
+    *("RateError", "LayoutError", "NoScreen", "CannotShow", "MicroscopeError", "BadParameter", "ValueError"),
+}
+"""What is called with a message."""
+NAMES = {"problem", "reason", "_reason", "_why_ended", "words", "what", "error", "_MISSING"}
+"""What messages are assigned to, or handed over as."""
+RETURNED_BY = {
+    *("words", "in_the_way", "flush", "no_room", "lower_priority", "change", "order", "sign", "_damage", "check"),
+    *("_source_problem", "_share_problem", "_problem", "settings_problem", "_foreign", "_check_pairs", "_explain"),
+    *("_suffering", "_stand_still", "_complete", "_save", "waiting_for", "difference"),
+}
+"""Functions that return messages."""
+
+NO_MESSAGES = {
+    "how far it is, and what is normal": {
+        *("files compared so far", "checking every file", "flushing to disk", "writing the receipt"),
+        *("looking through all folders", "reading back what was copied"),
+        *("the copy keeps up with the acquisition", "the copy will be complete about"),
+        *("file or folder", "files and folders", "left to copy", "Start goes on from here"),
+        *("never came (the fill value is read in their place", "not seen at the source so far"),
+        "without napari. Plugins > Softcopy shows it again, and so does `softcopy status",
+    },
+    "what the system says of itself, behind a message that has a row": {"permission denied"},
+    "what tensorstore's errors begin with, which is cut off": {"FAILED_PRECONDITION", "INVALID_ARGUMENT"},
+    "between programs; no front end of ours gives cause for it": {
+        *("not an order", "there is no target", "changes go with set, and set with changes"),
+        *("shape, chunk_shape and grid are of different lengths", "the grid is not the shape in chunk files"),
+        *("not a list of targets", "is not an absolute path"),
+    },
+    "caught where it arises": {
+        *("is no address of an engine", "it is another engine's", "it is too large", "it is no file"),
+        *("is no ledger's path", "is no ledger", "is of the shape"),
+    },
+    "a mistake in the program": {
+        *("three 1-D arrays of one length are needed, not", "counts are needed, one a state, not"),
+    },
+}
+"""Parts that no table has, by the reason."""
+
+
+def called(node: ast.Call) -> str:
+    match node.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+    return ""
+
+
+def is_told(node: ast.Call) -> bool:
+    """Whether a call tells its arguments to a user."""
+    function = ast.unparse(node.func)
+    to_stderr = function == "click.echo" and any(one.arg == "err" for one in node.keywords)
+    return called(node) in CALLS or function.endswith("problem.emit") or to_stderr
+
+
+def given(node: ast.AST) -> list[ast.expr]:
+    """What a call, an assignment or a function gives a user to read, if it does."""
+    match node:
+        case ast.Call(args=args, keywords=keywords):
+            named = [one.value for one in keywords if one.arg in NAMES]
+            return args + named if is_told(node) else named
+        case ast.Assign(targets=[ast.Name(id=name) | ast.Attribute(attr=name)], value=value):
+            return [value] if name in NAMES else []
+        case ast.AugAssign(target=ast.Name(id=name), value=value):
+            return [value] if name in NAMES else []
+        case ast.AnnAssign(target=ast.Name(id=name) | ast.Attribute(attr=name), value=ast.expr() as value):
+            return [value] if name in NAMES else []
+        case ast.FunctionDef(name=name) if name in RETURNED_BY:
+            return [one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value is not None]
+    return []
+
+
+def texts(node: ast.AST) -> Iterator[list[str]]:
+    """The constant parts of each text in an expression."""
+    match node:
+        case ast.Constant(value=str(text)):
+            yield [text]
+        case ast.JoinedStr(values=values):
+            yield [str(one.value) for one in values if isinstance(one, ast.Constant)]
+            for one in values:
+                if isinstance(one, ast.FormattedValue):
+                    yield from texts(one.value)
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from texts(child)
+
+
+def plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def longest(parts: list[str]) -> str:
+    """The part of a message by which it is looked for."""
+    return max((plain(part).strip(string.punctuation + " ") for part in parts), key=len, default="")
+
+
+def messages(module: str) -> set[str]:
+    """The longest parts of all messages in a module."""
+    found = {longest(parts) for node in ast.walk(ast.parse(module)) for one in given(node) for parts in texts(one)}
+    return {part for part in found if len(part) >= SHORTEST}
+
+
+def tables(page: str) -> list[str]:
+    """What stands in code or in quotes in a page's tables."""
+    rows = "\n".join(line for line in page.splitlines() if line.startswith("|"))
+    return [plain(code or quoted) for code, quoted in re.findall(r'`([^`\n]+)`|"([^"`\n]+)"', rows)]
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+LISTED = [text for page in sorted(ROOT.glob("docs/*.md")) for text in tables(text_of(page))]
+MESSAGES = {path.relative_to(PACKAGE).as_posix(): messages(text_of(path)) for path in sorted(PACKAGE.rglob("*.py"))}
+EXCEPTIONS = set().union(*NO_MESSAGES.values())
+
+
+def is_listed(part: str) -> bool:
+    return any(part in text for text in LISTED)
+
+
+@pytest.mark.parametrize("module", [name for name, found in MESSAGES.items() if found])
+def test_every_message_has_a_row_with_its_cause_and_remedy(module: str) -> None:
+    assert [part for part in sorted(MESSAGES[module] - EXCEPTIONS) if not is_listed(part)] == []
+
+
+def test_every_exception_is_a_text_that_the_program_still_has() -> None:
+    assert set().union(*MESSAGES.values()) >= EXCEPTIONS
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        'self._reporter.notice(f"{path} has turned into {kind}")',
+        'raise TargetsError("the source has " + f"{kind}" + " and has turned into something")',
+        "self._end(TargetState.FAILED, f\"{path}{' has turned into a pumpkin' if late else ''}\")",
+        'self.problem = (\n    "has turned into a "\n    f"pumpkin at {hour}"\n)',
+        'what += f"{number} has turned into another"',
+        'def _problem(path):\n    return f"{path} has turned into another" if path else ""',
+        'Result(Outcome.FAILED, reason=f"has turned into {kind}")',
+    ],
+)
+def test_a_message_that_nobody_has_documented_is_found_however_it_is_told(told: str) -> None:
+    (found,) = (part for part in messages(told) if "has turned into" in part)
+    assert not is_listed(found)
+
+
+def test_words_that_are_no_messages_are_not_asked_for() -> None:
+    assert messages('log.info("a thing that only a log tells")\nname = "a thing that nobody is told"') == set()
+
+
+def test_a_message_outside_of_a_table_has_no_cause_and_remedy() -> None:
+    page = 'See `is told in passing`.\n\n| `is  listed` | cause, "so to speak" |\n'
+    assert tables(page) == ["is listed", "so to speak"]
