@@ -279,7 +279,7 @@ def _settings(values: dict[str, Any]) -> Settings:
     try:
         return Settings(**values)
     except ValidationError as error:
-        _fail(settings_problem(error, "--").replace("_", "-"))
+        _fail(settings_problem(error, "--"))
 
 
 def _targets(paths: tuple[str, ...], settings: Settings) -> tuple[Target, ...]:

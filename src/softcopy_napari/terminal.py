@@ -15,7 +15,7 @@ from rich.text import Text
 
 from softcopy_napari.engine.messages import EngineSnapshot, Findings, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.text import GOES_ON, size_text, time_text
+from softcopy_napari.engine.text import GOES_ON, count_text, size_text, time_text
 
 _LOG_INTERVAL = 5.0
 _LOG_LONGEST = 60.0
@@ -36,10 +36,6 @@ _COLOURS = {
     TargetState.FAILED: "red",
     TargetState.STOPPED: "yellow",
 }
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _files_text(target: TargetSnapshot) -> str:
@@ -177,7 +173,7 @@ def _summary(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
     yield f"  {target.state}" + (f": {target.reason}" if target.reason else ""), _COLOURS[target.state]
     yield (
         f"  {target.chunk_files_copied:,} of {target.chunk_files:,} chunk files are at the destination, "
-        f"and {_count(target.other_files, 'other file')}",
+        f"and {count_text(target.other_files, 'other file')}",
         "",
     )
     if target.findings is not None:
@@ -190,7 +186,7 @@ def _summary(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
 
 def _copied(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
     yield (
-        f"  {_count(target.files_copied, 'file')} copied in this run (each version counts), "
+        f"  {count_text(target.files_copied, 'file')} copied in this run (each version counts), "
         f"{size_text(target.bytes_copied)} in {time_text(target.elapsed)}",
         "",
     )
@@ -198,9 +194,9 @@ def _copied(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
     if absent:
         complete = target.state is TargetState.COMPLETE
         what = "never came (the fill value is read in their place)" if complete else "not seen at the source so far"
-        yield f"  {_count(absent, 'chunk file')} {what}", ""
+        yield f"  {count_text(absent, 'chunk file')} {what}", ""
     if target.files_left:
-        yield f"  left to copy: {_count(target.files_left, 'file')}; {GOES_ON}", "yellow"
+        yield f"  left to copy: {count_text(target.files_left, 'file')}; {GOES_ON}", "yellow"
     for failure in target.failures[:_SHOWN_FAILURES]:
         yield f"  failed: {failure.path} {failure.reason} ({failure.attempts} attempts)", "red"
     if target.failed_files > _SHOWN_FAILURES:
@@ -209,14 +205,14 @@ def _copied(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
 
 def _found(target: TargetSnapshot, found: Findings) -> Iterator[tuple[str, str]]:
     if target.chunk_files_absent:
-        yield f"  {_count(target.chunk_files_absent, 'chunk file')} not at the source: never written, so far", ""
+        yield f"  {count_text(target.chunk_files_absent, 'chunk file')} not at the source: never written, so far", ""
     kinds = (
         ("missing", found.chunk_files_missing, found.other_missing, found.missing_paths),
         ("different", found.chunk_files_different, found.other_different, found.different_paths),
     )
     for what, chunk_files, others, paths in kinds:
         if chunk_files or others:
-            yield f"  {what}: {_count(chunk_files, 'chunk file')}, {_count(others, 'other file')}", "yellow"
+            yield f"  {what}: {count_text(chunk_files, 'chunk file')}, {count_text(others, 'other file')}", "yellow"
             yield from _paths(paths, chunk_files + others)
     if found.extra:
         what = "file or folder" if found.extra == 1 else "files and folders"

@@ -18,7 +18,7 @@ from softcopy_napari.engine.judge import Interrupted, Kind
 from softcopy_napari.engine.pace import lower_priority
 from softcopy_napari.engine.receipt import find_receipt
 from softcopy_napari.engine.scrub import Choice, Manner, Report, ScrubError, verify_receipt, verify_source
-from softcopy_napari.engine.text import printable, size_text, time_text
+from softcopy_napari.engine.text import count_text, printable, size_text, time_text
 from softcopy_napari.running import INTERRUPTED, signals
 
 _SHOWN = 20
@@ -85,7 +85,7 @@ def run_verify(folders: tuple[Path, ...], choice: Choice, nprocs: int, verbose: 
                     manner = Manner(choice, nprocs, lambda: tell() and not caught)
                     verify_source(folders[0], folders[1], manner, report)
         except Interrupted:
-            _say(console, f"Interrupted after {_count(report.files)}; nothing was changed.", "yellow")
+            _say(console, f"Interrupted after {count_text(report.files, 'file')}; nothing was changed.", "yellow")
             findings.sum_up(report)
             return INTERRUPTED
     findings.sum_up(report)
@@ -133,7 +133,9 @@ class _Findings:
             if not count:
                 continue
             more = f"; {_AFTERWARDS[kind]}" if kind in _AFTERWARDS else ""
-            _say(self._console, f"{kind}: {_count(count)}{more}", "yellow" if kind is Kind.MOVING else "red")
+            _say(
+                self._console, f"{kind}: {count_text(count, 'file')}{more}", "yellow" if kind is Kind.MOVING else "red"
+            )
             first = self._first[kind]
             for path in first:
                 _say(self._console, f"  {path}")
@@ -180,7 +182,7 @@ class _Clock:
         """In words."""
         report, seconds = self._report, max(0.001, time.monotonic() - self._started)
         parts = [
-            f"{report.files:,}/{expected:,} files" if expected else _count(report.files),
+            f"{report.files:,}/{expected:,} files" if expected else count_text(report.files, "file"),
             f"{report.bytes / seconds / 1e6:.1f} MB/s",
         ]
         if report.files and expected > report.files:
@@ -201,15 +203,11 @@ def _chosen(choice: Choice) -> str:
 
 def _extent(report: Report, choice: Choice) -> str:
     if choice.everything:
-        return f"All {_count(report.files)} were compared"
+        return f"All {count_text(report.files, 'file')} were compared"
     share = 100 * report.files / report.listed if report.listed else 0
     chosen = _chosen(choice).replace(":", ",", 1)
-    compared = f"{report.files:,} of {_count(report.listed)} were compared, {share:.1f} %{chosen}"
+    compared = f"{report.files:,} of {count_text(report.listed, 'file')} were compared, {share:.1f} %{chosen}"
     return f"{compared}; the others were not looked at"
-
-
-def _count(files: int) -> str:
-    return f"{files:,} file" if files == 1 else f"{files:,} files"
 
 
 def _say(console: Console, text: str, style: str = "") -> None:

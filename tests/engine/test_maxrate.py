@@ -121,7 +121,7 @@ def test_a_mistake_is_named_with_what_to_do(value: object, words: str | None, ke
 def test_a_wrong_option_is_told_in_the_same_words() -> None:
     with pytest.raises(ValidationError) as caught:
         Settings(max_rate="fast")  # type: ignore[arg-type]
-    assert settings_problem(caught.value, "--") == f'--max_rate {A_RATE}, not the text "fast"'
+    assert settings_problem(caught.value, "--") == f'--max-rate {A_RATE}, not the text "fast"'
 
 
 RATES = st.one_of(

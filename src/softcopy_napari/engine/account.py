@@ -73,7 +73,7 @@ class Account:
             os.stat(destination / marker)
             log.info("receipt %s", write_receipt(destination, self.lines(), receipt))
         except OSError as error:
-            return f"the receipt {error.filename or ''} could not be written: {error.strerror}"
+            return f"the receipt beside {destination} could not be written: {error.strerror}"
         except Exception:  # a copy that is complete must not hang for that
             log.exception("unexpected error in the receipt of %s", destination)
             return "the receipt could not be written: an error in softcopy itself, which its log describes"

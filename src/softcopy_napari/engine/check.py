@@ -20,6 +20,7 @@ from softcopy_napari.engine.messages import Findings, TargetSnapshot
 from softcopy_napari.engine.reconcile import Pass
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.tasks import Answer
+from softcopy_napari.engine.text import count_text
 from softcopy_napari.engine.tracked import TrackedArray
 
 _SHOWN = 100
@@ -172,6 +173,6 @@ class _Missing:
 
 def _counted(chunk_files: int, others: int) -> Iterator[str]:
     if chunk_files:
-        yield f"{chunk_files:,} chunk file{'s' * (chunk_files != 1)}"
+        yield count_text(chunk_files, "chunk file")
     if others:
-        yield f"{others:,} other file{'s' * (others != 1)}"
+        yield count_text(others, "other file")

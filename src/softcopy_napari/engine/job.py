@@ -38,7 +38,7 @@ from softcopy_napari.engine.tasks import (
     ReadTask,
     RoomTask,
 )
-from softcopy_napari.engine.text import GOES_ON
+from softcopy_napari.engine.text import GOES_ON, count_text
 
 _PROBE_INTERVAL = 0.5
 _ROOM_INTERVAL = 10.0
@@ -291,7 +291,9 @@ class Job(TargetLoop):
             return
         if failed:
             path, trouble = next(iter(failed.items()))
-            self._end(TargetState.FAILED, f"{len(failed):,} files could not be copied; {path} {trouble.reason}")
+            self._end(
+                TargetState.FAILED, f"{count_text(len(failed), 'file')} could not be copied; {path} {trouble.reason}"
+            )
         elif last.errors:
             self._list_again(*next(iter(last.errors.items())), now)
         elif self._survey.changed_since_pass:
@@ -345,9 +347,10 @@ class Job(TargetLoop):
             if path not in self._kept:
                 self._reporter.notice(f"{path} is at the destination only; left alone")
         if self._kept:
+            files = "file of the destination is" if len(self._kept) == 1 else "files of the destination are"
             self._end(
                 TargetState.FAILED,
-                f"{len(self._kept):,} files of the destination are gone from the source ({self._kept[0]}), and nobody "
+                f"{len(self._kept):,} {files} gone from the source ({self._kept[0]}), and nobody "
                 "saw their writer delete them. They were kept; delete them by hand if they should go",
             )
         else:

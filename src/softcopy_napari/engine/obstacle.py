@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from enum import Enum
 
-from softcopy_napari.engine.text import size_text
+from softcopy_napari.engine.text import count_text, size_text
 
 
 class Kind(Enum):
@@ -61,7 +61,7 @@ def words(obstacle: Obstacle, destination: str, files: int, needed: int) -> str:
             what = f"{destination} is full: {free}{more}. Make room there"
         case Kind.NO_FILES:
             what = f"{destination} cannot take another file, though it has room for data (no inodes left): "
-            what += f"{files:,} files wait. Delete files there that nobody needs"
+            what += f"{count_text(files, 'file')} to be copied. Delete files there that nobody needs"
         case Kind.QUOTA:
             what = f"your quota on the disk of {destination} is used up: {more}. Delete something, or have it raised"
         case Kind.READ_ONLY:

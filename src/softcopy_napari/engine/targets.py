@@ -147,10 +147,15 @@ def check_targets(targets: Sequence[Target], where: str = "") -> None:
 
 
 def settings_problem(error: ValidationError, prefix: str = "") -> str:
-    """Say in one line what is wrong with settings that were refused; the prefix stands before a setting's name."""
+    """Say in one line what is wrong with settings that were refused; the prefix stands before a setting's name.
+
+    With the prefix of options, names are spelled as options are.
+    """
     first = error.errors()[0]
     name = str(first["loc"][0])
     field = Settings.model_fields.get(name)
+    if prefix == "--":
+        name = name.replace("_", "-")
     if field is None:
         return f"there is no setting {prefix}{name}; there are {', '.join(Settings.model_fields)}"
     if rate := rate_error(first):

@@ -13,6 +13,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def count_text(number: int, what: str) -> str:
+    """A number of things: `1 file`, `1,000 files`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def size_text(size: float) -> str:
     """A number of bytes with its unit, in powers of 1000: `12.3 MB`."""
     unit = "B"
