@@ -468,6 +468,20 @@ def test_coverage_is_checked_without_copying_and_the_target_can_be_copied_afterw
     dock.until(lambda: dock.target and dock.target.findings is not None and dock.state() is TargetState.COMPLETE)
 
 
+def test_a_check_leaves_the_settings_of_a_listed_target_as_they_are(dock: Dock, sides: tuple[Path, Path]) -> None:
+    source, destination = sides
+    write("tensorstore", source, frames=1)
+    dock.widget._preferences = Preferences(nprocs=1, settle=7.0)
+    dock.widget.add_target(source, destination)
+    dock.widget._preferences = Preferences(nprocs=1)
+    dock.type("source_edit", source)
+    dock.type("destination_edit", destination)
+    dock.press("check_coverage_button")
+    dock.until(lambda: dock.state() is TargetState.INCOMPLETE)
+    (target,) = dock.widget._book.targets(dock.widget._book.keys(), Settings())
+    assert (target.settle, target.check) == (7.0, False)
+
+
 @pytest.mark.parametrize(
     ("answer", "closes", "stops"),
     [("Close napari", True, 0), ("Stop copying and close", True, 1), ("Cancel", False, 0)],

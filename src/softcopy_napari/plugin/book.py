@@ -51,6 +51,11 @@ class Book:
         entry.added, entry.settings = True, settings_of(target)
         return entry.key
 
+    def listed(self, target: Target) -> Key | None:
+        """Key of the source and destination, whatever their settings; None where they are not listed."""
+        entry = self._entries.get(_pair(str(target.source), str(target.destination)))
+        return entry.key if entry is not None else None
+
     def take(self, seen: Iterable[Seen]) -> None:
         """Take in what engines say of their targets. Of several about one pair, a running one counts, or the last."""
         latest: dict[_Pair, Seen] = {}

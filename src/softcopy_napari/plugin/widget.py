@@ -268,9 +268,11 @@ class SoftcopyWidget(QWidget):
             if isinstance(target, TargetsError):
                 self._panel.set_problem("", str(target))
                 return
-            self._book.starting([self._book.add(target)], True)
+            key = self._book.listed(target) or self._book.add(target)
+            self._book.starting([key], True)
             self._show_rows()
-            self._supervisor.start_targets([target.model_copy(update={"check": True})])
+            checked = self._book.targets([key], self._preferences.settings)
+            self._supervisor.start_targets([one.model_copy(update={"check": True}) for one in checked])
             self._show_recent(settings.remember([source], [destination]))
 
         self._mailbox.fetch(partial(_make, source, destination, self._preferences.settings, []), made)
