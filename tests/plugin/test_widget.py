@@ -236,6 +236,23 @@ def test_a_destination_that_holds_something_is_asked_about(
     assert (destination / "notes.txt").read_text() == "mine"
 
 
+def test_a_destination_that_was_only_checked_is_asked_about(
+    dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, destination = sides
+    write("tensorstore", source, frames=1)
+    destination.mkdir()
+    (destination / "notes.txt").write_text("mine")
+    asked: list[str] = []
+    monkeypatch.setattr(dock.widget._panel, "ask", lambda _, text, *__: bool(asked.append(text)))
+    dock.widget.add_target(source, destination)
+    dock.press("check_coverage_button")
+    dock.until(lambda: dock.state() is TargetState.INCOMPLETE)
+    dock.press("start_button")
+    dock.until(lambda: asked)
+    assert not dock.rows[0].starting and not (destination / "zarr.json").exists()
+
+
 def test_pause_resume_and_stop(dock: Dock, sides: tuple[Path, Path]) -> None:
     source, destination = sides
     with Writer("tensorstore", source, frames=ENDLESS, delay=0.02) as writer:

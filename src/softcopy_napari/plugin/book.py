@@ -94,6 +94,11 @@ class Book:
         entry = self._find(key)
         return entry.seen if entry is not None else None
 
+    def was_copied(self, key: Key) -> bool:
+        """Whether an engine was seen to copy it; one that only checked it has copied nothing."""
+        seen = self.seen(key)
+        return seen is not None and seen.target.findings is None
+
     def keys(self) -> list[Key]:
         """All keys, in order."""
         return [entry.key for entry in self._entries.values()]

@@ -235,7 +235,7 @@ class SoftcopyWidget(QWidget):
 
     def _ask_and_start(self, keys: Sequence[Key]) -> None:
         """Start targets; before, ask about destinations that hold something and were not filled from here."""
-        new = [key for key in keys if self._book.seen(key) is None]
+        new = [key for key in keys if not self._book.was_copied(key)]
         destinations = [target.destination for target in self._book.targets(new, self._preferences.settings)]
 
         def looked(filled: list[Path]) -> None:
