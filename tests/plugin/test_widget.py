@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import pkgutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -38,7 +39,7 @@ from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
 from softcopy_napari.engine.messages import Order, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Settings, load_targets
-from softcopy_napari.plugin import SoftcopyWidget, settings
+from softcopy_napari.plugin import SoftcopyWidget, settings, widget
 from softcopy_napari.plugin.settings import Preferences
 from softcopy_napari.widgets.targets_model import Row
 from softcopy_napari.widgets.targets_table import Action, TargetsTable
@@ -234,6 +235,50 @@ def test_a_destination_that_holds_something_is_asked_about(
     dock.press("start_button")
     dock.until(lambda: dock.copied() == 8)
     assert (destination / "notes.txt").read_text() == "mine"
+
+
+def test_start_pressed_twice_asks_once_and_starts_once(
+    dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, destination = sides
+    write("tensorstore", source, frames=1)
+    destination.mkdir()
+    (destination / "notes.txt").write_text("mine")
+    looking, look = threading.Event(), widget._not_empty
+    monkeypatch.setattr(widget, "_not_empty", lambda folders: (looking.wait(10), look(folders))[1])
+    asked: list[str] = []
+    monkeypatch.setattr(dock.widget._panel, "ask", lambda _, text, *__: not asked.append(text))
+    started: list[object] = []
+    monkeypatch.setattr(dock.widget._supervisor, "start_targets", started.append)
+    dock.widget.add_target(source, destination)
+    dock.press("start_button")
+    dock.press("start_button")
+    looking.set()
+    dock.until(lambda: started)
+    dock.qtbot.wait(100)
+    assert len(asked) == len(started) == 1
+
+
+def test_a_target_that_was_started_while_it_was_asked_about_is_not_started_again(
+    dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, destination = sides
+    destination.mkdir()
+    (destination / "notes.txt").write_text("mine")
+    started: list[object] = []
+    monkeypatch.setattr(dock.widget._supervisor, "start_targets", started.append)
+    asked: list[str] = []
+
+    def ask(_: str, text: str, *__: str) -> bool:
+        dock.widget.start()
+        asked.append(text)
+        return True
+
+    monkeypatch.setattr(dock.widget._panel, "ask", ask)
+    dock.widget.add_target(source, destination)
+    dock.press("start_button")
+    dock.until(lambda: asked)
+    assert len(started) == 1
 
 
 def test_a_destination_that_was_only_checked_is_asked_about(

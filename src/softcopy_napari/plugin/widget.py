@@ -51,6 +51,8 @@ class SoftcopyWidget(QWidget):
         self._book = Book()
         self._wish = ""
         """An order to all targets that was given while some were being started, and is theirs too."""
+        self._asking: set[Key] = set()
+        """Targets about whose destinations is being asked: a slow drive takes its time, and so does an answer."""
         self._chronicle = Chronicle()
         self._mailbox = Mailbox()
         self._supervisor = Supervisor()
@@ -235,12 +237,16 @@ class SoftcopyWidget(QWidget):
 
     def _ask_and_start(self, keys: Sequence[Key]) -> None:
         """Start targets; before, ask about destinations that hold something and were not filled from here."""
+        keys = [key for key in keys if key not in self._asking]
+        self._asking.update(keys)
         new = [key for key in keys if not self._book.was_copied(key)]
         destinations = [target.destination for target in self._book.targets(new, self._preferences.settings)]
 
         def looked(filled: list[Path]) -> None:
-            if not filled or self._panel.ask("Destination is not empty", _question(filled), "Copy into it"):
-                self._start(keys)
+            yes = not filled or self._panel.ask("Destination is not empty", _question(filled), "Copy into it")
+            self._asking.difference_update(keys)
+            if yes:
+                self._start(self._book.startable(keys))
 
         self._mailbox.fetch(partial(_not_empty, destinations), looked)
 
