@@ -53,7 +53,7 @@ def test_a_target_that_is_being_started_cannot_be_started_twice(book: Book) -> N
     book.starting([key], True)
     assert book.rows()[0].starting
     assert book.startable([key]) == book.not_started() == []
-    book.none_starting()
+    book.starting([key], False)
     assert book.startable([key]) == [key]
 
 

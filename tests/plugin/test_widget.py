@@ -203,6 +203,26 @@ def test_what_is_ordered_while_targets_are_being_started_reaches_them(dock: Dock
     assert "you said" in dock.rows[0].reason
 
 
+def test_what_is_refused_is_no_matter_of_other_targets_that_are_being_started(
+    dock: Dock, sides: tuple[Path, Path], tmp_path: Path
+) -> None:
+    source, destination = sides
+    write("tensorstore", source, frames=1)
+    (tmp_path / "file").touch()
+    good = dock.widget.add_target(source, destination)
+    bad = dock.widget.add_target(tmp_path / "file", tmp_path / "copy of file")
+    assert good and bad
+    dock.widget.start([good])
+    dock.widget.finish()
+    dock.widget._supervisor.refused.emit("something else was refused")
+    assert [row.starting for row in dock.rows] == [True, False]
+    dock.widget.start([bad])
+    dock.until(lambda: dock.state() is TargetState.COMPLETE)
+    assert "you said" in dock.rows[0].reason
+    dock.until(lambda: not dock.rows[1].starting)
+    assert "is a file, not a folder" in dock.find(QLabel, "form_problem").accessibleName()
+
+
 def test_a_wrong_targets_file_is_explained(dock: Dock, tmp_path: Path) -> None:
     (tmp_path / "targets.yaml").write_text("targets:\n  - {source: a, destinaton: b}\n")
     dock.widget.load_targets(tmp_path / "targets.yaml")

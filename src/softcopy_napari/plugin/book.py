@@ -140,15 +140,6 @@ class Book:
             if entry is not None:
                 entry.starting = starting
 
-    def any_starting(self) -> bool:
-        """Whether anything is being started."""
-        return any(entry.starting for entry in self._entries.values())
-
-    def none_starting(self) -> None:
-        """Note that nothing is being started: it was refused."""
-        for entry in self._entries.values():
-            entry.starting = False
-
     def remove(self, keys: Sequence[Key]) -> list[Key]:
         """Strike targets that no engine works on; returns the keys of those that an engine has ended."""
         struck = self.startable(keys)

@@ -67,13 +67,17 @@ class Supervisor(QObject):
     """Why something could not be started or done, in words for users."""
     started = Signal(object)
     """A tuple of `Key`: the targets that a call of `start_targets` has started."""
+    not_started = Signal(object)
+    """A tuple of `Target`: those that a call of `start_targets` could not start, which `refused` explains."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         collector = self._collector = _Collector()
-        collector.updated.connect(self.updated)
         collector.refused.connect(self.refused)
+        collector.updated.connect(collector.told_of)  # before the widget, which then sees them running
+        collector.updated.connect(self.updated)
         collector.started_targets.connect(self.started)
+        collector.not_started.connect(self.not_started)
         # Of the thread's object, which outlives this one: a method of this one would no longer be called.
         self.destroyed.connect(collector.end)
         application = QCoreApplication.instance()
@@ -93,13 +97,17 @@ class Supervisor(QObject):
         self._collector.interval = seconds
 
     def start_targets(self, targets: Sequence[Target]) -> None:
-        """Start an engine for these targets; answered by `started` or `refused`."""
-        self._collector.in_thread(lambda: self._collector.launch(list(targets)))
+        """Start an engine for these targets; answered by `started`, or by `not_started` and `refused`."""
+        self._collector.start_targets(targets)
 
     def order(self, do: str, keys: Sequence[Key]) -> None:
         """Ask for pause, resume, finish or stop."""
         for pid, target in keys:
             self._collector.order(pid, Order.model_validate({"do": do, "target": target}))
+
+    def order_starting(self, do: str) -> None:
+        """Ask the same of all targets that are being started: those that `updated` has not told of yet."""
+        self._collector.order_starting(Order.model_validate({"do": do}))
 
     def change(self, keys: Sequence[Key], changes: Changes) -> None:
         """Ask for settings to be changed."""
@@ -179,18 +187,34 @@ class _Contact:
         self._collector.wake()
 
 
+class _Launch:
+    """Targets that are being started, in a thread of its own: that takes longer than a window may wait."""
+
+    def __init__(self, targets: tuple[Target, ...], collector: _Collector) -> None:
+        self.targets = targets
+        self.keys: tuple[Key, ...] = ()
+        """What they are known by since their engine runs."""
+        self.wish: Order | None = None
+        """What was ordered before."""
+        self.thread = threading.Thread(target=collector.launch, args=(self,), name="softcopy-start", daemon=True)
+
+
 class _Collector(QThread):
     """Keeps a contact to every engine, and tells what they have seen."""
 
     updated = Signal(object)
     refused = Signal(str)
     started_targets = Signal(object)
+    not_started = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
         self.interval = _INTERVAL
         self._contacts: dict[int, _Contact] = {}
         """By process id, oldest first."""
+        self._launches: list[_Launch] = []
+        self._known: set[Key] = set()
+        """What whoever gives orders was told of."""
         self._forgotten: set[Key] = set()
         self._changing = threading.RLock()
         self._news = threading.Event()
@@ -204,9 +228,31 @@ class _Collector(QThread):
 
     # -- for the main thread ---------------------------------------------------------------------------------
 
-    def in_thread(self, call: Callable[[], None]) -> None:
-        """Do what takes longer than a window may wait."""
-        threading.Thread(target=call, name="softcopy-start", daemon=True).start()
+    def start_targets(self, targets: Sequence[Target]) -> None:
+        """Start an engine."""
+        launch = _Launch(tuple(targets), self)
+        with self._changing:
+            self._launches.append(launch)
+        launch.thread.start()
+
+    def order_starting(self, order: Order) -> None:
+        """Pass an order to the targets that are being started, as soon as there is an engine to take it."""
+        with self._changing:
+            for launch in self._untold():
+                if not launch.keys:
+                    launch.wish = order
+                for pid, target in launch.keys:
+                    self.order(pid, order.model_copy(update={"target": target}))
+
+    def told_of(self, seen: Sequence[Seen]) -> None:
+        """Note that whoever gives orders knows of these targets: they are not being started any more."""
+        with self._changing:
+            self._known = {one.key for one in seen}
+            self._untold()
+
+    def _untold(self) -> list[_Launch]:
+        self._launches = [launch for launch in self._launches if self._known.isdisjoint(launch.keys)]
+        return self._launches
 
     def order(self, pid: int, order: Order) -> None:
         """Pass an order to an engine."""
@@ -244,17 +290,28 @@ class _Collector(QThread):
         self._answers.put(say)
         self.wake()
 
-    def launch(self, targets: list[Target]) -> None:
+    def launch(self, launched: _Launch) -> None:
         """Start an engine; takes a second."""
         try:
-            handle = launch(targets)
+            handle = launch(launched.targets)
             snapshot = handle.snapshot()
         except (TargetsError, EngineGone, OSError, ValueError) as error:
+            with self._changing:
+                self._launches.remove(launched)
+            self._answer(lambda: self.not_started.emit(launched.targets))
             self.refuse(str(error))
             return
-        if not self._meet(handle):  # the search was faster
-            handle.close()
         keys = tuple((snapshot.pid, target.id) for target in snapshot.targets)
+        with self._changing:
+            launched.keys = keys
+            met = self._meet(handle)
+        if launched.wish is not None:
+            try:
+                handle.ask(launched.wish)
+            except (EngineGone, ValueError) as error:
+                self.refuse(str(error))
+        if not met:  # the search was faster
+            handle.close()
         self._answer(lambda: self.started_targets.emit(keys))
 
     def _meet(self, handle: EngineHandle) -> bool:

@@ -49,8 +49,6 @@ class SoftcopyWidget(QWidget):
         super().__init__()
         self.setObjectName("softcopy")
         self._book = Book()
-        self._wish = ""
-        """An order to all targets that was given while some were being started, and is theirs too."""
         self._asking: set[Key] = set()
         """Targets about whose destinations is being asked: a slow drive takes its time, and so does an answer."""
         self._chronicle = Chronicle()
@@ -81,6 +79,7 @@ class SoftcopyWidget(QWidget):
         panel.pace_requested.connect(self._set_pace)
         panel.selection_changed.connect(self._select)
         supervisor.updated.connect(self._update)
+        supervisor.not_started.connect(self._not_started)
         supervisor.refused.connect(self._refused)
         scene.problem.connect(partial(self._panel.log, Level.WARNING))
         parts = (supervisor, self._coverage, scene, self._mailbox)
@@ -145,7 +144,7 @@ class SoftcopyWidget(QWidget):
 
     def _order_all(self, do: str) -> None:
         self._supervisor.order(do, self._book.running())
-        self._wish = do if self._book.any_starting() else ""
+        self._supervisor.order_starting(do)
 
     # -- adding targets --------------------------------------------------------------------------------------
 
@@ -261,10 +260,11 @@ class SoftcopyWidget(QWidget):
         known = settings.remember([str(one.source) for one in targets], [str(one.destination) for one in targets])
         self._show_recent(known)
 
-    def _refused(self, words: str) -> None:
-        self._book.none_starting()
-        self._wish = ""
+    def _not_started(self, targets: Sequence[Target]) -> None:
+        self._book.starting([key for one in targets if (key := self._book.listed(one)) is not None], False)
         self._show_rows()
+
+    def _refused(self, words: str) -> None:
         self._panel.set_problem("", words)
         self._panel.log(Level.ERROR, words)
         toasts.show(Level.ERROR, words)
@@ -291,8 +291,6 @@ class SoftcopyWidget(QWidget):
             if line.ending:
                 toasts.show(line.level, line.text)
         self._book.take(seen)
-        if self._wish and not self._book.any_starting():
-            self._order_all(self._wish)
         self._show_rows()
         self._select(self._panel.current)
 
