@@ -37,9 +37,10 @@ from qtpy.QtWidgets import (
 
 from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
 from softcopy_napari.engine.messages import Order, TargetSnapshot
+from softcopy_napari.engine.statefolder import run_files
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Settings, load_targets
-from softcopy_napari.plugin import SoftcopyWidget, settings, widget
+from softcopy_napari.plugin import SoftcopyWidget, closing, settings, widget
 from softcopy_napari.plugin.settings import Preferences
 from softcopy_napari.widgets.targets_model import Row
 from softcopy_napari.widgets.targets_table import Action, TargetsTable
@@ -571,9 +572,9 @@ def test_a_check_leaves_the_settings_of_a_listed_target_as_they_are(dock: Dock, 
 def test_a_user_who_closes_the_window_is_asked_whether_copies_go_on(
     dock: Dock, monkeypatch: pytest.MonkeyPatch, answer: str, closes: bool, stops: int
 ) -> None:
-    closing = dock.widget._closing
+    notice = dock.widget._closing
     stopped: list[None] = []
-    monkeypatch.setattr(closing, "_stop", lambda: stopped.append(None))
+    monkeypatch.setattr(notice, "_stop", lambda: stopped.append(None))
     asked: list[str] = []
 
     def press(dialog: Any) -> None:
@@ -582,9 +583,40 @@ def test_a_user_who_closes_the_window_is_asked_whether_copies_go_on(
         dock.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
     with dialog_answered(press):
-        assert closing._may_close(2, by_user=True) is closes
+        assert notice._may_close(2, by_user=True) is closes
     assert "2 copies go on without napari" in asked[0]
     assert len(stopped) == stops
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+@pytest.mark.parametrize("when", ["being started", "busy"])
+def test_stop_copying_and_close_leaves_no_copy_running(
+    own_dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Also where its engine cannot take the order at once."""
+    own_dock.widget.add_target(*sides)  # a source that does not come: it would wait for ever
+    own_dock.widget.start()
+
+    def stop(dialog: Any) -> None:
+        (button,) = (one for one in dialog.buttons() if one.text().replace("&", "") == "Stop copying and close")
+        own_dock.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    with contextlib.ExitStack() as stack:
+        if when == "busy":
+            own_dock.until(lambda: own_dock.at_work(own_dock.rows[0]))
+            stack.enter_context(halted(own_dock.rows[0].key[0]))
+            own_dock.qtbot.wait(500)  # it is being asked how far it is
+        with dialog_answered(stop), monkeypatch.context() as menu:
+            menu.setattr(closing, "_chosen_from_menu", lambda: True)
+            began = time.monotonic()
+            own_dock.viewer.window._qt_window.close()
+        own_dock.viewer.close()  # tidies up what napari, when it quits, does not need to
+        assert time.monotonic() - began < 5, "one second, but the machine may be busy"
+
+    def stopped() -> bool:
+        return any(run.last and run.last.targets[0].state is TargetState.STOPPED for run in run_files())
+
+    own_dock.until(stopped)
 
 
 def test_a_user_who_quits_by_the_menu_is_asked_too(own_dock: Dock, monkeypatch: pytest.MonkeyPatch) -> None:

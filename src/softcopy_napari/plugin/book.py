@@ -111,6 +111,10 @@ class Book:
         """Keys of those that an engine works on."""
         return [entry.key for entry in self._entries.values() if entry.seen is not None and is_running(entry.seen)]
 
+    def under_way(self) -> int:
+        """How many are being started, or an engine works on."""
+        return len(self._entries) - len(self.startable(self.keys()))
+
     def startable(self, keys: Sequence[Key]) -> list[Key]:
         """Those of the keys that no engine works on."""
         found = [entry for key in keys if (entry := self._find(key)) is not None]

@@ -29,6 +29,8 @@ _SEARCH_INTERVAL = 1.0
 """Seconds between searches for engines that others have started."""
 _LAST_WORDS = 2_000
 """Milliseconds that the thread has to end; it waits for nothing, so this is never needed."""
+_LAST_ORDERS = 1.0
+"""Seconds that orders have to reach their engines when all ends: a window that closes must not hang."""
 
 _threads: set[_Collector] = set()
 """Threads that may be running: Qt aborts the process when such a one is deleted."""
@@ -133,16 +135,24 @@ class _Contact:
         self.silent = False
         self._collector = collector
         self._orders: SimpleQueue[Order | None] = SimpleQueue()
+        self._given = self._passed_on = 0
         self._over = False
         self._foreign = False
-        threading.Thread(target=self._run, name=f"softcopy-engine-{handle.run.pid}", daemon=True).start()
+        self.thread = threading.Thread(target=self._run, name=f"softcopy-engine-{handle.run.pid}", daemon=True)
+        self.thread.start()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are orders that have not been passed on."""
+        return self._given > self._passed_on
 
     def order(self, order: Order) -> None:
         """Pass an order on, soon."""
+        self._given += 1
         self._orders.put(order)
 
     def end(self) -> None:
-        """Ask nothing more."""
+        """Ask nothing more once the orders that were given have been passed on."""
         self._over = True
         self._orders.put(None)
 
@@ -158,13 +168,15 @@ class _Contact:
 
     def _run(self) -> None:
         self._ask(Order(do="snapshot"))
-        while self.alive and not self._over:
+        while self.alive and (self.waiting or not self._over):
             try:
                 order = self._orders.get(timeout=self._collector.interval)
             except Empty:
-                order = Order(do="snapshot")
+                self._ask(Order(do="snapshot"))
+                continue
             if order is not None:
                 self._ask(order)
+                self._passed_on += 1
         self.handle.close()
 
     def _ask(self, order: Order) -> None:
@@ -275,6 +287,16 @@ class _Collector(QThread):
         self._news.set()
         if self.isRunning() and QThread.currentThread() is not self:
             self.wait(_LAST_WORDS)
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Wait a moment for orders that are on their way: whoever stops all copies and leaves is not there to see."""
+        deadline = time.monotonic() + _LAST_ORDERS
+        with self._changing:
+            threads = [contact.thread for contact in self._contacts.values() if contact.waiting]
+            threads += [launch.thread for launch in self._launches if launch.wish is not None]
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     # -- for the threads -------------------------------------------------------------------------------------
 
@@ -305,7 +327,7 @@ class _Collector(QThread):
         with self._changing:
             launched.keys = keys
             met = self._meet(handle)
-        if launched.wish is not None:
+        if launched.wish is not None:  # and nobody gives it one any more: it has keys
             try:
                 handle.ask(launched.wish)
             except (EngineGone, ValueError) as error:

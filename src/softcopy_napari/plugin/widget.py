@@ -57,7 +57,7 @@ class SoftcopyWidget(QWidget):
         self._scene = Scene(napari_viewer)
         self._panel = Panel()
         self._coverage = Coverage(self._panel, self._scene, self._mailbox)
-        self._closing = ClosingNotice(self, lambda: len(self._book.running()), self.stop)
+        self._closing = ClosingNotice(self, self._book.under_way, self.stop)
         # Else napari would put an empty stretch below.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
@@ -94,7 +94,7 @@ class SoftcopyWidget(QWidget):
 
     def _end_if_left(self) -> None:
         if self.parent() is None and not self.isVisible():
-            running = len(self._book.running())
+            running = self._book.under_way()
             self._end()
             if running:
                 copies = "A copy goes on" if running == 1 else f"{running} copies go on"
