@@ -235,7 +235,7 @@ def test_no_image_and_no_metadata_still_give_an_overlay(
     target.cells()[1, 0] = S.COPIED
     scene.show(target.snapshot, "")
     qtbot.waitUntil(lambda: scene.overlay is not None, timeout=20_000)
-    assert scene.overlay.describe((1, 0)) == "copied, chunk file (1, 0)"
+    assert scene.overlay.describe((1, 0), scene.overlay.data[1, 0]) == "copied, chunk file (1, 0)"
     assert scene.images == []
 
 
