@@ -720,3 +720,21 @@ def test_preferences_are_those_of_the_next_copy(dock: Dock, tmp_path: Path) -> N
     dock.widget.add_target(tmp_path / "a.zarr", tmp_path / "copy.zarr")
     (target,) = dock.widget._book.targets(dock.widget._book.keys(), dock.widget._preferences.settings)
     assert (target.nprocs, target.settle) == (2, 7.0)
+
+
+def test_the_preferred_image_is_shown_at_once_unless_the_user_has_chosen_another(
+    dock: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chooser = dock.find(QComboBox, "image_chooser")
+    shown: list[str] = []
+    monkeypatch.setattr(dock.widget._coverage, "show_image", shown.append)
+
+    def prefer(image: str) -> None:
+        monkeypatch.setattr(settings, "preferences", lambda: Preferences(image=image))
+        dock.widget._take_preferences()
+
+    prefer("source")
+    assert (chooser.currentData(), shown) == ("source", ["source"])
+    chooser.setCurrentIndex(chooser.findData("none"))
+    prefer("destination")
+    assert (chooser.currentData(), shown) == ("none", ["source"])

@@ -27,6 +27,7 @@ from softcopy_napari.plugin.closing import ClosingNotice
 from softcopy_napari.plugin.coverage import Coverage
 from softcopy_napari.plugin.mailbox import Mailbox
 from softcopy_napari.plugin.scene import Scene
+from softcopy_napari.plugin.settings import Preferences
 from softcopy_napari.plugin.supervisor import Key, Seen, Supervisor
 from softcopy_napari.widgets.log_view import Level
 from softcopy_napari.widgets.panel import Panel
@@ -48,6 +49,7 @@ class SoftcopyWidget(QWidget):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self.setObjectName("softcopy")
+        self._preferences = Preferences()
         self._book = Book()
         self._asking: set[Key] = set()
         """Targets about whose destinations is being asked: a slow drive takes its time, and so does an answer."""
@@ -65,8 +67,6 @@ class SoftcopyWidget(QWidget):
         layout.addWidget(self._panel)
         self._connect()
         self._take_preferences()
-        self._panel.set_image(self._preferences.image)
-        self._coverage.show_image(self._preferences.image)
         self._show_recent()
 
     def _connect(self) -> None:
@@ -302,8 +302,12 @@ class SoftcopyWidget(QWidget):
         self._coverage.take(seen.target if seen is not None else None)
 
     def _take_preferences(self) -> None:
-        self._preferences = settings.preferences()
+        before, self._preferences = self._preferences, settings.preferences()
         self._supervisor.interval = 1.0 / self._preferences.refresh_rate
+        image = self._preferences.image
+        if image != before.image == self._panel.image:  # else the user has chosen otherwise
+            self._panel.set_image(image)
+            self._coverage.show_image(image)
 
     def _show_recent(self, known: settings.Remembered | None = None) -> None:
         known = known or settings.remembered()
