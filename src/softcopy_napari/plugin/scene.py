@@ -84,6 +84,11 @@ class Scene(QObject):
         """Names of the shown array's axes; empty where they are not known."""
         return (self._placement.axis_names or ()) if self._placement is not None else ()
 
+    @property
+    def time_axis(self) -> int:
+        """Along which of the shown array's axes its acquisition goes; the first one, where that is not known."""
+        return (_time_axis(self._placement) or 0) if self._placement is not None else 0
+
     def show(self, target: TargetSnapshot | None, array: str | None, image: str = "destination") -> None:
         """Show an array of a target in place of what was shown.
 
