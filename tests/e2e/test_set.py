@@ -13,6 +13,7 @@ from softcopy_napari import cli
 from softcopy_napari.engine.client import EngineHandle, engines, start
 from softcopy_napari.engine.messages import PaceSnapshot, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.targets import Settings
 from softcopy_napari.engine.targetsyaml import TargetsError
 from tests.engine.support import make_array, write
 from tests.support.command import Softcopy, softcopy, until
@@ -115,7 +116,9 @@ def test_python_starts_and_sets_a_pace(source: Path, tmp_path: Path) -> None:
         with pytest.raises(TargetsError, match="did you mean"):
             copy.set(max_rate=20)
         copy.set(max_rate="full")
-        assert copy.wait(60).state is TargetState.COMPLETE
+        done = copy.wait(60)
+        assert done.state is TargetState.COMPLETE
+        assert done.settings == Settings(pace="full", settle=0.0), "front ends go on with these"
     finally:
         copy.stop()
         copy.engine.close()

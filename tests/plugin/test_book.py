@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from softcopy_napari.engine.messages import Changes, TargetSnapshot
+from softcopy_napari.engine.messages import Changes, Findings, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.targets import Settings, Target
+from softcopy_napari.engine.targets import Settings, Target, settings_of
 from softcopy_napari.plugin.book import Book
 from softcopy_napari.plugin.supervisor import Seen
 
@@ -19,10 +20,12 @@ def target(name: str = "a", nprocs: int = 4) -> Target:
 
 
 def seen(
-    name: str = "a", pid: int = 7, state: TargetState = TargetState.COPYING, *, alive: bool = True, number: str = "1"
+    name: str = "a", pid: int = 7, state: TargetState = TargetState.COPYING, *, alive: bool = True, **fields: Any
 ) -> Seen:
     paths = target(name)
-    snapshot = TargetSnapshot(id=number, source=str(paths.source), destination=str(paths.destination), state=state)
+    snapshot = TargetSnapshot(
+        id="1", source=str(paths.source), destination=str(paths.destination), state=state, **fields
+    )
     return Seen(pid, snapshot, alive)
 
 
@@ -50,7 +53,7 @@ def test_a_target_that_is_being_started_cannot_be_started_twice(book: Book) -> N
     book.starting([key], True)
     assert book.rows()[0].starting
     assert book.startable([key]) == book.not_started() == []
-    book.none_starting()
+    book.starting([key], False)
     assert book.startable([key]) == [key]
 
 
@@ -64,11 +67,45 @@ def test_a_started_target_keeps_its_row(book: Book) -> None:
     assert book.running() == [(7, "1")]
 
 
-def test_copies_that_others_started_are_listed_and_keep_the_given_settings_when_started_again(book: Book) -> None:
-    book.take([seen("a", state=TargetState.STOPPED, alive=False)])
-    (key,) = book.startable(book.keys())
-    (again,) = book.targets([key], Settings(nprocs=3))
-    assert (again.source, again.nprocs) == (target().source, 3)
+def settings_of_next_start(book: Book) -> Settings:
+    (one,) = book.targets(book.keys(), Settings(nprocs=3))
+    return settings_of(one)
+
+
+def test_copies_that_others_started_keep_their_settings_when_they_are_started_again(book: Book) -> None:
+    rare = {"sleep_time": 0.5, "verify": "checksum", "finish_idle": 60.0, "pace": "full", "max_rate": "20 MB/s"}
+    theirs = Settings.model_validate({"nprocs": 1, **rare})
+    found = seen(settings=theirs)
+    told = TargetSnapshot.model_validate_json(found.target.model_dump_json())
+    book.take([Seen(found.pid, told, True)])
+    assert settings_of_next_start(book) == theirs
+    book.take([seen(settings=theirs, state=TargetState.STOPPED, alive=False)])
+    assert settings_of_next_start(book) == theirs
+    assert book.targets(book.keys(), Settings())[0].source == target().source
+
+
+def test_copies_of_an_engine_that_tells_no_settings_get_the_given_ones(book: Book) -> None:
+    book.take([seen(state=TargetState.STOPPED, alive=False)])
+    assert settings_of_next_start(book) == Settings(nprocs=3)
+
+
+def test_settings_that_are_changed_elsewhere_hold_for_the_next_start(book: Book) -> None:
+    book.add(target(nprocs=2))
+    book.take([seen(settings=Settings(nprocs=2))])
+    book.take([seen(settings=Settings(nprocs=2, sleep_time=1.0))])
+    assert settings_of_next_start(book) == Settings(nprocs=2, sleep_time=1.0)
+
+
+def test_settings_that_were_listed_are_not_replaced_by_those_of_an_older_copy_or_of_a_check(book: Book) -> None:
+    book.add(target(nprocs=2))
+    stopped = seen(settings=Settings(nprocs=1), state=TargetState.STOPPED, alive=False)
+    for one in (stopped, stopped, seen(pid=8, settings=Settings(), findings=Findings())):
+        book.take([one])
+        assert settings_of_next_start(book) == Settings(nprocs=2)
+    book.take([stopped])
+    book.add(target(nprocs=5))
+    book.take([stopped])
+    assert settings_of_next_start(book) == Settings(nprocs=5)
 
 
 def test_of_several_engines_on_one_pair_the_running_one_is_shown_or_else_the_last(book: Book) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+import pytest
 
-from softcopy_napari.engine.messages import ArraySnapshot
+from softcopy_napari.engine.messages import ArraySnapshot, TargetSnapshot
 from softcopy_napari.engine.statefolder import ledger_folder
-from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.plugin.coverage import coverage_along, first_array, wells
+from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.plugin.coverage import Coverage, coverage_along, first_array, wells
+from softcopy_napari.plugin.mailbox import Mailbox
+from softcopy_napari.plugin.scene import Scene
+from softcopy_napari.widgets.panel import Panel
 
 
 def array(path: str, absent: int, copied: int, verified: int = 0) -> ArraySnapshot:
@@ -56,3 +62,49 @@ def test_counts_along_an_axis() -> None:
 
 def test_a_ledger_that_has_gone_has_no_counts(tmp_path: Path) -> None:
     assert coverage_along(str(tmp_path / "none.npy"), 0) is None
+
+
+class Places:
+    """A scene that knows of axes."""
+
+    axis_names: tuple[str, ...] = ()
+    time_axis = 0
+
+    def show(self, *_: object) -> None: ...
+
+    def update(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def plotted(qtbot: Any) -> Iterator[Callable[..., str]]:
+    """Along which axis an array of three dimensions is plotted, by what is known of them and what its user chooses."""
+    panel, scene, mailbox = Panel(), Places(), Mailbox()
+    qtbot.addWidget(panel)
+    coverage = Coverage(panel, cast(Scene, scene), mailbox)
+    one = array("0", 8, 0).model_copy(update={"shape": (2, 2, 2), "chunk_shape": (1, 1, 1), "grid": (2, 2, 2)})
+    paths = {"source": "/data/a", "destination": "/nas/a"}
+    coverage.take(TargetSnapshot(id="1", state=TargetState.COPYING, arrays=(one,), **paths))
+
+    def plot(names: tuple[str, ...], time_axis: int, choose: str = "") -> str:
+        scene.axis_names, scene.time_axis = names, time_axis
+        if choose:
+            panel.axis_changed.emit(choose)
+        coverage._plot()
+        qtbot.waitUntil(lambda: not coverage._plotting)
+        coverage._plot()
+        return panel.axis
+
+    yield plot
+    coverage.close()
+    mailbox.close()
+
+
+def test_coverage_is_plotted_along_time_until_another_axis_is_chosen(plotted: Callable[..., str]) -> None:
+    assert plotted((), 0) == "axis 0"
+    assert plotted(("c", "t", "y"), 1) == "t"
+    assert plotted(("c", "t", "y"), 1, "c") == "c"
+
+
+def test_an_axis_that_was_chosen_before_it_had_a_name_stays(plotted: Callable[..., str]) -> None:
+    assert plotted((), 0, "axis 2") == "axis 2"
+    assert plotted(("c", "t", "y"), 1) == "y"

@@ -156,6 +156,22 @@ def test_channels_are_layers_and_the_slider_chooses_whose_coverage_is_shown(
     np.testing.assert_array_equal(np.asarray(scene.images[1].data[0])[:, 2], pixels[:, 1])
 
 
+def test_channels_stay_what_they_are_when_one_is_removed_and_a_coarser_level_comes(
+    tmp_path: Path, viewer: Any, scene: Scene, staged: Callable[..., Any], qtbot: Any
+) -> None:
+    write_acquisition(tmp_path / "a.zarr", Settings(frames=2, rate=0, size=(4, 64, 64), slab=2, channels=3))
+    coarser = (tmp_path / "a.zarr" / "1").rename(tmp_path / "later")
+    target = staged(tmp_path / "a.zarr", "0")
+    show(qtbot, scene, target, "0")
+    assert len(scene.images[0].data) == 1
+    viewer.layers.remove(scene.images[0])
+    coarser.rename(tmp_path / "a.zarr" / "1")
+    qtbot.waitUntil(lambda: len(scene.images[0].data) == 2, timeout=20_000)
+    pixels = zarr.open_array(tmp_path / "a.zarr" / "0", mode="r")[:]
+    for layer, channel in zip(scene.images, (1, 2), strict=True):
+        np.testing.assert_array_equal(np.asarray(layer.data[0])[:, 0], pixels[:, channel])
+
+
 def test_a_channel_axis_within_one_chunk_gets_no_slider(
     tmp_path: Path, viewer: Any, scene: Scene, staged: Callable[..., Any], qtbot: Any
 ) -> None:

@@ -11,6 +11,8 @@ import pytest
 import zarr
 
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.plugin.geometry import Geometry
+from softcopy_napari.plugin.ome_layers import plain_placement
 from softcopy_napari.plugin.overlay import OPACITY
 from softcopy_napari.plugin.scene import Scene
 from softcopy_napari.widgets.palette import CHUNK_COLOURS
@@ -262,6 +264,27 @@ def test_in_3d_the_first_chunk_along_the_line_of_sight_is_named(
     assert "chunk file" not in past["coordinates"]
 
 
+@pytest.mark.parametrize("ndisplay", [2, 3])
+def test_the_status_bar_may_ask_at_any_moment_while_an_array_grows(
+    tmp_path: Path, viewer: Any, scene: Scene, staged: Callable[..., Any], qtbot: Any, ndisplay: int
+) -> None:
+    """napari asks in a thread of its own: also between the array's new shape and its new ledger."""
+    make(tmp_path / "a.zarr", (4, 8, 8), (1, 4, 4))
+    target = staged(tmp_path / "a.zarr")
+    target.cells()[:] = S.COPIED
+    show(qtbot, scene, target)
+    viewer.dims.ndisplay = ndisplay
+    ask = {"view_direction": np.array([0, 0, 1.0]), "dims_displayed": [0, 1, 2][-ndisplay:]}
+    layer = scene.overlay
+    (array,) = target.snapshot.arrays
+    grown = array.model_copy(update={"shape": (9, 8, 8), "grid": (9, 2, 2)})
+    before, layer.geometry = layer.geometry, Geometry.of(grown, plain_placement("", 3))
+    said = [layer.get_status((z, 5, 5), world=True, **ask)["coordinates"] for z in range(10)]
+    assert "copied, chunk file (3, 1, " in said[3]
+    assert not any("chunk file" in words for words in said[4:])
+    layer.geometry = before
+
+
 @pytest.mark.parametrize("shape", [(), (7,)])
 def test_arrays_with_less_than_two_dimensions_are_shown_too(
     tmp_path: Path, viewer: Any, scene: Scene, staged: Callable[..., Any], qtbot: Any, shape: tuple[int, ...]
@@ -273,4 +296,4 @@ def test_arrays_with_less_than_two_dimensions_are_shown_too(
     assert scene.overlay.data.reshape(-1)[-1] == S.COPIED
     assert scene.images[0].data.shape == (1,) * (2 - len(shape)) + shape
     file = "c/2" if shape else "c"
-    assert f"{file}" in scene.overlay.describe((0, 2) if shape else (0, 0))
+    assert f"{file}" in scene.overlay.describe((0, 2) if shape else (0, 0), S.COPIED)

@@ -226,6 +226,31 @@ def test_jumping_brings_the_first_chunk_in_a_state_into_view(
     assert scene.overlay.get_value((*viewer.dims.point[:2], *camera.center[-2:]), world=True) == S.FAILED
 
 
+@pytest.mark.parametrize(("order", "centre"), [((2, 3, 0, 1), (0, 3, 4)), ((1, 2, 0, 3), (0, 3, 29))])
+def test_jumping_while_axes_of_another_layer_are_shown_moves_what_there_is_to_move(
+    tmp_path: Path,
+    viewer: Any,
+    scene: Scene,
+    staged: Callable[..., Any],
+    qtbot: Any,
+    order: tuple[int, ...],
+    centre: tuple[float, ...],
+) -> None:
+    viewer.add_image(np.zeros((5, 6, 40, 40), np.uint8))
+    zarr.create_array(tmp_path / "a.zarr", shape=(40, 40), chunks=(20, 20), dtype="uint16")
+    target = staged(tmp_path / "a.zarr")
+    target.cells()[1, 1] = S.FAILED
+    scene.show(target.snapshot, "")
+    ready(qtbot, scene)
+    viewer.dims.order = order
+    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+    camera.center = (0, 3, 4)
+    scene.jump_to(S.FAILED)
+    assert tuple(camera.center) == centre
+    assert viewer.dims.point[2] == 29
+    viewer.dims.order = (0, 1, 2, 3)
+
+
 def test_no_image_and_no_metadata_still_give_an_overlay(
     tmp_path: Path, viewer: Any, scene: Scene, staged: Callable[..., Any], qtbot: Any
 ) -> None:
@@ -235,7 +260,7 @@ def test_no_image_and_no_metadata_still_give_an_overlay(
     target.cells()[1, 0] = S.COPIED
     scene.show(target.snapshot, "")
     qtbot.waitUntil(lambda: scene.overlay is not None, timeout=20_000)
-    assert scene.overlay.describe((1, 0)) == "copied, chunk file (1, 0)"
+    assert scene.overlay.describe((1, 0), scene.overlay.data[1, 0]) == "copied, chunk file (1, 0)"
     assert scene.images == []
 
 

@@ -21,12 +21,13 @@ from qtpy.QtCore import QCoreApplication, QObject
 from softcopy_napari.engine import client
 from softcopy_napari.engine.client import EngineGone, engines
 from softcopy_napari.engine.messages import Order
-from softcopy_napari.engine.statefolder import RunFile, runs_folder
+from softcopy_napari.engine.statefolder import RunFile, read_run, run_files, runs_folder
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets import Settings, Target, make_target
 from softcopy_napari.plugin.supervisor import Seen, Supervisor
 from tests.security.support import KEY, Bomb, fake_engine
 from tests.support.command import Softcopy, halted
+from tests.support.command import until as wait_until
 from tests.support.trees import assert_same
 from tests.support.writers import Writer, write
 
@@ -406,6 +407,30 @@ def test_a_program_that_ends_does_not_crash_and_its_copy_goes_on(
     (engine,) = engines()
     assert engine.snapshot().targets[0].state is TargetState.WAITING
     engine.close()
+
+
+def test_a_program_that_ends_right_after_it_has_ordered_a_stop_leaves_no_copy_running(
+    target: Callable[..., Target], tmp_path: Path
+) -> None:
+    one = target()
+    script = tmp_path / "window.py"
+    script.write_text(
+        "import sys\n"
+        "from qtpy.QtCore import QCoreApplication\n"
+        "from softcopy_napari.engine.targets import Settings, make_target\n"
+        "from softcopy_napari.plugin import supervisor\n"
+        "supervisor._LAST_ORDERS = 30.0  # this machine may be busy\n"
+        "app = QCoreApplication([])\n"
+        "one = supervisor.Supervisor()\n"
+        "one.start_targets([make_target(sys.argv[1], sys.argv[2], Settings())])\n"
+        "one.order_starting('stop')\n"
+        "one.close()\n"
+    )
+    subprocess.run([sys.executable, str(script), str(one.source), str(one.destination)], check=True, timeout=60)
+    (run,) = run_files()
+    wait_until(lambda: run.path().exists() and read_run(run.path()).last is not None)
+    last = read_run(run.path()).last
+    assert last is not None and last.targets[0].state is TargetState.STOPPED
 
 
 def test_a_program_that_ends_without_an_event_loop_does_not_crash(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import pkgutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -36,9 +37,10 @@ from qtpy.QtWidgets import (
 
 from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
 from softcopy_napari.engine.messages import Order, TargetSnapshot
+from softcopy_napari.engine.statefolder import run_files
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Settings, load_targets
-from softcopy_napari.plugin import SoftcopyWidget, settings
+from softcopy_napari.plugin import SoftcopyWidget, closing, settings, widget
 from softcopy_napari.plugin.settings import Preferences
 from softcopy_napari.widgets.targets_model import Row
 from softcopy_napari.widgets.targets_table import Action, TargetsTable
@@ -202,6 +204,26 @@ def test_what_is_ordered_while_targets_are_being_started_reaches_them(dock: Dock
     assert "you said" in dock.rows[0].reason
 
 
+def test_what_is_refused_is_no_matter_of_other_targets_that_are_being_started(
+    dock: Dock, sides: tuple[Path, Path], tmp_path: Path
+) -> None:
+    source, destination = sides
+    write("tensorstore", source, frames=1)
+    (tmp_path / "file").touch()
+    good = dock.widget.add_target(source, destination)
+    bad = dock.widget.add_target(tmp_path / "file", tmp_path / "copy of file")
+    assert good and bad
+    dock.widget.start([good])
+    dock.widget.finish()
+    dock.widget._supervisor.refused.emit("something else was refused")
+    assert [row.starting for row in dock.rows] == [True, False]
+    dock.widget.start([bad])
+    dock.until(lambda: dock.state() is TargetState.COMPLETE)
+    assert "you said" in dock.rows[0].reason
+    dock.until(lambda: not dock.rows[1].starting)
+    assert "is a file, not a folder" in dock.find(QLabel, "form_problem").accessibleName()
+
+
 def test_a_wrong_targets_file_is_explained(dock: Dock, tmp_path: Path) -> None:
     (tmp_path / "targets.yaml").write_text("targets:\n  - {source: a, destinaton: b}\n")
     dock.widget.load_targets(tmp_path / "targets.yaml")
@@ -234,6 +256,67 @@ def test_a_destination_that_holds_something_is_asked_about(
     dock.press("start_button")
     dock.until(lambda: dock.copied() == 8)
     assert (destination / "notes.txt").read_text() == "mine"
+
+
+def test_start_pressed_twice_asks_once_and_starts_once(
+    dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, destination = sides
+    write("tensorstore", source, frames=1)
+    destination.mkdir()
+    (destination / "notes.txt").write_text("mine")
+    looking, look = threading.Event(), widget._not_empty
+    monkeypatch.setattr(widget, "_not_empty", lambda folders: (looking.wait(10), look(folders))[1])
+    asked: list[str] = []
+    monkeypatch.setattr(dock.widget._panel, "ask", lambda _, text, *__: not asked.append(text))
+    started: list[object] = []
+    monkeypatch.setattr(dock.widget._supervisor, "start_targets", started.append)
+    dock.widget.add_target(source, destination)
+    dock.press("start_button")
+    dock.press("start_button")
+    looking.set()
+    dock.until(lambda: started)
+    dock.qtbot.wait(100)
+    assert len(asked) == len(started) == 1
+
+
+def test_a_target_that_was_started_while_it_was_asked_about_is_not_started_again(
+    dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, destination = sides
+    destination.mkdir()
+    (destination / "notes.txt").write_text("mine")
+    started: list[object] = []
+    monkeypatch.setattr(dock.widget._supervisor, "start_targets", started.append)
+    asked: list[str] = []
+
+    def ask(_: str, text: str, *__: str) -> bool:
+        dock.widget.start()
+        asked.append(text)
+        return True
+
+    monkeypatch.setattr(dock.widget._panel, "ask", ask)
+    dock.widget.add_target(source, destination)
+    dock.press("start_button")
+    dock.until(lambda: asked)
+    assert len(started) == 1
+
+
+def test_a_destination_that_was_only_checked_is_asked_about(
+    dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, destination = sides
+    write("tensorstore", source, frames=1)
+    destination.mkdir()
+    (destination / "notes.txt").write_text("mine")
+    asked: list[str] = []
+    monkeypatch.setattr(dock.widget._panel, "ask", lambda _, text, *__: bool(asked.append(text)))
+    dock.widget.add_target(source, destination)
+    dock.press("check_coverage_button")
+    dock.until(lambda: dock.state() is TargetState.INCOMPLETE)
+    dock.press("start_button")
+    dock.until(lambda: asked)
+    assert not dock.rows[0].starting and not (destination / "zarr.json").exists()
 
 
 def test_pause_resume_and_stop(dock: Dock, sides: tuple[Path, Path]) -> None:
@@ -468,6 +551,20 @@ def test_coverage_is_checked_without_copying_and_the_target_can_be_copied_afterw
     dock.until(lambda: dock.target and dock.target.findings is not None and dock.state() is TargetState.COMPLETE)
 
 
+def test_a_check_leaves_the_settings_of_a_listed_target_as_they_are(dock: Dock, sides: tuple[Path, Path]) -> None:
+    source, destination = sides
+    write("tensorstore", source, frames=1)
+    dock.widget._preferences = Preferences(nprocs=1, settle=7.0)
+    dock.widget.add_target(source, destination)
+    dock.widget._preferences = Preferences(nprocs=1)
+    dock.type("source_edit", source)
+    dock.type("destination_edit", destination)
+    dock.press("check_coverage_button")
+    dock.until(lambda: dock.state() is TargetState.INCOMPLETE)
+    (target,) = dock.widget._book.targets(dock.widget._book.keys(), Settings())
+    assert (target.settle, target.check) == (7.0, False)
+
+
 @pytest.mark.parametrize(
     ("answer", "closes", "stops"),
     [("Close napari", True, 0), ("Stop copying and close", True, 1), ("Cancel", False, 0)],
@@ -475,9 +572,9 @@ def test_coverage_is_checked_without_copying_and_the_target_can_be_copied_afterw
 def test_a_user_who_closes_the_window_is_asked_whether_copies_go_on(
     dock: Dock, monkeypatch: pytest.MonkeyPatch, answer: str, closes: bool, stops: int
 ) -> None:
-    closing = dock.widget._closing
+    notice = dock.widget._closing
     stopped: list[None] = []
-    monkeypatch.setattr(closing, "_stop", lambda: stopped.append(None))
+    monkeypatch.setattr(notice, "_stop", lambda: stopped.append(None))
     asked: list[str] = []
 
     def press(dialog: Any) -> None:
@@ -486,9 +583,40 @@ def test_a_user_who_closes_the_window_is_asked_whether_copies_go_on(
         dock.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
     with dialog_answered(press):
-        assert closing._may_close(2, by_user=True) is closes
+        assert notice._may_close(2, by_user=True) is closes
     assert "2 copies go on without napari" in asked[0]
     assert len(stopped) == stops
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
+@pytest.mark.parametrize("when", ["being started", "busy"])
+def test_stop_copying_and_close_leaves_no_copy_running(
+    own_dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Also where its engine cannot take the order at once."""
+    own_dock.widget.add_target(*sides)  # a source that does not come: it would wait for ever
+    own_dock.widget.start()
+
+    def stop(dialog: Any) -> None:
+        (button,) = (one for one in dialog.buttons() if one.text().replace("&", "") == "Stop copying and close")
+        own_dock.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    with contextlib.ExitStack() as stack:
+        if when == "busy":
+            own_dock.until(lambda: own_dock.at_work(own_dock.rows[0]))
+            stack.enter_context(halted(own_dock.rows[0].key[0]))
+            own_dock.qtbot.wait(500)  # it is being asked how far it is
+        with dialog_answered(stop), monkeypatch.context() as menu:
+            menu.setattr(closing, "_chosen_from_menu", lambda: True)
+            began = time.monotonic()
+            own_dock.viewer.window._qt_window.close()
+        own_dock.viewer.close()  # tidies up what napari, when it quits, does not need to
+        assert time.monotonic() - began < 5, "one second, but the machine may be busy"
+
+    def stopped() -> bool:
+        return any(run.last and run.last.targets[0].state is TargetState.STOPPED for run in run_files())
+
+    own_dock.until(stopped)
 
 
 def test_a_user_who_quits_by_the_menu_is_asked_too(own_dock: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -592,3 +720,21 @@ def test_preferences_are_those_of_the_next_copy(dock: Dock, tmp_path: Path) -> N
     dock.widget.add_target(tmp_path / "a.zarr", tmp_path / "copy.zarr")
     (target,) = dock.widget._book.targets(dock.widget._book.keys(), dock.widget._preferences.settings)
     assert (target.nprocs, target.settle) == (2, 7.0)
+
+
+def test_the_preferred_image_is_shown_at_once_unless_the_user_has_chosen_another(
+    dock: Dock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chooser = dock.find(QComboBox, "image_chooser")
+    shown: list[str] = []
+    monkeypatch.setattr(dock.widget._coverage, "show_image", shown.append)
+
+    def prefer(image: str) -> None:
+        monkeypatch.setattr(settings, "preferences", lambda: Preferences(image=image))
+        dock.widget._take_preferences()
+
+    prefer("source")
+    assert (chooser.currentData(), shown) == ("source", ["source"])
+    chooser.setCurrentIndex(chooser.findData("none"))
+    prefer("destination")
+    assert (chooser.currentData(), shown) == ("none", ["source"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
+from functools import partial
+from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -25,7 +28,7 @@ def log(qtbot: QtBot) -> LogView:
 
 
 def lines(log: LogView) -> list[str]:
-    return [line[len("00:00:00 ") :] for line in log.toPlainText().splitlines()]
+    return [line[len("1970-01-01 00:00:00 ") :] for line in log.toPlainText().splitlines()]
 
 
 def text_of(log: LogView) -> QPlainTextEdit:
@@ -44,6 +47,23 @@ def test_a_text_of_several_lines_stays_together(log: LogView) -> None:
     assert log.toPlainText().splitlines()[1] == "    two"
     log.level = Level.WARNING
     assert len(log.toPlainText().splitlines()) == 2
+
+
+def test_what_is_not_of_today_has_a_date(log: LogView, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [time.mktime((2025, 3, 1, 23, 59, 0, 0, 0, -1))]
+    monkeypatch.setattr(time, "localtime", partial(_localtime, now))
+    log.append(Level.INFO, now[0], "late\nstill late")
+    assert log.toPlainText().splitlines() == ["23:59:00 late", "    still late"]
+    now[0] += 61.0
+    log._calendar.timeout.emit()
+    assert log.toPlainText().splitlines() == ["2025-03-01 23:59:00 late", "    still late"]
+    log.append(Level.INFO, now[0], "early")
+    assert log.toPlainText().splitlines()[2] == "00:00:01 early"
+
+
+def _localtime(now: list[float], at: float | None = None, _real: Any = time.localtime) -> time.struct_time:
+    local: time.struct_time = _real(now[0] if at is None else at)
+    return local
 
 
 def test_a_filter_hides_and_brings_back(log: LogView, qtbot: QtBot) -> None:

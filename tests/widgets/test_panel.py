@@ -359,11 +359,19 @@ def test_folders_dropped_anywhere_are_source_then_destination(panel: Panel, tmp_
     assert child(panel, QLineEdit, "destination_edit").text() == str(tmp_path / "b")
 
 
-def test_of_several_folders_dropped_at_once_the_first_is_taken_and_that_is_said(panel: Panel, tmp_path: Path) -> None:
+def test_two_folders_dropped_at_once_are_source_and_destination(panel: Panel, tmp_path: Path) -> None:
+    panel.set_recent([], ["/nas/last.zarr"])  # beside which a destination would be proposed
     assert drop(panel, [tmp_path / "a", tmp_path / "b"])
     assert child(panel, QLineEdit, "source_edit").text() == str(tmp_path / "a")
+    assert child(panel, QLineEdit, "destination_edit").text() == str(tmp_path / "b")
+
+
+def test_of_more_folders_dropped_at_once_the_first_is_taken_and_that_is_said(panel: Panel, tmp_path: Path) -> None:
+    assert drop(panel, [tmp_path / "a", tmp_path / "b", tmp_path / "c"])
+    assert child(panel, QLineEdit, "source_edit").text() == str(tmp_path / "a")
     assert child(panel, QLineEdit, "destination_edit").text() == ""
-    assert child(panel, QLabel, "source_edit_problem").text() == "2 were dropped; this is the first of them."
+    words = child(panel, QLabel, "source_edit_problem").text()
+    assert words == "There were 3 paths; this is the first of them."
 
 
 def test_recent_paths_come_and_go(panel: Panel) -> None:

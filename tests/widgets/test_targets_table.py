@@ -53,7 +53,8 @@ def show(table: TargetsTable, *rows: Row) -> None:
     ],
 )
 def test_what_is_allowed_follows_from_the_state(row: Row, actions: set[Action]) -> None:
-    assert allowed_actions([row]) == LOOK | actions
+    look = LOOK if row.snapshot is not None else LOOK - {Action.SHOW}  # of what was not started there is nothing
+    assert allowed_actions([row]) == look | actions
 
 
 def test_of_several_targets_those_are_meant_that_allow_it(table: TargetsTable) -> None:

@@ -94,8 +94,12 @@ class Job(TargetLoop):
         """Change settings while it runs."""
         if self.ended.is_set():
             return f"{self.target.source} is no longer copied: it has ended"
-        self._inbox.put(lambda: self._pacer.change(changes))
+        self._inbox.put(lambda: self._take_changes(changes))
         return ""
+
+    def _take_changes(self, changes: Changes) -> None:
+        self._pacer.change(changes)
+        self._reporter.change(changes)
 
     def _doubt(self, why: Doubt) -> None:
         """Equal size and time do not tell any more whether what was copied is still there: read it back."""

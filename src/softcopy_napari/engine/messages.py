@@ -6,12 +6,13 @@ message is refused with a reason and never acted upon.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from softcopy_napari.engine.maxrate import FULL, RateSetting
 from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.targets import Settings
 from softcopy_napari.engine.text import printable, size_text
 
 _NOTHING = 1000.0
@@ -158,6 +159,8 @@ class TargetSnapshot(Message):
     """Unix time."""
     elapsed: float = 0.0
     """Seconds since the start, until the end where it has ended."""
+    settings: Settings | None = None
+    """How it is copied, with what was changed since its start; None from an engine that does not tell."""
     pace: PaceSnapshot = PaceSnapshot()
     """How fast it is copied, and why not faster."""
     forecast: ForecastSnapshot = ForecastSnapshot()
@@ -207,10 +210,15 @@ class Changes(Message):
     """`full` for no limit."""
     pace: Literal["auto", "full"] | None = None
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is changed, by name."""
+        return {name: value for name, value in self if value is not None}
+
     def words(self) -> str:
         """What is changed, as settings are spelled."""
-        changed = {name: value for name, value in self if value is not None}
-        return ", ".join(f"{name} {f'{value:g}' if name == 'sleep_time' else value}" for name, value in changed.items())
+        given = self.given.items()
+        return ", ".join(f"{name} {f'{value:g}' if name == 'sleep_time' else value}" for name, value in given)
 
 
 class Order(Message):

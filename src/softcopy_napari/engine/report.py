@@ -9,9 +9,9 @@ from collections import deque
 from softcopy_napari.engine.dispatch import Dispatcher
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.ledger import Ledger
-from softcopy_napari.engine.messages import ArraySnapshot, Failure, TargetSnapshot
+from softcopy_napari.engine.messages import ArraySnapshot, Changes, Failure, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets import Target
+from softcopy_napari.engine.targets import Target, settings_of
 from softcopy_napari.engine.tracked import TrackedArray
 
 _MAX_FAILURES = 100
@@ -55,6 +55,7 @@ class Reporter:
 
     def __init__(self, target: Target, identity: str, inventory: Inventory, dispatcher: Dispatcher) -> None:
         self._target = target
+        self._settings = settings_of(target)
         self._identity = identity
         self._inventory = inventory
         self._dispatcher = dispatcher
@@ -70,6 +71,10 @@ class Reporter:
         if text not in self._notices:
             log.info("%s: %s", self._target.source, text)
             self._notices[text] = None
+
+    def change(self, changes: Changes) -> None:
+        """Note that settings are others now."""
+        self._settings = self._settings.model_copy(update=changes.given)
 
     def tick(self, now: float) -> None:
         """Note how far it has come; a few times a second."""
@@ -118,6 +123,7 @@ class Reporter:
             notices=tuple(self._notices),
             started=self._started,
             elapsed=now - self._clock_start,
+            settings=self._settings,
             arrays=tuple(self._array(path, array) for path, array in inventory.arrays.items()),
         )
 

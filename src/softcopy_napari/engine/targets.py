@@ -76,6 +76,11 @@ class Target(Settings, frozen=True):
         return path
 
 
+def settings_of(target: Target) -> Settings:
+    """A target's settings without the target."""
+    return Settings.model_validate({name: getattr(target, name) for name in Settings.model_fields})
+
+
 class TargetsFile(BaseModel, frozen=True, extra="forbid", strict=True):
     """What a targets file holds."""
 

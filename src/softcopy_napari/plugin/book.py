@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
-from softcopy_napari.engine.targets import Settings, Target
+from softcopy_napari.engine.targets import Settings, Target, settings_of
 from softcopy_napari.plugin.supervisor import Key, Seen
 from softcopy_napari.widgets.targets_model import Row
 
@@ -24,8 +24,12 @@ class _Entry:
     source: str
     destination: str
     key: Key
-    target: Target | None = None
-    """As it was added; None for one that another front end started."""
+    added: bool = False
+    """Whether it was added here, or only found: another front end started it."""
+    settings: Settings | None = None
+    """For the next start; None where nobody has said anything about them."""
+    told: Settings | None = None
+    """What an engine that copies it said last of them."""
     seen: Seen | None = None
     starting: bool = False
 
@@ -44,8 +48,13 @@ class Book:
         if entry is None:
             entry = _Entry(str(target.source), str(target.destination), (0, str(next(self._numbers))))
             self._entries[pair] = entry
-        entry.target = target
+        entry.added, entry.settings = True, settings_of(target)
         return entry.key
+
+    def listed(self, target: Target) -> Key | None:
+        """Key of the source and destination, whatever their settings; None where they are not listed."""
+        entry = self._entries.get(_pair(str(target.source), str(target.destination)))
+        return entry.key if entry is not None else None
 
     def take(self, seen: Iterable[Seen]) -> None:
         """Take in what engines say of their targets. Of several about one pair, a running one counts, or the last."""
@@ -58,7 +67,7 @@ class Book:
         for pair, entry in list(self._entries.items()):
             if entry.seen is not None and pair not in latest:
                 entry.seen = None
-                if entry.target is None:
+                if not entry.added:
                     del self._entries[pair]
         for pair, one in latest.items():
             if pair not in self._entries and not _can_be_started(one.target):
@@ -68,6 +77,7 @@ class Book:
             if entry.starting and (entry.seen is None or one.key != entry.seen.key):
                 entry.starting = False
             entry.seen, entry.key = one, one.key
+            _follow(entry, one.target)
 
     def rows(self) -> list[Row]:
         """What the table shows."""
@@ -84,6 +94,11 @@ class Book:
         entry = self._find(key)
         return entry.seen if entry is not None else None
 
+    def was_copied(self, key: Key) -> bool:
+        """Whether an engine was seen to copy it; one that only checked it has copied nothing."""
+        seen = self.seen(key)
+        return seen is not None and seen.target.findings is None
+
     def keys(self) -> list[Key]:
         """All keys, in order."""
         return [entry.key for entry in self._entries.values()]
@@ -96,6 +111,10 @@ class Book:
         """Keys of those that an engine works on."""
         return [entry.key for entry in self._entries.values() if entry.seen is not None and is_running(entry.seen)]
 
+    def under_way(self) -> int:
+        """How many are being started, or an engine works on."""
+        return len(self._entries) - len(self.startable(self.keys()))
+
     def startable(self, keys: Sequence[Key]) -> list[Key]:
         """Those of the keys that no engine works on."""
         found = [entry for key in keys if (entry := self._find(key)) is not None]
@@ -104,36 +123,26 @@ class Book:
         ]
 
     def targets(self, keys: Sequence[Key], defaults: Settings) -> list[Target]:
-        """Targets to be started, with the settings that they were added with, or else these."""
+        """Targets to be started, with their own settings: as they were added, or are copied. Else with these."""
         found = []
         for entry in map(self._find, keys):
             if entry is None:
                 continue
             paths = {"source": Path(entry.source), "destination": Path(entry.destination)}
-            found.append(entry.target or Target.model_validate({**defaults.model_dump(), **paths}))
+            found.append(Target.model_validate({**(entry.settings or defaults).model_dump(), **paths}))
         return found
 
     def change(self, keys: Sequence[Key], changes: Changes) -> None:
         """Note other settings of targets, so that they hold when those are started anew, or saved."""
-        wanted = {name: value for name, value in changes if value is not None}
         for entry in map(self._find, keys):
-            if entry is not None and entry.target is not None:
-                entry.target = entry.target.model_copy(update=wanted)
+            if entry is not None and entry.settings is not None:
+                entry.settings = entry.settings.model_copy(update=changes.given)
 
     def starting(self, keys: Sequence[Key], starting: bool) -> None:
         """Note that targets are being started, or no longer."""
         for entry in map(self._find, keys):
             if entry is not None:
                 entry.starting = starting
-
-    def any_starting(self) -> bool:
-        """Whether anything is being started."""
-        return any(entry.starting for entry in self._entries.values())
-
-    def none_starting(self) -> None:
-        """Note that nothing is being started: it was refused."""
-        for entry in self._entries.values():
-            entry.starting = False
 
     def remove(self, keys: Sequence[Key]) -> list[Key]:
         """Strike targets that no engine works on; returns the keys of those that an engine has ended."""
@@ -153,6 +162,15 @@ class Book:
 def is_running(seen: Seen) -> bool:
     """Whether an engine works on the target."""
     return seen.alive and not seen.target.state.ended
+
+
+def _follow(entry: _Entry, snapshot: TargetSnapshot) -> None:
+    """Keep the settings that a copy has, or is given while it runs, but not before those that its user has listed."""
+    if snapshot.settings is None or snapshot.findings is not None or snapshot.settings == entry.told:
+        return
+    if entry.settings is None or entry.told is not None:
+        entry.settings = snapshot.settings
+    entry.told = snapshot.settings
 
 
 def _can_be_started(snapshot: TargetSnapshot) -> bool:

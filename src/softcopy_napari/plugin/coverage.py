@@ -41,8 +41,9 @@ class Coverage:
         self._wanted: str | None = None
         """The array that the user has chosen."""
         self._image = "destination"
-        self._axis = ""
-        self._plotted: tuple[str, str, tuple[int, ...]] | None = None
+        self._wanted_axis = ""
+        """The one that the user has chosen for the plot, by its name."""
+        self._plotted: tuple[str, int, tuple[int, ...]] | None = None
         """What the plot shows: ledger, axis and counts."""
         self._plotting = False
         self._timer = QTimer()
@@ -121,12 +122,17 @@ class Coverage:
 
     # -- the plot --------------------------------------------------------------------------------------------
 
-    def _axes(self, array: ArraySnapshot) -> list[str]:
-        names = self._scene.axis_names
-        return list(names) if len(names) == len(array.grid) else [f"axis {number}" for number in range(len(array.grid))]
+    def _axes(self, array: ArraySnapshot) -> tuple[list[str], int]:
+        """Names of the axes, and which of them the plot is along: the user's, or else the one of time."""
+        names, unnamed = list(self._scene.axis_names), [f"axis {number}" for number in range(len(array.grid))]
+        axes = names if len(names) == len(unnamed) else unnamed
+        for known in (axes, unnamed):  # it may have been chosen before the names had been read
+            if self._wanted_axis in known:
+                return axes, known.index(self._wanted_axis)
+        return axes, self._scene.time_axis if self._scene.time_axis < len(axes) else 0
 
     def _choose_axis(self, axis: str) -> None:
-        self._axis = axis
+        self._wanted_axis = axis
         self._plot()
 
     def _plot(self) -> None:
@@ -134,14 +140,11 @@ class Coverage:
         array = self._snapshot()
         if array is None or not array.grid or self._plotting:
             return
-        axes = self._axes(array)
-        if self._axis not in axes:
-            self._axis = axes[0]
-        self._panel.set_axes(axes, self._axis)
-        now = (array.ledger, self._axis, array.counts)
+        axes, axis = self._axes(array)
+        self._panel.set_axes(axes, axes[axis])
+        now = (array.ledger, axis, array.counts)
         if now != self._plotted:
             self._plotted, self._plotting = now, True
-            axis = axes.index(self._axis)
             self._mailbox.fetch(partial(coverage_along, array.ledger, axis), self._plot_done)
 
     def _plot_done(self, counts: tuple[Counts, Counts, Counts] | None) -> None:
@@ -151,8 +154,8 @@ class Coverage:
 
     def _go_to(self, position: int) -> None:
         array = self._snapshot()
-        if array is not None and self._axis in (axes := self._axes(array)):
-            self._scene.go_to(axes.index(self._axis), position)
+        if array is not None and array.grid:
+            self._scene.go_to(self._axes(array)[1], position)
 
 
 def first_array(paths: Sequence[str]) -> str:

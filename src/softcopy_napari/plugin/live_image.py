@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,17 @@ class FileMarks:
         return np.array(cells)
 
 
+@dataclass(slots=True)
+class _Shown:
+    """One layer."""
+
+    layer: Image
+    number: int
+    """Of its channel, which is not its place: the user may have removed others."""
+    limits: Limits
+    levels: list[LiveArray]
+
+
 class LiveImage(QObject):
     """The image layers of one array: one for each channel, all its levels in each.
 
@@ -104,7 +116,7 @@ class LiveImage(QObject):
 
     def __init__(self, viewer: Any, root: str, from_source: bool, name: str, mailbox: Mailbox) -> None:
         super().__init__()
-        self.layers: list[Image] = []
+        self._shown: list[_Shown] = []
         self._viewer = viewer
         self._root = root
         self._name = name
@@ -115,10 +127,7 @@ class LiveImage(QObject):
         self._placement: Placement | None = None
         self._marks: dict[str, FileMarks] = {}
         self._stored: dict[str, Stored] = {}
-        self._data: list[list[LiveArray]] = []
-        """For each layer its levels."""
         self._levels: tuple[str, ...] = ()
-        self._limits: list[Limits] = []
         self._opening = False
         self._next_opening = 0.0
         self._said = ""
@@ -129,6 +138,11 @@ class LiveImage(QObject):
         self._moved_at = 0.0
         self._read_at = 0.0
         self._closed = False
+
+    @property
+    def layers(self) -> list[Image]:
+        """Those that the user has not removed."""
+        return [one.layer for one in self._shown]
 
     def update(self, target: TargetSnapshot, array: ArraySnapshot, placement: Placement) -> None:
         """Take a newer snapshot."""
@@ -141,7 +155,7 @@ class LiveImage(QObject):
             if level.path not in self._marks:
                 self._marks[level.path] = FileMarks(not self._from_source)
             self._marks[level.path].update(arrays.get(level.path))
-        if grown and self.layers:
+        if grown and self._shown:
             self._fit()
 
     def look(self) -> None:
@@ -151,14 +165,14 @@ class LiveImage(QObject):
         now = time.perf_counter()
         if not self._opening and now >= self._next_opening and self._incomplete():
             self._open()
-        for layer, levels in zip(self.layers, self._data, strict=True):
-            if layer.visible:
-                for data in levels:
+        for one in self._shown:
+            if one.layer.visible:
+                for data in one.levels:
                     data.look()
         if self._moved_at > self._read_at and now - self._moved_at > _QUIET:
             self._read_at = now
-            for levels in self._data:
-                for data in levels:
+            for one in self._shown:
+                for data in one.levels:
                     data.read_again()
         self._refresh()
 
@@ -170,15 +184,13 @@ class LiveImage(QObject):
                 if hasattr(layer, "locked"):
                     layer.locked = False
                 self._viewer.layers.remove(layer)
-        self.layers, self._data = [], []
+        self._shown = []
 
     def forget(self, layer: Any) -> None:
         """Note that a layer is not in the viewer any more."""
-        for number, one in enumerate(self.layers):
-            if one is layer:
-                del self.layers[number], self._data[number], self._limits[number]
-                self._closed = not self.layers
-                return
+        left = [one for one in self._shown if one.layer is not layer]
+        if len(left) < len(self._shown):
+            self._shown, self._closed = left, not left
 
     # -- opening and growing -------------------------------------------------------------------------------
 
@@ -224,7 +236,7 @@ class LiveImage(QObject):
             return
         if len(self._stored[self._array.path].shape) != len(self._array.shape):
             return
-        if self.layers:
+        if self._shown:
             self._fit()
         else:
             self._show()
@@ -283,14 +295,12 @@ class LiveImage(QObject):
         channels = self._placement.channels
         for number, channel in enumerate(channels):
             limits = Limits(channel, usable[0][1].dtype)
-            self._limits.append(limits)
-            self._data.append([self._live(level, stored, geometry, number) for level, stored in usable])
-            self.layers.append(self._layer(number, channel, limits, geometry))
-        self.added.emit(list(self.layers))
+            levels = [self._live(level, stored, geometry, number, limits) for level, stored in usable]
+            limits.layer = self._layer(number, channel, limits, levels, geometry)
+            self._shown.append(_Shown(limits.layer, number, limits, levels))
+        self.added.emit(self.layers)
 
-    def _live(self, level: Level, stored: Stored, geometry: Geometry, number: int) -> LiveArray:
-        limits = self._limits[number]
-
+    def _live(self, level: Level, stored: Stored, geometry: Geometry, number: int, limits: Limits) -> LiveArray:
         def changed(found: tuple[float, float] | None) -> None:
             limits.note(found)
             self._dirty = True
@@ -306,12 +316,14 @@ class LiveImage(QObject):
             None if geometry.channel_axis is None else (geometry.channel_axis, number),
         )
 
-    def _layer(self, number: int, channel: Channel, limits: Limits, geometry: Geometry) -> Image:
+    def _layer(
+        self, number: int, channel: Channel, limits: Limits, levels: list[LiveArray], geometry: Geometry
+    ) -> Image:
         assert self._placement is not None
         several = len(self._placement.channels) > 1
         pyramid = len(self._placement.levels) > 1
-        layer = Image(
-            self._data[number] if pyramid else self._data[number][0],
+        return Image(
+            levels if pyramid else levels[0],
             name=" ".join(filter(None, (self._name, channel.name or (f"channel {number}" if several else "")))),
             rgb=False,
             multiscale=pyramid,
@@ -326,8 +338,6 @@ class LiveImage(QObject):
             axis_labels=geometry.axis_labels,
             units=geometry.units,
         )
-        limits.layer = layer
-        return layer
 
     def _fit(self) -> None:
         """Bring the layers to the shape that the array has now."""
@@ -339,13 +349,13 @@ class LiveImage(QObject):
         paths = tuple(level.path for level, _ in usable)
         if paths != self._levels and len(self._placement.levels) > 1:
             self._levels = paths
-            for number in range(len(self._data)):
-                self._data[number] = [self._live(level, stored, geometry, number) for level, stored in usable]
-        for levels in self._data:
-            for data, (level, stored) in zip(levels, usable, strict=False):
+            for one in self._shown:
+                one.levels = [self._live(level, stored, geometry, one.number, one.limits) for level, stored in usable]
+        for one in self._shown:
+            for data, (level, stored) in zip(one.levels, usable, strict=False):
                 data.grow(stored, self._shape(level, stored, geometry))
-        for layer, levels in zip(self.layers, self._data, strict=True):
-            layer.data = list(levels) if len(self._placement.levels) > 1 else levels[0]
+        for one in self._shown:
+            one.layer.data = list(one.levels) if len(self._placement.levels) > 1 else one.levels[0]
 
     # -- drawing -------------------------------------------------------------------------------------------
 
@@ -358,6 +368,6 @@ class LiveImage(QObject):
         if thumbnail := now - self._thumbnail_at > _THUMBNAIL:
             self._thumbnail_at = now
         with self._throttle.measured():
-            for layer, limits in zip(self.layers, self._limits, strict=True):
-                limits.apply()
-                layer.refresh(extent=False, thumbnail=thumbnail, highlight=False)
+            for one in self._shown:
+                one.limits.apply()
+                one.layer.refresh(extent=False, thumbnail=thumbnail, highlight=False)

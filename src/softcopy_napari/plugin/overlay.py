@@ -26,6 +26,7 @@ from softcopy_napari.plugin.throttle import Throttle
 from softcopy_napari.widgets.palette import chunk_name, label_colours
 
 Cells = npt.NDArray[np.uint8]
+Point = npt.NDArray[np.float64]
 
 OVERLAY_NAME = "softcopy coverage"
 OPACITY = 0.4
@@ -53,21 +54,23 @@ class Labels(layers.Labels):
         """What napari says under the mouse: state, chunk index and chunk file."""
         # Not what Labels make of it: they add the features, and fail in 3D before the mouse has moved.
         status: dict[str, str] = super(layers.Labels, self).get_status(position, **kwargs)
-        cell = None if position is None or not self.visible else self.cell_at(position, **kwargs)
+        # Once: napari asks in a thread of its own, while the array may grow.
+        cells = np.asarray(self.data)
+        cell = None if position is None or not self.visible else self.cell_at(cells, position, **kwargs)
         if cell is not None:
-            status["value"] = self.describe(cell)
+            status["value"] = self.describe(cell, int(cells[cell]))
             status["coordinates"] = f"{status.get('coords', '')}: {status['value']}"
         return status
 
-    def describe(self, cell: Lengths) -> str:
+    def describe(self, cell: Lengths, value: int) -> str:
         """A chunk file's state, index and name."""
-        value = int(np.asarray(self.data)[cell])
         state = chunk_name(ChunkState(value)) if value in ChunkState._value2member_map_ else str(value)
         index = cell[self.geometry.padding :]
         return f"{state}, chunk file ({', '.join(map(str, index))}) {self.name_file(index)}".rstrip()
 
     def cell_at(
         self,
+        cells: Cells,
         position: npt.ArrayLike,
         *,
         view_direction: npt.ArrayLike | None = None,
@@ -84,23 +87,25 @@ class Labels(layers.Labels):
         if len(displayed) == 3 and view_direction is not None:
             ahead = place + np.asarray(view_direction, float)
             direction = (self.world_to_data(ahead) if world else ahead[-rank:]) - here
-            return self._first_along(here, direction, displayed)
-        return self._inside(here)
+            return self._first_along(cells, here, direction, displayed)
+        return self._inside(here, self._end(cells))
 
-    def _inside(self, point: npt.NDArray[np.float64]) -> Lengths | None:
-        """The cell at a point in data coordinates, unless it is beyond the image's edges."""
-        if (point < -0.5).any() or (point >= self.geometry.grid_end).any():
+    def _end(self, cells: Cells) -> Point:
+        """Where the image's far edges lie in data coordinates, but not beyond these cells: they may be of before."""
+        return np.minimum(self.geometry.grid_end, np.asarray(cells.shape) - 0.5)
+
+    def _inside(self, point: Point, end: Point) -> Lengths | None:
+        """The cell at a point in data coordinates, unless it is beyond the edges."""
+        if (point < -0.5).any() or (point >= end).any():
             return None
-        cell = np.clip(np.floor(point + 0.5).astype(int), 0, np.asarray(self.geometry.grid) - 1)
-        return tuple(cell.tolist())
+        return tuple(np.floor(point + 0.5).astype(int).tolist())
 
-    def _first_along(
-        self, point: npt.NDArray[np.float64], direction: npt.NDArray[np.float64], displayed: list[int]
-    ) -> Lengths | None:
+    def _first_along(self, cells: Cells, point: Point, direction: Point, displayed: list[int]) -> Lengths | None:
         still = np.setdiff1d(np.arange(self.ndim), displayed)
         direction = direction.copy()
         direction[still] = 0
-        low, high = np.full(3, -0.5), np.asarray(self.geometry.grid_end)[displayed]
+        end = self._end(cells)
+        low, high = np.full(3, -0.5), end[displayed]
         with np.errstate(divide="ignore", invalid="ignore"):
             ends = (np.stack([low, high]) - point[displayed]) / direction[displayed]
         near, far = np.nanmax(ends.min(axis=0)), np.nanmin(ends.max(axis=0))
@@ -108,12 +113,12 @@ class Labels(layers.Labels):
             return None
         steps = int(2 * np.abs(direction).max() * (far - near)) + 2
         points = point + np.linspace(near, far, steps)[:, None] * direction
-        cells = np.floor(points + 0.5).astype(int)
-        cells[:, displayed] = np.clip(cells[:, displayed], 0, np.asarray(self.geometry.grid)[displayed] - 1)
-        if self._inside(np.where(np.isin(np.arange(self.ndim), displayed), 0.0, point)) is None:
+        passed = np.floor(points + 0.5).astype(int)
+        passed[:, displayed] = np.clip(passed[:, displayed], 0, np.asarray(cells.shape)[displayed] - 1)
+        if self._inside(np.where(np.isin(np.arange(self.ndim), displayed), 0.0, point), end) is None:
             return None
-        there = np.flatnonzero(np.asarray(self.data)[tuple(cells.T)])
-        return tuple(cells[there[0]].tolist()) if len(there) else None
+        there = np.flatnonzero(cells[tuple(passed.T)])
+        return tuple(passed[there[0]].tolist()) if len(there) else None
 
 
 class Overlay:

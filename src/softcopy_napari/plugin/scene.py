@@ -84,6 +84,11 @@ class Scene(QObject):
         """Names of the shown array's axes; empty where they are not known."""
         return (self._placement.axis_names or ()) if self._placement is not None else ()
 
+    @property
+    def time_axis(self) -> int:
+        """Along which of the shown array's axes its acquisition goes; the first one, where that is not known."""
+        return (_time_axis(self._placement) or 0) if self._placement is not None else 0
+
     def show(self, target: TargetSnapshot | None, array: str | None, image: str = "destination") -> None:
         """Show an array of a target in place of what was shown.
 
@@ -144,13 +149,16 @@ class Scene(QObject):
         camera = getattr(self._viewer, "scene", self._viewer).camera  # napari 0.9 has moved it
         centre, size = geometry.centre(cell), geometry.size(cell)
         missing = dims.ndim - len(centre)
-        displayed = [axis - missing for axis in dims.displayed if axis >= missing]
+        displayed = [axis - missing for axis in dims.displayed]  # below 0: another layer's, which has more of them
         for axis in range(len(centre)):
             if axis not in displayed:
                 dims.set_point(axis + missing, float(centre[axis]))
-        camera.center = (0.0,) * (3 - len(displayed)) + tuple(float(centre[axis]) for axis in displayed)
-        longest = max(size[axis] for axis in displayed) * camera.zoom
-        camera.zoom *= np.clip(longest, _SMALL, _LARGE) / longest
+        here = camera.center[-len(displayed) :]
+        place = [float(centre[axis]) if axis >= 0 else at for axis, at in zip(displayed, here, strict=True)]
+        camera.center = (*(0.0,) * (3 - len(place)), *place)
+        longest = max((size[axis] for axis in displayed if axis >= 0), default=0.0) * camera.zoom
+        if longest:
+            camera.zoom *= np.clip(longest, _SMALL, _LARGE) / longest
 
     def go_to(self, axis: int, position: int) -> None:
         """Move the slider of one of the array's axes to a position, counted in chunk files."""

@@ -29,6 +29,8 @@ _SEARCH_INTERVAL = 1.0
 """Seconds between searches for engines that others have started."""
 _LAST_WORDS = 2_000
 """Milliseconds that the thread has to end; it waits for nothing, so this is never needed."""
+_LAST_ORDERS = 1.0
+"""Seconds that orders have to reach their engines when all ends: a window that closes must not hang."""
 
 _threads: set[_Collector] = set()
 """Threads that may be running: Qt aborts the process when such a one is deleted."""
@@ -67,13 +69,17 @@ class Supervisor(QObject):
     """Why something could not be started or done, in words for users."""
     started = Signal(object)
     """A tuple of `Key`: the targets that a call of `start_targets` has started."""
+    not_started = Signal(object)
+    """A tuple of `Target`: those that a call of `start_targets` could not start, which `refused` explains."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         collector = self._collector = _Collector()
-        collector.updated.connect(self.updated)
         collector.refused.connect(self.refused)
+        collector.updated.connect(collector.told_of)  # before the widget, which then sees them running
+        collector.updated.connect(self.updated)
         collector.started_targets.connect(self.started)
+        collector.not_started.connect(self.not_started)
         # Of the thread's object, which outlives this one: a method of this one would no longer be called.
         self.destroyed.connect(collector.end)
         application = QCoreApplication.instance()
@@ -93,13 +99,17 @@ class Supervisor(QObject):
         self._collector.interval = seconds
 
     def start_targets(self, targets: Sequence[Target]) -> None:
-        """Start an engine for these targets; answered by `started` or `refused`."""
-        self._collector.in_thread(lambda: self._collector.launch(list(targets)))
+        """Start an engine for these targets; answered by `started`, or by `not_started` and `refused`."""
+        self._collector.start_targets(targets)
 
     def order(self, do: str, keys: Sequence[Key]) -> None:
         """Ask for pause, resume, finish or stop."""
         for pid, target in keys:
             self._collector.order(pid, Order.model_validate({"do": do, "target": target}))
+
+    def order_starting(self, do: str) -> None:
+        """Ask the same of all targets that are being started: those that `updated` has not told of yet."""
+        self._collector.order_starting(Order.model_validate({"do": do}))
 
     def change(self, keys: Sequence[Key], changes: Changes) -> None:
         """Ask for settings to be changed."""
@@ -125,16 +135,24 @@ class _Contact:
         self.silent = False
         self._collector = collector
         self._orders: SimpleQueue[Order | None] = SimpleQueue()
+        self._given = self._passed_on = 0
         self._over = False
         self._foreign = False
-        threading.Thread(target=self._run, name=f"softcopy-engine-{handle.run.pid}", daemon=True).start()
+        self.thread = threading.Thread(target=self._run, name=f"softcopy-engine-{handle.run.pid}", daemon=True)
+        self.thread.start()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are orders that have not been passed on."""
+        return self._given > self._passed_on
 
     def order(self, order: Order) -> None:
         """Pass an order on, soon."""
+        self._given += 1
         self._orders.put(order)
 
     def end(self) -> None:
-        """Ask nothing more."""
+        """Ask nothing more once the orders that were given have been passed on."""
         self._over = True
         self._orders.put(None)
 
@@ -150,13 +168,15 @@ class _Contact:
 
     def _run(self) -> None:
         self._ask(Order(do="snapshot"))
-        while self.alive and not self._over:
+        while self.alive and (self.waiting or not self._over):
             try:
                 order = self._orders.get(timeout=self._collector.interval)
             except Empty:
-                order = Order(do="snapshot")
+                self._ask(Order(do="snapshot"))
+                continue
             if order is not None:
                 self._ask(order)
+                self._passed_on += 1
         self.handle.close()
 
     def _ask(self, order: Order) -> None:
@@ -179,18 +199,34 @@ class _Contact:
         self._collector.wake()
 
 
+class _Launch:
+    """Targets that are being started, in a thread of its own: that takes longer than a window may wait."""
+
+    def __init__(self, targets: tuple[Target, ...], collector: _Collector) -> None:
+        self.targets = targets
+        self.keys: tuple[Key, ...] = ()
+        """What they are known by since their engine runs."""
+        self.wish: Order | None = None
+        """What was ordered before."""
+        self.thread = threading.Thread(target=collector.launch, args=(self,), name="softcopy-start", daemon=True)
+
+
 class _Collector(QThread):
     """Keeps a contact to every engine, and tells what they have seen."""
 
     updated = Signal(object)
     refused = Signal(str)
     started_targets = Signal(object)
+    not_started = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
         self.interval = _INTERVAL
         self._contacts: dict[int, _Contact] = {}
         """By process id, oldest first."""
+        self._launches: list[_Launch] = []
+        self._known: set[Key] = set()
+        """What whoever gives orders was told of."""
         self._forgotten: set[Key] = set()
         self._changing = threading.RLock()
         self._news = threading.Event()
@@ -204,9 +240,31 @@ class _Collector(QThread):
 
     # -- for the main thread ---------------------------------------------------------------------------------
 
-    def in_thread(self, call: Callable[[], None]) -> None:
-        """Do what takes longer than a window may wait."""
-        threading.Thread(target=call, name="softcopy-start", daemon=True).start()
+    def start_targets(self, targets: Sequence[Target]) -> None:
+        """Start an engine."""
+        launch = _Launch(tuple(targets), self)
+        with self._changing:
+            self._launches.append(launch)
+        launch.thread.start()
+
+    def order_starting(self, order: Order) -> None:
+        """Pass an order to the targets that are being started, as soon as there is an engine to take it."""
+        with self._changing:
+            for launch in self._untold():
+                if not launch.keys:
+                    launch.wish = order
+                for pid, target in launch.keys:
+                    self.order(pid, order.model_copy(update={"target": target}))
+
+    def told_of(self, seen: Sequence[Seen]) -> None:
+        """Note that whoever gives orders knows of these targets: they are not being started any more."""
+        with self._changing:
+            self._known = {one.key for one in seen}
+            self._untold()
+
+    def _untold(self) -> list[_Launch]:
+        self._launches = [launch for launch in self._launches if self._known.isdisjoint(launch.keys)]
+        return self._launches
 
     def order(self, pid: int, order: Order) -> None:
         """Pass an order to an engine."""
@@ -229,6 +287,16 @@ class _Collector(QThread):
         self._news.set()
         if self.isRunning() and QThread.currentThread() is not self:
             self.wait(_LAST_WORDS)
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Wait a moment for orders that are on their way: whoever stops all copies and leaves is not there to see."""
+        deadline = time.monotonic() + _LAST_ORDERS
+        with self._changing:
+            threads = [contact.thread for contact in self._contacts.values() if contact.waiting]
+            threads += [launch.thread for launch in self._launches if launch.wish is not None]
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     # -- for the threads -------------------------------------------------------------------------------------
 
@@ -244,17 +312,28 @@ class _Collector(QThread):
         self._answers.put(say)
         self.wake()
 
-    def launch(self, targets: list[Target]) -> None:
+    def launch(self, launched: _Launch) -> None:
         """Start an engine; takes a second."""
         try:
-            handle = launch(targets)
+            handle = launch(launched.targets)
             snapshot = handle.snapshot()
         except (TargetsError, EngineGone, OSError, ValueError) as error:
+            with self._changing:
+                self._launches.remove(launched)
+            self._answer(lambda: self.not_started.emit(launched.targets))
             self.refuse(str(error))
             return
-        if not self._meet(handle):  # the search was faster
-            handle.close()
         keys = tuple((snapshot.pid, target.id) for target in snapshot.targets)
+        with self._changing:
+            launched.keys = keys
+            met = self._meet(handle)
+        if launched.wish is not None:  # and nobody gives it one any more: it has keys
+            try:
+                handle.ask(launched.wish)
+            except (EngineGone, ValueError) as error:
+                self.refuse(str(error))
+        if not met:  # the search was faster
+            handle.close()
         self._answer(lambda: self.started_targets.emit(keys))
 
     def _meet(self, handle: EngineHandle) -> bool:

@@ -27,6 +27,7 @@ from softcopy_napari.plugin.closing import ClosingNotice
 from softcopy_napari.plugin.coverage import Coverage
 from softcopy_napari.plugin.mailbox import Mailbox
 from softcopy_napari.plugin.scene import Scene
+from softcopy_napari.plugin.settings import Preferences
 from softcopy_napari.plugin.supervisor import Key, Seen, Supervisor
 from softcopy_napari.widgets.log_view import Level
 from softcopy_napari.widgets.panel import Panel
@@ -48,16 +49,17 @@ class SoftcopyWidget(QWidget):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self.setObjectName("softcopy")
+        self._preferences = Preferences()
         self._book = Book()
-        self._wish = ""
-        """An order to all targets that was given while some were being started, and is theirs too."""
+        self._asking: set[Key] = set()
+        """Targets about whose destinations is being asked: a slow drive takes its time, and so does an answer."""
         self._chronicle = Chronicle()
         self._mailbox = Mailbox()
         self._supervisor = Supervisor()
         self._scene = Scene(napari_viewer)
         self._panel = Panel()
         self._coverage = Coverage(self._panel, self._scene, self._mailbox)
-        self._closing = ClosingNotice(self, lambda: len(self._book.running()), self.stop)
+        self._closing = ClosingNotice(self, self._book.under_way, self.stop)
         # Else napari would put an empty stretch below.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
@@ -65,8 +67,6 @@ class SoftcopyWidget(QWidget):
         layout.addWidget(self._panel)
         self._connect()
         self._take_preferences()
-        self._panel.set_image(self._preferences.image)
-        self._coverage.show_image(self._preferences.image)
         self._show_recent()
 
     def _connect(self) -> None:
@@ -79,6 +79,7 @@ class SoftcopyWidget(QWidget):
         panel.pace_requested.connect(self._set_pace)
         panel.selection_changed.connect(self._select)
         supervisor.updated.connect(self._update)
+        supervisor.not_started.connect(self._not_started)
         supervisor.refused.connect(self._refused)
         scene.problem.connect(partial(self._panel.log, Level.WARNING))
         parts = (supervisor, self._coverage, scene, self._mailbox)
@@ -93,7 +94,7 @@ class SoftcopyWidget(QWidget):
 
     def _end_if_left(self) -> None:
         if self.parent() is None and not self.isVisible():
-            running = len(self._book.running())
+            running = self._book.under_way()
             self._end()
             if running:
                 copies = "A copy goes on" if running == 1 else f"{running} copies go on"
@@ -143,7 +144,7 @@ class SoftcopyWidget(QWidget):
 
     def _order_all(self, do: str) -> None:
         self._supervisor.order(do, self._book.running())
-        self._wish = do if self._book.any_starting() else ""
+        self._supervisor.order_starting(do)
 
     # -- adding targets --------------------------------------------------------------------------------------
 
@@ -235,12 +236,16 @@ class SoftcopyWidget(QWidget):
 
     def _ask_and_start(self, keys: Sequence[Key]) -> None:
         """Start targets; before, ask about destinations that hold something and were not filled from here."""
-        new = [key for key in keys if self._book.seen(key) is None]
+        keys = [key for key in keys if key not in self._asking]
+        self._asking.update(keys)
+        new = [key for key in keys if not self._book.was_copied(key)]
         destinations = [target.destination for target in self._book.targets(new, self._preferences.settings)]
 
         def looked(filled: list[Path]) -> None:
-            if not filled or self._panel.ask("Destination is not empty", _question(filled), "Copy into it"):
-                self._start(keys)
+            yes = not filled or self._panel.ask("Destination is not empty", _question(filled), "Copy into it")
+            self._asking.difference_update(keys)
+            if yes:
+                self._start(self._book.startable(keys))
 
         self._mailbox.fetch(partial(_not_empty, destinations), looked)
 
@@ -255,10 +260,11 @@ class SoftcopyWidget(QWidget):
         known = settings.remember([str(one.source) for one in targets], [str(one.destination) for one in targets])
         self._show_recent(known)
 
-    def _refused(self, words: str) -> None:
-        self._book.none_starting()
-        self._wish = ""
+    def _not_started(self, targets: Sequence[Target]) -> None:
+        self._book.starting([key for one in targets if (key := self._book.listed(one)) is not None], False)
         self._show_rows()
+
+    def _refused(self, words: str) -> None:
         self._panel.set_problem("", words)
         self._panel.log(Level.ERROR, words)
         toasts.show(Level.ERROR, words)
@@ -268,9 +274,11 @@ class SoftcopyWidget(QWidget):
             if isinstance(target, TargetsError):
                 self._panel.set_problem("", str(target))
                 return
-            self._book.starting([self._book.add(target)], True)
+            key = self._book.listed(target) or self._book.add(target)
+            self._book.starting([key], True)
             self._show_rows()
-            self._supervisor.start_targets([target.model_copy(update={"check": True})])
+            checked = self._book.targets([key], self._preferences.settings)
+            self._supervisor.start_targets([one.model_copy(update={"check": True}) for one in checked])
             self._show_recent(settings.remember([source], [destination]))
 
         self._mailbox.fetch(partial(_make, source, destination, self._preferences.settings, []), made)
@@ -283,8 +291,6 @@ class SoftcopyWidget(QWidget):
             if line.ending:
                 toasts.show(line.level, line.text)
         self._book.take(seen)
-        if self._wish and not self._book.any_starting():
-            self._order_all(self._wish)
         self._show_rows()
         self._select(self._panel.current)
 
@@ -296,8 +302,12 @@ class SoftcopyWidget(QWidget):
         self._coverage.take(seen.target if seen is not None else None)
 
     def _take_preferences(self) -> None:
-        self._preferences = settings.preferences()
+        before, self._preferences = self._preferences, settings.preferences()
         self._supervisor.interval = 1.0 / self._preferences.refresh_rate
+        image = self._preferences.image
+        if image != before.image == self._panel.image:  # else the user has chosen otherwise
+            self._panel.set_image(image)
+            self._coverage.show_image(image)
 
     def _show_recent(self, known: settings.Remembered | None = None) -> None:
         known = known or settings.remembered()

@@ -6,7 +6,7 @@ import time as clock
 from collections import deque
 from enum import IntEnum
 
-from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtGui import QColor, QFontDatabase, QGuiApplication, QTextCharFormat, QTextCursor
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 from superqt import QCollapsible
@@ -16,6 +16,8 @@ from softcopy_napari.widgets.chooser import Chooser
 from softcopy_napari.widgets.palette import is_dark, target_colour
 
 MAX_LINES = 5_000
+_MINUTE = 60_000
+"""Milliseconds."""
 
 
 class Level(IntEnum):
@@ -31,12 +33,18 @@ _WORDS = {Level.INFO: "", Level.WARNING: "warning: ", Level.ERROR: "error: "}
 
 
 class LogView(QWidget):
-    """Lines with a time and a level; a filter, and a button that copies what is shown."""
+    """Lines with a time, a date if it is not today's, and a level; a filter, and a button that copies what is shown."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("log_view")
-        self._lines: deque[tuple[Level, str]] = deque(maxlen=MAX_LINES)
+        self._lines: deque[tuple[Level, float | None, str]] = deque(maxlen=MAX_LINES)
+        """Level, time and text of each; those that go on from the one before have no time."""
+        self._today = clock.localtime()[:3]
+        self._calendar = QTimer(self)
+        self._calendar.setInterval(_MINUTE)
+        self._calendar.timeout.connect(self._look_at_calendar)
+        self._calendar.start()
         self._filter = Chooser("log_level", "Which lines the log shows", 8)
         self._filter.offer(_FILTERS, Level.INFO)
         self._copy = QPushButton("Copy")
@@ -85,12 +93,12 @@ class LogView(QWidget):
             What happened; line breaks make lines of their own.
         """
         rank = Level.ERROR if level >= Level.ERROR else Level.WARNING if level >= Level.WARNING else Level.INFO
-        stamp = clock.strftime("%H:%M:%S", clock.localtime(time))
+        self._look_at_calendar()
         first, *more = text.splitlines() or [""]
-        for line in (f"{stamp} {_WORDS[rank]}{first}", *(f"    {one}" for one in more)):
-            self._lines.append((rank, line))
+        for line in ((rank, time, f"{_WORDS[rank]}{first}"), *((rank, None, f"    {one}") for one in more)):
+            self._lines.append(line)
             if rank >= self.level:
-                self._show(rank, line)
+                self._show(*line)
 
     @property
     def level(self) -> Level:
@@ -115,7 +123,19 @@ class LogView(QWidget):
         self._lines.clear()
         self._text.clear()
 
-    def _show(self, level: Level, line: str) -> None:
+    def _look_at_calendar(self) -> None:
+        """Give the lines of days that are over their date."""
+        if (today := clock.localtime()[:3]) != self._today:
+            self._today = today
+            self._show_all()
+
+    def _stamp(self, time: float | None) -> str:
+        if time is None:
+            return ""
+        local = clock.localtime(time)
+        return clock.strftime("%H:%M:%S " if local[:3] == self._today else "%Y-%m-%d %H:%M:%S ", local)
+
+    def _show(self, level: Level, time: float | None, text: str) -> None:
         bar, document = self._text.verticalScrollBar(), self._text.document()
         place, follow = bar.value(), bar.value() >= bar.maximum()
         # What scrolls out at the top must not move what is being read.
@@ -124,15 +144,15 @@ class LogView(QWidget):
         cursor.movePosition(QTextCursor.MoveOperation.End)
         if not document.isEmpty():
             cursor.insertBlock()
-        cursor.insertText(line, self._format(level))
+        cursor.insertText(self._stamp(time) + text, self._format(level))
         bar.setValue(bar.maximum() if follow else max(0, place - leaving))
 
     def _show_all(self) -> None:
         self._text.setUpdatesEnabled(False)
         self._text.clear()
-        for level, line in self._lines:
-            if level >= self.level:
-                self._show(level, line)
+        for line in self._lines:
+            if line[0] >= self.level:
+                self._show(*line)
         self._text.setUpdatesEnabled(True)
         bar = self._text.verticalScrollBar()
         bar.setValue(bar.maximum())

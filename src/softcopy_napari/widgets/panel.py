@@ -309,15 +309,17 @@ class Panel(QWidget):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Load a targets file; of folders, the first is the source and the next the destination."""
+        """Load a targets file; of folders, the first is the source and the next the destination, at once or not."""
         paths = dropped_paths(event.mimeData())
         event.acceptProposedAction()
         if is_targets_file(paths[0]):
             self.set_problem("", "")
             self.load_requested.emit(paths[0])
+        elif len(paths) == 2:
+            self._form.set_paths(*paths)
         else:
             field = self._form.destination if self._form.source.path else self._form.source
-            field.take_dropped(paths)
+            field.take(paths)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,6 +37,13 @@ def path_from_text(text: str) -> str:
     if text.lower().startswith("file:"):
         return os.path.normpath(QUrl(text).toLocalFile()) if QUrl(text).isLocalFile() else text
     return text
+
+
+def pasted_paths(text: str) -> list[str]:
+    """The paths that a text means: several where it is a list of `file:` URLs, as file managers copy it."""
+    text = text.strip()
+    urls = re.split(r"\s+(?=file:)", text, flags=re.IGNORECASE) if text.lower().startswith("file:") else [text]
+    return [path_from_text(one) for one in urls]
 
 
 def dropped_paths(data: QMimeData) -> list[str]:
@@ -207,13 +215,16 @@ class PathField(QWidget):
         self._edit.setText(path)
         self._edit.setFocus()
 
-    def take_dropped(self, paths: list[str]) -> None:
-        """Take what was dropped: of several, the first, which is said."""
+    def take(self, paths: list[str]) -> None:
+        """Take what was dropped or pasted: of several, the first, which is said."""
         self._take(paths[0])
         if len(paths) > 1:
-            self.problem = f"{len(paths)} were dropped; this is the first of them."
+            self.problem = f"There were {len(paths)} paths; this is the first of them."
 
-    def _on_text(self) -> None:
+    def _on_text(self, text: str) -> None:
+        if len(paths := pasted_paths(text)) > 1:
+            self.take(paths)
+            return
         self.problem = ""
         self.path_changed.emit(self.path)
 
@@ -241,7 +252,7 @@ class PathField(QWidget):
 
     def dropEvent(self, event: QDropEvent) -> None:
         event.acceptProposedAction()
-        self.take_dropped(dropped_paths(event.mimeData()))
+        self.take(dropped_paths(event.mimeData()))
 
 
 def _describe(button: QWidget, object_name: str, words: str) -> None:

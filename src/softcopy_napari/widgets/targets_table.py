@@ -87,7 +87,9 @@ def allowed_actions(rows: Iterable[Row]) -> frozenset[Action]:
     """What can be done with at least one of these targets."""
     actions: set[Action] = set()
     for row in rows:
-        actions |= {Action.SHOW, Action.OPEN_SOURCE, Action.OPEN_DESTINATION}
+        actions |= {Action.OPEN_SOURCE, Action.OPEN_DESTINATION}
+        if row.snapshot is not None:
+            actions.add(Action.SHOW)
         if row.starting:
             continue
         if row.lost:
