@@ -84,6 +84,11 @@ class Coverage:
         self._panel.set_counts(array.counts if array is not None else target.counts)
         self._panel.set_wells(wells(target.arrays))
 
+    def follow(self, target: TargetSnapshot | None) -> None:
+        """Hand a newer snapshot to the layers: an array may have grown. The numbers wait for `take`."""
+        if target is not None:
+            self._scene.update(target)
+
     def close(self) -> None:
         """Follow nothing any more."""
         self._timer.stop()

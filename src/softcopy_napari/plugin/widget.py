@@ -17,7 +17,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from softcopy_napari.engine.files import extended_path
-from softcopy_napari.engine.messages import Changes
+from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.targets import Settings, Target, check_targets, dump_targets, load_targets, make_target
 from softcopy_napari.engine.targetsyaml import TargetsError
 from softcopy_napari.plugin import settings, toasts
@@ -29,8 +29,10 @@ from softcopy_napari.plugin.mailbox import Mailbox
 from softcopy_napari.plugin.scene import Scene
 from softcopy_napari.plugin.settings import Preferences
 from softcopy_napari.plugin.supervisor import Key, Seen, Supervisor
+from softcopy_napari.plugin.throttle import Throttle, of_numbers
 from softcopy_napari.widgets.log_view import Level
 from softcopy_napari.widgets.panel import Panel
+from softcopy_napari.widgets.targets_model import Row
 from softcopy_napari.widgets.targets_table import Action
 
 if TYPE_CHECKING:
@@ -59,6 +61,12 @@ class SoftcopyWidget(QWidget):
         self._scene = Scene(napari_viewer)
         self._panel = Panel()
         self._coverage = Coverage(self._panel, self._scene, self._mailbox)
+        self._numbers = Throttle(of_numbers)
+        self._outline: list[object] = []
+        """Of what the table shows, all that is to be seen at once when it changes."""
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._show_all)
         self._closing = ClosingNotice(self, self._book.under_way, self.stop)
         # Else napari would put an empty stretch below.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
@@ -291,15 +299,29 @@ class SoftcopyWidget(QWidget):
             if line.ending:
                 toasts.show(line.level, line.text)
         self._book.take(seen)
-        self._show_rows()
-        self._select(self._panel.current)
+        outline = [_outline(row) for row in self._book.rows()]
+        if outline != self._outline or self._numbers.due():
+            self._outline = outline
+            self._show_all()
+        else:
+            self._coverage.follow(self._target(self._panel.current))
+            if not self._later.isActive():
+                self._later.start(int(1000 * self._numbers.left) + 1)
+
+    def _show_all(self) -> None:
+        with self._numbers.measured():
+            self._show_rows()
+            self._select(self._panel.current)
 
     def _show_rows(self) -> None:
         self._panel.set_rows(self._book.rows())
 
     def _select(self, key: Key | None) -> None:
+        self._coverage.take(self._target(key))
+
+    def _target(self, key: Key | None) -> TargetSnapshot | None:
         seen = self._book.seen(key)
-        self._coverage.take(seen.target if seen is not None else None)
+        return seen.target if seen is not None else None
 
     def _take_preferences(self) -> None:
         before, self._preferences = self._preferences, settings.preferences()
@@ -318,6 +340,11 @@ def _call_all(functions: Sequence[Callable[[], object]]) -> None:
     for function in functions:
         with contextlib.suppress(RuntimeError):  # Qt has deleted a part of it before: the application is ending
             function()
+
+
+def _outline(row: Row) -> object:
+    """All of a row but its numbers."""
+    return row.key, row.state_text, row.running, len(row.snapshot.arrays) if row.snapshot is not None else 0
 
 
 def _make(source: str, destination: str, defaults: Settings, others: Sequence[Target]) -> Target | TargetsError:
