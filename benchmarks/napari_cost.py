@@ -3,8 +3,9 @@
     xvfb-run -a -s "-screen 0 1280x1024x24" python benchmarks/napari_cost.py [--rounds N]
 
 Both kinds of round take turns. With napari, its dock finds the copy by itself and shows image and overlay; with
-software drawing that takes more of the machine than a graphics card would leave to do. In memory a copy needs both
-cores all the time, and gives way to napari's drawing; from disk to disk, as labs copy, it mostly waits.
+software drawing that takes more of the machine than a graphics card would leave to do. In memory a copy lasts two or
+three seconds, in which napari opens its layers, and needs both cores all the time; from disk to disk, as labs copy, it
+lasts longer and mostly waits.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def measure(folder: Path, disk: bool, options: argparse.Namespace, report: Repor
     state = folder / "state"
     warm_up(folder, state)
     source, destination = folder / "source.zarr", folder / "destination.zarr"
-    size = options.files // 3 if disk else options.files
+    size = options.files
     write_frames(source, size)
     copy(source, destination, state, options.nprocs, disk)
     seconds: dict[bool, list[float]] = {False: [], True: []}
