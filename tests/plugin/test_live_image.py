@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from softcopy_napari.microscope import Settings, write_acquisition
 from softcopy_napari.plugin.live_array import LiveArray
 from softcopy_napari.plugin.mailbox import Mailbox
 from softcopy_napari.plugin.scene import Scene
-from softcopy_napari.plugin.stored import Stored, open_stored
+from softcopy_napari.plugin.stored import Stored, blocks, open_stored
 
 S = ChunkState
 
@@ -317,6 +318,23 @@ def test_only_chunk_files_that_have_changed_are_read_again(held: Any, qtbot: Any
     stored.let()
     qtbot.waitUntil(lambda: len(said) == 2)
     assert (live[1][:10, :10] == 9).all() and (live[1][10:] == 2).all()
+
+
+def test_a_region_is_cut_along_the_borders_of_chunks() -> None:
+    region = slice(5, 25), slice(0, 7)
+    rows, columns = (slice(5, 10), slice(10, 20), slice(20, 25)), (slice(0, 4), slice(4, 7))
+    assert blocks(region, (10, 4)) == [(row, column) for row in rows for column in columns]
+    assert blocks((), ()) == [()]
+    wanted = np.array([[False, False], [False, True], [True, False]])
+    assert blocks(region, (10, 4), wanted) == [(rows[1], columns[1]), (rows[2], columns[0])]
+
+
+def test_finding_a_changed_chunk_file_among_millions_takes_no_time() -> None:
+    wanted = np.zeros((2000, 2000), bool)
+    wanted[1999, 7] = True
+    began = time.perf_counter()
+    assert blocks((slice(0, 2000), slice(0, 2000)), (1, 1), wanted) == [(slice(1999, 2000), slice(7, 8))]
+    assert time.perf_counter() - began < 1, "some milliseconds, but the machine may be busy"
 
 
 def test_other_threads_and_numpy_get_the_pixels_themselves(held: Any, qtbot: Any) -> None:

@@ -219,12 +219,7 @@ class LiveArray:
         count = int(np.count_nonzero(changed))
         if count:
             few = count * 4 < changed.size
-            self._read(inside, part, now, self._pieces(inside, changed) if few else [inside])
-
-    def _pieces(self, inside: Region, changed: Pixels) -> list[Region]:
-        """Those blocks of a region whose chunk files have changed."""
-        files = blocks(inside, self._arrivals.chunk)
-        return [block for block, flag in zip(files, changed.reshape(-1).tolist(), strict=True) if flag]
+            self._read(inside, part, now, blocks(inside, self._arrivals.chunk, changed) if few else [inside])
 
     def _read(self, inside: Region, part: _Part, now: float, pieces: Sequence[Region]) -> None:
         part.reading, part.asked = True, now

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -113,15 +113,15 @@ def is_empty(region: Region) -> bool:
     return any(part.start >= part.stop for part in region)
 
 
-def blocks(region: Region, chunk: Sequence[int]) -> Iterator[Region]:
-    """A region cut along chunk borders."""
-    cuts = []
-    for part, length in zip(region, chunk, strict=True):
-        first = part.start // length * length
-        starts = range(first, part.stop, length)
-        cuts.append([slice(max(part.start, at), min(part.stop, at + length)) for at in starts])
-    for index in np.ndindex(*map(len, cuts)):
-        yield tuple(cut[at] for cut, at in zip(cuts, index, strict=True))
+def blocks(region: Region, chunk: Sequence[int], wanted: Pixels | None = None) -> list[Region]:
+    """A region cut along chunk borders: all blocks of it, or those for which `wanted` is true."""
+    start, stop = np.array([(part.start, part.stop) for part in region], int).reshape(-1, 2).T
+    length = np.asarray(chunk, int)
+    first = start // length
+    places = np.argwhere(np.ones(tuple(-(-stop // length) - first), bool) if wanted is None else wanted)
+    low = (places + first) * length
+    ends = zip(np.maximum(start, low).tolist(), np.minimum(stop, low + length).tolist(), strict=True)
+    return [tuple(map(slice, *both)) for both in ends]
 
 
 class _Reading:
@@ -166,7 +166,7 @@ class _Reading:
         try:
             self._put(piece, future.result())
         except Exception:  # half written, or gone: whatever the codec, or the disk, makes of that
-            inside = [] if whole else list(blocks(piece, self._stored.chunk))
+            inside = [] if whole else blocks(piece, self._stored.chunk)
             if len(inside) > 1:
                 for block in inside:
                     self._ask(block, whole=True)
