@@ -164,7 +164,7 @@ class LiveArray:
         now = time.perf_counter()
         if part.pixels is None:
             if not part.reading:
-                self._read(inside, part, now, [inside])
+                self._read(inside, part, now)
             if self._last is not None and self._last.shape == shape and now - self._last_at < _STOPGAP:
                 return self._last
             return np.broadcast_to(self._stored.fill, shape)
@@ -192,7 +192,7 @@ class LiveArray:
         for key in list(self._parts)[-2:]:
             inside = tuple(slice(start, stop) for start, stop in key)
             if not self._parts[key].reading:
-                self._read(inside, self._parts[key], now, [inside])
+                self._read(inside, self._parts[key], now)
         for key in list(self._parts)[:-2]:
             del self._parts[key]
 
@@ -213,15 +213,15 @@ class LiveArray:
         marks = self._arrivals.marks(inside)
         if marks is None or part.marks is None or marks.shape != part.marks.shape:
             if marks is not None:
-                self._read(inside, part, now, [inside])
+                self._read(inside, part, now)
             return
         changed = marks != part.marks
         count = int(np.count_nonzero(changed))
         if count:
-            few = count * 4 < changed.size
-            self._read(inside, part, now, blocks(inside, self._arrivals.chunk, changed) if few else [inside])
+            self._read(inside, part, now, changed if count * 4 < changed.size else None)
 
-    def _read(self, inside: Region, part: _Part, now: float, pieces: Sequence[Region]) -> None:
+    def _read(self, inside: Region, part: _Part, now: float, changed: Pixels | None = None) -> None:
+        """Read a part, or those of its chunk files that have changed. Asking for many takes long, too."""
         part.reading, part.asked = True, now
         marks = self._arrivals.marks(inside)
         fill = self._stored.fill
@@ -232,7 +232,12 @@ class LiveArray:
             took = time.perf_counter() - now
             self._mailbox.post(lambda: self._deliver(part, pixels, marks, same, limits, took))
 
-        self._stored.begin(inside, part.pixels, pieces, take)
+        stored, base, chunk = self._stored, part.pixels, self._arrivals.chunk
+
+        def begin() -> None:
+            stored.begin(inside, base, [inside] if changed is None else blocks(inside, chunk, changed), take)
+
+        threading.Thread(target=begin, name="softcopy-read", daemon=True).start()
 
     def _deliver(
         self,
