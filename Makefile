@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNI
 help:
 	@echo "make demo   a simulated microscope and a live copy of it, in napari"
 	@echo "make test   lint, then all tests; make test ARGS='-k resume' for some"
-	@echo "make soak   what takes long: hundreds of killed engines, random orders, a million files (20 minutes at most)"
+	@echo "make soak   what takes long: hundreds of killed engines, random orders, a million files (23 minutes at most)"
 	@echo "make bench  measure it beside cp, rsync, rclone, ... and write docs/benchmarks.md (25 minutes at most)"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make venv   set up $(VENV) only"
@@ -40,14 +40,16 @@ test: lint
 	$(PYTHON) -m pytest -q -n 6 --dist worksteal $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
 
-# Two at a time: most of them wait for engines to start and to be killed; but those that measure, alone. Past 20 minutes
-# something hangs.
+# Two at a time: most of them wait for engines to start and to be killed; but those that measure, alone. Then what
+# strangers may write, tried with many more examples than by `make test` (a minute). Past 23 minutes something hangs.
 MEASURING := tests/soak/test_benchmarks.py
 SOAK := $(PYTHON) -m pytest -v $(NO_NAPARI) -m soak -o faulthandler_timeout=0
+EXAMPLES := $(PYTHON) -m pytest -v $(NO_NAPARI) -m hypothesis --hypothesis-profile=soak -n 2
 soak: $(READY)
 	@failed=0; \
 	timeout 960 $(SOAK) -n 2 $(addprefix --ignore=,$(WINDOWS) $(MEASURING)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	timeout 240 $(SOAK) $(MEASURING) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	timeout 180 $(EXAMPLES) tests/security $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
 
 # One after another, in the order of the page; a goal that is missed is told there and stops nothing.
