@@ -137,7 +137,9 @@ def test_while_a_worker_is_stopped_the_others_go_on_and_it_brings_nothing_back_t
 
 @pytest.mark.soak
 @pytest.mark.parametrize(("seconds", "replaced"), [(25.0, False), (31.0, True)])
-def test_a_worker_may_be_stopped_for_less_than_half_a_minute(tmp_path: Path, seconds: float, replaced: bool) -> None:
+def test_a_worker_that_is_stopped_for_half_a_minute_is_replaced_and_for_less_waited_for(
+    tmp_path: Path, seconds: float, replaced: bool
+) -> None:
     """Nothing here waits less than it does for a user."""
     source, destination = tmp_path / "s.zarr", tmp_path / "d.zarr"
     make_chunks(source, 6)
