@@ -40,14 +40,16 @@ test: lint
 	$(PYTHON) -m pytest -q -n 6 --dist worksteal $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
 
-# Two at a time: most of them wait for engines to start and to be killed; but those that measure, alone. Past 20 minutes
-# something hangs.
+# Two at a time: most of them wait for engines to start and to be killed; but those that measure, alone. Then what
+# strangers may write, tried with many more examples than by `make test` (a minute). Past 20 minutes something hangs.
 MEASURING := tests/soak/test_benchmarks.py
 SOAK := $(PYTHON) -m pytest -v $(NO_NAPARI) -m soak -o faulthandler_timeout=0
+EXAMPLES := $(PYTHON) -m pytest -v $(NO_NAPARI) -m hypothesis --hypothesis-profile=soak -n 2
 soak: $(READY)
 	@failed=0; \
-	timeout 960 $(SOAK) -n 2 $(addprefix --ignore=,$(WINDOWS) $(MEASURING)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	timeout 800 $(SOAK) -n 2 $(addprefix --ignore=,$(WINDOWS) $(MEASURING)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	timeout 240 $(SOAK) $(MEASURING) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	timeout 160 $(EXAMPLES) tests/security $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
 
 # One after another, in the order of the page; a goal that is missed is told there and stops nothing.

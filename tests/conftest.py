@@ -31,7 +31,7 @@ _screen = contextlib.ExitStack()
 
 # A test's time depends on what else the machine does; pytest-timeout ends what hangs.
 settings.register_profile("here", deadline=None)
-settings.register_profile("soak", deadline=None, max_examples=5000)  # --hypothesis-profile=soak
+settings.register_profile("soak", deadline=None, max_examples=1500)  # --hypothesis-profile=soak
 settings.load_profile("here")
 
 _GRACE = 2.0

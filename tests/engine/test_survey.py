@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from softcopy_napari.engine import survey as survey_module
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.survey import Survey
+from softcopy_napari.engine.watcher import NoWatcher
 from tests.engine.support import make_layout, zarray
 
 
@@ -85,4 +87,22 @@ def test_what_lies_in_an_array_whose_metadata_are_being_read_is_looked_at_afterw
     assert "0" in [folder for folder, _ in walks.next(1)]
     survey.take_part(FolderPart("0", different=["0"], last=True), 0.0, finishing=False)
     assert inventory.state("0/0") is ChunkState.PENDING and inventory.locate("0/0") is not None
+    inventory.digests.close()
+
+
+@pytest.mark.parametrize("tells_closing", [False, True], ids=["nothing is watched", "some is watched, or a share"])
+def test_where_not_all_can_be_watched_a_look_comes_every_few_seconds_however_long_nothing_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tells_closing: bool
+) -> None:
+    watcher = NoWatcher(lambda: None)
+    watcher.tells_closing = tells_closing
+    monkeypatch.setattr(survey_module, "make_watcher", lambda *_: watcher)
+    inventory, walks = Inventory(tmp_path), Walks()
+    survey = Survey(tmp_path / "s.zarr", inventory, walks, lambda text: None)
+    survey.begin(lambda: None, now=0.0)
+    for now in range(0, 100, 2):
+        survey.look_if_due(now)
+        assert walks.next(1) == [("", 0)], f"no look after {now} s"
+        survey.take_part(FolderPart("", last=True, final=True), now, finishing=False)
+        survey.after_pass(now)
     inventory.digests.close()

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -250,22 +251,97 @@ def test_a_lost_source_by_renaming_is_reported(linux: Watched, tmp_path: Path) -
     assert linux.sees(Hint.ROOT_GONE, path="")
 
 
+def refusing(error: int) -> Callable[..., None]:
+    """A call to the system that it does not grant."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    return refuse
+
+
 @linux_only
 def test_when_watches_run_out_the_setting_is_named_and_the_rest_goes_on(
     linux: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (linux.source / "1").mkdir()
 
-    def refuse(*args: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(inotify.Inotify, "add", refuse)
+    monkeypatch.setattr(inotify.Inotify, "add", refusing(errno.ENOSPC))
     linux.watcher.watch("1")
     linux.watcher.watch("1")
     assert "sysctl fs.inotify.max_user_watches" in linux.watcher.problem
     monkeypatch.undo()
     write(linux.source / "0.0", b"x")
     assert linux.sees(Hint.WRITTEN, path="0.0")
+
+
+@linux_only
+@pytest.mark.parametrize(
+    ("step", "error"), [("__init__", errno.EMFILE), ("add", errno.ENOSPC)], ids=["no instance left", "no watch left"]
+)
+def test_where_nothing_can_be_watched_a_copy_goes_on_without_and_says_what_to_set(
+    source: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: int
+) -> None:
+    files = psutil.Process().num_fds()
+    monkeypatch.setattr(inotify.Inotify, step, refusing(error))
+    watcher = make_watcher(source, lambda: None)
+    assert "sysctl fs.inotify.max_user_watches=1000000 fs.inotify.max_user_instances=1024" in watcher.problem
+    assert not watcher.tells_closing and not watcher.hints
+    watcher.watch("1")
+    watcher.stop()
+    assert psutil.Process().num_fds() == files
+
+
+@linux_only
+@pytest.mark.parametrize(("step", "error"), [("__init__", errno.ENOSYS), ("add", errno.EACCES)])
+def test_a_source_that_cannot_be_watched_for_another_reason_is_not_taken_for_one_without_watches(
+    source: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: int
+) -> None:
+    monkeypatch.setattr(inotify.Inotify, step, refusing(error))
+    with pytest.raises(OSError) as raised:  # noqa: PT011 - which one is asked for below
+        make_watcher(source, lambda: None)
+    assert raised.value.errno == error
+
+
+def problem_with(source: Path, monkeypatch: pytest.MonkeyPatch, *mounts: tuple[Path, str]) -> str:
+    """What is told of a source where these are mounted, in this order."""
+    parts = [SimpleNamespace(mountpoint=str(place), fstype=kind) for place, kind in ((Path("/"), "ext4"), *mounts)]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda all=False: parts if all else [])
+    watcher = make_watcher(source, lambda: None)
+    watcher.stop()
+    return watcher.problem
+
+
+@linux_only
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "lustre", "beegfs", "fuse.sshfs"])
+def test_a_source_on_a_network_share_is_known_to_be_silent(
+    source: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    told = problem_with(source, monkeypatch, (source.parent, kind))
+    assert told == f"the source is on a network share ({kind}): new files are found by looking every few seconds"
+
+
+@linux_only
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", "fuseblk", "exfat", "vfat"])
+def test_a_source_on_a_disk_of_this_machine_is_no_problem(
+    source: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    beside = source.parent / source.name[:-1]
+    assert problem_with(source, monkeypatch, (source.parent, kind), (beside, "nfs4")) == ""
+
+
+@linux_only
+def test_of_several_mounts_the_one_on_which_the_source_lies_counts(
+    source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    link = tmp_path / "link.zarr"
+    link.symlink_to(source)
+    above, itself = source.parent, source
+    assert problem_with(source, monkeypatch, (itself, "ext4"), (above, "nfs4")) == ""
+    assert "(nfs4)" in problem_with(source, monkeypatch, (itself, "nfs4"), (above, "ext4"))
+    assert "(nfs4)" in problem_with(link, monkeypatch, (itself, "nfs4"))
+    # A share that is mounted when it is first asked for lies over what does that, at the same place.
+    assert "(nfs4)" in problem_with(source, monkeypatch, (itself, "autofs"), (itself, "nfs4"))
 
 
 @linux_only

@@ -104,16 +104,20 @@ def unmount(place: Path) -> None:
     subprocess.run(["umount", "--lazy", str(place)], check=True, capture_output=True)
 
 
-def make_chunks(folder: Path, count: int, size: int = 5000, start: int = 0, more: int = 0) -> None:
+def make_chunks(
+    folder: Path, count: int, size: int = 5000, start: int = 0, more: int = 0, together: bool = False
+) -> None:
     """An array of old chunk files, each in a folder of its own (`0/0`, `1/0`, ...): so a step tells whose it is.
 
-    With `more` chunk files promised, the acquisition is not over.
+    Or all of them in one (`0`, `1`, ...), `together`: so many go through the library in one call. With `more` chunk
+    files promised, the acquisition is not over.
     """
-    write(folder / ".zarray", zarray((start + count + more, 1), "/"), old=True)
-    layout = make_layout((start + count, 1), separator="/")
+    beside = () if together else (1,)
+    write(folder / ".zarray", zarray((start + count + more, *beside), "/"), old=True)
+    layout = make_layout((start + count, *beside), separator="/")
     for number in range(start, start + count):
-        write(folder / layout.key(number), content(number, 0, size), old=True)
-        os.utime(folder / str(number), (OLD, OLD))
+        file = write(folder / layout.key(number), content(number, 0, size), old=True)
+        os.utime(file.parent, (OLD, OLD))
     os.utime(folder, (OLD, OLD))
 
 

@@ -1,4 +1,4 @@
-"""Events that the system drops, and folders that it will not watch: all is found all the same, and told once."""
+"""Events that the system drops, and folders that it will not watch, some or all: all is found, and told once."""
 
 from __future__ import annotations
 
@@ -58,11 +58,21 @@ def test_more_events_than_the_system_keeps_lose_no_chunk_and_are_told_of_once(la
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare is needed")
-def test_more_folders_than_may_be_watched_are_copied_and_the_remedy_is_told_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("limit", "words", "remedy"),
+    [
+        pytest.param("watches", "not all folders can be watched", "max_user_watches=1000000", id="too few watches"),
+        pytest.param("instances", "folders cannot be watched", "max_user_instances=1024", id="nothing to watch with"),
+    ],
+)
+def test_more_folders_than_may_be_watched_are_copied_and_the_remedy_is_told_once(
+    tmp_path: Path, limit: str, words: str, remedy: str
+) -> None:
     """In a user namespace, which has limits of its own."""
     source, destination = tmp_path / "s.zarr", tmp_path / "d.zarr"
     make_chunks(source, 60, 100, more=40)
-    limited = 'echo 25 > /proc/sys/user/max_inotify_watches && exec "$@"'
+    limits = {"watches": 25, "instances": 0}
+    limited = f'echo {limits[limit]} > /proc/sys/user/max_inotify_{limit} && exec "$@"'
     unshare = ["unshare", "--user", "--map-root-user", "sh", "-c", limited, "sh"]
     if subprocess.run([*unshare, "true"], capture_output=True).returncode:
         pytest.skip("may not limit watches here")
@@ -84,7 +94,7 @@ def test_more_folders_than_may_be_watched_are_copied_and_the_remedy_is_told_once
             copy.kill()
             copy.communicate()
     assert copy.returncode == 0, output
-    told = [line for line in output.splitlines() if "sysctl fs.inotify.max_user_watches=" in line]
+    told = [line for line in output.splitlines() if words in line and f"fs.inotify.{remedy}" in line]
     assert len(told) == 2, f"once while it runs, and once at the end: {output}"
     assert_same(source, destination)
     assert (destination / "3" / "0").stat().st_mtime > OLD

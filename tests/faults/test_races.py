@@ -57,34 +57,41 @@ class Versions:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.known: dict[str, set[bytes]] = {}
+        self.known: dict[Path, set[bytes]] = {}
         self.torn: list[str] = []
         self.published = 0
-        for path in lab.real_source.rglob("*/0"):
-            self.note(path)
+        for path in lab.real_source.rglob("[0-9]*"):
+            if path.is_file():
+                self.note(path)
 
     def note(self, path: Path) -> None:
         """A file at the source is whole just now."""
-        self.known.setdefault(path.parent.name, set()).add(path.read_bytes())
+        self.known.setdefault(path.relative_to(self.lab.real_source), set()).add(path.read_bytes())
 
     def look(self, path: str) -> None:
         """A file was published just now."""
         file = self.lab.real_destination.parent / path
-        if file.name == "0":
+        if file.name.isdigit():
             self.published += 1
-            if file.read_bytes() not in self.known[file.parent.name]:
+            if file.read_bytes() not in self.known[file.relative_to(self.lab.real_destination)]:
                 self.torn.append(path)
 
 
 def replaced(file: Path, size: int) -> None:
-    new = file.with_name("new.tmp")
-    new.write_bytes(content(int(file.parent.name), 1, size))
+    new = file.with_name(f"new {file.name}.tmp")
+    new.write_bytes(other_content(file, size))
     new.replace(file)
 
 
 def rewritten(file: Path) -> None:
     with open(file, "r+b") as rewriting:
-        rewriting.write(content(int(file.parent.name), 1, file.stat().st_size))
+        rewriting.write(other_content(file, file.stat().st_size))
+
+
+def other_content(file: Path, size: int) -> bytes:
+    """What no other version of a chunk file holds, nor any of another one: alone in its folder or not."""
+    folder = file.parent.name
+    return content(int(folder if folder.isdigit() else file.name), 1, size)
 
 
 def cut(file: Path, size: int) -> None:
@@ -198,7 +205,7 @@ def test_a_chunk_that_vanishes_at_any_step_is_whole_or_not_there(lab: Lab, size:
     assert str(len(steps)) in left, "of those that stayed nothing is missing"
     assert lab.now.kept == len(left) - 1 and "nobody saw their writer delete them" in lab.now.reason
     for number in left:
-        assert (lab.real_destination / number / "0").read_bytes() in versions.known[number]
+        assert (lab.real_destination / number / "0").read_bytes() in versions.known[Path(number, "0")]
     assert temporaries(lab.real_destination) == []
 
 

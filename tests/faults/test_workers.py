@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from softcopy_napari.engine import patience, pool
@@ -16,9 +19,11 @@ from softcopy_napari.engine.server import Engine
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Settings, Target, make_target
 from softcopy_napari.engine.targetsyaml import TargetsError
-from tests.engine.support import temporaries, until
-from tests.faults.lab import SOON, Lab, make_chunks
+from tests.engine.support import OLD, replace, temporaries, until
+from tests.faults.lab import SOON, Lab, content, make_chunks
+from tests.support.command import Softcopy
 from tests.support.faultfs import Rule, why_not
+from tests.support.trees import assert_same
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
@@ -33,8 +38,8 @@ STUCK = [
     for side in SIDES
     for op in STEPS[side]
 ]
-STOP = 3.0
-"""Seconds: two are promised, on a machine that has nothing else to do."""
+SOON_ENOUGH = pytest.mark.parametrize("limit", [3.0, pytest.param(2.0, marks=pytest.mark.soak)], ids=["busy", "alone"])
+"""Seconds for a stop: two are promised, on a machine that has nothing else to do."""
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +86,85 @@ def test_a_worker_that_is_stopped_holds_up_nothing_but_what_it_has(lab: Lab, sid
     assert temporaries(lab.real_destination) == []
 
 
+def stop_at_last_look(lab: Lab) -> tuple[Rule, list[bytes]]:
+    """Have the worker that copies 3/0 stopped when all that is left to do is to publish it.
+
+    Returns the rule that stops it, and what is published under that name, as it comes.
+    """
+    source, destination = lab.faulty_source(), lab.faulty_destination()
+    published: list[bytes] = []
+    rule = source.call(
+        "stat", where("", 3), lambda _: os.kill(rule.pids[-1], signal.SIGSTOP), since="read", when="after"
+    )
+    destination.call(
+        "rename", "?.zarr/3/0", lambda _: published.append((lab.real_destination / "3/0").read_bytes()),
+        when="after", times=0,
+    )  # fmt: skip
+    return rule, published
+
+
+def copied(lab: Lab) -> int:
+    return lab.now.counts[ChunkState.COPIED]
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["continued in time", "continued when it was replaced"])
+def test_while_a_worker_is_stopped_the_others_go_on_and_it_brings_nothing_back_that_is_older(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    if not replaced:
+        monkeypatch.setattr(pool, "_HUNG", 300.0)
+    rule, published = stop_at_last_look(lab)
+    make_chunks(lab.real_source, 30, more=31)
+    lab.start()
+    assert until(lambda: rule.met, SOON)
+    worker = psutil.Process(rule.pids[0])
+    with_it = 12  # of its two batches at most
+    assert until(lambda: copied(lab) >= 30 - with_it, SOON), lab.words()
+    make_chunks(lab.source, 30, start=30, more=1)
+    replace(lab.source / "3" / "0", content(3, 1, 5000))
+    assert until(lambda: copied(lab) >= 60 - with_it, SOON), lab.words()
+    if replaced:
+        assert until(lambda: published, SOON), lab.words()
+    else:
+        assert worker.status() == psutil.STATUS_STOPPED and published == []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        worker.resume()
+    assert until(lambda: copied(lab) == 60 and content(3, 1, 5000) in published, SOON), lab.words()
+    lab.finish()
+    told = f"copy process {rule.pids[0]} did not answer and was replaced" in lab.now.notices
+    assert told == replaced
+    older = [] if replaced else [content(3, 0, 5000)]
+    assert published in ([content(3, 1, 5000)], [*older, content(3, 1, 5000)])
+    lab.assert_equal()
+    assert temporaries(lab.real_destination) == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("seconds", "replaced"), [(25.0, False), (31.0, True)])
+def test_a_worker_that_is_stopped_for_half_a_minute_is_replaced_and_for_less_waited_for(
+    tmp_path: Path, seconds: float, replaced: bool
+) -> None:
+    """Nothing here waits less than it does for a user."""
+    source, destination = tmp_path / "s.zarr", tmp_path / "d.zarr"
+    make_chunks(source, 6)
+    for file in source.rglob("*/0"):
+        os.truncate(file, 80_000_000)
+        os.utime(file, (OLD, OLD))
+    with Softcopy("--nprocs", "2", "--settle", "0", source, destination) as copy:
+        assert until(lambda: temporaries(destination))
+        worker = psutil.Process(copy.process.pid).children()[0]
+        worker.suspend()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            copy.wait(seconds)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.resume()
+        assert copy.wait() == 0, copy.output
+    assert (f"copy process {worker.pid} did not answer and was replaced" in copy.output) == replaced
+    assert "died" not in copy.output
+    assert_same(source, destination)
+    assert not list(destination.rglob(".softcopy-*"))
+
+
 @pytest.mark.parametrize("for_good", [False, True], ids=["can be killed", "cannot be killed"])
 @pytest.mark.parametrize(("side", "op"), STUCK)
 def test_a_worker_stuck_in_a_call_that_does_not_return(lab: Lab, side: str, op: str, for_good: bool) -> None:
@@ -105,17 +189,39 @@ def test_a_worker_stuck_in_a_call_that_does_not_return(lab: Lab, side: str, op: 
     assert temporaries(lab.real_destination) == []
 
 
+def ends_within(lab: Lab, limit: float) -> None:
+    """Stop, and see that it is over soon."""
+    assert lab.job is not None
+    started = time.monotonic()
+    lab.job.order("stop")
+    assert lab.job.ended.wait(limit), f"not ended after {time.monotonic() - started:.1f} s"
+    assert lab.now.state is TargetState.STOPPED
+
+
+@SOON_ENOUGH
+def test_stop_ends_at_once_though_a_worker_is_stopped(lab: Lab, limit: float) -> None:
+    faults = lab.faulty_destination()
+    make_chunks(lab.source, 5, more=1)
+    rule = faults.call("write", where("", 3), lambda _: os.kill(rule.pids[-1], signal.SIGSTOP))
+    lab.start()
+    assert until(lambda: rule.met, SOON)
+    ends_within(lab, limit)
+    assert until(lambda: not lab.workers())
+    assert temporaries(lab.real_destination) == []
+    lab.start()
+    lab.finish()
+    lab.assert_equal()
+
+
+@SOON_ENOUGH
 @pytest.mark.parametrize(("side", "op"), [("source", "read"), ("source", "listing"), ("destination", "rename")])
-def test_stop_ends_at_once_though_a_worker_is_stuck(lab: Lab, side: str, op: str) -> None:
+def test_stop_ends_at_once_though_a_worker_is_stuck(lab: Lab, side: str, op: str, limit: float) -> None:
     faults = lab.faulty_source() if side == "source" else lab.faulty_destination()
     make_chunks(lab.real_source, 5, more=1)
     rule = faults.hang(op, "?.zarr/3" if op == "listing" else where(op, 3), for_good=True)
-    running = lab.start()
+    lab.start()
     assert until(lambda: rule.met, SOON)
-    started = time.monotonic()
-    running.order("stop")
-    assert running.ended.wait(STOP), f"not ended after {time.monotonic() - started:.1f} s"
-    assert lab.now.state is TargetState.STOPPED
+    ends_within(lab, limit)
     rule.lift()
     assert until(lambda: not lab.workers()), "it ends when its call returns"
 
@@ -154,18 +260,17 @@ def test_a_share_that_hangs_as_a_whole_is_waited_for(lab: Lab, side: str, for_go
 EVERYTHING = "stat listing open create read write close fsync utimens rename unlink mkdir readlink statfs"
 
 
+@SOON_ENOUGH
 @pytest.mark.parametrize("side", SIDES)
-def test_stop_ends_at_once_though_a_whole_share_hangs(lab: Lab, side: str) -> None:
+def test_stop_ends_at_once_though_a_whole_share_hangs(lab: Lab, side: str, limit: float) -> None:
     faults = lab.faulty_source() if side == "source" else lab.faulty_destination()
     make_chunks(lab.real_source, 10, more=11)
-    running = lab.start()
+    lab.start()
     assert lab.caught_up()
     rule = faults.hang(EVERYTHING, for_good=True)
     make_chunks(lab.real_source, 10, start=10, more=1)
     assert until(lambda: len(rule.met) > 1, SOON)
-    started = time.monotonic()
-    running.order("stop")
-    assert running.ended.wait(STOP), f"not ended after {time.monotonic() - started:.1f} s"
+    ends_within(lab, limit)
 
 
 @pytest.mark.parametrize("act", [make_target, lambda *paths: Engine([made(*paths)])], ids=["paths", "engine"])

@@ -30,7 +30,7 @@ from softcopy_napari.engine.writers import (
 
 PART = 2048
 """Names in one part of a folder's comparison at most."""
-_MAX_NAMES = 1 << 15  # remembered of one folder; above that, asking the file system is slower but costs no memory
+_MAX_NAMES = 1 << 14  # remembered of one folder; above that, asking the file system is slower but costs no memory
 _SIGN_OF_LIFE = 2.0
 """Seconds after which what was found so far is told, so that a slow share is not taken for one that hangs."""
 _CLOCK_SKEW_NS = 2_000_000_000

@@ -135,7 +135,8 @@ def _share_problem(source: Path) -> str:
     """Say so where a source lies on a network share: Linux hears nothing of what other machines do there."""
     real = os.path.realpath(source)
     mounts = [part for part in psutil.disk_partitions(all=True) if Path(real).is_relative_to(part.mountpoint)]
-    kind = max(mounts, key=lambda part: len(part.mountpoint)).fstype if mounts else ""
+    # Of several at one place the last one lies on top: a share over what mounts it when it is asked for.
+    kind = max(reversed(mounts), key=lambda part: len(part.mountpoint)).fstype if mounts else ""
     if not kind.startswith(_SHARES):
         return ""
     return f"the source is on a network share ({kind}): new files are found by looking every few seconds"
