@@ -33,10 +33,12 @@ help:
 demo: $(READY)
 	@$(VENV)/bin/softcopy demo $(ARGS)
 
-# Both, whatever comes of the first. Exit code 5: ARGS leaves no test in one of them.
-test: lint
+# All of it, whatever comes of the first; lint while tests with windows wait. Exit code 5: ARGS leaves no test in one.
+test: $(READY)
 	@failed=0; \
+	$(MAKE) --no-print-directory lint > $(VENV)/lint.txt 2>&1 & linting=$$!; \
 	env -u DISPLAY -u WAYLAND_DISPLAY $(PYTHON) -m pytest -q $(BINDINGS) $(WINDOWS) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	wait $$linting || failed=1; cat $(VENV)/lint.txt; \
 	$(PYTHON) -m pytest -q -n 6 --dist worksteal $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
 
