@@ -295,7 +295,7 @@ def measure_whole(app: Any, folder: Path, report: Report) -> None:
     copy = start(source, destination, nprocs=2, finish_idle=1)
     viewer = napari.Viewer(show=True, show_welcome_screen=False)
     dock = SoftcopyWidget(viewer)
-    viewer.window.add_dock_widget(dock, name="Softcopy", area="right")
+    frame = viewer.window.add_dock_widget(dock, name="Softcopy", area="right")
     try:
         spin(app, 30.0, lambda: len(viewer.layers) > 1)
         if len(viewer.layers) < 2:
@@ -323,7 +323,9 @@ def measure_whole(app: Any, folder: Path, report: Report) -> None:
     finally:
         writer.kill()
         writer.wait()
+        viewer.window.remove_dock_widget(frame)
         copy.finish(timeout=60)
+        spin(app, 0.5)
         viewer.close()
 
 

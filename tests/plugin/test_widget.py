@@ -722,6 +722,15 @@ def test_preferences_are_those_of_the_next_copy(dock: Dock, tmp_path: Path) -> N
     assert (target.nprocs, target.settle) == (2, 7.0)
 
 
+@pytest.mark.parametrize(("rate", "shown", "asked"), [(10.0, 0.1, 0.1), (0.2, 5.0, 1.0)])
+def test_the_refresh_rate_is_that_of_the_overlay_and_a_dead_engine_is_missed_all_the_same(
+    dock: Dock, monkeypatch: pytest.MonkeyPatch, rate: float, shown: float, asked: float
+) -> None:
+    monkeypatch.setattr(settings, "preferences", lambda: Preferences(refresh_rate=rate))
+    dock.widget._take_preferences()
+    assert (dock.widget._scene.interval, dock.widget._supervisor.interval) == (shown, asked)
+
+
 def test_the_preferred_image_is_shown_at_once_unless_the_user_has_chosen_another(
     dock: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

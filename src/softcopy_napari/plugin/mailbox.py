@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtCore import QCoreApplication, QObject, Qt, Signal
 
 Act = Callable[[], object]
 
@@ -21,6 +21,9 @@ class Mailbox(QObject):
         super().__init__()
         self._open = True
         self._posted.connect(self._run, Qt.ConnectionType.QueuedConnection)
+        application = QCoreApplication.instance()
+        if application is not None:  # a signal that a thread sends while Python ends can crash it
+            application.aboutToQuit.connect(self.close)
 
     def post(self, act: Act) -> None:
         """Have something done on the main thread; from any thread."""

@@ -22,8 +22,8 @@ from softcopy_napari.plugin.mailbox import Mailbox
 from softcopy_napari.plugin.ome_layers import Placement, plain_placement, read_placement
 from softcopy_napari.plugin.overlay import OVERLAY_NAME, Overlay
 
-INTERVAL = 0.2
-"""Seconds between two looks at the ledger."""
+_INTERVAL = 0.2
+"""Seconds between two looks at the ledger, if nothing else is wished."""
 _PATIENCE = 1.5
 """Seconds to wait for metadata before the overlay is shown without them."""
 _RETRY = 1.0
@@ -63,11 +63,20 @@ class Scene(QObject):
         self._closed = False
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.setInterval(int(INTERVAL * 1000))
+        self.interval = _INTERVAL
         self._timer.timeout.connect(self._look)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.dims.events.ndisplay.connect(self._on_axes)
         viewer.dims.events.order.connect(self._on_axes)
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks at the ledger and at the image."""
+        return self._timer.interval() / 1000
+
+    @interval.setter
+    def interval(self, seconds: float) -> None:
+        self._timer.setInterval(int(1000 * seconds))
 
     @property
     def overlay(self) -> Any:

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     import napari
 
 
+_ASKED = 1.0
+"""Seconds between questions to an engine at most, however seldom it is shown: one that has died is to be missed."""
+
+
 class SoftcopyWidget(QWidget):
     """Copies zarr datasets while they are written, and shows over the image which chunks have arrived.
 
@@ -325,7 +329,8 @@ class SoftcopyWidget(QWidget):
 
     def _take_preferences(self) -> None:
         before, self._preferences = self._preferences, settings.preferences()
-        self._supervisor.interval = 1.0 / self._preferences.refresh_rate
+        self._scene.interval = 1.0 / self._preferences.refresh_rate
+        self._supervisor.interval = min(_ASKED, self._scene.interval)
         image = self._preferences.image
         if image != before.image == self._panel.image:  # else the user has chosen otherwise
             self._panel.set_image(image)
