@@ -21,7 +21,7 @@ pytestmark = [
 @pytest.mark.parametrize(
     ("command", "measured"),
     [
-        (["overlay.py", "--seconds", "8"], ["overlay behind the ledger", "The same in 3D", "goal"]),
+        (["overlay.py", "--seconds", "8"], ["overlay behind the ledger", "The same in 3D", "The whole", "goal"]),
         (["napari_cost.py", "--rounds", "1", "--files", "1500"], ["without napari", "with napari", "goal"]),
     ],
 )
