@@ -19,6 +19,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 from common import COMMAND, Others, age, drop_caches, environment, spread, turn, warm_up, workplace, write_zarray
 from report import Report
 from report import options as common_options
@@ -76,6 +77,15 @@ def copy(source: Path, destination: Path, state: Path, nprocs: int, disk: bool) 
     return seconds
 
 
+def at_rest(process: psutil.Process) -> None:
+    """Wait until it has opened all that it opens by itself."""
+    used, before = 1.0, sum(process.cpu_times()[:2])
+    while used > 0.1:
+        time.sleep(1.0)
+        now = sum(process.cpu_times()[:2])
+        used, before = now - before, now
+
+
 def with_napari(source: Path, destination: Path, state: Path, nprocs: int, disk: bool) -> tuple[float, int]:
     """Time one copy that napari shows; returns how many layers it had, too."""
     viewer = subprocess.Popen(
@@ -90,6 +100,7 @@ def with_napari(source: Path, destination: Path, state: Path, nprocs: int, disk:
     while viewer.stdout.readline().strip() != _READY:
         if viewer.poll() is not None:
             sys.exit("napari could not be started: is there a display?")
+    at_rest(psutil.Process(viewer.pid))
     seconds = copy(source, destination, state, nprocs, disk)
     said, _ = viewer.communicate(timeout=60)
     return seconds, int(said.split()[-1])

@@ -26,6 +26,7 @@ from softcopy_napari.plugin.chronicle import Chronicle
 from softcopy_napari.plugin.closing import ClosingNotice
 from softcopy_napari.plugin.coverage import Coverage
 from softcopy_napari.plugin.mailbox import Mailbox
+from softcopy_napari.plugin.preload import preload
 from softcopy_napari.plugin.scene import Scene
 from softcopy_napari.plugin.settings import Preferences
 from softcopy_napari.plugin.supervisor import Key, Seen, Supervisor
@@ -55,6 +56,7 @@ class SoftcopyWidget(QWidget):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self.setObjectName("softcopy")
+        preload()
         self._preferences = Preferences()
         self._book = Book()
         self._asking: set[Key] = set()
