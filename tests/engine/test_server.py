@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -42,7 +43,8 @@ class Engines:
 
     def start(self, *targets: Target) -> EngineHandle:
         handle = launch(targets or [self.target()])
-        self.processes.append(psutil.Process(handle.run.pid))
+        with contextlib.suppress(psutil.NoSuchProcess):  # so little to copy that it has ended
+            self.processes.append(psutil.Process(handle.run.pid))
         return handle
 
     def copy(self, **settings: Any) -> Copy:
