@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from softcopy_napari.engine.layout import ArrayLayout
 
@@ -100,3 +101,15 @@ def tree(folder: Path) -> dict[str, bytes]:
 def temporaries(folder: Path) -> list[Path]:
     """Unfinished copies of ours."""
     return [path for path in folder.rglob(".softcopy-*") if not fnmatch(path.name, ".softcopy-*-here.tmp")]
+
+
+def make_torn_shards(folder: Path, count: int) -> None:
+    """An array of shards, all of them without a whole index: their writer crashed."""
+    codec = {"name": "sharding_indexed", "configuration": {"chunk_shape": [1], "codecs": [{"name": "bytes"}]}}
+    grid = {"name": "regular", "configuration": {"chunk_shape": [2]}}
+    meta: dict[str, Any] = {"zarr_format": 3, "node_type": "array", "shape": [2 * count], "data_type": "uint8"}
+    meta |= {"chunk_grid": grid, "chunk_key_encoding": {"name": "default"}, "fill_value": 0, "codecs": [codec]}
+    write(folder / "zarr.json", json.dumps(meta).encode())
+    for number in range(count):
+        write(folder / "c" / str(number), b"half a shard %d" % number)
+    make_old(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from softcopy_napari.engine.digests import Digests
 from softcopy_napari.engine.inventory import LINK
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.jobs import Jobs
-from tests.engine.support import make_array, replace, tree, until, write
+from tests.engine.support import make_array, make_torn_shards, replace, tree, until, write
 
 
 def flip(file: Path) -> None:
@@ -51,14 +50,7 @@ def test_what_was_verified_is_called_so(jobs: Jobs) -> None:
 
 @pytest.mark.parametrize("verify", ["size", "checksum"])
 def test_a_shard_without_a_whole_index_that_an_earlier_run_copied_is_named_again(jobs: Jobs, verify: str) -> None:
-    codec = {"name": "sharding_indexed", "configuration": {"chunk_shape": [1], "codecs": [{"name": "bytes"}]}}
-    metadata = {
-        "zarr_format": 3, "node_type": "array", "shape": [2], "data_type": "uint8", "fill_value": 0,
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2]}},
-        "chunk_key_encoding": {"name": "default"}, "codecs": [codec],
-    }  # fmt: skip
-    write(jobs.source / "zarr.json", json.dumps(metadata).encode(), old=True)
-    write(jobs.source / "c" / "0", b"no index", old=True)
+    make_torn_shards(jobs.source, 1)
     for _ in range(2):
         jobs.start(verify=verify).order("finish")
         end = jobs.ends()

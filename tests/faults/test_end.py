@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import xxhash
@@ -19,7 +17,7 @@ from softcopy_napari.engine.lock import DestinationLock, Doubt
 from softcopy_napari.engine.receipt import Receipt, read_lines, receipt_paths, write_receipt
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.tasks import Answer, Flushed
-from tests.engine.support import make_old, replace, tree, until, write
+from tests.engine.support import make_torn_shards, replace, tree, until, write
 from tests.engine.test_proof import flip
 from tests.faults.conftest import why_no_mounts
 from tests.faults.lab import SOON, Lab, make_chunks
@@ -59,23 +57,11 @@ def flushes(monkeypatch: pytest.MonkeyPatch) -> Flushes:
     return Flushes(monkeypatch)
 
 
-def make_shards(folder: Path, count: int) -> None:
-    """An array of shards, all of them without a whole index: their writer crashed."""
-    codec = {"name": "sharding_indexed", "configuration": {"chunk_shape": [1], "codecs": [{"name": "bytes"}]}}
-    grid = {"name": "regular", "configuration": {"chunk_shape": [2]}}
-    meta: dict[str, Any] = {"zarr_format": 3, "node_type": "array", "shape": [2 * count], "data_type": "uint8"}
-    meta |= {"chunk_grid": grid, "chunk_key_encoding": {"name": "default"}, "fill_value": 0, "codecs": [codec]}
-    write(folder / "zarr.json", json.dumps(meta).encode())
-    for number in range(count):
-        write(folder / "c" / str(number), b"half a shard %d" % number)
-    make_old(folder)
-
-
 @may_fuse
 def test_a_torn_shard_that_was_being_copied_when_its_user_said_finish_is_copied(lab: Lab) -> None:
     """It comes back as torn when everything else has been compared already."""
     faults = lab.faulty_source()
-    make_shards(lab.real_source, 3)
+    make_torn_shards(lab.real_source, 3)
     rule = faults.hang("read", "s.zarr/c/1", times=1)
     running = lab.start(nprocs=2)
     assert until(lambda: rule.met and running._survey.last_pass, SOON)

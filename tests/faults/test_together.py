@@ -55,6 +55,13 @@ def looked_at(lab: Lab, destination: FaultFs) -> Versions:
     return versions
 
 
+def many(lab: Lab) -> tuple[dict[str, FaultFs], Versions]:
+    """As many files as the library takes together, on two sides that can fail."""
+    sides = both(lab)
+    make_chunks(lab.real_source, TOGETHER, together=True)
+    return sides, looked_at(lab, sides["destination"])
+
+
 def completes(lab: Lab, versions: Versions) -> None:
     end = lab.ends(SOON)
     assert end.state is TargetState.COMPLETE, f"{end.reason}; {end.failures}"
@@ -70,9 +77,7 @@ def test_errors_that_pass_are_got_over_in_any_file_of_many(
 ) -> None:
     """Every error at every step, twice: once for the library, and once for what takes over from it."""
     choose(monkeypatch, library)
-    sides = both(lab)
-    make_chunks(lab.real_source, TOGETHER, together=True)
-    versions = looked_at(lab, sides["destination"])
+    sides, versions = many(lab)
     opened = sides["source"].delay("open", "?.zarr/[0-9]*", seconds=0.0)
     read_before_first: list[int] = []
     sides["destination"].call("rename", "?.zarr/[0-9]*", lambda _: read_before_first.append(len(opened.met)))
@@ -96,9 +101,7 @@ def test_short_reads_and_writes_of_many_files_lose_nothing(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, library: bool
 ) -> None:
     choose(monkeypatch, library)
-    sides = both(lab)
-    make_chunks(lab.real_source, TOGETHER, together=True)
-    versions = looked_at(lab, sides["destination"])
+    sides, versions = many(lab)
     rules = [
         sides["source"].short("read", "?.zarr/[0-9]*", size=700, chance=0.3),
         sides["destination"].short("write", TEMPORARY, size=700, chance=0.3),

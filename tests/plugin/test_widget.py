@@ -232,13 +232,18 @@ def test_a_wrong_targets_file_is_explained(dock: Dock, tmp_path: Path) -> None:
     assert dock.rows == ()
 
 
+def _occupy(destination: Path) -> None:
+    """Have something of its user's there."""
+    destination.mkdir()
+    (destination / "notes.txt").write_text("mine")
+
+
 def test_a_destination_that_holds_something_is_asked_about(
     dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, destination = sides
     write("tensorstore", source, frames=2)
-    destination.mkdir()
-    (destination / "notes.txt").write_text("mine")
+    _occupy(destination)
     asked: list[str] = []
     answer = [False]
 
@@ -263,8 +268,7 @@ def test_start_pressed_twice_asks_once_and_starts_once(
 ) -> None:
     source, destination = sides
     write("tensorstore", source, frames=1)
-    destination.mkdir()
-    (destination / "notes.txt").write_text("mine")
+    _occupy(destination)
     looking, look = threading.Event(), widget._not_empty
     monkeypatch.setattr(widget, "_not_empty", lambda folders: (looking.wait(10), look(folders))[1])
     asked: list[str] = []
@@ -284,8 +288,7 @@ def test_a_target_that_was_started_while_it_was_asked_about_is_not_started_again
     dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, destination = sides
-    destination.mkdir()
-    (destination / "notes.txt").write_text("mine")
+    _occupy(destination)
     started: list[object] = []
     monkeypatch.setattr(dock.widget._supervisor, "start_targets", started.append)
     asked: list[str] = []
@@ -307,8 +310,7 @@ def test_a_destination_that_was_only_checked_is_asked_about(
 ) -> None:
     source, destination = sides
     write("tensorstore", source, frames=1)
-    destination.mkdir()
-    (destination / "notes.txt").write_text("mine")
+    _occupy(destination)
     asked: list[str] = []
     monkeypatch.setattr(dock.widget._panel, "ask", lambda _, text, *__: bool(asked.append(text)))
     dock.widget.add_target(source, destination)

@@ -78,7 +78,12 @@ class Target(Settings, frozen=True):
 
 def settings_of(target: Target) -> Settings:
     """A target's settings without the target."""
-    return Settings.model_validate({name: getattr(target, name) for name in Settings.model_fields})
+    return Settings.model_validate(_values(target))
+
+
+def _values(settings: Settings) -> dict[str, object]:
+    """Settings by name; of a target, without its paths."""
+    return {name: getattr(settings, name) for name in Settings.model_fields}
 
 
 class TargetsFile(BaseModel, frozen=True, extra="forbid", strict=True):
@@ -126,8 +131,7 @@ def make_target(source: str | Path, destination: str | Path, defaults: Settings)
             paths[key] = _absolute(os.fspath(path), Path())
         except ValueError as error:
             raise TargetsError(f"the {key} {error}") from None
-    settings = {key: getattr(defaults, key) for key in Settings.model_fields}
-    target = Target.model_validate({**settings, **paths})
+    target = Target.model_validate({**_values(defaults), **paths})
     check_targets([target])
     return target
 
@@ -238,7 +242,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def _target(entry: Entry, folder: Path, defaults: Settings, name: str) -> Target:
     """Make a target of what the file says about it."""
-    fields: dict[str, object] = {key: getattr(defaults, key) for key in Settings.model_fields}
+    fields = _values(defaults)
     for key, value in entry.values.items():
         if key in Settings.model_fields:
             fields[key] = value.value

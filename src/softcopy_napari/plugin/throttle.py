@@ -53,7 +53,7 @@ class Throttle(QObject):
 
     def due(self) -> bool:
         """Whether a picture may be drawn now."""
-        return not self._timer.isActive() and time.perf_counter() >= self._next
+        return not self._timer.isActive() and not self.left
 
     @property
     def left(self) -> float:

@@ -20,6 +20,7 @@ from softcopy_napari.engine.files import extended_path
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.targets import Settings, Target, check_targets, dump_targets, load_targets, make_target
 from softcopy_napari.engine.targetsyaml import TargetsError
+from softcopy_napari.engine.text import count_text
 from softcopy_napari.plugin import settings, toasts
 from softcopy_napari.plugin.book import Book
 from softcopy_napari.plugin.chronicle import Chronicle
@@ -196,7 +197,7 @@ class SoftcopyWidget(QWidget):
             self._book.add(target)
         self._show_rows()
         self._panel.select(self._book.not_started())
-        self._panel.log(Level.INFO, f"{_count(loaded)} from {path}")
+        self._panel.log(Level.INFO, f"{count_text(len(loaded), 'target')} from {path}")
         self._show_recent(settings.remember(targets_file=str(path)))
 
     def _save(self, path: str) -> None:
@@ -206,7 +207,7 @@ class SoftcopyWidget(QWidget):
             if problem:
                 self._panel.set_problem("", problem)
             else:
-                self._panel.log(Level.INFO, f"{_count(targets)} saved to {path}")
+                self._panel.log(Level.INFO, f"{count_text(len(targets), 'target')} saved to {path}")
 
         self._mailbox.fetch(partial(_save, targets, Path(path)), done)
 
@@ -379,10 +380,6 @@ def _save(targets: Sequence[Target], path: Path) -> str:
     except TargetsError as error:
         return str(error)
     return ""
-
-
-def _count(targets: Sequence[Target]) -> str:
-    return "1 target" if len(targets) == 1 else f"{len(targets)} targets"
 
 
 def _not_empty(folders: Sequence[Path]) -> list[Path]:

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.text import count_text
 from softcopy_napari.widgets.palette import chunk_colour, chunk_name, mix
 
 COUNT_ROLE = int(Qt.ItemDataRole.UserRole) + 1
@@ -61,7 +62,7 @@ class LegendModel(QAbstractListModel):
             case Qt.ItemDataRole.DisplayRole:
                 return chunk_name(state)
             case Qt.ItemDataRole.AccessibleTextRole:
-                return f"{chunk_name(state)}: {count:,} chunk file{'' if count == 1 else 's'}"
+                return f"{chunk_name(state)}: {count_text(count, 'chunk file')}"
             case Qt.ItemDataRole.ToolTipRole:
                 return f"{_MEANINGS[state]}\nClick to go to the first of them." if count else _MEANINGS[state]
             case _ if role == COUNT_ROLE:
