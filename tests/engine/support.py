@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -91,11 +92,13 @@ def make_old(folder: Path) -> None:
 
 def tree(folder: Path) -> dict[str, bytes]:
     """All files below a folder and their contents, but for the mark of a copy that is running."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and not path.is_symlink() and not fnmatch(path.name, ".softcopy-*-here.tmp")
-    }
+    while True:
+        with contextlib.suppress(FileNotFoundError):  # a temporary went while it was looked at: what is there now?
+            return {
+                str(path.relative_to(folder)): path.read_bytes()
+                for path in folder.rglob("*")
+                if path.is_file() and not path.is_symlink() and not fnmatch(path.name, ".softcopy-*-here.tmp")
+            }
 
 
 def temporaries(folder: Path) -> list[Path]:
