@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +16,17 @@ from pathlib import Path
 import psutil
 import pytest
 
+from softcopy_napari.engine import lock as lock_module
 from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.messages import EngineSnapshot
-from softcopy_napari.engine.statefolder import RunFile, clean_up, ledger_folder, run_files, state_folder
+from softcopy_napari.engine.statefolder import (
+    RunFile,
+    StateFolderError,
+    clean_up,
+    ledger_folder,
+    run_files,
+    state_folder,
+)
 from tests.engine.support import until
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="permissions, links")
@@ -88,6 +99,70 @@ def test_a_destination_is_not_free_before_the_last_worker_has_gone(tmp_path: Pat
         assert worker.stdin is not None
         worker.stdin.write(b"\n")
     assert free(tmp_path / "d")
+
+
+KILLED = """if True:
+    import os, subprocess, sys
+    from pathlib import Path
+    from softcopy_napari.engine.lock import DestinationLock
+    lock = DestinationLock(Path(sys.argv[1]))
+    subprocess.Popen([sys.executable, "-c", "print('at work', flush=True); input()"], pass_fds=(lock.fileno(),))
+    sys.stdin.close()
+    os.kill(os.getpid(), 9)
+    """
+
+
+@contextmanager
+def worker_of_a_killed_engine(destination: Path, reaped: bool) -> Iterator[subprocess.Popen[bytes]]:
+    """An engine that was killed (or is a zombie yet), while a worker of it has something in hand."""
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(destination)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as engine:
+        assert engine.stdout is not None
+        assert engine.stdout.readline() == b"at work\n"
+        if reaped:
+            engine.wait(10)
+        yield engine
+
+
+@posix_only
+@pytest.mark.parametrize("reaped", [True, False])
+def test_the_last_copies_of_a_killed_engine_are_waited_for(tmp_path: Path, reaped: bool) -> None:
+    """A worker has 1.5 s for what it has in hand, and on a busy machine takes longer: that is not "stuck"."""
+    with worker_of_a_killed_engine(tmp_path / "d", reaped) as engine:
+        assert engine.stdin is not None
+        threading.Timer(1.0, engine.stdin.close).start()  # then the worker ends
+        began = time.monotonic()
+        DestinationLock(tmp_path / "d").release()
+        assert time.monotonic() - began > 0.5
+
+
+@posix_only
+def test_a_copy_process_that_is_stuck_is_told_from_an_engine_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock_module, "_LAST_COPIES", 0.2)
+    with worker_of_a_killed_engine(tmp_path / "d", reaped=True) as engine:
+        with pytest.raises(DestinationBusy, match=f"process {engine.pid}, which has ended, but a copy process"):
+            DestinationLock(tmp_path / "d")
+        assert engine.stdin is not None
+        engine.stdin.close()
+
+
+@posix_only
+def test_a_state_folder_whose_disk_knows_no_locks_is_not_taken_for_a_busy_destination(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So some network shares: home folders lie there."""
+
+    def flock(fd: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(f"{lock_module.__name__}.fcntl.flock", flock)
+    files = psutil.Process().num_fds()
+    with pytest.raises(StateFolderError, match=r"state folder .*locks"):
+        DestinationLock(tmp_path / "d")
+    assert psutil.Process().num_fds() == files
 
 
 @posix_only

@@ -10,23 +10,27 @@ import hashlib
 import json
 import os
 import sys
+import time
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 
-from softcopy_napari.engine.statefolder import PLAIN, in_state_folder, private_folder
+from softcopy_napari.engine.statefolder import PLAIN, in_state_folder, private_folder, runs_still
+
+_LAST_COPIES = 10.0
+"""Seconds that the copy processes of an engine that was killed have to end: they take 1.5, on a busy machine more."""
 
 
 class DestinationBusy(Exception):
     """Another engine is filling or checking the destination."""
 
-    def __init__(self, destination: str, pid: int, doing: str) -> None:
+    def __init__(self, destination: str, pid: int, doing: str, has_ended: bool) -> None:
         self.pid = pid
         who = f"softcopy process {pid}" if pid else "another softcopy process"
         what = f"{destination} is being {doing} by {who}: stop that one first (softcopy stop)"
-        if pid and not psutil.pid_exists(pid):
+        if has_ended:
             what = (
                 f"{destination} was being {doing} by {who}, which has ended, but a copy process of it is stuck in a "
                 "call to a disk or share: see whether both sides can be reached, then try again"
@@ -46,7 +50,8 @@ class DestinationLock:
     """Holds a destination for one engine and its workers, for as long as any of them lives.
 
     On POSIX systems the workers inherit the lock (`fileno`): should the engine be killed, the next one
-    waits until the last of its workers has gone, so that no old copy lands on top of a newer one.
+    waits until the last of its workers has gone, so that no old copy lands on top of a newer one. It waits
+    so long as they need to end, and is refused if one is still there then: stuck in a call that does not return.
 
     Parameters
     ----------
@@ -59,18 +64,20 @@ class DestinationLock:
     DestinationBusy
         Another process has it.
     StateFolderError
-        There is no room for the lock's file.
+        There is no room for the lock's file, or its disk knows no locks.
     """
 
     def __init__(self, destination: Path, doing: str = "filled") -> None:
         with in_state_folder():
             self._fd = os.open(_lock_path(destination), os.O_RDWR | os.O_CREAT | PLAIN, 0o600)
-        try:
-            _lock(self._fd)
-        except OSError:
+        deadline = time.monotonic() + _LAST_COPIES
+        while not self._taken():
             owner = _read_owner(self._fd)
-            os.close(self._fd)
-            raise DestinationBusy(str(destination), owner.pid, owner.doing) from None
+            has_ended = owner.pid != 0 and not runs_still(owner.pid, owner.started)
+            if not has_ended or time.monotonic() >= deadline:
+                os.close(self._fd)
+                raise DestinationBusy(str(destination), owner.pid, owner.doing, has_ended)
+            time.sleep(0.02)
         before = _read_owner(self._fd)
         self.doubt = before.doubt
         """Why what an earlier engine copied to it may not be there, though it looks so; None if there is no reason."""
@@ -80,6 +87,14 @@ class DestinationLock:
         self._source = before.source
         self._boot = _boot() if doing == "filled" else before.boot
         self._note()
+
+    def _taken(self) -> bool:
+        try:
+            with in_state_folder():
+                return _locked(self._fd)
+        except BaseException:
+            os.close(self._fd)
+            raise
 
     def note_source(self, source: tuple[int, int] | None) -> None:
         """Leave word of what the destination is filled from: device and inode of its source."""
@@ -92,7 +107,8 @@ class DestinationLock:
         self._note()
 
     def _note(self) -> None:
-        words: dict[str, Any] = {"pid": os.getpid(), "doing": self._doing, "source": self._source}
+        words: dict[str, Any] = {"pid": os.getpid(), "started": psutil.Process().create_time(), "doing": self._doing}
+        words["source"] = self._source
         if self.doubt is not None:
             words["doubt"] = self.doubt.name
         if self._boot:
@@ -135,6 +151,7 @@ class _Owner(NamedTuple):
     """What a lock file says."""
 
     pid: int = 0
+    started: float = 0.0
     doing: str = "filled"
     source: tuple[int, int] | None = None
     doubt: Doubt | None = None
@@ -157,20 +174,28 @@ def _read_owner(fd: int) -> _Owner:
         known = (int(source[0]), int(source[1])) if isinstance(source, list) and len(source) == 2 else None
         doing = "checked" if owner.get("doing") == "checked" else "filled"
         doubt = Doubt.__members__.get(str(owner.get("doubt")))
-        return _Owner(int(owner["pid"]), doing, known, doubt, str(owner.get("boot") or ""))
+        return _Owner(int(owner["pid"]), float(owner["started"]), doing, known, doubt, str(owner.get("boot") or ""))
     return _Owner()
 
 
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(fd: int) -> None:
+    def _locked(fd: int) -> bool:
         # Windows locks bytes against reading too: one far behind the text that others want to read.
         os.lseek(fd, 1 << 30, os.SEEK_SET)
-        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
         os.lseek(fd, 0, os.SEEK_SET)
+        return True
 else:
     import fcntl
 
-    def _lock(fd: int) -> None:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def _locked(fd: int) -> bool:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -158,7 +158,7 @@ class RunFile(Message):
 
     def alive(self) -> bool:
         """Whether its engine is still running."""
-        return self.last is None and _runs_still(self.pid, self.process_started)
+        return self.last is None and runs_still(self.pid, self.process_started)
 
     def path(self) -> Path:
         """Where it lies."""
@@ -179,7 +179,8 @@ class RunFile(Message):
         temporary.replace(path)
 
 
-def _runs_still(pid: int, started: float) -> bool:
+def runs_still(pid: int, started: float) -> bool:
+    """Whether a process that began at this time (`psutil`'s `create_time`) has not ended."""
     try:
         process = psutil.Process(pid)
         return abs(process.create_time() - started) < _CLOCK_ERROR and process.status() != psutil.STATUS_ZOMBIE
@@ -235,7 +236,7 @@ def clean_up(keep: int = 20) -> None:
             continue
         of_kept = any(one == pid and abs(when - started) <= _CLOCK_ERROR for one, when in kept)
         # An engine that is just starting has no run file yet.
-        if not of_kept and not _runs_still(pid, started):
+        if not of_kept and not runs_still(pid, started):
             _remove_ledgers(folder)
 
 
