@@ -18,6 +18,9 @@ from hypothesis import settings
 from softcopy_napari.engine.statefolder import run_files
 from softcopy_napari.screen import NoScreen, virtual_screen
 
+# Threads that numpy would start, and never use here, cost each of hundreds of processes a tenth of a second.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # Before napari and pytest-qt are set up: nobody's settings are read or written, and both use one Qt binding.
 os.environ["NAPARI_CONFIG"] = ""
 os.environ.setdefault("QT_API", "pyqt6" if find_spec("PyQt6") else "pyside6")

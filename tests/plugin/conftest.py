@@ -21,6 +21,7 @@ import napari
 from app_model import Application
 from napari._app_model._app import NapariApplication, _napari_names
 from napari._qt._qapp_model.qactions import init_qactions
+from napari._qt.dialogs.qt_notification import NapariQtNotification
 from napari._qt.threads.status_checker import StatusChecker
 from napari.plugins import _initialize_plugins
 from napari.settings import get_settings
@@ -114,6 +115,8 @@ class SharedViewer:
     def tidy(self) -> None:
         """Take back what a test did to it."""
         viewer = self._viewer
+        for message in list(NapariQtNotification._instances):
+            message.close()
         viewer.layers.clear()
         viewer.dims.ndisplay = 2
         viewer.dims.axis_labels = type(viewer.dims)().axis_labels
