@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import threading
@@ -116,7 +117,9 @@ class SharedViewer:
         """Take back what a test did to it."""
         viewer = self._viewer
         for message in list(NapariQtNotification._instances):
-            message.close()
+            with contextlib.suppress(RuntimeError):  # Qt has deleted it; napari keeps it in its list
+                message.close()
+        NapariQtNotification._instances.clear()
         viewer.layers.clear()
         viewer.dims.ndisplay = 2
         viewer.dims.axis_labels = type(viewer.dims)().axis_labels

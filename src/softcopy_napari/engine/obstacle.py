@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from softcopy_napari.engine.text import count_text, size_text
 
@@ -29,8 +29,7 @@ _KINDS = {errno.ENOSPC: Kind.FULL, errno.EROFS: Kind.READ_ONLY, getattr(errno, "
 _KINDS[errno.ENOSPC] = Kind.FULL
 
 
-@dataclass(frozen=True, slots=True)
-class Obstacle:
+class Obstacle(NamedTuple):
     """Why a destination takes nothing, as a worker met it."""
 
     kind: Kind

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import IO
 
 from softcopy_napari.engine.pace import lower_priority, lower_session
@@ -164,7 +164,7 @@ class Pool:
         """
         if (rate, sleep_time) == (self._setup.rate, self._setup.sleep_time):
             return
-        self._setup = replace(self._setup, rate=rate, sleep_time=sleep_time)
+        self._setup = self._setup._replace(rate=rate, sleep_time=sleep_time)
         for worker in self.workers:
             if not worker.hung:  # it reads no more, and its pipe would fill
                 with contextlib.suppress(OSError):
@@ -268,7 +268,7 @@ class Pool:
         _widen(process.stdin)
         self.problem = lower_priority(process.pid) or self.problem
         with contextlib.suppress(OSError):
-            write_message(process.stdin, replace(self._setup, temporary=name))  # type: ignore[arg-type]
+            write_message(process.stdin, self._setup._replace(temporary=name))  # type: ignore[arg-type]
         threading.Thread(target=self._listen, args=(worker,), name=f"listen-{process.pid}", daemon=True).start()
         return worker
 

@@ -6,14 +6,13 @@ Asked by the copy workers, for a share may hang; must import nothing heavy.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from softcopy_napari.engine.files import extended_path
 from softcopy_napari.engine.obstacle import room
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(NamedTuple):
     """What a worker found."""
 
     source_free: int

@@ -11,10 +11,9 @@ import os
 import sys
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import compress, islice, repeat
 from operator import add, and_, gt, ne
-from typing import Literal
+from typing import Literal, NamedTuple
 
 MAX_CHUNKS = 1 << 18
 """Inner chunks of the largest index that is checked (4 MB); usual are tens to some ten thousands."""
@@ -24,8 +23,7 @@ _CRC_SIZE = 4
 _NOT_WHOLE = "its index is not whole yet"
 
 
-@dataclass(frozen=True, slots=True)
-class ShardIndex:
+class ShardIndex(NamedTuple):
     """What the index of an array's shards looks like."""
 
     location: Literal["start", "end"]

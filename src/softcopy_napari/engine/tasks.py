@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.obstacle import Obstacle
@@ -21,8 +20,7 @@ Identity = tuple[int, int]
 """Device and inode of a folder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
+class Setup(NamedTuple):
     """The first message to a worker: which target it serves."""
 
     source: str
@@ -40,16 +38,14 @@ class Setup:
     """Bytes a second that this worker may copy."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetPace:
+class SetPace(NamedTuple):
     """How fast a worker may go from now on. No task: heeded at once, amid a file, and not answered."""
 
     rate: float
     sleep_time: float
 
 
-@dataclass(frozen=True, slots=True)
-class CopyTask:
+class CopyTask(NamedTuple):
     """Bring files up to date. Answered by one CopyDone, after any number of Progress."""
 
     id: int
@@ -64,8 +60,7 @@ class CopyTask:
     """Copy shards whose index is not whole nevertheless: nobody will make it whole any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProofTask:
+class ProofTask(NamedTuple):
     """Read files back from the destination. Answered by one ProofDone, after any number of Progress."""
 
     id: int
@@ -78,8 +73,7 @@ class ProofTask:
     shard: ShardIndex | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CompareTask:
+class CompareTask(NamedTuple):
     """Compare folders. Answered by FolderParts, in the order of the folders."""
 
     id: int
@@ -91,16 +85,14 @@ class CompareTask:
     source: Identity | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReadTask:
+class ReadTask(NamedTuple):
     """Read small files of the source. Answered by ReadDone."""
 
     id: int
     paths: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class SweepTask:
+class SweepTask(NamedTuple):
     """Remove the temporary that a worker which died may have left in these folders. Answered by Swept."""
 
     id: int
@@ -108,15 +100,13 @@ class SweepTask:
     temporary: str
 
 
-@dataclass(frozen=True, slots=True)
-class FlushTask:
+class FlushTask(NamedTuple):
     """Bring everything at the destination to the disk. Answered by Flushed."""
 
     id: int
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeTask:
+class ProbeTask(NamedTuple):
     """Look for zarr metadata at the source. Answered by a Probe."""
 
     id: int
@@ -126,8 +116,7 @@ class ProbeTask:
     """Files to be compared with the destination's."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReachTask:
+class ReachTask(NamedTuple):
     """See whether the destination can be reached and is the right one. Answered by Reached."""
 
     id: int
@@ -135,8 +124,7 @@ class ReachTask:
     """Make it, if need be, and mark it as the one that is filled."""
 
 
-@dataclass(frozen=True, slots=True)
-class RoomTask:
+class RoomTask(NamedTuple):
     """See how much room there is on both sides. Answered by Room."""
 
     id: int
@@ -145,8 +133,7 @@ class RoomTask:
 Task = ProbeTask | ReachTask | CopyTask | ProofTask | CompareTask | ReadTask | SweepTask | FlushTask | RoomTask
 
 
-@dataclass(frozen=True, slots=True)
-class CopyDone:
+class CopyDone(NamedTuple):
     """What became of a CopyTask's files, in their order."""
 
     outcomes: bytes
@@ -164,8 +151,7 @@ class CopyDone:
     """The source is not there, or is another folder than before: all files are STOPPED."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProofDone:
+class ProofDone(NamedTuple):
     """What reading back showed of a ProofTask's files, in their order."""
 
     findings: bytes
@@ -180,34 +166,29 @@ class ProofDone:
     lost: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(NamedTuple):
     """What is the matter with the destination; None if nothing is."""
 
     obstacle: Obstacle | None
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """Bytes of large files copied since the last message; the files may still come to nothing."""
 
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReadDone:
+class ReadDone(NamedTuple):
     """Contents by path; None where a file could not be read."""
 
     contents: dict[str, bytes | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
+class Swept(NamedTuple):
     """A SweepTask is done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flushed:
+class Flushed(NamedTuple):
     """A FlushTask is done; the error says why it failed, empty where it did not."""
 
     error: str
