@@ -33,7 +33,7 @@ _WITH_WINDOWS = tuple(str(Path(__file__).with_name(name)) for name in ("plugin",
 _screen = contextlib.ExitStack()
 
 # A test's time depends on what else the machine does; pytest-timeout ends what hangs.
-settings.register_profile("here", deadline=None)
+settings.register_profile("here", deadline=None, max_examples=50)
 settings.register_profile("soak", deadline=None, max_examples=1500)  # --hypothesis-profile=soak
 settings.load_profile("here")
 

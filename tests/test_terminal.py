@@ -8,6 +8,7 @@ from rich.console import Console
 from softcopy_napari import terminal
 from softcopy_napari.engine.messages import EngineSnapshot, ForecastSnapshot, PaceSnapshot, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.livetable import draw
 
 GIVES_WAY = "at most 42.0 MB/s: gives way to the acquisition"
 KEEPS_UP = "the copy keeps up with the acquisition"
@@ -30,7 +31,7 @@ def engine(state: TargetState = TargetState.COPYING, *, limit: float | None = 42
 def table(shown: EngineSnapshot) -> list[str]:
     console = Console(width=100)
     with console.capture() as said:
-        console.print(terminal._live(shown, 100))
+        console.print(draw(shown, 100))
     return [line.rstrip() for line in said.get().splitlines()]
 
 

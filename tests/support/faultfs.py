@@ -7,7 +7,9 @@ passes it by, and causes no events for those who watch the place.
 from __future__ import annotations
 
 import contextlib
+import ctypes.util
 import errno
+import functools
 import importlib.util
 import itertools
 import json
@@ -38,6 +40,12 @@ def why_not() -> str:
     except OSError as error:
         return f"/dev/fuse cannot be opened: {error.strerror}"
     return ""
+
+
+@functools.cache
+def _library() -> str:
+    """Looked for once: that starts other programs."""
+    return ctypes.util.find_library("fuse3") or "libfuse3.so.3"
 
 
 class Rule:
@@ -104,6 +112,7 @@ class FaultFs:
         self._process = subprocess.Popen(
             [*command, json.dumps(self._options)],
             cwd=_REPO,
+            env={**os.environ, "FUSE_LIBRARY_PATH": _library()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

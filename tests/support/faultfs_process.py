@@ -6,7 +6,7 @@ what happened goes out on standard output. When the input ends, what hangs is le
 
 from __future__ import annotations
 
-import ctypes.util
+import ctypes
 import errno
 import fnmatch
 import json
@@ -21,11 +21,9 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
-os.environ["FUSE_LIBRARY_NAME"] = "fuse3"
-
 import mfusepy
 
-_fuse = ctypes.CDLL(ctypes.util.find_library("fuse3"))
+_fuse = ctypes.CDLL(os.environ["FUSE_LIBRARY_PATH"])
 _POLL = 0.02
 
 
