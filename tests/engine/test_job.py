@@ -12,14 +12,17 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from softcopy_napari.engine import inotify, job, pool, survey
 from softcopy_napari.engine.birth import born
 from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.dispatch import Dispatcher
 from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.tasks import FlushTask, ProbeTask, ReachTask
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, make_old, replace, temporaries, tree, until, write
 
@@ -422,6 +425,39 @@ def test_the_destination_is_let_go_when_the_job_ends_whatever_happens(
     end = jobs.ends(3.0)
     assert end.state is TargetState.FAILED and "an error in softcopy itself" in end.reason
     assert until(lambda: free(jobs.destination), 2.0)
+
+
+@pytest.mark.parametrize("kind", [ProbeTask, ReachTask, FlushTask])
+def test_an_answer_that_comes_with_the_order_to_stop_changes_nothing(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, kind: type[Any]
+) -> None:
+    """A copy that was stopped while its destination was being reached began all the same, and the order was lost."""
+    if kind is not ProbeTask:  # whose answer would be that the source does not exist yet
+        make_array(jobs.source, (2,))
+    asked: list[object] = []
+    real_request, real_dispatch = Dispatcher.request, Dispatcher.dispatch
+
+    def request(self: Dispatcher, task: Any) -> None:
+        real_request(self, task)
+        if isinstance(task, kind):
+            asked.append(task)
+
+    def dispatch(self: Dispatcher, now: float, copy: bool) -> None:
+        if len(asked) == 1:
+            asked.append("stop")
+            running.order("stop")
+            real_dispatch(self, now, copy)
+            assert until(lambda: running._inbox.qsize() > 1), "both are taken in together"
+        else:
+            real_dispatch(self, now, copy)
+
+    monkeypatch.setattr(Dispatcher, "request", request)
+    monkeypatch.setattr(Dispatcher, "dispatch", dispatch)
+    running = jobs.start()
+    running.order("finish" if kind is FlushTask else "resume")
+    end = jobs.ends()
+    assert end.state is TargetState.STOPPED and end.reason == job.Job.afterwards, end
+    assert len(asked) == 2
 
 
 def test_an_error_on_the_way_down_still_ends_the_job(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,11 +29,12 @@ _SHARDED = {
 class Source:
     """A writer's side. Every content that a file has between two of its writer's calls is remembered.
 
-    A shard's only when it is whole: before that it is nothing that may be copied.
+    A shard's only when it is whole: before that it is nothing that may be copied. What is done in `root` can be seen
+    by an engine; it lies at `real`, where nothing fails.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, real: Path | None = None) -> None:
+        self.root, self.real = root, real or root
         self.away = root.with_name("moved source")
         self.history: dict[str, set[bytes]] = {}
         self.grids: dict[str, tuple[int, int]] = {}
@@ -152,10 +153,10 @@ class Source:
 
 
 class Destination:
-    """The other side, and what was done to it by others than the engine."""
+    """The other side, and what was done to it by others than the engine; it lies at `real`, where nothing fails."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, real: Path | None = None) -> None:
+        self.root, self.real = root, real or root
         self.away = root.with_name("moved destination")
         self.tampered: set[str] = set()
         """Files that may be anything until an engine has looked at them."""
@@ -169,7 +170,7 @@ class Destination:
 
     def markers(self) -> set[str]:
         """Marks of the engines that fill it, or did when they were killed."""
-        return {path.name for path in self.root.glob(".softcopy-*-here.tmp")}
+        return {path.name for path in self.real.glob(".softcopy-*-here.tmp")}
 
     def move_away(self) -> None:
         """Put an empty folder in its place, as when a disk is unmounted."""
@@ -182,7 +183,7 @@ class Destination:
 
     def put_right(self) -> None:
         if self.away.exists():
-            found = os.listdir(self.root)
+            found = os.listdir(self.real)
             assert not found, f"{found} was written where the destination was not"
             self.root.rmdir()
             self.away.rename(self.root)
@@ -191,7 +192,7 @@ class Destination:
 
     def tamper(self, path: str, how: str) -> None:
         """Damage a file."""
-        file = self.root / path
+        file = self.real / path
         self.tampered.add(path)
         if how == "deleted":
             file.unlink()
@@ -200,7 +201,7 @@ class Destination:
 
     def flip(self, path: str) -> None:
         """Change a file's content, and nothing else that could be seen."""
-        file = self.root / path
+        file = self.real / path
         content, info = file.read_bytes(), file.stat()
         if content:
             self.tampered.add(path)
@@ -221,7 +222,7 @@ def files(root: Path) -> dict[str, bytes]:
 
 def difference(source: Source, destination: Destination) -> list[str]:
     """Files that differ; those that were deleted where the engine need not have seen it are no difference."""
-    here, there = files(source.root), files(destination.root)
+    here, there = files(source.real), files(destination.real)
     paths = here.keys() | there.keys()
     return sorted(
         path for path in paths if here.get(path) != there.get(path) and not (path in source.gone and path not in here)

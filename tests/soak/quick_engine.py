@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import os
+import signal
 import sys
 
 _DROP_FROM_BOUNDING_SET = 24
@@ -13,11 +15,13 @@ _PASS_OVER_PERMISSIONS = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
 def main() -> None:
     """Be an engine."""
-    from softcopy_napari.engine import hints, loop, pool, server, survey
+    from softcopy_napari.engine import hints, loop, pool, retries, server, survey
 
+    faulthandler.register(signal.SIGUSR1)  # says where all its threads are
     for module in (hints, loop, survey):
         module.QUIET = 0.3  # type: ignore[attr-defined]
     pool._HUNG = 3.0
+    retries._LAST = 3.0
     server.main()
 
 

@@ -33,9 +33,9 @@ from hypothesis.stateful import (
 from softcopy_napari.engine import client
 from softcopy_napari.engine.client import Copy, launch
 from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.statefolder import state_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Settings, make_target
-from softcopy_napari.engine.targetsyaml import TargetsError
 from tests.engine.support import temporaries, until
 from tests.soak.model import Destination, Source, difference, files
 
@@ -61,14 +61,18 @@ class AnyOrder(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = self.root / str(next(self.folders))
-        self.folder.mkdir()
-        self.source, self.destination = Source(self.folder / "source.zarr"), Destination(self.folder / "destination")
+        self.source, self.destination = self.make_sides(str(next(self.folders)))
         self.copy: Copy | None = None
         self.workers: list[psutil.Process] = []
         self.older_markers: set[str] = set()
         self.paused = False
         self.flipped = False
+
+    def make_sides(self, name: str) -> tuple[Source, Destination]:
+        """Both, of this name."""
+        folder = self.root / name
+        folder.mkdir()
+        return Source(folder / "source.zarr"), Destination(folder / "destination")
 
     # -- the writer ------------------------------------------------------------------------------------------
 
@@ -95,7 +99,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.source.there)
     @rule(number=cells, watched=st.booleans())
     def delete_a_chunk_under_its_lock(self, number: int, watched: bool) -> None:
-        chunks = sorted(path for path in files(self.source.root) if path.startswith("array") and path[-1].isdigit())
+        chunks = sorted(path for path in files(self.source.real) if path.startswith("array") and path[-1].isdigit())
         if not chunks:
             return
         path = chunks[number % len(chunks)]
@@ -103,7 +107,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.wait_until_it_has_caught_up()
         self.source.delete_chunk(path)
         if watched:
-            there = self.destination.root / path
+            there = self.destination.real / path
             wait_for(lambda: not there.exists(), f"{path} is deleted at the destination too", self._snapshot)
 
     @precondition(lambda self: self.source.there)
@@ -137,18 +141,7 @@ class AnyOrder(RuleBasedStateMachine):
     def _start(self, verify: str) -> None:
         chosen = Settings(nprocs=2, settle=1000.0, verify=verify)  # type: ignore[arg-type]
         self.older_markers = self.destination.markers()
-        target = make_target(self.source.root, self.destination.root, chosen)
-
-        def started() -> bool:
-            try:
-                self.copy = Copy(launch([target]), "1")
-            except TargetsError as error:  # workers of one that was killed are still there
-                if "is being filled by" not in str(error):
-                    raise
-                return False
-            return True
-
-        wait_for(started, "an engine starts", lambda: "")
+        self.copy = Copy(launch([make_target(self.source.root, self.destination.root, chosen)]), "1")
         self.paused = False
 
     @precondition(lambda self: self.copy is not None)
@@ -170,11 +163,11 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.copy is not None
         self._wake_the_workers()
         end = self.copy.stop(SOON)
-        assert end.state is TargetState.STOPPED, end
+        assert end.state is TargetState.STOPPED, (end, self._where_it_is())
         run = self.copy.engine.run
         wait_for(lambda: not run.alive(), "a stopped engine ends", lambda: run)
         if self.destination.at_hand:
-            assert not temporaries(self.destination.root)
+            assert not temporaries(self.destination.real)
         self._forget()
 
     @precondition(lambda self: self.copy is not None)
@@ -233,14 +226,14 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.copy is None and self.destination.at_hand)
     @rule(number=cells, how=st.sampled_from(["deleted", "same size", "longer"]))
     def damage_a_file_of_the_destination(self, number: int, how: str) -> None:
-        if found := sorted(files(self.destination.root)):
+        if found := sorted(files(self.destination.real)):
             self.destination.tamper(found[number % len(found)], how)
 
     @precondition(lambda self: self.copy is None and self.destination.at_hand)
     @rule(number=cells)
     def flip_a_bit_of_the_destination(self, number: int) -> None:
         self.flipped = True  # even if nothing has arrived yet: hypothesis expects the same of the same steps
-        if found := sorted(files(self.destination.root)):
+        if found := sorted(files(self.destination.real)):
             self.destination.flip(found[number % len(found)])
 
     # -- what must hold --------------------------------------------------------------------------------------
@@ -249,7 +242,7 @@ class AnyOrder(RuleBasedStateMachine):
     def what_lies_at_the_destination_was_once_whole_at_the_source(self) -> None:
         if self.destination.closed and os.geteuid():
             return
-        for path, content in files(self.destination.root).items():
+        for path, content in files(self.destination.real).items():
             if path not in self.destination.tampered:
                 assert content in self.source.history.get(path, ()), f"{path} has {content[:60]!r} ({len(content)})"
 
@@ -258,6 +251,7 @@ class AnyOrder(RuleBasedStateMachine):
             if sys.exc_info()[0] is None:  # else something is wrong already
                 self._end_well()
         finally:
+            self.source.close_all()
             self._wake_the_workers()
             if self.copy is not None:
                 with contextlib.suppress(psutil.Error):
@@ -267,7 +261,8 @@ class AnyOrder(RuleBasedStateMachine):
                     psutil.wait_procs([process, *children], timeout=5)
                 self._forget()
             os.chmod(self.destination.root, 0o755)
-            shutil.rmtree(self.folder)
+            for side in (self.source, self.destination):
+                shutil.rmtree(side.real.parent, ignore_errors=True)
 
     def _end_well(self) -> None:
         self.source.come_back()
@@ -283,17 +278,17 @@ class AnyOrder(RuleBasedStateMachine):
             self.pause_or_resume(False)
         self._caught_up()
         assert self._finish().state in (TargetState.COMPLETE, TargetState.FAILED)
-        left = sorted(path for path in self.source.gone if (self.destination.root / path).exists())
+        left = sorted(path for path in self.source.gone if (self.destination.real / path).exists())
         if left:  # nobody saw them deleted: it must have said so, and leaves them to us
             for path in left:
-                (self.destination.root / path).unlink()
+                (self.destination.real / path).unlink()
             self._start("size")
             end = self._finish()
         else:
             end = self.last
         assert end.state is TargetState.COMPLETE, end.reason
-        assert files(self.source.root) == files(self.destination.root)
-        assert not list(self.destination.root.rglob(".softcopy-*"))
+        assert files(self.source.real) == files(self.destination.real)
+        assert not list(self.destination.real.rglob(".softcopy-*"))
 
     def _finish(self) -> TargetSnapshot:
         assert self.copy is not None
@@ -326,7 +321,7 @@ class AnyOrder(RuleBasedStateMachine):
                 return [f"{array.ledger} was replaced"]
             for cell, state in enumerate(states):
                 path = f"shards/c/{cell}" if array.path == "shards" else self.source.key(array.path, cell)
-                here, there = (side / path for side in (self.source.root, self.destination.root))
+                here, there = (side / path for side in (self.source.real, self.destination.real))
                 if path in self.source.gone and there.exists() and not here.exists():
                     continue  # nobody saw it go: its copy is kept, and it may be called copied, as it was
                 copied = state in (ChunkState.COPIED, ChunkState.VERIFIED)
@@ -353,6 +348,13 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.copy is not None
         return self.copy.snapshot()
 
+    def _where_it_is(self) -> str:
+        """The stacks of the engine's threads."""
+        assert self.copy is not None
+        os.kill(self.copy.engine.run.pid, signal.SIGUSR1)
+        time.sleep(1)
+        return "\n".join(path.read_text() for path in state_folder().rglob("engine*") if path.is_file())
+
     def _wake_the_workers(self) -> None:
         for worker in self.workers:
             with contextlib.suppress(psutil.Error):
@@ -371,11 +373,13 @@ class AnyOrder(RuleBasedStateMachine):
         return False
 
 
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: int, steps: int, **more: object) -> None:
+def run(
+    machine: type[AnyOrder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: int, steps: int, **more: object
+) -> None:
+    """Try many orders."""
     monkeypatch.setattr(client, "_COMMAND", ENGINE)
-    machine = type("AnyOrder", (AnyOrder,), {"root": tmp_path, "folders": itertools.count()})
     run_state_machine_as_test(
-        machine,
+        type(machine.__name__, (machine,), {"root": tmp_path, "folders": itertools.count()}),
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -388,10 +392,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: int, steps: i
 
 
 def test_a_few_orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(tmp_path, monkeypatch, 2, 10, derandomize=True)
+    run(AnyOrder, tmp_path, monkeypatch, 2, 10, derandomize=True)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_many_orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(tmp_path, monkeypatch, 30, 25, phases=(Phase.generate,), database=None)
+    run(AnyOrder, tmp_path, monkeypatch, 30, 25, phases=(Phase.generate,), database=None)

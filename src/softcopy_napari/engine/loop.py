@@ -187,6 +187,8 @@ class TargetLoop(ABC):
         match message:
             case Heard():
                 answer = self._dispatcher.heard(message, now)
+                if self._over:  # it was told to stop a moment before: this must not set it going again
+                    return
                 self._take_answer(answer, now)
                 if not isinstance(answer, FolderPart | None):  # rare, and what the next step waits for
                     self._next_tick = now
