@@ -121,4 +121,4 @@ def test_a_few_orders_on_disks_that_fail(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_many_orders_on_disks_that_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    try_orders(tmp_path, monkeypatch, 30, 25, phases=(Phase.generate,), database=None)
+    try_orders(tmp_path, monkeypatch, 20, 25, phases=(Phase.generate,), database=None)
