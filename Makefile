@@ -7,11 +7,12 @@ READY := $(VENV)/ready
 ARGS :=
 
 # Tests with windows run with both Qt bindings at once, in two processes each, every one on a virtual screen of its
-# own; all others without napari, which takes seconds to import. Most of a test is waiting: hence more processes than
-# the two cores for which this is set.
+# own (those of what Qt has no part in, `either_binding`, in one of the four); all others without napari, which takes
+# seconds to import. Most of a test is waiting: hence more processes than the two cores for which this is set.
 WINDOWS := tests/widgets tests/plugin
-BINDINGS := --dist each $(foreach binding,pyqt6 pyside6,$(foreach share,1 2,--tx popen//env:QT_API=$(binding)//env:SHARE=$(share)/2)) \
-    --timeout-method thread --max-worker-restart 0
+process = --tx popen//env:QT_API=$(1)//env:SHARE=$(2)/2//env:SHARE_OF_EITHER=$(3)/4
+BINDINGS := --dist each $(call process,pyqt6,1,1) $(call process,pyqt6,2,2) $(call process,pyside6,1,3) \
+    $(call process,pyside6,2,4) --timeout-method thread --max-worker-restart 0
 NO_NAPARI := -p no:napari -p no:npe2 -p no:pytest-qt
 
 # Settings of the caller's own Python would leak into the environment; and tests start hundreds of Pythons, each of

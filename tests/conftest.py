@@ -43,11 +43,16 @@ _GRACE = 2.0
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the share of the tests that this process is to run: SHARE=2/3 is every third from the second on."""
-    if share := os.environ.get("SHARE"):
-        first, count = map(int, share.split("/"))
-        kept = items[first - 1 :: count]
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
-        items[:] = kept
+    either = [item for item in items if item.get_closest_marker("either_binding")]
+    others = [item for item in items if item not in set(either)]
+    kept = {*_share(others, "SHARE"), *_share(either, "SHARE_OF_EITHER")}
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+
+
+def _share(items: list[pytest.Item], variable: str) -> list[pytest.Item]:
+    first, count = map(int, os.environ.get(variable, "1/1").split("/"))
+    return items[first - 1 :: count]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -21,6 +21,8 @@ from softcopy_napari.plugin.mailbox import Mailbox
 from softcopy_napari.plugin.scene import Scene
 from softcopy_napari.plugin.stored import Stored, blocks, open_stored
 
+pytestmark = pytest.mark.either_binding
+
 S = ChunkState
 
 

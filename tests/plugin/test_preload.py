@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 _FIRST_LAYERS = """
 import sys
 import numpy as np
@@ -22,6 +24,7 @@ print(sorted({name.split(".")[0] for name in set(sys.modules) - before}))
 """
 
 
+@pytest.mark.either_binding
 def test_nothing_is_left_to_be_imported_when_the_first_layers_are_made() -> None:
     done = subprocess.run([sys.executable, "-c", _FIRST_LAYERS], capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr

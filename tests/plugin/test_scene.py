@@ -19,6 +19,8 @@ from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.plugin.scene import Scene
 from tests.support.writers import Writer, write
 
+pytestmark = pytest.mark.either_binding
+
 S = ChunkState
 
 
