@@ -48,7 +48,7 @@ def test_the_demo_copies_a_simulated_acquisition_and_finds_both_sides_equal() ->
 
 
 def test_without_a_screen_the_demo_leaves_pictures_of_napari_and_says_where() -> None:
-    done = _demo("window", "--frames", "4", "--rate", "1")
+    done = _demo("window", "--frames", "2", "--rate", "2")
     _check(done)
     pictures = [Path(line.split(": ", 1)[1]) for line in done.stdout.splitlines() if line.startswith("screenshot: ")]
     assert sorted(picture.name for picture in pictures) == ["complete.png", "middle.png", "start.png"]
@@ -79,7 +79,7 @@ def test_on_a_screen_the_window_stays_until_it_is_closed_and_nothing_is_left(unt
     command = [
         sys.executable,
         "-c",
-        _DEMO.format(arguments=("--frames", "2", "--rate", "2"), terminal=False, screenshots=None),
+        _DEMO.format(arguments=("--frames", "1", "--rate", "2"), terminal=False, screenshots=None),
     ]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with virtual_screen(), subprocess.Popen(command, text=True, env=environment(), **pipes) as demo:
