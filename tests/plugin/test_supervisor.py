@@ -19,11 +19,12 @@ import pytest
 from qtpy.QtCore import QCoreApplication, QObject
 
 from softcopy_napari.engine import client
-from softcopy_napari.engine.client import EngineGone, engines
-from softcopy_napari.engine.messages import Order
+from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
+from softcopy_napari.engine.messages import EngineSnapshot, Order
 from softcopy_napari.engine.statefolder import RunFile, read_run, run_files, runs_folder
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets import Settings, Target, make_target
+from softcopy_napari.plugin import supervisor
 from softcopy_napari.plugin.supervisor import Seen, Supervisor
 from tests.security.support import KEY, Bomb, fake_engine
 from tests.support.command import Softcopy, halted
@@ -229,6 +230,38 @@ def test_an_engine_that_was_killed_is_lost(window: Window, target: Callable[...,
     window.until(lambda: window.seen[0].lost)
     assert not window.seen[0].alive
     assert window.refusals == []
+
+
+@posix_only
+@pytest.mark.parametrize("found_by", ["start", "search"])
+def test_an_engine_that_dies_before_it_is_looked_at_is_lost(
+    window: Window, target: Callable[..., Target], monkeypatch: pytest.MonkeyPatch, found_by: str
+) -> None:
+    """Its row said "starting" for ever: the search, or whoever started it, had just found it, and nothing more came."""
+    held = threading.Event()
+    ask = EngineHandle.ask
+
+    def dies(handle: EngineHandle) -> EngineSnapshot:
+        if found_by == "search":
+            wait_until(lambda: handle.run.pid in window.supervisor._collector._contacts, 20.0)
+        snapshot = ask(handle, Order(do="snapshot"))
+        psutil.Process(handle.run.pid).kill()
+        wait_until(lambda: not handle.run.alive(), 20.0)
+        held.set()
+        return snapshot
+
+    def late(handle: EngineHandle, order: Order) -> EngineSnapshot:
+        assert held.wait(20)
+        return ask(handle, order)
+
+    monkeypatch.setattr(EngineHandle, "snapshot", dies)
+    monkeypatch.setattr(EngineHandle, "ask", late)
+    if found_by == "start":
+        monkeypatch.setattr(supervisor, "engines", list)
+    window.supervisor.start_targets([target()])
+    window.until(lambda: window.started)
+    window.until(lambda: window.seen and window.seen[0].lost)
+    assert [one.key for one in window.seen] == window.started
 
 
 @posix_only

@@ -128,9 +128,9 @@ class Supervisor(QObject):
 class _Contact:
     """The thread that talks to one engine."""
 
-    def __init__(self, handle: EngineHandle, collector: _Collector) -> None:
+    def __init__(self, handle: EngineHandle, collector: _Collector, snapshot: EngineSnapshot | None) -> None:
         self.handle = handle
-        self.snapshot: EngineSnapshot | None = None
+        self.snapshot = snapshot
         self.alive = True
         self.silent = False
         self._collector = collector
@@ -326,7 +326,7 @@ class _Collector(QThread):
         keys = tuple((snapshot.pid, target.id) for target in snapshot.targets)
         with self._changing:
             launched.keys = keys
-            met = self._meet(handle)
+            met = self._meet(handle, snapshot)
         if launched.wish is not None:  # and nobody gives it one any more: it has keys
             try:
                 handle.ask(launched.wish)
@@ -336,20 +336,25 @@ class _Collector(QThread):
             handle.close()
         self._answer(lambda: self.started_targets.emit(keys))
 
-    def _meet(self, handle: EngineHandle) -> bool:
-        """Make contact with an engine, unless there is one; an older engine may have had the same process id."""
+    def _meet(self, handle: EngineHandle, snapshot: EngineSnapshot | None = None) -> bool:
+        """Make contact with an engine, unless there is one; an older engine may have had the same process id.
+
+        With what it is known to have said already: it may never say anything again.
+        """
         with self._changing:
             pid = handle.run.pid
             known = self._contacts.get(pid)
             if self._over.is_set() or (
                 known is not None and known.handle.run.process_started == handle.run.process_started
             ):
+                if known is not None:
+                    known.snapshot = known.snapshot or snapshot
                 return False
             if known is not None:
                 known.end()
                 del self._contacts[pid]
                 self._forgotten = {key for key in self._forgotten if key[0] != pid}
-            self._contacts[pid] = _Contact(handle, self)
+            self._contacts[pid] = _Contact(handle, self, snapshot)
             return True
 
     def run(self) -> None:
