@@ -246,6 +246,36 @@ def test_the_status_bar_names_state_index_and_file_of_the_chunk_under_the_mouse(
     assert "chunk file" not in text
 
 
+def test_the_status_bar_names_the_chunk_file_while_the_image_is_selected_too(
+    tmp_path: Path, viewer: Any, scene: Scene, staged: Callable[..., Any], qtbot: Any
+) -> None:
+    array = make(tmp_path / "a.zarr", (3, 35, 50), (1, 10, 20))
+    array[1] = 77
+    target = staged(tmp_path / "a.zarr")
+    target.cells()[1] = S.COPIED
+    show(qtbot, scene, target, image="destination")
+    qtbot.waitUntil(lambda: bool(scene.images))
+    viewer.dims.set_current_step(0, 1)
+    (image,) = scene.images
+    viewer.layers.selection.active = image
+    qtbot.waitUntil(lambda: image.get_value((1, 22, 39)) == 77)
+    viewer.mouse_over_canvas = True
+    viewer.cursor.position = (1, 22, 39)
+
+    def said() -> str:
+        viewer.update_status_from_cursor()
+        return viewer.status["coordinates"] if isinstance(viewer.status, dict) else viewer.status
+
+    assert "]: 77; copied, chunk file (1, 2, 1) c/1/2/1" in said()
+    viewer.cursor.position = (1, 22, 60)  # beside it
+    assert "chunk file" not in said()
+    viewer.cursor.position = (1, 22, 39)
+    scene.overlay.visible = False
+    assert "]: 77" in said() and "chunk file" not in said()
+    viewer.layers.remove(scene.overlay)
+    assert "]: 77" in said()
+
+
 def test_in_3d_the_first_chunk_along_the_line_of_sight_is_named(
     tmp_path: Path, viewer: Any, scene: Scene, staged: Callable[..., Any], qtbot: Any
 ) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from napari.layers import Image
+import numpy.typing as npt
+from napari import layers
 from qtpy.QtCore import QObject, Signal
 
 from softcopy_napari.engine.ledger import open_ledger
@@ -83,6 +85,24 @@ class FileMarks:
         return np.array(cells)
 
 
+class Image(layers.Image):
+    """A layer, in whose words for the status bar the chunk file under the mouse has its place.
+
+    Called as its base because napari chooses icons and menus by a layer's class name.
+    """
+
+    def __init__(self, data: Any, tell: Callable[..., str], **kwargs: Any) -> None:
+        self.tell = tell
+        super().__init__(data, **kwargs)
+
+    def get_status(self, position: npt.ArrayLike | None = None, **kwargs: Any) -> dict[str, str]:
+        """What napari says under the mouse."""
+        status: dict[str, str] = super().get_status(position, **kwargs)
+        if words := self.tell(position, **kwargs):
+            status["coordinates"] = f"{status.get('coordinates', '')}; {words}"
+        return status
+
+
 @dataclass(slots=True)
 class _Shown:
     """One layer."""
@@ -107,6 +127,8 @@ class LiveImage(QObject):
     name : str
         For the layers.
     mailbox : Mailbox
+    tell : callable
+        Says which chunk file is at a position (see `Labels.tell`).
     """
 
     problem = Signal(str)
@@ -114,13 +136,16 @@ class LiveImage(QObject):
     added = Signal(object)
     """The layers, when they have come into the viewer."""
 
-    def __init__(self, viewer: Any, root: str, from_source: bool, name: str, mailbox: Mailbox) -> None:
+    def __init__(
+        self, viewer: Any, root: str, from_source: bool, name: str, mailbox: Mailbox, tell: Callable[..., str]
+    ) -> None:
         super().__init__()
         self._shown: list[_Shown] = []
         self._viewer = viewer
         self._root = root
         self._name = name
         self._mailbox = mailbox
+        self._tell = tell
         self._from_source = from_source
         self._target: TargetSnapshot | None = None
         self._array: ArraySnapshot | None = None
@@ -324,6 +349,7 @@ class LiveImage(QObject):
         pyramid = len(self._placement.levels) > 1
         return Image(
             levels if pyramid else levels[0],
+            self._tell,
             name=" ".join(filter(None, (self._name, channel.name or (f"channel {number}" if several else "")))),
             rgb=False,
             multiscale=pyramid,

@@ -54,13 +54,17 @@ class Labels(layers.Labels):
         """What napari says under the mouse: state, chunk index and chunk file."""
         # Not what Labels make of it: they add the features, and fail in 3D before the mouse has moved.
         status: dict[str, str] = super(layers.Labels, self).get_status(position, **kwargs)
+        if words := self.tell(position, **kwargs):
+            status["value"] = words
+            status["coordinates"] = f"{status.get('coords', '')}: {words}"
+        return status
+
+    def tell(self, position: npt.ArrayLike | None, **kwargs: Any) -> str:
+        """State, index and file of the chunk at a position, which is as `get_status` has it; empty if there is none."""
         # Once: napari asks in a thread of its own, while the array may grow.
         cells = np.asarray(self.data)
         cell = None if position is None or not self.visible else self.cell_at(cells, position, **kwargs)
-        if cell is not None:
-            status["value"] = self.describe(cell, int(cells[cell]))
-            status["coordinates"] = f"{status.get('coords', '')}: {status['value']}"
-        return status
+        return "" if cell is None else self.describe(cell, int(cells[cell]))
 
     def describe(self, cell: Lengths, value: int) -> str:
         """A chunk file's state, index and name."""

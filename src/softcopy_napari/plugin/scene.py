@@ -282,14 +282,16 @@ class Scene(QObject):
     def _add_image(self, target: TargetSnapshot, array: ArraySnapshot) -> None:
         from_source = self._choice == "source"
         root = target.source if from_source else target.destination
-        name = root.replace("\\", "/").rstrip("/").rpartition("/")[2]
-        image = LiveImage(
-            self._viewer, root, from_source, f"{name}/{array.path}" if array.path else name, self._mailbox
-        )
+        name = root.replace("\\", "/").rstrip("/").rpartition("/")[2] + (f"/{array.path}" if array.path else "")
+        image = LiveImage(self._viewer, root, from_source, name, self._mailbox, self._tell_chunk)
         image.problem.connect(self.problem)
         image.added.connect(self._insert)
         image.update(target, array, self._known(array))
         self._image = image
+
+    def _tell_chunk(self, position: Any, **kwargs: Any) -> str:
+        overlay = self._overlay  # napari asks in a thread of its own
+        return "" if overlay is None else overlay.layer.tell(position, **kwargs)
 
     def _insert(self, layers: list[Any]) -> None:
         """Put image layers below the overlay, and leave selected what is."""
