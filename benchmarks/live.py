@@ -119,6 +119,8 @@ class Run:
     """Of all the tool's processes, a chunk file."""
     rate: float
     """What the writer reached."""
+    seconds: float
+    """From the first chunk file at the source to the last at the destination."""
 
 
 def until(ready: Callable[[], bool], seconds: float) -> bool:
@@ -168,10 +170,12 @@ def measure(peer: peers.Peer, rate: float, seconds: float, folder: Path) -> Run:
     arrived: dict[int, int] = {}
     for number, moment in read_records(got):
         arrived.setdefault(number, moment)
-    lags = [(arrived[number] - moment) / 1e6 for number, moment in read_records(sent) if number in arrived]
+    written = read_records(sent)
+    lags = [(arrived[number] - moment) / 1e6 for number, moment in written if number in arrived]
+    took = (max(arrived.values(), default=0) - written[0][1]) / 1e9
     lost = sum(not equal(source / chunk_path(n), destination / chunk_path(n)) for n in range(count))
     shutil.rmtree(work)
-    return Run(count, lags, lost, used / count * 1e6, float(done.stdout))
+    return Run(count, lags, lost, used / count * 1e6, float(done.stdout), took)
 
 
 def equal(one: Path, other: Path) -> bool:
