@@ -284,6 +284,27 @@ def test_start_pressed_twice_asks_once_and_starts_once(
     assert len(asked) == len(started) == 1
 
 
+def test_a_destination_that_does_not_answer_when_start_is_pressed_is_named_until_it_does(
+    dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, destination = sides
+    write("tensorstore", source, frames=1)
+    looking, look = threading.Event(), widget._not_empty
+    monkeypatch.setattr(widget, "_not_empty", lambda folders: (looking.wait(20), look(folders))[1])
+    monkeypatch.setattr(widget, "_SLOW", 100)
+    started: list[object] = []
+    monkeypatch.setattr(dock.widget._supervisor, "start_targets", started.append)
+    dock.widget.add_target(source, destination)
+    problem = dock.find(QWidget, "form_problem")
+    dock.press("start_button")
+    dock.until(problem.isVisible)
+    said = dock.find(QLabel, "form_problem").accessibleName()
+    assert said.startswith(f"{destination}: no answer yet") and not started
+    looking.set()
+    dock.until(lambda: started)
+    assert not problem.isVisible()
+
+
 def test_a_target_that_was_started_while_it_was_asked_about_is_not_started_again(
     dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

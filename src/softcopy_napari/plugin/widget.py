@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     import napari
 
 
+_SLOW = 2_000
+"""Milliseconds after which it is said that a destination does not answer."""
 _ASKED = 1.0
 """Seconds between questions to an engine at most, however seldom it is shown: one that has died is to be missed."""
 
@@ -256,7 +258,16 @@ class SoftcopyWidget(QWidget):
         new = [key for key in keys if not self._book.was_copied(key)]
         destinations = [target.destination for target in self._book.targets(new, self._preferences.settings)]
 
+        slow = QTimer(self._panel)
+        slow.timeout.connect(lambda: self._panel.set_problem("", _silent(destinations)))
+        slow.setSingleShot(True)
+        slow.start(_SLOW)
+
         def looked(filled: list[Path]) -> None:
+            if not slow.isActive():
+                self._panel.set_problem("", "")
+            slow.stop()
+            slow.deleteLater()
             yes = not filled or self._panel.ask("Destination is not empty", _question(filled), "Copy into it")
             self._asking.difference_update(keys)
             if yes:
@@ -390,6 +401,14 @@ def _not_empty(folders: Sequence[Path]) -> list[Path]:
             if next(entries, None) is not None:
                 filled.append(folder)
     return filled
+
+
+def _silent(folders: Sequence[Path]) -> str:
+    names = ", ".join(map(str, folders))
+    return (
+        f"{names}: no answer yet, from a disk or share that is looked at before anything is copied to it; "
+        "the copy starts when it answers"
+    )
 
 
 def _question(filled: Sequence[Path]) -> str:
