@@ -50,8 +50,8 @@ SOAK := $(PYTHON) -m pytest -v $(NO_NAPARI) -m soak -o faulthandler_timeout=0
 EXAMPLES := $(PYTHON) -m pytest -v $(NO_NAPARI) -m hypothesis --hypothesis-profile=soak -n 2
 soak: $(READY)
 	@failed=0; \
-	timeout 920 $(SOAK) -n 2 --dist worksteal $(addprefix --ignore=,$(WINDOWS) $(MEASURING)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
-	timeout 190 $(SOAK) $(MEASURING) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	timeout 880 $(SOAK) -n 2 --dist worksteal $(addprefix --ignore=,$(WINDOWS) $(MEASURING)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	timeout 230 $(SOAK) $(MEASURING) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	timeout 90 $(EXAMPLES) tests/security $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
 
