@@ -70,14 +70,11 @@ class DestinationLock:
     def __init__(self, destination: Path, doing: str = "filled") -> None:
         with in_state_folder():
             self._fd = os.open(_lock_path(destination), os.O_RDWR | os.O_CREAT | PLAIN, 0o600)
-        deadline = time.monotonic() + _LAST_COPIES
-        while not self._taken():
-            owner = _read_owner(self._fd)
-            has_ended = owner.pid != 0 and not runs_still(owner.pid, owner.started)
-            if not has_ended or time.monotonic() >= deadline:
-                os.close(self._fd)
-                raise DestinationBusy(str(destination), owner.pid, owner.doing, has_ended)
-            time.sleep(0.02)
+        try:
+            self._take(destination)
+        except BaseException:
+            os.close(self._fd)
+            raise
         before = _read_owner(self._fd)
         self.doubt = before.doubt
         """Why what an earlier engine copied to it may not be there, though it looks so; None if there is no reason."""
@@ -88,13 +85,17 @@ class DestinationLock:
         self._boot = _boot() if doing == "filled" else before.boot
         self._note()
 
-    def _taken(self) -> bool:
-        try:
+    def _take(self, destination: Path) -> None:
+        deadline = time.monotonic() + _LAST_COPIES
+        while True:
             with in_state_folder():
-                return _locked(self._fd)
-        except BaseException:
-            os.close(self._fd)
-            raise
+                if _locked(self._fd):
+                    return
+            owner = _read_owner(self._fd)
+            has_ended = owner.pid != 0 and not runs_still(owner.pid, owner.started)
+            if not has_ended or time.monotonic() >= deadline:
+                raise DestinationBusy(str(destination), owner.pid, owner.doing, has_ended)
+            time.sleep(0.02)
 
     def note_source(self, source: tuple[int, int] | None) -> None:
         """Leave word of what the destination is filled from: device and inode of its source."""
@@ -107,8 +108,10 @@ class DestinationLock:
         self._note()
 
     def _note(self) -> None:
-        words: dict[str, Any] = {"pid": os.getpid(), "started": psutil.Process().create_time(), "doing": self._doing}
-        words["source"] = self._source
+        started = psutil.Process().create_time()
+        words: dict[str, Any] = {
+            "pid": os.getpid(), "started": started, "doing": self._doing, "source": self._source,
+        }  # fmt: skip
         if self.doubt is not None:
             words["doubt"] = self.doubt.name
         if self._boot:

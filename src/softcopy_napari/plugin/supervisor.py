@@ -344,11 +344,10 @@ class _Collector(QThread):
         with self._changing:
             pid = handle.run.pid
             known = self._contacts.get(pid)
-            if self._over.is_set() or (
-                known is not None and known.handle.run.process_started == handle.run.process_started
-            ):
-                if known is not None:
-                    known.snapshot = known.snapshot or snapshot
+            if known is not None and known.handle.run.process_started == handle.run.process_started:
+                known.snapshot = known.snapshot or snapshot
+                return False
+            if self._over.is_set():
                 return False
             if known is not None:
                 known.end()

@@ -261,10 +261,11 @@ class SoftcopyWidget(QWidget):
         slow = QTimer(self._panel)
         slow.timeout.connect(lambda: self._panel.set_problem("", _silent(destinations)))
         slow.setSingleShot(True)
-        slow.start(_SLOW)
+        if destinations:
+            slow.start(_SLOW)
 
         def looked(filled: list[Path]) -> None:
-            if not slow.isActive():
+            if destinations and not slow.isActive():
                 self._panel.set_problem("", "")
             slow.stop()
             slow.deleteLater()
