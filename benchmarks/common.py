@@ -230,17 +230,6 @@ def stop(process: subprocess.Popen[Any], patience: float = 5.0) -> None:
     process.wait()
 
 
-def drop_caches() -> str:
-    """Make the next reads come from the disk; says why it could not."""
-    try:
-        os.sync()
-        with open("/proc/sys/vm/drop_caches", "w") as knob:
-            knob.write("3")
-    except OSError as error:
-        return f"the disk's cache cannot be dropped ({error.strerror}; it takes root)"
-    return ""
-
-
 def spread(values: list[float], digits: int = 2) -> str:
     """Median, and what was between the extremes."""
     middle, low, high = statistics.median(values), min(values), max(values)

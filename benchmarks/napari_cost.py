@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -29,7 +28,6 @@ from common import (
     COMMAND,
     Others,
     age,
-    drop_caches,
     environment,
     percentile,
     spread,
@@ -38,6 +36,7 @@ from common import (
     workplace,
     write_zarray,
 )
+from conditions import Ballast, discard, drop_caches
 from report import Report
 from report import options as common_options
 
@@ -82,11 +81,12 @@ def write_frames(path: Path, frames: int) -> None:
     age(path)
 
 
-def copy(source: Path, destination: Path, state: Path, nprocs: int, disk: bool) -> float:
+def copy(source: Path, destination: Path, state: Path, nprocs: int, disk: bool, ballast: Ballast) -> float:
     """Time one copy; from disk to disk with cold caches, and until all of it has been written."""
     command = [*COMMAND, str(source), str(destination), "--settle", "0", "--nprocs", str(nprocs)]
     if disk:
         drop_caches()
+    ballast.drop()
     started = time.perf_counter()
     done = subprocess.run(command, env=environment(state), capture_output=True, text=True)
     if disk:
@@ -94,7 +94,8 @@ def copy(source: Path, destination: Path, state: Path, nprocs: int, disk: bool) 
     seconds = time.perf_counter() - started
     if done.returncode:
         sys.exit(f"softcopy failed ({done.returncode}):\n{done.stdout}{done.stderr}")
-    shutil.rmtree(destination)
+    discard(destination, disk)
+    ballast.hold()
     return seconds
 
 
@@ -178,9 +179,9 @@ def measure(folder: Path, disk: bool, options: argparse.Namespace, report: Repor
     source, destination = folder / "source.zarr", folder / "destination.zarr"
     size = options.files
     write_frames(source, size)
-    copy(source, destination, state, options.nprocs, disk)
     others = Others()
-    seconds = in_turns(options, state, lambda: copy(source, destination, state, options.nprocs, disk))
+    with Ballast((2 if disk else 1) * size << 20) as ballast:
+        seconds = in_turns(options, state, lambda: copy(source, destination, state, options.nprocs, disk, ballast))
     middle = {kind: statistics.median(times) for kind, times in seconds.items()}
     rows = [
         [name, spread(seconds[kind]), f"{size / middle[kind]:,.0f}", f"{middle[kind] / middle[False]:.2f}"]

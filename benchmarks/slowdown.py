@@ -4,11 +4,14 @@
 
 The writer is given 70 % of the frames a second that it reaches here when nothing else runs. Then the tools take turns
 with nobody; all run as they come (softcopy with its default settings). A frame that is late does not move the next.
+
+Among them are two programs of the lowest priority that only count and touch nothing. What they cost the writer, anything
+costs that uses processors which are free.
 """
 
 from __future__ import annotations
 
-import shutil
+import os
 import statistics
 import sys
 import time
@@ -18,6 +21,7 @@ from pathlib import Path
 import peers
 import writer
 from common import Others, count_files, percentile, spread, stop, turn, warm_up, workplace
+from conditions import Ballast, discard
 from report import Report
 from report import options as common_options
 
@@ -25,6 +29,10 @@ SHARE = 0.7
 LIMIT = 0.03
 NOBODY = "nobody"
 _PATIENCE = 20.0
+_MEMORY = 5 << 30
+"""Bytes that writer and copy use in a run, about."""
+_COUNT = "import os\nos.fork()\nos.nice(19)\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
+COUNTING = peers.Peer("nobody; two programs that only count", lambda s, d: [sys.executable, "-c", _COUNT])
 
 
 @dataclass
@@ -39,8 +47,25 @@ class Runs:
     """Share of the files that were at the destination when the writer had ended."""
 
 
-def measure(peer: peers.Peer | None, rate: float, seconds: float, folder: Path, runs: Runs) -> None:
+@dataclass(frozen=True)
+class Place:
+    """Where it is measured."""
+
+    folder: Path
+    disk: bool
+    ballast: Ballast
+
+    def clear(self, path: Path) -> None:
+        """Make what comes next begin as everything else does."""
+        discard(path, self.disk)
+        if self.disk:
+            os.sync()
+        self.ballast.hold()
+
+
+def measure(peer: peers.Peer | None, rate: float, seconds: float, place: Place, runs: Runs) -> None:
     """Write frames, with a tool at work or without."""
+    folder = place.folder
     work = folder / "run"
     source, destination = work / "source.zarr", work / "destination.zarr"
     writer.create_frames(str(source))
@@ -48,13 +73,15 @@ def measure(peer: peers.Peer | None, rate: float, seconds: float, folder: Path, 
     tool = peers.follow(peer, source, destination, work) if peer else None
     try:
         deadline = time.monotonic() + _PATIENCE
-        while tool is not None and not (destination / "zarr.json").exists() and time.monotonic() < deadline:
+        copies = tool is not None and peer is not COUNTING
+        while copies and not (destination / "zarr.json").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(2.0)
+        place.ballast.drop()
         said = writer.run("frames", source, rate, seconds)
         if tool is not None and tool.poll() is not None:
             sys.exit(f"{peer and peer.name} ended ({tool.returncode}):\n{(work / 'log').read_text()}")
-        if tool is not None:
+        if copies:
             runs.copied.append(100 * count_files(destination) / count_files(source))
     finally:
         if tool is not None:
@@ -63,32 +90,34 @@ def measure(peer: peers.Peer | None, rate: float, seconds: float, folder: Path, 
     runs.rate.append(said["frames"] / said["seconds"])
     runs.p50.append(percentile(times, 50))
     runs.p99.append(percentile(times, 99))
-    shutil.rmtree(work)
+    place.clear(work)
 
 
-def calibrate(folder: Path) -> float:
+def calibrate(seconds: float, place: Place) -> float:
     """Frames a second that the writer reaches alone: the median of three."""
     reached = []
     for _ in range(3):
-        said = writer.run("frames", folder / "alone", 0, 2.0)
+        place.ballast.drop()
+        said = writer.run("frames", place.folder / "alone", 0, seconds)
         reached.append(said["frames"] / said["seconds"])
-        shutil.rmtree(folder / "alone")
+        place.clear(place.folder / "alone")
     return statistics.median(reached)
 
 
-def compare(where: str, seconds: float, rounds: int, folder: Path, report: Report) -> None:
+def compare(seconds: float, rounds: int, place: Place, report: Report) -> None:
     """All tools in turns, in one place."""
-    contenders: list[peers.Peer | None] = [None]
-    contenders += [peer for peer in peers.for_acquisitions(folder / "run") if not peer.missing]
+    where = "disk" if place.disk else "tmpfs"
+    contenders: list[peers.Peer | None] = [None, COUNTING]
+    contenders += [peer for peer in peers.for_acquisitions(place.folder / "run") if not peer.missing]
     runs = {peer.name if peer else NOBODY: Runs() for peer in contenders}
     with turn():
-        most = calibrate(folder)
+        most = calibrate(seconds, place)
     others = Others()
     for number in range(rounds):
         with turn():
             others = others if number else Others()
             for peer in peers.in_turns(contenders, number):
-                measure(peer, SHARE * most, seconds, folder, runs[peer.name if peer else NOBODY])
+                measure(peer, SHARE * most, seconds, place, runs[peer.name if peer else NOBODY])
     alone = statistics.median(runs[NOBODY].rate)
     alone_p99 = statistics.median(runs[NOBODY].p99)
     rows = []
@@ -128,12 +157,12 @@ def main() -> int:
     options = parser.parse_args()
     rounds, seconds = (1, 3.0) if options.quick else (options.rounds, options.seconds)
     report = Report("slowdown", options)
-    for where, place in (("tmpfs", options.folder), ("disk", options.disk)):
-        with workplace(place) as folder:
+    for disk in (False, True):
+        with workplace(options.disk if disk else options.folder) as folder, Ballast(_MEMORY) as ballast:
             warm_up(folder, folder / "state")
-            if where == "tmpfs":
+            if not disk:
                 peers.available(peers.for_acquisitions(folder), report.say)
-            compare(where, seconds, rounds, folder, report)
+            compare(seconds, rounds, Place(folder, disk, ballast), report)
     return report.end()
 
 
