@@ -5,8 +5,8 @@
 The writer is given 70 % of the frames a second that it reaches here when nothing else runs. Then the tools take turns
 with nobody; all run as they come (softcopy with its default settings). A frame that is late does not move the next.
 
-Among them are two programs of the lowest priority that only count and touch nothing. What they cost the writer, anything
-costs that uses processors which are free.
+Among them are two programs of the lowest priority that only count and touch nothing. What they cost the writer,
+anything costs that uses processors which are free.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NOBODY = "nobody"
 _PATIENCE = 20.0
 _MEMORY = 5 << 30
 """Bytes that writer and copy use in a run, about."""
-_COUNT = "import os\nos.fork()\nos.nice(19)\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
+_COUNT = "import os; os.fork(); os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
 COUNTING = peers.Peer("nobody; two programs that only count", lambda s, d: [sys.executable, "-c", _COUNT])
 
 

@@ -46,7 +46,7 @@ def follow(qtbot: Any, scene: Scene) -> Iterator[Callable[..., Followed]]:
     processes: list[psutil.Process] = []
 
     def start(source: Path, destination: Path, **settings: Any) -> Followed:
-        copy = softcopy_napari.start(source, destination, nprocs=1, settle=0.2, **settings)
+        copy = softcopy_napari.start(source, destination, nprocs=1, **{"settle": 0.2} | settings)
         processes.append(psutil.Process(copy.engine.run.pid))
         return Followed(qtbot, scene, copy)
 
@@ -62,6 +62,14 @@ def follow(qtbot: Any, scene: Scene) -> Iterator[Callable[..., Followed]]:
 
 def ready(qtbot: Any, scene: Scene, images: int = 1) -> None:
     qtbot.waitUntil(lambda: scene.overlay is not None and len(scene.images) == images, timeout=30_000)
+
+
+def image_metadata(group: zarr.Group, scale: float) -> None:
+    """Say that the array `0` of a group is an image."""
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    moves = [{"type": "scale", "scale": [scale, scale]}]
+    datasets = [{"path": "0", "coordinateTransformations": moves}]
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
 
 
 # -- with real engines and writers -----------------------------------------------------------------------------
@@ -124,6 +132,42 @@ def test_a_field_of_a_plate_is_shown_and_then_another(
         assert scene.overlay.metadata["softcopy"]["array"] == f"{well}/0/0"
         assert [layer.name for layer in viewer.layers] == [f"d.zarr/{well}/0/0", "softcopy coverage"]
         assert len(scene.images[0].data) == 1, "its levels are of one size, so they are no levels"
+
+
+def test_ome_metadata_that_its_writer_changes_are_read_again_and_once_more_at_the_end(
+    tmp_path: Path, viewer: Any, scene: Scene, follow: Callable[..., Followed], qtbot: Any
+) -> None:
+    source, destination = tmp_path / "s.zarr", tmp_path / "d.zarr"
+    group = zarr.open_group(source, mode="w")
+    group.create_array("0", data=np.ones((40, 40), np.uint16), chunks=(20, 20))
+    image_metadata(group, 0.5)
+    followed = follow(source, destination, settle=3600.0)
+    scene.show(followed.look(), None)
+    followed.until(lambda snapshot: [list(layer.scale) for layer in scene.images] == [[0.5, 0.5]])
+    image_metadata(group, 0.25)
+    followed.until(lambda snapshot: [list(layer.scale) for layer in scene.images] == [[0.25, 0.25]])
+    assert list(scene.overlay.metadata["softcopy"].values()) == [str(source), str(destination), "0"]
+    scene._next_look += 3600  # as after hours, when it hardly ever looks
+    image_metadata(group, 0.125)
+    followed.copy.finish()
+    followed.until(lambda snapshot: snapshot.state.ended)
+    followed.until(lambda snapshot: [list(layer.scale) for layer in scene.images] == [[0.125, 0.125]])
+
+
+def test_ome_metadata_that_are_half_written_take_nothing_away(
+    tmp_path: Path, viewer: Any, scene: Scene, staged: Callable[..., Any], qtbot: Any
+) -> None:
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    group.create_array("0", data=np.ones((40, 40), np.uint16), chunks=(20, 20))
+    image_metadata(group, 0.5)
+    scene.show(staged(tmp_path / "a.zarr", "0").snapshot, "0")
+    ready(qtbot, scene)
+    layer = scene.images[0]
+    (tmp_path / "a.zarr" / "zarr.json").write_text('{"zarr_format": 3, "node_ty')
+    looks = scene._next_look
+    qtbot.waitUntil(lambda: scene._next_look > looks, timeout=20_000)
+    qtbot.waitUntil(lambda: not scene._looking)
+    assert list(layer.scale) == [0.5, 0.5] and scene.images == [layer]
 
 
 # -- with users in between ---------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ from softcopy_napari.engine.messages import Order, TargetSnapshot
 from softcopy_napari.engine.statefolder import run_files
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Settings, load_targets
-from softcopy_napari.plugin import SoftcopyWidget, closing, settings, widget
+from softcopy_napari.plugin import SoftcopyWidget, closing, filled, settings
 from softcopy_napari.plugin.settings import Preferences
 from softcopy_napari.widgets.targets_model import Row
 from softcopy_napari.widgets.targets_table import Action, TargetsTable
@@ -269,8 +269,8 @@ def test_start_pressed_twice_asks_once_and_starts_once(
     source, destination = sides
     write("tensorstore", source, frames=1)
     _occupy(destination)
-    looking, look = threading.Event(), widget._not_empty
-    monkeypatch.setattr(widget, "_not_empty", lambda folders: (looking.wait(10), look(folders))[1])
+    looking, look = threading.Event(), filled._not_empty
+    monkeypatch.setattr(filled, "_not_empty", lambda folders: (looking.wait(10), look(folders))[1])
     asked: list[str] = []
     monkeypatch.setattr(dock.widget._panel, "ask", lambda _, text, *__: not asked.append(text))
     started: list[object] = []
@@ -289,9 +289,9 @@ def test_a_destination_that_does_not_answer_when_start_is_pressed_is_named_until
 ) -> None:
     source, destination = sides
     write("tensorstore", source, frames=1)
-    looking, look = threading.Event(), widget._not_empty
-    monkeypatch.setattr(widget, "_not_empty", lambda folders: (looking.wait(20), look(folders))[1])
-    monkeypatch.setattr(widget, "_SLOW", 100)
+    looking, look = threading.Event(), filled._not_empty
+    monkeypatch.setattr(filled, "_not_empty", lambda folders: (looking.wait(20), look(folders))[1])
+    monkeypatch.setattr(filled, "_SLOW", 100)
     started: list[object] = []
     monkeypatch.setattr(dock.widget._supervisor, "start_targets", started.append)
     dock.widget.add_target(source, destination)

@@ -54,7 +54,7 @@ class Scene(QObject):
         self._image: LiveImage | None = None
         self._placement: Placement | None = None
         self._mailbox = Mailbox()
-        self._looking = False
+        self._looking = self._settled = False
         self._shown_at = 0.0
         self._next_look = 0.0
         self._removed = self._image_removed = False
@@ -125,7 +125,7 @@ class Scene(QObject):
             return
         self._retire()
         self._target, self._path, self._choice = target, path, image
-        self._placement, self._looking, self._told = None, False, False
+        self._placement, self._looking, self._settled, self._told = None, False, False, False
         self._removed = self._image_removed = False
         self._mailbox.close()  # what was asked for before is not wanted any more
         self._mailbox = Mailbox()
@@ -137,6 +137,8 @@ class Scene(QObject):
         """Take a newer snapshot of the target that is shown; others are passed over."""
         if self._closed or self._target is None or not _same(self._target, target):
             return
+        if self._target.state.ended != target.state.ended:
+            self._settled, self._next_look = False, time.perf_counter()
         self._target = target
         if self._path is None and target.arrays:
             self._path = target.arrays[0].path
@@ -223,29 +225,37 @@ class Scene(QObject):
             self._image.look()
 
     def _look_for_metadata(self, target: TargetSnapshot, array: ArraySnapshot, now: float) -> None:
-        """Read where the array lies, until somebody has written it."""
-        settled = self._placement is not None and (self._placement.in_image or target.state.ended)
-        if self._looking or settled or now < self._next_look:
+        """Read where the array lies: again and again until the copy has ended, for writers complete it at their end."""
+        if self._looking or self._settled or now < self._next_look:
             return
         self._looking = True
         sides = [target.source] if self._choice == "source" else [target.destination, target.source]
+        ended = target.state.ended
 
         def get() -> Placement | None:
-            found = [_placement(side, array.path) for side in sides]
-            good = [one for one in found if one is not None]
-            return next((one for one in good if one.in_image), good[0] if good else None)
+            good: list[Placement] = []
+            for side in sides:  # the source's disk is left alone if the destination says it all
+                found = _placement(side, array.path)
+                good += [found] if found is not None else []
+                if found is not None and found.in_image:
+                    return found
+            return good[0] if good else None
 
-        self._mailbox.fetch(get, self._placed)
+        self._mailbox.fetch(get, lambda placement: self._placed(placement, ended))
 
-    def _placed(self, placement: Placement | None) -> None:
+    def _placed(self, placement: Placement | None, ended: bool) -> None:
         self._looking = False
         now = time.perf_counter()
-        # Ever less often: most arrays that have no OME metadata never get any.
+        # Ever less often: most arrays that have no OME metadata never get any, and few are ever changed.
         self._next_look = now + max(_RETRY, (now - self._shown_at) / 4)
-        array, target = self._array(), self._target
-        if placement is None or placement == self._placement or array is None or target is None:
+        array, target, before = self._array(), self._target, self._placement
+        if placement is None or array is None or target is None:
             return
-        before, self._placement = self._placement, placement
+        self._settled = ended and target.state.ended
+        lost = before is not None and before.in_image and not placement.in_image  # being written just now
+        if placement == before or lost:
+            return
+        self._placement = placement
         other = before is not None and replace(before, layout=None) != replace(placement, layout=None)
         if self._image is not None and other:  # channels and levels may be others
             image, self._image = self._image, None

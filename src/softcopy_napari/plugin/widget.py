@@ -26,6 +26,7 @@ from softcopy_napari.plugin.book import Book
 from softcopy_napari.plugin.chronicle import Chronicle
 from softcopy_napari.plugin.closing import ClosingNotice
 from softcopy_napari.plugin.coverage import Coverage
+from softcopy_napari.plugin.filled import FilledQuestion
 from softcopy_napari.plugin.mailbox import Mailbox
 from softcopy_napari.plugin.preload import preload
 from softcopy_napari.plugin.scene import Scene
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     import napari
 
 
-_SLOW = 2_000
-"""Milliseconds after which it is said that a destination does not answer."""
 _ASKED = 1.0
 """Seconds between questions to an engine at most, however seldom it is shown: one that has died is to be missed."""
 
@@ -62,13 +61,12 @@ class SoftcopyWidget(QWidget):
         preload()
         self._preferences = Preferences()
         self._book = Book()
-        self._asking: set[Key] = set()
-        """Targets about whose destinations is being asked: a slow drive takes its time, and so does an answer."""
         self._chronicle = Chronicle()
         self._mailbox = Mailbox()
         self._supervisor = Supervisor()
         self._scene = Scene(napari_viewer)
         self._panel = Panel()
+        self._filled = FilledQuestion(self._panel, self._mailbox)
         self._coverage = Coverage(self._panel, self._scene, self._mailbox)
         self._numbers = Throttle(of_numbers)
         self._outline: list[object] = []
@@ -253,28 +251,10 @@ class SoftcopyWidget(QWidget):
 
     def _ask_and_start(self, keys: Sequence[Key]) -> None:
         """Start targets; before, ask about destinations that hold something and were not filled from here."""
-        keys = [key for key in keys if key not in self._asking]
-        self._asking.update(keys)
+        keys = self._filled.not_asked(keys)
         new = [key for key in keys if not self._book.was_copied(key)]
         destinations = [target.destination for target in self._book.targets(new, self._preferences.settings)]
-
-        slow = QTimer(self._panel)
-        slow.timeout.connect(lambda: self._panel.set_problem("", _silent(destinations)))
-        slow.setSingleShot(True)
-        if destinations:
-            slow.start(_SLOW)
-
-        def looked(filled: list[Path]) -> None:
-            if destinations and not slow.isActive():
-                self._panel.set_problem("", "")
-            slow.stop()
-            slow.deleteLater()
-            yes = not filled or self._panel.ask("Destination is not empty", _question(filled), "Copy into it")
-            self._asking.difference_update(keys)
-            if yes:
-                self._start(self._book.startable(keys))
-
-        self._mailbox.fetch(partial(_not_empty, destinations), looked)
+        self._filled.ask(keys, destinations, lambda: self._start(self._book.startable(keys)))
 
     def _start(self, keys: Sequence[Key]) -> None:
         if not keys:
@@ -392,31 +372,3 @@ def _save(targets: Sequence[Target], path: Path) -> str:
     except TargetsError as error:
         return str(error)
     return ""
-
-
-def _not_empty(folders: Sequence[Path]) -> list[Path]:
-    """Those of the folders that hold anything."""
-    filled = []
-    for folder in folders:
-        with contextlib.suppress(OSError), os.scandir(folder) as entries:
-            if next(entries, None) is not None:
-                filled.append(folder)
-    return filled
-
-
-def _silent(folders: Sequence[Path]) -> str:
-    names = ", ".join(map(str, folders))
-    return (
-        f"{names}: no answer yet, from a disk or share that is looked at before anything is copied to it; "
-        "the copy starts when it answers"
-    )
-
-
-def _question(filled: Sequence[Path]) -> str:
-    names = "\n".join(str(folder) for folder in filled[:5]) + ("\n..." if len(filled) > 5 else "")
-    subject = "This destination is" if len(filled) == 1 else "These destinations are"
-    return (
-        f"{subject} not empty:\n{names}\n\n"
-        "Files there that differ from the source's will be replaced; nothing is deleted. "
-        "A copy that was interrupted goes on from where it was."
-    )
