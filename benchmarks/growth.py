@@ -21,6 +21,7 @@ from typing import Any
 
 import psutil
 from common import AN_HOUR, COMMAND, Others, environment, stop, tree, tree_cpu, turn, warm_up, workplace, write_metadata
+from conditions import Ballast
 from plot import draw
 from report import Report
 from report import options as common_options
@@ -33,6 +34,8 @@ FOLDER_FILES = 1000
 CHUNK = 64
 TARGETS = (1, 4, 16, 64)
 TARGETS_FILES = 64_000
+ROOM = 6 << 10
+"""Bytes of memory that a file takes, small as it is."""
 WALK_RATE = 100_000
 AGAIN_MOST = 100_000
 """Beyond, a second run takes too long for `make bench`."""
@@ -117,8 +120,11 @@ def of_files(count: int, nprocs: int, folder: Path) -> Cost:
     """Copy, finish, and do nothing."""
     source, destination, state = folder / "source.zarr", folder / "destination.zarr", folder / "state"
     write_all(source, count)
-    cp = timed(["cp", "-r", str(source), str(folder / "cp")], state)
-    subprocess.run(["rm", "-rf", str(folder / "cp")], check=True)
+    with Ballast(count * ROOM) as ballast:
+        ballast.drop()
+        cp = timed(["cp", "-r", str(source), str(folder / "cp")], state)
+        subprocess.run(["rm", "-rf", str(folder / "cp")], check=True)
+        ballast.hold()
     command = [*COMMAND, str(source), str(destination), "--nprocs", str(nprocs), "--settle", "0"]
     began = time.perf_counter()
     process = start(command, state)
