@@ -196,7 +196,7 @@ def measure(folder: Path, disk: bool, options: argparse.Namespace, report: Repor
 def main() -> int:
     """Run it; the exit code is 1 where a goal was missed."""
     # Chunk files of 1 MiB.
-    parser = common_options(__doc__, rounds=3, files=3000, nprocs=2, disk="/var/tmp")
+    parser = common_options(__doc__, rounds=2, files=3000, nprocs=2, disk="/var/tmp")
     parser.add_argument("--show", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.show:
