@@ -18,9 +18,9 @@ _DISCARDED = "discarded-"
 class Ballast:
     """Memory that is held until something is measured, and is at hand then; a context manager.
 
-    A virtual machine gives memory that was free for a second back to its host, and the first use of each page waits
-    until it is there again: a file of 256 KiB then takes 0.7 ms to write, and not 0.1. Without ballast that would be
-    counted against whoever comes after a pause, or writes the most.
+    Memory that was free for some seconds is slow at its next use in a virtual machine, which may have given it back to
+    its host: a file of 256 KiB then takes 0.7 ms to write here, and not 0.1. Without ballast that would be counted
+    against whoever comes after a pause, or writes the most.
 
     Parameters
     ----------
