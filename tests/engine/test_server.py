@@ -269,6 +269,43 @@ def test_what_is_no_order_is_refused_with_a_reason_and_never_acted_upon(made: En
     assert handle.snapshot().targets[0].state is TargetState.WAITING
 
 
+def test_arrays_that_are_as_they_were_are_told_once_a_connection(made: Engines) -> None:
+    for name in ("a", "b"):
+        (make_array(made.source / name, (3, 1)) / "2.0").unlink()
+    write(made.source / ".zgroup", b'{"zarr_format": 2}')
+    handle = made.copy(settle=3600.0).engine
+
+    def whole() -> tuple[int, ...]:
+        return tuple(sorted(array.counts[ChunkState.COPIED] for array in handle.snapshot().targets[0].arrays))
+
+    assert until(lambda: whole() == (2, 2))
+    with Client(handle.run.address, authkey=bytes.fromhex(handle.run.key)) as connection:
+
+        def ask(**more: bool) -> Reply:
+            connection.send_bytes(Order(do="snapshot", **more).model_dump_json(exclude_none=True).encode())
+            return Reply.model_validate_json(connection.recv_bytes())
+
+        assert ask(only_news=True).left_out == (0,)
+        reply = ask(only_news=True)
+        assert reply.left_out == (2,) and reply.snapshot is not None and reply.snapshot.targets[0].arrays == ()
+        replace(made.source / "a" / "2.0", b"data")
+        assert until(lambda: whole() == (2, 3))
+        reply = ask(only_news=True)
+        assert reply.left_out == (1,) and reply.snapshot is not None
+        assert [array.path for array in reply.snapshot.targets[0].arrays] == ["a"]
+        assert ask().left_out == (0,), "who does not ask for news is told everything"
+
+
+def test_an_engine_of_another_version_is_not_asked_for_what_it_may_not_know(
+    made: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle = made.waiting()
+    assert handle._knows
+    monkeypatch.setattr(client, "__version__", "0.0.1")
+    other = EngineHandle(handle.run)
+    assert [other.snapshot() is not None and other._knows for _ in range(2)] == [False, False]
+
+
 def test_many_front_ends_at_once_are_all_answered(made: Engines) -> None:
     handle = made.waiting()
     others = [EngineHandle(handle.run) for _ in range(20)]

@@ -15,7 +15,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from softcopy_napari import __version__
 from softcopy_napari.engine.messages import Changes, EngineSnapshot, Order, Reply, TargetSnapshot
+from softcopy_napari.engine.news import Told
 from softcopy_napari.engine.statefolder import RunFile, read_run, run_files, state_folder
 from softcopy_napari.engine.targets import Settings, Target, make_target, settings_problem, targets_to_json
 from softcopy_napari.engine.targetsyaml import TargetsError
@@ -46,6 +48,9 @@ class EngineHandle:
     def __init__(self, run: RunFile) -> None:
         self.run = run
         self._wire: Wire | None = None
+        self._told = Told()
+        self._knows = False
+        """Whether it is of this version, and knows `only_news`."""
         self._turn = threading.Lock()
 
     def ask(self, order: Order) -> EngineSnapshot:
@@ -86,10 +91,19 @@ class EngineHandle:
             self._wire = connect(self.run.address, _ANSWER)
             self._wire.within(_ANSWER)
             introduce(self._wire, bytes.fromhex(self.run.key))
+            self._told, self._knows = Told(), False
         self._wire.within(_ANSWER)
         # Without what an older engine would not know.
+        order = order.model_copy(update={"only_news": True if self._knows else None})
         self._wire.send_bytes(order.model_dump_json(exclude_none=True).encode())
-        return Reply.model_validate_json(self._wire.recv_bytes(MAX_REPLY))
+        reply = Reply.model_validate_json(self._wire.recv_bytes(MAX_REPLY))
+        try:
+            whole = self._told.put_in(reply)
+        except ValueError:
+            self.close()  # on a new connection everything is told
+            raise
+        self._knows = whole is not None and whole.version == __version__
+        return reply.model_copy(update={"snapshot": whole})
 
     def _last(self) -> EngineSnapshot:
         """What an engine left that no longer answers."""

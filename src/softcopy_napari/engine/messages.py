@@ -229,6 +229,8 @@ class Order(Message):
     """A target's id; None means all of them."""
     changes: Changes | None = None
     """What to set."""
+    only_news: bool | None = None
+    """Leave out of the answer the arrays that are as they were in the one before on this connection."""
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
@@ -241,4 +243,6 @@ class Reply(Message):
     """What an engine answers to an order."""
 
     snapshot: EngineSnapshot | None = None
+    left_out: tuple[Count, ...] = ()
+    """How many arrays of each target are as they were in the answer before, and not told again (`only_news`)."""
     error: Text = ""

@@ -29,6 +29,7 @@ from softcopy_napari import __version__
 from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply
+from softcopy_napari.engine.news import Told
 from softcopy_napari.engine.pace import lower_priority, lower_session
 from softcopy_napari.engine.patience import in_time
 from softcopy_napari.engine.statefolder import (
@@ -188,21 +189,26 @@ class Engine:
                 # In this connection's own thread: a stranger who says nothing keeps nobody else waiting.
                 wire.within(_PATIENCE)
                 admit(wire, self._key)
+                told = Told()
                 while True:
                     wire.within(None)
-                    reply = self._answer(wire.recv_bytes(MAX_ORDER))
+                    reply = self._answer(wire.recv_bytes(MAX_ORDER), told)
                     wire.within(_PATIENCE)
                     wire.send_bytes(reply.model_dump_json().encode())
         finally:
             self._places.release()
 
-    def _answer(self, message: bytes) -> Reply:
+    def _answer(self, message: bytes, told: Told) -> Reply:
         try:
             order = Order.model_validate_json(message)
         except ValidationError as error:
             return Reply(error=f"not an order: {error.errors()[0]['msg']}")
         problem = self.order(order)
-        return Reply(error=problem) if problem else Reply(snapshot=self.snapshot())
+        if problem:
+            return Reply(error=problem)
+        if not order.only_news:
+            told.forget()
+        return told.leave_out(self.snapshot())
 
 
 def _jobs(crews: Sequence[Crew]) -> list[TargetLoop]:

@@ -1,0 +1,67 @@
+"""Leaves out of an engine's answers the arrays that are as they were in the one before, and puts them in again.
+
+A plate has ten thousands of arrays, and a front end asks five times a second: to spell and read all of them each time
+would take much of a core on both sides, and hold up the window.
+"""
+
+from __future__ import annotations
+
+from softcopy_napari.engine.messages import ArraySnapshot, EngineSnapshot, Reply, TargetSnapshot
+
+
+class Told:
+    """What was told last on one connection: the engine has one to leave out by, the front end one to put in from."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, tuple[ArraySnapshot, ...]] = {}
+        """By target."""
+
+    def forget(self) -> None:
+        """Tell all of it the next time."""
+        self._arrays.clear()
+
+    def leave_out(self, now: EngineSnapshot) -> Reply:
+        """An answer that has only what is new since the last one."""
+        left_out = []
+        targets = []
+        for target in now.targets:
+            before = self._arrays.get(target.id, ())
+            # Unchanged ones are the same objects, in the same places: arrays are only ever added, or all is new.
+            same = len(before) <= len(target.arrays) and all(
+                one.path == other.path for one, other in zip(before, target.arrays, strict=False)
+            )
+            news = target.arrays
+            if same:
+                kept = len(before)
+                news = tuple(new for new, old in zip(target.arrays, before, strict=False) if new is not old)
+                news += target.arrays[kept:]
+            left_out.append(len(target.arrays) - len(news))
+            targets.append(target.model_copy(update={"arrays": news}) if left_out[-1] else target)
+            self._arrays[target.id] = target.arrays
+        return Reply(snapshot=now.model_copy(update={"targets": tuple(targets)}), left_out=tuple(left_out))
+
+    def put_in(self, reply: Reply) -> EngineSnapshot | None:
+        """The whole snapshot of an answer; None for one that has none.
+
+        Raises
+        ------
+        ValueError
+            Something is left out that was never told.
+        """
+        if reply.snapshot is None:
+            return None
+        left_out = reply.left_out or (0,) * len(reply.snapshot.targets)
+        targets = tuple(self._whole(*one) for one in zip(reply.snapshot.targets, left_out, strict=True))
+        return reply.snapshot.model_copy(update={"targets": targets})
+
+    def _whole(self, target: TargetSnapshot, left_out: int) -> TargetSnapshot:
+        arrays = target.arrays
+        if left_out:
+            known = {array.path: array for array in self._arrays.get(target.id, ())}
+            known.update((array.path, array) for array in arrays)
+            if len(known) != left_out + len(arrays):
+                raise ValueError("the copy engine left out what it has not told")
+            arrays = tuple(known.values())
+            target = target.model_copy(update={"arrays": arrays})
+        self._arrays[target.id] = arrays
+        return target
