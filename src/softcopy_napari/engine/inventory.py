@@ -71,8 +71,12 @@ class Inventory:
         self.digests = Digests(folder / "digests")
         self.ledgers = Ledgers(folder)
         self._fresh_next = False
-        self._ready: dict[TrackedArray, None] = {}
-        """Arrays that may have PENDING chunk files, those that waited longest first."""
+        self._fresh: dict[TrackedArray, None] = {}
+        """Arrays that may have PENDING chunk files settled lately, those that waited longest first."""
+        self._swept: dict[TrackedArray, None] = {}
+        """The same for PENDING chunk files that sweeps find."""
+        self._strays: set[str] = set()
+        """Those of the others that are no metadata: chunk files perhaps, of an array that is not known yet."""
         self._homes: dict[str, tuple[TrackedArray, str] | None] = {}
 
     # -- arrays ---------------------------------------------------------------------------------------
@@ -122,13 +126,14 @@ class Inventory:
     def _adopt(self, array: TrackedArray) -> None:
         """Take over chunk files that were seen before the metadata that make them such."""
         prefix = array.prefix
-        for path in [path for path in self.others if path.startswith(prefix)]:
+        for path in [path for path in self._strays if path.startswith(prefix)]:
             cell = array.layout.flat_index(path[len(prefix) :])
             if cell is not None:
+                self._strays.discard(path)
                 array.ledger.set(cell, self.others.pop(path))
                 self.digests.put(np.array([array.first_digest + cell]), self.digests.others.pop(path, NO_DIGEST))
         array.sweep_anew()
-        self._ready[array] = None
+        self._queue(array)
 
     def locate(self, path: str) -> tuple[TrackedArray, int] | None:
         """The array and cell of a chunk file; None for any other file."""
@@ -188,7 +193,10 @@ class Inventory:
         if where is None:
             if state is ChunkState.ABSENT:
                 self.others.pop(path, None)
+                self._strays.discard(path)
                 return
+            if path not in self.others and path.rpartition("/")[2] not in METADATA_NAMES:
+                self._strays.add(path)
             if state is ChunkState.PENDING and self.others.get(path) is not ChunkState.PENDING:
                 self.others_waiting.append(path)
             self.others[path] = state
@@ -197,7 +205,14 @@ class Inventory:
         array.ledger.set(cell, state)
         if state is ChunkState.PENDING:
             array.remember(cell)
-            self._ready[array] = None
+            self._queue(array)
+
+    def _queue(self, array: TrackedArray) -> None:
+        """Have an array's PENDING chunk files taken when it is its turn."""
+        if array.fresh:
+            self._fresh[array] = None
+        if array.waits_for_sweep:
+            self._swept[array] = None
 
     def writing(self, path: str, itself: bool) -> None:
         """A writer locked a file, or has opened the file itself."""
@@ -255,7 +270,7 @@ class Inventory:
             if array.ledger.counts[old]:
                 array.ledger.set_many(array.all_in(old), new)
                 array.sweep_anew()
-                self._ready[array] = None
+                self._queue(array)
 
     # -- what a comparison of a folder found ----------------------------------------------------------
 
@@ -288,7 +303,7 @@ class Inventory:
                     if state is ChunkState.PENDING:
                         news += len(found)
                         array.sweep_from(int(found.min()))
-                        self._ready[array] = None
+                        self._queue(array)
                 rest = () if is_chunk.all() else [n for n, c in zip(names, is_chunk, strict=True) if not c]
             for name in rest:
                 path = prefix + name
@@ -312,7 +327,7 @@ class Inventory:
     @property
     def waiting(self) -> bool:
         """Whether there may be files to be taken."""
-        return bool(self.others_waiting or self._ready)
+        return bool(self.others_waiting or self._fresh or self._swept)
 
     def take(self, limit: int) -> Batch | None:
         """Take up to `limit` PENDING files, which become COPYING; None where there are none."""
@@ -320,16 +335,16 @@ class Inventory:
             return self._take_others(limit)
         # What was just written and what has waited long take turns: neither may starve the other.
         self._fresh_next = not self._fresh_next
-        for take in (TrackedArray.take_fresh, TrackedArray.take_found)[:: 1 if self._fresh_next else -1]:
-            for array in list(self._ready):
+        turns = ((self._fresh, TrackedArray.take_fresh), (self._swept, TrackedArray.take_found))
+        for queue, take in turns[:: 1 if self._fresh_next else -1]:
+            while queue:
+                array = next(iter(queue))
+                del queue[array]
                 cells = take(array, limit)
+                self._queue(array)  # at the end of the row, if there is more
                 if len(cells):
                     array.ledger.set_many(cells, ChunkState.COPYING)
-                    del self._ready[array]
-                    if array.waiting:  # to the end of the row
-                        self._ready[array] = None
                     return Batch(array, cells, array.paths(cells), array.ledger, array.layout.shard_index)
-        self._ready.clear()
         return None
 
     def _take_others(self, limit: int) -> Batch | None:
@@ -413,10 +428,8 @@ class Inventory:
 
     def counts(self) -> tuple[int, int, int, int, int, int, int]:
         """Chunk files in each state, all arrays together."""
-        total = [0] * len(ChunkState)
-        for array in self.arrays.values():
-            total = [a + b for a, b in zip(total, array.ledger.counts, strict=True)]
-        a, b, c, d, e, f, g = total
+        counts = [array.ledger.counts for array in self.arrays.values()]  # of ten thousands of arrays on a plate
+        a, b, c, d, e, f, g = map(sum, zip(*counts, strict=True)) if counts else (0,) * len(ChunkState)
         return a, b, c, d, e, f, g
 
     def others_in(self, *states: ChunkState) -> int:

@@ -68,9 +68,9 @@ class TrackedArray:
         self.sweep, self.swept = True, 0
 
     @property
-    def waiting(self) -> bool:
-        """Whether there may be cells to be taken."""
-        return bool(self.fresh or self.sweep or len(self.found))
+    def waits_for_sweep(self) -> bool:
+        """Whether there may be PENDING cells that `fresh` does not hold."""
+        return self.sweep or len(self.found) > 0
 
     def take_fresh(self, limit: int) -> npt.NDArray[np.int64]:
         """The longest waiting of the freshly settled cells, each once."""
