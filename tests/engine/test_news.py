@@ -80,5 +80,5 @@ def test_an_answer_that_leaves_out_what_was_never_told_is_refused(left_out: tupl
     if not left_out:
         assert told.put_in(reply) == engine((array("a"),))
         return
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="had not told before"):
         told.put_in(reply)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from softcopy_napari.engine.messages import ArraySnapshot, EngineSnapshot, Reply, TargetSnapshot
 
+_NEVER_TOLD = "its answer left out what it had not told before"
+
 
 class Told:
     """What was told last on one connection: the engine has one to leave out by, the front end one to put in from."""
@@ -51,7 +53,9 @@ class Told:
         if reply.snapshot is None:
             return None
         left_out = reply.left_out or (0,) * len(reply.snapshot.targets)
-        targets = tuple(self._whole(*one) for one in zip(reply.snapshot.targets, left_out, strict=True))
+        if len(left_out) != len(reply.snapshot.targets):
+            raise ValueError(_NEVER_TOLD)
+        targets = tuple(map(self._whole, reply.snapshot.targets, left_out))
         return reply.snapshot.model_copy(update={"targets": targets})
 
     def _whole(self, target: TargetSnapshot, left_out: int) -> TargetSnapshot:
@@ -60,7 +64,7 @@ class Told:
             known = {array.path: array for array in self._arrays.get(target.id, ())}
             known.update((array.path, array) for array in arrays)
             if len(known) != left_out + len(arrays):
-                raise ValueError("the copy engine left out what it has not told")
+                raise ValueError(_NEVER_TOLD)
             arrays = tuple(known.values())
             target = target.model_copy(update={"arrays": arrays})
         self._arrays[target.id] = arrays
