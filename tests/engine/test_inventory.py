@@ -474,6 +474,12 @@ class AnyOrder(RuleBasedStateMachine):
         self.write_version(path)
         self.inventory.settled(path)
 
+    @invariant()
+    def counts_are_those_of_all_cells(self) -> None:
+        cells = [array.ledger.flat for array in self.inventory.arrays.values()]
+        true = np.bincount(np.concatenate([np.zeros(0, np.uint8), *cells]), minlength=len(ChunkState))
+        assert list(self.inventory.counts()) == true.tolist()
+
     @rule(grid=st.integers(1, 3))
     def metadata(self, grid: int) -> None:
         self.grid = max(grid, self.grid)

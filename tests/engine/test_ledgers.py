@@ -8,7 +8,7 @@ import pytest
 
 from softcopy_napari.engine import ledgers as ledgers_module
 from softcopy_napari.engine.inventory import Inventory
-from softcopy_napari.engine.ledger import Ledger, open_ledger
+from softcopy_napari.engine.ledger import Ledger, Sums, open_ledger
 from softcopy_napari.engine.ledgers import Ledgers
 from softcopy_napari.engine.statefolder import ledger_folder
 from tests.engine.support import make_layout
@@ -42,7 +42,7 @@ def test_replaced_ledgers_make_room_where_there_is_none(tmp_path: Path, monkeypa
     ledgers = Ledgers(tmp_path)
     ledgers.replaced(ledgers.make((2,)))
 
-    def full(path: Path, grid: tuple[int, ...]) -> Ledger:
+    def full(path: Path, grid: tuple[int, ...], sums: Sums) -> Ledger:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(ledgers_module, "Ledger", full)

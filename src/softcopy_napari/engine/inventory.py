@@ -428,9 +428,13 @@ class Inventory:
 
     def counts(self) -> tuple[int, int, int, int, int, int, int]:
         """Chunk files in each state, all arrays together."""
-        counts = [array.ledger.counts for array in self.arrays.values()]  # of ten thousands of arrays on a plate
-        a, b, c, d, e, f, g = map(sum, zip(*counts, strict=True)) if counts else (0,) * len(ChunkState)
+        a, b, c, d, e, f, g = self.ledgers.sums.counts
         return a, b, c, d, e, f, g
+
+    @property
+    def changes(self) -> int:
+        """Goes up whenever an array is noted or the state of one of its chunk files changes."""
+        return self.ledgers.sums.changes
 
     def others_in(self, *states: ChunkState) -> int:
         """Files that are no chunks, in any of these states."""

@@ -23,6 +23,29 @@ _FEW = 32
 """Cells up to which numpy takes longer than one after the other: live copies come in such batches."""
 
 
+class Sums:
+    """Chunk files in each `ChunkState` of all ledgers of a target, kept up to date: a plate has ten thousands of them.
+
+    Attributes
+    ----------
+    counts : list of int
+        By state.
+    changes : int
+        Goes up whenever a state changes.
+    """
+
+    __slots__ = ("changes", "counts")
+
+    def __init__(self) -> None:
+        self.counts = [0] * _N_STATES
+        self.changes = 0
+
+    def add(self, counts: list[int], sign: int = 1) -> None:
+        """Add or take away the counts of a ledger."""
+        self.counts = [total + sign * count for total, count in zip(self.counts, counts, strict=True)]
+        self.changes += 1
+
+
 class Ledger:
     """States of an array's chunk files, all ABSENT at first.
 
@@ -38,6 +61,8 @@ class Ledger:
         whoever has it mapped keeps the old states.
     grid : tuple of int
         The array's shape in chunk files; `()` for a zero-dimensional array, which has one.
+    sums : Sums, optional
+        To be kept up to date.
 
     Attributes
     ----------
@@ -47,7 +72,7 @@ class Ledger:
         Chunk files in each `ChunkState`.
     """
 
-    def __init__(self, path: Path, grid: tuple[int, ...]) -> None:
+    def __init__(self, path: Path, grid: tuple[int, ...], sums: Sums | None = None) -> None:
         self.path = path
         self.grid = grid
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +89,8 @@ class Ledger:
         self._cells = memoryview(self.flat.data)
         self.counts = [0] * _N_STATES
         self.counts[ChunkState.ABSENT] = size
+        self._sums = Sums() if sums is None else sums
+        self._sums.add(self.counts)
 
     def get(self, cell: int) -> int:
         """State of the chunk file with this flat index."""
@@ -71,9 +98,13 @@ class Ledger:
 
     def set(self, cell: int, state: ChunkState) -> None:
         """Change one chunk file's state."""
-        self.counts[self._cells[cell]] -= 1
+        sums, old = self._sums, self._cells[cell]
+        self.counts[old] -= 1
+        sums.counts[old] -= 1
         self._cells[cell] = state
         self.counts[state] += 1
+        sums.counts[state] += 1
+        sums.changes += 1
 
     def set_many(self, cells: npt.NDArray[np.int64], state: ChunkState) -> None:
         """Change the states of several chunk files, each named once."""
@@ -81,10 +112,11 @@ class Ledger:
             for cell in cells.tolist():
                 self.set(cell, state)
             return
-        for old, count in enumerate(np.bincount(self.flat[cells], minlength=_N_STATES).tolist()):
-            self.counts[old] -= count
+        change = [-count for count in np.bincount(self.flat[cells], minlength=_N_STATES).tolist()]
+        change[state] += len(cells)
         self.flat[cells] = state
-        self.counts[state] += len(cells)
+        self.counts = [count + by for count, by in zip(self.counts, change, strict=True)]
+        self._sums.add(change)
 
     def tally(self) -> tuple[int, int, int, int, int, int, int]:
         """Chunk files in each `ChunkState`."""
@@ -99,10 +131,17 @@ class Ledger:
         """Take the states of a ledger of the same array before it was resized."""
         overlap = tuple(slice(0, min(a, b)) for a, b in zip(self.grid, older.grid, strict=True))
         self.flat.reshape(self.grid)[overlap] = older.flat.reshape(older.grid)[overlap]
+        self._sums.add(self.counts, -1)
         self.counts = [0] * _N_STATES
         for start in range(0, len(self.flat), _BLOCK):  # bincount makes int64 of what it is given
             block = np.bincount(self.flat[start : start + _BLOCK], minlength=_N_STATES).tolist()
             self.counts = [a + b for a, b in zip(self.counts, block, strict=True)]
+        self._sums.add(self.counts)
+
+    def leave(self) -> None:
+        """Have it counted no longer: another has taken its place."""
+        self._sums.add(self.counts, -1)
+        self._sums = Sums()
 
 
 def remove_ledger(path: Path) -> None:

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from softcopy_napari.engine.ledger import Ledger, remove_ledger
+from softcopy_napari.engine.ledger import Ledger, Sums, remove_ledger
 
 _LINGER = 2.0
 """Seconds that a replaced ledger stays: a front end may only now be about to map the one it was told of last, and
@@ -20,9 +20,15 @@ class Ledgers:
     ----------
     folder : Path
         Need not exist.
+
+    Attributes
+    ----------
+    sums : Sums
+        Of all that have not been replaced.
     """
 
     def __init__(self, folder: Path) -> None:
+        self.sums = Sums()
         self._folder = folder
         self._made = 0
         self._replaced: deque[tuple[float, Path]] = deque()
@@ -38,13 +44,14 @@ class Ledgers:
         self._remove(time.monotonic() - _LINGER)
         self._made += 1
         try:
-            return Ledger(self._folder / f"{self._made}.npy", grid)
+            return Ledger(self._folder / f"{self._made}.npy", grid, self.sums)
         except OSError:
             self.close()
             raise
 
     def replaced(self, ledger: Ledger) -> None:
         """Have one removed that another has taken the place of."""
+        ledger.leave()
         self._replaced.append((time.monotonic(), ledger.path))
 
     def no_room(self, error: OSError) -> str:

@@ -61,6 +61,8 @@ class Reporter:
         self._dispatcher = dispatcher
         self._notices: dict[str, None] = {}
         self._arrays: dict[str, tuple[Ledger, ArraySnapshot]] = {}
+        self._told: tuple[int, tuple[ArraySnapshot, ...]] = -1, ()
+        """All arrays, and how many changes there had been when they were as told."""
         self._started = time.time()
         self._clock_start = now = time.monotonic()
         self._bytes = Rate(now)
@@ -124,8 +126,15 @@ class Reporter:
             started=self._started,
             elapsed=now - self._clock_start,
             settings=self._settings,
-            arrays=tuple(self._array(path, array) for path, array in inventory.arrays.items()),
+            arrays=self._all_arrays(),
         )
+
+    def _all_arrays(self) -> tuple[ArraySnapshot, ...]:
+        changes = self._inventory.changes
+        if self._told[0] != changes:
+            arrays = self._inventory.arrays.items()
+            self._told = changes, tuple(self._array(path, array) for path, array in arrays)
+        return self._told[1]
 
     def _array(self, path: str, array: TrackedArray) -> ArraySnapshot:
         """An array's part of the snapshot; the one before, where nothing has changed."""
