@@ -14,7 +14,8 @@ from pathlib import Path
 
 import peers
 import writer
-from common import age, count_files, drop_caches, stop, tree_cpu, tree_read, turn, warm_up, workplace
+from common import age, count_files, stop, tree_cpu, tree_read, turn, warm_up, workplace
+from conditions import drop_caches
 from report import Report
 from report import options as common_options
 

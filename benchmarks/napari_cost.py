@@ -4,8 +4,8 @@
 
 Both kinds of round take turns. With napari, its dock finds the copy by itself and shows image and overlay; with
 software drawing that takes more of the machine than a graphics card would leave to do. First during an acquisition;
-then of a dataset that is there already: in memory such a copy lasts two or three seconds, in which napari opens its
-layers, and needs both cores all the time; from disk to disk it lasts longer and mostly waits.
+then of a dataset that is there already, from disk to disk. (In memory such a copy lasts as long as napari takes to
+open its layers: that is not measured.)
 """
 
 from __future__ import annotations
@@ -81,20 +81,18 @@ def write_frames(path: Path, frames: int) -> None:
     age(path)
 
 
-def copy(source: Path, destination: Path, state: Path, nprocs: int, disk: bool, ballast: Ballast) -> float:
-    """Time one copy; from disk to disk with cold caches, and until all of it has been written."""
+def copy(source: Path, destination: Path, state: Path, nprocs: int, ballast: Ballast) -> float:
+    """Time one copy, with cold caches, and until all of it has been written."""
     command = [*COMMAND, str(source), str(destination), "--settle", "0", "--nprocs", str(nprocs)]
-    if disk:
-        drop_caches()
+    drop_caches()
     ballast.drop()
     started = time.perf_counter()
     done = subprocess.run(command, env=environment(state), capture_output=True, text=True)
-    if disk:
-        subprocess.run(["sync", "--file-system", destination], check=True)
+    subprocess.run(["sync", "--file-system", destination], check=True)
     seconds = time.perf_counter() - started
     if done.returncode:
         sys.exit(f"softcopy failed ({done.returncode}):\n{done.stdout}{done.stderr}")
-    discard(destination, disk)
+    discard(destination, disk=True)
     ballast.hold()
     return seconds
 
@@ -172,7 +170,7 @@ def measure_live(folder: Path, options: argparse.Namespace, report: Report) -> N
     judge(f"a copy with napari open, {_RATE} chunk files a second arriving", middle, report)
 
 
-def measure(folder: Path, disk: bool, options: argparse.Namespace, report: Report) -> None:
+def measure(folder: Path, options: argparse.Namespace, report: Report) -> None:
     """Take turns with and without napari, and tell."""
     state = folder / "state"
     warm_up(folder, state)
@@ -180,14 +178,14 @@ def measure(folder: Path, disk: bool, options: argparse.Namespace, report: Repor
     size = options.files
     write_frames(source, size)
     others = Others()
-    with Ballast((2 if disk else 1) * size << 20) as ballast:
-        seconds = in_turns(options, state, lambda: copy(source, destination, state, options.nprocs, disk, ballast))
+    with Ballast(2 * size << 20) as ballast:
+        seconds = in_turns(options, state, lambda: copy(source, destination, state, options.nprocs, ballast))
     middle = {kind: statistics.median(times) for kind, times in seconds.items()}
     rows = [
         [name, spread(seconds[kind]), f"{size / middle[kind]:,.0f}", f"{middle[kind] / middle[False]:.2f}"]
         for kind, name in _KINDS
     ]
-    where = "disk to disk, cold caches" if disk else "tmpfs to tmpfs"
+    where = "disk to disk, cold caches"
     columns = ["", "seconds: median (min to max)", "MiB/s", "times without"]
     report.table(f"{size:,} chunk files of 1 MiB, {where}, {len(seconds[True])} rounds", columns, rows, others)
     judge(f"a whole copy with napari open, {where}", middle, report)
@@ -206,13 +204,11 @@ def main() -> int:
     with turn():
         with workplace(options.folder) as memory:
             measure_live(memory, options, report)
-        with workplace(options.folder) as memory:
-            measure(memory, False, options, report)
         if problem := drop_caches():
             report.say(f"Skipped: disk to disk: {problem}.")
         else:
             with workplace(options.disk) as disk:
-                measure(disk, True, options, report)
+                measure(disk, options, report)
     return report.end()
 
 

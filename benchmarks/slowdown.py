@@ -29,7 +29,7 @@ SHARE = 0.7
 LIMIT = 0.03
 NOBODY = "nobody"
 _PATIENCE = 20.0
-_MEMORY = 5 << 30
+_MEMORY = 7 << 29
 """Bytes that writer and copy use in a run, about."""
 _COUNT = "import os; os.fork(); os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
 COUNTING = peers.Peer("nobody; two programs that only count", lambda s, d: [sys.executable, "-c", _COUNT])
@@ -153,9 +153,9 @@ def compare(seconds: float, rounds: int, place: Place, report: Report) -> None:
 
 def main() -> int:
     """Run it; the exit code is 1 where a goal was missed."""
-    parser = common_options(__doc__, seconds=3.0, rounds=2, disk="/var/tmp")
+    parser = common_options(__doc__, seconds=2.0, rounds=2, disk="/var/tmp")
     options = parser.parse_args()
-    rounds, seconds = (1, 3.0) if options.quick else (options.rounds, options.seconds)
+    rounds, seconds = (1, 2.0) if options.quick else (options.rounds, options.seconds)
     report = Report("slowdown", options)
     for disk in (False, True):
         with workplace(options.disk if disk else options.folder) as folder, Ballast(_MEMORY) as ballast:
