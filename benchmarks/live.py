@@ -244,7 +244,7 @@ def run(options: argparse.Namespace, report: Report) -> None:
 
 def main() -> int:
     """Run it; the exit code is 1 where a goal was missed."""
-    parser = common_options(__doc__, rates="100,500,2000", seconds=4.0, rounds=2, nprocs=2)
+    parser = common_options(__doc__, rates="100,500,2000", seconds=3.0, rounds=2, nprocs=2)
     options = parser.parse_args()
     if sys.platform != "linux":
         sys.exit("needs inotify, which only Linux has")
