@@ -6,12 +6,14 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import zarr
+from napari.settings import get_settings
 from napari.utils.notifications import notification_manager
 
 from softcopy_napari.engine.states import ChunkState
@@ -77,6 +79,27 @@ def test_an_empty_dataset_is_seen_as_soon_as_chunks_arrive(
     target.cells()[1, 1, 0] = S.VERIFIED
     qtbot.waitUntil(lambda: scene.images[0].get_value((1, 30, 10)) == 5000)
     qtbot.waitUntil(lambda: scene.images[0].contrast_limits[1] > 4000)
+
+
+def test_new_pixels_are_seen_where_napari_slices_in_threads(
+    tmp_path: Path, viewer: Any, scene: Scene, staged: Callable[..., Any], qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(get_settings().experimental, "async_", True)
+    try:
+        array = zarr.create_array(tmp_path / "a.zarr", shape=(2, 40, 40), chunks=(1, 20, 20), dtype="uint16")
+        target = staged(tmp_path / "a.zarr")
+        show(qtbot, scene, target)
+        for frame, value in ((0, 3000), (1, 5000)):
+            viewer.dims.set_current_step(0, frame)
+            array[frame, :20, :20] = value
+            target.cells()[frame, 0, 0] = S.COPIED
+            qtbot.waitUntil(lambda: scene.images[0]._slice.image.raw.max() == value, timeout=20_000)  # noqa: B023
+        viewer.dims.set_current_step(0, 0)
+        qtbot.waitUntil(lambda: scene.images[0]._slice.image.raw.max() == 3000, timeout=20_000)
+    finally:
+        monkeypatch.undo()
+        viewer._layer_slicer.shutdown()
+        viewer._layer_slicer._executor = ThreadPoolExecutor(max_workers=1)  # for whoever has this viewer next
 
 
 def test_contrast_limits_of_the_user_stay(

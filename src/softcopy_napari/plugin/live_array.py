@@ -4,7 +4,9 @@ napari slices on the main thread, and a slice of a plain zarr array waits for th
 network drive, for ever on one that hangs. So on the main thread this array gives what it has, asks for what it has
 not, and tells its owner when that is there; the owner refreshes the layer, and gets it. What it has is, in this order:
 the same part as read before, even if newer pixels are on their way; for a moment what was shown last, so that moving
-a slider does not flicker; the fill value. Any other thread, and `numpy.asarray(array)`, waits and gets the pixels.
+a slider does not flicker; the fill value. Any other thread, and `numpy.asarray(array)`, waits and gets the pixels;
+but where napari slices in threads (an experimental setting), they get what there is, too: what was waited for would
+never be looked at again.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from napari.settings import get_settings
 
 from softcopy_napari.plugin.mailbox import Mailbox
 from softcopy_napari.plugin.stored import Pixels, Region, Stored, blocks, is_empty, limits_of
@@ -130,9 +133,11 @@ class LiveArray:
 
     def get(self, region: Region) -> Pixels:
         """What is there of a region now on the main thread, and the region elsewhere."""
-        if threading.current_thread() is not threading.main_thread():
-            return self.wait(region)
-        return self._shown(self._part_now(self._inside(region)), region)
+        if threading.current_thread() is threading.main_thread():
+            return self._shown(self._part_now(self._inside(region)), region)
+        if get_settings().experimental.async_:
+            return self._shown(self._part_soon(self._inside(region)), region)
+        return self.wait(region)
 
     def wait(self, region: Region) -> Pixels:
         """The pixels of a region, read now."""
@@ -165,12 +170,25 @@ class LiveArray:
         if part.pixels is None:
             if not part.reading:
                 self._read(inside, part, now)
-            if self._last is not None and self._last.shape == shape and now - self._last_at < _STOPGAP:
-                return self._last
-            return np.broadcast_to(self._stored.fill, shape)
+            return self._stopgap(shape, now)
         self._update(inside, part, now)
         self._last, self._last_at = part.pixels, now
         return part.pixels
+
+    def _part_soon(self, inside: Region) -> Pixels:
+        """The same for another thread: what is there, and the main thread sees to the rest."""
+        self._mailbox.post(lambda: self._part_now(inside))
+        part = self._parts.get(tuple((part.start, part.stop) for part in inside))
+        if part is not None and part.pixels is not None:
+            return part.pixels
+        return self._stopgap(tuple(piece.stop - piece.start for piece in inside), time.perf_counter())
+
+    def _stopgap(self, shape: tuple[int, ...], now: float) -> Pixels:
+        """What stands in for a part that is being read."""
+        last = self._last
+        if last is not None and last.shape == shape and now - self._last_at < _STOPGAP:
+            return last
+        return np.broadcast_to(self._stored.fill, shape)
 
     def look(self) -> None:
         """Read again what is shown and has changed; a few times a second."""
