@@ -15,7 +15,7 @@ from napari.utils.notifications import notification_manager
 import softcopy_napari
 from softcopy_napari.engine.client import Copy
 from softcopy_napari.engine.messages import TargetSnapshot
-from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.plugin.scene import Scene
 from tests.support.writers import Writer, write
 
@@ -160,7 +160,8 @@ def test_ome_metadata_that_are_half_written_take_nothing_away(
     group = zarr.open_group(tmp_path / "a.zarr", mode="w")
     group.create_array("0", data=np.ones((40, 40), np.uint16), chunks=(20, 20))
     image_metadata(group, 0.5)
-    scene.show(staged(tmp_path / "a.zarr", "0").snapshot, "0")
+    staged_target = staged(tmp_path / "a.zarr", "0")
+    scene.show(staged_target.snapshot, "0")
     ready(qtbot, scene)
     layer = scene.images[0]
     (tmp_path / "a.zarr" / "zarr.json").write_text('{"zarr_format": 3, "node_ty')
@@ -168,6 +169,13 @@ def test_ome_metadata_that_are_half_written_take_nothing_away(
     qtbot.waitUntil(lambda: scene._next_look > looks, timeout=20_000)
     qtbot.waitUntil(lambda: not scene._looking)
     assert list(layer.scale) == [0.5, 0.5] and scene.images == [layer]
+    ended = staged_target.snapshot.model_copy(update={"state": TargetState.COMPLETE})
+    looks = scene._next_look
+    scene.update(ended)  # asks at once
+    qtbot.waitUntil(lambda: scene._next_look > looks and not scene._looking, timeout=20_000)
+    image_metadata(group, 0.25)
+    scene._next_look = 0.0
+    qtbot.waitUntil(lambda: [list(one.scale) for one in scene.images] == [[0.25, 0.25]], timeout=20_000)
 
 
 # -- with users in between ---------------------------------------------------------------------------------------

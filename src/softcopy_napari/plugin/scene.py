@@ -251,8 +251,8 @@ class Scene(QObject):
         array, target, before = self._array(), self._target, self._placement
         if placement is None or array is None or target is None:
             return
-        self._settled = ended and target.state.ended
         lost = before is not None and before.in_image and not placement.in_image  # being written just now
+        self._settled = ended and target.state.ended and not lost
         if placement == before or lost:
             return
         self._placement = placement
