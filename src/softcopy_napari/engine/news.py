@@ -6,6 +6,8 @@ would take much of a core on both sides, and hold up the window.
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from softcopy_napari.engine.messages import ArraySnapshot, EngineSnapshot, Reply, TargetSnapshot
 
 _NEVER_TOLD = "its answer left out what it had not told before"
@@ -29,14 +31,9 @@ class Told:
         for target in now.targets:
             before = self._arrays.get(target.id, ())
             # Unchanged ones are the same objects, in the same places: arrays are only ever added, or all is new.
-            same = len(before) <= len(target.arrays) and all(
-                one.path == other.path for one, other in zip(before, target.arrays, strict=False)
-            )
             news = target.arrays
-            if same:
-                kept = len(before)
-                news = tuple(new for new, old in zip(target.arrays, before, strict=False) if new is not old)
-                news += target.arrays[kept:]
+            if [array.path for array in before] == [array.path for array in news[: len(before)]]:
+                news = tuple(new for new, old in zip_longest(news, before) if new is not old)
             left_out.append(len(target.arrays) - len(news))
             targets.append(target.model_copy(update={"arrays": news}) if left_out[-1] else target)
             self._arrays[target.id] = target.arrays

@@ -160,7 +160,7 @@ class LiveArray:
         shape = tuple(piece.stop - piece.start for piece in inside)
         if math.prod(shape) * self.dtype.itemsize > LARGEST:
             return np.broadcast_to(self._stored.fill, shape)
-        key = tuple((part.start, part.stop) for part in inside)
+        key = _key(inside)
         part = self._parts.get(key)
         if part is None:
             part = self._parts[key] = _Part()
@@ -178,7 +178,7 @@ class LiveArray:
     def _part_soon(self, inside: Region) -> Pixels:
         """The same for another thread: what is there, and the main thread sees to the rest."""
         self._mailbox.post(lambda: self._part_now(inside))
-        part = self._parts.get(tuple((part.start, part.stop) for part in inside))
+        part = self._parts.get(_key(inside))
         if part is not None and part.pixels is not None:
             return part.pixels
         return self._stopgap(tuple(piece.stop - piece.start for piece in inside), time.perf_counter())
@@ -332,6 +332,11 @@ class View:
             return np.zeros(self.shape, dtype or self.dtype)
         pixels = self._array.get(region)[tuple(0 if gone else slice(None) for _, _, gone in self._cut)]
         return np.asarray(pixels, dtype)  # also where a single pixel is left
+
+
+def _key(inside: Region) -> tuple[tuple[int, int], ...]:
+    """What a part is known by: slices cannot be looked up."""
+    return tuple((piece.start, piece.stop) for piece in inside)
 
 
 def _part_of(key: Any, length: int) -> tuple[slice, Any]:
