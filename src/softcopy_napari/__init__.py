@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from softcopy_napari.engine.client import EngineGone as EngineGone
     from softcopy_napari.engine.client import check as check
     from softcopy_napari.engine.client import start as start
+    from softcopy_napari.engine.mistakes import TargetsError as TargetsError
     from softcopy_napari.engine.states import ChunkState as ChunkState
     from softcopy_napari.engine.states import TargetState as TargetState
-    from softcopy_napari.engine.targetsyaml import TargetsError as TargetsError
 
 __version__ = "0.1.0"
 
@@ -24,7 +24,7 @@ _HOMES = {
     "TargetState": "softcopy_napari.engine.states",
     "Copy": "softcopy_napari.engine.client",
     "EngineGone": "softcopy_napari.engine.client",
-    "TargetsError": "softcopy_napari.engine.targetsyaml",
+    "TargetsError": "softcopy_napari.engine.mistakes",
     "check": "softcopy_napari.engine.client",
     "start": "softcopy_napari.engine.client",
 }

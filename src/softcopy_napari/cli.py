@@ -255,8 +255,8 @@ def _run(targets: Callable[[], tuple[Target, ...]], verbose: bool) -> NoReturn:
     """Run an engine with these targets in this process, show it, and exit."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's idle threads cost time at the start
     gc.disable()  # nothing that is imported goes away again
+    from softcopy_napari.engine.mistakes import TargetsError
     from softcopy_napari.engine.server import Engine
-    from softcopy_napari.engine.targetsyaml import TargetsError
     from softcopy_napari.running import INTERRUPTED, run
 
     gc.freeze()
@@ -283,13 +283,15 @@ def _settings(values: dict[str, Any]) -> Settings:
 
 
 def _targets(paths: tuple[str, ...], settings: Settings) -> tuple[Target, ...]:
-    from softcopy_napari.engine.targets import load_targets, make_target
-    from softcopy_napari.engine.targetsyaml import TargetsError
+    from softcopy_napari.engine.mistakes import TargetsError
+    from softcopy_napari.engine.targets import make_target
 
     match paths:
         case (file,):
             if Path(file).expanduser().is_dir():
                 raise TargetsError(f"{file} is a folder: give its destination too, as in softcopy {file} DESTINATION")
+            from softcopy_napari.engine.targetsfile import load_targets  # with YAML, which the other case is spared
+
             return load_targets(Path(file).expanduser(), settings)
         case (source, destination):
             return (make_target(source, destination, settings),)

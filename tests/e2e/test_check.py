@@ -13,8 +13,8 @@ import pytest
 
 import softcopy_napari
 from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.mistakes import TargetsError
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targetsyaml import TargetsError
 from tests.support.command import Softcopy, softcopy, until
 from tests.support.writers import write
 

@@ -16,11 +16,12 @@ from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.messages import Findings
+from softcopy_napari.engine.mistakes import TargetsError
 from softcopy_napari.engine.server import Engine
 from softcopy_napari.engine.statefolder import ledger_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets import Settings, Target, dump_targets, load_targets, make_target
-from softcopy_napari.engine.targetsyaml import TargetsError
+from softcopy_napari.engine.targets import Settings, Target, make_target
+from softcopy_napari.engine.targetsfile import dump_targets, load_targets
 from tests.engine.support import make_array, make_layout, tree, until, write
 
 

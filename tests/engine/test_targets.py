@@ -14,17 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from softcopy_napari.engine.mistakes import TargetsError
 from softcopy_napari.engine.targets import (
     Settings,
     Target,
-    TargetsError,
     check_targets,
-    dump_targets,
-    load_targets,
     make_target,
     targets_from_json,
     targets_to_json,
 )
+from softcopy_napari.engine.targetsfile import dump_targets, load_targets
 
 GOOD = "targets:\n- source: a\n  destination: b\n"
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows allows such paths, or has no such thing")

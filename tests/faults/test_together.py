@@ -7,6 +7,7 @@ everything where there is no library: both are seen here.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +30,9 @@ TEMPORARY = "?.zarr/.softcopy-*.tmp"
 WHOLE_OR_NOT = ("write", "utimens", "close")
 ON_TEMPORARIES = ("create", *WHOLE_OR_NOT)
 
-needs_library = pytest.mark.skipif(not native.LIBRARY.exists(), reason="the package was built without a C compiler")
+needs_library = pytest.mark.skipif(
+    not os.path.exists(native.LIBRARY), reason="the package was built without a C compiler"
+)
 LIBRARY = pytest.param(True, id="library", marks=needs_library)
 with_and_without = pytest.mark.parametrize("library", [LIBRARY, pytest.param(False, id="no library")])
 mostly_with = pytest.mark.parametrize(

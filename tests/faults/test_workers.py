@@ -15,10 +15,10 @@ import pytest
 
 from softcopy_napari.engine import patience, pool
 from softcopy_napari.engine.lock import DestinationBusy
+from softcopy_napari.engine.mistakes import TargetsError
 from softcopy_napari.engine.server import Engine
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Settings, Target, make_target
-from softcopy_napari.engine.targetsyaml import TargetsError
 from tests.engine.support import OLD, replace, temporaries, until
 from tests.faults.lab import SOON, Lab, content, make_chunks
 from tests.support.command import Softcopy

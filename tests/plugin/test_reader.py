@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QLabel, QTableView
 import softcopy_napari
 import softcopy_napari.plugin.widget
 from softcopy_napari.engine.client import engines
-from softcopy_napari.engine.targets import load_targets
+from softcopy_napari.engine.targetsfile import load_targets
 from softcopy_napari.plugin import SoftcopyWidget
 from softcopy_napari.plugin.reader import get_reader
 

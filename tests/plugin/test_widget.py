@@ -39,7 +39,8 @@ from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
 from softcopy_napari.engine.messages import Order, TargetSnapshot
 from softcopy_napari.engine.statefolder import run_files
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets import Settings, load_targets
+from softcopy_napari.engine.targets import Settings
+from softcopy_napari.engine.targetsfile import load_targets
 from softcopy_napari.plugin import SoftcopyWidget, closing, filled, settings
 from softcopy_napari.plugin.settings import Preferences
 from softcopy_napari.widgets.targets_model import Row

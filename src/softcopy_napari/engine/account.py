@@ -94,7 +94,8 @@ class Account:
         """
         return Receipt(
             software=f"softcopy-napari {__version__}",
-            system=f"Python {platform.python_version()}, {platform.platform()}",
+            # platform.platform() would run another program, to ask it for the processor.
+            system=f"Python {platform.python_version()}, {platform.system()} {platform.release()} {platform.machine()}",
             host=platform.node(),
             user=_user(),
             source=snapshot.source,

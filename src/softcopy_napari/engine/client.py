@@ -17,10 +17,10 @@ from pydantic import ValidationError
 
 from softcopy_napari import __version__
 from softcopy_napari.engine.messages import Changes, EngineSnapshot, Order, Reply, TargetSnapshot
+from softcopy_napari.engine.mistakes import TargetsError
 from softcopy_napari.engine.news import Told
 from softcopy_napari.engine.statefolder import RunFile, read_run, run_files, state_folder
 from softcopy_napari.engine.targets import Settings, Target, make_target, settings_problem, targets_to_json
-from softcopy_napari.engine.targetsyaml import TargetsError
 from softcopy_napari.engine.wire import MAX_REPLY, Wire, connect, introduce
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.server"]

@@ -12,9 +12,10 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import Any
 
 from softcopy_napari.engine.files import KIND, REGULAR, TIME_UNITS, up_to_date
+from softcopy_napari.engine.native import FRESH, LACKING, MOST, SAME, UNCLEAR, load_look
 from softcopy_napari.engine.obstacle import Obstacle, obstacle_of
 from softcopy_napari.engine.place import FOLDER, Place
 from softcopy_napari.engine.probe import read_metadata
@@ -37,55 +38,63 @@ _CLOCK_SKEW_NS = 2_000_000_000
 _RACY_NS = 2_500_000_000  # coarser than the times of any file system in use (FAT: 2 s)
 
 
-@dataclass(slots=True)
 class FolderPart:
     """What a comparison found, a few thousand names at a time.
 
     All names are plain names in the folder. A file is in one of `same` and `different`.
+
+    Parameters
+    ----------
+    folder : str
+    **known
+        Attributes with other values than they begin with.
     """
 
-    folder: str
-    """Relative to the source, `/` separated; empty for the source itself."""
-    same: list[str] = field(default_factory=list)
-    """Up to date at the destination."""
-    size: int = 0
-    """Bytes of the regular files that are up to date."""
-    different: list[str] = field(default_factory=list)
-    """To be copied: missing at the destination, or other in size, time or kind."""
-    lacking: list[str] = field(default_factory=list)
-    """Those of `different` that are not at the destination at all; looked for by read-only comparisons alone."""
-    fresh: list[str] = field(default_factory=list)
-    """Those of `different` that changed within the quiet time: someone may still be writing them."""
-    folders: list[str] = field(default_factory=list)
-    """Folders in it (no links)."""
-    locks: list[str] = field(default_factory=list)
-    """Names of the files whose locks lie in it."""
-    scratch: list[str] = field(default_factory=list)
-    """Other temporaries of writers."""
-    gone: list[str] = field(default_factory=list)
-    """Files of the destination that the source has not, and folders, which end in `/`."""
-    newest: int = 0
-    """Latest modification time seen at the source, ns; the folder's own included."""
-    empty: bool = False
-    """The folder holds nothing, writers' temporaries aside, and is missing at the destination."""
-    metadata: dict[str, bytes] = field(default_factory=dict)
-    """Contents of the folder's zarr metadata files; in its first part only, so that what follows is understood."""
-    modified: int = 0
-    """The folder's own modification time before it was listed, ns; 0 if too recent to be relied on later."""
-    unchanged: bool = False
-    """The folder still has its known time and was not listed."""
-    last: bool = False
-    """Whether this is the folder's last part."""
-    final: bool = False
-    """Whether this is the last part of the last folder asked for."""
-    missing: bool = False
-    """The source has no such folder (any more)."""
-    error: str = ""
-    """Why the folder could not be listed."""
-    lost: bool = False
-    """The source itself is not there, or is another folder than before."""
-    obstacle: Obstacle | None = None
-    """Why nothing could be compared: the destination is not there."""
+    def __init__(self, folder: str, **known: Any) -> None:
+        # No dataclass: to import that module would take a worker a fifth of its start.
+        self.folder = folder
+        """Relative to the source, `/` separated; empty for the source itself."""
+        self.same: list[str] = []
+        """Up to date at the destination."""
+        self.size = 0
+        """Bytes of the regular files that are up to date."""
+        self.different: list[str] = []
+        """To be copied: missing at the destination, or other in size, time or kind."""
+        self.lacking: list[str] = []
+        """Those of `different` that are not at the destination at all; looked for by read-only comparisons alone."""
+        self.fresh: list[str] = []
+        """Those of `different` that changed within the quiet time: someone may still be writing them."""
+        self.folders: list[str] = []
+        """Folders in it (no links)."""
+        self.locks: list[str] = []
+        """Names of the files whose locks lie in it."""
+        self.scratch: list[str] = []
+        """Other temporaries of writers."""
+        self.gone: list[str] = []
+        """Files of the destination that the source has not, and folders, which end in `/`."""
+        self.newest = 0
+        """Latest modification time seen at the source, ns; the folder's own included."""
+        self.empty = False
+        """The folder holds nothing, writers' temporaries aside, and is missing at the destination."""
+        self.metadata: dict[str, bytes] = {}
+        """Contents of the folder's zarr metadata files; in its first part only, so that what follows is understood."""
+        self.modified = 0
+        """The folder's own modification time before it was listed, ns; 0 if too recent to be relied on later."""
+        self.unchanged = False
+        """The folder still has its known time and was not listed."""
+        self.last = False
+        """Whether this is the folder's last part."""
+        self.final = False
+        """Whether this is the last part of the last folder asked for."""
+        self.missing = False
+        """The source has no such folder (any more)."""
+        self.error = ""
+        """Why the folder could not be listed."""
+        self.lost = False
+        """The source itself is not there, or is another folder than before."""
+        self.obstacle: Obstacle | None = None
+        """Why nothing could be compared: the destination is not there."""
+        self.__dict__.update(known)
 
 
 def time_unit_seen(*folders: os.stat_result) -> int:
@@ -103,21 +112,6 @@ def time_unit_seen(*folders: os.stat_result) -> int:
 
 
 @contextlib.contextmanager
-def _listing(place: Place, folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
-    """What lies in a folder; entries know their names, not always their paths."""
-    if place.fd is None:
-        with os.scandir(place.path(folder)) as entries:
-            yield entries
-        return
-    fd = place.open(folder, FOLDER)
-    try:
-        with os.scandir(fd) as entries:
-            yield entries
-    finally:
-        os.close(fd)
-
-
-@contextlib.contextmanager
 def _holding(place: Place, folder: str | None) -> Iterator[int | None]:
     """A descriptor of a folder; None where there is no folder, or the system does not know such things."""
     if folder is None or place.fd is None:
@@ -129,6 +123,13 @@ def _holding(place: Place, folder: str | None) -> Iterator[int | None]:
         yield fd
     finally:
         os.close(fd)
+
+
+@contextlib.contextmanager
+def _listing(place: Place, folder: str) -> Iterator[tuple[Iterator[os.DirEntry[str]], int | None]]:
+    """What lies in a folder, and its descriptor as `_holding`; entries know their names, not always their paths."""
+    with _holding(place, folder) as fd, os.scandir(place.path(folder) if fd is None else fd) as entries:
+        yield entries, fd
 
 
 class FolderComparison:
@@ -155,6 +156,7 @@ class FolderComparison:
         self._temporary = temporary or f"{TEMPORARY_PREFIX}{own_run}-0{TEMPORARY_SUFFIX}"
         self._read_only = read_only
         self._unit = 1
+        self._native = load_look()
 
     def folders(
         self, folders: list[tuple[str, int]], quiet: float, identity: tuple[int, int] | None = None, marker: str = ""
@@ -227,7 +229,11 @@ class FolderComparison:
             names: set[str] = set()
             seen = temporaries = 0
             deadline = time.monotonic() + _SIGN_OF_LIFE
-            with _listing(source, folder) as entries, _holding(destination, folder if there else None) as held:
+            files: list[os.DirEntry[str]] = []
+            with (
+                _listing(source, folder) as (entries, here),
+                _holding(destination, folder if there else None) as held,
+            ):
                 for entry in entries:
                     seen += 1
                     name = entry.name
@@ -240,11 +246,17 @@ class FolderComparison:
                         temporaries += 1
                         (part.locks if kind is Temporary.LOCK else part.scratch).append(becomes or name)
                     else:
-                        self._look(entry, there, held, part, quiet)
+                        files.append(entry)
+                        if len(files) == MOST:
+                            self._look_at_all(files, there, here, held, part, quiet)
+                            files.clear()
                     if seen % PART == 0 or time.monotonic() > deadline:
+                        self._look_at_all(files, there, here, held, part, quiet)
+                        files.clear()
                         deadline = time.monotonic() + _SIGN_OF_LIFE
                         yield part
                         part = FolderPart(folder, modified=part.modified, newest=part.newest)
+                self._look_at_all(files, there, here, held, part, quiet)
             part.empty = seen == temporaries and not there
             if there:
                 self._look_for_gone(folder, names if seen <= _MAX_NAMES else None, part)
@@ -261,6 +273,42 @@ class FolderComparison:
             return stat.S_ISDIR(self._destination.stat(folder).st_mode)
         except OSError:
             return False
+
+    def _look_at_all(
+        self,
+        files: list[os.DirEntry[str]],
+        there: bool,
+        here: int | None,
+        held: int | None,
+        part: FolderPart,
+        quiet: float,
+    ) -> None:
+        """Compare some files; as `_look`, of which `here` is the descriptor of the source's folder."""
+        if self._native is None or here is None or not files:
+            for entry in files:
+                self._look(entry, there, held, part, quiet)
+            return
+        names = [entry.name for entry in files]
+        now = time.time_ns()
+        verdicts, newest, size = self._native.compare(
+            here, held, names, self._unit, now - int(quiet * 1e9), now + _CLOCK_SKEW_NS
+        )
+        part.newest = max(part.newest, newest)
+        part.size += size
+        if not any(verdicts):  # all SAME
+            part.same += names
+            return
+        for entry, name, verdict in zip(files, names, verdicts, strict=True):
+            if verdict == SAME:
+                part.same.append(name)
+            elif verdict == UNCLEAR:
+                self._look(entry, there, held, part, quiet)
+            else:
+                part.different.append(name)
+                if self._read_only and verdict & LACKING:
+                    part.lacking.append(name)
+                if verdict & FRESH:
+                    part.fresh.append(name)
 
     def _look(self, entry: os.DirEntry[str], there: bool, held: int | None, part: FolderPart, quiet: float) -> None:
         """Compare one file; `there` tells whether the destination has the folder, `held` is its descriptor."""
@@ -303,7 +351,7 @@ class FolderComparison:
 
     def _look_for_gone(self, folder: str, names: set[str] | None, part: FolderPart) -> None:
         """List what only the destination has; left-over temporaries of ours do not count, and are removed."""
-        with contextlib.suppress(OSError), _listing(self._destination, folder) as entries:
+        with contextlib.suppress(OSError), _listing(self._destination, folder) as (entries, _):
             for entry in entries:
                 name = entry.name
                 if names is not None and name in names:

@@ -5,8 +5,8 @@ Apart from the thread itself, so that the processes can be started before what t
 
 from __future__ import annotations
 
+import os
 import queue
-import secrets
 from collections.abc import Callable
 
 from softcopy_napari.engine.lock import DestinationLock
@@ -39,7 +39,7 @@ class Crew:
     def __init__(self, target: Target, lock: DestinationLock) -> None:
         self.target, self.lock = target, lock
         self.inbox: queue.SimpleQueue[Heard | Died | str | Callable[[], None] | None] = queue.SimpleQueue()
-        run = secrets.token_hex(4)
+        run = os.urandom(4).hex()
         self.marker = "" if target.check else f"{TEMPORARY_PREFIX}{run}-here{TEMPORARY_SUFFIX}"
         setup = Setup(
             str(target.source), str(target.destination), run, "", target.sleep_time, target.check, self.marker

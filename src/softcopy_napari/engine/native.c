@@ -1,8 +1,9 @@
-/* Copies small files of one folder, many a call: what transfer.py does for one file, with the same guarantees.
+/* Copies and compares small files of one folder, many a call: what transfer.py and compare.py do for one file, with
+   the same guarantees.
 
-   Only ever publishes a file or leaves it to transfer.py, which then finds out what is the matter with it: whatever
-   is not plain (a link, a failed call, a short read, a change meanwhile) is not decided here. Called by native.py,
-   from one thread of a copy process. Linux and macOS. */
+   Only ever publishes a file, or says how both sides compare, or leaves it to those two, which then find out what is
+   the matter with it: whatever is not plain (a link, a failed call, a short read, a change meanwhile) is not decided
+   here. Called by native.py, from one thread of a copy process. Linux and macOS. */
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -113,5 +114,37 @@ void softcopy_write(int folder, const char *temporary, const char *names, int co
         if (!publish(folder, temporary, names, files[number].fd, &files[number].before, buffer)) sizes[number] = LEFT;
         close(files[number].fd);
         buffer += size;
+    }
+}
+
+/* How a file compares, as in native.py; all but the first and the last with FRESH where it changed lately. */
+enum { SAME, DIFFERENT, LACKING, FRESH = 4, UNCLEAR = 8 };
+
+static char compare(int source, int destination, const char *name, int64_t unit, struct stat *here) {
+    struct stat there;
+    int64_t apart;
+    if (fstatat(source, name, here, AT_SYMLINK_NOFOLLOW) || !S_ISREG(here->st_mode)) return UNCLEAR;
+    if (destination < 0) return LACKING; /* it has no such folder */
+    if (fstatat(destination, name, &there, AT_SYMLINK_NOFOLLOW)) return errno == ENOENT ? LACKING : UNCLEAR;
+    apart = ns(MTIME(here)) - ns(MTIME(&there));
+    return S_ISREG(there.st_mode) && here->st_size == there.st_size && -unit < apart && apart < unit ? SAME : DIFFERENT;
+}
+
+/* Compare files by their names, as up_to_date() in files.py does. totals gets the latest modification time seen, and
+   the bytes of those that are the same; lately and soon are the times between which a change was a moment ago. */
+void softcopy_compare(int source, int destination, const char *names, int count, int64_t unit, int64_t lately,
+                      int64_t soon, char *verdicts, int64_t *totals) {
+    totals[0] = totals[1] = 0;
+    for (int number = 0; number < count; number++, names += strlen(names) + 1) {
+        struct stat here;
+        int64_t modified;
+        verdicts[number] = compare(source, destination, names, unit, &here);
+        if (verdicts[number] == UNCLEAR) continue;
+        modified = ns(MTIME(&here));
+        if (modified > totals[0]) totals[0] = modified;
+        if (verdicts[number] == SAME)
+            totals[1] += here.st_size;
+        else if (lately < modified && modified < soon)
+            verdicts[number] += FRESH;
     }
 }

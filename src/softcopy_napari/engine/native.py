@@ -1,8 +1,8 @@
-"""Copies many small files in one call of a small C library (native.c), where the package was built with a compiler.
+"""Many small files in one call of a small C library (native.c), where the package was built with a compiler.
 
-The C code publishes plain files of one folder, and leaves all others to transfer.py: so there is no case that only it
-knows. Without the library everything is done by transfer.py, at two thirds of the speed. Runs in the copy workers and
-must import nothing heavy.
+The C code copies and compares plain files of one folder, and leaves all others to transfer.py and compare.py: so there
+is no case that only it knows. Without the library those two do everything, at two thirds of the speed. Runs in the copy
+workers and must import nothing heavy.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from xxhash import xxh3_128_digest
 
 from softcopy_napari.engine.files import NO_ATIME, READ, TICK, TIME_UNITS
 
-LIBRARY = Path(__file__).with_name("libsoftcopy.so")
+LIBRARY = os.path.join(os.path.dirname(__file__), "libsoftcopy.so")
 MOST = 64
 """Files a call, as native.c has it."""
+_Part = TypeVar("_Part")
 _ROOM = 1 << 19
 """Bytes read before they are written: what stays in the processor's cache."""
 
@@ -39,7 +40,7 @@ class Native:
     """
 
     def __init__(self, buffer: bytearray) -> None:
-        library = ctypes.CDLL(os.fspath(LIBRARY))
+        library = ctypes.CDLL(LIBRARY)
         self._read, self._write = library.softcopy_read, library.softcopy_write
         integer, long, text, pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_char_p, ctypes.c_void_p
         self._read.argtypes = [integer, text, integer, integer, long, long, pointer, long, pointer]
@@ -87,11 +88,69 @@ class Native:
         return [one if size >= 0 else None for one, size in zip(found, sizes[:count], strict=True)]
 
 
+SAME, DIFFERENT, LACKING, FRESH, UNCLEAR = 0, 1, 2, 4, 8
+"""How a file compares, as native.c has it; FRESH is added to those in the middle."""
+
+
+class NativeLook:
+    """The library's comparison of files by size and time.
+
+    Raises
+    ------
+    OSError
+        As `Native`.
+    """
+
+    def __init__(self) -> None:
+        self._compare = ctypes.CDLL(LIBRARY).softcopy_compare
+        integer, long, text, pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_char_p, ctypes.c_void_p
+        self._compare.argtypes = [integer, integer, text, integer, long, long, long, pointer, pointer]
+        self._compare.restype = None
+        self._verdicts = (ctypes.c_char * MOST)()
+        self._totals = (ctypes.c_int64 * 2)()
+
+    def compare(
+        self, source: int, destination: int | None, names: Sequence[str], unit: int, lately: int, soon: int
+    ) -> tuple[bytes, int, int]:
+        """Compare some files of a folder.
+
+        Parameters
+        ----------
+        source, destination : int
+            Descriptors of the folder on both sides; None where the destination has no such folder.
+        names : sequence of str
+            At most `MOST`.
+        unit : int
+            As for `files.up_to_date`.
+        lately, soon : int
+            Between which times, ns, a change makes a file that is not the same FRESH.
+
+        Returns
+        -------
+        tuple of bytes, int and int
+            What is known of each: SAME, DIFFERENT, LACKING (not at the destination), or UNCLEAR, where nothing is.
+            The latest modification time of the others, ns. The bytes of those that are the same.
+        """
+        side = -1 if destination is None else destination
+        joined = os.fsencode("\0".join(names))
+        self._compare(source, side, joined, len(names), unit, lately, soon, self._verdicts, self._totals)
+        return self._verdicts.raw[: len(names)], self._totals[0], self._totals[1]
+
+
 def load(buffer: bytearray) -> Native | None:
     """The library, where there is one; `SOFTCOPY_NATIVE=0` leaves it aside."""
+    return _where_it_is(lambda: Native(buffer))
+
+
+def load_look() -> NativeLook | None:
+    """Its comparison, likewise."""
+    return _where_it_is(NativeLook)
+
+
+def _where_it_is(make: Callable[[], _Part]) -> _Part | None:
     if os.environ.get("SOFTCOPY_NATIVE") == "0":
         return None
     try:
-        return Native(buffer)
-    except OSError:
+        return make()
+    except (OSError, AttributeError):  # a library without these functions is an older one
         return None

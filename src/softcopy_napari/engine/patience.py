@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from softcopy_napari.engine.targetsyaml import TargetsError
+from softcopy_napari.engine.mistakes import TargetsError
 
 if TYPE_CHECKING:
     from softcopy_napari.engine.targets import Target

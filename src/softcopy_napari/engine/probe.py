@@ -10,7 +10,6 @@ import os
 import stat
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from softcopy_napari.engine.birth import born
 from softcopy_napari.engine.files import TIME_UNITS, extended_path, native, open_source, up_to_date
@@ -29,30 +28,30 @@ Folder = tuple[int, int]
 """Inode of a folder, and when it was made, ns."""
 
 
-@dataclass(slots=True)
 class Probe:
     """What lies at the top of a source."""
 
-    exists: bool = False
-    is_folder: bool = False
-    has_files: bool = False
-    """Whether any regular file was seen."""
-    nodes: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    """Folders with zarr metadata, `/` separated and relative to the source, and the metadata files' contents."""
-    newest: int = 0
-    """Latest modification time of those metadata files, ns."""
-    identity: tuple[int, int] = (0, 0)
-    """Device and inode of the source."""
-    folder: Folder | None = None
-    """What its folder is known by, on whatever disk; None where the file system does not say."""
-    samples: int = 0
-    """Files of the samples that are at the source."""
-    equal: int = 0
-    """Those of them that are up to date at the destination."""
-    obstacle: Obstacle | None = None
-    """Why they could not be compared."""
-    error: str = ""
-    """Why the source could not be looked at."""
+    def __init__(self) -> None:
+        self.exists = False
+        self.is_folder = False
+        self.has_files = False
+        """Whether any regular file was seen."""
+        self.nodes: dict[str, dict[str, bytes]] = {}
+        """Folders with zarr metadata, `/` separated and relative to the source, and the metadata files' contents."""
+        self.newest = 0
+        """Latest modification time of those metadata files, ns."""
+        self.identity: tuple[int, int] = (0, 0)
+        """Device and inode of the source."""
+        self.folder: Folder | None = None
+        """What its folder is known by, on whatever disk; None where the file system does not say."""
+        self.samples = 0
+        """Files of the samples that are at the source."""
+        self.equal = 0
+        """Those of them that are up to date at the destination."""
+        self.obstacle: Obstacle | None = None
+        """Why they could not be compared."""
+        self.error = ""
+        """Why the source could not be looked at."""
 
 
 def probe(source: str) -> Probe:

@@ -11,7 +11,6 @@ import contextlib
 import json
 import logging
 import os
-import secrets
 import signal
 import sys
 import threading
@@ -29,6 +28,7 @@ from softcopy_napari import __version__
 from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply
+from softcopy_napari.engine.mistakes import TargetsError
 from softcopy_napari.engine.news import Told
 from softcopy_napari.engine.pace import lower_priority, lower_session
 from softcopy_napari.engine.patience import in_time
@@ -41,7 +41,6 @@ from softcopy_napari.engine.statefolder import (
     runs_folder,
 )
 from softcopy_napari.engine.targets import Target, check_targets, targets_from_json
-from softcopy_napari.engine.targetsyaml import TargetsError
 from softcopy_napari.engine.validate import validate
 from softcopy_napari.engine.wire import MAX_ORDER, Door, Wire, admit
 
@@ -91,7 +90,7 @@ class Engine:
             raise
         self._closed = False
         self._places = threading.Semaphore(_MOST_FRONT_ENDS)
-        self._key = secrets.token_bytes(32)
+        self._key = os.urandom(32)
         self._run_file = RunFile(
             pid=os.getpid(),
             process_started=psutil.Process().create_time(),

@@ -1,6 +1,6 @@
 """The text of a targets file: which keys with which values, in which lines.
 
-Used by targets.py. YAML's nodes are read instead of what `yaml.safe_load` makes of them, because they know
+Used by targetsfile.py. YAML's nodes are read instead of what `yaml.safe_load` makes of them, because they know
 their lines, still have keys that were given twice, and make nothing large of a small file.
 """
 
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import yaml
 
-from softcopy_napari.engine.text import printable
+from softcopy_napari.engine.mistakes import TargetsError
+from softcopy_napari.engine.text import printable, quote
 
 _MAX_SIZE = 1 << 18  # a thousand targets; whoever gives us a chunk file should not wait for its parsing
 _MAX_KEYS = 64  # of a mapping with what is merged into it; more, merged a thousand times, fill the memory
@@ -31,10 +32,6 @@ _HINTS = {
     "expected <block end>": "; check the indentation",
     "undefined alias": "; put text that begins with * in quotes",
 }
-
-
-class TargetsError(Exception):
-    """A mistake in targets or their file, in one line for whoever made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +57,6 @@ class Entry:
     """From 1."""
     line: int
     values: dict[str, Value]
-
-
-def quote(text: str) -> str:
-    """Quoted text for messages, not too long."""
-    return f'"{printable(text if len(text) <= 160 else f"{text[:75]}...{text[-75:]}")}"'
 
 
 def read_entries(

@@ -13,6 +13,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def quote(text: str) -> str:
+    """Quoted text for messages, not too long."""
+    return f'"{printable(text if len(text) <= 160 else f"{text[:75]}...{text[-75:]}")}"'
+
+
 def count_text(number: int, what: str) -> str:
     """A number of things: `1 file`, `1,000 files`."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -11,9 +11,9 @@ from softcopy_napari.engine.files import extended_path, native, up_to_date
 from softcopy_napari.engine.layout import ArrayLayout, LayoutError
 from softcopy_napari.engine.lock import filled_from
 from softcopy_napari.engine.metadata import parse_metadata
+from softcopy_napari.engine.mistakes import TargetsError
 from softcopy_napari.engine.probe import Probe, probe, read_metadata
 from softcopy_napari.engine.targets import Target
-from softcopy_napari.engine.targetsyaml import TargetsError
 
 _PATIENCE = 2.0
 """Seconds for which metadata may be half-written."""

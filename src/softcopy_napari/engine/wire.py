@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import sys
 import time
 from multiprocessing.connection import answer_challenge, deliver_challenge
@@ -110,7 +109,7 @@ if sys.platform == "win32":
         """Where an engine lets front ends in."""
 
         def __init__(self, folder: Path) -> None:
-            self.address = rf"\\.\pipe\softcopy-{os.getpid()}-{secrets.token_hex(16)}"
+            self.address = rf"\\.\pipe\softcopy-{os.getpid()}-{os.urandom(16).hex()}"
             self._listener = Listener(self.address)
 
         def accept(self) -> Wire:

@@ -14,7 +14,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Iterator
 from queue import Empty, SimpleQueue
@@ -305,6 +304,8 @@ def main() -> None:
     except OSError:  # the engine has gone
         pass
     except BaseException:
+        import traceback  # now: it takes as long as the rest of a worker's start together
+
         traceback.print_exc()
         code = 1
     sys.stderr.flush()

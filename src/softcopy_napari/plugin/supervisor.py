@@ -18,8 +18,8 @@ from qtpy.QtCore import QCoreApplication, QObject, QThread, Signal
 
 from softcopy_napari.engine.client import EngineGone, EngineHandle, engines, launch
 from softcopy_napari.engine.messages import Changes, EngineSnapshot, Order, TargetSnapshot
+from softcopy_napari.engine.mistakes import TargetsError
 from softcopy_napari.engine.targets import Target
-from softcopy_napari.engine.targetsyaml import TargetsError
 
 Key = tuple[int, str]
 """An engine's process id, and the id of one of its targets."""

@@ -18,8 +18,9 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from softcopy_napari.engine.files import extended_path
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
-from softcopy_napari.engine.targets import Settings, Target, check_targets, dump_targets, load_targets, make_target
-from softcopy_napari.engine.targetsyaml import TargetsError
+from softcopy_napari.engine.mistakes import TargetsError
+from softcopy_napari.engine.targets import Settings, Target, check_targets, make_target
+from softcopy_napari.engine.targetsfile import dump_targets, load_targets
 from softcopy_napari.engine.text import count_text
 from softcopy_napari.plugin import settings, toasts
 from softcopy_napari.plugin.book import Book
