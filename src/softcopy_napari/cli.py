@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from softcopy_napari import __version__
+from softcopy_napari.output import let_output_fail
 
 if TYPE_CHECKING:
     from softcopy_napari.engine.client import EngineHandle
@@ -268,7 +269,10 @@ def _run(targets: Callable[[], tuple[Target, ...]], verbose: bool) -> NoReturn:
         _fail(str(error))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    sys.exit(run(engine, live=not verbose))
+    code = run(engine, live=not verbose)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # threads that a hanging share holds must not keep it; and taking Python down takes 20 ms
 
 
 def _settings(values: dict[str, Any]) -> Settings:
@@ -341,6 +345,7 @@ def main() -> None:
     """Entry point of the `softcopy` command."""
     # Searching all installed packages for pydantic plugins, of which none is wanted, takes 30 ms at every start.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    let_output_fail()
     try:
         softcopy(prog_name="softcopy")
     except OSError as error:

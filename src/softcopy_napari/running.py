@@ -41,12 +41,16 @@ def run(engine: Engine, live: bool = True) -> int:
 
 @contextlib.contextmanager
 def signals() -> Iterator[list[int]]:
-    """Collect Ctrl-C and requests to end, instead of being torn away by them."""
+    """Collect Ctrl-C and requests to end, instead of being torn away by them; but not those that `nohup` keeps away."""
     caught: list[int] = []
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), lambda number, _: caught.append(number)) for name in names}
+    numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")]
+    before = {
+        number: signal.signal(number, lambda number, _: caught.append(number))
+        for number in numbers
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield caught
     finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -211,7 +211,8 @@ def write_receipt(destination: Path, lines: Iterable[tuple[bytes, str]], receipt
             count += len(block)
             hasher.update(data)
             file.write(data)
-    whole = receipt.model_copy(update={"checksums": sums.name, "checksums_xxh128": hasher.hexdigest(), "files": count})
+    name = printable(sums.name)  # which may hold bytes that are no text
+    whole = receipt.model_copy(update={"checksums": name, "checksums_xxh128": hasher.hexdigest(), "files": count})
     with _replacing(facts) as file:
         file.write(whole.model_dump_json(indent=2).encode() + b"\n")
     return sums

@@ -1,0 +1,38 @@
+"""Standard output and error of the command, which may fail without ending a copy."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+def let_output_fail() -> None:
+    """Drop what cannot be written from now on, and spell what the output has no letters for.
+
+    A log's disk fills up, who reads a pipe goes away, a terminal is closed, a log on Windows knows some hundred letters
+    and a path has others: no copy must end for that.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        # Windows' consoles do not go away before the program does, and are not written to as bytes.
+        if isinstance(stream, io.TextIOWrapper) and not (sys.platform == "win32" and stream.isatty()):
+            with contextlib.suppress(OSError):
+                stream.flush()
+            raw = _Unfailing(stream.fileno(), "wb", closefd=False)
+            buffered = io.BufferedWriter(raw)
+            buffering = stream.line_buffering
+            unfailing = io.TextIOWrapper(buffered, stream.encoding, "backslashreplace", line_buffering=buffering)
+            setattr(sys, name, unfailing)
+
+
+class _Unfailing(io.FileIO):
+    def write(self, data: ReadableBuffer, /) -> int:
+        written = None
+        with contextlib.suppress(OSError):
+            written = super().write(data)
+        return memoryview(data).nbytes if written is None else written
