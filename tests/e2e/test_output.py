@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -76,22 +77,24 @@ def test_a_destination_whose_name_is_no_text_gets_its_receipt(source: Path, tmp_
 
 @posix_only
 def test_a_closed_session_ends_a_copy_only_where_nohup_did_not_forbid_it(source: Path, tmp_path: Path) -> None:
-    os.utime(source / "zarr.json")  # a moment ago: a copy waits for some quiet
-    arguments = ["--settle", "1", "--nprocs", "1"]
+    here, log = tmp_path / "source.zarr", tmp_path / "log"
+    shutil.copytree(source, here, copy_function=shutil.copyfile)  # changed just now: copies wait for some quiet
+    arguments = ["--settle", "600", "--nprocs", "1", str(here)]
     copies = []
     for name, before in (("nohup", ["nohup"]), ("plain", [])):
-        command = [*before, *COMMAND, *arguments, str(source), str(tmp_path / name)]
-        output = tmp_path / f"{name}.log"
-        with open(output, "w") as log:
-            copies.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+        command = [*before, *COMMAND, *arguments, str(tmp_path / name)]
+        with open(log, "a") as output:
+            copies.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output))
     try:
         for name, copy in zip(("nohup", "plain"), copies, strict=True):
             until(lambda name=name: (tmp_path / name / "zarr.json").exists())  # type: ignore[misc]
             copy.send_signal(signal.SIGHUP)
-        assert copies[0].wait(30) == 0
-        assert copies[1].wait(30) == 130
+        assert copies[1].wait(30) == 130, log.read_text()
+        assert copies[0].poll() is None, log.read_text()
+        (here / "complete").touch()
+        assert copies[0].wait(30) == 0, log.read_text()
     finally:
         for copy in copies:
             copy.kill()
             copy.wait()
-    assert_same(source, tmp_path / "nohup")
+    assert_same(here, tmp_path / "nohup")
