@@ -49,6 +49,10 @@ class Digests:
         self._end += count
         return start
 
+    def extend(self, end: int) -> None:
+        """Make room for places before this one, which somebody else has allotted."""
+        self._end = max(self._end, end)
+
     def put(self, places: npt.NDArray[np.int64], digests: bytes) -> bool:
         """Note digests, one for each place; unknown ones replace known ones, too.
 

@@ -196,7 +196,7 @@ class Dispatcher:
             worker = max(workers, key=lambda worker: worker.room(CopyTask))
             if worker.room(CopyTask) <= 0:
                 return
-            if not self._dispatch_copy(worker, self._batch_size()):
+            if not self._dispatch_copy(worker, self._batch_size(self._seconds_a_file)):
                 return
 
     def _dispatch_copy(self, worker: WorkerProcess, limit: int) -> bool:
@@ -208,7 +208,7 @@ class Dispatcher:
         gone = frozenset(path for path in batch.paths if path in deleted) if deleted else frozenset()
         task = CopyTask(self._pool.new_id(), batch.paths, gone, self.source, batch.shard, self.as_it_is)
         self._batches[task.id] = batch
-        self._characters_a_path = sum(map(len, batch.paths)) / len(batch.paths)
+        self._note_length(batch)
         self._pool.send(worker, task)
         return True
 
@@ -219,18 +219,25 @@ class Dispatcher:
         for worker in workers:
             if worker.room(CopyTask) < OUTSTANDING or worker.room(ProofTask) < OUTSTANDING:
                 continue
-            limit = max(1, min(int(_BATCH_SECONDS / self._seconds_a_proof), self._batch_size()))
-            proof = self.prover.take(limit, now)
+            proof = self.prover.take(self._batch_size(self._seconds_a_proof), now)
             if proof is None:
                 return
             batch = proof.batch
             shard = None if batch.array is None else batch.array.layout.shard_index
-            task = ProofTask(self._pool.new_id(), batch.paths, proof.digests, self.prover.verify, self.source, shard)
+            verify, remembered = self.prover.verify, self.prover.remembered
+            since = 0 if verify or remembered is None else remembered.since
+            digests = proof.remembered if since else proof.digests
+            task = ProofTask(self._pool.new_id(), batch.paths, digests, verify, self.source, shard, since)
             self._proofs[task.id] = proof
+            self._note_length(batch)
             self._pool.send(worker, task)
 
-    def _batch_size(self) -> int:
-        by_time = int(_BATCH_SECONDS / self._seconds_a_file)
+    def _note_length(self, batch: Batch) -> None:
+        self._characters_a_path = sum(map(len, batch.paths)) / len(batch.paths)
+
+    def _batch_size(self, seconds: float) -> int:
+        """Files of a batch, each of which takes so long."""
+        by_time = int(_BATCH_SECONDS / seconds)
         by_length = int(_MAX_BATCH_CHARACTERS / self._characters_a_path)
         return max(1, min(by_time, by_length, _MAX_BATCH))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from softcopy_napari.engine.digests import Digests
+from softcopy_napari.engine.digests import DIGEST_SIZE, Digests
 from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.ledger import Ledger
 from softcopy_napari.engine.ledgers import Ledgers
@@ -393,13 +393,14 @@ class Inventory:
         if self.held:
             self._mark_held(batch.paths)
 
-    def arrived(self, batch: Batch, digests: bytes) -> None:
-        """Note the digests of a batch's files that were copied."""
+    def arrived(self, batch: Batch, digests: bytes) -> bool:
+        """Note the digests of a batch's files, which have been copied or read back; returns whether they were kept."""
         if batch.array is not None and batch.array.ledger is batch.ledger:
-            self.digests.put(batch.cells + batch.array.first_digest, digests)
-            return
+            return self.digests.put(batch.cells + batch.array.first_digest, digests)
+        kept = True
         for number, path in enumerate(batch.paths):
-            self._note_digest(path, digests[number * 16 : number * 16 + 16])
+            kept = self._note_digest(path, digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]) and kept
+        return kept
 
     def proven(self, path: str, digest: bytes, verified: bool) -> bool:
         """Note that a file was read back, and is what it should be if it was verified; returns whether that was kept.

@@ -24,6 +24,7 @@ from softcopy_napari.engine.outlook import Outlook
 from softcopy_napari.engine.pacer import Pacer
 from softcopy_napari.engine.probe import METADATA_NAMES, Folder, Probe
 from softcopy_napari.engine.receipt import Receipt
+from softcopy_napari.engine.remembered import Remembered
 from softcopy_napari.engine.retries import LAST_ATTEMPTS
 from softcopy_napari.engine.room import Room
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -85,6 +86,9 @@ class Job(TargetLoop):
         self._next_probe = 0.0
         self._pacer = Pacer(self.target, self._pool, self._dispatcher, self._survey, self._inbox.put)
         self._outlook = Outlook(self._inventory, self._dispatcher, self._survey, self._reporter)
+        self._dispatcher.prover.remembered = Remembered(
+            self._inventory, self.target.destination, ledgers, self._inbox.put
+        )
         self._asked_for_room = -_ROOM_INTERVAL
         if self._lock.doubt is not None:
             self._doubt(self._lock.doubt)

@@ -232,6 +232,7 @@ class TargetLoop(ABC):
             sweeper.join(0.5)
         self._snapshot = self._tell(time.monotonic())
         self._survey.end()
+        self._dispatcher.prover.close()
         self._inventory.digests.close()
         self._inventory.ledgers.close()
 

@@ -14,6 +14,7 @@ import numpy as np
 from softcopy_napari.engine.digests import DIGEST_SIZE
 from softcopy_napari.engine.inventory import LINK, Inventory
 from softcopy_napari.engine.readback import NO_DIGEST, Finding
+from softcopy_napari.engine.remembered import Remembered
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.tasks import ProofDone
 from softcopy_napari.engine.tracked import Batch
@@ -33,6 +34,8 @@ class ProofBatch:
     batch: Batch
     digests: bytes
     """That they were copied with; zeros where it is not known."""
+    remembered: bytes
+    """Those that an earlier copy's receipt has for them, where they are only to be found; zeros where it has none."""
 
 
 class Prover:
@@ -50,12 +53,15 @@ class Prover:
         Whether to go round without pauses, and find checksums that are not known.
     read : int
         Files read back so far.
+    remembered : Remembered or None
+        Where checksums are looked for first.
     """
 
     def __init__(self, inventory: Inventory, verify: bool) -> None:
         self.finishing = False
         self.read = 0
         self.verify = verify
+        self.remembered: Remembered | None = None
         self._inventory = inventory
         self._round: Iterator[Batch] | None = None
         self._block: Batch | None = None
@@ -105,18 +111,28 @@ class Prover:
             if batch.paths:
                 self._found = True
                 self._out += 1
-                return ProofBatch(batch, self._digests(batch))
+                known = self._digests(batch)
+                old = b"" if self.verify or self.remembered is None else self.remembered.digests(batch)
+                return ProofBatch(batch, known, old or NO_DIGEST * len(batch.paths))
 
     def _begin(self, now: float) -> bool:
         """Begin a round, if it is time; what is out with workers must be back, or it would be taken twice."""
         if self._out or now < self._next_round:
             return False
         self._next_round = now + (_SHORT_PAUSE if self.finishing else _PAUSE)
-        if self.done:
+        if self.done or self._reads_receipt():
             return False
         self._found = False
         self._round = self._all()
         return True
+
+    def _reads_receipt(self) -> bool:
+        """Whether an earlier copy's receipt is being read, before anything is read back only to find its checksum."""
+        if self.verify or self.remembered is None:
+            return False
+        if not self.remembered.begun and next(self._all(), None) is not None:
+            self.remembered.begin()
+        return self.remembered.reading
 
     def _all(self) -> Iterator[Batch]:
         inventory = self._inventory
@@ -155,6 +171,11 @@ class Prover:
             return digests.get(batch.cells + batch.array.first_digest).tobytes()
         return b"".join(digests.others.get(path, NO_DIGEST) for path in batch.paths)
 
+    def close(self) -> None:
+        """Nothing will be proven any more."""
+        if self.remembered is not None:
+            self.remembered.close()
+
     def give_back(self) -> None:
         """A worker died with a batch: a later round will find it."""
         self._out -= 1
@@ -173,6 +194,10 @@ class Prover:
         now = self._digests(batch)
         odd: list[tuple[str, Finding, str]] = []
         kept = True
+        if self._all_hashed(proof, done, now):
+            self.read += len(batch.paths)
+            kept = self._inventory.arrived(batch, done.digests)
+            batch = Batch(None, batch.cells, [], None)
         for number, path in enumerate(batch.paths):
             finding = Finding(done.findings[number])
             part = slice(number * DIGEST_SIZE, (number + 1) * DIGEST_SIZE)
@@ -192,6 +217,18 @@ class Prover:
             self._round = self._block = None
             self._next_round = time.monotonic() + _LONG_PAUSE
         return odd
+
+    def _all_hashed(self, proof: ProofBatch, done: ProofDone, now: bytes) -> bool:
+        """Whether of all chunk files of a batch, none of which has changed, the checksum was found and no more."""
+        array = proof.batch.array
+        return (
+            array is not None
+            and array.ledger is proof.batch.ledger
+            and done.findings.count(Finding.HASHED) == len(done.findings)
+            and not done.reasons
+            and now == proof.digests
+            and bool((array.ledger.flat[proof.batch.cells] == ChunkState.COPIED).all())
+        )
 
 
 def _split(block: Batch, limit: int) -> tuple[Batch, Batch | None]:

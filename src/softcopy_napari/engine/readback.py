@@ -87,7 +87,7 @@ class ReadBack:
         self._should_stop = should_stop
         self._progress = progress
 
-    def prove(self, path: str, digest: bytes, against_source: bool, shard: ShardIndex | None) -> Proof:
+    def prove(self, path: str, digest: bytes, against_source: bool, shard: ShardIndex | None, since: int = 0) -> Proof:
         """Read one file back.
 
         Parameters
@@ -100,6 +100,8 @@ class ReadBack:
             Without a digest, compare it with the source.
         shard : ShardIndex or None
             What index it should end or begin with.
+        since : int
+            The digest is remembered from that time, ns; of a file that has changed since, it is not known.
 
         Returns
         -------
@@ -110,6 +112,10 @@ class ReadBack:
             found = self._destination.stat(path)
             if not stat.S_ISREG(found.st_mode):
                 return Proof(Finding.LINK)
+            if since:
+                if digest != NO_DIGEST and found.st_ctime_ns < since:
+                    return Proof(Finding.HASHED, found.st_size, digest, self._damage(path, shard))
+                digest = NO_DIGEST
             there = self._hash(self._destination, path, shard)
         except FileNotFoundError:
             return Proof(Finding.MOVED)
@@ -138,6 +144,16 @@ class ReadBack:
             return Proof(Finding.EQUAL, stats.st_size, own, damage)
         reason = f"came back from the destination with other content{': ' + damage if damage else ''}"
         return Proof(Finding.DIFFERENT, stats.st_size, own, reason)
+
+    def _damage(self, path: str, shard: ShardIndex | None) -> str:
+        """What is wrong with a shard's index at the destination."""
+        if shard is None:
+            return ""
+        fd = self._destination.open_for_reading(path)
+        try:
+            return check(fd, os.fstat(fd).st_size, shard)
+        finally:
+            os.close(fd)
 
     def _hash(self, place: Place, path: str, shard: ShardIndex | None) -> tuple[os.stat_result, bytes, str] | None:
         return hash_file(place, path, self._view, place is self._destination, self._go_on, shard)

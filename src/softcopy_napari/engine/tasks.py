@@ -71,6 +71,9 @@ class ProofTask(NamedTuple):
     """Compare those without a digest with the source; else only find their digests."""
     source: Identity | None = None
     shard: ShardIndex | None = None
+    since: int = 0
+    """Where it is not 0, the digests are those of a receipt of that time (ns): a file that has not changed at the
+    destination since is not read, and one that has has no digest."""
 
 
 class CompareTask(NamedTuple):

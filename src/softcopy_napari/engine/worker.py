@@ -227,7 +227,7 @@ class Worker:
                     if self._stopping:
                         break
                     known = task.digests[number * 16 : number * 16 + 16]
-                    proof = self._read_back.prove(path, known, task.against_source, task.shard)
+                    proof = self._read_back.prove(path, known, task.against_source, task.shard, task.since)
                     findings.append(proof.finding)
                     digests.append(proof.digest)
                     read += proof.size
