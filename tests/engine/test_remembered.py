@@ -118,15 +118,15 @@ def test_a_job_that_is_stopped_while_a_long_receipt_is_read_ends(jobs: Jobs, mon
     make_array(jobs.source, (100,))
     complete(jobs)
     taken = []
-    take = remembered.Remembered._take
+    take = remembered.FromReceipt._take
 
-    def slow(self: remembered.Remembered, *block: object) -> None:
+    def slow(self: remembered.FromReceipt, *block: object) -> None:
         taken.append(block)
         if len(taken) == 3:
             assert jobs.job is not None
             jobs.job.order("stop")
         take(self, *block)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(remembered.Remembered, "_take", slow)
+    monkeypatch.setattr(remembered.FromReceipt, "_take", slow)
     jobs.start(settle=0.0)
     assert jobs.ends().state in (TargetState.STOPPED, TargetState.COMPLETE)

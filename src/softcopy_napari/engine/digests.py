@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import threading
@@ -117,14 +118,31 @@ class Digests:
             found[: len(places)][np.isin(places, known[self._unknown[known]])] = 0
         return found
 
-    def close(self) -> None:
-        """Let go of the file, and delete it."""
+    def forget(self, places: npt.NDArray[np.int64]) -> None:
+        """Have digests at these places be unknown."""
+        if self._fd >= 0 and self.get(places).any() and not self.put(places, bytes(len(places) * DIGEST_SIZE)):
+            with contextlib.suppress(OSError):  # this run knows; another one that finds the file would not
+                self._path.unlink(missing_ok=True)
+
+    def open(self) -> None:
+        """Read those of a file that another `Digests` has written.
+
+        Raises
+        ------
+        OSError
+            It cannot be opened.
+        """
+        self._fd = os.open(self._path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+
+    def close(self, remove: bool = True) -> None:
+        """Let go of the file, and delete it, unless another run may need it."""
         with self._lock:
             self._closed = True
             if self._fd >= 0:
                 os.close(self._fd)
                 self._fd = -1
-                self._path.unlink(missing_ok=True)
+                if remove:
+                    self._path.unlink(missing_ok=True)
 
     def _write_all(self, offset: int, data: bytes) -> None:
         """A disk that is almost full takes a part: half a digest must not be taken for one."""

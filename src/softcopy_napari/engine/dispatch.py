@@ -224,10 +224,8 @@ class Dispatcher:
                 return
             batch = proof.batch
             shard = None if batch.array is None else batch.array.layout.shard_index
-            verify, remembered = self.prover.verify, self.prover.remembered
-            since = 0 if verify or remembered is None else remembered.since
-            digests = proof.remembered if since else proof.digests
-            task = ProofTask(self._pool.new_id(), batch.paths, digests, verify, self.source, shard, since)
+            known, verify, remembered = proof.digests, self.prover.verify, proof.remembered
+            task = ProofTask(self._pool.new_id(), batch.paths, known, verify, self.source, shard, remembered)
             self._proofs[task.id] = proof
             self._note_length(batch)
             self._pool.send(worker, task)

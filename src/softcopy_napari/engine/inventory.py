@@ -39,6 +39,8 @@ class Inventory:
     ----------
     folder : Path
         Where ledgers are kept.
+    digests : Path, optional
+        Where digests are kept; beside the ledgers by default.
 
     Attributes
     ----------
@@ -60,7 +62,7 @@ class Inventory:
         The files of the arrays' ledgers.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, digests: Path | None = None) -> None:
         self.arrays: dict[str, TrackedArray] = {}
         self.others: dict[str, ChunkState] = {}
         self.others_waiting: deque[str] = deque()
@@ -68,7 +70,7 @@ class Inventory:
         self.deleted: set[str] = set()
         self.changed: set[str] = set()
         self.changing: set[str] = set()
-        self.digests = Digests(folder / "digests")
+        self.digests = Digests(digests or folder / "digests")
         self.ledgers = Ledgers(folder)
         self._fresh_next = False
         self._fresh: dict[TrackedArray, None] = {}
@@ -344,6 +346,9 @@ class Inventory:
                 self._queue(array)  # at the end of the row, if there is more
                 if len(cells):
                     array.ledger.set_many(cells, ChunkState.COPYING)
+                    # Before anything of them is replaced: if this run is killed, the next one must not take these for
+                    # the digests of what is there then.
+                    self.digests.forget(cells + array.first_digest)
                     return Batch(array, cells, array.paths(cells), array.ledger, array.layout.shard_index)
         return None
 
@@ -358,6 +363,7 @@ class Inventory:
                     break
                 shard = index
                 self.others[path] = ChunkState.COPYING
+                self.digests.others.pop(path, None)
                 paths.append(path)
             self.others_waiting.popleft()
         return Batch(None, np.zeros(0, np.int64), paths, None, shard) if paths else self.take(limit)

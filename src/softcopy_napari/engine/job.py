@@ -15,6 +15,7 @@ from softcopy_napari.engine.account import Account
 from softcopy_napari.engine.before import Before
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.crew import Crew
+from softcopy_napari.engine.earlier import Keeper, earlier_runs
 from softcopy_napari.engine.finish import finished_because, waiting_for
 from softcopy_napari.engine.lock import Doubt
 from softcopy_napari.engine.loop import TargetLoop
@@ -24,7 +25,7 @@ from softcopy_napari.engine.outlook import Outlook
 from softcopy_napari.engine.pacer import Pacer
 from softcopy_napari.engine.probe import METADATA_NAMES, Folder, Probe
 from softcopy_napari.engine.receipt import Receipt
-from softcopy_napari.engine.remembered import Remembered
+from softcopy_napari.engine.remembered import FromReceipt
 from softcopy_napari.engine.retries import LAST_ATTEMPTS
 from softcopy_napari.engine.room import Room
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -65,7 +66,8 @@ class Job(TargetLoop):
     afterwards = GOES_ON
 
     def __init__(self, crew: Crew, identity: str, ledgers: Path) -> None:
-        super().__init__(crew, identity, ledgers)
+        self._keeper = Keeper(crew.target.destination)
+        super().__init__(crew, identity, ledgers, self._keeper.path)
         self._phase = _Phase.PROBING
         self._outcome = TargetState.STOPPED
         self._told_to_finish = False
@@ -86,8 +88,11 @@ class Job(TargetLoop):
         self._next_probe = 0.0
         self._pacer = Pacer(self.target, self._pool, self._dispatcher, self._survey, self._inbox.put)
         self._outlook = Outlook(self._inventory, self._dispatcher, self._survey, self._reporter)
-        self._dispatcher.prover.remembered = Remembered(
-            self._inventory, self.target.destination, ledgers, self._inbox.put
+        self._signed = False
+        """Whether there is a receipt."""
+        self._dispatcher.prover.remember(
+            FromReceipt(self._inventory, self.target.destination, ledgers, self._inbox.put),
+            earlier_runs(self.target.destination),
         )
         self._asked_for_room = -_ROOM_INTERVAL
         if self._lock.doubt is not None:
@@ -117,6 +122,10 @@ class Job(TargetLoop):
 
     def _finish(self) -> None:
         self._told_to_finish = True
+
+    def _leave(self) -> None:
+        self._inventory.digests.close(remove=False)
+        self._keeper.end(self._inventory, self._signed)
 
     # -- messages and steps ---------------------------------------------------------------------------
 
@@ -169,6 +178,7 @@ class Job(TargetLoop):
                 self._dispatcher.request(self._probe())
             return
         self._keep_pace(now)
+        self._keeper.note_if_due(self._inventory, now)
         self._survey.after_pass(now)
         if not self._paused and self._survey.last_pass is not None:
             if self._phase is _Phase.COPYING:
@@ -381,6 +391,7 @@ class Job(TargetLoop):
             return
         if problem:
             self._reporter.notice(problem)
+        self._signed = not problem
         self._lock.note_doubt(None)
         self._end(TargetState.COMPLETE, self._why_finished)
 

@@ -145,9 +145,14 @@ def filled_from(destination: Path) -> tuple[int, int] | None:
         os.close(fd)
 
 
-def _lock_path(destination: Path) -> Path:
+def name_of(destination: Path) -> str:
+    """What a destination is called in the state folder, however its path is spelled."""
     real = os.path.normcase(os.path.realpath(destination))
-    return private_folder("locks") / hashlib.sha256(os.fsencode(real)).hexdigest()[:32]
+    return hashlib.sha256(os.fsencode(real)).hexdigest()[:32]
+
+
+def _lock_path(destination: Path) -> Path:
+    return private_folder("locks") / name_of(destination)
 
 
 class _Owner(NamedTuple):

@@ -48,18 +48,20 @@ class TargetLoop(ABC):
         What front ends call it.
     ledgers : Path
         Folder for its ledgers.
+    digests : Path, optional
+        File for its digests.
     """
 
     afterwards: str
     """What its user can do after it was ended early."""
 
-    def __init__(self, crew: Crew, identity: str, ledgers: Path) -> None:
+    def __init__(self, crew: Crew, identity: str, ledgers: Path, digests: Path | None = None) -> None:
         self.target = target = crew.target
         self.identity = identity
         self.ended = threading.Event()
         self._lock = crew.lock
         self._inbox = crew.inbox
-        self._inventory = Inventory(ledgers)
+        self._inventory = Inventory(ledgers, digests)
         self._walks = Walks()
         self._survey = Survey(target.source, self._inventory, self._walks, lambda text: self._reporter.notice(text))
         self._marker = crew.marker
@@ -135,6 +137,10 @@ class TargetLoop(ABC):
 
     def _take_hints(self, now: float) -> None:  # noqa: B027
         """Take in what was heard of the source."""
+
+    def _leave(self) -> None:
+        """Keep nothing, or what a later run can use."""
+        self._inventory.digests.close()
 
     def _finish(self) -> None:  # noqa: B027
         """Its user says that the acquisition is finished."""
@@ -233,7 +239,7 @@ class TargetLoop(ABC):
         self._snapshot = self._tell(time.monotonic())
         self._survey.end()
         self._dispatcher.prover.close()
-        self._inventory.digests.close()
+        self._leave()
         self._inventory.ledgers.close()
 
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from softcopy_napari.engine.digests import DIGEST_SIZE
+from softcopy_napari.engine.earlier import Earlier
 from softcopy_napari.engine.inventory import LINK, Inventory
-from softcopy_napari.engine.readback import NO_DIGEST, Finding
-from softcopy_napari.engine.remembered import Remembered
+from softcopy_napari.engine.readback import NO_DIGEST, TELLS_CHANGES, Finding
+from softcopy_napari.engine.remembered import FromReceipt
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.tasks import ProofDone
 from softcopy_napari.engine.tracked import Batch
@@ -34,8 +35,8 @@ class ProofBatch:
     batch: Batch
     digests: bytes
     """That they were copied with; zeros where it is not known."""
-    remembered: bytes
-    """Those that an earlier copy's receipt has for them, where they are only to be found; zeros where it has none."""
+    remembered: list[tuple[int, bytes]]
+    """Those that earlier copies left, where they are only to be found: since when, ns, and the digests."""
 
 
 class Prover:
@@ -53,15 +54,14 @@ class Prover:
         Whether to go round without pauses, and find checksums that are not known.
     read : int
         Files read back so far.
-    remembered : Remembered or None
-        Where checksums are looked for first.
     """
 
     def __init__(self, inventory: Inventory, verify: bool) -> None:
         self.finishing = False
         self.read = 0
         self.verify = verify
-        self.remembered: Remembered | None = None
+        self._receipt: FromReceipt | None = None
+        self._earlier: list[Earlier] = []
         self._inventory = inventory
         self._round: Iterator[Batch] | None = None
         self._block: Batch | None = None
@@ -111,9 +111,7 @@ class Prover:
             if batch.paths:
                 self._found = True
                 self._out += 1
-                known = self._digests(batch)
-                old = b"" if self.verify or self.remembered is None else self.remembered.digests(batch)
-                return ProofBatch(batch, known, old or NO_DIGEST * len(batch.paths))
+                return ProofBatch(batch, self._digests(batch), [] if self.verify else self._remembered(batch))
 
     def _begin(self, now: float) -> bool:
         """Begin a round, if it is time; what is out with workers must be back, or it would be taken twice."""
@@ -128,11 +126,23 @@ class Prover:
 
     def _reads_receipt(self) -> bool:
         """Whether an earlier copy's receipt is being read, before anything is read back only to find its checksum."""
-        if self.verify or self.remembered is None:
+        if self.verify or self._receipt is None:
             return False
-        if not self.remembered.begun and next(self._all(), None) is not None:
-            self.remembered.begin()
-        return self.remembered.reading
+        if not self._receipt.begun and next(self._all(), None) is not None:
+            self._receipt.begin()
+        return self._receipt.reading
+
+    def remember(self, receipt: FromReceipt, earlier: list[Earlier]) -> None:
+        """Look for checksums here first: in what earlier runs left, the latest first, and in the last receipt."""
+        if TELLS_CHANGES:
+            self._receipt, self._earlier = receipt, earlier
+
+    def _remembered(self, batch: Batch) -> list[tuple[int, bytes]]:
+        places: list[Earlier | FromReceipt] = [*self._earlier]
+        if self._receipt is not None and self._receipt.since:
+            places.append(self._receipt)
+        found = [(place.since, place.digests(batch)) for place in places]
+        return [(since, digests) for since, digests in found if digests.strip(b"\0")]
 
     def _all(self) -> Iterator[Batch]:
         inventory = self._inventory
@@ -173,8 +183,10 @@ class Prover:
 
     def close(self) -> None:
         """Nothing will be proven any more."""
-        if self.remembered is not None:
-            self.remembered.close()
+        if self._receipt is not None:
+            self._receipt.close()
+        for run in self._earlier:
+            run.close()
 
     def give_back(self) -> None:
         """A worker died with a batch: a later round will find it."""

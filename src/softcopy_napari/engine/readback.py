@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -18,6 +18,8 @@ from softcopy_napari.engine.files import forget_cached, kind_of, read_into, same
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.shardindex import ShardIndex, check
 
+TELLS_CHANGES = os.name == "posix"
+"""Whether this system tells when a file was changed: Windows only when it was made, and what its time was set to."""
 NO_DIGEST = bytes(16)
 """Stands for one that is not known."""
 
@@ -87,7 +89,14 @@ class ReadBack:
         self._should_stop = should_stop
         self._progress = progress
 
-    def prove(self, path: str, digest: bytes, against_source: bool, shard: ShardIndex | None, since: int = 0) -> Proof:
+    def prove(
+        self,
+        path: str,
+        digest: bytes,
+        against_source: bool,
+        shard: ShardIndex | None,
+        remembered: Sequence[tuple[int, bytes]] = (),
+    ) -> Proof:
         """Read one file back.
 
         Parameters
@@ -100,8 +109,8 @@ class ReadBack:
             Without a digest, compare it with the source.
         shard : ShardIndex or None
             What index it should end or begin with.
-        since : int
-            The digest is remembered from that time, ns; of a file that has changed since, it is not known.
+        remembered : sequence of tuple of int and bytes
+            Digests that are known from some time on, ns: the first holds of which the file has not changed since.
 
         Returns
         -------
@@ -112,10 +121,9 @@ class ReadBack:
             found = self._destination.stat(path)
             if not stat.S_ISREG(found.st_mode):
                 return Proof(Finding.LINK)
-            if since:
-                if digest != NO_DIGEST and found.st_ctime_ns < since:
-                    return Proof(Finding.HASHED, found.st_size, digest, self._damage(path, shard))
-                digest = NO_DIGEST
+            for since, known in remembered:
+                if known != NO_DIGEST and found.st_ctime_ns < since:
+                    return Proof(Finding.HASHED, found.st_size, known, self._damage(path, shard))
             there = self._hash(self._destination, path, shard)
         except FileNotFoundError:
             return Proof(Finding.MOVED)

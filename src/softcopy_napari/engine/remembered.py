@@ -1,4 +1,4 @@
-"""Checksums that the receipt of an earlier copy holds: of what has not changed since, nothing has to be read back.
+"""Checksums that the receipt of an earlier copy holds: what has not changed since need not be read back.
 
 They are those of what the source held when it was copied, so that they are better than new ones: of a file that its
 disk has changed meanwhile, a new one would only say what it has become.
@@ -31,7 +31,7 @@ _WAKE = 0.2
 log = logging.getLogger(__name__)
 
 
-class Remembered:
+class FromReceipt:
     """The checksums of a destination's last receipt, by the cells of arrays.
 
     All methods are for the job's thread. The receipt is read in another one, for the destination may hang, and may have
@@ -71,10 +71,8 @@ class Remembered:
     def begin(self) -> None:
         """Look for a receipt, and read it."""
         self.begun = True
-        # Windows tells when a file was made and what time its content is said to have, not when it was changed.
-        if os.name == "posix":
-            self.reading = True
-            threading.Thread(target=self._read, name="receipt", daemon=True).start()
+        self.reading = True
+        threading.Thread(target=self._read, name="receipt", daemon=True).start()
 
     def _read(self) -> None:
         since = 0

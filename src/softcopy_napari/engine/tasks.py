@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from collections.abc import Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 from softcopy_napari.engine.compare import FolderPart
@@ -71,9 +72,9 @@ class ProofTask(NamedTuple):
     """Compare those without a digest with the source; else only find their digests."""
     source: Identity | None = None
     shard: ShardIndex | None = None
-    since: int = 0
-    """Where it is not 0, the digests are those of a receipt of that time (ns): a file that has not changed at the
-    destination since is not read, and one that has has no digest."""
+    remembered: Sequence[tuple[int, bytes]] = ()
+    """What earlier copies left: since when (ns), and digests, zeros where there is none. A file that has not changed
+    at the destination since then is not read."""
 
 
 class CompareTask(NamedTuple):

@@ -226,8 +226,9 @@ class Worker:
                 for number, path in enumerate(task.paths):
                     if self._stopping:
                         break
-                    known = task.digests[number * 16 : number * 16 + 16]
-                    proof = self._read_back.prove(path, known, task.against_source, task.shard, task.since)
+                    part = slice(number * 16, number * 16 + 16)
+                    remembered = [(since, digests[part]) for since, digests in task.remembered]
+                    proof = self._read_back.prove(path, task.digests[part], task.against_source, task.shard, remembered)
                     findings.append(proof.finding)
                     digests.append(proof.digest)
                     read += proof.size

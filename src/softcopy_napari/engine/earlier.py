@@ -1,0 +1,181 @@
+"""Checksums that runs which did not come to their end leave for the next one into the same destination.
+
+They lie in the state folder: for each run a file with the digests of chunk files (digests.py), and beside it one that
+says where which array's are. Both are written while files are copied, so that a run that is killed leaves them too.
+Once a receipt is written, they are removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+
+from softcopy_napari.engine.digests import DIGEST_SIZE, Digests
+from softcopy_napari.engine.inventory import LINK, Inventory
+from softcopy_napari.engine.lock import name_of
+from softcopy_napari.engine.readback import NO_DIGEST
+from softcopy_napari.engine.statefolder import private_folder
+from softcopy_napari.engine.tracked import Batch
+
+_SUFFIX, _INDEX = ".xxh128", ".json"
+_INTERVAL = 2.0
+"""Seconds between looks whether there are new arrays to be noted."""
+_MOST = 16
+"""Runs of a destination that are remembered."""
+_LONGEST = 90 * 86400.0
+"""Seconds for which a destination's are kept."""
+
+log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """What this run leaves.
+
+    Parameters
+    ----------
+    destination : Path
+
+    Attributes
+    ----------
+    path : Path
+        Where the digests of chunk files are to be kept.
+    """
+
+    def __init__(self, destination: Path) -> None:
+        self._folder = private_folder("digests") / name_of(destination)
+        self.path = self._folder / f"{time.time_ns()}{_SUFFIX}"
+        self._noted: dict[str, object] = {}
+        self._next = 0.0
+        _remove_old(self._folder)
+
+    def note_if_due(self, inventory: Inventory, now: float) -> None:
+        """Note every now and then which arrays there are."""
+        if now >= self._next:
+            self._next = now + _INTERVAL
+            arrays = _arrays(inventory)
+            if arrays != self._noted and self._write(arrays, {}):
+                self._noted = arrays
+
+    def end(self, inventory: Inventory, complete: bool) -> None:
+        """Leave what the next run needs; or nothing, and nothing of earlier ones, where there is a receipt."""
+        if not complete:
+            self._write(_arrays(inventory), inventory.digests.others)
+            return
+        for path in _files(self._folder):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        with contextlib.suppress(OSError):
+            self._folder.rmdir()
+
+    def _write(self, arrays: dict[str, object], others: dict[str, bytes]) -> bool:
+        """Note what lies where; returns whether that could be done. If not, the next run reads files back."""
+        if not self.path.exists() and not others:
+            return False
+        hexes = {path: digest.hex() for path, digest in others.items() if digest != LINK}
+        text = json.dumps({"arrays": arrays, "others": hexes})
+        temporary = self.path.with_suffix(".tmp")
+        try:
+            self._folder.mkdir(exist_ok=True)
+            temporary.write_text(text)
+            temporary.replace(self.path.with_suffix(_INDEX))
+        except OSError as error:
+            log.info("checksums are not kept for a later run: %s", error)
+            return False
+        return True
+
+
+def _arrays(inventory: Inventory) -> dict[str, object]:
+    return {path: [list(array.ledger.grid), array.first_digest] for path, array in inventory.arrays.items()}
+
+
+class Earlier:
+    """What an earlier run left.
+
+    Parameters
+    ----------
+    path : Path
+        Its digests; need not be there.
+
+    Attributes
+    ----------
+    since : int
+        When it was written last, ns: what has changed at the destination since then is something else.
+
+    Raises
+    ------
+    OSError, ValueError
+        It cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        index = path.with_suffix(_INDEX)
+        found = json.loads(index.read_text())
+        self._arrays = {
+            str(path): (tuple(int(size) for size in grid), int(first))
+            for path, (grid, first) in dict(found["arrays"]).items()
+        }
+        others = {str(path): bytes.fromhex(digest) for path, digest in dict(found["others"]).items()}
+        self._others = {path: digest for path, digest in others.items() if len(digest) == DIGEST_SIZE}
+        written = [index.stat().st_mtime_ns]
+        self._digests = Digests(path)
+        if path.exists():
+            self._digests.open()
+            written.append(path.stat().st_mtime_ns)
+        self.since = max(written)
+
+    def digests(self, batch: Batch) -> bytes:
+        """What it knew of a batch's files, 16 bytes each; zeros where it knew nothing."""
+        if batch.array is None or batch.ledger is None:
+            return b"".join([self._others.get(path, NO_DIGEST) for path in batch.paths])
+        grid, first = self._arrays.get(batch.array.layout.path, ((), -1))
+        cells, there = batch.cells, np.ones(len(batch.cells), bool)
+        now = batch.ledger.grid
+        if first < 0 or len(grid) != len(now):
+            return NO_DIGEST * len(batch.paths)
+        if grid != now:  # it was resized
+            places = np.unravel_index(cells, now)
+            there = np.all([at < size for at, size in zip(places, grid, strict=True)], axis=0)
+            cells = np.ravel_multi_index(tuple(at[there] for at in places), grid)
+        found = np.zeros((len(there), DIGEST_SIZE), np.uint8)
+        found[there] = self._digests.get(cells + first)
+        found[(found == LINK[0]).all(axis=1)] = 0
+        return found.tobytes()
+
+    def close(self) -> None:
+        """Let go of its file."""
+        self._digests.close(remove=False)
+
+
+def earlier_runs(destination: Path) -> list[Earlier]:
+    """What earlier runs into a destination left, the latest first."""
+    runs = []
+    for path in sorted(_files(private_folder("digests") / name_of(destination), _INDEX), reverse=True)[:_MOST]:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
+            runs.append(Earlier(path.with_suffix(_SUFFIX)))
+    return runs
+
+
+def _files(folder: Path, *suffixes: str) -> list[Path]:
+    """Files of runs in a folder, and nothing that somebody else has put there."""
+    with contextlib.suppress(OSError):
+        found = [path for path in folder.iterdir() if path.stem.isdecimal() and not path.is_symlink()]
+        return [path for path in found if path.suffix in (suffixes or (_SUFFIX, _INDEX, ".tmp"))]
+    return []
+
+
+def _remove_old(mine: Path) -> None:
+    """Remove what more runs than are remembered have left here, and what has lain elsewhere for very long."""
+    old = sorted(_files(mine))[: -3 * _MOST]
+    with contextlib.suppress(OSError):
+        for folder in mine.parent.iterdir():
+            if folder != mine and not folder.is_symlink() and time.time() - folder.stat().st_mtime > _LONGEST:
+                old += _files(folder)
+    for path in old:
+        with contextlib.suppress(OSError):
+            path.unlink()
+            path.parent.rmdir()
