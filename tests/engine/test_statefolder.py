@@ -280,7 +280,8 @@ def test_cleaning_up_keeps_the_living_and_the_last_few_ends() -> None:
 def ledgers_of(pid: int, started: float) -> Path:
     folder = ledger_folder().with_name(f"{pid}-{round(started)}")
     (folder / "1").mkdir(parents=True)
-    (folder / "1" / "1.npy").write_bytes(b"x")
+    for name in ("1.npy", "digests", "remembered"):
+        (folder / "1" / name).write_bytes(b"x")
     return folder
 
 

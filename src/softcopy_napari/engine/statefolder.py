@@ -26,6 +26,8 @@ _CLOCK_ERROR = 2.0
 """Seconds by which the start of one process may seem to differ: systems count it from when they were started."""
 _MAX_SIZE = 1 << 28
 """Bytes of a run file; its last words may be of several hundred thousand arrays."""
+_OF_TARGET = ("digests", "remembered")
+"""What a target keeps beside its ledgers."""
 PLAIN: int = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _REMEDY = f"set the environment variable {STATE_FOLDER_VARIABLE} to a folder of your own"
 
@@ -253,7 +255,7 @@ def _remove_ledgers(folder: Path) -> None:
         for of_target in folder.iterdir():
             if _number(of_target.name) is not None and not of_target.is_symlink() and of_target.is_dir():
                 for path in of_target.iterdir():
-                    if path.suffix == ".npy" and _number(path.stem) is not None:
+                    if path.name in _OF_TARGET or (path.suffix == ".npy" and _number(path.stem) is not None):
                         path.unlink()
                 of_target.rmdir()
         folder.rmdir()
