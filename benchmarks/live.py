@@ -32,6 +32,7 @@ SIZE = 16 << 10
 P50_MS, P99_MS = 10.0, 100.0
 CPU_US = {500: 400, 2000: 200}
 _PATIENCE = 20.0
+_LOST_AFTER = 10.0
 _RECORD = struct.Struct("<IQ")
 """Number of a chunk file, and Unix time in ns."""
 
@@ -114,7 +115,7 @@ class Run:
     lags: list[float]
     """In ms, of those chunk files that were seen arriving."""
     lost: int
-    """Not at the destination, or not equal, twenty seconds after the last was written."""
+    """Not at the destination, or not equal, ten seconds after the last was written."""
     cpu_us: float
     """Of all the tool's processes, a chunk file."""
     rate: float
@@ -154,10 +155,10 @@ def measure(peer: peers.Peer, rate: float, seconds: float, folder: Path) -> Run:
         time.sleep(2.5)
         before = tree_cpu(tool.pid)
         done = subprocess.run(role("write", source, sent, count, rate), check=True, capture_output=True, text=True)
-        until(lambda: (destination / chunk_path(count - 1)).exists(), _PATIENCE)
+        until(lambda: (destination / chunk_path(count - 1)).exists(), _LOST_AFTER)
         time.sleep(1.0)
         used = tree_cpu(tool.pid) - before
-        until(lambda: all((destination / chunk_path(n)).exists() for n in range(count)), _PATIENCE)
+        until(lambda: all((destination / chunk_path(n)).exists() for n in range(count)), _LOST_AFTER)
         if tool.poll() is not None:
             sys.exit(f"{peer.name} ended ({tool.returncode}):\n{(work / 'log').read_text()}")
         listener.stdin.close()

@@ -148,7 +148,9 @@ def test_nothing_is_left_of_what_was_being_copied_once_more(jobs: Jobs) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", '{"arrays": {"": 1}, "others": {}}', '{"arrays": {"": [[4], 99]}, "others": {"x": "zz"}}',
-     '{"arrays": {"": [[9, 9], 0]}, "others": {}}', '{"arrays": {"": [[1000], 5000]}, "others": {}}'],
+     '{"arrays": {"": [[9, 9], 0]}, "others": {}}', '{"arrays": {"": [[1e400], -1]}, "others": {}}',
+     '{"arrays": {"": [[0], 0]}, "others": {}}', '{"arrays": {"": [[4], 99999999999999999999]}, "others": {}}',
+     '{"arrays": {"": [[1000], 5000]}, "others": {}}'],
 )  # fmt: skip
 def test_what_cannot_be_read_of_it_is_read_back(jobs: Jobs, text: str) -> None:
     make_array(jobs.source, (4,))

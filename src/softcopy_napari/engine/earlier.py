@@ -116,7 +116,7 @@ class Earlier:
         index = path.with_suffix(_INDEX)
         found = json.loads(index.read_text())
         self._arrays = {
-            str(path): (tuple(int(size) for size in grid), int(first))
+            str(path): (tuple(map(_number, grid)), _number(first))
             for path, (grid, first) in dict(found["arrays"]).items()
         }
         others = {str(path): bytes.fromhex(digest) for path, digest in dict(found["others"]).items()}
@@ -140,6 +140,8 @@ class Earlier:
         if grid != now:  # it was resized
             places = np.unravel_index(cells, now)
             there = np.all([at < size for at, size in zip(places, grid, strict=True)], axis=0)
+            if not there.any():
+                return NO_DIGEST * len(batch.paths)
             cells = np.ravel_multi_index(tuple(at[there] for at in places), grid)
         found = np.zeros((len(there), DIGEST_SIZE), np.uint8)
         found[there] = self._digests.get(cells + first)
@@ -149,6 +151,13 @@ class Earlier:
     def close(self) -> None:
         """Let go of its file."""
         self._digests.close(remove=False)
+
+
+def _number(value: object) -> int:
+    """A number of chunk files, or of one of them."""
+    if isinstance(value, int) and 0 <= value < 1 << 40:
+        return value
+    raise ValueError(f"{value!r} is no such number")
 
 
 def earlier_runs(destination: Path) -> list[Earlier]:

@@ -23,7 +23,7 @@ from softcopy_napari.engine.receipt import ReceiptError, check_unchanged, find_r
 from softcopy_napari.engine.tracked import Batch
 
 _BLOCK = 4096
-"""Lines handed over together, of one folder."""
+"""Lines handed over together."""
 _AHEAD = 8
 """Blocks that wait to be taken in at most."""
 _WAKE = 0.2
@@ -82,12 +82,11 @@ class FromReceipt:
             if facts is not None:
                 check_unchanged(sums, self._destination, facts)
                 lines = read_lines(sums, self._destination)
-                for folder, group in itertools.groupby(lines, lambda line: line[1].rpartition("/")[0]):
-                    while block := list(itertools.islice(group, _BLOCK)):
-                        while not self._room.acquire(timeout=_WAKE):
-                            if self._ended:
-                                return
-                        self._post(partial(self._take, folder, block))
+                while block := list(itertools.islice(lines, _BLOCK)):
+                    while not self._room.acquire(timeout=_WAKE):
+                        if self._ended:
+                            return
+                    self._post(partial(self._take, block))
                 since = written
         except (ReceiptError, OSError) as error:
             log.info("no checksums of an earlier copy: %s", error)
@@ -95,20 +94,23 @@ class FromReceipt:
             log.exception("unexpected error in the receipt of %s", self._destination)
         self._post(partial(self._read_all, since))
 
-    def _take(self, folder: str, block: Sequence[tuple[bytes, str]]) -> None:
+    def _take(self, block: Sequence[tuple[bytes, str]]) -> None:
         self._room.release()
         if self._ended:
             return
         others = self._inventory.others
         self._others.update((path, digest) for digest, path in block if path in others)
-        start = len(folder) + 1 if folder else 0
-        home = self._inventory.cells(folder, [path[start:] for _, path in block])
-        if home is not None:
+        for folder, group in itertools.groupby(block, lambda line: line[1].rpartition("/")[0]):
+            start = len(folder) + 1 if folder else 0
+            digests, paths = zip(*group, strict=True)
+            home = self._inventory.cells(folder, [path[start:] for path in paths])
+            if home is None:
+                continue
             array, cells = home
             known = cells >= 0
-            digests = np.frombuffer(b"".join([digest for digest, _ in block]), np.uint8).reshape(-1, DIGEST_SIZE)
+            data = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST_SIZE)
             self._digests.extend(array.first_digest + array.layout.n_chunk_files)
-            self._digests.put(cells[known] + array.first_digest, digests[known].tobytes())
+            self._digests.put(cells[known] + array.first_digest, data[known].tobytes())
 
     def _read_all(self, since: int) -> None:
         self.reading = False
