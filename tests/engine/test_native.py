@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _ctypes
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from xxhash import xxh3_128_digest
 
 from softcopy_napari.engine import native
+from softcopy_napari.engine.compare import FolderComparison
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.transfer import Outcome, Result, Transfer
 from tests.engine.support import replace, temporaries, tree, write
@@ -240,9 +242,70 @@ def test_any_mixture_comes_to_the_same_as_one_by_one(
     assert tree(sides.source) == tree(sides.destination)
 
 
+BESIDE = st.sampled_from(["same", "longer", "later", "earlier", "a unit later", "link", "folder", "fifo", "nothing"])
+
+
+def compared(folder: Path, read_only: bool, unit: int) -> dict[str, object]:
+    """What a comparison tells of one folder."""
+    comparison = FolderComparison(str(folder / "source"), str(folder / "destination"), "run", read_only)
+    comparison._destination.time_unit = lambda _: unit  # type: ignore[method-assign]
+    (part,) = comparison.folders([("a", 0)], 2.0)
+    found = {name: sorted(value) if isinstance(value, list) else value for name, value in vars(part).items()}
+    assert not found["error"]
+    return found
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kinds=st.lists(st.tuples(st.sampled_from(["old", "fresh", "future", "link", "fifo"]), BESIDE), max_size=70),
+    there=st.booleans(),
+    read_only=st.booleans(),
+    unit=st.sampled_from([1, 2_000_000_000]),
+)
+def test_any_mixture_compares_as_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, kinds: list[tuple[str, str]], there: bool, read_only: bool, unit: int
+) -> None:
+    sides = Sides(tmp_path_factory.mktemp("compared"))
+    if not there:
+        (sides.destination / "a").rmdir()
+    for number, (here, beside) in enumerate(kinds):
+        name = f"{number}"
+        source, destination = sides.source / "a" / name, sides.destination / "a" / name
+        if here == "link":
+            source.symlink_to("0")
+        elif here == "fifo":
+            os.mkfifo(source)
+        else:
+            sides.make(name, 10)
+            if here != "old":
+                then = time.time_ns() + (0 if here == "fresh" else 10**12)
+                os.utime(source, ns=(then, then))
+        if not there or beside == "nothing":
+            continue
+        if beside == "link":
+            destination.symlink_to("0")
+        elif beside == "folder":
+            destination.mkdir()
+        elif beside == "fifo":
+            os.mkfifo(destination)
+        else:
+            write(destination, b"x" * (11 if beside == "longer" else 10))
+            shift = {"later": 1, "earlier": -1, "a unit later": unit}.get(beside, 0)
+            os.utime(destination, ns=(0, os.lstat(source).st_mtime_ns + shift))
+    with pytest.MonkeyPatch.context() as patch:
+        by_library = compared(sides.source.parent, read_only, unit)
+        patch.setenv("SOFTCOPY_NATIVE", "0")
+        assert compared(sides.source.parent, read_only, unit) == by_library
+
+
 def test_a_worker_without_the_library_copies_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "LIBRARY", native.LIBRARY + ".nothing")
-    assert native.load(bytearray(1 << 20)) is None
+    assert native.load(bytearray(1 << 20)) is None and native.load_look() is None
     monkeypatch.undo()
     monkeypatch.setenv("SOFTCOPY_NATIVE", "0")
     assert native.load(bytearray(1 << 20)) is None
+
+
+def test_a_library_of_an_older_version_is_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "LIBRARY", _ctypes.__file__)  # it has none of the functions
+    assert native.load(bytearray(1 << 20)) is None and native.load_look() is None
