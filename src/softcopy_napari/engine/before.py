@@ -1,8 +1,9 @@
-"""What a source that was lost is known by when it comes back: another dataset must not be copied over its copy."""
+"""Whether a source can be copied, and whether it is the one that was lost: another must not be copied over its copy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.layout import ArrayLayout, LayoutError
@@ -10,6 +11,7 @@ from softcopy_napari.engine.metadata import parse_metadata
 from softcopy_napari.engine.probe import Folder, Probe
 from softcopy_napari.engine.states import ChunkState
 
+GONE = "{} has gone; waiting for it to come back"
 _SAMPLES = 16
 """Copied files by which a source is known again."""
 _FOLDERS = 64
@@ -58,3 +60,39 @@ class Before:
         if self.samples and not probe.equal:
             return "its chunk files are others" if probe.samples else "it holds none of the chunk files"
         return ""
+
+
+def unready(source: Path, probe: Probe, before: Before | None) -> str | None:
+    """Say why a source cannot be copied now.
+
+    Parameters
+    ----------
+    source : Path
+    probe : Probe
+        What lies there.
+    before : Before or None
+        What lay there when it was lost; None where it has not been seen yet.
+
+    Returns
+    -------
+    str or None
+        Empty where it can be; None where nothing can be told: it could not be compared with its copy.
+    """
+    reason = ""
+    what = before.differs(probe) if before else ""
+    if not probe.exists:
+        reason = GONE.format(source) if before else f"{source} does not exist yet"
+    elif probe.error:
+        reason = f"{source} {probe.error}"
+    elif not probe.is_folder:
+        reason = f"{source} is not a folder"
+    elif not probe.nodes:
+        reason = f"{source} holds no zarr metadata yet (zarr.json, .zarray or .zgroup)"
+    elif what and probe.obstacle is not None:
+        return None  # it is looked at again when the destination is back
+    elif what:
+        reason = (
+            f"{source} is another dataset than before ({what}); waiting for that one to come back. "
+            "If this is the one, stop the copy and start it again"
+        )
+    return reason

@@ -157,7 +157,7 @@ def _number(value: object) -> int:
     """A number of chunk files, or of one of them."""
     if isinstance(value, int) and 0 <= value < 1 << 40:
         return value
-    raise ValueError(f"{value!r} is no such number")
+    raise ValueError
 
 
 def earlier_runs(destination: Path) -> list[Earlier]:

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from softcopy_napari.engine.account import Account
-from softcopy_napari.engine.before import Before
+from softcopy_napari.engine.before import GONE, Before, unready
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.earlier import Keeper, earlier_runs
@@ -46,7 +46,6 @@ _PROBE_INTERVAL = 0.5
 _ROOM_INTERVAL = 10.0
 _LONG_PROOF = 30.0
 """Seconds of reading back after which everything is compared once more."""
-_GONE = "{} has gone; waiting for it to come back"
 
 log = logging.getLogger(__name__)
 
@@ -203,31 +202,15 @@ class Job(TargetLoop):
         return ProbeTask(self._pool.new_id(), folders, samples)
 
     def _take_probe(self, probe: Probe, now: float) -> None:
-        source = self.target.source
-        what = self._before.differs(probe) if self._before else ""
         self._awaited = None
-        self._reason = ""
-        if not probe.exists:
-            self._reason = _GONE.format(source) if self._before else f"{source} does not exist yet"
-        elif probe.error:
-            self._reason = f"{source} {probe.error}"
-        elif not probe.is_folder:
-            self._reason = f"{source} is not a folder"
-        elif not probe.nodes:
-            self._reason = f"{source} holds no zarr metadata yet (zarr.json, .zarray or .zgroup)"
-        elif what and probe.obstacle is not None:
-            pass  # nothing to compare it with: it is looked at again when the destination is back
-        elif what:
-            self._reason = (
-                f"{source} is another dataset than before ({what}); waiting for that one to come back. "
-                "If this is the one, stop the copy and start it again"
-            )
-        else:
+        reason = unready(self.target.source, probe, self._before)
+        self._reason = reason or ""
+        if reason == "":
             self._dispatcher.source, self._folder = probe.identity, probe.folder
             self._awaited = Reached
             self._dispatcher.request(ReachTask(self._pool.new_id(), claim=not self._dispatcher.claimed))
-        if self._told_to_finish and self._reason:
-            self._end(TargetState.FAILED, f"{self._reason}, and you said that the acquisition is finished")
+        if self._told_to_finish and reason:
+            self._end(TargetState.FAILED, f"{reason}, and you said that the acquisition is finished")
 
     def _begin(self, now: float) -> None:
         """Watch and walk the source, which is there, as is the destination."""
@@ -252,7 +235,7 @@ class Job(TargetLoop):
         self._before = Before.of(self._inventory, self._folder)
         self._inventory.forget_writers()
         self._phase = _Phase.PROBING
-        self._reason = _GONE.format(self.target.source)
+        self._reason = GONE.format(self.target.source)
 
     # -- the end --------------------------------------------------------------------------------------
 
