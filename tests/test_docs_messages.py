@@ -34,6 +34,7 @@ NO_MESSAGES = {
     "how far it is, and what is normal": {
         *("files compared so far", "checking every file", "flushing to disk", "writing the receipt"),
         *("looking through all folders", "reading back what was copied"),
+        "finding the checksums of what was copied before",
         *("the copy keeps up with the acquisition", "the copy will be complete about"),
         *("file or folder", "files and folders", "left to copy", "Start goes on from here"),
         *("never came (the fill value is read in their place", "not seen at the source so far"),

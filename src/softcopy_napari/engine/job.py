@@ -442,6 +442,8 @@ class Job(TargetLoop):
                 if self._inventory.digests.problem:
                     return self._inventory.digests.problem
                 if self._proving_since and not prover.done:
-                    return f"reading back what was copied: {prover.read:,} files so far"
+                    if prover.verify:
+                        return f"reading back what was copied: {prover.read:,} files so far"
+                    return f"finding the checksums of what was copied before: {prover.read:,} files so far"
                 return "checking every file"
         return ""

@@ -53,7 +53,7 @@ class Prover:
     finishing : bool
         Whether to go round without pauses, and find checksums that are not known.
     read : int
-        Files read back so far.
+        Files read back so far, or known without that.
     """
 
     def __init__(self, inventory: Inventory, verify: bool) -> None:
