@@ -8,6 +8,7 @@ however many files a folder holds. Must import nothing heavy.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 import time
@@ -18,7 +19,7 @@ from softcopy_napari.engine.files import KIND, REGULAR, TIME_UNITS, up_to_date
 from softcopy_napari.engine.native import FRESH, LACKING, MOST, SAME, UNCLEAR, load_look
 from softcopy_napari.engine.obstacle import Obstacle, obstacle_of
 from softcopy_napari.engine.place import FOLDER, Place
-from softcopy_napari.engine.probe import read_metadata
+from softcopy_napari.engine.probe import METADATA_NAMES, read_metadata
 from softcopy_napari.engine.writers import (
     ENDINGS,
     RECEIPTS,
@@ -31,6 +32,8 @@ from softcopy_napari.engine.writers import (
 
 PART = 2048
 """Names in one part of a folder's comparison at most."""
+_FEW = 256
+"""Names of a folder that are listed before its metadata are read."""
 _MAX_NAMES = 1 << 14  # remembered of one folder; above that, asking the file system is slower but costs no memory
 _SIGN_OF_LIFE = 2.0
 """Seconds after which what was found so far is told, so that a slow share is not taken for one that hangs."""
@@ -220,7 +223,6 @@ class FolderComparison:
                 return
             if time.time_ns() - part.modified < _RACY_NS:
                 part.modified = 0  # a change after the listing could leave the same time
-            part.metadata = read_metadata(source.root, folder)
             there = self._is_there(folder)
             if there and not self._read_only:
                 self._unit = destination.time_unit(self._temporary)
@@ -234,7 +236,11 @@ class FolderComparison:
                 _listing(source, folder) as (entries, here),
                 _holding(destination, folder if there else None) as held,
             ):
-                for entry in entries:
+                # Metadata come first, so that what follows is understood; most folders hold few names and no metadata.
+                first = list(itertools.islice(entries, _FEW))
+                metadata = METADATA_NAMES.intersection([entry.name for entry in first])
+                part.metadata = read_metadata(source.root, folder, metadata if len(first) < _FEW else METADATA_NAMES)
+                for entry in itertools.chain(first, entries):
                     seen += 1
                     name = entry.name
                     if seen <= _MAX_NAMES:
@@ -257,9 +263,9 @@ class FolderComparison:
                         yield part
                         part = FolderPart(folder, modified=part.modified, newest=part.newest)
                 self._look_at_all(files, there, here, held, part, quiet)
-            part.empty = seen == temporaries and not there
-            if there:
-                self._look_for_gone(folder, names if seen <= _MAX_NAMES else None, part)
+                part.empty = seen == temporaries and not there
+                if there:
+                    self._look_for_gone(folder, held, names if seen <= _MAX_NAMES else None, part)
         except FileNotFoundError:
             part.missing = True
         except OSError as error:
@@ -349,9 +355,10 @@ class FolderComparison:
             return False
         return self._source.read_link(path) == self._destination.read_link(path)
 
-    def _look_for_gone(self, folder: str, names: set[str] | None, part: FolderPart) -> None:
+    def _look_for_gone(self, folder: str, held: int | None, names: set[str] | None, part: FolderPart) -> None:
         """List what only the destination has; left-over temporaries of ours do not count, and are removed."""
-        with contextlib.suppress(OSError), _listing(self._destination, folder) as (entries, _):
+        place = self._destination.path(folder) if held is None else held
+        with contextlib.suppress(OSError), os.scandir(place) as entries:
             for entry in entries:
                 name = entry.name
                 if names is not None and name in names:

@@ -126,10 +126,10 @@ def read_small(root: str, path: str) -> bytes | None:
         return None
 
 
-def read_metadata(root: str, folder: str) -> dict[str, bytes]:
+def read_metadata(root: str, folder: str, names: Iterable[str] = METADATA_NAMES) -> dict[str, bytes]:
     """Contents of a folder's zarr metadata files. Asked for by name: a folder may list a million others first."""
     prefix = folder + "/" if folder else ""
-    contents = ((name, read_small(root, prefix + name)) for name in METADATA_NAMES)
+    contents = ((name, read_small(root, prefix + name)) for name in names)
     return {name: content for name, content in contents if content is not None}
 
 
