@@ -279,10 +279,11 @@ class Pool:
         try:
             while True:
                 task, answer = read_message(stdout)  # type: ignore[arg-type]
-                while not self._stopped and not self._backlog.acquire(timeout=0.2):
-                    pass
-                if not self._stopped:
-                    self._post(Heard(worker, task, answer))
+                for one in answer if isinstance(answer, list) else (answer,):
+                    while not self._stopped and not self._backlog.acquire(timeout=0.2):
+                        pass
+                    if not self._stopped:
+                        self._post(Heard(worker, task, one))
         except (EOFError, OSError):
             pass
         stdout.close()

@@ -78,7 +78,7 @@ class ProofTask(NamedTuple):
 
 
 class CompareTask(NamedTuple):
-    """Compare folders. Answered by FolderParts, in the order of the folders."""
+    """Compare folders. Answered by lists of FolderParts, in the order of the folders."""
 
     id: int
     folders: list[tuple[str, int]]

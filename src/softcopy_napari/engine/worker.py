@@ -56,6 +56,8 @@ from softcopy_napari.engine.throttle import Throttle
 from softcopy_napari.engine.transfer import Outcome, Transfer
 
 _PROGRESS_INTERVAL = 0.25
+_TOGETHER = 0.005
+"""Seconds for which folders are compared before what was found is told, and a copy that waits begins."""
 _LAST_WORDS = 1.5
 """Seconds that a worker has to end by itself when its engine has gone."""
 
@@ -251,12 +253,18 @@ class Worker:
         self._throttle.pay(size)
 
     def _advance_comparison(self) -> None:
+        """Compare for a moment, and tell what was found: a part of a large folder, or many small folders."""
         task_id, parts = self._comparisons[0]
-        part = next(parts, None)
-        if part is None:
-            self._comparisons.popleft()
+        until = time.perf_counter() + _TOGETHER
+        found = []
+        for part in parts:
+            found.append(part)
+            if time.perf_counter() > until:
+                break
         else:
-            self._send(task_id, part)
+            self._comparisons.popleft()
+        if found:
+            self._send(task_id, found)
 
     def _progressed(self, size: int) -> None:
         self._unreported += size
@@ -266,7 +274,7 @@ class Worker:
             self._unreported = 0
             self._last_report = now
 
-    def _send(self, task_id: int, answer: Answer) -> None:
+    def _send(self, task_id: int, answer: Answer | list[FolderPart]) -> None:
         write_message(self._out, (task_id, answer))
 
 
