@@ -12,6 +12,7 @@ without drawing.
 from __future__ import annotations
 
 import argparse
+import gc
 import itertools
 import json
 import os
@@ -282,6 +283,9 @@ def measure(app: Any, what: str, grid: tuple[int, ...], folder: Path, report: Re
 
 def measure_whole(app: Any, folder: Path, report: Report) -> None:
     """All of it at work."""
+    # Python goes over all that napari and the cases before have made, for 150 ms, whenever it thinks it is time.
+    gc.collect()
+    gc.freeze()
     import napari
 
     from softcopy_napari import start

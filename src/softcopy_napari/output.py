@@ -23,7 +23,10 @@ def let_output_fail() -> None:
         if isinstance(stream, io.TextIOWrapper) and not (sys.platform == "win32" and stream.isatty()):
             with contextlib.suppress(OSError):
                 stream.flush()
-            raw = _Unfailing(stream.fileno(), "wb", closefd=False)
+            try:
+                raw = _Unfailing(stream.fileno(), "wb", closefd=False)
+            except (OSError, ValueError):  # somebody else's, with no file behind it
+                continue
             buffered = io.BufferedWriter(raw)
             buffering = stream.line_buffering
             unfailing = io.TextIOWrapper(buffered, stream.encoding, "backslashreplace", line_buffering=buffering)

@@ -39,6 +39,8 @@ class Digests:
         self._path = path
         self._fd = -1
         self._end = 0
+        self._put = 0
+        """Places before this one may have been put."""
         self._closed = False
         self._lock = threading.Lock()  # the receipt is written by a thread of its own
         self._unknown: npt.NDArray[np.bool_] | None = None
@@ -64,6 +66,7 @@ class Digests:
             reason to end a copy, for what lies at the destination can be read.
         """
         kept = True
+        self._put = max(self._put, int(places.max()) + 1 if len(places) else 0)
         for run, data in _runs(places, digests):
             try:
                 self._write_all(run * DIGEST_SIZE, data)
@@ -120,7 +123,9 @@ class Digests:
 
     def forget(self, places: npt.NDArray[np.int64]) -> None:
         """Have digests at these places be unknown."""
-        if self._fd >= 0 and self.get(places).any() and not self.put(places, bytes(len(places) * DIGEST_SIZE)):
+        if not len(places) or places.min() >= self._put:
+            return  # the rule: they are copied for the first time
+        if self.get(places).any() and not self.put(places, bytes(len(places) * DIGEST_SIZE)):
             with contextlib.suppress(OSError):  # this run knows; another one that finds the file would not
                 self._path.unlink(missing_ok=True)
 
