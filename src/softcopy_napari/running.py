@@ -41,16 +41,14 @@ def run(engine: Engine, live: bool = True) -> int:
 
 @contextlib.contextmanager
 def signals() -> Iterator[list[int]]:
-    """Collect Ctrl-C and requests to end, instead of being torn away by them; but not those that `nohup` keeps away."""
+    """Collect Ctrl-C and requests to end, instead of being torn away by them."""
     caught: list[int] = []
-    numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")]
-    before = {
-        number: signal.signal(number, lambda number, _: caught.append(number))
-        for number in numbers
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN
-    }
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+    if "SIGHUP" in names and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        names.remove("SIGHUP")  # by `nohup`: it is to outlive its session
+    before = {name: signal.signal(getattr(signal, name), lambda number, _: caught.append(number)) for name in names}
     try:
         yield caught
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)

@@ -84,7 +84,15 @@ def test_a_closed_session_ends_a_copy_only_where_nohup_did_not_forbid_it(source:
     for name, before in (("nohup", ["nohup"]), ("plain", [])):
         command = [*before, *COMMAND, *arguments, str(tmp_path / name)]
         with open(log, "a") as output:
-            copies.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output))
+            copies.append(
+                subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # who runs us may use nohup
+                )
+            )
     try:
         for name, copy in zip(("nohup", "plain"), copies, strict=True):
             until(lambda name=name: (tmp_path / name / "zarr.json").exists())  # type: ignore[misc]
