@@ -167,15 +167,19 @@ def test_progress_of_a_large_file_is_told_while_it_is_copied(desk: Desk) -> None
 def test_copies_come_before_comparisons_that_were_asked_for_earlier(tmp_path: Path) -> None:
     desk = Desk(tmp_path, size=1)
     try:
-        for number in range(300):
-            (desk.source / f"f{number}").mkdir()
-        compare = CompareTask(desk.pool.new_id(), [(f"f{number}", 0) for number in range(300)], 2.0)
+        folders = [(f"f{number}", 0) for number in range(2000)]
+        for name, _ in folders:
+            (desk.source / name).mkdir()
+        compare = CompareTask(desk.pool.new_id(), folders, 2.0)
         write(desk.source / "x", b"x")
         copy = CopyTask(desk.pool.new_id(), ["x"])
+        worker = psutil.Process(desk.pool.workers[0].process.pid)
+        worker.suspend()  # else it may be done with one before it has the other
         desk.pool.send(desk.pool.workers[0], compare)
         desk.pool.send(desk.pool.workers[0], copy)
+        worker.resume()
         assert desk.hear(lambda: copy.id in desk.answers)
-        assert len(desk.answers.get(compare.id, [])) < 300
+        assert len(desk.answers.get(compare.id, [])) < len(folders)
     finally:
         desk.pool.stop()
 
