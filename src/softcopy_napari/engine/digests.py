@@ -46,6 +46,11 @@ class Digests:
         self._unknown: npt.NDArray[np.bool_] | None = None
         """Places of which the file may hold what is no longer true; None while there are none."""
 
+    @property
+    def allotted(self) -> int:
+        """How many places there are."""
+        return self._end
+
     def allot(self, count: int) -> int:
         """Make room for an array's chunk files; returns the place of the first."""
         start = self._end

@@ -17,6 +17,7 @@ import numpy as np
 
 from softcopy_napari.engine.digests import DIGEST_SIZE, Digests
 from softcopy_napari.engine.inventory import LINK, Inventory
+from softcopy_napari.engine.ledger import cells_in
 from softcopy_napari.engine.lock import name_of
 from softcopy_napari.engine.readback import NO_DIGEST
 from softcopy_napari.engine.statefolder import private_folder
@@ -49,22 +50,32 @@ class Keeper:
     def __init__(self, destination: Path) -> None:
         self._folder = private_folder("digests") / name_of(destination)
         self.path = self._folder / f"{time.time_ns()}{_SUFFIX}"
-        self._noted: dict[str, object] = {}
+        self._noted = 0
+        """Places that were allotted when it was noted whose they are."""
         self._next = 0.0
         _remove_old(self._folder)
+
+    def earlier(self) -> list[Earlier]:
+        """What earlier runs left, the latest first."""
+        runs = []
+        for path in sorted(_files(self._folder, _INDEX), reverse=True)[: _MOST + 1]:
+            if path.stem != self.path.stem:
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
+                    runs.append(Earlier(path.with_suffix(_SUFFIX)))
+        return runs[:_MOST]
 
     def note_if_due(self, inventory: Inventory, now: float) -> None:
         """Note every now and then which arrays there are."""
         if now >= self._next:
             self._next = now + _INTERVAL
-            arrays = _arrays(inventory)
-            if arrays != self._noted and self._write(arrays, {}):
-                self._noted = arrays
+            allotted = inventory.digests.allotted
+            if allotted != self._noted and self._write(inventory, {}):
+                self._noted = allotted
 
     def end(self, inventory: Inventory, complete: bool) -> None:
         """Leave what the next run needs; or nothing, and nothing of earlier ones, where there is a receipt."""
         if not complete:
-            self._write(_arrays(inventory), inventory.digests.others)
+            self._write(inventory, inventory.digests.others)
             return
         for path in _files(self._folder):
             with contextlib.suppress(OSError):
@@ -72,10 +83,11 @@ class Keeper:
         with contextlib.suppress(OSError):
             self._folder.rmdir()
 
-    def _write(self, arrays: dict[str, object], others: dict[str, bytes]) -> bool:
+    def _write(self, inventory: Inventory, others: dict[str, bytes]) -> bool:
         """Note what lies where; returns whether that could be done. If not, the next run reads files back."""
         if not self.path.exists() and not others:
             return False
+        arrays = {path: [list(array.ledger.grid), array.first_digest] for path, array in inventory.arrays.items()}
         hexes = {path: digest.hex() for path, digest in others.items() if digest != LINK}
         text = json.dumps({"arrays": arrays, "others": hexes})
         temporary = self.path.with_suffix(".tmp")
@@ -87,10 +99,6 @@ class Keeper:
             log.info("checksums are not kept for a later run: %s", error)
             return False
         return True
-
-
-def _arrays(inventory: Inventory) -> dict[str, object]:
-    return {path: [list(array.ledger.grid), array.first_digest] for path, array in inventory.arrays.items()}
 
 
 class Earlier:
@@ -132,17 +140,10 @@ class Earlier:
         """What it knew of a batch's files, 16 bytes each; zeros where it knew nothing."""
         if batch.array is None or batch.ledger is None:
             return b"".join([self._others.get(path, NO_DIGEST) for path in batch.paths])
-        grid, first = self._arrays.get(batch.array.layout.path, ((), -1))
-        cells, there = batch.cells, np.ones(len(batch.cells), bool)
-        now = batch.ledger.grid
-        if first < 0 or len(grid) != len(now):
+        grid, first = self._arrays.get(batch.array.layout.path, ((), 0))
+        if len(grid) != len(batch.ledger.grid) or batch.array.layout.path not in self._arrays:
             return NO_DIGEST * len(batch.paths)
-        if grid != now:  # it was resized
-            places = np.unravel_index(cells, now)
-            there = np.all([at < size for at, size in zip(places, grid, strict=True)], axis=0)
-            if not there.any():
-                return NO_DIGEST * len(batch.paths)
-            cells = np.ravel_multi_index(tuple(at[there] for at in places), grid)
+        there, cells = cells_in(grid, batch.cells, batch.ledger.grid)
         found = np.zeros((len(there), DIGEST_SIZE), np.uint8)
         found[there] = self._digests.get(cells + first)
         found[(found == LINK[0]).all(axis=1)] = 0
@@ -158,15 +159,6 @@ def _number(value: object) -> int:
     if isinstance(value, int) and 0 <= value < 1 << 40:
         return value
     raise ValueError
-
-
-def earlier_runs(destination: Path) -> list[Earlier]:
-    """What earlier runs into a destination left, the latest first."""
-    runs = []
-    for path in sorted(_files(private_folder("digests") / name_of(destination), _INDEX), reverse=True)[:_MOST]:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
-            runs.append(Earlier(path.with_suffix(_SUFFIX)))
-    return runs
 
 
 def _files(folder: Path, *suffixes: str) -> list[Path]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from softcopy_napari.engine.digests import DIGEST_SIZE, Digests
 from softcopy_napari.engine.layout import ArrayLayout
-from softcopy_napari.engine.ledger import Ledger
+from softcopy_napari.engine.ledger import Ledger, cells_in
 from softcopy_napari.engine.ledgers import Ledgers
 from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.readback import NO_DIGEST
@@ -119,11 +119,8 @@ class Inventory:
         """Bring the digests of an array's chunk files to where they are after it was resized."""
         for state in (ChunkState.COPIED, ChunkState.VERIFIED):
             cells = known.all_in(state)
-            places = np.unravel_index(cells, known.ledger.grid) if known.ledger.grid else ()
-            still = np.all([at < size for at, size in zip(places, ledger.grid, strict=True)], axis=0)
-            cells, places = cells[still], tuple(at[still] for at in places)
-            now = np.ravel_multi_index(places, ledger.grid) if places else cells
-            self.digests.put(now + first_digest, self.digests.get(cells + known.first_digest).tobytes())
+            still, now = cells_in(ledger.grid, cells, known.ledger.grid)
+            self.digests.put(now + first_digest, self.digests.get(cells[still] + known.first_digest).tobytes())
 
     def _adopt(self, array: TrackedArray) -> None:
         """Take over chunk files that were seen before the metadata that make them such."""

@@ -15,7 +15,7 @@ from softcopy_napari.engine.account import Account
 from softcopy_napari.engine.before import GONE, Before, unready
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.crew import Crew
-from softcopy_napari.engine.earlier import Keeper, earlier_runs
+from softcopy_napari.engine.earlier import Keeper
 from softcopy_napari.engine.finish import finished_because, waiting_for
 from softcopy_napari.engine.lock import Doubt
 from softcopy_napari.engine.loop import TargetLoop
@@ -91,7 +91,7 @@ class Job(TargetLoop):
         """Whether there is a receipt."""
         self._dispatcher.prover.remember(
             FromReceipt(self._inventory, self.target.destination, ledgers, self._inbox.put),
-            earlier_runs(self.target.destination),
+            self._keeper.earlier,
         )
         self._asked_for_room = -_ROOM_INTERVAL
         if self._lock.doubt is not None:

@@ -144,6 +144,25 @@ class Ledger:
         self._sums = Sums()
 
 
+def cells_in(
+    other: tuple[int, ...], cells: npt.NDArray[np.int64], grid: tuple[int, ...]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Where cells of a grid are in another one, which the same array has before or after it is resized.
+
+    Returns
+    -------
+    tuple of numpy.ndarray of bool, shape (len(cells),), and of int64
+        Which of them the other grid has, and what these are there.
+    """
+    if grid == other:
+        return np.ones(len(cells), bool), cells
+    places = np.unravel_index(cells, grid)
+    there: npt.NDArray[np.bool_] = np.all([at < size for at, size in zip(places, other, strict=True)], axis=0)
+    if not there.any():
+        return there, cells[:0]
+    return there, np.ravel_multi_index(tuple(at[there] for at in places), other)
+
+
 def remove_ledger(path: Path) -> None:
     """Delete the file; maps of it stay readable where the system allows that."""
     with contextlib.suppress(PermissionError):  # Windows: still mapped somewhere; the next start cleans up

@@ -6,7 +6,7 @@ Part of a target's job, and called from its thread alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +61,7 @@ class Prover:
         self.read = 0
         self.verify = verify
         self._receipt: FromReceipt | None = None
+        self._find_earlier: Callable[[], list[Earlier]] = list
         self._earlier: list[Earlier] = []
         self._inventory = inventory
         self._round: Iterator[Batch] | None = None
@@ -129,13 +130,14 @@ class Prover:
         if self.verify or self._receipt is None:
             return False
         if not self._receipt.begun and next(self._all(), None) is not None:
+            self._earlier = self._find_earlier()
             self._receipt.begin()
         return self._receipt.reading
 
-    def remember(self, receipt: FromReceipt, earlier: list[Earlier]) -> None:
+    def remember(self, receipt: FromReceipt, earlier: Callable[[], list[Earlier]]) -> None:
         """Look for checksums here first: in what earlier runs left, the latest first, and in the last receipt."""
         if TELLS_CHANGES:
-            self._receipt, self._earlier = receipt, earlier
+            self._receipt, self._find_earlier = receipt, earlier
 
     def _remembered(self, batch: Batch) -> list[tuple[int, bytes]]:
         places: list[Earlier | FromReceipt] = [*self._earlier]
