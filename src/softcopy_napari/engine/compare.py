@@ -21,7 +21,9 @@ from softcopy_napari.engine.obstacle import Obstacle, obstacle_of
 from softcopy_napari.engine.place import FOLDER, Place
 from softcopy_napari.engine.probe import METADATA_NAMES, read_metadata
 from softcopy_napari.engine.writers import (
+    ARRAY_METADATA,
     ENDINGS,
+    MARKER,
     RECEIPTS,
     TEMPORARY_PREFIX,
     TEMPORARY_SUFFIX,
@@ -38,6 +40,8 @@ _MAX_NAMES = 1 << 14  # remembered of one folder; above that, asking the file sy
 _SIGN_OF_LIFE = 2.0
 """Seconds after which what was found so far is told, so that a slow share is not taken for one that hangs."""
 _CLOCK_SKEW_NS = 2_000_000_000
+NEVER = (1 << 63) - 1
+"""Later than any time of a file, ns."""
 _RACY_NS = 2_500_000_000  # coarser than the times of any file system in use (FAT: 2 s)
 
 
@@ -77,6 +81,14 @@ class FolderPart:
         """Files of the destination that the source has not, and folders, which end in `/`."""
         self.newest = 0
         """Latest modification time seen at the source, ns; the folder's own included."""
+        self.oldest_chunk = NEVER
+        """Earliest modification time of a file that is named like a chunk, ns."""
+        self.newest_chunk = 0
+        """Latest modification time of such a file, ns."""
+        self.described = 0
+        """Modification time of the metadata that make the folder an array, ns; 0 where there are none."""
+        self.marked = 0
+        """Modification time of the file that says that the acquisition is over, ns; 0 where there is none."""
         self.empty = False
         """The folder holds nothing, writers' temporaries aside, and is missing at the destination."""
         self.metadata: dict[str, bytes] = {}
@@ -290,16 +302,40 @@ class FolderComparison:
         quiet: float,
     ) -> None:
         """Compare some files; as `_look`, of which `here` is the descriptor of the source's folder."""
-        if self._native is None or here is None or not files:
+        if self._native is None or here is None:
             for entry in files:
                 self._look(entry, there, held, part, quiet)
             return
+        chunks = [entry for entry in files if named_like_a_chunk(entry.name)]
+        rest = [entry for entry in files if not named_like_a_chunk(entry.name)] if len(chunks) < len(files) else []
+        self._look_by_library(chunks, True, there, here, held, part, quiet)
+        self._look_by_library(rest, False, there, here, held, part, quiet)
+
+    def _look_by_library(
+        self,
+        files: list[os.DirEntry[str]],
+        chunks: bool,
+        there: bool,
+        here: int,
+        held: int | None,
+        part: FolderPart,
+        quiet: float,
+    ) -> None:
+        """Compare some files, all of which are named like chunks, or none."""
+        if self._native is None or not files:
+            return
         names = [entry.name for entry in files]
         now = time.time_ns()
-        verdicts, newest, size = self._native.compare(
+        verdicts, newest, size, oldest = self._native.compare(
             here, held, names, self._unit, now - int(quiet * 1e9), now + _CLOCK_SKEW_NS
         )
         part.newest = max(part.newest, newest)
+        if chunks:
+            part.oldest_chunk = min(part.oldest_chunk, oldest)
+            part.newest_chunk = max(part.newest_chunk, newest)
+        elif not ARRAY_METADATA.isdisjoint(names) or MARKER in names:
+            for entry in files:
+                _note_time(entry, part)
         part.size += size
         if not any(verdicts):  # all SAME
             part.same += names
@@ -326,6 +362,7 @@ class FolderComparison:
         modified = here.st_mtime_ns
         if modified > part.newest:
             part.newest = modified
+        _note_time(entry, part)
         lacking = not there
         if there:
             try:
@@ -388,6 +425,28 @@ class FolderComparison:
                 if self._destination.stat(path).st_ino == inode:
                     return True
         return False
+
+
+def named_like_a_chunk(name: str) -> bool:
+    """Whether a file may be a chunk, by its name alone: its array need not be known."""
+    return name[0].isdigit() or name.startswith("c.")
+
+
+def _note_time(entry: os.DirEntry[str], part: FolderPart) -> None:
+    """Note when a chunk, an array's metadata or the marker was written."""
+    name = entry.name
+    chunk = named_like_a_chunk(name)
+    if not (chunk or name in ARRAY_METADATA or name == MARKER):
+        return
+    with contextlib.suppress(OSError):
+        modified = entry.stat(follow_symlinks=False).st_mtime_ns
+        if chunk:
+            part.oldest_chunk = min(part.oldest_chunk, modified)
+            part.newest_chunk = max(part.newest_chunk, modified)
+        elif name == MARKER:
+            part.marked = modified
+        elif name != "zarr.json" or b'"array"' in part.metadata.get(name, b'"array"'):  # groups have one, too
+            part.described = max(part.described, modified)
 
 
 def _join(folder: str, name: str) -> str:

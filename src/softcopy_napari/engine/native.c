@@ -130,11 +130,13 @@ static char compare(int source, int destination, const char *name, int64_t unit,
     return S_ISREG(there.st_mode) && here->st_size == there.st_size && -unit < apart && apart < unit ? SAME : DIFFERENT;
 }
 
-/* Compare files by their names, as up_to_date() in files.py does. totals gets the latest modification time seen, and
-   the bytes of those that are the same; lately and soon are the times between which a change was a moment ago. */
+/* Compare files by their names, as up_to_date() in files.py does. totals gets the latest modification time seen, the
+   bytes of those that are the same, and the earliest time; lately and soon are the times between which a change was a
+   moment ago. */
 void softcopy_compare(int source, int destination, const char *names, int count, int64_t unit, int64_t lately,
                       int64_t soon, char *verdicts, int64_t *totals) {
     totals[0] = totals[1] = 0;
+    totals[2] = INT64_MAX;
     for (int number = 0; number < count; number++, names += strlen(names) + 1) {
         struct stat here;
         int64_t modified;
@@ -142,6 +144,7 @@ void softcopy_compare(int source, int destination, const char *names, int count,
         if (verdicts[number] == UNCLEAR) continue;
         modified = ns(MTIME(&here));
         if (modified > totals[0]) totals[0] = modified;
+        if (modified < totals[2]) totals[2] = modified;
         if (verdicts[number] == SAME)
             totals[1] += here.st_size;
         else if (lately < modified && modified < soon)

@@ -107,11 +107,11 @@ class NativeLook:
         self._compare.argtypes = [integer, integer, text, integer, long, long, long, pointer, pointer]
         self._compare.restype = None
         self._verdicts = (ctypes.c_char * MOST)()
-        self._totals = (ctypes.c_int64 * 2)()
+        self._totals = (ctypes.c_int64 * 3)()
 
     def compare(
         self, source: int, destination: int | None, names: Sequence[str], unit: int, lately: int, soon: int
-    ) -> tuple[bytes, int, int]:
+    ) -> tuple[bytes, int, int, int]:
         """Compare some files of a folder.
 
         Parameters
@@ -127,14 +127,15 @@ class NativeLook:
 
         Returns
         -------
-        tuple of bytes, int and int
+        tuple of bytes, int, int and int
             What is known of each: SAME, DIFFERENT, LACKING (not at the destination), or UNCLEAR, where nothing is.
-            The latest modification time of the others, ns. The bytes of those that are the same.
+            The latest modification time of the others, ns. The bytes of those that are the same. The earliest
+            modification time, ns.
         """
         side = -1 if destination is None else destination
         joined = os.fsencode("\0".join(names))
         self._compare(source, side, joined, len(names), unit, lately, soon, self._verdicts, self._totals)
-        return self._verdicts.raw[: len(names)], self._totals[0], self._totals[1]
+        return self._verdicts.raw[: len(names)], self._totals[0], self._totals[1], self._totals[2]
 
 
 def load(buffer: bytearray) -> Native | None:

@@ -12,6 +12,10 @@ TEMPORARY_PREFIX = ".softcopy-"
 TEMPORARY_SUFFIX = ".tmp"
 RECEIPTS = ("softcopy.xxh128", "softcopy.receipt.json")
 """Names of a receipt that lies in its destination: no data of anybody's."""
+MARKER = "complete"
+"""Name of the file by which a writer, or a script after it, says that the acquisition is over."""
+ARRAY_METADATA = frozenset({".zarray", "zarr.json"})
+"""Files that make a folder an array."""
 LOCK_ENDING = ".__lock"
 LOCK_LIFE = 10.0
 """Seconds after which a lock counts as left behind by a crash: writers hold them for milliseconds."""
