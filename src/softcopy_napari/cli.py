@@ -166,8 +166,8 @@ def verify(
     if not 1 <= nprocs <= 64:
         _fail(f"--nprocs must be a whole number from 1 to 64, not {nprocs}")
     try:
-        paths = tuple(Path(folder).expanduser().absolute() for folder in folders)
-        sys.exit(run_verify(paths, choice_of(sample, part, seed), nprocs, verbose))
+        chosen = choice_of(sample, part, seed)
+        sys.exit(run_verify(tuple(_path(folder) for folder in folders), chosen, nprocs, verbose))
     except (ReceiptError, ScrubError, ValueError) as error:
         _fail(str(error))
 
@@ -292,18 +292,32 @@ def _targets(paths: tuple[str, ...], settings: Settings) -> tuple[Target, ...]:
 
     match paths:
         case (file,):
-            if Path(file).expanduser().is_dir():
+            path = _path(file, "targets file")
+            if Path(file).is_absolute() or path == Path.cwd() / file:
+                path = Path(file)  # messages name it as its user does
+            if path.is_dir():
                 raise TargetsError(f"{file} is a folder: give its destination too, as in softcopy {file} DESTINATION")
             from softcopy_napari.engine.targetsfile import load_targets  # with YAML, which the other case is spared
 
-            return load_targets(Path(file).expanduser(), settings)
+            return load_targets(path, settings)
         case (source, destination):
             return (make_target(source, destination, settings),)
     raise TargetsError(f"{len(paths)} paths were given: give a targets file, or one source and one destination")
 
 
+def _path(text: str, what: str = "path") -> Path:
+    """What a user means by a path."""
+    from softcopy_napari.engine.paths import written_path
+
+    try:
+        return written_path(text, Path())
+    except ValueError as error:
+        _fail(f"the {what} {error}")
+
+
 def _fail(message: str) -> NoReturn:
-    click.echo(f"softcopy: {message}", err=True)
+    for line in message.splitlines():
+        click.echo(f"softcopy: {line}", err=True)
     sys.exit(WRONG_USAGE)
 
 
@@ -311,7 +325,7 @@ def _find_running(which: str | None, command: str) -> tuple[EngineHandle, Engine
     """Find a running engine by its process or by a destination; in that case, also its target."""
     from softcopy_napari.engine.client import EngineGone, engines
 
-    there = None if which is None else str(Path(which).expanduser().absolute())
+    there = None if which is None else str(_path(which))
     found = []
     for engine in engines():
         with contextlib.suppress(EngineGone, ValueError):

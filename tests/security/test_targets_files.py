@@ -1,4 +1,4 @@
-"""Targets files of any kind: their targets, or one clear line; and nothing in them runs, grows, or takes for ever."""
+"""Targets files of any kind: targets, or a clear line a mistake; nothing in them runs, grows, or takes for ever."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ def load(path: Path, content: bytes) -> str:
         words = str(error)
     else:
         return ""
-    assert words.isprintable() and len(words) < 1000 and str(path) in words
+    lines = words.splitlines()
+    assert 0 < len(lines) <= 31
+    assert all(line.isprintable() and len(line) < 1000 and str(path) in line for line in lines)
     return words
 
 

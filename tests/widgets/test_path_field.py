@@ -11,7 +11,8 @@ from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QDialog, QFileDialog, QLabel, QLineEdit, QMenu, QPushButton, QToolButton
 
-from softcopy_napari.widgets.path_field import MAX_RECENT, PathField, path_from_text
+from softcopy_napari.engine.paths import unwrap_path
+from softcopy_napari.widgets.path_field import MAX_RECENT, PathField
 from tests.widgets.support import child, choose_in, dialog_answered, drop
 
 
@@ -38,7 +39,7 @@ def field(qtbot: QtBot) -> PathField:
     ],
 )
 def test_what_is_pasted_around_a_path_is_not_part_of_it(text: str, path: str) -> None:
-    assert path_from_text(text) == path
+    assert unwrap_path(text) == path
 
 
 def test_typing_is_followed_and_enter_submits(field: PathField, qtbot: QtBot) -> None:
@@ -148,6 +149,19 @@ def test_a_problem_is_shown_in_words_until_the_path_changes(field: PathField, qt
     qtbot.keyClicks(field.edit, "x")
     assert not label.isVisible()
     assert field.problem == field.edit.accessibleDescription() == ""
+
+
+def test_an_address_is_told_from_a_folder_while_it_is_typed(field: PathField, qtbot: QtBot) -> None:
+    label = child(field, QLabel, "source_edit_problem")
+    qtbot.keyClicks(field.edit, "s3://bucket/a.zarr")
+    assert label.isVisible()
+    assert label.text().startswith("Looks like an S3 bucket")
+    field.path = "/data/a.zarr"
+    assert not label.isVisible()
+    QGuiApplication.clipboard().setText("\u201csmb://nas/a.zarr\u201d")
+    field.edit.selectAll()
+    field.edit.paste()
+    assert field.problem.startswith("looks like a network share")
 
 
 def test_a_long_path_in_a_problem_wraps_in_a_narrow_field(field: PathField, qtbot: QtBot) -> None:

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class TargetsError(Exception):
-    """A mistake in targets or their file, in one line for whoever made it."""
+    """Mistakes in targets or their file, for whoever made them; each is one line."""

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,12 +16,11 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from softcopy_napari.engine import maxrate
 from softcopy_napari.engine.maxrate import FULL, RateSetting, rate_error
 from softcopy_napari.engine.mistakes import TargetsError
+from softcopy_napari.engine.paths import absolute_path, path_problem, written_path
 from softcopy_napari.engine.patience import in_time
 from softcopy_napari.engine.text import printable, quote
 
 _SECONDS = "a number of seconds, 0 or more"
-_MAX_LENGTH = 4096
-_WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
 class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False):
@@ -57,7 +55,7 @@ class Target(Settings, frozen=True):
     @field_validator("source", "destination")
     @classmethod
     def _is_usable(cls, path: Path) -> Path:
-        if problem := _problem(str(path)):
+        if problem := path_problem(str(path)):
             raise ValueError(problem)
         if not path.is_absolute():
             raise ValueError("is not an absolute path")
@@ -77,6 +75,12 @@ def setting_values(settings: Settings) -> dict[str, object]:
 def make_target(source: str | Path, destination: str | Path, defaults: Settings) -> Target:
     """Make a target of two paths; relative ones start from the current folder.
 
+    Parameters
+    ----------
+    source, destination : str or Path
+        Read as what a person wrote: quotation marks, variables, `file:` URLs. An absolute `Path` is taken as it is.
+    defaults : Settings
+
     Raises
     ------
     TargetsError
@@ -85,7 +89,8 @@ def make_target(source: str | Path, destination: str | Path, defaults: Settings)
     paths = {}
     for key, path in (("source", source), ("destination", destination)):
         try:
-            paths[key] = absolute_path(os.fspath(path), Path())
+            is_made = isinstance(path, Path) and path.is_absolute()
+            paths[key] = (absolute_path if is_made else written_path)(os.fspath(path), Path())
         except ValueError as error:
             raise TargetsError(f"the {key} {error}") from None
     target = Target.model_validate({**setting_values(defaults), **paths})
@@ -108,7 +113,7 @@ def check_targets(targets: Sequence[Target], where: str = "") -> None:
     TargetsError
         They must not run together, or a disk or share does not answer.
     """
-    if conflict := in_time(lambda: find_conflict(targets), targets):
+    if conflict := in_time(lambda: next(find_conflicts(targets), None), targets):
         raise TargetsError(f"{where}: {conflict[1]}" if where else conflict[1])
 
 
@@ -155,61 +160,38 @@ def targets_from_json(data: bytes) -> tuple[Target, ...]:
     )
 
 
-def absolute_path(text: str, folder: Path) -> Path:
-    """Expand `~`, and put the folder before a relative path. Links and `..` stay: they are for the system.
+def find_conflicts(targets: Sequence[Target | None]) -> Iterator[tuple[int, str]]:
+    """Find the targets that must not run beside the others.
 
-    Raises
+    Parameters
+    ----------
+    targets : sequence of Target or None
+        None keeps the place of one that cannot be used.
+
+    Yields
     ------
-    ValueError
-        With words that go on after "the source".
+    tuple of int and str
+        Index of such a target, and why.
     """
-    if problem := _problem(text):
-        raise ValueError(problem)
-    path = os.path.expanduser(text)
-    if path.startswith("~"):
-        raise ValueError(f"begins with the home folder of a user who is not known here: {quote(text)}")
-    try:
-        absolute = (folder / path).absolute()
-    except OSError:
-        raise ValueError(f"starts from the current folder, which is gone: {quote(text)}") from None
-    if problem := _problem(str(absolute)):
-        raise ValueError(problem)
-    return absolute
-
-
-def _problem(text: str) -> str:
-    """Say why a text can be no path; empty where it can."""
-    if not text.strip():
-        return "is empty; write a path"
-    if len(text) > _MAX_LENGTH:
-        return f"is too long for a path: {quote(text)}"
-    if any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029" for c in text):
-        return f"has a control character in it: {quote(text)}"
-    try:
-        os.fsencode(text)
-    except UnicodeEncodeError:
-        return f"has a character that no file name can have: {quote(text)}"
-    if os.name != "nt" and _WINDOWS_PATH.match(text):
-        return f"is a Windows path, {quote(text)}; write it as this computer does"
-    return ""
-
-
-def find_conflict(targets: Sequence[Target]) -> tuple[int, str] | None:
-    """Find a target that must not run beside the others: its index, and why."""
     identities: dict[str, tuple[int, int] | None] = {}
-    sources = [_lineage(target.source, identities) for target in targets]
-    destinations = [_lineage(target.destination, identities) for target in targets]
+    sources = [_lineage(target.source, identities) if target else [] for target in targets]
+    destinations = [_lineage(target.destination, identities) if target else [] for target in targets]
     in_sources, in_destinations = _owners(sources), _owners(destinations)
+    told: set[frozenset[int]] = set()
     # Whatever lies in whatever, the inner one has the outer one among its parents. Sources may share folders.
     for index in range(len(targets)):
-        if hit := _first_hit(destinations[index], in_sources, prefer=index):
-            return index, _words(targets, (index, "destination"), (hit[0], "source"), hit[1])
-        if hit := _first_hit(sources[index], in_destinations, prefer=index):
-            return index, _words(targets, (index, "source"), (hit[0], "destination"), hit[1])
-        hit = _first_hit(destinations[index], in_destinations, ignore=index)
-        if hit and (hit[0] < index or not hit[1]):  # of two with one destination, name the second
-            return index, _words(targets, (index, "destination"), (hit[0], "destination"), hit[1])
-    return None
+        hits = [
+            ("destination", "source", _first_hit(destinations[index], in_sources, prefer=index)),
+            ("source", "destination", _first_hit(sources[index], in_destinations, prefer=index)),
+            ("destination", "destination", _first_hit(destinations[index], in_destinations, ignore=index)),
+        ]
+        for inner, outer, hit in hits:
+            if hit is None or frozenset((index, hit[0])) in told:
+                continue
+            if inner == outer and hit[0] > index and hit[1]:
+                continue  # of two with one destination, name the second
+            told.add(frozenset((index, hit[0])))
+            yield index, _words(targets, (index, inner), (hit[0], outer), hit[1])
 
 
 def _lineage(path: Path, identities: dict[str, tuple[int, int] | None]) -> list[set[object]]:
@@ -249,7 +231,7 @@ def _owners(lineages: list[list[set[object]]]) -> dict[object, list[int]]:
     """Which targets' folders have a mark."""
     owners: dict[object, list[int]] = {}
     for index, lineage in enumerate(lineages):
-        for mark in lineage[0]:
+        for mark in lineage[0] if lineage else ():
             owners.setdefault(mark, []).append(index)
     return owners
 
@@ -265,7 +247,7 @@ def _first_hit(
     return None
 
 
-def _words(targets: Sequence[Target], inner: tuple[int, str], outer: tuple[int, str], same: bool) -> str:
+def _words(targets: Sequence[Target | None], inner: tuple[int, str], outer: tuple[int, str], same: bool) -> str:
     """Say that one target's folder is, or lies in, one of the same or of another target."""
     of = [f" of target {index + 1}" if len(targets) > 1 else "" for index, _ in (inner, outer)]
     paths = [quote(str(getattr(targets[index], kind))) for index, kind in (inner, outer)]

@@ -8,31 +8,28 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from softcopy_napari.engine.maxrate import rate_error
 from softcopy_napari.engine.mistakes import TargetsError
+from softcopy_napari.engine.paths import spell_path, written_path
 from softcopy_napari.engine.targets import (
     Settings,
     Target,
-    absolute_path,
     check_targets,
-    find_conflict,
+    find_conflicts,
     setting_values,
 )
-from softcopy_napari.engine.targetsyaml import WINDOWS_HINT, Entry, Value, read_entries
-from softcopy_napari.engine.text import printable
+from softcopy_napari.engine.targetsyaml import WINDOWS_HINT, Entry, Mistake, Value, read_entries
+from softcopy_napari.engine.text import count_text, printable
 from softcopy_napari.engine.writers import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 
-
-class TargetsFile(BaseModel, frozen=True, extra="forbid", strict=True):
-    """What a targets file holds."""
-
-    targets: tuple[Target, ...] = Field(min_length=1)
+_MOST_TOLD = 30
 
 
 def load_targets(path: Path, defaults: Settings) -> tuple[Target, ...]:
@@ -48,16 +45,20 @@ def load_targets(path: Path, defaults: Settings) -> tuple[Target, ...]:
     Raises
     ------
     TargetsError
-        Anything is wrong with the file or its targets.
+        Anything is wrong with the file or its targets: a line for each mistake, in the order of the file.
     """
-    entries = read_entries(path, ("source", "destination"), tuple(Settings.model_fields), ("max_rate",))
-    name = printable(str(path))
+    entries, mistakes = read_entries(path, ("source", "destination"), tuple(Settings.model_fields), ("max_rate",))
     folder = path.absolute().parent
-    targets = TargetsFile(targets=tuple(_target(entry, folder, defaults, name) for entry in entries)).targets
-    if conflict := find_conflict(targets):
-        index, words = conflict
-        raise TargetsError(f"{name}, line {entries[index].values['destination'].line}: {words}")
-    return targets
+    targets = [_target(entry, folder, defaults, mistakes) for entry in entries]
+    for index, words in find_conflicts(targets):
+        mistakes.append(Mistake(entries[index].values["destination"].line, words))
+    if mistakes:
+        name = printable(str(path))
+        lines = [f"{name}, line {line}: {words}" for line, words in sorted(mistakes, key=lambda one: one.line)]
+        if len(lines) > _MOST_TOLD:
+            lines[_MOST_TOLD:] = [f"{name}: and {count_text(len(lines) - _MOST_TOLD, 'more mistake')}"]
+        raise TargetsError("\n".join(lines))
+    return tuple(target for target in targets if target is not None)  # which all are, where nothing is wrong
 
 
 def dump_targets(targets: Sequence[Target], path: Path) -> None:
@@ -79,13 +80,22 @@ def dump_targets(targets: Sequence[Target], path: Path) -> None:
     rows = []
     for target in targets:
         settings = target.model_dump(exclude={"source", "destination", "check"}, exclude_defaults=True)
-        rows.append({"source": str(target.source), "destination": str(target.destination), **settings})
+        rows.append({"source": _spell(target.source), "destination": _spell(target.destination), **settings})
     text = yaml.safe_dump({"targets": rows}, sort_keys=False, allow_unicode=True, width=sys.maxsize)
     try:
         _write(Path(os.path.realpath(path)), text.encode())
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "there is no such path"
         raise TargetsError(f"{printable(str(path))} cannot be written: {reason}") from None
+
+
+def _spell(path: Path) -> str:
+    """Write a path so that it is read back as what it is."""
+    text = spell_path(path)
+    with contextlib.suppress(ValueError):
+        if written_path(text, path) == path:
+            return text
+    raise TargetsError(f"{printable(str(path))} cannot stand in a targets file: it would be read as another path")
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -102,8 +112,8 @@ def _write(path: Path, content: bytes) -> None:
         raise
 
 
-def _target(entry: Entry, folder: Path, defaults: Settings, name: str) -> Target:
-    """Make a target of what the file says about it."""
+def _target(entry: Entry, folder: Path, defaults: Settings, mistakes: list[Mistake]) -> Target | None:
+    """Make a target of what the file says about it; None, and what is wrong with it, where that cannot be."""
     fields = setting_values(defaults)
     for key, value in entry.values.items():
         if key in Settings.model_fields:
@@ -112,19 +122,22 @@ def _target(entry: Entry, folder: Path, defaults: Settings, name: str) -> Target
         try:
             fields[key] = _path(value, folder)
         except ValueError as error:
-            words = f"the {key} of target {entry.number} {error}"
-            raise TargetsError(f"{name}, line {value.line}: {words}") from None
+            mistakes.append(Mistake(value.line, f"the {key} of target {entry.number} {error}"))
     try:
         return Target.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0])
-        value, allowed = entry.values[key], Target.model_fields[key].description
-        if (rate := rate_error(first)) and not isinstance(value.value, yaml.Node):
-            line = value.lines.get(rate.key, value.line)
-            raise TargetsError(f"{name}, line {line}: {key} of target {entry.number} {rate}") from None
-        words = f"{key} of target {entry.number} must be {allowed}, not {value.words}{_hint(value)}"
-        raise TargetsError(f"{name}, line {value.line}: {words}") from None
+        # A path that is not there has been told of.
+        refused = {str(one["loc"][0]): one for one in error.errors()}
+        mistakes += [_setting_mistake(entry, key, refused[key]) for key in refused if key in Settings.model_fields]
+    return None
+
+
+def _setting_mistake(entry: Entry, key: str, error: Mapping[str, Any]) -> Mistake:
+    value, allowed = entry.values[key], Target.model_fields[key].description
+    if (rate := rate_error(error)) and not isinstance(value.value, yaml.Node):
+        return Mistake(value.lines.get(rate.key, value.line), f"{key} of target {entry.number} {rate}")
+    words = f"{key} of target {entry.number} must be {allowed}, not {value.words}{_hint(value)}"
+    return Mistake(value.line, words)
 
 
 def _hint(value: Value) -> str:
@@ -145,6 +158,6 @@ def _path(value: Value, folder: Path) -> Path:
         hint = "; put it in quotes" if value.plain and text is not None else ""
         raise ValueError(f"must be a path, not {value.words}{hint}")
     try:
-        return absolute_path(text, folder)
+        return written_path(text, folder)
     except ValueError as error:
         raise ValueError(f"{error}{'' if value.plain or text.isprintable() else WINDOWS_HINT}") from None

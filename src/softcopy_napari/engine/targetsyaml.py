@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -51,7 +52,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One target as its file has it. All keys are known ones, the required ones are there."""
+    """One target as its file has it. All keys are known ones."""
 
     number: int
     """From 1."""
@@ -59,9 +60,16 @@ class Entry:
     values: dict[str, Value]
 
 
+class Mistake(NamedTuple):
+    """What is wrong in a line of the file."""
+
+    line: int
+    words: str
+
+
 def read_entries(
     path: Path, required: Sequence[str], optional: Sequence[str], mappings: Sequence[str] = ()
-) -> list[Entry]:
+) -> tuple[list[Entry], list[Mistake]]:
     """Read a targets file.
 
     Parameters
@@ -73,6 +81,11 @@ def read_entries(
     mappings : sequence of str
         Those of them whose value may be a mapping.
 
+    Returns
+    -------
+    tuple of list of Entry and list of Mistake
+        The targets as far as they can be read, and what is wrong with them.
+
     Raises
     ------
     TargetsError
@@ -80,7 +93,8 @@ def read_entries(
     """
     name = printable(str(path))
     try:
-        return _Reader(name, required, optional, mappings).read(_read_text(name, path))
+        reader = _Reader(name, required, optional, mappings)
+        return reader.read(_read_text(name, path)), reader.mistakes
     except RecursionError:
         raise TargetsError(f"{name} is nested too deeply for a targets file") from None
 
@@ -112,6 +126,7 @@ class _Reader:
         self._required = required
         self._keys = (*required, *optional)
         self._items_of: dict[int, dict[str, tuple[int, yaml.Node]]] = {}
+        self.mistakes: list[Mistake] = []
 
     def read(self, text: str) -> list[Entry]:
         root = self._compose(text)
@@ -122,11 +137,12 @@ class _Reader:
         items = self._items(root, "")
         for key, (line, _) in items.items():
             if key in self._keys:
-                raise self._error(line, f'{quote(key)} belongs in a target, in the list below "targets:"')
-            if key != "targets":
-                raise self._error(line, f"unknown key {quote(key)}{_did_you_mean(key, ['targets'])}")
-        if "targets" not in items:
-            raise self._error(_line(root), 'there is no "targets"; begin the file with "targets:"')
+                self._note(line, f'{quote(key)} belongs in a target, in the list below "targets:"')
+            elif key != "targets":
+                self._note(line, f"unknown key {quote(key)}{_did_you_mean(key, ['targets'])}")
+        if "targets" not in items:  # some other file, of which one line is enough
+            words = 'there is no "targets"; begin the file with "targets:"'
+            raise self._error(*(self.mistakes[0] if self.mistakes else (_line(root), words)))
         line, node = items["targets"]
         if not isinstance(node, yaml.SequenceNode):
             raise self._error(line, f'"targets" must be a list, not {_value(node).words}; below it {_EXAMPLE}')
@@ -137,16 +153,18 @@ class _Reader:
     def _entry(self, number: int, node: yaml.Node) -> Entry:
         if not isinstance(node, yaml.MappingNode):
             words = _value(node).words
-            raise self._error(_line(node), f"target {number} is {words}, not a source and a destination; {_EXAMPLE}")
+            self._note(_line(node), f"target {number} is {words}, not a source and a destination; {_EXAMPLE}")
+            return Entry(number, _line(node), {})
         items = self._items(node, f" in target {number}")
-        for key, (line, _) in items.items():
-            if key not in self._keys:
-                hint = _did_you_mean(key, self._keys)
-                raise self._error(line, f"unknown key {quote(key)} in target {number}{hint}")
+        unknown = [key for key in items if key not in self._keys]
+        for key in unknown:
+            self._note(items[key][0], f"unknown key {quote(key)} in target {number}{_did_you_mean(key, self._keys)}")
+        meant = [close for key in unknown for close in _close(key, self._keys)]
         for key in self._required:
-            if key not in items:
-                raise self._error(_line(node), f'target {number} has no "{key}"; add it')
-        values = {key: self._value(key, value, line, number) for key, (line, value) in items.items()}
+            if key not in items and key not in meant:
+                self._note(_line(node), f'target {number} has no "{key}"; add it')
+        known = {key: item for key, item in items.items() if key in self._keys}
+        values = {key: self._value(key, value, line, number) for key, (line, value) in known.items()}
         return Entry(number, _line(node), values)
 
     def _value(self, key: str, node: yaml.Node, line: int, number: int) -> Value:
@@ -168,18 +186,19 @@ class _Reader:
                 merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
-                raise self._error(line, f"{_value(key_node).words} cannot be a key{where}")
+                self._note(line, f"{_value(key_node).words} cannot be a key{where}")
+                continue
             key = key_node.value
             if key in items:
                 first = items[key][0]
-                raise self._error(
-                    line, f"the key {quote(key)} is given twice{where}, first in line {first}; remove one"
-                )
+                self._note(line, f"the key {quote(key)} is given twice{where}, first in line {first}; remove one")
+                continue
             items[key] = line, value
             self._count(items, line)
         for other in dict.fromkeys(merged):
             if not isinstance(other, yaml.MappingNode):
-                raise self._error(_line(other), f'"<<" needs a mapping{where}, not {_value(other).words}')
+                self._note(_line(other), f'"<<" needs a mapping{where}, not {_value(other).words}')
+                continue
             for key, item in self._items(other, where).items():
                 items.setdefault(key, item)
             self._count(items, _line(other))
@@ -221,6 +240,9 @@ class _Reader:
                 f"{self._name}: this is not valid YAML: it has a number or character that there is not"
             ) from None
 
+    def _note(self, line: int, words: str) -> None:
+        self.mistakes.append(Mistake(line, words))
+
     def _error(self, line: int, words: str) -> TargetsError:
         return TargetsError(f"{self._name}, line {line}: {words}")
 
@@ -229,9 +251,12 @@ def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
+def _close(key: str, known: Sequence[str]) -> list[str]:
+    return difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.5)
+
+
 def _did_you_mean(key: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.5)
-    if close:
+    if close := _close(key, known):
         return f'; did you mean "{close[0]}"?'
     return f"; known keys are {', '.join(known)}" if len(known) > 1 else f'; the only key here is "{known[0]}"'
 

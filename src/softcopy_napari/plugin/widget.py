@@ -19,6 +19,7 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from softcopy_napari.engine.files import extended_path
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.mistakes import TargetsError
+from softcopy_napari.engine.paths import spell_path
 from softcopy_napari.engine.targets import Settings, Target, check_targets, make_target
 from softcopy_napari.engine.targetsfile import dump_targets, load_targets
 from softcopy_napari.engine.text import count_text
@@ -191,7 +192,8 @@ class SoftcopyWidget(QWidget):
     def _adopt(self, path: Path, loaded: Sequence[Target] | TargetsError) -> None:
         if isinstance(loaded, TargetsError):
             self._panel.set_problem("", str(loaded))
-            self._panel.log(Level.ERROR, str(loaded))
+            for line in str(loaded).splitlines():
+                self._panel.log(Level.ERROR, line)
             return
         self._panel.set_problem("", "")
         for target in loaded:
@@ -265,7 +267,9 @@ class SoftcopyWidget(QWidget):
         self._show_rows()
         targets = self._book.targets(keys, self._preferences.settings)
         self._supervisor.start_targets(targets)
-        known = settings.remember([str(one.source) for one in targets], [str(one.destination) for one in targets])
+        known = settings.remember(
+            [spell_path(one.source) for one in targets], [spell_path(one.destination) for one in targets]
+        )
         self._show_recent(known)
 
     def _not_started(self, targets: Sequence[Target]) -> None:

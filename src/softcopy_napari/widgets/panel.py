@@ -11,6 +11,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from qtpy.QtWidgets import QFrame, QMessageBox, QScrollArea, QVBoxLayout, QWidget
 
 from softcopy_napari.engine.messages import Changes
+from softcopy_napari.engine.paths import spell_path
 from softcopy_napari.widgets.actions_bar import ActionsBar
 from softcopy_napari.widgets.coverage_view import CoverageView
 from softcopy_napari.widgets.focus_ring import FocusRing
@@ -215,7 +216,7 @@ class Panel(QWidget):
         if action is Action.CHECK:
             for key in keys:
                 if row := self._model.find(key):
-                    self.check_requested.emit(row.source, row.destination)
+                    self.check_requested.emit(spell_path(row.source), spell_path(row.destination))
         else:
             self.action_requested.emit(action, keys)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit
-from qtpy.QtCore import QEvent, QMimeData, QObject, QSize, QStringListModel, Qt, QUrl, Signal
+from qtpy.QtCore import QEvent, QMimeData, QObject, QSize, QStringListModel, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
     QCompleter,
@@ -24,26 +24,17 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from softcopy_napari.engine.paths import address_problem, unwrap_path
 from softcopy_napari.widgets.words import show_words, wrapping_label
 
 MAX_RECENT = 12
-
-
-def path_from_text(text: str) -> str:
-    """The path that a pasted text means: without blanks and quotes around it, a `file:` URL as a path."""
-    text = text.strip()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        text = text[1:-1].strip()
-    if text.lower().startswith("file:"):
-        return os.path.normpath(QUrl(text).toLocalFile()) if QUrl(text).isLocalFile() else text
-    return text
 
 
 def pasted_paths(text: str) -> list[str]:
     """The paths that a text means: several where it is a list of `file:` URLs, as file managers copy it."""
     text = text.strip()
     urls = re.split(r"\s+(?=file:)", text, flags=re.IGNORECASE) if text.lower().startswith("file:") else [text]
-    return [path_from_text(one) for one in urls]
+    return [unwrap_path(one) for one in urls]
 
 
 def dropped_paths(data: QMimeData) -> list[str]:
@@ -93,7 +84,7 @@ class _FolderEdit(FileEdit):
     start = ""
 
     def get_value(self) -> Path:
-        return Path(path_from_text(self.line_edit.value) or self.start)
+        return Path(unwrap_path(self.line_edit.value) or self.start)
 
 
 class PathField(QWidget):
@@ -172,7 +163,7 @@ class PathField(QWidget):
     @property
     def path(self) -> str:
         """The path as its user wrote it, without what pasting puts around it; empty where there is none."""
-        return path_from_text(self._edit.text())
+        return unwrap_path(self._edit.text())
 
     @path.setter
     def path(self, path: str) -> None:
@@ -180,7 +171,7 @@ class PathField(QWidget):
 
     @property
     def problem(self) -> str:
-        """What is wrong, shown below; empty: nothing. It goes away when the path changes."""
+        """What is wrong, shown below; empty: nothing. When the path changes, it is what is wrong with that."""
         return self._problem.words
 
     @problem.setter
@@ -225,7 +216,7 @@ class PathField(QWidget):
         if len(paths := pasted_paths(text)) > 1:
             self.take(paths)
             return
-        self.problem = ""
+        self.problem = address_problem(text)
         self.path_changed.emit(self.path)
 
     # Qt's own names from here on.
