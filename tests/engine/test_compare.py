@@ -15,6 +15,7 @@ from softcopy_napari.engine.compare import PART, FolderComparison, FolderPart
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.transfer import Outcome, Transfer
 from tests.engine.support import OLD, temporaries, write
+from tests.support.faultfs import FaultFs, why_not
 
 OWN = "0a1b2c3d"
 QUIET = 2.0
@@ -392,3 +393,26 @@ def test_a_folder_that_changed_just_now_is_listed_again_whatever_its_time(sides:
     assert sides.look().modified == 0
     os.utime(sides.source, (time.time() + 3600,) * 2)  # the server's clock is ahead of ours
     assert sides.look().modified == 0
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+@pytest.mark.parametrize("native", [True, False])
+def test_what_another_computer_wrote_a_moment_ago_is_seen_when_attributes_are_asked_for_afresh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, native: bool
+) -> None:
+    """A network mount answers from its cache for up to a minute: the last walk would compare an older version."""
+    if not native:
+        monkeypatch.setenv("SOFTCOPY_NATIVE", "0")
+    with FaultFs(tmp_path / "below", tmp_path / "shown", cached=60.0) as faults:
+        write(faults.folder / "0", b"version 1", old=True)
+        write(tmp_path / "there" / "0", b"version 1", old=True)
+        comparison = FolderComparison(str(faults.place), str(tmp_path / "there"), OWN)
+
+        def different(fresh: bool) -> list[str]:
+            (part,) = comparison.folders([("", 0)], QUIET, fresh_attributes=fresh)
+            return part.different
+
+        assert different(fresh=False) == []
+        write(faults.folder / "0", b"version 2")
+        assert different(fresh=False) == [], "nothing is cached here: this test shows nothing"
+        assert different(fresh=True) == ["0"]

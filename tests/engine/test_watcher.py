@@ -9,13 +9,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from softcopy_napari.engine import inotify
 from softcopy_napari.engine import watcher as watcher_module
+from softcopy_napari.engine.file_system_kind import FileSystem, is_share
 from softcopy_napari.engine.watcher import Hint, PortableWatcher, Watcher, make_watcher
 from tests.engine.support import replace, until, write
 
@@ -303,45 +303,16 @@ def test_a_source_that_cannot_be_watched_for_another_reason_is_not_taken_for_one
     assert raised.value.errno == error
 
 
-def problem_with(source: Path, monkeypatch: pytest.MonkeyPatch, *mounts: tuple[Path, str]) -> str:
-    """What is told of a source where these are mounted, in this order."""
-    parts = [SimpleNamespace(mountpoint=str(place), fstype=kind) for place, kind in ((Path("/"), "ext4"), *mounts)]
-    monkeypatch.setattr(psutil, "disk_partitions", lambda all=False: parts if all else [])
+@linux_only
+@pytest.mark.parametrize(("kind", "silent"), [("nfs4", True), ("fuse.sshfs", True), ("ext4", False)])
+def test_a_source_on_a_network_share_is_known_to_be_silent(
+    source: Path, monkeypatch: pytest.MonkeyPatch, kind: str, silent: bool
+) -> None:
+    monkeypatch.setattr(watcher_module, "file_system_of", lambda path: FileSystem(kind, is_share(kind)))
     watcher = make_watcher(source, lambda: None)
     watcher.stop()
-    return watcher.problem
-
-
-@linux_only
-@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "lustre", "beegfs", "fuse.sshfs"])
-def test_a_source_on_a_network_share_is_known_to_be_silent(
-    source: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
-    told = problem_with(source, monkeypatch, (source.parent, kind))
-    assert told == f"the source is on a network share ({kind}): new files are found by looking every few seconds"
-
-
-@linux_only
-@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", "fuseblk", "exfat", "vfat"])
-def test_a_source_on_a_disk_of_this_machine_is_no_problem(
-    source: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
-    beside = source.parent / source.name[:-1]
-    assert problem_with(source, monkeypatch, (source.parent, kind), (beside, "nfs4")) == ""
-
-
-@linux_only
-def test_of_several_mounts_the_one_on_which_the_source_lies_counts(
-    source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    link = tmp_path / "link.zarr"
-    link.symlink_to(source)
-    above, itself = source.parent, source
-    assert problem_with(source, monkeypatch, (itself, "ext4"), (above, "nfs4")) == ""
-    assert "(nfs4)" in problem_with(source, monkeypatch, (itself, "nfs4"), (above, "ext4"))
-    assert "(nfs4)" in problem_with(link, monkeypatch, (itself, "nfs4"))
-    # A share that is mounted when it is first asked for lies over what does that, at the same place.
-    assert "(nfs4)" in problem_with(source, monkeypatch, (itself, "autofs"), (itself, "nfs4"))
+    told = f"the source is on a network share ({kind}): new files are found by looking every few seconds"
+    assert watcher.problem == (told if silent else "")
 
 
 @linux_only

@@ -90,14 +90,18 @@ class FaultFs:
         By which its clock is behind, ns.
     nfd : bool
         Whether it spells names in its own way, as HFS+ does: é as e and an accent.
+    cached : float
+        Seconds for which the system may answer from its cache what was asked for before, as on a network mount.
     """
 
-    def __init__(self, folder: Path, place: Path, unit: int = 1, behind: int = 0, nfd: bool = False) -> None:
+    def __init__(
+        self, folder: Path, place: Path, unit: int = 1, behind: int = 0, nfd: bool = False, cached: float = 0.0
+    ) -> None:
         self.folder = folder
         self.place = place
         self.trouble: BaseException | None = None
         """What an `act` of a rule has raised."""
-        self._options = {"unit": unit, "behind": behind, "nfd": nfd}
+        self._options = {"unit": unit, "behind": behind, "nfd": nfd, "cached": cached}
         self._rules: dict[int, Rule] = {}
         self._numbers = itertools.count(1)
         self._done: queue.SimpleQueue[bool] = queue.SimpleQueue()

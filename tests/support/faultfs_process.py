@@ -277,6 +277,7 @@ class Shown(mfusepy.Operations):
 def main() -> None:
     """Show the folder until the test has had enough."""
     folder, place, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+    cached = options.pop("cached")
     desk = Desk()
     os.umask(0)
 
@@ -294,9 +295,9 @@ def main() -> None:
         place,
         foreground=True,
         fsname="softcopy-faultfs",
-        # Each look, read and write of a program comes here: nothing is answered from a cache.
-        attr_timeout=0,
-        entry_timeout=0,
+        # Each look, read and write of a program comes here: nothing is answered from a cache, if nothing else is said.
+        attr_timeout=cached,
+        entry_timeout=cached,
         negative_timeout=0,
         direct_io=True,
         use_ino=True,

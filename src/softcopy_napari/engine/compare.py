@@ -15,11 +15,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from softcopy_napari.engine.file_system_kind import file_system_of
 from softcopy_napari.engine.files import KIND, REGULAR, TIME_UNITS, up_to_date
 from softcopy_napari.engine.native import FRESH, LACKING, MOST, SAME, UNCLEAR, load_look
 from softcopy_napari.engine.obstacle import Obstacle, obstacle_of
 from softcopy_napari.engine.place import FOLDER, Place
 from softcopy_napari.engine.probe import METADATA_NAMES, read_metadata
+from softcopy_napari.engine.statx import refresh_attributes
 from softcopy_napari.engine.writers import (
     ARRAY_METADATA,
     ENDINGS,
@@ -174,7 +176,12 @@ class FolderComparison:
         self._native = load_look()
 
     def folders(
-        self, folders: list[tuple[str, int]], quiet: float, identity: tuple[int, int] | None = None, marker: str = ""
+        self,
+        folders: list[tuple[str, int]],
+        quiet: float,
+        identity: tuple[int, int] | None = None,
+        marker: str = "",
+        fresh_attributes: bool = False,
     ) -> Iterator[FolderPart]:
         """Compare folders, without what lies in their folders.
 
@@ -186,6 +193,9 @@ class FolderComparison:
             Seconds; files that differ and changed more recently are `fresh`.
         identity, marker : optional
             What source and destination must be known by, see `Place.hold`.
+        fresh_attributes : bool
+            Where the source is a share, ask its server for sizes and times, which a network mount may have cached since
+            before another computer wrote; costs a round trip a file.
 
         Yields
         ------
@@ -193,12 +203,13 @@ class FolderComparison:
             Of each folder at least one; its last one has `last` set, that of the last folder `final`.
         """
         lost, obstacle = self._hold(identity, marker)
+        refresh = fresh_attributes and not lost and file_system_of(self._source.root).is_share
         try:
             for number, (folder, known) in enumerate(folders, start=1):
                 if lost or obstacle:
                     parts = iter([FolderPart(folder, lost=lost, obstacle=obstacle, last=True)])
                 else:
-                    parts = self._parts(folder, known, quiet)
+                    parts = self._parts(folder, known, quiet, refresh)
                 for part in parts:
                     part.final = part.last and number == len(folders)
                     yield part
@@ -221,10 +232,12 @@ class FolderComparison:
             return False, obstacle_of(error, self._destination.root)
         return False, None
 
-    def _parts(self, folder: str, known: int, quiet: float) -> Iterator[FolderPart]:
+    def _parts(self, folder: str, known: int, quiet: float, refresh: bool) -> Iterator[FolderPart]:
         source, destination = self._source, self._destination
         part = FolderPart(folder)
         try:
+            if refresh:
+                refresh_attributes(source.path(folder))  # that it has other names by now shows in its time
             found = source.stat(folder)
             if not stat.S_ISDIR(found.st_mode):
                 raise FileNotFoundError
@@ -265,6 +278,8 @@ class FolderComparison:
                         (part.locks if kind is Temporary.LOCK else part.scratch).append(becomes or name)
                     else:
                         files.append(entry)
+                        if refresh:
+                            refresh_attributes(name if here is not None else entry.path, here)
                         if len(files) == MOST:
                             self._look_at_all(files, there, here, held, part, quiet)
                             files.clear()

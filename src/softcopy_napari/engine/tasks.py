@@ -87,6 +87,8 @@ class CompareTask(NamedTuple):
     quiet: float
     """Seconds; files that differ and changed more recently than that are `fresh`."""
     source: Identity | None = None
+    fresh_attributes: bool = False
+    """Ask the server of a source on a share for what may be cached here: for the last walk."""
 
 
 class ReadTask(NamedTuple):

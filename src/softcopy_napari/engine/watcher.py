@@ -18,11 +18,11 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol
 
-import psutil
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from softcopy_napari.engine import inotify
+from softcopy_napari.engine.file_system_kind import file_system_of
 from softcopy_napari.engine.gather import PAUSE, Gatherer
 from softcopy_napari.engine.lockclock import LockClock
 from softcopy_napari.engine.writers import LOCK_ENDING
@@ -128,18 +128,13 @@ class _Mailbox:
         self.hints.append((hint, path))
 
 
-_SHARES = ("nfs", "cifs", "smb", "9p", "afs", "ceph", "lustre", "beegfs", "gpfs", "gluster", "fuse.")
-
-
 def _share_problem(source: Path) -> str:
-    """Say so where a source lies on a network share: Linux hears nothing of what other machines do there."""
-    real = os.path.realpath(source)
-    mounts = [part for part in psutil.disk_partitions(all=True) if Path(real).is_relative_to(part.mountpoint)]
-    # Of several at one place the last one lies on top: a share over what mounts it when it is asked for.
-    kind = max(reversed(mounts), key=lambda part: len(part.mountpoint)).fstype if mounts else ""
-    if not kind.startswith(_SHARES):
+    """Say so where a source lies on a network share: nobody hears of what other machines do there."""
+    lies_on = file_system_of(os.fspath(source))
+    if not lies_on.is_share:
         return ""
-    return f"the source is on a network share ({kind}): new files are found by looking every few seconds"
+    kind = f" ({lies_on.kind})" if lies_on.kind else ""
+    return f"the source is on a network share{kind}: new files are found by looking every few seconds"
 
 
 class NoWatcher(_Mailbox):
@@ -290,7 +285,7 @@ class PortableWatcher(_Mailbox, FileSystemEventHandler):
 
     def __init__(self, source: Path, wake: Callable[[], None]) -> None:
         super().__init__(wake)
-        self.problem = ""
+        self.problem = _share_problem(source)
         self._root = os.fspath(source)
         os.stat(self._root)  # watchdog leaves threads behind when it cannot start
         self._observer = Observer()

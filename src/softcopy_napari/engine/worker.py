@@ -112,7 +112,9 @@ class Worker:
             case CopyTask():
                 self._copy(task)
             case CompareTask():
-                parts = self._compare.folders(task.folders, task.quiet, task.source, self._setup.marker)
+                parts = self._compare.folders(
+                    task.folders, task.quiet, task.source, self._setup.marker, task.fresh_attributes
+                )
                 self._comparisons.append((task.id, parts))
             case ProofTask():
                 self._prove(task)
