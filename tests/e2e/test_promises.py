@@ -27,7 +27,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def _make_large(path: Path, files: int = 4, size: int = 80_000_000) -> Path:
-    """An array of large chunk files (sparse ones: they cost time to copy, but no disk)."""
+    """An array of large chunk files."""
     path.mkdir()
     (path / ".zarray").write_text(
         f'{{"zarr_format": 2, "shape": [{files}], "chunks": [1], "dtype": "|u1", "compressor": null, '
@@ -35,7 +35,7 @@ def _make_large(path: Path, files: int = 4, size: int = 80_000_000) -> Path:
     )
     for number in range(files):
         with open(path / str(number), "wb") as file:
-            file.truncate(size)
+            file.write(b"\1" * size)
     return path
 
 

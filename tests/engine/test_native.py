@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from xxhash import xxh3_128_digest
 
 from softcopy_napari.engine import native
+from softcopy_napari.engine.capabilities import Capabilities
 from softcopy_napari.engine.compare import FolderComparison
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.transfer import Outcome, Result, Transfer
@@ -249,7 +250,7 @@ BESIDE = st.sampled_from(["same", "longer", "later", "earlier", "a unit later", 
 def compared(folder: Path, read_only: bool, unit: int) -> dict[str, object]:
     """What a comparison tells of one folder."""
     comparison = FolderComparison(str(folder / "source"), str(folder / "destination"), "run", read_only)
-    comparison._destination.time_unit = lambda _: unit  # type: ignore[method-assign]
+    comparison._destination._capabilities = Capabilities(time_unit=unit)
     (part,) = comparison.folders([("a", 0)], 2.0)
     found = {name: sorted(value) if isinstance(value, list) else value for name, value in vars(part).items()}
     assert not found["error"]

@@ -96,7 +96,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk.pool.stop()
 
 
-def large(desk: Desk, path: str = "large", size: int = 500 << 20) -> Path:
+def large(desk: Desk, path: str = "large", size: int = 8 << 30) -> Path:
     """A file that takes long to copy and no room on the disk."""
     file = write(desk.source / path, b"")
     os.truncate(file, size)
@@ -160,7 +160,7 @@ def test_progress_of_a_large_file_is_told_while_it_is_copied(desk: Desk) -> None
     desk.ask(task)
     *progress, done = desk.answers[task.id]
     assert progress and all(isinstance(one, Progress) for one in progress)
-    assert isinstance(done, CopyDone) and done.size == 500 << 20
+    assert isinstance(done, CopyDone) and done.size == 8 << 30
     assert sum(one.size for one in progress) <= done.size  # type: ignore[union-attr]
 
 
@@ -189,7 +189,7 @@ def test_copies_come_before_comparisons_that_were_asked_for_earlier(tmp_path: Pa
 
 @posix_only
 def test_the_tasks_of_a_killed_worker_come_back_and_another_takes_its_place(desk: Desk) -> None:
-    large(desk, size=8 << 30)  # copied whole, before it is killed, by no machine
+    large(desk, size=1 << 42)  # copied whole, before it is killed, by no machine
     worker = desk.pool.workers[0]
     tasks = [CopyTask(desk.pool.new_id(), ["large"]), CompareTask(desk.pool.new_id(), [("", 0)], 2.0)]
     for task in tasks:
@@ -281,7 +281,7 @@ def test_a_flush_may_take_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_stopping_in_the_middle_of_a_large_copy_leaves_no_process_and_no_temporary(desk: Desk) -> None:
-    large(desk, size=8 << 30)
+    large(desk, size=1 << 42)
     desk.pool.send(desk.pool.workers[0], CopyTask(desk.pool.new_id(), ["large"]))
     assert until(lambda: temporaries(desk.destination))
     processes = desk.processes()
@@ -295,7 +295,7 @@ def test_stopping_in_the_middle_of_a_large_copy_leaves_no_process_and_no_tempora
 
 @posix_only
 def test_stopping_a_worker_that_hangs_takes_no_longer_and_tells_what_it_left(desk: Desk) -> None:
-    large(desk, path="sub/large", size=8 << 30)
+    large(desk, path="sub/large", size=1 << 42)
     worker = desk.pool.workers[1]
     desk.pool.send(worker, CopyTask(desk.pool.new_id(), ["sub/large"]))
     assert until(lambda: temporaries(desk.destination))
@@ -358,7 +358,7 @@ ENGINE = """
 def test_workers_end_when_their_engine_is_killed(tmp_path: Path) -> None:
     source, destination = tmp_path / "source", tmp_path / "destination"
     destination.mkdir()
-    os.truncate(write(source / "large", b""), 8 << 30)
+    os.truncate(write(source / "large", b""), 1 << 42)
     command = [sys.executable, "-c", textwrap.dedent(ENGINE), str(source), str(destination)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as engine:
         assert engine.stdout is not None

@@ -167,7 +167,7 @@ def test_a_paused_copy_copies_nothing_until_it_is_resumed(made: Engines) -> None
 
 def test_stopping_takes_less_than_two_seconds_and_the_next_start_goes_on(made: Engines) -> None:
     make_array(made.source, (2,))
-    os.truncate(write(made.source / "large", b""), 8 << 30)
+    os.truncate(write(made.source / "large", b""), 1 << 42)
     make_old(made.source)
     copy = made.copy(settle=1000.0)
     assert until(lambda: temporaries(made.destination))
@@ -364,7 +364,7 @@ def test_a_front_end_that_hangs_while_it_connects_does_not_lock_everybody_out(ma
 @posix_only
 def test_a_killed_engine_is_reported_and_the_next_one_goes_on(made: Engines) -> None:
     make_array(made.source, (2,))
-    os.truncate(write(made.source / "large", b""), 8 << 30)
+    os.truncate(write(made.source / "large", b""), 1 << 42)
     make_old(made.source)
     copy = made.copy(settle=1000.0)
     assert until(lambda: temporaries(made.destination))

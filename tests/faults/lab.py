@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from softcopy_napari.engine.states import TargetState
 from tests.engine.jobs import Jobs
@@ -37,19 +38,19 @@ class Lab(Jobs):
 
     def faulty_source(self, unit: int = 1, behind: int = 0) -> FaultFs:
         """Put the source on a file system that fails."""
-        faults = self._show("source", unit, behind)
+        faults = self._show("source", unit=unit, behind=behind)
         self.source, self.real_source = faults.place / "s.zarr", faults.folder / "s.zarr"
         self.real_source.mkdir()
         return faults
 
-    def faulty_destination(self, unit: int = 1, behind: int = 0, nfd: bool = False) -> FaultFs:
-        """Put the destination on a file system that fails."""
-        faults = self._show("destination", unit, behind, nfd)
+    def faulty_destination(self, unit: int = 1, **habits: Any) -> FaultFs:
+        """Put the destination on a file system that fails, or has habits of its own, see `FaultFs`."""
+        faults = self._show("destination", unit=unit, **habits)
         self.destination, self.real_destination = faults.place / "d.zarr", faults.folder / "d.zarr"
         return faults
 
-    def _show(self, name: str, unit: int, behind: int, nfd: bool = False) -> FaultFs:
-        faults = FaultFs(self.folder / f"{name} below", self.folder / f"{name} shown", unit, behind, nfd)
+    def _show(self, name: str, **habits: Any) -> FaultFs:
+        faults = FaultFs(self.folder / f"{name} below", self.folder / f"{name} shown", **habits)
         self._faulty.append(self._ends.enter_context(faults))
         return faults
 

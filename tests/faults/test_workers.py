@@ -148,7 +148,7 @@ def test_a_worker_that_is_stopped_for_half_a_minute_is_replaced_and_for_less_wai
     source, destination = tmp_path / "s.zarr", tmp_path / "d.zarr"
     make_chunks(source, 6)
     for file in source.rglob("*/0"):
-        os.truncate(file, 80_000_000)
+        file.write_bytes(b"\1" * 80_000_000)
         os.utime(file, (OLD, OLD))
     with Softcopy("--nprocs", "2", "--settle", "0", source, destination) as copy:
         assert until(lambda: temporaries(destination))

@@ -92,16 +92,35 @@ class FaultFs:
         Whether it spells names in its own way, as HFS+ does: é as e and an accent.
     cached : float
         Seconds for which the system may answer from its cache what was asked for before, as on a network mount.
+    times : str
+        What becomes of modification times that are set: "kept", "dropped" (without an error), "refused" (EPERM),
+        "set at rename" to the present, or "flapping" (another one each time it is asked).
+    folds_case : bool
+        Whether `IMG` and `img` are one file, which keeps the name that it was made with.
+    padding : int
+        By how many bytes files seem larger than they are.
     """
 
     def __init__(
-        self, folder: Path, place: Path, unit: int = 1, behind: int = 0, nfd: bool = False, cached: float = 0.0
+        self,
+        folder: Path,
+        place: Path,
+        unit: int = 1,
+        behind: int = 0,
+        nfd: bool = False,
+        cached: float = 0.0,
+        times: str = "kept",
+        folds_case: bool = False,
+        padding: int = 0,
     ) -> None:
         self.folder = folder
         self.place = place
         self.trouble: BaseException | None = None
         """What an `act` of a rule has raised."""
-        self._options = {"unit": unit, "behind": behind, "nfd": nfd, "cached": cached}
+        self._options = {
+            "unit": unit, "behind": behind, "nfd": nfd, "cached": cached, "times": times, "folds_case": folds_case,
+            "padding": padding,
+        }  # fmt: skip
         self._rules: dict[int, Rule] = {}
         self._numbers = itertools.count(1)
         self._done: queue.SimpleQueue[bool] = queue.SimpleQueue()

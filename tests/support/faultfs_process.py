@@ -148,12 +148,18 @@ class Shown(mfusepy.Operations):
 
     use_ns = True
 
-    def __init__(self, folder: str, desk: Desk, unit: int, behind: int, nfd: bool) -> None:
+    def __init__(
+        self, folder: str, desk: Desk, unit: int, behind: int, nfd: bool, times: str, folds_case: bool, padding: int
+    ) -> None:
         self._folder = folder
         self._desk = desk
         self._unit = unit
         self._behind = behind
         self._nfd = nfd
+        self._times = times
+        self._folds_case = folds_case
+        self._padding = padding
+        self._looks = 0
         self._open: dict[int, str] = {}
         """Files that are open, and their names: those that were deleted come without."""
 
@@ -167,7 +173,20 @@ class Shown(mfusepy.Operations):
 
     def _real(self, path: str) -> str:
         """Where something lies."""
+        if self._folds_case:
+            path = self._as_it_is_there(path)
         return self._folder + (unicodedata.normalize("NFD", path) if self._nfd else path)
+
+    def _as_it_is_there(self, path: str) -> str:
+        """A path with the names that are there already, whatever their case."""
+        found = ""
+        for name in path.strip("/").split("/"):
+            try:
+                there = os.listdir(self._folder + found)
+            except OSError:
+                there = []
+            found += "/" + next((other for other in there if other.casefold() == name.casefold()), name)
+        return found if path != "/" else path
 
     def init(self, path: str) -> None:
         self._desk.say(ready=True)
@@ -180,7 +199,11 @@ class Shown(mfusepy.Operations):
         found = self._step("stat", path, lambda real: os.lstat(real) if fh is None else os.fstat(fh))
         names = [name for name in dir(found) if name.startswith("st_")]
         times = {name: self._time(getattr(found, f"{name}_ns")) for name in ("st_atime", "st_mtime", "st_ctime")}
-        return {name: getattr(found, name) for name in names} | times
+        if stat.S_ISREG(found.st_mode) and self._times == "flapping":
+            self._looks += 1
+            times["st_mtime"] += self._looks * 1_000_000_000
+        size = found.st_size + self._padding * stat.S_ISREG(found.st_mode)
+        return {name: getattr(found, name) for name in names} | times | {"st_size": size}
 
     def _time(self, time_ns: int) -> int:
         time_ns -= self._behind
@@ -207,7 +230,12 @@ class Shown(mfusepy.Operations):
         return self._step("unlink", path, os.unlink)
 
     def rename(self, old: str, new: str) -> int:
-        return self._step("rename", new, lambda real: os.rename(self._real(old), real))
+        def rename(real: str) -> None:
+            os.rename(self._real(old), real)
+            if self._times == "set at rename":
+                os.utime(real)
+
+        return self._step("rename", new, rename)
 
     def symlink(self, target: str, source: str) -> int:
         return self._step("symlink", target, lambda real: os.symlink(source, real))
@@ -222,6 +250,10 @@ class Shown(mfusepy.Operations):
         return self._step("truncate", path, lambda real: os.truncate(real, length))
 
     def utimens(self, path: str, times: tuple[int, int] | None = None) -> int:
+        if self._times == "refused":
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        if self._times == "dropped":
+            return 0
         there = None if times is None else (times[0] + self._behind, times[1] + self._behind)
         return self._step("utimens", path, lambda real: os.utime(real, ns=there, follow_symlinks=False))
 

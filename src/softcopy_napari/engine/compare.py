@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from softcopy_napari.engine.file_system_kind import file_system_of
-from softcopy_napari.engine.files import KIND, REGULAR, TIME_UNITS, up_to_date
-from softcopy_napari.engine.native import FRESH, LACKING, MOST, SAME, UNCLEAR, load_look
+from softcopy_napari.engine.files import KIND, REGULAR, TIME_UNITS, up_to_date, version_of
+from softcopy_napari.engine.native import FRESH, LACKING, MOST, SAME, load_look
 from softcopy_napari.engine.obstacle import Obstacle, obstacle_of
 from softcopy_napari.engine.place import FOLDER, Place
 from softcopy_napari.engine.probe import METADATA_NAMES, read_metadata
@@ -73,6 +73,9 @@ class FolderPart:
         """Those of `different` that are not at the destination at all; looked for by read-only comparisons alone."""
         self.fresh: list[str] = []
         """Those of `different` that changed within the quiet time: someone may still be writing them."""
+        self.unlike: dict[str, tuple[bytes, bool]] = {}
+        """Those of `different` that are regular files on both sides: the source's version (see `files.version_of`), and
+        whether they are of the same size."""
         self.folders: list[str] = []
         """Folders in it (no links)."""
         self.locks: list[str] = []
@@ -250,7 +253,7 @@ class FolderComparison:
                 part.modified = 0  # a change after the listing could leave the same time
             there = self._is_there(folder)
             if there and not self._read_only:
-                self._unit = destination.time_unit(self._temporary)
+                self._unit = destination.capabilities(self._temporary).time_unit
             elif there:
                 self._unit = time_unit_seen(destination.stat(""), destination.stat(folder))
             names: set[str] = set()
@@ -358,14 +361,14 @@ class FolderComparison:
         for entry, name, verdict in zip(files, names, verdicts, strict=True):
             if verdict == SAME:
                 part.same.append(name)
-            elif verdict == UNCLEAR:
-                self._look(entry, there, held, part, quiet)
-            else:
+            elif verdict & LACKING:
                 part.different.append(name)
-                if self._read_only and verdict & LACKING:
+                if self._read_only:
                     part.lacking.append(name)
                 if verdict & FRESH:
                     part.fresh.append(name)
+            else:  # in detail; such files are few
+                self._look(entry, there, held, part, quiet)
 
     def _look(self, entry: os.DirEntry[str], there: bool, held: int | None, part: FolderPart, quiet: float) -> None:
         """Compare one file; `there` tells whether the destination has the folder, `held` is its descriptor."""
@@ -383,13 +386,21 @@ class FolderComparison:
             try:
                 if here.st_mode & KIND != REGULAR:
                     same = self._is_same_link(_join(part.folder, name), here)
-                elif held is not None:
-                    same = up_to_date(here, os.stat(name, dir_fd=held, follow_symlinks=False), self._unit)
                 else:
-                    same = up_to_date(here, self._destination.stat(_join(part.folder, name)), self._unit)
+                    path = _join(part.folder, name)
+                    copy = (
+                        self._destination.stat(path)
+                        if held is None
+                        else os.stat(name, dir_fd=held, follow_symlinks=False)
+                    )
+                    same = up_to_date(here, copy, self._unit)
+                    if copy.st_mode & KIND == REGULAR:
+                        same_size = copy.st_size == here.st_size
+                        part.size += here.st_size if same_size else 0
+                        if not same:
+                            part.unlike[name] = version_of(modified, here.st_size), same_size
                 if same:
                     part.same.append(name)
-                    part.size += here.st_size if here.st_mode & KIND == REGULAR else 0
                     return
             except FileNotFoundError:
                 lacking = True

@@ -45,6 +45,7 @@ _TRY_OBSTACLE = 3.0
 
 _STATES = {
     Outcome.COPIED: ChunkState.COPIED,
+    Outcome.EQUAL: ChunkState.COPIED,
     Outcome.FOLDER: ChunkState.ABSENT,  # folders are not counted among the files
     Outcome.DELETED: ChunkState.ABSENT,
     Outcome.VANISHED: ChunkState.ABSENT,
@@ -81,6 +82,8 @@ class Dispatcher:
         Whether shards are copied even if their index is not whole.
     damaged : dict of str to str
         Shards that were copied so, and what is wrong with them.
+    remarks : int
+        What the user should know of the destination, see `Remark`.
     """
 
     def __init__(self, pool: Pool, inventory: Inventory, walks: Walks, quiet: float, verify: bool = False) -> None:
@@ -91,6 +94,7 @@ class Dispatcher:
         self.taken_away = False
         self.as_it_is = False
         self.damaged: dict[str, str] = {}
+        self.remarks = 0
         self.retries = Retries(inventory)
         self.files_copied = 0
         self.bytes_copied = 0
@@ -136,6 +140,9 @@ class Dispatcher:
 
     def dispatch(self, now: float, copy: bool) -> None:
         """Give every worker enough to do; files to copy only if `copy`."""
+        hopeless = self._inventory.versions.hopeless
+        while hopeless:
+            self.retries.give_up(*hopeless.popitem())
         self.retries.due(now)
         workers = [worker for worker in self._pool.workers if not worker.hung]
         if not workers:
@@ -307,9 +314,11 @@ class Dispatcher:
         self.bytes_copied += done.size
         copied = done.outcomes.count(Outcome.COPIED)
         self.files_copied += copied
-        if copied:
+        self.remarks |= done.remarks
+        if copied or Outcome.EQUAL in done.outcomes:
             self.prover.start_anew()
-            self._inventory.arrived(batch, _digests(done))
+            self._inventory.arrived(batch, _digests(done), done.versions)
+        if copied:
             seen = self.sizes.setdefault(batch.array, [0, 0])
             seen[0] += copied
             seen[1] += done.size

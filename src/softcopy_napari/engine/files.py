@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import struct
 import sys
 import time
 
@@ -132,6 +133,12 @@ def up_to_date(source: os.stat_result, destination: os.stat_result, unit: int = 
         and -unit < source.st_mtime_ns - destination.st_mtime_ns < unit
         and destination.st_mode & KIND == REGULAR
     )
+
+
+version_of = struct.Struct("<qq").pack
+"""Modification time (ns) and size of a file, as 16 bytes."""
+NO_VERSION = bytes(16)
+"""Stands for one that is not known."""
 
 
 def kind_of(mode: int) -> str:

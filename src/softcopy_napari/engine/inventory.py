@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
+from softcopy_napari.engine.copied_versions import CopiedVersions, Unlike
 from softcopy_napari.engine.digests import DIGEST_SIZE, Digests
 from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.ledger import Ledger, cells_in
@@ -58,6 +60,8 @@ class Inventory:
         Files that something happened to while they were with a worker.
     digests : Digests
         Of the files that have arrived, as far as they are known.
+    versions : CopiedVersions
+        Which version of the source they are, of those that this run has copied.
     ledgers : Ledgers
         The files of the arrays' ledgers.
     """
@@ -71,6 +75,7 @@ class Inventory:
         self.changed: set[str] = set()
         self.changing: set[str] = set()
         self.digests = Digests(digests or folder / "digests")
+        self.versions = CopiedVersions(self, folder / "versions")
         self.ledgers = Ledgers(folder)
         self._fresh_next = False
         self._fresh: dict[TrackedArray, None] = {}
@@ -120,7 +125,9 @@ class Inventory:
         for state in (ChunkState.COPIED, ChunkState.VERIFIED):
             cells = known.all_in(state)
             still, now = cells_in(ledger.grid, cells, known.ledger.grid)
-            self.digests.put(now + first_digest, self.digests.get(cells[still] + known.first_digest).tobytes())
+            before = cells[still] + known.first_digest
+            self.digests.put(now + first_digest, self.digests.get(before).tobytes())
+            self.versions.move(before, now + first_digest)
 
     def _adopt(self, array: TrackedArray) -> None:
         """Take over chunk files that were seen before the metadata that make them such."""
@@ -131,6 +138,7 @@ class Inventory:
                 self._strays.discard(path)
                 array.ledger.set(cell, self.others.pop(path))
                 self.digests.put(np.array([array.first_digest + cell]), self.digests.others.pop(path, NO_DIGEST))
+                self.versions.adopt(path, array.first_digest + cell)
         array.sweep_anew()
         self._queue(array)
 
@@ -273,8 +281,10 @@ class Inventory:
 
     # -- what a comparison of a folder found ----------------------------------------------------------
 
-    def compared(self, folder: str, same: Sequence[str], different: Sequence[str]) -> int:
-        """Note which files of a folder are up to date at the destination and which are not.
+    def compared(
+        self, folder: str, same: Sequence[str], different: Sequence[str], unlike: Unlike = MappingProxyType({})
+    ) -> int:
+        """Note which files of a folder are up to date at the destination and which are not, as in a `FolderPart`.
 
         Returns
         -------
@@ -282,6 +292,8 @@ class Inventory:
             How many have to be copied that were not known to.
         """
         prefix = folder + "/" if folder else ""
+        self.versions.found(folder, same)
+        different = self.versions.left_to_copy(folder, different, unlike)
         home = self._home(folder)
         news = 0
         for names, state, leave in (
@@ -396,8 +408,13 @@ class Inventory:
         if self.held:
             self._mark_held(batch.paths)
 
-    def arrived(self, batch: Batch, digests: bytes) -> bool:
-        """Note the digests of a batch's files, which have been copied or read back; returns whether they were kept."""
+    def arrived(self, batch: Batch, digests: bytes, versions: bytes = b"") -> bool:
+        """Note the digests of a batch's files, which have been copied or read back; returns whether they were kept.
+
+        Of those that have been copied, also which versions of the source they are.
+        """
+        if versions:
+            self.versions.note(batch, versions)
         if batch.array is not None and batch.array.ledger is batch.ledger:
             return self.digests.put(batch.cells + batch.array.first_digest, digests)
         kept = True

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from softcopy_napari.engine.account import Account
 from softcopy_napari.engine.before import GONE, Before, unready
+from softcopy_napari.engine.capabilities import remark_texts
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.earlier import Keeper
@@ -164,6 +165,9 @@ class Job(TargetLoop):
     def _advance(self, now: float) -> None:
         for path, damage in self._dispatcher.damaged.items():
             self._reporter.notice(f"{path} was copied as it is, but its writer has not finished it: {damage}")
+        remarks = self._dispatcher.remarks | self._inventory.versions.remarks
+        for text in remark_texts(remarks, str(self.target.destination)):
+            self._reporter.notice(text)
         if self._dispatcher.source_lost:
             self._dispatcher.source_lost = False
             self._lose_source()

@@ -240,6 +240,7 @@ class TargetLoop(ABC):
         self._survey.end()
         self._dispatcher.prover.close()
         self._leave()
+        self._inventory.versions.close()
         self._inventory.ledgers.close()
 
 

@@ -50,19 +50,32 @@ static int open_source(int folder, const char *name, int flags) {
     return fd;
 }
 
+/* Whether a file has holes; how many blocks it has tells that only of those that have been written to the disk. */
+static int has_holes(int fd, const struct stat *file) {
+#ifdef SEEK_HOLE
+    if (file->st_blocks * 512 < file->st_size) {
+        off_t hole = lseek(fd, 0, SEEK_HOLE);
+        return lseek(fd, 0, SEEK_SET) || (hole >= 0 && hole < file->st_size);
+    }
+#endif
+    return 0;
+}
+
 /* Read a file whole into buffer, which has room for its size and one byte more: its size, or LEFT. */
-static int64_t read_whole(int fd, char *buffer, int64_t size) {
-    if (fd < 0) return LEFT;
+static int64_t read_whole(int fd, char *buffer, const struct stat *file) {
+    int64_t size = file->st_size;
+    if (fd < 0 || has_holes(fd, file)) return LEFT;
 #ifdef POSIX_FADV_NOREUSE
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_NOREUSE); /* as spare_the_cache() in files.py */
 #endif
     return read(fd, buffer, size + 1) == size ? size : LEFT;
 }
 
-/* Read files, one after the other into buffer. sizes gets the size of each or LEFT. Returns how many names were dealt
-   with: fewer than count where the buffer is full. Each that was read stays open until softcopy_write. */
-int softcopy_read(int folder, const char *names, int count, int flags, int64_t settled, int64_t coarse_settled,
-                  char *buffer, int64_t room, int64_t *sizes) {
+/* Read files, one after the other into buffer. sizes gets the size of each or LEFT, times its modification time.
+   Returns how many names were dealt with: fewer than count where the buffer is full. Each that was read stays open until
+   softcopy_write_files. */
+int softcopy_read_files(int folder, const char *names, int count, int flags, int64_t settled, int64_t coarse_settled,
+                  char *buffer, int64_t room, int64_t *sizes, int64_t *times) {
     int64_t used = 0;
     int done = 0;
     for (; done < count && done < MOST; done++, names += strlen(names) + 1) {
@@ -74,10 +87,10 @@ int softcopy_read(int folder, const char *names, int count, int flags, int64_t s
         if (fstatat(folder, names, before, AT_SYMLINK_NOFOLLOW) || !S_ISREG(before->st_mode)) continue;
         if (before->st_size >= room) continue;
         if (used + before->st_size >= room) break;
-        modified = ns(MTIME(before));
+        modified = times[done] = ns(MTIME(before));
         if (modified > (modified % COARSE ? settled : coarse_settled)) continue; /* its tick is not over */
         files[done].fd = open_source(folder, names, flags);
-        sizes[done] = read_whole(files[done].fd, buffer + used, before->st_size);
+        sizes[done] = read_whole(files[done].fd, buffer + used, before);
         if (sizes[done] != LEFT) {
             used += sizes[done];
         } else if (files[done].fd >= 0) {
@@ -88,13 +101,14 @@ int softcopy_read(int folder, const char *names, int count, int flags, int64_t s
     return done;
 }
 
-/* Write one file that was read to a temporary, and put that in its place if it is still the same at the source. */
-static int publish(int folder, const char *temporary, const char *name, int fd, const struct stat *before,
+/* Write one file that was read to a temporary, and put that in its place if it is still the same at the source. Its
+   permissions are those of mode, or where that is negative the source's. */
+static int publish(int folder, const char *temporary, const char *name, int mode, int fd, const struct stat *before,
                    const char *data) {
     const struct timespec times[2] = {ATIME(before), MTIME(before)};
     struct stat after;
     int out = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                     (before->st_mode & 0777) | S_IWUSR);
+                     mode < 0 ? (before->st_mode & 0777) | S_IWUSR : (mode_t)mode);
     if (out < 0) return 0; /* no temporary of ours to be removed */
     int written = write(out, data, before->st_size) == before->st_size && !futimens(out, times);
     written = !close(out) && written;
@@ -105,13 +119,14 @@ static int publish(int folder, const char *temporary, const char *name, int fd, 
     return 0;
 }
 
-/* Publish the files that the last softcopy_read has read; sizes becomes LEFT for those that were not. */
-void softcopy_write(int folder, const char *temporary, const char *names, int count, const char *buffer,
+/* Publish the files that the last softcopy_read_files has read; sizes becomes LEFT for those that were not. */
+void softcopy_write_files(int folder, const char *temporary, const char *names, int count, int mode, const char *buffer,
                     int64_t *sizes) {
     for (int number = 0; number < count; number++, names += strlen(names) + 1) {
         int64_t size = sizes[number];
         if (size == LEFT) continue;
-        if (!publish(folder, temporary, names, files[number].fd, &files[number].before, buffer)) sizes[number] = LEFT;
+        if (!publish(folder, temporary, names, mode, files[number].fd, &files[number].before, buffer))
+            sizes[number] = LEFT;
         close(files[number].fd);
         buffer += size;
     }
@@ -133,7 +148,7 @@ static char compare(int source, int destination, const char *name, int64_t unit,
 /* Compare files by their names, as up_to_date() in files.py does. totals gets the latest modification time seen, the
    bytes of those that are the same, and the earliest time; lately and soon are the times between which a change was a
    moment ago. */
-void softcopy_compare(int source, int destination, const char *names, int count, int64_t unit, int64_t lately,
+void softcopy_compare_files(int source, int destination, const char *names, int count, int64_t unit, int64_t lately,
                       int64_t soon, char *verdicts, int64_t *totals) {
     totals[0] = totals[1] = 0;
     totals[2] = INT64_MAX;

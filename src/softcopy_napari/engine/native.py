@@ -41,18 +41,19 @@ class Native:
 
     def __init__(self, buffer: bytearray) -> None:
         library = ctypes.CDLL(LIBRARY)
-        self._read, self._write = library.softcopy_read, library.softcopy_write
+        self._read, self._write = library.softcopy_read_files, library.softcopy_write_files
         integer, long, text, pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_char_p, ctypes.c_void_p
-        self._read.argtypes = [integer, text, integer, integer, long, long, pointer, long, pointer]
-        self._write.argtypes = [integer, text, text, integer, pointer, pointer]
+        self._read.argtypes = [integer, text, integer, integer, long, long, pointer, long, pointer, pointer]
+        self._write.argtypes = [integer, text, text, integer, integer, pointer, pointer]
         self._write.restype = None
         self._view = memoryview(buffer)
         self._buffer = (ctypes.c_char * len(buffer)).from_buffer(buffer)
         self._sizes = (ctypes.c_int64 * MOST)()
+        self._times = (ctypes.c_int64 * MOST)()
 
     def copy(
-        self, source: int, destination: int, temporary: str, names: Sequence[str], unit: int
-    ) -> list[tuple[int, bytes] | None]:
+        self, source: int, destination: int, temporary: str, names: Sequence[str], unit: int, mode: int = -1
+    ) -> list[tuple[int, bytes, int] | None]:
         """Copy some files of a folder.
 
         Parameters
@@ -65,26 +66,29 @@ class Native:
             As many of the first of them are copied as one call takes.
         unit : int
             In which the destination keeps modification times, ns.
+        mode : int
+            Permissions of the copies; those of the source where it is negative.
 
         Returns
         -------
-        list of tuple of int and bytes, or None
-            Size and XXH3-128 of each of the first files, at least one; None for those that were left alone.
+        list of tuple of int, bytes and int, or None
+            Size, XXH3-128 and modification time (ns) of each of the first files, at least one; None for those that
+            were left alone.
         """
         names = names[:MOST]
         joined = os.fsencode("\0".join(names))
         now = time.time_ns()
         settled, coarse = now - max(unit, TICK), now - max(unit, TIME_UNITS[0])  # as files.tick_left
-        sizes = self._sizes
+        sizes, times = self._sizes, self._times
         count = self._read(
-            source, joined, len(names), READ | NO_ATIME, settled, coarse, self._buffer, _ROOM, sizes
+            source, joined, len(names), READ | NO_ATIME, settled, coarse, self._buffer, _ROOM, sizes, times
         )  # fmt: skip
-        found: list[tuple[int, bytes] | None] = []
+        found: list[tuple[int, bytes, int] | None] = []
         at = 0
-        for size in sizes[:count]:
-            found.append(None if size < 0 else (size, xxh3_128_digest(self._view[at : at + size])))
+        for size, modified in zip(sizes[:count], times[:count], strict=True):
+            found.append(None if size < 0 else (size, xxh3_128_digest(self._view[at : at + size]), modified))
             at += max(size, 0)
-        self._write(destination, os.fsencode(temporary), joined, count, self._buffer, sizes)
+        self._write(destination, os.fsencode(temporary), joined, count, mode, self._buffer, sizes)
         return [one if size >= 0 else None for one, size in zip(found, sizes[:count], strict=True)]
 
 
@@ -102,7 +106,7 @@ class NativeLook:
     """
 
     def __init__(self) -> None:
-        self._compare = ctypes.CDLL(LIBRARY).softcopy_compare
+        self._compare = ctypes.CDLL(LIBRARY).softcopy_compare_files
         integer, long, text, pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_char_p, ctypes.c_void_p
         self._compare.argtypes = [integer, integer, text, integer, long, long, long, pointer, pointer]
         self._compare.restype = None

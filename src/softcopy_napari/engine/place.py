@@ -15,7 +15,8 @@ import errno
 import os
 import stat
 
-from softcopy_napari.engine.files import NOFOLLOW, TIME_UNITS, extended_path, native, open_source
+from softcopy_napari.engine.capabilities import Capabilities, try_out
+from softcopy_napari.engine.files import NOFOLLOW, extended_path, native, open_source
 
 BY_DESCRIPTOR = (
     {os.open, os.stat, os.rename, os.unlink, os.mkdir, os.symlink, os.readlink} <= os.supports_dir_fd
@@ -57,7 +58,7 @@ class Place:
         self._entered: str | None = None
         self._checked: set[str] = set()
         """Folders seen to be no links, where the system has no descriptors of folders."""
-        self._unit = 0
+        self._capabilities: Capabilities | None = None
 
     def hold(self, identity: tuple[int, int] | None = None, marker: str = "") -> None:
         """Open the folder, if it is the right one.
@@ -208,10 +209,6 @@ class Place:
         name, fd = self._at(path)
         return os.stat(name, dir_fd=fd, follow_symlinks=False)
 
-    def utime(self, path: str, ns: tuple[int, int]) -> None:
-        """As `os.utime`; only where that does not take descriptors."""
-        os.utime(self._at(path)[0], ns=ns)
-
     def unlink(self, path: str) -> None:
         """As `os.unlink`."""
         name, fd = self._at(path)
@@ -238,35 +235,30 @@ class Place:
         name, fd = self._at(path)
         os.symlink(target, name, target_is_directory=to_folder, dir_fd=fd)
 
-    # -- times ----------------------------------------------------------------------------------------
+    # -- what the file system can do -------------------------------------------------------------------
 
-    def time_unit(self, name: str) -> int:
-        """How finely modification times are kept here, in ns: 1, or for example 100 (NTFS) or 2 s (FAT).
-
-        Tried out once, with a file of this name, which is removed again; 1 where that is not possible.
-        """
-        if not self._unit:
-            wanted = 1_000_000_001_123_456_789  # an odd second, with something at every digit
-            try:
-                kept = self._kept_of(wanted, name)
-            except OSError:
-                return 1  # full, or gone: the next one who asks may learn more
-            finally:
-                self.discard(name)
-            self._unit = next((unit for unit in TIME_UNITS if kept % unit == 0 and abs(kept - wanted) < unit), 1)
-        return self._unit
-
-    def _kept_of(self, time: int, name: str) -> int:
-        """What becomes of a modification time, ns, when it is set."""
-        fd = self.open(name, os.O_RDWR | os.O_CREAT | NOFOLLOW, 0o600)
+    def set_times(self, path: str, fd: int, accessed: int, modified: int) -> None:
+        """Set the times (ns) of a file that was written, and close it."""
         try:
             if UTIME_ON_FD:
-                os.utime(fd, ns=(time, time))
+                os.utime(fd, ns=(accessed, modified))
         finally:
             os.close(fd)
-        if not UTIME_ON_FD:
-            self.utime(name, (time, time))
-        return self.stat(name).st_mtime_ns
+        if not UTIME_ON_FD:  # Windows: to close it would set the time again
+            os.utime(self._at(path)[0], ns=(accessed, modified))
+
+    def capabilities(self, name: str) -> Capabilities:
+        """What the file system can do: tried out once, with a file of this name, which is removed again."""
+        if self._capabilities is None:
+            try:
+                self._capabilities = try_out(self, name)
+            except OSError:
+                return Capabilities()  # full, or gone: the next one who asks may learn more
+        return self._capabilities
+
+    def lost_times(self) -> None:
+        """Note that a file did not keep the modification time that was set."""
+        self._capabilities = (self._capabilities or Capabilities())._replace(keeps_times=False)
 
 
 def _make_folder(name: str, at: int) -> int:

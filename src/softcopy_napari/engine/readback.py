@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from xxhash import xxh3_128
 
+from softcopy_napari.engine.capabilities import Capabilities
 from softcopy_napari.engine.files import forget_cached, kind_of, read_into, same_version, spare_the_cache, up_to_date
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.shardindex import ShardIndex, check
@@ -70,8 +71,8 @@ class ReadBack:
 
     Attributes
     ----------
-    unit : int
-        In which the destination keeps modification times, ns.
+    can : Capabilities
+        What the destination's file system can do.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class ReadBack:
         should_stop: Callable[[], bool],
         progress: Callable[[int], None],
     ) -> None:
-        self.unit = 1
+        self.can = Capabilities()
         self._source = source
         self._destination = destination
         self._view = buffer
@@ -145,7 +146,9 @@ class ReadBack:
                 return Proof(Finding.FAILED, reason=f"cannot be read: {error.strerror}")
             if here is None:
                 return Proof(Finding.STOPPED)
-            if not up_to_date(here[0], stats, self.unit):
+            if here[0].st_size != stats.st_size or (
+                self.can.keeps_times and not up_to_date(here[0], stats, self.can.time_unit)
+            ):
                 return Proof(Finding.MOVED)
             same = own == here[1]
         if same:

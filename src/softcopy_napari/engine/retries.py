@@ -30,6 +30,8 @@ class Trouble:
     """Times that it changed while it was read, or was torn, in a row."""
     mismatches: int = 0
     """Times that it came back from the destination with other content."""
+    hopeless: bool = False
+    """Whether it is not to be tried again before it changes."""
 
 
 class Retries:
@@ -65,7 +67,7 @@ class Retries:
     def _try(self, path: str) -> None:
         inventory = self._inventory
         inventory.changing.discard(path)
-        if path not in self.troubles:
+        if path not in self.troubles or self.troubles[path].hopeless:
             return
         match inventory.state(path):
             case ChunkState.FAILED:
@@ -90,6 +92,13 @@ class Retries:
         changed = outcome is Outcome.CHANGED
         self.changing += changed
         heapq.heappush(self._again, (now + pause, path, changed))
+
+    def give_up(self, path: str, reason: str) -> None:
+        """Note that a file cannot be copied as it is: it is not tried again before it changes."""
+        trouble = self.troubles.setdefault(path, Trouble())
+        trouble.hopeless = True
+        trouble.attempts = max(trouble.attempts, LAST_ATTEMPTS)
+        trouble.reason = reason
 
     def mismatch(self, path: str, different: bool, reason: str, now: float) -> None:
         """Note that a file could not be read back, or came back with other content."""

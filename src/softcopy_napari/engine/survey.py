@@ -185,7 +185,7 @@ class Survey:
                 fresh = set(unsettled)
                 different = [name for name in different if name not in fresh]
         same = [name for name in part.same if name not in touched] if touched else part.same
-        news = self._inventory.compared(part.folder, same, different)
+        news = self._inventory.compared(part.folder, same, different, part.unlike)
         self._unsettled.take(part, [name for name in unsettled if name not in touched])
         if part.last and part.folder in self._unsettled.listed:
             self._walks.known[part.folder] = 0  # to be listed again even if its own time stays

@@ -145,7 +145,7 @@ class CopyDone(NamedTuple):
     outcomes: bytes
     """One `Outcome` each."""
     digests: bytes
-    """XXH3-128 of the COPIED regular files, 16 bytes each; 16 zero bytes for every other path."""
+    """XXH3-128 of the regular files that arrived, 16 bytes each; 16 zero bytes for every other path."""
     size: int
     """Bytes of the COPIED files."""
     reasons: dict[int, str]
@@ -155,6 +155,10 @@ class CopyDone(NamedTuple):
     """Why the destination took no more; the files that it did not take are BLOCKED or STOPPED."""
     lost: bool = False
     """The source is not there, or is another folder than before: all files are STOPPED."""
+    versions: bytes = b""
+    """Which version of the source each of them is, see `files.version_of`, 16 bytes each; zeros likewise."""
+    remarks: int = 0
+    """What the user should know of the destination, see `Remark`."""
 
 
 class ProofDone(NamedTuple):

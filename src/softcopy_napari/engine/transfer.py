@@ -31,25 +31,21 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from xxhash import xxh3_128
-
+from softcopy_napari.engine.capabilities import Remark, is_refusal
 from softcopy_napari.engine.files import (
     BINARY,
     NOFOLLOW,
     TIME_UNITS,
     kind_of,
-    read_into,
     same_version,
     spare_the_cache,
     tick_left,
 )
 from softcopy_napari.engine.native import MOST, load
 from softcopy_napari.engine.obstacle import in_the_way, is_obstacle, room
-from softcopy_napari.engine.place import UTIME_ON_FD, Place
+from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.shardindex import ShardIndex, check
-
-BUFFER_SIZE = 4 << 20
-"""Bytes read at a time; a worker keeps one such buffer."""
+from softcopy_napari.engine.streams import BUFFER_SIZE, Stopped, Unreadable, allocated, copy_stream, same_content
 
 
 class Outcome(IntEnum):
@@ -71,6 +67,8 @@ class Outcome(IntEnum):
     """The destination as a whole takes nothing now; the file is not at fault."""
     TORN = 8
     """A shard whose index is not whole: its writer is not done with it."""
+    EQUAL = 9
+    """It was there already, with this very content: nothing was written."""
 
 
 class Result(NamedTuple):  # one a file: a frozen dataclass takes three times as long to make
@@ -82,6 +80,8 @@ class Result(NamedTuple):  # one a file: a frozen dataclass takes three times as
     reason: str = ""
     error: OSError | None = None
     """What the destination said, where it is BLOCKED."""
+    modified: int = 0
+    """Modification time of the version that arrived, ns; 0 for what is no regular file."""
 
 
 _VANISHED = Result(Outcome.VANISHED)
@@ -111,6 +111,8 @@ class Transfer:
     ----------
     unit : int
         In which the destination keeps modification times, ns.
+    remarks : int
+        What was found that the user should know, see `Remark`.
     buffer : memoryview
         Free to use between copies.
     """
@@ -124,8 +126,12 @@ class Transfer:
         progress: Callable[[int], None],
     ) -> None:
         self.unit = 1
+        self.remarks = 0
         self._source = source
         self._destination = destination
+        self._keeps_times = True
+        self._looked = False
+        """Whether a file was looked at since this batch began, after it was published."""
         self._temporary = temporary
         self._should_stop = should_stop
         self._progress = progress
@@ -133,6 +139,13 @@ class Transfer:
         self.buffer = self._view = memoryview(buffer)
         self._native = load(buffer)
         self._together = MOST
+
+    def begin(self) -> None:
+        """Begin a batch: from here on the destination may be another one."""
+        can = self._destination.capabilities(self._temporary)
+        self.unit, self._keeps_times = can.time_unit, can.keeps_times
+        self.remarks = 0 if can.keeps_times else Remark.NO_TIMES
+        self._looked = False
 
     def copy_all(
         self, paths: Sequence[str], gone: frozenset[str], shard: ShardIndex | None, as_it_is: bool
@@ -164,11 +177,13 @@ class Transfer:
                     if found is None:
                         yield self.copy(path, path in gone, shard, as_it_is)
                     else:
-                        yield Result(Outcome.COPIED, *found)
+                        size, digest, modified = found
+                        self._look_at_published(path, size, modified)
+                        yield Result(Outcome.COPIED, size, digest, modified=modified)
 
-    def _copy_together(self, folder: str, names: list[str]) -> list[tuple[int, bytes] | None]:
+    def _copy_together(self, folder: str, names: list[str]) -> list[tuple[int, bytes, int] | None]:
         """Copy some files of a folder by native.py: the first of them; None for each that it left alone."""
-        if self._native is None or not names:
+        if self._native is None or not names or not self._keeps_times:
             return []
         try:
             source, destination = self._source.enter(folder), self._destination.enter(folder)
@@ -251,25 +266,23 @@ class Transfer:
         self, fd: int, before: os.stat_result, path: str, shard: ShardIndex | None, as_it_is: bool
     ) -> Result:
         if before.st_size > BUFFER_SIZE:
-            self._look_for_room(before.st_size)
+            self._look_for_room(min(before.st_size, allocated(before)))
         spare_the_cache(fd)
         place = self._destination
+        if not self._keeps_times and (equal := self._compare_contents(fd, before, path)):
+            damage = _damage(fd, before.st_size, shard) if shard is not None else ""
+            return equal._replace(reason=damage) if as_it_is or not damage else Result(Outcome.TORN, reason=damage)
         temporary, out = self._create(path, before.st_mode & 0o777)
         try:
             try:
-                size, digest, reason = self._stream(fd, out, before.st_size)
-                if UTIME_ON_FD:
-                    os.utime(out, ns=(before.st_atime_ns, before.st_mtime_ns))
-            finally:
+                size, digest = copy_stream(fd, out, before, self._view, self._go_on)
+            except (OSError, Stopped, Unreadable) as error:
                 os.close(out)
-            if reason:
+                if isinstance(error, OSError):
+                    raise
                 place.unlink(temporary)
-                return Result(Outcome.FAILED, reason=reason)
-            if size < 0:
-                place.unlink(temporary)
-                return _STOPPED
-            if not UTIME_ON_FD:
-                place.utime(temporary, (before.st_atime_ns, before.st_mtime_ns))
+                return _STOPPED if isinstance(error, Stopped) else Result(Outcome.FAILED, reason=str(error))
+            self._set_times(temporary, out, before)
             damage = _damage(fd, size, shard) if shard is not None else ""
             try:
                 after = self._source.stat(path)
@@ -289,7 +302,59 @@ class Transfer:
         except OSError:
             place.discard(temporary)
             raise
-        return Result(Outcome.COPIED, size, digest, damage)
+        self._look_at_published(path, size, before.st_mtime_ns)
+        return Result(Outcome.COPIED, size, digest, damage, modified=before.st_mtime_ns)
+
+    # -- destinations that keep no times --------------------------------------------------------------
+
+    def _set_times(self, temporary: str, out: int, before: os.stat_result) -> None:
+        """Give a temporary the source's times, and close it; a destination may refuse that."""
+        try:
+            self._destination.set_times(temporary, out, before.st_atime_ns, before.st_mtime_ns)
+        except OSError as error:
+            if not is_refusal(error):
+                raise
+            self._lost_times()
+
+    def _look_at_published(self, path: str, size: int, modified: int) -> None:
+        """See whether the first file of a batch has the time that was set, for some set another when they rename."""
+        if self._looked or not self._keeps_times:
+            return
+        self._looked = True
+        with contextlib.suppress(OSError):
+            found = self._destination.stat(path)
+            if found.st_size == size and abs(found.st_mtime_ns - modified) >= self.unit:
+                self._lost_times()
+
+    def _lost_times(self) -> None:
+        self._keeps_times = False
+        self.remarks |= Remark.NO_TIMES
+        self._destination.lost_times()
+
+    def _compare_contents(self, fd: int, before: os.stat_result, path: str) -> Result | None:
+        """Look whether the destination has a file already, where its time does not tell; None where it must be copied.
+
+        The source's descriptor is at its start again then.
+        """
+        try:
+            found = self._destination.stat(path)
+            if not stat.S_ISREG(found.st_mode) or found.st_size != before.st_size:
+                return None
+            copy = self._destination.open_for_reading(path)
+        except OSError:
+            return None
+        try:
+            digest = same_content(fd, copy, before.st_size, self._view, self._go_on)
+            if digest and same_version(before, self._source.stat(path)):
+                return Result(Outcome.EQUAL, before.st_size, digest, modified=before.st_mtime_ns)
+        except Stopped:
+            return _STOPPED
+        except OSError:
+            pass  # copying finds out what is the matter
+        finally:
+            os.close(copy)
+            os.lseek(fd, 0, os.SEEK_SET)
+        return None
 
     def _look_for_room(self, size: int) -> None:
         """Not to fill a disk to its brim with a large file that will not fit."""
@@ -312,34 +377,9 @@ class Transfer:
             self._destination.unlink(temporary)
         return temporary, self._destination.open(temporary, _CREATE, mode | stat.S_IWUSR)
 
-    def _stream(self, fd: int, out: int, expected: int) -> tuple[int, bytes, str]:
-        """Read, hash and write up to one byte more than expected.
-
-        Returns the size (-1 where told to stop), the hash, and the reason of a failed read:
-        a read that fails is the source's fault, and must not be reported as the destination's.
-        """
-        view = self._view
-        hasher = xxh3_128()
-        size = 0
-        large = expected > BUFFER_SIZE
-        while True:
-            try:
-                count = read_into(fd, view)
-            except OSError as error:
-                return size, b"", f"cannot be read: {error.strerror}"
-            if count:
-                block = view[:count]
-                hasher.update(block)
-                written = os.write(out, block)
-                while written < count:
-                    written += os.write(out, block[written:])
-                size += count
-            if count == 0 or size > expected or (size == expected and count < BUFFER_SIZE):
-                return size, hasher.digest(), ""
-            if large:
-                self._progress(count)
-                if self._should_stop():
-                    return -1, b"", ""
+    def _go_on(self, count: int) -> bool:
+        self._progress(count)
+        return not self._should_stop()
 
     def _copy_irregular(self, mode: int, path: str) -> Result:
         if not stat.S_ISDIR(mode):

@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
 from softcopy_napari.engine.compare import FolderComparison, FolderPart
-from softcopy_napari.engine.files import extended_path
+from softcopy_napari.engine.files import NO_VERSION, extended_path, version_of
 from softcopy_napari.engine.flush import flush
 from softcopy_napari.engine.obstacle import Obstacle, obstacle_of
 from softcopy_napari.engine.place import Place
@@ -185,26 +185,25 @@ class Worker:
             self._destination.leave()
         return None
 
-    def _time_unit(self) -> int:
-        return self._destination.time_unit(self._setup.temporary)
-
     def _copy(self, task: CopyTask) -> None:
         started = self._begin(task.id)
         outcomes = bytearray()
         digests = []
+        versions = []
         reasons = {}
         copied = 0
         copy, gone, shard = self._transfer.copy, task.delete_if_gone, task.shard
         with self._holding(task.source) as (lost, obstacle):
             if not (lost or obstacle):
-                self._transfer.unit = self._time_unit()
+                self._transfer.begin()
                 results = self._transfer.copy_all(task.paths, gone, shard, task.as_it_is)
                 if self._throttle.due:  # after each of them
                     results = (copy(path, path in gone, shard, task.as_it_is) for path in task.paths)
-                for outcome, size, digest, reason, error in results:
+                for outcome, size, digest, reason, error, modified in results:
                     outcomes.append(outcome)
                     digests.append(digest or NO_DIGEST)
-                    copied += size
+                    versions.append(version_of(modified, size) if digest else NO_VERSION)
+                    copied += size if outcome == Outcome.COPIED else 0
                     if reason:
                         reasons[len(outcomes) - 1] = reason
                     if error is not None:
@@ -215,8 +214,10 @@ class Worker:
         missing = len(task.paths) - len(outcomes)
         outcomes += bytes([Outcome.STOPPED]) * missing
         digests += [NO_DIGEST] * missing
+        versions += [NO_VERSION] * missing
         seconds = time.perf_counter() - started
-        self._send(task.id, CopyDone(bytes(outcomes), b"".join(digests), copied, reasons, seconds, obstacle, lost))
+        done = CopyDone(bytes(outcomes), b"".join(digests), copied, reasons, seconds, obstacle, lost)
+        self._send(task.id, done._replace(versions=b"".join(versions), remarks=self._transfer.remarks))
 
     def _prove(self, task: ProofTask) -> None:
         started = self._begin(task.id)
@@ -226,7 +227,7 @@ class Worker:
         read = 0
         with self._holding(task.source) as (lost, obstacle):
             if not (lost or obstacle):
-                self._read_back.unit = self._time_unit()
+                self._read_back.can = self._destination.capabilities(self._setup.temporary)
                 for number, path in enumerate(task.paths):
                     if self._stopping:
                         break
