@@ -157,7 +157,7 @@ def verify(
 
     Every file is read. Exit code 0 if all is as it should be, 1 if something is missing, extra or changed.
     """
-    from softcopy_napari.engine.receipt import ReceiptError
+    from softcopy_napari.engine.checksumfile import ReceiptError
     from softcopy_napari.engine.scrub import ScrubError
     from softcopy_napari.verifying import choice_of, run_verify
 

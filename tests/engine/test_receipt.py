@@ -14,13 +14,12 @@ from pathlib import Path
 import pytest
 from xxhash import xxh3_128_digest
 
-from softcopy_napari.engine import receipt as receipt_module
+from softcopy_napari.engine import receiptfiles
+from softcopy_napari.engine.checksumfile import ReceiptError, read_lines
 from softcopy_napari.engine.receipt import (
     Receipt,
-    ReceiptError,
     check_unchanged,
     find_receipt,
-    read_lines,
     receipt_paths,
     write_receipt,
 )
@@ -28,6 +27,7 @@ from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.writers import is_own_temporary
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, tree, write
+from tests.support.command import softcopy
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="odd names, links")
 needs_xxhsum = pytest.mark.skipif(not shutil.which("xxhsum"), reason="needs xxhsum (Debian's package xxhash)")
@@ -164,10 +164,117 @@ def test_a_receipt_that_cannot_be_written_whole_keeps_the_one_before_and_is_name
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "data.receipt.json", "data.xxh128"]
 
 
-def test_what_is_called_too_long_for_its_receipt_holds_it(tmp_path: Path) -> None:
-    data = tmp_path / ("n" * 250)
+@posix_only
+@needs_xxhsum
+@pytest.mark.parametrize("name", ["n" * 250, "n" * 255, "\u4e2d" * 85], ids=["250", "255", "255 bytes of 85 letters"])
+def test_the_receipt_of_a_long_name_has_a_shorter_one_and_is_found(tmp_path: Path, name: str) -> None:
+    data, other = tmp_path / name, tmp_path / (name[:-1] + "x")
     lines = fill(data, ["a"])
-    assert write_receipt(data, lines, FACTS) == data / "softcopy.xxh128"
+    sums = write_receipt(data, lines, FACTS)
+    assert sums.parent == tmp_path and sums.name.startswith(name[:50]) and sums.name.endswith(".xxh128")
+    assert write_receipt(other, fill(other, ["b"]), FACTS) != sums, "two names that begin alike have two receipts"
+    found, facts = find_receipt(data)
+    assert found == sums and facts is not None
+    assert list(read_lines(sums, data)) == lines
+    assert xxhsum(tmp_path, sums).returncode == 0
+    done = softcopy("verify", data)
+    assert done.returncode == 0, done
+
+
+OWN_JSON = '{"software": "somebody else", "source": "", "destination": "", "started": "", "finished": ""}'
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {"data.xxh128": "their checksums"},
+        {"data.receipt.json": OWN_JSON},
+        {"data.receipt.json": "no JSON at all"},
+        {"data.xxh128": "their checksums", "data.receipt.json": OWN_JSON},
+    ],
+)
+def test_somebody_elses_files_with_the_names_of_a_receipt_are_kept(tmp_path: Path, theirs: dict[str, str]) -> None:
+    for name, content in theirs.items():
+        (tmp_path / name).write_text(content)
+    lines = fill(tmp_path / "data", ["a"])
+    for _ in range(2):
+        sums = write_receipt(tmp_path / "data", lines, FACTS)
+        assert sums == tmp_path / "data.softcopy.xxh128" == receipt_paths(tmp_path / "data")[0]
+    found, facts = find_receipt(tmp_path / "data")
+    assert found == sums and facts is not None
+    assert {name: (tmp_path / name).read_text() for name in theirs} == theirs
+    done = softcopy("verify", tmp_path / "data")
+    assert done.returncode == 0, done
+
+
+def test_a_receipt_that_its_user_has_changed_is_kept(tmp_path: Path) -> None:
+    """As after `xxhsum -H128` over files that were changed on purpose."""
+    lines = fill(tmp_path / "data", ["a"])
+    sums = write_receipt(tmp_path / "data", lines, FACTS)
+    assert write_receipt(tmp_path / "data", lines, FACTS) == sums
+    sums.write_bytes(sums.read_bytes() + b"# looked at by Ada\n")
+    changed = sums.read_bytes()
+    assert write_receipt(tmp_path / "data", lines, FACTS) == tmp_path / "data.softcopy.xxh128"
+    assert sums.read_bytes() == changed
+
+
+@posix_only
+def test_what_a_receipts_name_links_to_is_not_replaced(tmp_path: Path) -> None:
+    write_receipt(tmp_path / "data", fill(tmp_path / "data", ["a"]), FACTS)
+    (tmp_path / "archive").mkdir()
+    for name in ("data.xxh128", "data.receipt.json"):
+        os.rename(tmp_path / name, tmp_path / "archive" / name)
+        os.symlink(tmp_path / "archive" / name, tmp_path / name)
+    kept = {path: path.read_bytes() for path in (tmp_path / "archive").iterdir()}
+    assert write_receipt(tmp_path / "data", [], FACTS) == tmp_path / "data.softcopy.xxh128"
+    assert {path: path.read_bytes() for path in (tmp_path / "archive").iterdir()} == kept
+    assert (tmp_path / "data.xxh128").is_symlink()
+
+
+def test_where_all_names_are_taken_the_receipt_lies_in_the_destination(tmp_path: Path) -> None:
+    for name in ("data.xxh128", "data.softcopy.receipt.json"):
+        (tmp_path / name).write_text("theirs")
+    assert write_receipt(tmp_path / "data", fill(tmp_path / "data", ["a"]), FACTS).parent == tmp_path / "data"
+    assert find_receipt(tmp_path / "data")[0] == tmp_path / "data" / "softcopy.xxh128"
+
+
+def test_what_somebody_puts_there_while_the_receipt_is_written_is_kept(tmp_path: Path) -> None:
+    def late() -> Iterator[tuple[bytes, str]]:
+        yield from lines
+        (tmp_path / "data.xxh128").write_text("theirs")
+
+    lines = fill(tmp_path / "data", ["a"])
+    assert write_receipt(tmp_path / "data", late(), FACTS) == tmp_path / "data.softcopy.xxh128"
+    assert (tmp_path / "data.xxh128").read_text() == "theirs"
+    facts = find_receipt(tmp_path / "data")[1]
+    assert facts is not None and facts.checksums == "data.softcopy.xxh128"
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["the first receipt", "one that is replaced"])
+def test_a_kill_between_the_two_files_leaves_a_receipt_that_is_still_known_as_ours(
+    tmp_path: Path, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    lines = fill(data, ["a", "b"])
+    if again:
+        write_receipt(data, lines[:1], FACTS)
+    left: dict[str, bytes] = {}
+    replace = os.replace
+
+    def killed(source: os.PathLike[str], target: os.PathLike[str], **how: int) -> None:
+        if Path(target).name == "data.receipt.json":
+            left.update({Path(source).name: Path(source).read_bytes()})
+            raise KeyboardInterrupt
+        replace(source, target, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_receipt(data, lines, FACTS)
+    for name, content in left.items():  # a process that is killed removes nothing
+        (tmp_path / name).write_bytes(content)
+    assert write_receipt(data, lines, FACTS.model_copy(update={"run": "later"})) == tmp_path / "data.xxh128"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "data.receipt.json", "data.xxh128"]
 
 
 @pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="needs a folder that another disk is mounted on")
@@ -196,7 +303,7 @@ def test_facts_of_a_later_version_can_be_read_and_damaged_ones_do_no_harm(tmp_pa
 def test_a_destination_with_nothing_beside_it_holds_its_receipt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receipt_module.os, "access", lambda *_: False)
+    monkeypatch.setattr(receiptfiles.os, "access", lambda *_: False)
     lines = fill(tmp_path / "data", ["a"])
     sums = write_receipt(tmp_path / "data", lines, FACTS)
     assert sums == tmp_path / "data" / "softcopy.xxh128"
@@ -206,9 +313,10 @@ def test_a_destination_with_nothing_beside_it_holds_its_receipt(
     assert receipt_paths(root) == (root / "softcopy.xxh128", root / "softcopy.receipt.json")
 
 
-def test_a_receipt_in_its_destination_does_not_list_itself(tmp_path: Path) -> None:
+def test_a_receipt_in_its_destination_does_not_list_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would not match: a source that was itself a copy may have had one of the same name."""
-    data = tmp_path / ("n" * 250)
+    monkeypatch.setattr(receiptfiles.os, "access", lambda *_: False)
+    data = tmp_path / "data"
     lines = fill(data, ["a", "softcopy.xxh128", "softcopy.receipt.json", "sub/softcopy.xxh128"])
     sums = write_receipt(data, lines, FACTS)
     assert [path for _, path in read_lines(sums, data)] == ["a", "sub/softcopy.xxh128"]
@@ -283,7 +391,9 @@ def test_a_resumed_copys_receipt_is_that_of_the_whole(jobs: Jobs) -> None:
 
 def test_a_receipt_that_cannot_be_written_is_told_and_the_copy_is_complete(jobs: Jobs) -> None:
     make_array(jobs.source, (2,))
-    (jobs.destination.parent / "destination.xxh128").mkdir()  # something is in its place
+    for name in ("destination.xxh128", "destination.softcopy.xxh128"):  # something is in its place
+        (jobs.destination.parent / name).mkdir()
+    write(jobs.source / "softcopy.xxh128" / "a", b"", old=True)
     jobs.start(settle=0.0)
     end = jobs.ends()
     assert end.state is TargetState.COMPLETE

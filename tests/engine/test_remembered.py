@@ -10,7 +10,8 @@ import pytest
 from xxhash import xxh3_128_digest
 
 from softcopy_napari.engine import remembered
-from softcopy_napari.engine.receipt import find_receipt, read_lines, write_receipt
+from softcopy_napari.engine.checksumfile import read_lines
+from softcopy_napari.engine.receipt import find_receipt, write_receipt
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, tree, write

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from xxhash import xxh3_128_digest
 
+from softcopy_napari.engine.checksumfile import ReceiptError
 from softcopy_napari.engine.judge import Interrupted, Judge, Kind
 from softcopy_napari.engine.place import Place
-from softcopy_napari.engine.receipt import Receipt, ReceiptError, find_receipt, write_receipt
+from softcopy_napari.engine.receipt import Receipt, find_receipt, write_receipt
 from softcopy_napari.engine.scrub import Choice, Manner, Report, ScrubError, verify_receipt, verify_source
 from tests.engine.support import tree, write
 

@@ -12,9 +12,10 @@ import pytest
 import xxhash
 
 from softcopy_napari.engine import account, lock, survey
+from softcopy_napari.engine.checksumfile import read_lines
 from softcopy_napari.engine.job import Job
 from softcopy_napari.engine.lock import DestinationLock, Doubt
-from softcopy_napari.engine.receipt import Receipt, read_lines, receipt_paths, write_receipt
+from softcopy_napari.engine.receipt import Receipt, receipt_paths, write_receipt
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.tasks import Answer, Flushed
 from tests.engine.support import make_torn_shards, replace, tree, until, write

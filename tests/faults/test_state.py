@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from softcopy_napari.engine import digests, proof
-from softcopy_napari.engine.receipt import read_lines, receipt_paths
+from softcopy_napari.engine.checksumfile import read_lines
+from softcopy_napari.engine.receipt import receipt_paths
 from softcopy_napari.engine.statefolder import STATE_FOLDER_VARIABLE
 from softcopy_napari.engine.states import TargetState
 from tests.engine.support import until

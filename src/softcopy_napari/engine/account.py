@@ -7,33 +7,67 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
 from softcopy_napari import __version__
 from softcopy_napari.engine.digests import DIGEST_SIZE
 from softcopy_napari.engine.inventory import LINK, Inventory
+from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.messages import TargetSnapshot
 from softcopy_napari.engine.readback import NO_DIGEST
-from softcopy_napari.engine.receipt import ArrayFacts, Receipt, write_receipt
+from softcopy_napari.engine.receipt import SOFTWARE, ArrayFacts, Paths, Receipt, write_receipt
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.targets import Target
+from softcopy_napari.engine.tracked import TrackedArray
+from softcopy_napari.engine.writers import run_of
 
 _BLOCK = 1 << 16
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _ArrayFiles:
+    """The chunk files of an array that had arrived, however it is resized meanwhile."""
+
+    layout: ArrayLayout
+    first_digest: int
+    arrived: npt.NDArray[np.uint8]
+    """A bit for each chunk file."""
+
+    @classmethod
+    def of(cls, array: TrackedArray) -> _ArrayFiles:
+        states = array.ledger.flat
+        blocks = [
+            np.packbits((part == ChunkState.COPIED) | (part == ChunkState.VERIFIED))
+            for part in (states[start : start + _BLOCK] for start in range(0, len(states), _BLOCK))
+        ]
+        return cls(array.layout, array.first_digest, np.concatenate(blocks) if blocks else np.zeros(0, np.uint8))
+
+    def cells(self) -> Iterator[npt.NDArray[np.int64]]:
+        """Flat indices of the files, some at a time."""
+        for start in range(0, len(self.arrived), _BLOCK // 8):
+            found = np.flatnonzero(np.unpackbits(self.arrived[start : start + _BLOCK // 8])) + 8 * start
+            if len(found):
+                yield found
+
+
 class Account:
     """The files of a target as they are now; what changes later does not show.
+
+    While the lines are read nothing may be copied. Arrays may be resized, files may be found changed or gone: the lines
+    are of what lay at the destination at first, and lies there still.
 
     Parameters
     ----------
     inventory : Inventory
-        Its digests must stay as they are while the lines are read, its ledgers as well.
     """
 
     def __init__(self, inventory: Inventory) -> None:
@@ -44,20 +78,16 @@ class Account:
         }
         self.links = sum(digest == LINK for digest in files.values())
         self._others = {path: digest for path, digest in files.items() if digest not in (LINK, NO_DIGEST)}
-        self._arrays = [(array, array.layout, array.ledger) for array in inventory.arrays.values()]
+        self._arrays = [_ArrayFiles.of(array) for array in inventory.arrays.values()]
 
     def lines(self) -> Iterator[tuple[bytes, str]]:
         """Every regular file's XXH128 and path, arrays one after the other, each in the order of its chunk grid."""
         yield from ((digest, path) for path, digest in sorted(self._others.items()))
-        for array, _, ledger in self._arrays:
-            for start in range(0, len(ledger.flat), _BLOCK):
-                states = ledger.flat[start : start + _BLOCK]
-                cells = np.flatnonzero((states == ChunkState.COPIED) | (states == ChunkState.VERIFIED)) + start
-                if not len(cells):
-                    continue
+        for array in self._arrays:
+            for cells in array.cells():
                 data = self._digests.get(cells + array.first_digest).tobytes()
                 digests = [data[at : at + DIGEST_SIZE] for at in range(0, len(data), DIGEST_SIZE)]
-                for digest, path in zip(digests, array.paths(cells), strict=True):
+                for digest, path in zip(digests, array.layout.paths(cells), strict=True):
                     if digest != LINK:
                         yield digest, path
 
@@ -71,7 +101,10 @@ class Account:
         """
         try:
             os.stat(destination / marker)
-            log.info("receipt %s", write_receipt(destination, self.lines(), receipt))
+            log.info(
+                "receipt %s",
+                write_receipt(destination, self.lines(), receipt.model_copy(update={"run": run_of(marker)})),
+            )
         except OSError as error:
             return f"the receipt beside {destination} could not be written: {error.strerror}"
         except Exception:  # a copy that is complete must not hang for that
@@ -79,7 +112,18 @@ class Account:
             return "the receipt could not be written: an error in softcopy itself, which its log describes"
         return ""
 
-    def receipt(self, target: Target, snapshot: TargetSnapshot, because: str, size: int) -> Receipt:
+    def receipt(
+        self,
+        target: Target,
+        snapshot: TargetSnapshot,
+        because: str,
+        size: int,
+        *,
+        missing_images: Sequence[str] = (),
+        damaged: Mapping[str, str] = MappingProxyType({}),
+        still_open: Sequence[str] = (),
+        lost: Sequence[str] = (),
+    ) -> Receipt:
         """The facts.
 
         Parameters
@@ -91,9 +135,17 @@ class Account:
             How it was decided that the acquisition was finished.
         size : int
             Bytes of all regular files.
+        missing_images : sequence of str
+            Images, wells and labels that OME metadata promise and that never came, by path.
+        damaged : mapping of str to str
+            Chunk files that cannot be whole, by path, and why.
+        still_open : sequence of str
+            Files that a writer still had open or locked at the end, by path.
+        lost : sequence of str
+            Files that left the source before they were copied, by path.
         """
         return Receipt(
-            software=f"softcopy-napari {__version__}",
+            software=f"{SOFTWARE} {__version__}",
             # platform.platform() would run another program, to ask it for the processor.
             system=f"Python {platform.python_version()}, {platform.system()} {platform.release()} {platform.machine()}",
             host=platform.node(),
@@ -108,6 +160,10 @@ class Account:
             bytes=size,
             chunk_files=snapshot.chunk_files_copied,
             never_written=snapshot.chunk_files_absent,
+            missing_images=Paths.of(missing_images),
+            damaged_files=Paths.of([f"{path} {why}" for path, why in damaged.items()]),
+            open_files=Paths.of(still_open),
+            lost_files=Paths.of(lost),
             failures=tuple(f"{failure.path} {failure.reason}" for failure in snapshot.failures),
             notes=snapshot.notices,
             arrays=tuple(

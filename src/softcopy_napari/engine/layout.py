@@ -99,6 +99,11 @@ class ArrayLayout:
             keys += ("\n".join([self._format] * len(block)) % tuple(indices.ravel().tolist())).split("\n")
         return keys
 
+    def paths(self, flats: npt.NDArray[np.int64]) -> list[str]:
+        """Paths of several chunk files relative to the source."""
+        prefix = self.path + "/" if self.path else ""
+        return [prefix + key for key in self.keys(flats)]
+
     def flat_index(self, key: str) -> int | None:
         """Flat index of the chunk file at a path relative to the array.
 

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from softcopy_napari.engine.checksumfile import ReceiptError, read_lines
 from softcopy_napari.engine.digests import DIGEST_SIZE, Digests
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.readback import NO_DIGEST
-from softcopy_napari.engine.receipt import ReceiptError, check_unchanged, find_receipt, read_lines
+from softcopy_napari.engine.receipt import check_unchanged, find_receipt
 from softcopy_napari.engine.tracked import Batch
 
 _BLOCK = 4096

@@ -21,10 +21,11 @@ from typing import TypeVar
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
+from softcopy_napari.engine.checksumfile import read_lines
 from softcopy_napari.engine.files import extended_path, native
 from softcopy_napari.engine.judge import Interrupted, Judge, Kind, Verdict
 from softcopy_napari.engine.place import OtherFolder, Place
-from softcopy_napari.engine.receipt import Receipt, check_unchanged, read_lines
+from softcopy_napari.engine.receipt import Receipt, check_unchanged
 from softcopy_napari.engine.writers import RECEIPTS, is_own_temporary, temporary_of
 
 _BUFFER = 4 << 20

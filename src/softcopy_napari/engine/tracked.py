@@ -47,8 +47,7 @@ class TrackedArray:
 
     def paths(self, cells: npt.NDArray[np.int64]) -> list[str]:
         """Paths of chunk files, relative to the source."""
-        prefix = self.prefix
-        return [prefix + key for key in self.layout.keys(cells)]
+        return self.layout.paths(cells)
 
     def remember(self, cell: int) -> None:
         """Have a cell that became PENDING taken soon."""

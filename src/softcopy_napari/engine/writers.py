@@ -67,3 +67,8 @@ def file_of_lock(lock: str) -> str:
 def is_own_temporary(name: str) -> bool:
     """Tell whether a file at a destination is an unfinished copy of softcopy's."""
     return name.startswith(TEMPORARY_PREFIX) and name.endswith(TEMPORARY_SUFFIX)
+
+
+def run_of(temporary: str) -> str:
+    """The run that a temporary of softcopy's belongs to."""
+    return temporary.removeprefix(TEMPORARY_PREFIX).partition("-")[0].partition(".")[0]
