@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from softcopy_napari.engine import inotify, job, pool, survey
+from softcopy_napari.engine import inotify, life, pool, survey
 from softcopy_napari.engine.birth import born
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.dispatch import Dispatcher
+from softcopy_napari.engine.job import Job
 from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.tasks import FlushTask, ProbeTask, ReachTask
@@ -65,7 +66,7 @@ def test_what_is_written_while_it_is_copied_arrives(jobs: Jobs) -> None:
     assert until(lambda: jobs.now.counts[ChunkState.COPIED] == 5)
     replace(jobs.source / "3", b"changed")
     assert jobs.equal()
-    assert jobs.caught_up() and "have not come yet" in jobs.now.reason
+    assert jobs.caught_up() and "still to come" in jobs.now.reason
 
 
 @pytest.mark.parametrize("then", ["settles", "is deleted"])
@@ -137,7 +138,7 @@ def test_a_stop_at_the_moment_the_source_goes_away_is_a_stop(jobs: Jobs, monkeyp
     running = jobs.start()
     assert jobs.caught_up()
     with monkeypatch.context() as patch:
-        patch.setattr(running._survey, "take_hints", lambda now: running._phase is not job._Phase.ENDED)
+        patch.setattr(running._survey, "take_hints", lambda now: running._phase is not life.Phase.ENDED)
         running.order("stop")
         ended = running.ended.wait(1.0)
     assert ended and jobs.now.state is TargetState.STOPPED
@@ -456,7 +457,7 @@ def test_an_answer_that_comes_with_the_order_to_stop_changes_nothing(
     running = jobs.start()
     running.order("finish" if kind is FlushTask else "resume")
     end = jobs.ends()
-    assert end.state is TargetState.STOPPED and end.reason == job.Job.afterwards, end
+    assert end.state is TargetState.STOPPED and end.reason == Job.afterwards, end
     assert len(asked) == 2
 
 

@@ -14,6 +14,7 @@ import xxhash
 from softcopy_napari.engine import account, lock, survey
 from softcopy_napari.engine.checksumfile import read_lines
 from softcopy_napari.engine.job import Job
+from softcopy_napari.engine.life import Phase
 from softcopy_napari.engine.lock import DestinationLock, Doubt
 from softcopy_napari.engine.receipt import Receipt, receipt_paths, write_receipt
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -99,9 +100,11 @@ def test_a_flush_that_was_asked_for_earlier_does_not_count_for_what_was_copied_s
     assert until(lambda: lab.now.state is TargetState.WAITING, SOON), lab.words()
     write(elsewhere / "late", b"x", old=True)
     elsewhere.rename(lab.source)
-    assert until(lambda: len(flushes.held) == 2, SOON), lab.words()
-    first, second = flushes.held
+    assert until(lambda: lab.now.reason == "flushing to disk", SOON), lab.words()
+    (first,) = flushes.held
     running._inbox.put(lambda: flushes._take(running, first, time.monotonic()))
+    assert until(lambda: len(flushes.held) == 2, SOON), lab.words()
+    _, second = flushes.held
     assert not running.ended.wait(0.5), lab.words()
     running._inbox.put(lambda: flushes._take(running, second, time.monotonic()))
     assert lab.ends(SOON).state is TargetState.COMPLETE
@@ -114,16 +117,16 @@ def test_a_destination_unmounted_before_it_was_flushed_is_not_called_complete(
     """Its mount point would be flushed in its place."""
     disk = on_disk(lab, "destination", "")
     make_chunks(lab.source, 5)
-    go_on = Job._go_round
+    go_on = Job._check
 
     def unmounted_first(job: Job, now: float) -> None:
         go_on(job, now)
-        if job._flushes and not monkey:
+        if job._flush_asked and not monkey:
             monkey.append(True)
             disk.detach()
 
     monkey: list[bool] = []
-    monkeypatch.setattr(Job, "_go_round", unmounted_first)
+    monkeypatch.setattr(Job, "_check", unmounted_first)
     running = lab.start(settle=0.0)
     assert until(lambda: lab.now.state is TargetState.PAUSED or running.ended.is_set(), SOON), lab.words()
     assert lab.now.state is TargetState.PAUSED, lab.words()
@@ -270,7 +273,7 @@ def test_what_happens_while_the_receipt_is_written(lab: Lab, monkeypatch: pytest
         lab.real_source = lab.source.rename(lab.folder / "elsewhere")
     else:
         replace(lab.source / "3" / ("0" if what == "rewritten" else "note"), b"another version")
-    assert until(lambda: running._survey.changed_since_pass, SOON)
+    assert until(lambda: running._changes != running._signing or running._phase is Phase.SIGNING_ALONE, SOON)
     go_on.set()
     assert lab.ends(SOON).state is TargetState.COMPLETE
     lab.assert_equal()

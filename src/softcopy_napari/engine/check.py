@@ -38,6 +38,7 @@ class Check(TargetLoop):
         self._missing = _Missing(self._inventory)
         self._findings = Findings()
         self._kept = 0
+        self._survey.heeds_locks = False
         self._survey.start_pass(full=True, now=time.monotonic())
         self._snapshot = self._tell(time.monotonic())
 

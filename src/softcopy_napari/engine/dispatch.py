@@ -66,6 +66,8 @@ class Dispatcher:
         Files that failed or keep changing.
     files_copied, bytes_copied : int
         By this run.
+    published : int
+        Whatever was changed at the destination by this run: files copied or deleted, folders made.
     sizes : dict of TrackedArray to list of int
         Files of each array copied by this run and their bytes; None stands for files that are no chunks.
     prover : Prover
@@ -97,6 +99,7 @@ class Dispatcher:
         self.remarks = 0
         self.retries = Retries(inventory)
         self.files_copied = 0
+        self.published = 0
         self.bytes_copied = 0
         self.sizes: dict[TrackedArray | None, list[int]] = {}
         self._pool = pool
@@ -314,6 +317,7 @@ class Dispatcher:
         self.bytes_copied += done.size
         copied = done.outcomes.count(Outcome.COPIED)
         self.files_copied += copied
+        self.published += copied + done.outcomes.count(Outcome.DELETED) + done.outcomes.count(Outcome.FOLDER)
         self.remarks |= done.remarks
         if copied or Outcome.EQUAL in done.outcomes:
             self.prover.start_anew()

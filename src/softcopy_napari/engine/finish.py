@@ -1,8 +1,43 @@
-"""Decides whether an acquisition is finished. A pure function of facts: the rules of docs/complete.md."""
+"""Decides whether an acquisition is finished. Pure functions of facts: the rules of docs/complete.md."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
+from typing import NamedTuple
+
+LEARNED_QUIET = 3600.0
+"""Seconds of quiet that count as the end, at least, where something speaks against it."""
+_TIMES_LONGEST_PAUSE = 4
+
+
+class Against(Enum):
+    """What speaks against a quiet source being finished although everything its metadata promise is there."""
+
+    RESUMED = auto()
+    """It was complete before, and then more came."""
+    GREW = auto()
+    """An array's shape changed during this run."""
+    CAME_LATER = auto()
+    """An array was made, or its shape changed, after data had been written."""
+    REWRITTEN = auto()
+    """A chunk file was written again after it had been whole."""
+    OUTSIDE = auto()
+    """A chunk file lies outside of the shape that the metadata tell."""
+    ONE_ALONG_SLOWEST = auto()
+    """The slowest axis holds one chunk file only: each time point may be written into it."""
+    EMPTY_ARRAY = auto()
+    """An array has no chunk files: it was made, and its acquisition may not have begun."""
+    UNKNOWN_LAYOUT = auto()
+    """An array's metadata do not tell where its chunk files lie, or how many there will be."""
+
+
+class Objection(NamedTuple):
+    """One thing that speaks against the end of an acquisition."""
+
+    kind: Against
+    path: str
+    """The array or file, relative to the source; empty for an array at its top."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +46,10 @@ class Facts:
 
     told_to_finish: bool
     """Its user said so."""
-    complete_file: bool
-    """A file called `complete` lies in the source, or in the folder of each of its arrays."""
+    marker: bool
+    """A file called `complete` says so, and no data are newer."""
+    stale_marker: bool
+    """There is such a file, but data came after it."""
     arrays: int
     absent: int
     """Chunk files that metadata promise and that are not there."""
@@ -24,6 +61,10 @@ class Facts:
     """Seconds for which nothing has changed, by the files' own times or since the last event."""
     temporary: str = ""
     """One of the temporaries, if there are any."""
+    objections: tuple[Objection, ...] = ()
+    """What speaks against the end though everything is there."""
+    longest_pause: float = 0.0
+    """Longest time without a change between two changes, as far as it was seen, s."""
 
 
 def finished_because(facts: Facts, settle: float, finish_idle: float | None) -> str:
@@ -33,9 +74,10 @@ def finished_because(facts: Facts, settle: float, finish_idle: float | None) -> 
     ----------
     facts : Facts
     settle : float
-        Seconds of quiet after which a source with everything it promises counts as finished.
+        Seconds of quiet after which a source with everything it promises counts as finished, if nothing speaks
+        against it.
     finish_idle : float or None
-        Seconds of quiet after which any source does; None for never.
+        Seconds of quiet after which any source does, and before which none does by its quiet; None to go by `settle`.
 
     Returns
     -------
@@ -43,26 +85,76 @@ def finished_because(facts: Facts, settle: float, finish_idle: float | None) -> 
         The reason, in words for a user; empty while the acquisition may go on.
     """
     if facts.told_to_finish:
-        return "you said that the acquisition is finished"
-    if facts.complete_file:
-        return "a file named 'complete' says that the acquisition is finished"
-    if facts.arrays and not (facts.absent or facts.missing_nodes or facts.temporaries) and facts.quiet >= settle:
-        return f"every chunk file is there and nothing has changed for {settle:g} s"
-    if finish_idle is not None and facts.quiet >= finish_idle:
-        return f"nothing has changed for {finish_idle:g} s"
+        return "you said that the acquisition is over"
+    if facts.marker:
+        return "a file named 'complete' says that the acquisition is over"
+    if finish_idle is not None:
+        return f"nothing has changed for {finish_idle:g} s" if facts.quiet >= finish_idle else ""
+    quiet = quiet_needed(facts, settle)
+    if _all_there(facts) and facts.quiet >= quiet:
+        return f"every chunk file is there and nothing has changed for {_time(quiet)}"
     return ""
 
 
+def quiet_needed(facts: Facts, settle: float) -> float:
+    """Return the seconds of quiet after which a source with everything it promises counts as finished."""
+    if not facts.objections:
+        return settle
+    return max(settle, LEARNED_QUIET, _TIMES_LONGEST_PAUSE * facts.longest_pause)
+
+
 def waiting_for(facts: Facts, settle: float, finish_idle: float | None) -> str:
-    """Say what is waited for while everything that is there has been copied."""
-    idle = "" if finish_idle is None else f", or after {finish_idle:g} s without a change"
-    ends = f"ends when a file named 'complete' appears{', on' if idle else ' or on'} 'Finish now' in napari{idle}"
+    """Say what is waited for while everything that is there has been copied, and what ends it."""
+    ends = "Over already? `softcopy finish`, or Finish now in napari"
     if not facts.arrays:
-        return "no zarr array yet"
+        return f"no zarr array yet. {ends}"
     if facts.missing_nodes:
-        return f"promised images or wells that have not come yet: {facts.missing_nodes:,}; {ends}"
-    if facts.absent:
-        return f"chunk files that have not come yet: {facts.absent:,}; {ends}"
-    if facts.temporaries:
-        return f"a writer still has files open or locked ({facts.temporary}); {ends}"
-    return f"all chunk files are there; waiting for {settle:g} s of quiet"
+        what = f"images or wells still to come: {facts.missing_nodes:,}"
+    elif facts.absent:
+        what = f"chunk files still to come: {facts.absent:,}"
+    elif facts.temporaries:
+        what = f"{facts.temporary} is open or locked by its writer" if facts.temporary else "a writer has files open"
+    elif facts.objections:
+        what = f"all chunk files are there, but {_against(facts.objections[0])}"
+    else:
+        what = "all chunk files are there"
+    if facts.stale_marker:
+        what += "; the file named 'complete' is older than the data"
+    if finish_idle is not None:
+        return f"{what}; done after {_time(finish_idle)} without a change. {ends}"
+    if _all_there(facts):
+        return f"{what}; done after {_time(quiet_needed(facts, settle))} without a change. {ends}"
+    return f"{what}. {ends}"
+
+
+def _all_there(facts: Facts) -> bool:
+    return bool(facts.arrays) and not (facts.absent or facts.missing_nodes or facts.temporaries)
+
+
+def _against(objection: Objection) -> str:
+    """Say what speaks against the end, in words that follow "but"."""
+    kind, path = objection
+    array = f"array {path}" if path else "the array"
+    match kind:
+        case Against.RESUMED:
+            return "more came after the copy was complete"
+        case Against.GREW:
+            return f"{array} grows while it is acquired"
+        case Against.CAME_LATER:
+            return f"{array} was made or resized after other data were written: more may come"
+        case Against.REWRITTEN:
+            return f"{path} was written more than once"
+        case Against.OUTSIDE:
+            return f"{path} lies outside of its array's shape: the array may grow"
+        case Against.ONE_ALONG_SLOWEST:
+            return f"{array} has one chunk file along its slowest axis, which may be written again"
+        case Against.EMPTY_ARRAY:
+            return f"{array} is empty: its acquisition may not have begun"
+        case Against.UNKNOWN_LAYOUT:
+            return f"{array} does not tell how many chunk files it will have"
+
+
+def _time(seconds: float) -> str:
+    if seconds >= 3600:
+        return f"{seconds / 3600:.3g} h"
+    return f"{seconds / 60:g} min" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g} s"

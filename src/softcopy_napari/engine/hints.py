@@ -9,7 +9,15 @@ from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.watcher import Hint, Watcher
-from softcopy_napari.engine.writers import ENDINGS, LOCK_ENDING, LOCK_LIFE, Temporary, file_of_lock, temporary_of
+from softcopy_napari.engine.writers import (
+    ENDINGS,
+    LOCK_ENDING,
+    LOCK_LIFE,
+    MARKER,
+    Temporary,
+    file_of_lock,
+    temporary_of,
+)
 
 QUIET = 2.0
 """Seconds without a change after which a file counts as settled where nothing tells that it was closed."""
@@ -52,11 +60,17 @@ class Reader:
         """Whether writers were seen to rename chunk files into place, and none to write one in place."""
         return self._replaces and not self._in_place
 
+    @property
+    def unread(self) -> bool:
+        """Whether something happened that was not taken in yet."""
+        return self._watcher.unread or bool(self._watcher.hints)
+
     def take(self, now: float, limit: int = 20_000) -> int:
-        """Apply the hints that wait, up to a number of them; returns how many there were."""
+        """Apply the hints that wait, up to a number of them; returns how many tell of a change in the source."""
         waiting = self._watcher.hints
-        count = min(len(waiting), limit)
-        for hint, path in self._without_steps([waiting.popleft() for _ in range(count)]):
+        taken = [waiting.popleft() for _ in range(min(len(waiting), limit))]
+        count = sum(hint is not Hint.ROOT_GONE for hint, _ in taken)
+        for hint, path in self._without_steps(taken):
             self._apply(hint, path, now)
         while self._timers and self._timers[0][0] <= now:
             self._quiet_ends(*heapq.heappop(self._timers), now)
@@ -128,13 +142,13 @@ class Reader:
 
     def _deleted(self, path: str, now: float) -> None:
         """A file was deleted: on purpose, if its writer has just taken its lock. One left by a crash does not count."""
-        locked = self._under_lock(path, now)
+        locked = self.under_lock(path, now)
         self._inventory.gone(path, lock_held=locked)
         if not locked:
             self._just_deleted[path] = now
             _prune(self._just_deleted, now - _SOON)
 
-    def _under_lock(self, path: str, now: float) -> bool:
+    def under_lock(self, path: str, now: float) -> bool:
         """Whether a file's lock has been taken, and not so long ago that its writer must have crashed."""
         return self._locked.get(path, -LOCK_LIFE) > now - LOCK_LIFE
 
@@ -162,7 +176,8 @@ class Reader:
             case Hint.RENAMED:
                 self._replaces = True
                 self._locked.pop(path, None)  # it is what was renamed
-                if self._watcher.tells_closing and inventory.held.get(path) is False:
+                held = inventory.held.get(path)
+                if self._watcher.tells_closing and held is not None and not held.open:
                     # tensorstore renames its lock, still open, to the final name: its closing follows at once.
                     self._wait(path, now)
                 else:
@@ -176,6 +191,8 @@ class Reader:
         self._inventory.settled(path)
         if name in METADATA_NAMES:
             self.metadata.add(folder)
+        elif name == MARKER:
+            self._walks.ask(folder)  # which tells when it was written
 
     def _wait(self, path: str, now: float) -> None:
         if path not in self._quiet:
@@ -186,7 +203,7 @@ class Reader:
         due = self._quiet.get(path)
         if due is None:
             return
-        if self._under_lock(path, now):
+        if self.under_lock(path, now):
             due = self._quiet[path] = now + QUIET  # its writer is at work again, and may be about to delete it
         if due > now:
             heapq.heappush(self._timers, (due, path))

@@ -11,6 +11,7 @@ import ctypes
 import os
 import select
 import struct
+from array import array
 
 CLOSE_WRITE = 0x0008
 MOVED_TO = 0x0080
@@ -33,6 +34,11 @@ _HEAD = struct.Struct("iIII")
 class Inotify:
     """One inotify instance.
 
+    Attributes
+    ----------
+    taking : bool
+        Set before events are read; whoever reads clears it when they are taken in.
+
     Raises
     ------
     OSError
@@ -40,6 +46,7 @@ class Inotify:
     """
 
     def __init__(self) -> None:
+        self.taking = False
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._fd = self._libc.inotify_init1(os.O_CLOEXEC)
         if self._fd < 0:
@@ -73,6 +80,7 @@ class Inotify:
             return None
         if not ready:
             return []
+        self.taking = True
         buffer = os.read(self._fd, _BUFFER)
         events = []
         place = 0
@@ -82,6 +90,16 @@ class Inotify:
             events.append((watch, mask, buffer[place : place + length].rstrip(b"\0")))
             place += length
         return events
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are events that were not read."""
+        import fcntl  # not on Windows, where none of this runs
+        import termios
+
+        count = array("i", [0])
+        fcntl.ioctl(self._fd, termios.FIONREAD, count)
+        return count[0] > 0
 
     def stop(self) -> None:
         """End `read`, in whatever thread it runs, now and for ever."""

@@ -6,10 +6,12 @@ calls this, from its one thread; nothing here touches source or destination.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +36,15 @@ _LEAVE_SAME = _LEAVE_PENDING.copy()
 _LEAVE_SAME[[ChunkState.COPIED, ChunkState.VERIFIED]] = True
 
 
+class HeldFile(NamedTuple):
+    """A file that a writer is at work on."""
+
+    open: bool
+    """Whether it has the file itself open; else it holds the file's lock."""
+    since: float
+    """Monotonic time at which that was noticed, s."""
+
+
 class Inventory:
     """All files of a target.
 
@@ -50,8 +61,14 @@ class Inventory:
         By their paths, relative to the source.
     others : dict of str to ChunkState
         Files that are no chunks, links and empty folders, by path.
-    held : dict of str to bool
-        Files that a writer has locked (False) or has itself open (True), by path.
+    held : dict of str to HeldFile
+        Files that a writer has locked or has open, by path.
+    abandoned : dict of str to bool
+        Files that were held for too long at the end, by path, and whether they were open: they are waited for no more.
+    rewritten : str or None
+        A chunk file that was written again after it had been whole.
+    outside : str
+        A file named like a chunk of an array outside of its grid; empty where there is none.
     deleted : set of str
         Files that their writer deleted under its lock, and that may still lie at the destination.
     changing : set of str
@@ -70,7 +87,10 @@ class Inventory:
         self.arrays: dict[str, TrackedArray] = {}
         self.others: dict[str, ChunkState] = {}
         self.others_waiting: deque[str] = deque()
-        self.held: dict[str, bool] = {}
+        self.held: dict[str, HeldFile] = {}
+        self.abandoned: dict[str, bool] = {}
+        self.rewritten: str | None = None
+        self.outside = ""
         self.deleted: set[str] = set()
         self.changed: set[str] = set()
         self.changing: set[str] = set()
@@ -136,6 +156,8 @@ class Inventory:
             cell = array.layout.flat_index(path[len(prefix) :])
             if cell is not None:
                 self._strays.discard(path)
+                if path == self.outside:
+                    self.outside = ""
                 array.ledger.set(cell, self.others.pop(path))
                 self.digests.put(np.array([array.first_digest + cell]), self.digests.others.pop(path, NO_DIGEST))
                 self.versions.adopt(path, array.first_digest + cell)
@@ -204,6 +226,8 @@ class Inventory:
                 return
             if path not in self.others and path.rpartition("/")[2] not in METADATA_NAMES:
                 self._strays.add(path)
+                if not self.outside and self._has_form_of_chunk(path):
+                    self.outside = path
             if state is ChunkState.PENDING and self.others.get(path) is not ChunkState.PENDING:
                 self.others_waiting.append(path)
             self.others[path] = state
@@ -223,7 +247,9 @@ class Inventory:
 
     def writing(self, path: str, itself: bool) -> None:
         """A writer locked a file, or has opened the file itself."""
-        self.held[path] = itself
+        held = self.held.get(path)
+        self.held[path] = HeldFile(itself, held.since if held is not None else time.monotonic())
+        self.abandoned.pop(path, None)
         if self.state(path) is not ChunkState.COPYING and (itself or self.locate(path) is not None):
             self.set_state(path, ChunkState.WRITING)
 
@@ -235,14 +261,32 @@ class Inventory:
         if state is ChunkState.COPYING:
             self.changed.add(path)
         elif state is not ChunkState.PENDING:
+            self._note_rewriting(path, state)
             self.set_state(path, ChunkState.PENDING)
+
+    def _note_rewriting(self, path: str, state: ChunkState) -> None:
+        """Note a chunk file that is written again; of one whose digest is known, that of the new version will tell."""
+        if state not in (ChunkState.COPIED, ChunkState.VERIFIED) or self.rewritten is not None:
+            return
+        where = self.locate(path)
+        if where is not None and not self.digests.get(np.array([where[0].first_digest + where[1]])).any():
+            self.rewritten = path
+
+    def _note_rewritten_cells(self, array: TrackedArray, cells: npt.NDArray[np.int64]) -> None:
+        """Note one of several chunk files, as `_note_rewriting`."""
+        states = array.ledger.flat[cells]
+        again = cells[(states == ChunkState.COPIED) | (states == ChunkState.VERIFIED)]
+        if len(again) and self.rewritten is None:
+            unknown = again[~self.digests.get(again + array.first_digest).any(axis=1)]
+            if len(unknown):
+                self.rewritten = array.paths(unknown[:1])[0]
 
     def gone(self, path: str, lock_held: bool) -> None:
         """A file was deleted at the source."""
         if lock_held:
             self.deleted.add(path)
             self.settled(path)
-            self.held[path] = False
+            self.held[path] = HeldFile(False, time.monotonic())
         else:
             self.held.pop(path, None)
             if self.state(path) is ChunkState.WRITING:
@@ -250,7 +294,8 @@ class Inventory:
 
     def released(self, path: str) -> None:
         """A writer's lock went away, whatever was done under it."""
-        if self.held.get(path) is False:
+        held = self.held.get(path)
+        if held is not None and not held.open:
             del self.held[path]
             if self.state(path) is ChunkState.WRITING:
                 self.set_state(path, ChunkState.PENDING)
@@ -264,11 +309,12 @@ class Inventory:
             if self.state(path) is ChunkState.ABSENT:
                 self.set_state(path, ChunkState.PENDING)
 
-    def release_all(self) -> list[str]:
-        """Nobody is writing any more: a walk will tell what is there. Returns the files that were locked."""
-        locked = sorted(path for path, itself in self.held.items() if not itself)
-        self.forget_writers()
-        return locked
+    def abandon(self, path: str) -> None:
+        """Wait for a file's writer no longer: a walk will tell what is there."""
+        self.abandoned[path] = self.held.pop(path).open
+        if self.state(path) is ChunkState.WRITING:
+            # Of what was deleted a walk will not find anything.
+            self.set_state(path, ChunkState.PENDING if path in self.deleted else ChunkState.ABSENT)
 
     def _replace_all(self, old: ChunkState, new: ChunkState) -> None:
         for path in [path for path, state in self.others.items() if state is old]:
@@ -310,6 +356,8 @@ class Inventory:
                 if self.held or self.changing:
                     found = self._without_held(array, found)
                 if len(found):
+                    if state is ChunkState.PENDING:
+                        self._note_rewritten_cells(array, found)
                     array.ledger.set_many(found, state)
                     if state is ChunkState.PENDING:
                         news += len(found)
@@ -319,13 +367,17 @@ class Inventory:
             for name in rest:
                 path = prefix + name
                 if (
-                    not self.held.get(path)
+                    not self._is_open(path)
                     and path not in self.changing
                     and not leave[self.others.get(path, ChunkState.ABSENT)]
                 ):
                     self.set_state(path, state)
                     news += state is ChunkState.PENDING
         return news
+
+    def _is_open(self, path: str) -> bool:
+        held = self.held.get(path)
+        return held is not None and held.open
 
     def _without_held(self, array: TrackedArray, cells: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         held = {
@@ -357,8 +409,9 @@ class Inventory:
                     array.ledger.set_many(cells, ChunkState.COPYING)
                     # Before anything of them is replaced: if this run is killed, the next one must not take these for
                     # the digests of what is there then.
+                    before = self.digests.get(cells + array.first_digest).tobytes()
                     self.digests.forget(cells + array.first_digest)
-                    return Batch(array, cells, array.paths(cells), array.ledger, array.layout.shard_index)
+                    return Batch(array, cells, array.paths(cells), array.ledger, array.layout.shard_index, before)
         return None
 
     def _take_others(self, limit: int) -> Batch | None:
@@ -379,12 +432,18 @@ class Inventory:
 
     def _shard_of(self, path: str) -> ShardIndex | None:
         """What index a file has that may become a chunk file: metadata may promise a shard only when it is full."""
-        folder, _, name = path.rpartition("/")
-        home = self._home(folder)
+        home = self._home(path.rpartition("/")[0])
         if home is None or home[0].layout.shard_index is None:
             return None
-        layout, relative = home[0].layout, home[1]
-        return layout.shard_index if layout.has_form_of_key(f"{relative}/{name}" if relative else name) else None
+        return home[0].layout.shard_index if self._has_form_of_chunk(path) else None
+
+    def _has_form_of_chunk(self, path: str) -> bool:
+        """Whether a file lies in an array and is named as its chunk files are, in the grid or outside of it."""
+        folder, _, name = path.rpartition("/")
+        home = self._home(folder)
+        if home is None:
+            return False
+        return home[0].layout.has_form_of_key(f"{home[1]}/{name}" if home[1] else name)
 
     def finished(self, batch: Batch, states: Sequence[ChunkState] | ChunkState) -> None:
         """Note what became of a batch's files: one state for all, or one each.
@@ -416,11 +475,21 @@ class Inventory:
         if versions:
             self.versions.note(batch, versions)
         if batch.array is not None and batch.array.ledger is batch.ledger:
+            if self.rewritten is None and batch.before.strip(b"\0"):
+                self._look_for_rewritten(batch, digests)
             return self.digests.put(batch.cells + batch.array.first_digest, digests)
         kept = True
         for number, path in enumerate(batch.paths):
             kept = self._note_digest(path, digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]) and kept
         return kept
+
+    def _look_for_rewritten(self, batch: Batch, digests: bytes) -> None:
+        """Note the first file of a batch that was copied before with another content."""
+        for number, path in enumerate(batch.paths):
+            part = slice(number * DIGEST_SIZE, (number + 1) * DIGEST_SIZE)
+            if NO_DIGEST not in (batch.before[part], digests[part]) and batch.before[part] != digests[part]:
+                self.rewritten = path
+                return
 
     def proven(self, path: str, digest: bytes, verified: bool) -> bool:
         """Note that a file was read back, and is what it should be if it was verified; returns whether that was kept.
@@ -441,8 +510,8 @@ class Inventory:
 
     def _mark_held(self, paths: Iterable[str]) -> None:
         for path in paths:
-            itself = self.held.get(path)
-            if itself or (itself is False and self.locate(path) is not None):
+            held = self.held.get(path)
+            if held is not None and (held.open or self.locate(path) is not None):
                 self.set_state(path, ChunkState.WRITING)
 
     # -- sums -----------------------------------------------------------------------------------------

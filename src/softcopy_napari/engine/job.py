@@ -1,4 +1,4 @@
-"""A copied target's life, from waiting for its source to complete.
+"""A copied target's life, from waiting for its source to complete and beyond: carries out what life.py decides.
 
 What happens elsewhere reaches it as messages: hints of the watcher, answers of the workers, orders of front ends.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from enum import Enum, auto
 from pathlib import Path
 
 from softcopy_napari.engine.account import Account
@@ -18,6 +17,7 @@ from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.earlier import Keeper
 from softcopy_napari.engine.finish import finished_because, waiting_for
+from softcopy_napari.engine.life import Event, Knowledge, Order, Phase, next_phase
 from softcopy_napari.engine.lock import Doubt
 from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
@@ -47,17 +47,12 @@ _PROBE_INTERVAL = 0.5
 _ROOM_INTERVAL = 10.0
 _LONG_PROOF = 30.0
 """Seconds of reading back after which everything is compared once more."""
+LAST_CHANCE = 5.0
+"""Seconds that writers have at the end to make whole what is not, or to let go of locks that nobody saw them take."""
+OPEN_PATIENCE = 30.0
+"""The same for files that they were seen to open or to lock."""
 
 log = logging.getLogger(__name__)
-
-
-class _Phase(Enum):
-    PROBING = auto()
-    COPYING = auto()
-    FINISHING = auto()
-    FLUSHING = auto()
-    SIGNING = auto()
-    ENDED = auto()
 
 
 class Job(TargetLoop):
@@ -68,7 +63,7 @@ class Job(TargetLoop):
     def __init__(self, crew: Crew, identity: str, ledgers: Path) -> None:
         self._keeper = Keeper(crew.target.destination)
         super().__init__(crew, identity, ledgers, self._keeper.path)
-        self._phase = _Phase.PROBING
+        self._phase = Phase.WAITING
         self._outcome = TargetState.STOPPED
         self._told_to_finish = False
         self._awaited: type[Probe | Reached] | None = None
@@ -79,17 +74,29 @@ class Job(TargetLoop):
         """The source's folder."""
         self._why_finished = ""
         self._kept: list[str] = []
-        self._lost_late = False
-        self._flushes = 0
-        """Flushes that were asked for and not answered."""
+        self._checking_since = 0.0
+        self._rechecks = 0
+        """How often something other than a change made it necessary to compare everything once more."""
+        self._flush_asked: tuple[int, int] | None = None
+        """What had been published, and walks begun, when the flush was asked for that was not answered yet."""
+        self._flushed = (-1, 0)
+        """The same of the last flush that succeeded."""
+        self._signing = 0
+        """The count of changes when the receipt under way was begun."""
+        self._signed: int | None = None
+        """The same of the receipt that was written last, or that cannot be written."""
+        self._has_receipt = False
+        self._completed = 0.0
+        """When it was complete, Unix time; 0 where it is not."""
+        self._watch_until = 0.0
+        self._source_when_complete = 0
+        """The count of the source's changes when it was complete."""
         self._bad_passes = 0
         self._proving_since = 0.0
         self._next_pass = 0.0
         self._next_probe = 0.0
         self._pacer = Pacer(self.target, self._pool, self._dispatcher, self._survey, self._inbox.put)
         self._outlook = Outlook(self._inventory, self._dispatcher, self._survey, self._reporter)
-        self._signed = False
-        """Whether there is a receipt."""
         self._dispatcher.prover.remember(
             FromReceipt(self._inventory, self.target.destination, ledgers, self._inbox.put),
             self._keeper.earlier,
@@ -115,38 +122,118 @@ class Job(TargetLoop):
         self._lock.note_doubt(why)  # whoever goes on from here must know
         self._reporter.notice(f"{why.value}: what was copied before is read back and compared")
         self._dispatcher.prover.doubt()
+        self._rechecks += 1
 
     @property
     def _over(self) -> bool:
-        return self._phase is _Phase.ENDED
+        return self._phase is Phase.ENDED
 
     def _finish(self) -> None:
         self._told_to_finish = True
 
     def _leave(self) -> None:
         self._inventory.digests.close(remove=False)
-        self._keeper.end(self._inventory, self._signed)
+        self._keeper.end(self._inventory, self._has_receipt)
+
+    # -- its life -------------------------------------------------------------------------------------
+
+    def _happen(self, event: Event, now: float) -> None:
+        """Go over to the next phase, and do what that asks for."""
+        before = self._phase
+        self._phase, orders = next_phase(before, event)
+        if self._phase is not before:
+            log.info("%s: %s, %s", self.target.source, event.name, self._phase.name)
+        for order in orders:
+            self._carry_out(order, now)
+
+    def _carry_out(self, order: Order, now: float) -> None:
+        match order:
+            case Order.COPY:
+                self._lock.note_source(self._dispatcher.source)
+                self._before = None
+                self._reason = ""
+                self._keep_pace(now)  # which disk it is, is asked before workers are busy with that disk
+            case Order.FORGET_SOURCE:
+                self._survey.end()
+                self._before = Before.of(self._inventory, self._folder)
+                self._inventory.forget_writers()
+                self._reason = GONE.format(self.target.source)
+            case Order.CHECK:
+                self._checking_since = now
+                self._dispatcher.retries.all_now()
+                self._dispatcher.prover.start_anew()
+                self._walk(now)
+            case Order.WALK:
+                self._walk(now)
+            case Order.FLUSH:
+                if self._flush_asked is None:  # else the answer to an earlier one comes first
+                    self._flush_asked = self._dispatcher.published, self._walks.full_begun
+                    self._dispatcher.request(FlushTask(self._pool.new_id()))
+            case Order.SIGN:
+                self._begin_to_sign()
+            case Order.ANNOUNCE:
+                self._announce(now)
+            case Order.RESUME:
+                if self._survey.changes != self._source_when_complete:  # else it is the destination that has changed
+                    self._survey.evidence.note_resumed()
+                    self._told_to_finish = False  # that was said of what had come before
+                self._completed = 0.0
+                self._reason = self._why_finished = ""
+                self._lock.note_doing("filled")
+
+    def _walk(self, now: float) -> None:
+        self._survey.start_pass(full=True, now=now, changes=self._changes)
+
+    @property
+    def _changes(self) -> int:
+        """The count of all that was learned or done: a comparison of both sides must be younger than the last."""
+        return self._survey.changes + self._dispatcher.published + self._rechecks
+
+    def _known(self) -> Knowledge:
+        """Everything that decides whether it is complete."""
+        inventory, dispatcher = self._inventory, self._dispatcher
+        counts = inventory.counts()
+        states = (ChunkState.WRITING, ChunkState.PENDING, ChunkState.COPYING)
+        last = self._survey.last_full
+        return Knowledge(
+            unread=self._survey.unread,
+            unfinished=sum(counts[state] for state in states)
+            + inventory.others_in(*states)
+            + len(inventory.held)
+            + len(inventory.changing),
+            unproven=not dispatcher.prover.done,
+            failed=len(dispatcher.retries.failed()),
+            busy=not dispatcher.idle or self._survey.busy or bool(self._pool.stuck) or dispatcher.obstacle is not None,
+            changes=self._changes,
+            walked=last.changes if last is not None and not last.errors else None,
+            published=dispatcher.published,
+            flushed=self._flushed[0],
+            signed=self._signed,
+            blind=self._survey.blind,
+            walks=self._walks.full_begun,
+            walks_at_flush=self._flushed[1],
+        )
 
     # -- messages and steps ---------------------------------------------------------------------------
 
     def _take_hints(self, now: float) -> None:
         if not self._survey.take_hints(now):
-            self._lose_source()
+            self._lose_source(now)
         for folder in self._survey.metadata_to_read():
             prefix = folder + "/" if folder else ""
             paths = [prefix + name for name in METADATA_NAMES]
             self._dispatcher.request(ReadTask(self._pool.new_id(), paths))
 
     def _dispatch(self, now: float) -> None:
-        may_copy = not self._paused and self._phase in (_Phase.COPYING, _Phase.FINISHING, _Phase.FLUSHING)
+        may_copy = not self._paused and self._phase in (Phase.COPYING, Phase.CHECKING, Phase.FLUSHING)
         self._dispatcher.dispatch(now, copy=may_copy)
 
     def _take_answer(self, answer: Answer | None, now: float) -> None:
         match answer:
             case FolderPart() as part:
-                finishing = self._phase is _Phase.FINISHING
-                if not self._survey.take_part(part, now, finishing) and self._phase is not _Phase.PROBING:
-                    self._lose_source()
+                finishing = self._phase is Phase.CHECKING
+                if not self._survey.take_part(part, now, finishing) and self._phase is not Phase.WAITING:
+                    self._lose_source(now)
             case ReadDone(contents):
                 folder = next(iter(contents)).rpartition("/")[0]
                 found = {path.rpartition("/")[2]: data for path, data in contents.items() if data is not None}
@@ -170,11 +257,14 @@ class Job(TargetLoop):
             self._reporter.notice(text)
         if self._dispatcher.source_lost:
             self._dispatcher.source_lost = False
-            self._lose_source()
+            self._lose_source(now)
         if self._dispatcher.taken_away:
             self._dispatcher.taken_away = False
             self._doubt(Doubt.TAKEN_AWAY)
-        if self._phase is _Phase.PROBING:
+        ending = self._phase in (Phase.CHECKING, Phase.FLUSHING, Phase.SIGNING)
+        self._dispatcher.prover.finishing = ending
+        self._dispatcher.as_it_is = ending and now - self._checking_since > LAST_CHANCE
+        if self._phase is Phase.WAITING:
             if now >= self._next_probe and not self._awaited:
                 self._next_probe = now + _PROBE_INTERVAL
                 self._awaited = Probe
@@ -183,15 +273,17 @@ class Job(TargetLoop):
         self._keep_pace(now)
         self._keeper.note_if_due(self._inventory, now)
         self._survey.after_pass(now)
-        if not self._paused and self._survey.last_pass is not None:
-            if self._phase is _Phase.COPYING:
+        match self._phase:
+            case Phase.COPYING if not self._paused and self._survey.last_pass is not None:
                 self._look_for_the_end(now)
-            elif self._phase is _Phase.FINISHING:
-                self._go_round(now)
+            case Phase.CHECKING if not self._paused:
+                self._check(now)
+            case Phase.WATCHING:
+                self._watch_on(now)
 
     def _keep_pace(self, now: float) -> None:
         """Look ahead, and decide how fast to go."""
-        acquiring = self._phase is _Phase.COPYING
+        acquiring = self._phase is Phase.COPYING
         if acquiring and now - self._asked_for_room > _ROOM_INTERVAL:
             self._asked_for_room = now
             self._dispatcher.request(RoomTask(self._pool.new_id()))
@@ -224,22 +316,13 @@ class Job(TargetLoop):
         except OSError as error:
             self._reason = f"{self.target.source} cannot be watched: {error.strerror}"
         else:
-            self._phase = _Phase.COPYING
-            self._lock.note_source(self._dispatcher.source)
-            self._before = None
-            self._reason = ""
-            self._keep_pace(now)  # which disk it is, is asked before workers are busy with that disk
+            self._happen(Event.SOURCE_READY, now)
 
-    def _lose_source(self) -> None:
+    def _lose_source(self, now: float) -> None:
         """The source has gone: wait for it to come back. Nothing is deleted anywhere."""
-        if self._phase in (_Phase.ENDED, _Phase.PROBING, _Phase.SIGNING):
-            self._lost_late = self._phase is _Phase.SIGNING  # when everything of it had arrived
-            return
-        self._survey.end()
-        self._before = Before.of(self._inventory, self._folder)
-        self._inventory.forget_writers()
-        self._phase = _Phase.PROBING
-        self._reason = GONE.format(self.target.source)
+        if self._phase is Phase.SIGNING:
+            self._survey.take_hints(now)  # what was heard of it until then
+        self._happen(Event.SOURCE_LOST, now)
 
     # -- the end --------------------------------------------------------------------------------------
 
@@ -257,61 +340,85 @@ class Job(TargetLoop):
     @property
     def _nearly_done(self) -> bool:
         # While an acquisition goes on, workers are idle after every few files.
-        return self._phase is not _Phase.COPYING or not self._survey.live
+        return self._phase is not Phase.COPYING or not self._survey.live
 
     @property
     def _calm(self) -> bool:
-        return self._phase is _Phase.COPYING and not self._busy
+        return self._phase in (Phase.COPYING, Phase.WATCHING) and not self._busy
+
+    def _finished_because(self, now: float) -> str:
+        facts = self._survey.facts(self._told_to_finish, now)
+        return finished_because(facts, self.target.settle, self.target.finish_idle)
 
     def _look_for_the_end(self, now: float) -> None:
         if not self._told_to_finish:
             self._survey.look_if_due(now)
             if self._busy:
                 return
-        facts = self._survey.facts(self._told_to_finish, now)
-        self._why_finished = finished_because(facts, self.target.settle, self.target.finish_idle)
-        if self._why_finished:
-            log.info("%s: %s", self.target.source, self._why_finished)
-            self._phase = _Phase.FINISHING
-            self._dispatcher.prover.finishing = self._dispatcher.as_it_is = True
-            self._check_everything(now)
-        else:
-            self._phase = _Phase.COPYING
-            self._dispatcher.prover.finishing = self._dispatcher.as_it_is = False
+        if self._finished_because(now):
+            self._happen(Event.FINISHED, now)
 
-    def _check_everything(self, now: float) -> None:
-        for path in self._inventory.release_all():
-            self._reporter.notice(f"{path} was still locked by its writer; what is there of it was copied as it is")
-        self._dispatcher.retries.all_now()
-        self._dispatcher.prover.start_anew()
-        self._survey.start_pass(full=True, now=now)
+    def _check(self, now: float) -> None:
+        """Go round until nothing is missing: copy what is left, walk, flush, write the receipt."""
+        self._why_finished = self._finished_because(now)
+        if not self._why_finished:
+            self._happen(Event.UNFINISHED, now)
+            return
+        self._wait_for_writers(now)
+        missing = Event.WORK_LEFT if self._temporaries_may_go(now) else self._known().missing
+        if missing is Event.WORK_LEFT:
+            if not self._dispatcher.prover.done:
+                self._proving_since = self._proving_since or now
+            self._give_up_failed(now)
+        elif missing is not Event.NOTHING_MISSING and self._compare_after_long_proof(now):
+            missing = Event.NOT_WALKED
+        last = self._survey.last_full
+        if missing is Event.NOT_WALKED and last is not None and last.errors:
+            self._list_again(*next(iter(last.errors.items())), now)
+        elif missing is Event.NOT_SIGNED and not self._judge():
+            return
+        elif not self._over:
+            self._happen(missing, now)
 
-    def _go_round(self, now: float) -> None:
-        """Go round until a walk over everything finds nothing to do; then flush."""
-        last = self._survey.last_pass
-        if self._busy or self._inventory.changing or last is None or self._pool.stuck:
+    def _wait_for_writers(self, now: float) -> None:
+        """Wait for files that writers have open or locked, but not for ever: then name them, and copy what is there."""
+        for path, held in list(self._inventory.held.items()):
+            seen = held.open or self._survey.locked_lately(path, now)
+            if now - max(held.since, self._checking_since) > (OPEN_PATIENCE if seen else LAST_CHANCE):
+                self._inventory.abandon(path)
+                self._rechecks += 1
+                what = "open" if held.open else "locked"
+                self._reporter.notice(f"{path} was still {what} by its writer at the end; copied as it was")
+
+    def _temporaries_may_go(self, now: float) -> bool:
+        """Whether writers have a moment left to turn their temporaries into files: those do not tell which."""
+        left = [path for paths in self._survey.temporaries.values() for path in paths]
+        if left and now - self._checking_since <= LAST_CHANCE:
+            self._survey.look_at_temporaries(now)
+            return True
+        if left:
+            self._reporter.notice(f"writers left {count_text(len(left), 'temporary file')}, not copied: {left[0]}")
+        return False
+
+    def _give_up_failed(self, now: float) -> None:
+        """End without the files that failed too often, once there is nothing else to do."""
+        if self._busy or self._inventory.changing or self._pool.stuck or self._dispatcher.obstacle is not None:
             return
         failed = self._dispatcher.retries.failed()
-        if failed and min(trouble.attempts for trouble in failed.values()) < LAST_ATTEMPTS:
-            return
-        if failed:
+        if failed and min(trouble.attempts for trouble in failed.values()) >= LAST_ATTEMPTS:
             path, trouble = next(iter(failed.items()))
             self._end(
                 TargetState.FAILED, f"{count_text(len(failed), 'file')} could not be copied; {path} {trouble.reason}"
             )
-        elif last.errors:
-            self._list_again(*next(iter(last.errors.items())), now)
-        elif self._survey.changed_since_pass:
-            self._look_for_the_end(now)  # once more: was it finished at all?
-        elif not self._dispatcher.prover.done:
-            self._proving_since = self._proving_since or now
-        elif self._proving_since and now - self._proving_since > _LONG_PROOF:
-            self._proving_since = 0.0
-            self._check_everything(now)
-        else:
-            self._phase = _Phase.FLUSHING
-            self._flushes += 1
-            self._dispatcher.request(FlushTask(self._pool.new_id()))
+
+    def _compare_after_long_proof(self, now: float) -> bool:
+        """Whether reading back has just ended that took so long that everything is to be compared once more."""
+        if not self._proving_since:
+            return False
+        long = now - self._proving_since > _LONG_PROOF
+        self._proving_since = 0.0
+        self._rechecks += long
+        return long
 
     def _list_again(self, path: str, reason: str, now: float) -> None:
         """A folder could not be listed: a network may be gone for a moment."""
@@ -322,31 +429,29 @@ class Job(TargetLoop):
         self._bad_passes += 1
         self._next_pass = now + 0.5 * 2**self._bad_passes
         if self._bad_passes < LAST_ATTEMPTS:
-            self._check_everything(now)
+            self._dispatcher.retries.all_now()
+            self._happen(Event.NOT_WALKED, now)
         else:
             self._end(TargetState.FAILED, f"{path or self.target.source} {reason}")
 
     def _take_flushed(self, flushed: Flushed, now: float) -> None:
-        self._flushes -= 1
-        last = self._survey.last_pass
+        asked, self._flush_asked = self._flush_asked, None
         if flushed.error:
             # The system says so once, and then takes what it could not write for written.
             self._doubt(Doubt.FLUSH_FAILED)
             self._end(TargetState.FAILED, f"{self.target.destination} {flushed.error}")
-        elif self._phase is not _Phase.FLUSHING or self._flushes:
-            pass  # the source was lost meanwhile: another flush follows, or has been asked for
-        elif flushed.obstacle is not None:
-            self._phase = _Phase.FINISHING
-            self._check_everything(now)
-        elif last is None or self._survey.changed_since_pass:
-            self._phase = _Phase.FINISHING  # something changed while the disk was flushed
-        else:
-            self._judge(sorted(set(last.gone)))
+            return
+        if flushed.obstacle is not None:
+            self._rechecks += 1
+        elif asked is not None:
+            self._flushed = asked
+        self._happen(Event.FLUSHED, now)
 
-    def _judge(self, gone: list[str]) -> None:
-        """Everything of the source is at the destination; say whether that is all there is."""
+    def _judge(self) -> bool:
+        """Everything of the source is at the destination; whether that is all there is, or why the target fails."""
         for folder, reason in self._survey.bad_metadata.items():
             self._reporter.notice(f"metadata of {folder} {reason}; what lies there was copied as plain files")
+        gone = sorted(set(self._survey.last_full.gone)) if self._survey.last_full else []
         self._kept = [path for path in gone if self._inventory.is_data(path)]
         for path in gone:
             if path not in self._kept:
@@ -358,35 +463,58 @@ class Job(TargetLoop):
                 f"{len(self._kept):,} {files} gone from the source ({self._kept[0]}), and nobody "
                 "saw their writer delete them. They were kept; delete them by hand if they should go",
             )
-        else:
-            self._phase = _Phase.SIGNING
-            account = Account(self._inventory)
-            size = self._survey.last_pass.size if self._survey.last_pass else 0
-            receipt = account.receipt(self.target, self._tell(time.monotonic()), self._why_finished, size)
-            threading.Thread(target=self._sign, args=(account, receipt), daemon=True).start()
+        return not self._kept
+
+    def _begin_to_sign(self) -> None:
+        self._signing = self._changes
+        account = Account(self._inventory)
+        size = self._survey.last_full.size if self._survey.last_full else 0
+        receipt = account.receipt(self.target, self._tell(time.monotonic()), self._why_finished, size)
+        threading.Thread(target=self._sign, args=(account, receipt), daemon=True).start()
 
     def _sign(self, account: Account, receipt: Receipt) -> None:
         """In a thread of its own: ten million lines take a while, and the destination's disk may hang."""
         problem = account.sign(self.target.destination, self._marker, receipt)
-        self._inbox.put(lambda: self._complete(problem))
+        self._inbox.put(lambda: self._take_signed(problem))
 
-    def _complete(self, problem: str) -> None:
-        if self._phase is not _Phase.SIGNING:
-            return  # it was stopped
-        if self._survey.changed_since_pass and not self._lost_late:
-            self._phase = _Phase.FINISHING  # the receipt lacks what changed while it was written
-            return
+    def _take_signed(self, problem: str) -> None:
+        """Take in that the receipt is written, or why it cannot be: the copy is complete without one, too."""
+        now = time.monotonic()
         if problem:
             self._reporter.notice(problem)
-        self._signed = not problem
+        self._signed, self._has_receipt = self._signing, not problem
+        if self._phase is Phase.SIGNING_ALONE:
+            same = self._changes == self._signing
+            self._happen(Event.NOTHING_MISSING if same else Event.CHANGED, now)
+        else:
+            self._happen(Event.SIGNED, now)
+            if self._phase is Phase.CHECKING:
+                self._check(now)
+
+    def _announce(self, now: float) -> None:
         self._lock.note_doubt(None)
-        self._end(TargetState.COMPLETE, self._why_finished)
+        self._outcome, self._reason = TargetState.COMPLETE, self._why_finished
+        self._completed, self._watch_until = time.time(), now + self.target.linger
+        self._source_when_complete = self._survey.changes
+        if self._phase is Phase.WATCHING:
+            self._lock.note_doing("watched")
+            self._watch_on(now)
+
+    def _watch_on(self, now: float) -> None:
+        """Look whether the source has changed since the target was complete."""
+        if self._changes != self._signed or self._survey.unread:
+            if not self._survey.unread:
+                self._happen(Event.CHANGED, now)
+        elif now >= self._watch_until:
+            self._happen(Event.ENDS, now)
+        else:
+            self._survey.look_if_due(now)
 
     def _end(self, outcome: TargetState, reason: str) -> None:
-        if self._phase is not _Phase.ENDED:
-            self._phase = _Phase.ENDED
+        if self._phase not in (Phase.ENDED, Phase.WATCHING):  # what is complete stays so
             self._outcome = outcome
             self._reason = reason
+        self._happen(Event.ENDS, time.monotonic())
 
     # -- telling --------------------------------------------------------------------------------------
 
@@ -399,22 +527,25 @@ class Job(TargetLoop):
         reason = self._explain(state, now) if self._stuck else self._reason or self._explain(state, now)
         snapshot = self._reporter.snapshot(state, reason, acquiring, len(self._kept), now)
         if state.ended:
-            return snapshot
+            watching = self._phase is Phase.WATCHING
+            return snapshot.model_copy(update={"completed": self._completed, "watching": watching})
         return snapshot.model_copy(update={"pace": self._pacer.snapshot(), "forecast": self._outlook.snapshot()})
 
     @property
     def _stuck(self) -> bool:
         """Whether something stands in the way that matters more than what is waited for."""
-        return not self._over and (self._dispatcher.obstacle is not None or bool(self._silent_since))
+        return self._phase not in (Phase.ENDED, Phase.WATCHING) and (
+            self._dispatcher.obstacle is not None or bool(self._silent_since)
+        )
 
     def _state(self, left: int) -> TargetState:
-        if self._phase is _Phase.ENDED:
+        if self._phase in (Phase.ENDED, Phase.WATCHING):
             return self._outcome
         if self._paused or self._dispatcher.obstacle is not None:
             return TargetState.PAUSED
-        if self._phase is _Phase.PROBING:
+        if self._phase is Phase.WAITING:
             return TargetState.WAITING
-        if self._phase in (_Phase.FINISHING, _Phase.FLUSHING, _Phase.SIGNING):
+        if self._phase is not Phase.COPYING:
             return TargetState.FINISHING
         if left or self._survey.last_pass is None:
             return TargetState.COPYING
@@ -437,15 +568,15 @@ class Job(TargetLoop):
                 facts = self._survey.facts(self._told_to_finish, now)
                 return waiting_for(facts, self.target.settle, self.target.finish_idle)
             case TargetState.FINISHING:
-                if self._phase is _Phase.FLUSHING:
+                if self._phase is Phase.FLUSHING:
                     return "flushing to disk"
-                if self._phase is _Phase.SIGNING:
+                if self._phase in (Phase.SIGNING, Phase.SIGNING_ALONE):
                     return "writing the receipt"
                 if self._pool.stuck:
                     return "a copy process is stuck in a call to a disk or share, and could still write; waiting"
                 if self._inventory.digests.problem:
                     return self._inventory.digests.problem
-                if self._proving_since and not prover.done:
+                if not prover.done:
                     if prover.verify:
                         return f"reading back what was copied: {prover.read:,} files so far"
                     return f"finding the checksums of what was copied before: {prover.read:,} files so far"

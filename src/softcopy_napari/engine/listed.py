@@ -76,7 +76,8 @@ class LocksSeen:
         """Note the locks of a part of a folder's comparison."""
         prefix = part.folder + "/" if part.folder else ""
         for name in part.locks:
-            self._inventory.writing(prefix + name, itself=False)
+            if prefix + name not in self._inventory.abandoned:
+                self._inventory.writing(prefix + name, itself=False)
         for path in self._listed.take(part, part.locks):
             self._inventory.released(path)
         if part.last and not part.unchanged:

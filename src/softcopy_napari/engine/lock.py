@@ -102,6 +102,11 @@ class DestinationLock:
         self._source = source
         self._note()
 
+    def note_doing(self, doing: str) -> None:
+        """Leave word of what is being done: "filled", "checked", or "watched" once it is complete."""
+        self._doing = doing
+        self._note()
+
     def note_doubt(self, doubt: Doubt | None) -> None:
         """Leave word for the next engine, and those after it, until one finds everything as it should be."""
         self.doubt = doubt
@@ -127,7 +132,7 @@ class DestinationLock:
 
     def release(self) -> None:
         """Let others have it (once the workers have gone, too)."""
-        if self._doing == "filled":
+        if self._doing != "checked":
             self._boot = ""
         self._note()
         os.close(self._fd)
@@ -180,7 +185,9 @@ def _read_owner(fd: int) -> _Owner:
         owner = json.loads(os.read(fd, 400))
         source = owner.get("source")
         known = (int(source[0]), int(source[1])) if isinstance(source, list) and len(source) == 2 else None
-        doing = "checked" if owner.get("doing") == "checked" else "filled"
+        doing = str(owner.get("doing"))
+        if doing not in ("checked", "watched"):
+            doing = "filled"
         doubt = Doubt.__members__.get(str(owner.get("doubt")))
         return _Owner(int(owner["pid"]), float(owner["started"]), doing, known, doubt, str(owner.get("boot") or ""))
     return _Owner()

@@ -157,6 +157,10 @@ class TargetSnapshot(Message):
     """Things its user should know, each said once (a stale lock, no watches left, ...)."""
     started: float = 0.0
     """Unix time."""
+    completed: float = 0.0
+    """Unix time at which it was complete; 0 where it is not."""
+    watching: bool = False
+    """Whether it is complete, and its source is watched on: copying resumes when that changes."""
     elapsed: float = 0.0
     """Seconds since the start, until the end where it has ended."""
     settings: Settings | None = None

@@ -24,6 +24,8 @@ class Pass:
 
     full: bool
     """Whether every folder is listed; else only those whose time has changed."""
+    changes: int = 0
+    """The count of changes when it began."""
     open: int = 0
     """Folders asked for and not answered."""
     newest: int = 0
@@ -53,6 +55,8 @@ class Walks:
     def __init__(self) -> None:
         self.known: dict[str, int] = {}
         self.current: Pass | None = None
+        self.full_begun = 0
+        """Passes over every folder begun so far."""
         self._number = 0
         """Of the latest pass."""
         self._waiting: deque[str] = deque()
@@ -67,10 +71,11 @@ class Walks:
         self._again: dict[str, int] = {}
         """Those of them to be compared once more when the worker has answered, as in `_asked`."""
 
-    def start(self, full: bool) -> Pass:
+    def start(self, full: bool, changes: int = 0) -> Pass:
         """Begin a pass over all known folders, and those it will find; it takes the place of one under way."""
         self._number += 1
-        self.current = Pass(full)
+        self.full_begun += full
+        self.current = Pass(full, changes)
         for folder in dict.fromkeys(["", *self.known]):
             self.ask(folder, for_pass=True)
         return self.current

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.evidence import GrowthEvidence
 from softcopy_napari.engine.finish import Facts
 from softcopy_napari.engine.hints import QUIET, Reader
 from softcopy_napari.engine.inventory import Inventory
@@ -31,6 +32,7 @@ _BLIND_INTERVAL = 2.0
 """The same where not all folders can be watched."""
 _LOOK_SHARE = 20
 """Looks take at most one part in this many of the time."""
+_TEMPORARIES_INTERVAL = 1.0
 _METADATA_ATTEMPTS = 5
 _MAX_CHUNK_FILES = 1 << 32  # of all arrays together; each a byte of a ledger
 _FEW_CHUNK_FILES = 1 << 16
@@ -55,13 +57,25 @@ class Survey:
     ----------
     last_pass : Pass or None
         The last walk that came to its end; None before the first has.
+    last_full : Pass or None
+        The last walk that listed every folder and came to its end.
     live : bool
         Whether anything was seen to change at the source since the start.
+    changes : int
+        Goes up with everything that is learned of the source and was not known before.
+    evidence : GrowthEvidence
+        What speaks against the end of the acquisition.
+    heeds_locks : bool
+        Whether locks that walks come across are those of writers at work.
     """
 
     def __init__(self, source: Path, inventory: Inventory, walks: Walks, notice: Callable[[str], None]) -> None:
         self.last_pass: Pass | None = None
+        self.last_full: Pass | None = None
         self.live = False
+        self.changes = 0
+        self.evidence = GrowthEvidence(inventory)
+        self.heeds_locks = True
         self._source = source
         self._inventory = inventory
         self._walks = walks
@@ -74,6 +88,8 @@ class Survey:
         self._reading: set[str] = set()
         """Folders whose metadata a worker reads just now."""
         self._bad_metadata: dict[str, tuple[str, int]] = {}
+        self._missed: dict[str, int] = {}
+        """Folders that were not found, and how often."""
         self._no_room: set[str] = set()
         """Folders of arrays for whose ledgers there is no room."""
         self._later: dict[str, float] = {}
@@ -82,10 +98,11 @@ class Survey:
         self._scratch = Listed()
         """Temporaries of writers that do not tell whose they are."""
         self._last_change = self._pass_started = time.monotonic()
+        self._longest_pause = 0.0
         self._clock_ahead = time.time() - self._last_change
         """By how much the system's clock was ahead of the one that never jumps when it all began, s."""
         self._newest = 0
-        self._next_look = 0.0
+        self._next_look = self._next_temporaries = 0.0
         self._look_interval = self._least_interval = _LOOK_INTERVAL
 
     # -- coming and going -----------------------------------------------------------------------------
@@ -110,12 +127,19 @@ class Survey:
             self._watcher.stop()
         self._watcher = self._reader = None
         self._walks.current = None
-        self.last_pass = None
+        self.last_pass = self.last_full = None
 
-    def start_pass(self, full: bool, now: float) -> None:
-        """Start a walk over all folders."""
+    def start_pass(self, full: bool, now: float, changes: int | None = None) -> None:
+        """Start a walk over all folders; it is dated by the count of changes, of the source alone if none is given."""
         self._pass_started = now
-        self._walks.start(full)
+        self._walks.start(full, self.changes if changes is None else changes)
+
+    def _note_change(self, now: float) -> None:
+        """Something has changed at the source."""
+        self.changes += 1
+        self._longest_pause = max(self._longest_pause, now - self._last_change)
+        self._last_change = now
+        self.live = True
 
     # -- taking in ------------------------------------------------------------------------------------
 
@@ -125,8 +149,7 @@ class Survey:
         if reader is None or self._watcher is None:
             return True
         if reader.take(now):
-            self._last_change = now
-            self.live = True
+            self._note_change(now)
             self._look_interval = _LOOK_INTERVAL
             self._next_look = min(self._next_look, now + self._least_interval)
         if reader.root_gone:
@@ -157,20 +180,25 @@ class Survey:
             self._walks.took(part)
             self._walks.ask(part.folder, for_pass=True)
             return True
+        self.evidence.note_part(part)
+        if not part.missing:
+            self._missed.pop(part.folder, None)
         touched = self._walks.touched(part.folder)
         for folder in self._walks.took(part):
             if self._watcher is not None:
                 self._watcher.watch(folder)
             self._walks.ask(folder, for_pass=True)
-        if part.missing and not part.folder:
-            return False
+        if part.missing:
+            if not part.folder:
+                return False
+            self._look_for_missing(part.folder)
         if part.metadata:
             stale = not touched.isdisjoint(METADATA_NAMES)  # written anew since, and maybe read anew already
             if stale:
                 self._stale_metadata.add(part.folder)
             if not stale or part.folder not in self._inventory.arrays:
                 self._read_node(part.folder, part.metadata)
-        if not finishing:
+        if self.heeds_locks:
             self._locks.take(part, now)
         self._scratch.take(part, part.scratch)
         different, unsettled = part.different, part.fresh
@@ -191,9 +219,19 @@ class Survey:
             self._walks.known[part.folder] = 0  # to be listed again even if its own time stays
         if part.empty and part.folder:
             self._inventory.settled(part.folder)
+        self.changes += bool(news)
         if self._walks.current is not None:
             self._walks.current.news += news
         return True
+
+    def _look_for_missing(self, folder: str) -> None:
+        """Look once more at the parent of a folder that was not found: shares say so for a moment, and mean nothing."""
+        self.changes += 1
+        self._missed[folder] = self._missed.get(folder, 0) + 1
+        if self._missed[folder] <= _METADATA_ATTEMPTS:
+            self._walks.ask(folder.rpartition("/")[0], for_pass=True)
+        elif self._walks.current is not None:
+            self._walks.current.errors[folder] = "is listed by its parent, and cannot be found"
 
     def metadata_to_read(self) -> set[str]:
         """Folders whose metadata are to be read now. Of two who read one folder, the first could answer last."""
@@ -222,7 +260,12 @@ class Survey:
             layout = parse_metadata(folder, files)
             if isinstance(layout, ArrayLayout) and self._too_many(layout):
                 raise LayoutError(f"promises {layout.n_chunk_files:,} chunk files, too many to keep track of")
+            array = self._inventory.arrays.get(folder)
+            before = None if array is None else array.layout
             changed = isinstance(layout, ArrayLayout) and self._inventory.register(layout)
+            if isinstance(layout, ArrayLayout) and layout != before:
+                self.changes += 1
+                self.evidence.note_layout(before, layout)
         except (LayoutError, OSError) as error:
             # It may be half-written just now: read it again, but not for ever.
             _, attempts = self._bad_metadata.get(folder, ("", 0))
@@ -257,9 +300,11 @@ class Survey:
         done = self._walks.finished()
         if done is not None:
             if self.last_pass is not None and done.news:
-                self._last_change = now
-                self.live = True
+                self._note_change(now)
             self.last_pass = done
+            if done.full:
+                self.last_full = done
+                self.evidence.note_walked()
             self._newest = max(self._newest, done.newest)
             self._walks.known |= dict.fromkeys(self._no_room, 0)  # the next look reads their metadata again
             blind = self._watcher is not None and self._watcher.problem
@@ -279,12 +324,33 @@ class Survey:
     @property
     def busy(self) -> bool:
         """Whether there is something to look at that was not looked at yet."""
-        return self._walks.current is not None or bool(self._later) or bool(self._stale_metadata)
+        return self._walks.current is not None or bool(self._later) or bool(self._stale_metadata | self._reading)
 
     @property
-    def changed_since_pass(self) -> bool:
-        """Whether the last walk found something new, or anything happened since it started."""
-        return self.last_pass is None or bool(self.last_pass.news) or self._last_change > self._pass_started
+    def unread(self) -> bool:
+        """Whether events of the source wait to be taken in."""
+        return self._reader is not None and self._reader.unread
+
+    @property
+    def blind(self) -> bool:
+        """Whether changes of the source may not be heard of: on a share, or where not all folders are watched."""
+        return self._watcher is not None and bool(self._watcher.problem)
+
+    def locked_lately(self, path: str, now: float) -> bool:
+        """Whether a file's lock was seen to be taken, and not so long ago that its writer must have crashed."""
+        return self._reader is not None and self._reader.under_lock(path, now)
+
+    @property
+    def temporaries(self) -> dict[str, dict[str, None]]:
+        """Temporaries of writers that do not tell whose they are, by folder."""
+        return self._scratch.paths
+
+    def look_at_temporaries(self, now: float) -> None:
+        """See now and then whether they are still there."""
+        if now >= self._next_temporaries:
+            self._next_temporaries = now + _TEMPORARIES_INTERVAL
+            for folder in self._scratch.paths:
+                self._walks.ask(folder)
 
     def writing(self, now: float) -> bool:
         """Whether the source is written to, or was a moment ago."""
@@ -309,13 +375,15 @@ class Survey:
         inventory = self._inventory
         counts = inventory.counts()
         held = next(iter(inventory.held), "") or self._scratch.first or self._unsettled.first
+        marker, stale_marker = self.evidence.marker()
         quiet = now - self._last_change
         if not self.live:
             # By the files' own times: an old dataset never waits. A clock that is set meanwhile is no quiet time.
             quiet = max(quiet, now + self._clock_ahead - self._newest / 1e9)
         return Facts(
             told_to_finish=told_to_finish,
-            complete_file=self._has_complete_file(),
+            marker=marker,
+            stale_marker=stale_marker,
             arrays=len(inventory.arrays),
             absent=counts[ChunkState.ABSENT],
             missing_nodes=self._missing_nodes(),
@@ -325,12 +393,8 @@ class Survey:
             + len(self._bad_metadata),
             temporary=held or next(iter(self._bad_metadata), ""),
             quiet=quiet,
-        )
-
-    def _has_complete_file(self) -> bool:
-        arrays, others = self._inventory.arrays, self._inventory.others
-        return "complete" in others or (
-            bool(arrays) and all((f"{path}/complete" if path else "complete") in others for path in arrays)
+            objections=self.evidence.objections,
+            longest_pause=self._longest_pause,
         )
 
     def _missing_nodes(self) -> int:

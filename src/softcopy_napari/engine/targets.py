@@ -20,6 +20,8 @@ from softcopy_napari.engine.paths import absolute_path, path_problem, written_pa
 from softcopy_napari.engine.patience import in_time
 from softcopy_napari.engine.text import printable, quote
 
+LINGER = 86400.0
+"""Seconds for which copies that napari or `start()` began watch their sources on."""
 _SECONDS = "a number of seconds, 0 or more"
 
 
@@ -36,6 +38,8 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     """Seconds of quiet before a source with all its chunks counts as finished."""
     finish_idle: float | None = Field(None, ge=0, description=f"{_SECONDS}, or null for never")
     """Seconds without any change after which the acquisition counts as finished, chunks missing or not."""
+    linger: float = Field(0.0, ge=0, description=_SECONDS)
+    """Seconds for which a source is watched on after its copy is complete; the copy resumes when it changes."""
     verify: Literal["size", "checksum"] = Field("size", description="size or checksum")
     """Whether what has arrived is known by size and time, or read back and compared as well."""
     max_rate: RateSetting = Field(FULL, description=maxrate.DESCRIPTION)

@@ -112,3 +112,5 @@ class Batch:
     """The array's ledger when the batch was made: after a resize the cells are others."""
     shard: ShardIndex | None = None
     """What index the files have, if they are shards."""
+    before: bytes = b""
+    """Digests of the versions that these replace, zeros where none is known; empty for files that are no chunks."""

@@ -74,6 +74,10 @@ class Watcher(Protocol):
     tells_closing: bool
     """Whether WRITTEN is reported; where it is not, a file counts as written after a quiet time."""
 
+    @property
+    def unread(self) -> bool:
+        """Whether the system has reported something that is not among `hints` yet."""
+
     def watch(self, folder: str) -> None:
         """Watch a folder for what happens directly in it, from now on."""
 
@@ -141,6 +145,7 @@ class NoWatcher(_Mailbox):
     """Sees nothing: there are no watches left. Walks find what it does not."""
 
     tells_closing = False
+    unread = False
     problem = (
         "folders cannot be watched: new files are found by looking every few seconds instead. "
         "To allow it: sysctl fs.inotify.max_user_watches=1000000 fs.inotify.max_user_instances=1024"
@@ -197,6 +202,11 @@ class LinuxWatcher(_Mailbox):
             self._folders[watch] = folder
             self._watches[folder] = watch
 
+    @property
+    def unread(self) -> bool:
+        # In this order: what is no longer with the kernel is being taken in, until it is among the hints.
+        return self._inotify.waiting or self._inotify.taking
+
     def _read(self) -> None:
         try:
             self._listen()
@@ -216,6 +226,7 @@ class LinuxWatcher(_Mailbox):
         while (events := self._inotify.read(timeout)) is not None:
             for watch, mask, name in events:
                 self._event_or_loss(watch, mask, name)
+            self._inotify.taking = False
             now = time.monotonic()
             gatherer.heard(len(events), now)
             self.locks.closely = gatherer.closely
@@ -291,6 +302,10 @@ class PortableWatcher(_Mailbox, FileSystemEventHandler):
         self._observer = Observer()
         self._observer.schedule(self, self._root, recursive=True)
         self._observer.start()
+
+    @property
+    def unread(self) -> bool:
+        return not self._observer.event_queue.empty()
 
     def watch(self, folder: str) -> None:
         """Nothing to do: the whole tree is watched."""

@@ -1,0 +1,128 @@
+"""Collects what speaks against a quiet source being finished, and whether its marker is newer than its data.
+
+Part of what is known of a target's source (survey.py), and called from its job's thread alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from softcopy_napari.engine.compare import NEVER, FolderPart
+from softcopy_napari.engine.finish import Against, Objection
+from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.layout import ArrayLayout
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.writers import MARKER
+
+_MOMENT_NS = 2_000_000_000
+"""Times of files so close together count as equal: clocks tick slowly, and writers make several arrays in a row."""
+
+
+class GrowthEvidence:
+    """What speaks against the end of an acquisition.
+
+    Parameters
+    ----------
+    inventory : Inventory
+        Of the files of the source.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._seen: dict[Objection, None] = {}
+        """What was seen to happen in this run, and counts until its end."""
+        self._structure: tuple[Objection, ...] = ()
+        """What speaks from the arrays' shapes alone."""
+        self._arrays_known = -1
+        self._oldest_chunk = NEVER
+        self._newest_chunk = 0
+        self._described = (0, "")
+        """When the latest metadata of an array were written, ns, and whose."""
+        self._marked: dict[str, int] = {}
+        """When the markers were written, ns, by their folder."""
+        self._walked = False
+
+    def note_part(self, part: FolderPart) -> None:
+        """Take in the times that a part of a folder's comparison found."""
+        self._oldest_chunk = min(self._oldest_chunk, part.oldest_chunk)
+        self._newest_chunk = max(self._newest_chunk, part.newest_chunk)
+        if part.marked:
+            self._marked[part.folder] = part.marked
+        if part.described > self._described[0]:
+            self._described = part.described, part.folder
+
+    def note_layout(self, before: ArrayLayout | None, now: ArrayLayout) -> None:
+        """Note that an array was found, or that its metadata have changed."""
+        if before is None:
+            counts = self._inventory.counts()
+            if self._walked and sum(counts) > counts[ChunkState.ABSENT]:
+                self._note(Against.CAME_LATER, now.path)
+        elif before.shape != now.shape:
+            self._note(Against.GREW, now.path)
+        self._arrays_known = -1
+
+    def note_walked(self) -> None:
+        """Note the end of a walk over everything: what comes after the first one comes during this run."""
+        written, path = self._described
+        if not self._walked and written > self._oldest_chunk + _MOMENT_NS:
+            self._note(Against.CAME_LATER, path)
+        self._walked = True
+
+    def note_resumed(self) -> None:
+        """Note that data came after the target was complete."""
+        self._note(Against.RESUMED, "")
+
+    def _note(self, kind: Against, path: str) -> None:
+        if not any(known.kind is kind for known in self._seen):  # one of a kind is enough to be told
+            self._seen[Objection(kind, path)] = None
+
+    @property
+    def objections(self) -> tuple[Objection, ...]:
+        """What speaks against the end, what was seen to happen first."""
+        rewritten = self._inventory.rewritten
+        if rewritten is not None:
+            self._note(Against.REWRITTEN, rewritten)
+        if outside := self._inventory.outside:
+            self._note(Against.OUTSIDE, outside)
+        if self._arrays_known != len(self._inventory.arrays):
+            self._arrays_known = len(self._inventory.arrays)
+            layouts = [array.layout for array in self._inventory.arrays.values()]
+            self._structure = tuple(_objections_to_shapes(layouts))
+        return (*sorted(self._seen, key=lambda one: one.kind.value), *self._structure)
+
+    def marker(self) -> tuple[bool, bool]:
+        """Tell whether markers say that the acquisition is over, and whether they are older than the data.
+
+        A marker lies at the source's top, or in the folder of each of its arrays.
+        """
+        others, arrays = self._inventory.others, self._inventory.arrays
+        if MARKER in others:
+            folders: Iterable[str] = [""]
+        elif arrays and all((f"{path}/{MARKER}" if path else MARKER) in others for path in arrays):
+            folders = arrays
+        else:
+            return False, False
+        written = min(self._marked.get(folder, 0) for folder in folders)
+        if not written:  # seen by an event: a walk will tell its time
+            return False, False
+        fresh = written + _MOMENT_NS >= self._newest_chunk
+        return fresh, not fresh
+
+
+def _objections_to_shapes(layouts: list[ArrayLayout]) -> Iterable[Objection]:
+    """Find arrays whose shape does not tell whether they are full: of each image its largest, and no coordinates."""
+    rank = max((len(layout.shape) for layout in layouts), default=0)
+    largest: dict[str, int] = {}
+    for layout in layouts:
+        parent = layout.path.rpartition("/")[0]
+        if len(layout.shape) == rank:
+            largest[parent] = max(largest.get(parent, 0), layout.n_chunk_files)
+    kinds: dict[Against, Objection] = {}
+    for layout in layouts:
+        if len(layout.shape) < rank or not rank:
+            continue
+        if not layout.n_chunk_files:
+            kinds.setdefault(Against.EMPTY_ARRAY, Objection(Against.EMPTY_ARRAY, layout.path))
+        elif layout.grid[0] == 1 and layout.n_chunk_files == largest[layout.path.rpartition("/")[0]]:
+            kinds.setdefault(Against.ONE_ALONG_SLOWEST, Objection(Against.ONE_ALONG_SLOWEST, layout.path))
+    return kinds.values()
