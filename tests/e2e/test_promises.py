@@ -102,7 +102,7 @@ def test_files_that_change_all_the_time_count_as_left_to_copy(tmp_path: Path) ->
     writer.start()
     try:
         with Softcopy(source, destination) as copy:
-            until(lambda: "a writer still has files open or locked (0)" in softcopy("status").stdout)
+            until(lambda: "0 is open or locked by its writer" in softcopy("status").stdout)
             copy.interrupt()
     finally:
         over.set()

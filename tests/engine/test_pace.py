@@ -46,7 +46,7 @@ def set_to(jobs: Jobs, **wanted: Any) -> None:
 
 
 def test_a_large_file_that_would_take_for_ever_arrives_once_the_rate_is_raised(jobs: Jobs) -> None:
-    make_array(jobs.source, (1, 1))
+    make_array(jobs.source, (2, 1))
     write(jobs.source / "large", bytes(30 * MB), old=True)
     jobs.start(max_rate="1 kB/s", settle=0.0)
     assert until(lambda: next(jobs.destination.glob(".softcopy-*-[0-9].tmp"), None)), "it is under way"

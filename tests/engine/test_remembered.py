@@ -24,7 +24,7 @@ FORGED = b"\x5a" * 16
 
 
 def complete(jobs: Jobs, **settings: object) -> None:
-    jobs.start(settle=0.0, **settings)
+    jobs.start(**{"finish_idle": 0.0, **settings})
     end = jobs.ends()
     assert end.state is TargetState.COMPLETE, end.reason
 

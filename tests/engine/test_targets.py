@@ -81,6 +81,7 @@ def test_settings_of_a_target_override_those_of_the_command_line(write: Callable
         "wait_for_source": False,
         "settle": 5.0,
         "finish_idle": 250.0,
+        "linger": 0.0,
         "verify": "size",
         "max_rate": "full",
         "pace": "auto",

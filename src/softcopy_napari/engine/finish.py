@@ -85,9 +85,9 @@ def finished_because(facts: Facts, settle: float, finish_idle: float | None) -> 
         The reason, in words for a user; empty while the acquisition may go on.
     """
     if facts.told_to_finish:
-        return "you said that the acquisition is over"
+        return "you said that the acquisition is finished"
     if facts.marker:
-        return "a file named 'complete' says that the acquisition is over"
+        return "a file named 'complete' says that the acquisition is finished"
     if finish_idle is not None:
         return f"nothing has changed for {finish_idle:g} s" if facts.quiet >= finish_idle else ""
     quiet = quiet_needed(facts, settle)
