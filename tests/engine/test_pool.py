@@ -28,6 +28,7 @@ from softcopy_napari.engine.tasks import (
     FlushTask,
     ProbeTask,
     Progress,
+    ProofTask,
     ReadDone,
     ReadTask,
     Setup,
@@ -275,6 +276,51 @@ def test_a_flush_may_take_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
     os.kill(worker.process.pid, signal.SIGCONT)
     desk.hear(lambda: desk.died or task.id in desk.answers)
     assert desk.answers.get(task.id) == [Flushed("")]
+
+
+# -- a process that does not read --------------------------------------------------------------------------
+
+
+@posix_only
+def test_a_process_that_does_not_read_holds_up_neither_its_job_nor_the_stop(desk: Desk) -> None:
+    """Real: stopped by a batch system, with a pipe of 4 KiB, which is what a user with many pipes gets."""
+    paths = [f"a folder with a name of some length/and another one/{number}" for number in range(20_000)]
+    write(desk.source / "x", b"x")
+    desk.copy("x")
+    worker = desk.pool.workers[0]
+    halt(worker)
+    processes = desk.processes()
+    started = time.monotonic()
+    for _ in range(2):
+        desk.pool.send(worker, CopyTask(desk.pool.new_id(), paths))
+        desk.pool.send(worker, ProofTask(desk.pool.new_id(), paths, bytes(16 * len(paths)), False))
+    for number in range(1000):
+        desk.pool.pace(1e6 + number, 0.0)
+    assert time.monotonic() - started < 1.0
+    assert worker.writer._waiting.qsize() <= 5, "of all paces the last one"
+    desk.pool.stop()
+    assert time.monotonic() - started < 2.5
+    assert until(lambda: not any(p.is_running() for p in processes), 1.0)
+
+
+@posix_only
+def test_what_a_process_was_sent_while_it_did_not_read_arrives_in_order(desk: Desk) -> None:
+    write(desk.source / "x", b"x")
+    desk.copy("x")
+    worker = desk.pool.workers[0]
+    halt(worker)
+    names = [str(number) for number in range(5000)]
+    for name in names:
+        write(desk.source / name, b"x")
+    tasks = [CopyTask(desk.pool.new_id(), names), ReadTask(desk.pool.new_id(), ["x"])]
+    for task in tasks:
+        desk.pool.send(worker, task)
+    desk.pool.pace(1e9, 0.0)
+    os.kill(worker.process.pid, signal.SIGCONT)
+    assert desk.hear(lambda: tasks[1].id in desk.answers)
+    assert list(desk.answers)[-2:] == [task.id for task in tasks]
+    (done,) = [one for one in desk.answers[tasks[0].id] if isinstance(one, CopyDone)]
+    assert done.outcomes == bytes([Outcome.COPIED]) * len(names)
 
 
 # -- stopping ----------------------------------------------------------------------------------------------

@@ -38,8 +38,6 @@ from softcopy_napari.engine.transfer import Outcome
 
 _BATCH_SECONDS = 0.04
 _MAX_BATCH = 512
-_MAX_BATCH_CHARACTERS = 24_000
-"""A message must fit into a pipe's buffer, or a stopped worker would stop the job."""
 _TRY_OBSTACLE = 3.0
 """Seconds between looks whether an obstacle is still there."""
 
@@ -118,7 +116,6 @@ class Dispatcher:
         self._trying = False
         self._seconds_a_file = 0.01
         self._seconds_a_proof = 0.01
-        self._characters_a_path = 32.0
 
     @property
     def idle(self) -> bool:
@@ -218,7 +215,6 @@ class Dispatcher:
         gone = frozenset(path for path in batch.paths if path in deleted) if deleted else frozenset()
         task = CopyTask(self._pool.new_id(), batch.paths, gone, self.source, batch.shard, self.as_it_is)
         self._batches[task.id] = batch
-        self._note_length(batch)
         self._pool.send(worker, task)
         return True
 
@@ -237,17 +233,11 @@ class Dispatcher:
             known, verify, remembered = proof.digests, self.prover.verify, proof.remembered
             task = ProofTask(self._pool.new_id(), batch.paths, known, verify, self.source, shard, remembered)
             self._proofs[task.id] = proof
-            self._note_length(batch)
             self._pool.send(worker, task)
-
-    def _note_length(self, batch: Batch) -> None:
-        self._characters_a_path = sum(map(len, batch.paths)) / len(batch.paths)
 
     def _batch_size(self, seconds: float) -> int:
         """Files of a batch, each of which takes so long."""
-        by_time = int(_BATCH_SECONDS / seconds)
-        by_length = int(_MAX_BATCH_CHARACTERS / self._characters_a_path)
-        return max(1, min(by_time, by_length, _MAX_BATCH))
+        return max(1, min(int(_BATCH_SECONDS / seconds), _MAX_BATCH))
 
     # -- answers --------------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ All methods are for the job's thread; what workers say reaches the job through `
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import subprocess
@@ -14,8 +13,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import IO
 
+from softcopy_napari.engine.message_writer import MessageWriter
 from softcopy_napari.engine.pace import lower_priority, lower_session
 from softcopy_napari.engine.tasks import (
     Answer,
@@ -27,7 +26,6 @@ from softcopy_napari.engine.tasks import (
     Setup,
     Task,
     read_message,
-    write_message,
 )
 from softcopy_napari.engine.writers import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 
@@ -54,7 +52,7 @@ class WorkerProcess:
     """One copy process, as its pool sees it."""
 
     process: subprocess.Popen[bytes]
-    stdin: IO[bytes]
+    writer: MessageWriter
     temporary: str
     tasks: dict[int, Task] = field(default_factory=dict)
     """Handed over and not answered, by id."""
@@ -145,12 +143,11 @@ class Pool:
                 self._next_start = now + 1.0
 
     def send(self, worker: WorkerProcess, task: Task) -> None:
-        """Hand a task to a worker. A worker that cannot take it is dying: its death will be posted."""
+        """Hand a task to a worker, without waiting for it. One that cannot take it is dying: that will be posted."""
         if not worker.tasks:
             worker.heard = time.monotonic()
         worker.tasks[task.id] = task
-        with contextlib.suppress(OSError):
-            write_message(worker.stdin, task)  # type: ignore[arg-type]
+        worker.writer.send(task)
 
     def pace(self, rate: float, sleep_time: float) -> None:
         """Say how fast each worker may go from now on; those at work heed it at once, those to come from the start.
@@ -166,9 +163,7 @@ class Pool:
             return
         self._setup = self._setup._replace(rate=rate, sleep_time=sleep_time)
         for worker in self.workers:
-            if not worker.hung:  # it reads no more, and its pipe would fill
-                with contextlib.suppress(OSError):
-                    write_message(worker.stdin, SetPace(rate, sleep_time))  # type: ignore[arg-type]
+            worker.writer.set_pace(SetPace(rate, sleep_time))
 
     @property
     def reading(self) -> int:
@@ -194,8 +189,7 @@ class Pool:
             # One that dies is replaced at once; where they keep dying, ever more rarely.
             if self._deaths > 1:
                 self._next_start = time.monotonic() + min(0.1 * 2 ** min(self._deaths, 10), _MAX_PAUSE)
-        with contextlib.suppress(OSError):
-            worker.stdin.close()
+        worker.writer.close()
         tasks = list(worker.tasks.values())
         worker.tasks.clear()
         worker.folders = folders_of(tasks)
@@ -241,8 +235,7 @@ class Pool:
         """
         self._stopped = True
         for worker in self.workers:
-            with contextlib.suppress(OSError):
-                worker.stdin.close()
+            worker.writer.close()
         slow = _wait_for(self.workers, _LAST_WORDS)
         for worker in slow:
             worker.process.kill()
@@ -264,11 +257,10 @@ class Pool:
             | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
         assert process.stdin is not None
-        worker = WorkerProcess(process, process.stdin, name, heard=time.monotonic())
-        _widen(process.stdin)
+        pipe = process.stdin.detach()  # type: ignore[attr-defined]
+        worker = WorkerProcess(process, MessageWriter(pipe, f"tell-{process.pid}"), name, heard=time.monotonic())
         self.problem = lower_priority(process.pid) or self.problem
-        with contextlib.suppress(OSError):
-            write_message(process.stdin, self._setup._replace(temporary=name))  # type: ignore[arg-type]
+        worker.writer.send(self._setup._replace(temporary=name))
         threading.Thread(target=self._listen, args=(worker,), name=f"listen-{process.pid}", daemon=True).start()
         return worker
 
@@ -278,7 +270,7 @@ class Pool:
         lower_session(worker.process.pid)
         try:
             while True:
-                task, answer = read_message(stdout)  # type: ignore[arg-type]
+                task, answer = read_message(stdout)
                 for one in answer if isinstance(answer, list) else (answer,):
                     while not self._stopped and not self._backlog.acquire(timeout=0.2):
                         pass
@@ -301,14 +293,6 @@ def _wait_for(workers: list[WorkerProcess], seconds: float) -> list[WorkerProces
         except subprocess.TimeoutExpired:
             left.append(worker)
     return left
-
-
-def _widen(pipe: IO[bytes]) -> None:
-    """Make room in a pipe for all tasks that a worker is handed: one that hangs must not hold up the job."""
-    with contextlib.suppress(ImportError, AttributeError, OSError):
-        import fcntl
-
-        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, 1 << 20)
 
 
 def folders_of(tasks: list[Task]) -> list[str]:

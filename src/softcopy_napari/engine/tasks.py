@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Sequence
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.obstacle import Obstacle
@@ -209,14 +209,16 @@ class Flushed(NamedTuple):
 Answer = Probe | Reached | CopyDone | ProofDone | Progress | FolderPart | ReadDone | Swept | Flushed | Room
 
 
-def write_message(stream: BinaryIO, message: object) -> None:
+def write_message(stream: IO[bytes], message: object) -> None:
     """Write one message and flush it."""
     data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    stream.write(len(data).to_bytes(4, "little") + data)
+    rest = memoryview(len(data).to_bytes(4, "little") + data)
+    while rest:  # an unbuffered stream may take a part
+        rest = rest[stream.write(rest) :]
     stream.flush()
 
 
-def read_message(stream: BinaryIO) -> Any:
+def read_message(stream: IO[bytes]) -> Any:
     """Read one message.
 
     Raises
