@@ -114,8 +114,8 @@ DYING = """
 import os
 from softcopy_napari.engine import compare, worker
 took = compare.FolderComparison._parts
-def die(self, folder, known, quiet):
-    for part in took(self, folder, known, quiet):
+def die(self, folder, *more):
+    for part in took(self, folder, *more):
         yield part
         try:
             os.close(os.open(os.environ["SOFTCOPY_STATE_DIR"] + "/died", os.O_CREAT | os.O_EXCL))

@@ -14,8 +14,6 @@ from softcopy_napari.engine.compare import FolderPart
 
 _NEVER = -1
 _FOLDERS_A_TASK = 64
-_CHARACTERS_A_TASK = 24_000
-"""A task must fit into a pipe's buffer, or a stopped worker would stop the job."""
 
 
 @dataclass(slots=True)
@@ -106,14 +104,12 @@ class Walks:
     def next(self, workers: int) -> list[tuple[str, int]]:
         """Folders for one task of one of several workers, with the times at which they need not be listed."""
         share = max(1, min(len(self._waiting) // (4 * workers), _FOLDERS_A_TASK))
-        characters = 0
         taken: list[tuple[str, int]] = []
-        while self._waiting and len(taken) < share and characters < _CHARACTERS_A_TASK:
+        while self._waiting and len(taken) < share:
             folder = self._waiting.popleft()
             light = self.current is not None and not self.current.full and self._counts(folder)
             taken.append((folder, self.known.get(folder, 0) if light else 0))
             self._out.add(folder)
-            characters += len(folder)
         return taken
 
     def _counts(self, folder: str) -> bool:
