@@ -1,9 +1,10 @@
-"""Standard output and error of the command, which may fail without ending a copy."""
+"""Standard input, output and error of the command, which may fail or be closed without ending a copy."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ def let_output_fail() -> None:
     A log's disk fills up, who reads a pipe goes away, a terminal is closed, a log on Windows knows some hundred letters
     and a path has others: no copy must end for that.
     """
+    _open_closed()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         # Windows' consoles do not go away before the program does, and are not written to as bytes.
@@ -31,6 +33,17 @@ def let_output_fail() -> None:
             buffering = stream.line_buffering
             unfailing = io.TextIOWrapper(buffered, stream.encoding, "backslashreplace", line_buffering=buffering)
             setattr(sys, name, unfailing)
+
+
+def _open_closed() -> None:
+    """Open the null device for what is closed: else the next file that is opened takes its place, and gets its output."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
 
 
 class _Unfailing(io.FileIO):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _TIME = 1_000_000_001_123_456_789
 """An odd second, with something at every digit, ns."""
-_COMPOSED, _DECOMPOSED = "\u00e9", "e\u0301"
+_COMPOSED, _DECOMPOSED = (os.fsdecode(letter.encode()) for letter in ("\u00e9", "e\u0301"))  # in any locale
 _REFUSALS = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 

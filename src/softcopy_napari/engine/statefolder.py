@@ -18,6 +18,7 @@ import psutil
 from pydantic import AfterValidator, Field
 
 from softcopy_napari.engine.messages import EngineSnapshot, Message
+from softcopy_napari.engine.paths import written_path
 from softcopy_napari.engine.wire import is_address
 
 STATE_FOLDER_VARIABLE = "SOFTCOPY_STATE_DIR"
@@ -51,9 +52,25 @@ def state_folder() -> Path:
         It cannot be made, or others could.
     """
     chosen = os.environ.get(STATE_FOLDER_VARIABLE)
-    folder = Path(chosen) if chosen else platformdirs.user_state_path("softcopy-napari", appauthor=False)
+    folder = _chosen_folder(chosen) if chosen else _users_folder()
     _make(folder, 0o022, mend=not chosen)  # a folder that was chosen may be there for other things, too
     return folder
+
+
+def _chosen_folder(text: str) -> Path:
+    try:
+        return written_path(text, Path())
+    except ValueError as error:
+        raise StateFolderError(f"the state folder that {STATE_FOLDER_VARIABLE} names {error}") from None
+
+
+def _users_folder() -> Path:
+    """The folder that the system has for such things in its user's home."""
+    with contextlib.suppress(RuntimeError, KeyError, OSError):  # a container's or a service's user may have no home
+        folder = platformdirs.user_state_path("softcopy-napari", appauthor=False)
+        if folder.is_absolute():
+            return folder
+    raise StateFolderError(f"there is no place for the state folder, as this user has no home folder; {_REMEDY}")
 
 
 def private_folder(name: str) -> Path:
