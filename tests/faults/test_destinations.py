@@ -5,7 +5,9 @@ WebDAV, cloud drives and some FUSE file systems do. None is copied to for ever, 
 
 from __future__ import annotations
 
+import errno
 import os
+import unicodedata
 
 import pytest
 
@@ -96,3 +98,124 @@ def test_files_that_vanish_from_the_destination_each_time_are_given_up_with_a_re
     assert [(failure.path, failure.reason) for failure in end.failures] == [
         ("2/0", "was copied to the destination 5 times, and is not there every time")
     ]
+
+
+# -- names -------------------------------------------------------------------------------------------------
+
+ONE_NAME = "and {} are one name at the destination, so neither is copied; rename one of them at the source"
+
+
+def test_files_whose_names_differ_in_case_only_are_both_named_where_case_does_not_count(lab: Lab) -> None:
+    lab.faulty_destination(folds_case=True)
+    make_chunks(lab.source, 4)
+    write(lab.source / "notes" / "IMG", b"first", old=True)
+    write(lab.source / "notes" / "img", b"other", old=True)
+    lab.start(settle=0.0)
+    end = lab.ends(SOON)
+    assert end.state is TargetState.FAILED
+    assert {failure.path: failure.reason for failure in end.failures} == {
+        "notes/IMG": ONE_NAME.format("img"),
+        "notes/img": ONE_NAME.format("IMG"),
+    }
+    assert not (lab.real_destination / "notes").exists()
+    assert len(list(lab.real_destination.rglob("*/0"))) == 4
+
+
+def test_two_arrays_are_not_mixed_where_case_does_not_count(lab: Lab) -> None:
+    lab.faulty_destination(folds_case=True)
+    make_chunks(lab.source / "Camera", 3)
+    make_chunks(lab.source / "camera", 3, size=6000)
+    make_chunks(lab.source / "other", 3)
+    lab.start(settle=0.0)
+    end = lab.ends(SOON)
+    assert end.state is TargetState.FAILED
+    assert sorted(failure.path for failure in end.failures) == ["Camera", "camera"]
+    assert [path.name for path in lab.real_destination.iterdir()] == ["other"]
+
+
+def test_a_name_that_comes_during_the_copy_and_clashes_is_found(lab: Lab) -> None:
+    lab.faulty_destination(folds_case=True)
+    make_chunks(lab.source, 3, more=1)
+    write(lab.source / "notes" / "IMG", b"first", old=True)
+    lab.start()
+    assert lab.caught_up()
+    write(lab.source / "notes" / "img", b"other")
+    lab.finish(TargetState.FAILED)
+    assert sorted(failure.path for failure in lab.now.failures) == ["notes/IMG", "notes/img"]
+
+
+def test_a_clash_is_over_when_one_of_the_names_has_gone(lab: Lab) -> None:
+    lab.faulty_destination(folds_case=True)
+    make_chunks(lab.source, 3, more=1)
+    for name in ("IMG", "img"):
+        write(lab.source / name / "note", name.encode(), old=True)
+    lab.start()
+    assert until(lambda: lab.now.failed_files == 2, SOON), lab.words()
+    (lab.source / "IMG").rename(lab.source / "picture")
+    lab.finish()
+    lab.assert_equal()
+
+
+def test_the_same_names_are_no_clash_where_case_counts(lab: Lab) -> None:
+    lab.faulty_destination()
+    make_chunks(lab.source, 3)
+    for name in ("IMG", "img", unicodedata.normalize("NFC", "é"), unicodedata.normalize("NFD", "é")):
+        write(lab.source / name, name.encode(), old=True)
+    lab.start(settle=0.0)
+    assert lab.ends(SOON).state is TargetState.COMPLETE
+    lab.assert_equal()
+
+
+def test_accents_written_in_two_ways_clash_where_they_are_one_name(lab: Lab) -> None:
+    lab.faulty_destination(nfd=True)
+    make_chunks(lab.source, 3)
+    names = [unicodedata.normalize(form, "Zellkörper") for form in ("NFC", "NFD")]
+    for name in names:
+        write(lab.source / name, name.encode(), old=True)
+    lab.start(settle=0.0)
+    end = lab.ends(SOON)
+    assert end.state is TargetState.FAILED
+    assert sorted(failure.path for failure in end.failures) == sorted(names)
+
+
+@pytest.mark.parametrize("inodes", [True, False], ids=["with inodes", "without inodes"])
+def test_nothing_is_gone_from_the_source_where_names_are_spelled_in_another_way(lab: Lab, inodes: bool) -> None:
+    lab.faulty_destination(nfd=True, inodes=inodes)
+    name = unicodedata.normalize("NFC", "Größe é")
+    make_chunks(lab.source / name / name, 3)
+    write(lab.source / name / f"{name}.txt", b"x", old=True)
+    for _ in range(2):
+        lab.start(settle=0.0)
+        end = lab.ends(SOON)
+        assert end.state is TargetState.COMPLETE, f"{end.reason}; {end.failures}"
+        assert end.notices == () and end.kept == 0
+    assert end.files_copied == 0
+
+
+def test_a_name_that_the_destination_kept_in_another_case_is_not_gone_from_the_source(lab: Lab) -> None:
+    """An earlier copy was made before somebody renamed the folder at the source."""
+    lab.faulty_destination(folds_case=True, inodes=False)
+    make_chunks(lab.source / "image", 3)
+    make_chunks(lab.real_destination / "Image", 3)
+    lab.start(settle=0.0)
+    end = lab.ends(SOON)
+    assert end.state is TargetState.COMPLETE, f"{end.reason}; {end.failures}"
+    assert end.files_copied == 0 and end.notices == ()
+
+
+# -- large files -------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_too_large_is_named_and_not_tried_for_ever(lab: Lab) -> None:
+    """FAT takes 4 GB."""
+    faults = lab.faulty_destination()
+    make_chunks(lab.source, 4)
+    rule = faults.fail("write", "*2/.softcopy*", error=errno.EFBIG)
+    lab.start(settle=0.0)
+    end = lab.ends(SOON)
+    assert end.state is TargetState.FAILED
+    assert [(failure.path, failure.reason) for failure in end.failures] == [
+        ("2/0", "is too large for the destination's file system: 5.0 kB (FAT takes 4 GB at most)")
+    ]
+    assert len(rule.met) <= 3
+    assert len(list(lab.real_destination.rglob("*/0"))) == 3

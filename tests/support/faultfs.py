@@ -99,6 +99,8 @@ class FaultFs:
         Whether `IMG` and `img` are one file, which keeps the name that it was made with.
     padding : int
         By how many bytes files seem larger than they are.
+    inodes : bool
+        Whether files are told by the inodes that they have in the folder with the data.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class FaultFs:
         times: str = "kept",
         folds_case: bool = False,
         padding: int = 0,
+        inodes: bool = True,
     ) -> None:
         self.folder = folder
         self.place = place
@@ -119,7 +122,7 @@ class FaultFs:
         """What an `act` of a rule has raised."""
         self._options = {
             "unit": unit, "behind": behind, "nfd": nfd, "cached": cached, "times": times, "folds_case": folds_case,
-            "padding": padding,
+            "padding": padding, "inodes": inodes,
         }  # fmt: skip
         self._rules: dict[int, Rule] = {}
         self._numbers = itertools.count(1)

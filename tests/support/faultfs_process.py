@@ -309,7 +309,7 @@ class Shown(mfusepy.Operations):
 def main() -> None:
     """Show the folder until the test has had enough."""
     folder, place, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-    cached = options.pop("cached")
+    cached, inodes = options.pop("cached"), options.pop("inodes")
     desk = Desk()
     os.umask(0)
 
@@ -332,7 +332,7 @@ def main() -> None:
         entry_timeout=cached,
         negative_timeout=0,
         direct_io=True,
-        use_ino=True,
+        use_ino=inodes,
         hard_remove=True,
     )
 

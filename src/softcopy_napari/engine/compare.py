@@ -15,12 +15,14 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from softcopy_napari.engine.capabilities import Capabilities
 from softcopy_napari.engine.file_system_kind import file_system_of
 from softcopy_napari.engine.files import KIND, REGULAR, TIME_UNITS, up_to_date, version_of
 from softcopy_napari.engine.native import FRESH, LACKING, MOST, SAME, load_look
 from softcopy_napari.engine.obstacle import Obstacle, obstacle_of
 from softcopy_napari.engine.place import FOLDER, Place
 from softcopy_napari.engine.probe import METADATA_NAMES, read_metadata
+from softcopy_napari.engine.spelling import NameClashes, is_spelled_otherwise, other_forms
 from softcopy_napari.engine.statx import refresh_attributes
 from softcopy_napari.engine.writers import (
     ARRAY_METADATA,
@@ -76,6 +78,8 @@ class FolderPart:
         self.unlike: dict[str, tuple[bytes, bool]] = {}
         """Those of `different` that are regular files on both sides: the source's version (see `files.version_of`), and
         whether they are of the same size."""
+        self.clashes: list[tuple[str, str]] = []
+        """Names, of files or folders, that are one name at the destination; told by the folder's last part."""
         self.folders: list[str] = []
         """Folders in it (no links)."""
         self.locks: list[str] = []
@@ -252,8 +256,10 @@ class FolderComparison:
             if time.time_ns() - part.modified < _RACY_NS:
                 part.modified = 0  # a change after the listing could leave the same time
             there = self._is_there(folder)
+            can = Capabilities() if self._read_only else destination.capabilities(self._temporary)
+            clashes, clashing = NameClashes(can), []
             if there and not self._read_only:
-                self._unit = destination.capabilities(self._temporary).time_unit
+                self._unit = can.time_unit
             elif there:
                 self._unit = time_unit_seen(destination.stat(""), destination.stat(folder))
             names: set[str] = set()
@@ -273,6 +279,8 @@ class FolderComparison:
                     name = entry.name
                     if seen <= _MAX_NAMES:
                         names.add(name)
+                    if other := clashes.add(name):
+                        clashing.append((other, name))
                     if entry.is_dir(follow_symlinks=False):
                         part.folders.append(name)
                     elif name.endswith(ENDINGS) and (temporary := temporary_of(name)) is not None:
@@ -293,6 +301,8 @@ class FolderComparison:
                         yield part
                         part = FolderPart(folder, modified=part.modified, newest=part.newest)
                 self._look_at_all(files, there, here, held, part, quiet)
+                clashing += clashes.in_large_folder(lambda: os.listdir(source.path(folder) if here is None else here))
+                part.clashes = clashing
                 part.empty = seen == temporaries and not there
                 if there:
                     self._look_for_gone(folder, held, names if seen <= _MAX_NAMES else None, part)
@@ -421,10 +431,14 @@ class FolderComparison:
     def _look_for_gone(self, folder: str, held: int | None, names: set[str] | None, part: FolderPart) -> None:
         """List what only the destination has; left-over temporaries of ours do not count, and are removed."""
         place = self._destination.path(folder) if held is None else held
+        missing = None if names is None else set(names)
+        """Names of the source that the destination does not list."""
+        extras: list[os.DirEntry[str]] = []
         with contextlib.suppress(OSError), os.scandir(place) as entries:
             for entry in entries:
                 name = entry.name
-                if names is not None and name in names:
+                if names is not None and missing is not None and name in names:
+                    missing.discard(name)
                     continue
                 path = _join(folder, name)
                 if not folder and name in RECEIPTS:
@@ -436,21 +450,20 @@ class FolderComparison:
                 try:
                     self._source.stat(path)
                 except (FileNotFoundError, NotADirectoryError):
-                    if not name.isascii() and self._is_spelled_otherwise(folder, name, entry.inode()):
-                        continue
-                    part.gone.append(name + "/" * entry.is_dir(follow_symlinks=False))
+                    extras.append(entry)
+            for entry in extras:
+                others = self._other_forms(folder, entry.name) if missing is None else missing
+                if not is_spelled_otherwise(self._destination, folder, entry.name, entry.inode(), others):
+                    part.gone.append(entry.name + "/" * entry.is_dir(follow_symlinks=False))
 
-    def _is_spelled_otherwise(self, folder: str, name: str, inode: int) -> bool:
-        """Whether a file of the destination is there under the source's spelling as well: HFS+ has its own for é."""
-        import unicodedata
-
-        for form in ("NFC", "NFD"):
-            path = _join(folder, unicodedata.normalize(form, name))
+    def _other_forms(self, folder: str, name: str) -> list[str]:
+        """Names that the source may have for a file of the destination, in a folder with too many to be remembered."""
+        found = []
+        for form in other_forms(name):
             with contextlib.suppress(OSError):
-                self._source.stat(path)
-                if self._destination.stat(path).st_ino == inode:
-                    return True
-        return False
+                self._source.stat(_join(folder, form))
+                found.append(form)
+        return found
 
 
 def named_like_a_chunk(name: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from softcopy_napari.engine.clashes import Clashes
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.inventory import LINK, Inventory
 from softcopy_napari.engine.obstacle import Kind, Obstacle
@@ -49,6 +50,7 @@ _STATES = {
     Outcome.VANISHED: ChunkState.ABSENT,
     Outcome.CHANGED: ChunkState.WRITING,
     Outcome.FAILED: ChunkState.FAILED,
+    Outcome.TOO_LARGE: ChunkState.FAILED,
     Outcome.STOPPED: ChunkState.PENDING,
     Outcome.BLOCKED: ChunkState.PENDING,
     Outcome.TORN: ChunkState.WRITING,
@@ -95,6 +97,7 @@ class Dispatcher:
         self.as_it_is = False
         self.damaged: dict[str, str] = {}
         self.remarks = 0
+        self._clashes = Clashes()
         self.retries = Retries(inventory)
         self.files_copied = 0
         self.published = 0
@@ -211,6 +214,10 @@ class Dispatcher:
         batch = self._inventory.take(limit)
         if batch is None:
             return False
+        if self._clashes and any(map(self._clashes.blocks, batch.paths)):
+            blocked = map(self._clashes.blocks, batch.paths)
+            self._inventory.finished(batch, [ChunkState.FAILED if one else ChunkState.PENDING for one in blocked])
+            return True
         deleted = self._inventory.deleted
         gone = frozenset(path for path in batch.paths if path in deleted) if deleted else frozenset()
         task = CopyTask(self._pool.new_id(), batch.paths, gone, self.source, batch.shard, self.as_it_is)
@@ -260,11 +267,24 @@ class Dispatcher:
         if final:
             self._compares.pop(heard.task, None)
             self._others.pop(heard.task, None)
+        if isinstance(answer, FolderPart) and answer.last and not answer.unchanged:
+            self._take_clashes(answer)
         if isinstance(answer, Reached):
             self._reached(answer, now)
         elif isinstance(answer, FolderPart | Flushed | Probe) and answer.obstacle is not None:
             self._meet(answer.obstacle, now)
         return answer
+
+    def _take_clashes(self, part: FolderPart) -> None:
+        """Names that are one at the destination: neither is copied, or one would overwrite the other."""
+        before, now = self._clashes.replace(part.folder, part.clashes)
+        for path, reason in now.items():
+            self.retries.give_up(path, reason)
+            if self._inventory.state(path) in (ChunkState.PENDING, ChunkState.COPIED, ChunkState.VERIFIED):
+                self._inventory.set_state(path, ChunkState.FAILED)
+        if over := before.keys() - now.keys():
+            self.retries.forget(over)
+            self._inventory.retry_failed()
 
     def _reached(self, answer: Reached, now: float) -> None:
         if answer.obstacle is not None:
@@ -325,7 +345,7 @@ class Dispatcher:
             if outcome is Outcome.TORN and self.as_it_is:  # handed over before the acquisition was finished
                 states.append(ChunkState.PENDING)
                 continue
-            if outcome in (Outcome.FAILED, Outcome.CHANGED, Outcome.TORN):
+            if outcome in (Outcome.FAILED, Outcome.TOO_LARGE, Outcome.CHANGED, Outcome.TORN):
                 self.retries.note(path, outcome, done.reasons.get(number, ""), now)
             elif outcome not in (Outcome.STOPPED, Outcome.BLOCKED):
                 self.retries.copied(path)

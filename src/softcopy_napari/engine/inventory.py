@@ -316,6 +316,10 @@ class Inventory:
             # Of what was deleted a walk will not find anything.
             self.set_state(path, ChunkState.PENDING if path in self.deleted else ChunkState.ABSENT)
 
+    def retry_failed(self) -> None:
+        """Have all that failed copied again."""
+        self._replace_all(ChunkState.FAILED, ChunkState.PENDING)
+
     def _replace_all(self, old: ChunkState, new: ChunkState) -> None:
         for path in [path for path, state in self.others.items() if state is old]:
             self.set_state(path, new)

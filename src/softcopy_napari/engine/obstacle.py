@@ -88,6 +88,11 @@ def in_the_way(error: OSError) -> str:
     return _IN_THE_WAY.get(error.errno) or error.strerror or str(error)
 
 
+def too_large(size: int) -> str:
+    """Why a file of so many bytes cannot be written, in words."""
+    return f"is too large for the destination's file system: {size_text(size)} (FAT takes 4 GB at most)"
+
+
 def obstacle_of(error: OSError, folder: str) -> Obstacle:
     """What an error at a destination stands for.
 

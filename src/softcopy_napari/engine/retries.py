@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from softcopy_napari.engine.inventory import Inventory
@@ -80,6 +81,10 @@ class Retries:
     def note(self, path: str, outcome: Outcome, reason: str, now: float) -> None:
         """Note what became of an attempt that came to nothing, and when the next one is due."""
         trouble = self.troubles.setdefault(path, Trouble())
+        if outcome is Outcome.TOO_LARGE:  # to try it again every now and then would be in vain
+            trouble.attempts = LAST_ATTEMPTS
+            trouble.reason = reason
+            return
         if outcome is not Outcome.FAILED:
             pause = min(_CHANGING_FIRST * 2 ** min(trouble.changes, 10), _CHANGING_LAST)
             trouble.changes += 1
@@ -99,6 +104,11 @@ class Retries:
         trouble.hopeless = True
         trouble.attempts = max(trouble.attempts, LAST_ATTEMPTS)
         trouble.reason = reason
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """What was the matter with these files is over."""
+        for path in paths:
+            self.troubles.pop(path, None)
 
     def mismatch(self, path: str, different: bool, reason: str, now: float) -> None:
         """Note that a file could not be read back, or came back with other content."""

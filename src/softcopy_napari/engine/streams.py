@@ -15,6 +15,7 @@ from softcopy_napari.engine.files import read_into
 
 BUFFER_SIZE = 4 << 20
 """Bytes read at a time; a worker keeps one such buffer."""
+_FAT_LIMIT = (4 << 30) - 1
 _SEEK_DATA, _SEEK_HOLE = getattr(os, "SEEK_DATA", -1), getattr(os, "SEEK_HOLE", -1)
 
 
@@ -83,6 +84,22 @@ def copy_stream(
         if not block or size > found.st_size or (size == found.st_size and len(block) < len(view)):
             return size, hasher.digest()
         _report(go_on, len(block), found.st_size)
+
+
+def reserve(out: int, size: int) -> None:
+    """See whether a copy can become so large, before gigabytes are written to find out.
+
+    Raises
+    ------
+    OSError
+        With EFBIG: it cannot.
+    """
+    if size > _FAT_LIMIT:
+        try:
+            os.lseek(out, size, os.SEEK_SET)
+        except OSError:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG)) from None
+        os.lseek(out, 0, os.SEEK_SET)
 
 
 def same_content(fd: int, copy: int, size: int, view: memoryview, go_on: Callable[[int], bool]) -> bytes:

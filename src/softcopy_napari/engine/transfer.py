@@ -42,10 +42,18 @@ from softcopy_napari.engine.files import (
     tick_left,
 )
 from softcopy_napari.engine.native import MOST, load
-from softcopy_napari.engine.obstacle import in_the_way, is_obstacle, room
+from softcopy_napari.engine.obstacle import in_the_way, is_obstacle, room, too_large
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.shardindex import ShardIndex, check
-from softcopy_napari.engine.streams import BUFFER_SIZE, Stopped, Unreadable, allocated, copy_stream, same_content
+from softcopy_napari.engine.streams import (
+    BUFFER_SIZE,
+    Stopped,
+    Unreadable,
+    allocated,
+    copy_stream,
+    reserve,
+    same_content,
+)
 
 
 class Outcome(IntEnum):
@@ -67,6 +75,8 @@ class Outcome(IntEnum):
     """The destination as a whole takes nothing now; the file is not at fault."""
     TORN = 8
     """A shard whose index is not whole: its writer is not done with it."""
+    TOO_LARGE = 10
+    """The destination's file system has no files as large."""
     EQUAL = 9
     """It was there already, with this very content: nothing was written."""
 
@@ -237,6 +247,8 @@ class Transfer:
         except OSError as error:
             if is_obstacle(error):
                 return Result(Outcome.BLOCKED, error=error)
+            if error.errno == errno.EFBIG:
+                return Result(Outcome.TOO_LARGE, reason=too_large(before.st_size))
             return Result(Outcome.FAILED, reason=f"cannot be written: {in_the_way(error)}")
 
     def sweep(self, folder: str, temporary: str) -> None:
@@ -275,6 +287,7 @@ class Transfer:
         temporary, out = self._create(path, before.st_mode & 0o777)
         try:
             try:
+                reserve(out, before.st_size)
                 size, digest = copy_stream(fd, out, before, self._view, self._go_on)
             except (OSError, Stopped, Unreadable) as error:
                 os.close(out)

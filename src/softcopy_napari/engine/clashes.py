@@ -1,0 +1,46 @@
+"""Files and folders of the source that would be one at the destination: neither is copied, and both are named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_WORDS = "and {} are one name at the destination, so neither is copied; rename one of them at the source"
+
+
+class Clashes:
+    """What the walks have found, by folder."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, dict[str, str]] = {}
+        self._paths: set[str] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._paths)
+
+    def replace(self, folder: str, pairs: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
+        """Note the names that clash in a folder.
+
+        Returns
+        -------
+        before, now : dict of str to str
+            Paths that clash, and why they are not copied.
+        """
+        before = self._folders.pop(folder, {})
+        now: dict[str, str] = {}
+        prefix = folder + "/" if folder else ""
+        for pair in pairs:
+            for name, other in (pair, pair[::-1]):
+                now[prefix + name] = _WORDS.format(other)
+        if now:
+            self._folders[folder] = now
+        self._paths.difference_update(before)
+        self._paths.update(now)
+        return before, now
+
+    def blocks(self, path: str) -> bool:
+        """Whether a file, or a folder that it lies in, is not to be copied."""
+        while path:
+            if path in self._paths:
+                return True
+            path = path.rpartition("/")[0]
+        return False
