@@ -18,7 +18,8 @@ SHORTEST = 12
 CALLS = {
     *("notice", "_notice", "_fail", "_end", "_error", "refuse", "set_problem"),
     *("TargetsError", "ReceiptError", "ScrubError", "StateFolderError", "EngineGone"),
-    *("RateError", "LayoutError", "NoScreen", "CannotShow", "MicroscopeError", "BadParameter", "ValueError"),
+    *("RateError", "LayoutError", "OpaqueNode", "NoScreen", "CannotShow", "MicroscopeError", "BadParameter"),
+    "ValueError",
 }
 """What is called with a message."""
 NAMES = {"problem", "reason", "_reason", "_why_ended", "words", "what", "error", "_MISSING"}

@@ -62,7 +62,6 @@ def test_a_targets_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     ("files", "words"),
     [
         ({"zarr.json": "{nonsense"}, "zarr.json is not valid JSON"),
-        ({"zarr.json": '{"zarr_format": 3, "node_type": "array"}'}, "zarr.json"),
         ({".zarray": '{"hello": 1}'}, ".zarray"),
         ({"image.tif": "II*"}, "is not a zarr dataset: no zarr.json, .zarray or .zgroup in it"),
     ],

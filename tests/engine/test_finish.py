@@ -9,6 +9,7 @@ import pytest
 from softcopy_napari.engine.finish import Against, Facts, Objection, finished_because, waiting_for
 
 GREW = (Objection(Against.GREW, "0"),)
+UNKNOWN = (Objection(Against.UNKNOWN_LAYOUT, "img"),)
 EVERYTHING_THERE = Facts(
     told_to_finish=False,
     marker=False,
@@ -44,6 +45,8 @@ EVERYTHING_THERE = Facts(
         ({"objections": GREW, "quiet": 3600.0, "longest_pause": 1200.0}, 30, None, ""),
         ({"objections": GREW, "quiet": 4800.0, "longest_pause": 1200.0}, 30, None, "every chunk file is there"),
         ({"objections": GREW, "quiet": 1e9, "absent": 1}, 30, None, ""),
+        ({"objections": (*GREW, *UNKNOWN), "quiet": 1e9}, 30, None, ""),
+        ({"objections": UNKNOWN, "quiet": 61.0}, 30, 60, "nothing has changed for 60 s"),
         ({"objections": GREW, "quiet": 61.0}, 30, 60, "nothing has changed for 60 s"),
         ({"objections": GREW, "quiet": 0.0, "marker": True}, 30, None, "a file named 'complete'"),
         ({"stale_marker": True, "absent": 1, "quiet": 1e9}, 30, None, ""),

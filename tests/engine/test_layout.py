@@ -1,4 +1,4 @@
-"""Layouts must agree with what zarr writers really write, and say in words what cannot be followed."""
+"""Layouts must agree with what zarr writers really write: which chunk files there are, and what they are called."""
 
 from __future__ import annotations
 
@@ -19,30 +19,42 @@ from hypothesis import strategies as st
 from zarr.core.chunk_key_encodings import DefaultChunkKeyEncoding, V2ChunkKeyEncoding
 from zarr.storage import MemoryStore
 
-from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError
+from softcopy_napari.engine.layout import ArrayLayout, Runs
+from softcopy_napari.engine.messages import ArraySnapshot
 from softcopy_napari.engine.metadata import parse_metadata
-from softcopy_napari.engine.ome import promised_children
 from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.shardindex import ShardIndex
 
 ENCODINGS = {"default": DefaultChunkKeyEncoding, "v2": V2ChunkKeyEncoding}
 SPELLINGS = [(encoding, separator) for encoding in ENCODINGS for separator in "./"]
+EXTENDED = [
+    *((*spelling, suffix) for spelling in SPELLINGS for suffix in (".tiff", ".shard.zip", "0", ".0", "%d", "/chunk")),
+    *(("fanout", "/", suffix, base) for base in (4, 101, 1001) for suffix in ("", ".tiff", "/0")),
+]
+"""Spellings that zarr-python does not have: with suffix, and in folders of a limited size."""
 
 
-def make_layout(grid: tuple[int, ...], encoding: str = "default", separator: str = "/") -> ArrayLayout:
+def make_layout(
+    grid: tuple[int, ...], encoding: str = "default", separator: str = "/", suffix: str = "", max_children: int = 0
+) -> ArrayLayout:
     shape = tuple(3 * n for n in grid)
-    return ArrayLayout("a", 3, shape, (3,) * len(grid), None, "uint16", encoding, separator, None)  # type: ignore[arg-type]
+    kind = (encoding, separator, None, None, suffix, max_children)
+    return ArrayLayout("a", 3, shape, (3,) * len(grid), None, "uint16", *kind)  # type: ignore[arg-type]
+
+
+def layouts_of(*spellings: tuple[Any, ...]) -> st.SearchStrategy[ArrayLayout]:
+    return st.builds(lambda grid, spelling: make_layout(grid, *spelling), grids, st.sampled_from(spellings))
 
 
 grids = st.lists(st.integers(1, 2000), max_size=5).map(tuple)
-layouts = st.builds(lambda grid, spelling: make_layout(grid, *spelling), grids, st.sampled_from(SPELLINGS))
+layouts = layouts_of(*SPELLINGS) | layouts_of(*EXTENDED)
 sources_of_flats = st.integers(0, 2**63)
 
 
 # --- keys ---------------------------------------------------------------------------------------------------
 
 
-@given(layouts, st.lists(sources_of_flats, min_size=1, max_size=40))
+@given(layouts_of(*SPELLINGS), st.lists(sources_of_flats, min_size=1, max_size=40))
 def test_keys_are_those_of_zarr_python_both_ways(layout: ArrayLayout, seeds: list[int]) -> None:
     flats = [seed % layout.n_chunk_files for seed in seeds]
     encoding = ENCODINGS[layout.encoding](separator=layout.separator)
@@ -51,6 +63,32 @@ def test_keys_are_those_of_zarr_python_both_ways(layout: ArrayLayout, seeds: lis
         key = encoding.encode_chunk_key(index)
         assert layout.key(flat) == bulk == key
         assert layout.flat_index(key) == flat
+
+
+@given(layouts, st.lists(sources_of_flats, min_size=1, max_size=40))
+def test_each_chunk_file_has_a_name_of_its_own_by_which_it_is_found(layout: ArrayLayout, seeds: list[int]) -> None:
+    flats = sorted({seed % layout.n_chunk_files for seed in seeds})
+    keys = layout.keys(np.array(flats, np.int64))
+    assert keys == [layout.key(flat) for flat in flats] and len(set(keys)) == len(flats)
+    assert [layout.flat_index(key) for key in keys] == flats
+    assert all(key.endswith(layout.suffix) and layout.has_form_of_key(key) for key in keys)
+    assert all(layout.flat_index(f"{key}x") is None for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("index", "key"), [((), "c"), ((123,), "d0/1/23/c"), ((1234, 5, 67890), "d0/12/34/d1/5/d2/6/78/90/c")]
+)
+def test_keys_in_folders_of_a_limited_size_are_those_of_their_specification(index: tuple[int, ...], key: str) -> None:
+    layout = make_layout(tuple(n + 1 for n in index), "fanout", "/", "", 101)
+    assert layout.key(layout.n_chunk_files - 1) == layout.key_at(index) == key
+    assert layout.flat_index(key) == layout.n_chunk_files - 1
+
+
+@pytest.mark.parametrize(
+    "key", ["d0/1/23", "d0/1/23/c/", "d0/01/23/c", "d0/0/23/c", "d0/123/c", "d0/1/100/c", "d1/1/23/c", "d0//23/c", "c"]
+)
+def test_what_no_writer_would_call_a_chunk_in_folders_of_a_limited_size_is_none(key: str) -> None:
+    assert make_layout((1000,), "fanout", "/", "", 101).flat_index(key) is None
 
 
 def hostile_names(layout: ArrayLayout) -> st.SearchStrategy[str]:
@@ -85,7 +123,7 @@ def test_a_folder_is_read_as_its_names_one_by_one(data: st.DataObject, layout: A
     assert layout.flat_indices(folder, names).tolist() == [-1 if flat is None else flat for flat in expected]
 
 
-@pytest.mark.parametrize(("encoding", "separator"), SPELLINGS)
+@pytest.mark.parametrize("spelling", [*SPELLINGS, ("default", "/", ".tiff"), ("v2", ".", ".0"), ("v2", "/", "0")])
 @pytest.mark.parametrize(
     "change",
     [
@@ -109,9 +147,9 @@ def test_a_folder_is_read_as_its_names_one_by_one(data: st.DataObject, layout: A
     ],
 )
 def test_one_odd_name_among_many_chunks_does_not_misplace_them(
-    encoding: str, separator: str, change: Callable[[str], str]
+    spelling: tuple[Any, ...], change: Callable[[str], str]
 ) -> None:
-    layout = make_layout((100, 100), encoding, separator)
+    layout = make_layout((100, 100), *spelling)
     folder, _, last = layout.key(9).rpartition("/")
     names = [layout.key(flat).rpartition("/")[2] for flat in range(100)]
     names.insert(50, change(last))
@@ -149,7 +187,7 @@ def test_an_array_without_elements_has_no_chunk_files(shape: tuple[int, ...], en
     assert layout.grid == tuple(-(-n // 2) for n in shape)
     assert layout.n_chunk_files == 0
     assert layout.keys(np.zeros(0, np.int64)) == []
-    names = [layout._format % ((0,) * len(shape))] * 50 + ["0", "1"] * 50
+    names = [layout.key_at((0,) * len(shape))] * 50 + ["0", "1"] * 50
     for folder in ("", "c", "c/0", "0"):
         assert set(layout.flat_indices(folder, names).tolist()) == {-1}
     assert layout.flat_index("c/0") is None
@@ -307,231 +345,6 @@ def test_arrays_of_tensorstore(name: str, tmp_path: Path) -> None:
     assert_chunks_are_known(layout, set(files))
 
 
-# --- metadata -----------------------------------------------------------------------------------------------
-
-
-def v3(**changes: object) -> dict[str, object]:
-    array: dict[str, object] = {
-        "zarr_format": 3,
-        "node_type": "array",
-        "shape": [4, 5],
-        "data_type": "uint16",
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2, 2]}},
-        "chunk_key_encoding": {"name": "default"},
-        "codecs": [{"name": "bytes"}],
-        "fill_value": 0,
-    }
-    array.update(changes)
-    return {key: value for key, value in array.items() if value is not ...}
-
-
-def v2(**changes: object) -> dict[str, object]:
-    array: dict[str, object] = {"zarr_format": 2, "shape": [4, 5], "chunks": [2, 2], "dtype": "<u2"}
-    array.update(changes)
-    return {key: value for key, value in array.items() if value is not ...}
-
-
-def parse(data: object, name: str = "zarr.json", path: str = "a") -> ArrayLayout | GroupLayout | None:
-    content = data if isinstance(data, bytes) else json.dumps(data).encode()
-    return parse_metadata(path, {name: content})
-
-
-def regular(*chunks: object) -> dict[str, object]:
-    return {"name": "regular", "configuration": {"chunk_shape": list(chunks)}}
-
-
-def sharding(**configuration: object) -> list[object]:
-    return [{"name": "transpose"}, {"name": "sharding_indexed", "configuration": configuration}]
-
-
-BROKEN: list[tuple[str, object, str]] = [
-    ("zarr.json", b"", "is empty"),
-    ("zarr.json", b" \n", "is empty"),
-    ("zarr.json", b"{,", "is not valid JSON (line 1 column 2: "),
-    ("zarr.json", b'{"zarr_format": 3,\n "shape": [1', "is not valid JSON (line 2 column 13: "),
-    ("zarr.json", b"\xff\xfe{\0", "is not valid JSON (not UTF-8 text)"),
-    ("zarr.json", b"[" * 100_000, "is not valid JSON (nested too deeply)"),
-    ("zarr.json", b"[" + b"9" * 5000 + b"]", "is not valid JSON (a number is too large)"),
-    ("zarr.json", b"[]", "is not zarr metadata: not a JSON object"),
-    ("zarr.json", {}, "is not zarr metadata: it has no zarr_format"),
-    ("zarr.json", v3(zarr_format=2), "is not zarr metadata: its zarr_format is 2, not 3"),
-    ("zarr.json", v3(zarr_format=True), "is not zarr metadata: its zarr_format is true, not 3"),
-    ("zarr.json", v3(node_type=...), "is not zarr metadata: it has no node_type"),
-    ("zarr.json", v3(node_type="arry"), 'is not zarr metadata: its node_type is "arry"'),
-    ("zarr.json", v3(shape=...), "has no shape"),
-    ("zarr.json", v3(shape=None), "has a shape that is null, not a list of lengths"),
-    ("zarr.json", v3(shape={"x": 1}), "has a shape that is an object, not a list of lengths"),
-    ("zarr.json", v3(shape=[4, -5]), "has a shape with -5 in it, which is no length"),
-    ("zarr.json", v3(shape=[4, 5.0]), "has a shape with 5.0 in it, which is no length"),
-    ("zarr.json", v3(shape=[4, True]), "has a shape with true in it, which is no length"),
-    ("zarr.json", v3(shape=[4, "x" * 99]), f'has a shape with "{"x" * 35}... in it, which is no length'),
-    ("zarr.json", v3(shape=[1] * 33), "has a shape with 33 dimensions; at most 32 are supported"),
-    ("zarr.json", v3(chunk_grid=...), "has no chunk_grid"),
-    ("zarr.json", v3(chunk_grid=7), "has a chunk_grid without a name"),
-    ("zarr.json", v3(chunk_grid={"name": "rectilinear"}), 'of the kind "rectilinear"; only regular ones'),
-    ("zarr.json", v3(chunk_grid="regular"), "has no chunk_shape"),
-    ("zarr.json", v3(chunk_grid=regular(2)), "has 2 dimensions in its shape, but 1 in its chunk_shape"),
-    ("zarr.json", v3(chunk_grid=regular(2, 0)), "has chunk_shape with a length of 0"),
-    ("zarr.json", v3(chunk_grid=regular(2, None)), "has a chunk_shape with null in it"),
-    ("zarr.json", v3(chunk_key_encoding=...), "has no chunk_key_encoding"),
-    ("zarr.json", v3(chunk_key_encoding="fanout"), 'names its chunks in a way that is not known: "fanout"'),
-    ("zarr.json", v3(chunk_key_encoding={"configuration": {}}), "has a chunk_key_encoding without a name"),
-    (
-        "zarr.json",
-        v3(chunk_key_encoding={"name": "v2", "configuration": {"separator": "-"}}),
-        'separates chunk indices by "-"; only "." and "/" are allowed',
-    ),
-    ("zarr.json", v3(data_type=...), "has no data_type"),
-    ("zarr.json", v3(data_type=3), "has a data_type that is 3"),
-    ("zarr.json", v3(codecs=sharding()), "has shards without a chunk_shape"),
-    ("zarr.json", v3(codecs=sharding(chunk_shape=[1])), "but 1 in its chunks in shards"),
-    ("zarr.json", v3(storage_transformers=[{"name": "x"}]), "has storage transformers"),
-    ("zarr.json", v3(shape=[10**18, 10**18]), "promises more chunk files than any disk can hold"),
-    (".zarray", v2(shape=[0, 10**18, 10**18], chunks=[1, 1, 1]), "promises more chunk files than any disk can hold"),
-    ("zarr.json", v3(shape=[2**63, 1]), "with 9223372036854775808 in it, which is too large"),
-    (".zarray", v2(dtype="x" * 5000), "has a dtype of 5,000 characters, which is too long"),
-    (".zarray", v2(zarr_format=3), "is not zarr metadata: its zarr_format is 3, not 2"),
-    (".zarray", v2(shape=...), "has no shape"),
-    (".zarray", v2(chunks=...), "has no chunks"),
-    (".zarray", v2(chunks=[2, 2, 2]), "has 2 dimensions in its shape, but 3 in its chunks"),
-    (".zarray", v2(chunks=True), "has a chunks that is true, not a list of lengths"),
-    (".zarray", v2(dtype=None), "has a dtype that is null"),
-    (".zarray", v2(dimension_separator="_"), 'separates chunk indices by "_"'),
-    (".zgroup", {}, "is not zarr metadata: it has no zarr_format"),
-]
-
-
-@pytest.mark.parametrize(("name", "data", "words"), BROKEN, ids=[words for _, _, words in BROKEN])
-def test_broken_metadata_is_explained(name: str, data: object, words: str) -> None:
-    with pytest.raises(LayoutError) as caught:
-        parse(data, name)
-    assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert caught.value.file == name
-
-
-def assert_one_line(error: Exception) -> None:
-    assert str(error).splitlines() == [str(error)]
-
-
-json_values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
-    max_leaves=8,
-)
-KEYS = [
-    "zarr_format",
-    "node_type",
-    "shape",
-    "chunks",
-    "dtype",
-    "data_type",
-    "chunk_grid",
-    "chunk_key_encoding",
-]
-KEYS += ["codecs", "dimension_names", "dimension_separator", "attributes", "storage_transformers"]
-
-
-@given(
-    st.sampled_from(sorted(METADATA_NAMES)),
-    st.binary(max_size=30) | json_values.map(lambda v: json.dumps(v).encode()),
-)
-def test_any_bytes_give_a_layout_or_a_reason(name: str, content: bytes) -> None:
-    try:
-        parse(content, name)
-    except LayoutError as error:
-        assert_one_line(error)
-
-
-@given(st.dictionaries(st.sampled_from(KEYS), json_values, max_size=3), st.sampled_from(["zarr.json", ".zarray"]))
-def test_any_change_of_metadata_gives_a_layout_or_a_reason(changes: dict[str, Any], name: str) -> None:
-    try:
-        layout = parse(v3(**changes) if name == "zarr.json" else v2(**changes), name)
-    except LayoutError as error:
-        assert_one_line(error)
-    else:
-        if isinstance(layout, ArrayLayout) and layout.n_chunk_files:
-            assert layout.flat_index(layout.key(layout.n_chunk_files - 1)) == layout.n_chunk_files - 1
-
-
-@pytest.mark.parametrize(
-    ("spelling", "expected"),
-    [
-        ("default", ("default", "/")),
-        ({"name": "default"}, ("default", "/")),
-        ({"name": "default", "configuration": {}}, ("default", "/")),
-        ({"name": "default", "configuration": {"separator": "."}}, ("default", ".")),
-        ("v2", ("v2", ".")),
-        ({"name": "v2"}, ("v2", ".")),
-        ({"name": "v2", "configuration": {"separator": "/"}}, ("v2", "/")),
-    ],
-)
-def test_short_spellings_of_the_chunk_key_encoding_are_understood(spelling: object, expected: tuple[str, str]) -> None:
-    layout = parse(v3(chunk_key_encoding=spelling))
-    assert isinstance(layout, ArrayLayout)
-    assert (layout.encoding, layout.separator) == expected
-
-
-@pytest.mark.parametrize(
-    ("data_type", "dtype"),
-    [
-        ("float8_e4m3", "float8_e4m3"),
-        ({"name": "complex_bfloat16"}, "complex_bfloat16"),
-        (
-            {"name": "x", "configuration": {"b": 1, "a": 2}},
-            '{"configuration": {"a": 2, "b": 1}, "name": "x"}',
-        ),
-        ("\ud800\n", '"\\ud800\\n"'),
-    ],
-)
-def test_types_and_codecs_that_nobody_here_knows_are_followed(data_type: object, dtype: str) -> None:
-    layout = parse(v3(data_type=data_type, codecs=[{"name": "vendor.jpegxs", "configuration": {"q": 3}}]))
-    assert isinstance(layout, ArrayLayout)
-    assert layout.dtype == dtype
-
-
-def test_an_empty_dimension_may_have_chunks_of_length_0_as_zarr_python_writes_them() -> None:
-    layout = parse(v2(shape=[0, 5], chunks=[0, 5]), ".zarray")
-    assert isinstance(layout, ArrayLayout)
-    assert layout.grid == (0, 1)
-
-
-@pytest.mark.parametrize("names", [["z"], ["z", 1], "zy", {}, None])
-def test_odd_dimension_names_do_not_stop_a_copy(names: object) -> None:
-    layout = parse(v3(dimension_names=names))
-    assert isinstance(layout, ArrayLayout)
-    assert layout.dimension_names is None
-
-
-def test_zarr_3_metadata_wins_and_an_array_wins_over_a_group() -> None:
-    files = {
-        "zarr.json": json.dumps(v3()).encode(),
-        ".zarray": b"broken",
-        ".zgroup": b"broken",
-        ".zattrs": b"broken",
-    }
-    layout = parse_metadata("", files)
-    assert isinstance(layout, ArrayLayout)
-    assert layout.zarr_format == 3
-    del files["zarr.json"]
-    files[".zarray"] = json.dumps(v2()).encode()
-    assert isinstance(parse_metadata("", files), ArrayLayout)
-
-
-def test_a_folder_without_metadata_is_neither_array_nor_group() -> None:
-    assert parse_metadata("a", {}) is None
-    assert parse_metadata("a", {".zattrs": b"broken"}) is None
-
-
-def test_a_byte_order_mark_does_no_harm() -> None:
-    assert isinstance(parse(b"\xef\xbb\xbf" + json.dumps(v3()).encode()), ArrayLayout)
-
-
-def test_parsing_does_not_need_zarr() -> None:
-    code = "import sys, softcopy_napari.engine.layout as _; sys.exit('zarr' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 # --- differences --------------------------------------------------------------------------------------------
 
 BASE = ArrayLayout("a", 3, (4, 128, 128), (1, 128, 128), (1, 64, 64), "uint16", "default", "/", None)
@@ -549,6 +362,9 @@ BASE = ArrayLayout("a", 3, (4, 128, 128), (1, 128, 128), (1, 64, 64), "uint16", 
         ({"dtype": "uint8"}, "its type is uint8, not uint16"),
         ({"separator": "."}, "its chunk files are called c.0.0.0, not c/0/0/0"),
         ({"encoding": "v2"}, "its chunk files are called 0/0/0, not c/0/0/0"),
+        ({"suffix": ".tiff"}, "its chunk files are called c/0/0/0.tiff, not c/0/0/0"),
+        ({"edge_lengths": (((1, 4),), ((64, 1), (128, 1)), ((128, 1),))}, "its shards have other lengths along axis 1"),
+        ({"edge_lengths": (((1, 4), (2, 9)), ((128, 1),), ((128, 1), (64, 1)))}, ""),
         ({"path": "b", "dimension_names": ("z", "y", "x")}, ""),
     ],
 )
@@ -562,91 +378,49 @@ def test_a_different_array_at_the_destination_is_named(changes: dict[str, Any], 
     assert other.same_array(BASE) is (grown or not words)
 
 
-# --- what OME metadata promises -----------------------------------------------------------------------------
-
-IMAGE = {"multiscales": [{"datasets": [{"path": "0"}, {"path": "1"}]}, {"datasets": [{"path": "other/0"}]}]}
-PLATE = {"plate": {"rows": [{"name": "A"}], "columns": [{"name": "1"}, {"name": "2"}], "wells": [{"path": "A/1"}]}}
-WELL = {"well": {"images": [{"path": "0", "acquisition": 1}, {"path": "1"}]}}
+def test_arrays_that_spread_chunks_over_other_folders_are_different() -> None:
+    here, there = (make_layout((9, 9), "fanout", "/", "", most) for most in (101, 1001))
+    assert here.difference(there) == "its chunk files are called d0/10/1/d1/10/1/c, not d0/1/1/d1/1/1/c"
 
 
-@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def rectilinear(shape: tuple[int, ...], *runs: Runs) -> ArrayLayout:
+    longest = tuple(max(length for length, _ in axis) for axis in runs)
+    return ArrayLayout("", 3, shape, longest, None, "u1", "default", "/", None, edge_lengths=runs)
+
+
+def test_chunk_files_of_unequal_lengths_are_counted_one_by_one() -> None:
+    layout = rectilinear((4, 64), ((1, 4),), ((10, 1), (22, 2), (32, 1)))
+    assert layout.grid == (4, 4) and layout.n_chunk_files == 16
+    assert layout.key(15) == "c/3/3" and layout.flat_index("c/0/4") is None
+
+
+def test_front_ends_take_an_array_of_unequal_chunks_and_no_other_that_does_not_add_up() -> None:
+    layout = rectilinear((4, 64), ((1, 4),), ((10, 1), (22, 2), (32, 1)))
+    array = {"path": "", "dtype": "u1", "ledger": "", "counts": (16, 0, 0, 0, 0, 0, 0)}
+    array |= {"shape": layout.shape, "chunk_shape": layout.chunk_shape, "grid": layout.grid}
+    assert ArraySnapshot(regular=False, **array).grid == (4, 4)
+    for grid, regular in ((4, 4), True), ((4, 1), False), ((4, 65), False), ((4, 0), False):
+        with pytest.raises(ValueError, match="the grid is not the shape in chunk files"):
+            ArraySnapshot(**{**array, "grid": grid, "regular": regular})
+
+
 @pytest.mark.parametrize(
-    ("path", "attributes", "children"),
+    ("here", "there", "same"),
     [
-        ("", IMAGE, ("0", "1", "other/0")),
-        ("A/1/0", IMAGE, ("A/1/0/0", "A/1/0/1", "A/1/0/other/0")),
-        ("", PLATE, ("A/1",)),
-        ("A/1", WELL, ("A/1/0", "A/1/1")),
-        ("0/labels", {"labels": ["cells", "nuclei"]}, ("0/labels/cells", "0/labels/nuclei")),
-        ("OME", {"series": ["0", "1"]}, ("0", "1")),  # beside the group, not in it
-        ("x/OME", {"series": ["0"]}, ("x/0",)),
-        ("elsewhere", {"series": ["0"]}, ()),
-        ("", {**PLATE, "mine": {"multiscales": [{"datasets": [{"path": "9"}]}]}}, ("A/1",)),
+        (((10, 1), (22, 1)), ((10, 1), (22, 1), (32, 5)), True),  # it has grown
+        (((10, 3),), ((10, 2), (11, 1)), False),
+        (((10, 3),), ((10, 2),), True),
+        (((10, 1 << 60),), ((10, 1 << 61), (3, 1)), True),
+        (((9, 1),), ((10, 1),), False),
     ],
 )
-def test_promised_images_wells_and_levels(
-    version: str, path: str, attributes: dict[str, object], children: tuple[str, ...]
+def test_an_array_of_unequal_chunks_that_grew_is_the_same_and_one_cut_otherwise_is_not(
+    here: Runs, there: Runs, same: bool
 ) -> None:
-    if version == "0.5":
-        content = {
-            "zarr_format": 3,
-            "node_type": "group",
-            "attributes": {"ome": {"version": "0.5", **attributes}},
-        }
-        files = {"zarr.json": json.dumps(content).encode()}
-    else:
-        files = {".zgroup": b'{"zarr_format": 2}', ".zattrs": json.dumps(attributes).encode()}
-    assert parse_metadata(path, files) == GroupLayout(path, children)
+    one, other = rectilinear((1 << 62,), here), rectilinear((1 << 62,), there)
+    assert one.same_array(other) is other.same_array(one) is same
 
 
-def test_channel_names_called_labels_promise_nothing() -> None:
-    files = {".zgroup": b'{"zarr_format": 2}', ".zattrs": b'{"labels": ["DAPI", "GFP"]}'}
-    assert parse_metadata("image", files) == GroupLayout("image", ())
-
-
-BAD_PATHS: list[object] = [
-    "",
-    "/",
-    "/abs",
-    "..",
-    "../x",
-    "a/../b",
-    ".",
-    "./a",
-    "a//b",
-    "a/",
-    "C:",
-    "C:/x",
-    "a/C:x",
-]
-BAD_PATHS += ["a\\b", "a\0b", "\ud800", None, 0, ["0"], {"path": "0"}]
-OME_KEYS = ["ome", "multiscales", "datasets", "path", "plate", "wells", "well", "images", "labels", "series"]
-
-
-@pytest.mark.parametrize("path", BAD_PATHS, ids=ascii)
-def test_paths_that_lead_elsewhere_are_not_followed(path: object) -> None:
-    assert promised_children({"multiscales": [{"datasets": [{"path": path}, {"path": "0"}]}]}) == ("0",)
-
-
-ome_like = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=4)),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3),
-        st.dictionaries(st.sampled_from(OME_KEYS), inner, max_size=3),
-    ),
-    max_leaves=20,
-)
-
-
-@given(ome_like, st.sampled_from(["", "OME", "x/labels"]))
-def test_whatever_users_keep_in_attributes_does_not_stop_a_copy(attributes: object, path: str) -> None:
-    group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-    new = parse(group, path=path)
-    files = {".zgroup": b'{"zarr_format": 2}', ".zattrs": json.dumps(attributes).encode()}
-    assert isinstance(new, GroupLayout)
-    assert parse_metadata(path, files) == new
-
-
-def test_broken_attributes_do_not_stop_a_copy() -> None:
-    files = {".zgroup": b'{"zarr_format": 2}', ".zattrs": b'{"multiscales": ['}
-    assert parse_metadata("a", files) == GroupLayout("a", ())
+def test_parsing_does_not_need_zarr() -> None:
+    code = "import sys, softcopy_napari.engine.layout as _; sys.exit('zarr' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

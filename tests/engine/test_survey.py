@@ -8,6 +8,7 @@ import pytest
 
 from softcopy_napari.engine import survey as survey_module
 from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.finish import finished_because
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.states import ChunkState
@@ -105,4 +106,42 @@ def test_where_not_all_can_be_watched_a_look_comes_every_few_seconds_however_lon
         assert walks.next(1) == [("", 0)], f"no look after {now} s"
         survey.take_part(FolderPart("", last=True, final=True), now, finishing=False)
         survey.after_pass(now)
+    inventory.digests.close()
+
+
+def test_an_array_that_cannot_be_followed_is_said_once_and_speaks_against_the_end_until_it_can(tmp_path: Path) -> None:
+    said: list[str] = []
+    inventory = Inventory(tmp_path)
+    survey = Survey(tmp_path / "s.zarr", inventory, Walks(), said.append)
+    survey.take_metadata("full", {".zarray": zarray((1,))})
+    inventory.set_state("full/0", ChunkState.COPIED)
+    odd = zarray((2,)).replace(b'"chunks": [', b'"chunks": ["a", ')
+    for _ in range(2):
+        survey.take_metadata("odd", {".zarray": odd})
+    assert survey.opaque == {"odd": '.zarray has a chunks with "a" in it, which is no length'}
+    assert len(set(said)) == 1 and said[0].startswith("odd/.zarray has a chunks with")
+    assert not finished_because(survey.facts(False, 1e9), settle=1, finish_idle=None)
+    survey.take_metadata("odd", {".zarray": zarray((2,))})
+    assert survey.opaque == {} and set(inventory.arrays) == {"full", "odd"}
+    inventory.digests.close()
+
+
+def test_an_image_that_was_promised_and_cannot_be_followed_has_come(tmp_path: Path) -> None:
+    inventory = Inventory(tmp_path)
+    survey = Survey(tmp_path / "s.zarr", inventory, Walks(), lambda text: None)
+    group = {".zgroup": b'{"zarr_format": 2}', ".zattrs": b'{"multiscales": [{"datasets": [{"path": "0"}]}]}'}
+    survey.take_metadata("", group)
+    assert survey.facts(False, 1e9).missing_nodes == 1
+    survey.take_metadata("0", {".zarray": b'{"zarr_format": 2, "shape": null}'})
+    assert survey.facts(False, 1e9).missing_nodes == 0
+    inventory.digests.close()
+
+
+def test_bytes_of_an_older_version_behind_metadata_are_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    inventory = Inventory(tmp_path)
+    survey = Survey(tmp_path / "s.zarr", inventory, Walks(), said.append)
+    survey.take_metadata("img", {".zarray": zarray((2,)) + b'": 3}'})
+    assert said == ["metadata of img has bytes of an older version behind its end; they are copied, and not read"]
+    assert inventory.arrays["img"].layout.grid == (2,) and not survey.bad_metadata
     inventory.digests.close()

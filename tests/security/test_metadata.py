@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError
+from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError, OpaqueNode
 from softcopy_napari.engine.ledger import Ledger
 from softcopy_napari.engine.messages import ArraySnapshot
 from softcopy_napari.engine.metadata import parse_metadata
@@ -53,8 +53,17 @@ V3_ARRAY = {
     "consolidated_metadata": {"metadata": {"../../x": {"node_type": "group"}}},
 }
 V3_GROUP = {"zarr_format": 3, "node_type": "group", "attributes": {"ome": {**IMAGE, **PLATE, "series": ["0"]}}}
+RAGGED_ARRAY = {
+    **V3_ARRAY,
+    "chunk_grid": {"name": "rectilinear", "configuration": {"kind": "inline", "chunk_shapes": [2, [1, [2, 2], 9]]}},
+    "chunk_key_encoding": {
+        "name": "suffix",
+        "configuration": {"suffix": ".tiff", "base_encoding": {"name": "fanout", "configuration": {"max_children": 4}}},
+    },
+}
 DOCUMENTS = (
     ("zarr.json", V3_ARRAY),
+    ("zarr.json", RAGGED_ARRAY),
     ("zarr.json", V3_GROUP),
     (".zarray", V2_ARRAY),
     (".zgroup", {"zarr_format": 2}),
@@ -72,9 +81,13 @@ def files(draw: st.DrawFn) -> dict[str, bytes]:
 
 def parse(found: dict[str, bytes], path: str = "a") -> ArrayLayout | GroupLayout | None:
     try:
-        return parse_metadata(path, found)
+        node = parse_metadata(path, found)
     except LayoutError as error:
         words = str(error)
+    else:
+        if not isinstance(node, OpaqueNode):
+            return node
+        words = node.reason
     assert len(words) < 300 and words.isprintable()
     return None
 
@@ -91,12 +104,12 @@ def test_metadata_of_any_kind_are_understood_or_refused_and_promise_nothing_outs
         # What the engine tells of it can be told, and drawn.
         counts = (layout.n_chunk_files, 0, 0, 0, 0, 0, 0)
         sizes = {"shape": layout.shape, "chunk_shape": layout.chunk_shape, "grid": layout.grid}
-        ArraySnapshot(path=path, dtype=layout.dtype, ledger="", counts=counts, **sizes)
+        regular = layout.edge_lengths is None
+        ArraySnapshot(path=path, dtype=layout.dtype, ledger="", counts=counts, regular=regular, **sizes)
         np.zeros(tuple(min(n, 1) for n in layout.grid))
         for flat in {0, layout.n_chunk_files // 2, layout.n_chunk_files - 1} - {-1} if layout.n_chunk_files else ():
             key = layout.key(flat)
-            assert is_plain_path(key) and layout.flat_index(key) == flat
-            assert all(part.isdecimal() or part == "c" for part in key.replace(".", "/").split("/"))
+            assert is_plain_path(key) and key.isprintable() and layout.flat_index(key) == flat
 
 
 @given(st.binary(max_size=200), st.sampled_from(("zarr.json", ".zarray", ".zgroup", ".zattrs")))
@@ -110,10 +123,14 @@ def test_bytes_of_any_kind_are_no_reason_to_fall(content: bytes, name: str) -> N
     parse({".zgroup": b'{"zarr_format": 2}', name: content})
 
 
-@given(st.text(), st.text())
+NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1)
+"""Names that a file can have; on a disk may be others, but none of these characters."""
+
+
+@given(st.lists(NAMES, max_size=4).map("/".join), NAMES)
 def test_a_file_of_any_name_is_the_same_chunk_alone_and_among_others_or_none(folder: str, name: str) -> None:
-    for document in (V2_ARRAY, {**V2_ARRAY, "dimension_separator": "."}):
-        layout = parse({".zarray": json.dumps(document).encode()})
+    for document in (V2_ARRAY, {**V2_ARRAY, "dimension_separator": "."}, RAGGED_ARRAY):
+        layout = parse({".zarray" if document["zarr_format"] == 2 else "zarr.json": json.dumps(document).encode()})
         assert isinstance(layout, ArrayLayout)
         flat = layout.flat_index(f"{folder}/{name}" if folder else name)
         assert layout.flat_indices(folder, [name]).tolist() == [-1 if flat is None else flat]

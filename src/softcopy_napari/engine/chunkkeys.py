@@ -16,19 +16,92 @@ if TYPE_CHECKING:
 
 _MAX_DIGITS = 18  # any such number fits 64 bits
 _ZERO, _NINE, _DOT, _NEWLINE = b"09.\n"
+_INDEX = f"(0|[1-9][0-9]{{0,{_MAX_DIGITS}}})"
+_FANOUT_INDEX = f"({_INDEX}(?:/{_INDEX})*)".replace("(0", "(?:0")
 
 
-def key_form(encoding: str, separator: str, rank: int, index: str) -> str:
-    """A chunk key with `index` in place of every index."""
+class ChunkKeys:
+    """How the chunk files of an array are called.
+
+    Parameters
+    ----------
+    encoding : str
+        One of zarr v3's chunk key encodings: `default` (`c/1/2`), `v2` (`1.2`), or `fanout`, where each index is cut
+        into digits, a folder each (`d0/1/d1/2/c`).
+    separator : str
+        Between indices.
+    rank : int
+        Number of dimensions.
+    suffix : str
+        What stands behind each of these names.
+    max_children : int
+        For `fanout`: the most names that a folder may hold; the base of the digits is one less.
+    """
+
+    __slots__ = ("_base", "_format", "_pattern", "_suffix", "bulk_form")
+
+    def __init__(self, encoding: str, separator: str, rank: int, suffix: str = "", max_children: int = 0) -> None:
+        self._base = max_children - 1 if encoding == "fanout" else 0
+        self._suffix = suffix
+        self._format = _spelling(encoding, separator, rank, "%s" if self._base else "%d") + suffix.replace("%", "%%")
+        self._pattern = _pattern(encoding, separator, rank, suffix)
+        self.bulk_form = "" if self._base or "/" in suffix else self._format
+        """A format for all indices of a key; empty where keys are not spelled by one, or end in a folder's name."""
+
+    def spell(self, index: Sequence[int]) -> str:
+        """Spell the key of the chunk file at a place in the chunk grid."""
+        if self._base:
+            return self._format % tuple([_digits(number, self._base) for number in index])
+        return self._format % tuple(index)
+
+    def read(self, key: str) -> tuple[int, ...] | None:
+        """Read a key; None for what no zarr writer would call a chunk file of such an array."""
+        match = self._pattern.fullmatch(key)
+        if match is None:
+            return None
+        if not self._base:
+            return tuple(map(int, match.groups()))
+        numbers = [_number(digits, self._base) for digits in match.groups()]
+        return None if -1 in numbers else tuple(numbers)
+
+    def without_suffix(self, names: Sequence[str]) -> Sequence[str] | None:
+        """Names of files without the suffix; None where any of them does not end so."""
+        if not self._suffix:
+            return names
+        if not all(name.endswith(self._suffix) for name in names):
+            return None
+        return [name[: -len(self._suffix)] for name in names]
+
+
+def _spelling(encoding: str, separator: str, rank: int, index: str) -> str:
+    """A chunk key without suffix, with `index` in place of every index."""
+    if encoding == "fanout":
+        return "/".join([f"d{axis}/{index}" for axis in range(rank)] + ["c"])
     if encoding == "default":
         return separator.join(["c"] + [index] * rank)
     return separator.join([index] * rank) or "0"
 
 
 @functools.lru_cache(maxsize=64)
-def key_pattern(encoding: str, separator: str, rank: int) -> re.Pattern[str]:
-    index = f"(0|[1-9][0-9]{{0,{_MAX_DIGITS}}})"
-    return re.compile(key_form(encoding, re.escape(separator), rank, index))
+def _pattern(encoding: str, separator: str, rank: int, suffix: str) -> re.Pattern[str]:
+    index = _FANOUT_INDEX if encoding == "fanout" else _INDEX
+    return re.compile(_spelling(encoding, re.escape(separator), rank, index) + re.escape(suffix))
+
+
+def _digits(number: int, base: int) -> str:
+    digits = []
+    while number >= base:
+        number, digit = divmod(number, base)
+        digits.append(str(digit))
+    return "/".join([str(number), *reversed(digits)])
+
+
+def _number(text: str, base: int) -> int:
+    """The index that digits spell; -1 where no index is spelled so."""
+    digits = [int(digit) for digit in text.split("/")]
+    if max(digits) >= base or (len(digits) > 1 and not digits[0]):
+        return -1
+    return functools.reduce(lambda number, digit: number * base + digit, digits)
 
 
 def parse_names(names: Sequence[str], prefix: str, rank: int) -> npt.NDArray[np.int64] | None:

@@ -106,7 +106,7 @@ def quiet_needed(facts: Facts, settle: float) -> float:
 def waiting_for(facts: Facts, settle: float, finish_idle: float | None) -> str:
     """Say what is waited for while everything that is there has been copied, and what ends it."""
     ends = "Over already? `softcopy finish`, or Finish now in napari"
-    if not facts.arrays:
+    if not facts.arrays and not facts.objections:
         return f"no zarr array yet. {ends}"
     if facts.missing_nodes:
         what = f"images or wells still to come: {facts.missing_nodes:,}"
@@ -115,7 +115,7 @@ def waiting_for(facts: Facts, settle: float, finish_idle: float | None) -> str:
     elif facts.temporaries:
         what = f"{facts.temporary} is open or locked by its writer" if facts.temporary else "a writer has files open"
     elif facts.objections:
-        what = f"all chunk files are there, but {_against(facts.objections[0])}"
+        what = f"{'all chunk files are there, but ' if facts.arrays else ''}{_against(facts.objections[0])}"
     else:
         what = "all chunk files are there"
     if facts.stale_marker:
@@ -128,7 +128,8 @@ def waiting_for(facts: Facts, settle: float, finish_idle: float | None) -> str:
 
 
 def _all_there(facts: Facts) -> bool:
-    return bool(facts.arrays) and not (facts.absent or facts.missing_nodes or facts.temporaries)
+    unknown = any(objection.kind is Against.UNKNOWN_LAYOUT for objection in facts.objections)
+    return bool(facts.arrays) and not (facts.absent or facts.missing_nodes or facts.temporaries or unknown)
 
 
 def _against(objection: Objection) -> str:

@@ -50,21 +50,25 @@ class ArraySnapshot(Message):
     shape: Lengths
     """In elements."""
     chunk_shape: Lengths
-    """In elements, of one chunk file: a chunk, or a whole shard."""
+    """In elements, of one chunk file: a chunk, or a whole shard. The longest along each axis, where not `regular`."""
     grid: Lengths
     """The shape in chunk files; the shape of the ledger."""
     dtype: Text
     ledger: str
     """Path of the ledger, a `.npy` file of uint8 `ChunkState`s that may be mapped read-only."""
     counts: Counts
+    regular: bool = True
+    """Whether all chunk files are of one shape; those of a rectilinear chunk grid are not."""
 
     @model_validator(mode="after")
     def _is_an_array(self) -> Self:
         if not len(self.shape) == len(self.chunk_shape) == len(self.grid):
             raise ValueError("shape, chunk_shape and grid are of different lengths")
         sizes = zip(self.shape, self.chunk_shape, self.grid, strict=True)
-        if any((length and not chunk) or n != (-(-length // chunk) if length else 0) for length, chunk, n in sizes):
-            raise ValueError("the grid is not the shape in chunk files")
+        for length, chunk, n in sizes:
+            fewest = -(-length // max(chunk, 1))
+            if (length and not chunk) or not fewest <= n <= (fewest if self.regular else length):
+                raise ValueError("the grid is not the shape in chunk files")
         return self
 
 

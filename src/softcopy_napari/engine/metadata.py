@@ -10,18 +10,23 @@ import contextlib
 import json
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError
-from softcopy_napari.engine.ome import children_of
+from softcopy_napari.engine.jsontext import read_json
+from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError, OpaqueNode, Runs
+from softcopy_napari.engine.ome import children_of, is_plain_path
+from softcopy_napari.engine.probe import MAX_METADATA, METADATA_NAMES
 from softcopy_napari.engine.shardindex import index_of
+from softcopy_napari.engine.writers import temporary_of
 
 _MAX_RANK = 32  # numpy's and tensorstore's own limit
 _MAX_LENGTH = (1 << 63) - 1
+_MAX_EXACT = 1 << 53  # floats beyond may stand for several whole numbers
 _MAX_DTYPE = 4096  # characters; it is part of every snapshot
+_MAX_RUNS = 1 << 18  # of chunk files of equal length, along all axes of an array
 
 
-def parse_metadata(path: str, files: Mapping[str, bytes]) -> ArrayLayout | GroupLayout | None:
+def parse_metadata(path: str, files: Mapping[str, bytes]) -> ArrayLayout | GroupLayout | OpaqueNode | None:
     """Read the metadata of one folder.
 
     Parameters
@@ -29,68 +34,64 @@ def parse_metadata(path: str, files: Mapping[str, bytes]) -> ArrayLayout | Group
     path : str
         The folder relative to the source, `/` separated.
     files : mapping of str to bytes
-        Contents of those of `probe.METADATA_NAMES` that lie in it.
+        Contents of those of `probe.METADATA_NAMES` that lie in it, as `probe.read_metadata` gives them.
 
     Returns
     -------
-    ArrayLayout, GroupLayout or None
-        None for a folder that is neither array nor group.
+    ArrayLayout, GroupLayout, OpaqueNode or None
+        An OpaqueNode for metadata that are whole and cannot be followed, now or later; None for a folder that is
+        neither array nor group.
 
     Raises
     ------
     LayoutError
-        The metadata cannot be followed, or is half written.
+        The metadata are half written, damaged, or none of zarr's: it may help to read them again later.
     """
     for name, parse in (("zarr.json", _parse_v3), (".zarray", _parse_v2_array), (".zgroup", _parse_v2_group)):
-        if name in files:
-            try:
-                layout = parse(path, _load(files[name]), files)
-                # An axis of length 0 makes none of it, but numpy multiplies the others all the same.
-                if isinstance(layout, ArrayLayout) and math.prod(n or 1 for n in layout.grid) > _MAX_LENGTH:
-                    raise LayoutError("promises more chunk files than any disk can hold")
-                return layout
-            except LayoutError as error:
-                error.file = name
-                raise
+        if name not in files:
+            continue
+        if len(files[name]) > MAX_METADATA:
+            return OpaqueNode(path, f"{name} has more than {MAX_METADATA >> 20} MiB, which are not read")
+        try:
+            data, note = _load(files[name])
+        except LayoutError as error:
+            error.file = name
+            raise
+        try:
+            layout = parse(path, data, note, files)
+            # An axis of length 0 makes none of it, but numpy multiplies the others all the same.
+            if isinstance(layout, ArrayLayout) and math.prod(n or 1 for n in layout.grid) > _MAX_LENGTH:
+                raise LayoutError("promises more chunk files than any disk can hold")
+        except LayoutError as error:
+            return OpaqueNode(path, f"{name} {error}")
+        return layout
     return None
 
 
-def _load(content: bytes) -> dict[str, object]:
-    if not content.strip():
-        raise LayoutError("is empty")
-    try:
-        data = json.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise LayoutError("is not valid JSON (not UTF-8 text)") from None
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno} column {error.colno}"
-        raise LayoutError(f"is not valid JSON ({where}: {error.msg})") from None
-    except RecursionError:
-        raise LayoutError("is not valid JSON (nested too deeply)") from None
-    except ValueError:  # Python refuses to read integers of thousands of digits
-        raise LayoutError("is not valid JSON (a number is too large)") from None
+def _load(content: bytes) -> tuple[dict[str, object], str]:
+    data, note = read_json(content)
     if not isinstance(data, dict):
         raise LayoutError("is not zarr metadata: not a JSON object")
-    return data
+    if "zarr_format" not in data:
+        raise LayoutError("is not zarr metadata: it has no zarr_format")
+    return data, note
 
 
-def _parse_v3(path: str, data: dict[str, object], files: Mapping[str, bytes]) -> ArrayLayout | GroupLayout:
+def _parse_v3(path: str, data: dict[str, object], note: str, files: Mapping[str, bytes]) -> ArrayLayout | GroupLayout:
     _check_format(data, 3)
     node_type = data.get("node_type")
     if node_type == "group":
-        return GroupLayout(path, children_of(path, data.get("attributes")))
+        return GroupLayout(path, children_of(path, data.get("attributes")), note)
     if node_type != "array":
         reason = f"its node_type is {_say(node_type)}" if node_type else "it has no node_type"
         raise LayoutError(f"is not zarr metadata: {reason}")
     if data.get("storage_transformers"):
         raise LayoutError("has storage transformers, which decide where its chunks lie and are not supported")
     shape = _lengths(data, "shape")
-    grid_name, grid = _extension(data, "chunk_grid")
-    if grid_name != "regular":
-        raise LayoutError(f"has a chunk grid of the kind {_say(grid_name)}; only regular ones are supported")
+    chunk_shape, edge_lengths = _chunk_grid(data, shape)
     names = data.get("dimension_names")
     named = isinstance(names, list) and all(name is None or isinstance(name, str) for name in names)
-    chunk_shape = _chunk_shape(grid, "chunk_shape", shape)
+    keys = _chunk_key_encoding(data)
     return ArrayLayout(
         path,
         3,
@@ -98,53 +99,123 @@ def _parse_v3(path: str, data: dict[str, object], files: Mapping[str, bytes]) ->
         chunk_shape,
         _inner_chunk_shape(data.get("codecs"), shape),
         _dtype(data, "data_type"),
-        *_chunk_key_encoding(data),
+        keys.encoding,
+        keys.separator,
         tuple(names) if isinstance(names, list) and named and len(names) == len(shape) else None,
-        index_of(data.get("codecs"), chunk_shape),
+        # Shards of unequal shapes have indices of unequal lengths.
+        index_of(data.get("codecs"), chunk_shape) if edge_lengths is None else None,
+        keys.suffix,
+        keys.max_children,
+        edge_lengths,
+        note,
     )
 
 
-def _parse_v2_array(path: str, data: dict[str, object], files: Mapping[str, bytes]) -> ArrayLayout:
+def _parse_v2_array(path: str, data: dict[str, object], note: str, files: Mapping[str, bytes]) -> ArrayLayout:
     _check_format(data, 2)
     shape = _lengths(data, "shape")
     chunks, dtype = _chunk_shape(data, "chunks", shape), _dtype(data, "dtype")
     separator = _separator(data.get("dimension_separator"), ".")
-    return ArrayLayout(path, 2, shape, chunks, None, dtype, "v2", separator, None)
+    return ArrayLayout(path, 2, shape, chunks, None, dtype, "v2", separator, None, note=note)
 
 
-def _parse_v2_group(path: str, data: dict[str, object], files: Mapping[str, bytes]) -> GroupLayout:
+def _parse_v2_group(path: str, data: dict[str, object], note: str, files: Mapping[str, bytes]) -> GroupLayout:
     _check_format(data, 2)
     try:
-        attributes = _load(files[".zattrs"]) if ".zattrs" in files else {}
+        attributes, _ = read_json(files[".zattrs"]) if ".zattrs" in files else ({}, "")
     except LayoutError:
         attributes = {}
-    return GroupLayout(path, children_of(path, attributes))
+    return GroupLayout(path, children_of(path, attributes), note)
 
 
 def _check_format(data: dict[str, object], expected: int) -> None:
-    if "zarr_format" not in data:
-        raise LayoutError("is not zarr metadata: it has no zarr_format")
     value = data["zarr_format"]
-    if isinstance(value, bool) or value != expected:
+    if _number(value) != expected:
         raise LayoutError(f"is not zarr metadata: its zarr_format is {_say(value)}, not {expected}")
+
+
+def _number(value: object) -> int | None:
+    """A whole number, also where another language has spelled it `2.0` or `"2"`; None for anything else."""
+    if isinstance(value, str):
+        return int(value) if len(value) < 20 and value.isascii() and value.isdecimal() else None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) <= _MAX_EXACT else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _length(value: object, key: str) -> int:
+    length = _number(value)
+    if length is None or length < 0:
+        raise LayoutError(f"has a {key} with {_say(value)} in it, which is no length")
+    if length > _MAX_LENGTH:
+        raise LayoutError(f"has a {key} with {_say(value)} in it, which is too large")
+    return length
 
 
 def _lengths(data: Mapping[str, object], key: str) -> tuple[int, ...]:
     if key not in data:
         raise LayoutError(f"has no {key}")
     values = data[key]
+    if _number(values) is not None:
+        values = [values]  # of the one axis there is
     if not isinstance(values, list):
         raise LayoutError(f"has a {key} that is {_say(values)}, not a list of lengths")
     if len(values) > _MAX_RANK:
         raise LayoutError(f"has a {key} with {len(values)} dimensions; at most {_MAX_RANK} are supported")
-    lengths = []
-    for value in values:
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise LayoutError(f"has a {key} with {_say(value)} in it, which is no length")
-        if value > _MAX_LENGTH:
-            raise LayoutError(f"has a {key} with {_say(value)} in it, which is too large")
-        lengths.append(value)
-    return tuple(lengths)
+    return tuple(_length(value, key) for value in values)
+
+
+def _chunk_grid(data: Mapping[str, object], shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[Runs, ...] | None]:
+    """Shape of the chunk files, and their lengths along each axis where these differ."""
+    name, configuration = _extension(data, "chunk_grid")
+    if name == "regular":
+        return _chunk_shape(configuration, "chunk_shape", shape), None
+    kind = configuration.get("kind", "inline")
+    if name != "rectilinear" or kind != "inline":
+        kinds = _say(name if name != "rectilinear" else kind)
+        raise LayoutError(f"has a chunk grid of the kind {kinds}, which is not known")
+    axes = configuration.get("chunk_shapes")
+    if not isinstance(axes, list):
+        raise LayoutError(f"has a chunk_shapes that is {_say(axes)}, not a list of lengths")
+    if len(axes) != len(shape):
+        raise LayoutError(f"has {len(shape)} dimensions in its shape, but {len(axes)} in its chunk_shapes")
+    runs = tuple(_runs(axis, length) for axis, length in zip(axes, shape, strict=True))
+    if sum(map(len, runs)) > _MAX_RUNS:
+        raise LayoutError("has more chunk lengths than can be kept track of")
+    longest = tuple(map(_longest, axes, runs))
+    return longest, runs if any(len(axis) > 1 for axis in runs) else None
+
+
+def _longest(axis: object, runs: Runs) -> int:
+    """Length of an axis's longest chunk file; where it has none yet, of the first that it will have."""
+    while not runs and isinstance(axis, list):
+        axis = axis[0] if axis else 0
+    return max((length for length, _ in runs), default=_number(axis) or 0)
+
+
+def _runs(axis: object, extent: int) -> Runs:
+    """Chunk files along an axis, as far as the array goes; a rectilinear grid may have more."""
+    every = _number(axis)
+    parts: list[object] = axis if isinstance(axis, list) else [axis]
+    if every:
+        parts = [[every, -(-extent // every)]]
+    runs: list[tuple[int, int]] = []
+    covered = 0
+    for part in parts:
+        pair = part if isinstance(part, list) and len(part) == 2 else [part, 1]
+        length, count = (_length(value, "chunk_shapes") for value in pair)
+        if not length:
+            raise LayoutError("has chunk_shapes with a length of 0")
+        count = min(count, -(-(extent - covered) // length))
+        if count <= 0:
+            continue
+        covered += length * count
+        if runs and runs[-1][0] == length:
+            count += runs.pop()[1]
+        runs.append((length, count))
+    if covered < extent:
+        raise LayoutError("has chunk_shapes that end before the array does")
+    return tuple(runs)
 
 
 def _chunk_shape(data: Mapping[str, object], key: str, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -169,14 +240,48 @@ def _extension(data: Mapping[str, object], key: str) -> tuple[str, Mapping[str, 
     return name, configuration if isinstance(configuration, Mapping) else {}
 
 
-def _chunk_key_encoding(data: dict[str, object]) -> tuple[Literal["default", "v2"], Literal[".", "/"]]:
+class _Keys(NamedTuple):
+    """How chunk files are called."""
+
+    encoding: Literal["default", "v2", "fanout"]
+    separator: Literal[".", "/"]
+    suffix: str
+    max_children: int
+
+
+def _chunk_key_encoding(data: dict[str, object]) -> _Keys:
     name, configuration = _extension(data, "chunk_key_encoding")
+    suffix = ""
+    while name == "suffix":
+        more = configuration.get("suffix")
+        if not isinstance(more, str):
+            raise LayoutError("has a chunk_key_encoding without a suffix")
+        suffix = more + suffix
+        key = "base_encoding" if "base_encoding" in configuration else "base-encoding"  # the draft has both
+        name, configuration = _extension(configuration, key)
     separator = configuration.get("separator")
     if name == "default":
-        return "default", _separator(separator, "/")
-    if name == "v2":
-        return "v2", _separator(separator, ".")
-    raise LayoutError(f"names its chunks in a way that is not known: {_say(name)}")
+        keys = _Keys("default", _separator(separator, "/"), suffix, 0)
+    elif name == "v2":
+        keys = _Keys("v2", _separator(separator, "."), suffix, 0)
+    elif name == "fanout":
+        most = _number(configuration.get("max_children", 1001))
+        if most is None or not 3 < most <= _MAX_LENGTH:
+            raise LayoutError(f"has a max_children that is {_say(configuration['max_children'])}")
+        keys = _Keys("fanout", "/", suffix, most)
+    else:
+        raise LayoutError(f"names its chunks in a way that is not known: {_say(name)}")
+    _check_suffix(suffix)
+    return keys
+
+
+def _check_suffix(suffix: str) -> None:
+    """See to it that names with a suffix are those of files below the array, and of none that mean something else."""
+    name = f"0{suffix}".rpartition("/")[2]
+    if not is_plain_path(f"0{suffix}") or not suffix.isprintable():
+        raise LayoutError(f"names its chunks in a way that leads elsewhere: {_say(suffix)} behind each")
+    if temporary_of(name) is not None or name in METADATA_NAMES:
+        raise LayoutError(f"names its chunks as other files are named: {_say(suffix)} behind each")
 
 
 def _separator(value: object, default: Literal[".", "/"]) -> Literal[".", "/"]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from collections import deque
 from collections.abc import Iterable
@@ -21,8 +22,15 @@ _NODE_NAMES = METADATA_NAMES - {".zattrs"}
 
 _MAX_FOLDERS = 200
 _MAX_ENTRIES = 2000
-_MAX_CONTENT = 16 << 20
-
+MAX_METADATA = 64 << 20
+"""Bytes of a metadata file that are looked at, for parsing takes ten times as much memory. Consolidated metadata do not
+count: nothing in them is needed, and they go no further than the process that has read them."""
+_MAX_FILE = 256 << 20
+"""Bytes of a metadata file, with its consolidated metadata."""
+_SMALL = 1 << 20
+_GROWTH = 1 << 16
+_UP_TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}\[\]]*+)*+([{}\[\]])', re.DOTALL)
+_CONSOLIDATED = re.compile(rb'"consolidated_metadata"\s*+:\s*+\{\Z')
 
 Folder = tuple[int, int]
 """Inode of a folder, and when it was made, ns."""
@@ -117,13 +125,22 @@ def recognise(found: Probe, source: str, destination: str, folders: Iterable[str
 
 
 def read_small(root: str, path: str) -> bytes | None:
-    """Content of a small file, by its `/` separated path below a folder; None where it cannot be read."""
+    """Content of a metadata file, by its `/` separated path below a folder; None where it cannot be read.
+
+    What is larger than MAX_METADATA is cut off after one byte more.
+    """
     try:
         with open(open_source(os.path.join(root, native(path))), "rb") as file:
+            there = os.fstat(file.fileno())
             # What a fifo holds is its reader's, and a device has no end.
-            return file.read(_MAX_CONTENT) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+            if not stat.S_ISREG(there.st_mode):
+                return None
+            content = file.read(min(there.st_size + _GROWTH, _MAX_FILE + 1))
     except (OSError, ValueError):  # ValueError: no path at all
         return None
+    if _SMALL < len(content) <= _MAX_FILE:
+        content = _without_consolidated(content)
+    return content[: MAX_METADATA + 1]
 
 
 def read_metadata(root: str, folder: str, names: Iterable[str] = METADATA_NAMES) -> dict[str, bytes]:
@@ -131,6 +148,21 @@ def read_metadata(root: str, folder: str, names: Iterable[str] = METADATA_NAMES)
     prefix = folder + "/" if folder else ""
     contents = ((name, read_small(root, prefix + name)) for name in names)
     return {name: content for name, content in contents if content is not None}
+
+
+def _without_consolidated(content: bytes) -> bytes:
+    """A JSON document with nothing in its `consolidated_metadata`; it stops there where these have no end yet."""
+    at = depth = start = 0
+    while (match := _UP_TO_BRACKET.match(content, at)) is not None:
+        at = match.end()
+        depth += 1 if match[1] in b"{[" else -1
+        if start and depth == 1:
+            return content[:start] + content[at - 1 :]
+        if depth <= 0:
+            return content
+        if depth == 2 and not start and _CONSOLIDATED.search(content, max(0, at - 100), at):
+            start = at
+    return content[:start] if start else content
 
 
 def _look(root: str, folder: str, found: Probe, deeper: deque[str]) -> None:

@@ -149,6 +149,7 @@ class Reporter:
                 dtype=array.layout.dtype,
                 ledger=str(array.ledger.path),
                 counts=counts,
+                regular=array.layout.edge_lengths is None,
             )
             self._arrays[path] = array.ledger, before
         return before

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.evidence import GrowthEvidence
-from softcopy_napari.engine.finish import Facts
+from softcopy_napari.engine.finish import Against, Facts, Objection
 from softcopy_napari.engine.hints import QUIET, Reader
 from softcopy_napari.engine.inventory import Inventory
-from softcopy_napari.engine.layout import ArrayLayout, LayoutError
+from softcopy_napari.engine.layout import ArrayLayout, LayoutError, OpaqueNode
 from softcopy_napari.engine.listed import Listed, LocksSeen, Unsettled
 from softcopy_napari.engine.metadata import parse_metadata
 from softcopy_napari.engine.probe import METADATA_NAMES
@@ -65,6 +65,8 @@ class Survey:
         Goes up with everything that is learned of the source and was not known before.
     evidence : GrowthEvidence
         What speaks against the end of the acquisition.
+    opaque : dict of str to str
+        Folders with metadata that are whole and cannot be followed, and why: nobody knows what they promise.
     heeds_locks : bool
         Whether locks that walks come across are those of writers at work.
     """
@@ -75,6 +77,7 @@ class Survey:
         self.live = False
         self.changes = 0
         self.evidence = GrowthEvidence(inventory)
+        self.opaque: dict[str, str] = {}
         self.heeds_locks = True
         self._source = source
         self._inventory = inventory
@@ -259,7 +262,9 @@ class Survey:
         try:
             layout = parse_metadata(folder, files)
             if isinstance(layout, ArrayLayout) and self._too_many(layout):
-                raise LayoutError(f"promises {layout.n_chunk_files:,} chunk files, too many to keep track of")
+                name = "zarr.json" if "zarr.json" in files else ".zarray"
+                reason = f"{name} promises {layout.n_chunk_files:,} chunk files, too many to keep track of"
+                layout = OpaqueNode(folder, reason)
             array = self._inventory.arrays.get(folder)
             before = None if array is None else array.layout
             changed = isinstance(layout, ArrayLayout) and self._inventory.register(layout)
@@ -278,6 +283,16 @@ class Survey:
             return
         self._bad_metadata.pop(folder, None)
         self._no_room.discard(folder)
+        self.opaque.pop(folder, None)
+        if isinstance(layout, OpaqueNode):
+            self.opaque[folder] = layout.reason
+            self._notice(
+                f"{folder + '/' if folder else ''}{layout.reason}. What lies there is treated as plain files; "
+                "only a file named 'complete', --finish-idle or your word ends a copy"
+            )
+            return
+        if layout is not None and layout.note:
+            self._notice(f"metadata of {folder or self._source} {layout.note}")
         if isinstance(layout, ArrayLayout):
             if changed:
                 log.info("%s: array %r, shape %s, chunk files %s", self._source, folder, layout.shape, layout.grid)
@@ -393,14 +408,14 @@ class Survey:
             + len(self._bad_metadata),
             temporary=held or next(iter(self._bad_metadata), ""),
             quiet=quiet,
-            objections=self.evidence.objections,
+            objections=(*(Objection(Against.UNKNOWN_LAYOUT, path) for path in self.opaque), *self.evidence.objections),
             longest_pause=self._longest_pause,
         )
 
     def _missing_nodes(self) -> int:
         arrays = self._inventory.arrays
         return sum(
-            child not in arrays and child not in self._children
+            child not in arrays and child not in self._children and child not in self.opaque
             for children in self._children.values()
             for child in children
         )

@@ -8,7 +8,7 @@ import stat
 import time
 
 from softcopy_napari.engine.files import extended_path, native, up_to_date
-from softcopy_napari.engine.layout import ArrayLayout, LayoutError
+from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError
 from softcopy_napari.engine.lock import filled_from
 from softcopy_napari.engine.metadata import parse_metadata
 from softcopy_napari.engine.mistakes import TargetsError
@@ -123,7 +123,7 @@ def _levels(found: Probe, there: Probe) -> set[str]:
                 layout = parse_metadata(folder, files)
             except LayoutError:
                 continue
-            if layout is not None and not isinstance(layout, ArrayLayout):
+            if isinstance(layout, GroupLayout):
                 names.update(layout.children)
     return names
 

@@ -25,8 +25,9 @@ class Geometry:
 
     shape: Lengths
     """In pixels; along a channel axis in chunk files."""
-    chunk: Lengths
-    """Pixels in a chunk file; 1 along a channel axis."""
+    chunk: Floats
+    """Pixels in a chunk file; 1 along a channel axis. Chunk files of unequal shapes are all drawn as large as they are
+    on average: the overlay is as large as the image, and which of them covers which pixels is not seen."""
     grid: Lengths
     """The shape in chunk files."""
     scale: Floats
@@ -41,7 +42,9 @@ class Geometry:
     def of(cls, array: ArraySnapshot, placement: Placement) -> Geometry:
         """That of an array as the engine sees it now."""
         padding = max(0, 2 - len(array.shape))
-        shape, chunk = list(array.shape), list(array.chunk_shape)
+        shape, chunk = list(array.shape), list[float](array.chunk_shape)
+        if not array.regular:
+            chunk = [length / max(n, 1) for length, n in zip(array.shape, array.grid, strict=True)]
         scale, translate = list(placement.scale), list(placement.translate)
         axis = placement.channel_axis
         if axis is not None:

@@ -71,7 +71,7 @@ class FileMarks:
 
     def marks(self, region: Region) -> Pixels | None:
         """See `live_array.Arrivals`."""
-        if self._cells is None or self._array is None or len(region) != self._cells.ndim:
+        if self._cells is None or self._array is None or len(region) != self._cells.ndim or not self._array.regular:
             return None
         index = []
         for part, chunk, n in zip(region, self._array.chunk_shape, self._array.grid, strict=True):

@@ -6,12 +6,12 @@ passed over, and an array without any is shown pixel by pixel.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pint
 
+from softcopy_napari.engine.jsontext import read_json
 from softcopy_napari.engine.layout import ArrayLayout, LayoutError
 from softcopy_napari.engine.metadata import parse_metadata
 from softcopy_napari.engine.ome import is_plain_path
@@ -129,8 +129,8 @@ def _attributes(files: Mapping[str, bytes]) -> Mapping[str, object]:
     for name in ("zarr.json", ".zattrs"):
         if name in files:
             try:
-                content = json.loads(files[name].decode("utf-8-sig"))
-            except (ValueError, RecursionError):
+                content, _ = read_json(files[name])
+            except LayoutError:
                 return {}
             break
     if "zarr.json" in files and isinstance(content, Mapping):

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from napari import layers
 from napari.utils.colormaps import DirectLabelColormap
 
-from softcopy_napari.engine.chunkkeys import key_form
 from softcopy_napari.engine.ledger import open_ledger
 from softcopy_napari.engine.messages import ArraySnapshot
 from softcopy_napari.engine.states import ChunkState
@@ -237,7 +236,7 @@ class Overlay:
         layout = self._placement.layout
         if layout is None:
             return ""
-        key = key_form(layout.encoding, layout.separator, len(cell), "%d") % cell
+        key = layout.key_at(cell)
         return f"{self._array.path}/{key}" if self._array.path else key
 
 
