@@ -567,4 +567,4 @@ def test_a_shard_that_is_not_whole_is_not_copied_before_its_writer_is_done_or_no
     running.order("finish")
     end = jobs.ends()
     assert end.state is TargetState.COMPLETE and tree(jobs.source) == tree(jobs.destination)
-    assert sum("its writer has not finished it" in notice for notice in end.notices) == 2, end.notices
+    assert sum("not whole at the source (copied as it is): c/" in notice for notice in end.notices) == 2, end.notices

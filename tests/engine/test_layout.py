@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from zarr.core.chunk_key_encodings import DefaultChunkKeyEncoding, V2ChunkKeyEncoding
 from zarr.storage import MemoryStore
 
+from softcopy_napari.engine.chunk_check import Encoding
 from softcopy_napari.engine.layout import ArrayLayout, Runs
 from softcopy_napari.engine.messages import ArraySnapshot
 from softcopy_napari.engine.metadata import parse_metadata
@@ -248,7 +250,8 @@ def test_arrays_of_zarr_2_format(shape: tuple[int, ...], chunks: tuple[int, ...]
     array[...] = 1
     files = stored(store, "x/y")
     layout = parse_metadata("x/y", files)
-    assert layout == ArrayLayout("x/y", 2, shape, chunks, None, "<u2", "v2", separator, None)  # type: ignore[arg-type]
+    known = Encoding("zstd", 2 * math.prod(chunks))
+    assert layout == ArrayLayout("x/y", 2, shape, chunks, None, "<u2", "v2", separator, None, known)  # type: ignore[arg-type]
     assert_chunks_are_known(layout, set(files))
 
 
@@ -287,7 +290,7 @@ def test_arrays_of_zarr_3_format(
         encoding,
         separator,
         tuple(names) or None,  # type: ignore[arg-type]
-        ShardIndex("end", 2 ** len(shape)) if shards else None,
+        ShardIndex("end", 2 ** len(shape)) if shards else Encoding("zstd", 2 * math.prod(chunks)),
     )
     assert_chunks_are_known(layout, set(files))
 

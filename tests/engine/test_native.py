@@ -19,6 +19,7 @@ from xxhash import xxh3_128_digest
 from softcopy_napari.engine import native
 from softcopy_napari.engine.capabilities import Capabilities
 from softcopy_napari.engine.compare import FolderComparison
+from softcopy_napari.engine.copy_rules import CopyRules
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.transfer import Outcome, Result, Transfer
 from tests.engine.support import replace, temporaries, tree, write
@@ -62,7 +63,7 @@ class Sides:
         open_files = psutil.Process().num_fds()
         for place in places:
             place.hold()
-        results = list(transfer.copy_all(paths, frozenset(), None, False))
+        results = list(transfer.copy_all(paths, frozenset(), CopyRules()))
         for place in places:
             place.leave()
         assert psutil.Process().num_fds() == open_files, "a file was left open"

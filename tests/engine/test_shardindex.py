@@ -8,8 +8,6 @@ import pickle
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zarr.codecs import BytesCodec, GzipCodec, ShardingCodec
 
+from softcopy_napari.engine.chunk_check import Encoding, FileBytes
 from softcopy_napari.engine.layout import ArrayLayout, OpaqueNode
 from softcopy_napari.engine.metadata import parse_metadata
-from softcopy_napari.engine.shardindex import MAX_CHUNKS, ShardIndex, check, index_of
+from softcopy_napari.engine.shardindex import MAX_CHUNKS, ShardIndex, check_index, index_of
 from tests.support.writers import write
 
 EMPTY = (2**64 - 1, 2**64 - 1)
@@ -41,18 +40,15 @@ def codecs(inner: list[int], index: list[Any] | None = None, **more: Any) -> lis
     return [{"name": "sharding_indexed", "configuration": configuration}]
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[tuple[int, int]]:
+def check_file(path: Path, index: ShardIndex) -> str:
+    """Both ways in which a shard is looked at."""
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
-        yield fd, os.fstat(fd).st_size
+        said = check_index(FileBytes(fd, os.fstat(fd).st_size), index)
     finally:
         os.close(fd)
-
-
-def check_file(path: Path, index: ShardIndex) -> str:
-    with opened(path) as (fd, size):
-        return check(fd, size, index)
+    assert check_index(memoryview(path.read_bytes()), index) == said
+    return said
 
 
 def check_bytes(folder: Path, content: bytes, index: ShardIndex) -> str:
@@ -108,8 +104,8 @@ def test_shards_of_writers_are_whole_and_shorter_ones_are_not(
     tmp_path: Path, writer: str, index_codecs: list[Any], location: str
 ) -> None:
     WRITERS[writer](tmp_path / "a", codecs([4, 2], index_codecs, index_location=location))
-    index = layout_of(tmp_path / "a").shard_index
-    assert index is not None
+    index = layout_of(tmp_path / "a").chunk_format
+    assert isinstance(index, ShardIndex)
     crc = len(index_codecs) > 1
     assert index == ShardIndex(location, 8, index_codecs[0]["configuration"]["endian"], crc)  # type: ignore[arg-type]
     found = shards_of(tmp_path / "a")
@@ -124,8 +120,8 @@ def test_shards_of_writers_are_whole_and_shorter_ones_are_not(
 @pytest.mark.parametrize("location", ["start", "end"])
 def test_every_flipped_byte_of_the_index_is_found(tmp_path: Path, location: str) -> None:
     by_tensorstore(tmp_path / "a", codecs([4, 2], index_location=location))
-    index = layout_of(tmp_path / "a").shard_index
-    assert index is not None
+    index = layout_of(tmp_path / "a").chunk_format
+    assert isinstance(index, ShardIndex)
     content = bytearray(shards_of(tmp_path / "a")[0].read_bytes())
     first = 0 if location == "start" else len(content) - index.size
     for place in range(first, first + index.size):
@@ -137,7 +133,7 @@ def test_every_flipped_byte_of_the_index_is_found(tmp_path: Path, location: str)
 
 def test_shards_of_acquire_are_whole_and_shorter_ones_are_not(tmp_path: Path) -> None:
     write("acquire", tmp_path / "a.zarr", frames=3, planes=3)
-    index = layout_of(tmp_path / "a.zarr" / "image").shard_index
+    index = layout_of(tmp_path / "a.zarr" / "image").chunk_format
     assert index == ShardIndex("end", 8)
     found = shards_of(tmp_path / "a.zarr" / "image")
     assert len(found) == 3
@@ -153,7 +149,7 @@ def test_shards_in_shards_are_checked_by_their_outer_index(tmp_path: Path) -> No
         tmp_path / "a",
         [ShardingCodec(chunk_shape=(4, 4), codecs=[ShardingCodec(chunk_shape=(2, 2), codecs=[BytesCodec()])])],
     )
-    index = layout_of(tmp_path / "a").shard_index
+    index = layout_of(tmp_path / "a").chunk_format
     assert index == ShardIndex("end", 4)
     assert [check_file(path, index) for path in shards_of(tmp_path / "a")] == [""] * 6
 
@@ -161,7 +157,7 @@ def test_shards_in_shards_are_checked_by_their_outer_index(tmp_path: Path) -> No
 def test_a_transpose_before_the_shards_is_followed(tmp_path: Path) -> None:
     chain = [{"name": "transpose", "configuration": {"order": [1, 0]}}, *codecs([8, 2])]
     by_tensorstore(tmp_path / "a", chain, (4, 16))
-    index = layout_of(tmp_path / "a").shard_index
+    index = layout_of(tmp_path / "a").chunk_format
     assert index == ShardIndex("end", 4)
     assert [check_file(path, index) for path in shards_of(tmp_path / "a")] == [""] * 5
 
@@ -170,7 +166,7 @@ def test_inner_chunks_of_any_length_and_order_are_whole(tmp_path: Path) -> None:
     """zarr-python writes them in Morton order, and compressed ones have lengths of their own."""
     chain = [ShardingCodec(chunk_shape=(1, 1), codecs=[BytesCodec(), GzipCodec()])]
     by_zarr_python(tmp_path / "a", chain)
-    index = layout_of(tmp_path / "a").shard_index
+    index = layout_of(tmp_path / "a").chunk_format
     assert index == ShardIndex("end", 64)
     assert [check_file(path, index) for path in shards_of(tmp_path / "a")] == [""] * 6
 
@@ -221,8 +217,8 @@ def test_half_a_shard_of_dark_or_bright_image_is_not_taken_for_an_index(tmp_path
 
 def test_a_file_that_shrinks_meanwhile_is_too_short(tmp_path: Path) -> None:
     (tmp_path / "shard").write_bytes(bytes(20))
-    with opened(tmp_path / "shard") as (fd, _):
-        assert check(fd, 300, TWO) == "is too short for its index"
+    with open(tmp_path / "shard", "rb") as file:
+        assert check_index(FileBytes(file.fileno(), 300), TWO) == "is too short for its index"
 
 
 @given(st.binary(max_size=200), st.builds(
@@ -322,10 +318,10 @@ def test_arrays_without_shards_have_none() -> None:
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [4, 4]}}, "chunk_key_encoding": "default",
     }  # fmt: skip
     layout = parse_metadata("a", {"zarr.json": json.dumps(metadata).encode()})
-    assert isinstance(layout, ArrayLayout) and layout.shard_index is None
+    assert isinstance(layout, ArrayLayout) and layout.chunk_format == Encoding("raw", 16)
     sharded = json.dumps({**metadata, "codecs": codecs([2, 2])}).encode()
     layout = parse_metadata("a", {"zarr.json": sharded})
-    assert isinstance(layout, ArrayLayout) and layout.shard_index == ShardIndex("end", 4)
+    assert isinstance(layout, ArrayLayout) and layout.chunk_format == ShardIndex("end", 4)
     node = parse_metadata(
         "a", {"zarr.json": json.dumps({**metadata, "codecs": [{"name": "sharding_indexed"}]}).encode()}
     )
@@ -347,9 +343,10 @@ def test_the_checksums_library_is_loaded_with_the_first_shard_only(tmp_path: Pat
     program = """
 import os, sys
 from softcopy_napari.engine import worker
-from softcopy_napari.engine.shardindex import ShardIndex, check
+from softcopy_napari.engine.chunk_check import Encoding, FileBytes
+from softcopy_napari.engine.shardindex import ShardIndex, check_index
 before = "google_crc32c" in sys.modules
-said = check(os.open(sys.argv[1], os.O_RDONLY), os.path.getsize(sys.argv[1]), ShardIndex("end", 2))
+said = check_index(FileBytes(os.open(sys.argv[1], os.O_RDONLY), os.path.getsize(sys.argv[1])), ShardIndex("end", 2))
 print(before, repr(said), "google_crc32c" in sys.modules, "numpy" in sys.modules)
 """
     done = subprocess.run(

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softcopy_napari.engine import streams, transfer
+from softcopy_napari.engine.copy_rules import CopyRules
 from softcopy_napari.engine.files import up_to_date
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.transfer import BUFFER_SIZE, Outcome, Transfer
@@ -528,7 +529,7 @@ def test_holes_stay_holes_and_the_digest_is_that_of_the_whole_file(sides: Sides,
         pytest.skip("this file system keeps no holes")
     for place in sides.places:
         place.hold()
-    (result,) = sides.transfer.copy_all(["x"], frozenset(), None, False)
+    (result,) = sides.transfer.copy_all(["x"], frozenset(), CopyRules())
     for place in sides.places:
         place.leave()
     copy = sides.destination / "x"

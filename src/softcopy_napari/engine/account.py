@@ -43,12 +43,14 @@ class _ArrayFiles:
     """A bit for each chunk file."""
 
     @classmethod
-    def of(cls, array: TrackedArray) -> _ArrayFiles:
+    def of(cls, array: TrackedArray, damaged: npt.NDArray[np.int64]) -> _ArrayFiles:
         states = array.ledger.flat
-        blocks = [
-            np.packbits((part == ChunkState.COPIED) | (part == ChunkState.VERIFIED))
-            for part in (states[start : start + _BLOCK] for start in range(0, len(states), _BLOCK))
-        ]
+        blocks = []
+        for start in range(0, len(states), _BLOCK):
+            part = states[start : start + _BLOCK]
+            arrived = (part == ChunkState.COPIED) | (part == ChunkState.VERIFIED)
+            arrived[damaged[(damaged >= start) & (damaged < start + _BLOCK)] - start] = True  # copied as they are
+            blocks.append(np.packbits(arrived))
         return cls(array.layout, array.first_digest, np.concatenate(blocks) if blocks else np.zeros(0, np.uint8))
 
     def cells(self) -> Iterator[npt.NDArray[np.int64]]:
@@ -78,7 +80,12 @@ class Account:
         }
         self.links = sum(digest == LINK for digest in files.values())
         self._others = {path: digest for path, digest in files.items() if digest not in (LINK, NO_DIGEST)}
-        self._arrays = [_ArrayFiles.of(array) for array in inventory.arrays.values()]
+        places = [inventory.locate(path) for path in inventory.damaged]
+        damaged = [where for where in places if where and where[0].ledger.get(where[1]) == ChunkState.FAILED]
+        self._arrays = [
+            _ArrayFiles.of(array, np.array([cell for where, cell in damaged if where is array], np.int64))
+            for array in inventory.arrays.values()
+        ]
 
     def lines(self) -> Iterator[tuple[bytes, str]]:
         """Every regular file's XXH128 and path, arrays one after the other, each in the order of its chunk grid."""

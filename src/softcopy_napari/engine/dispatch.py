@@ -9,6 +9,7 @@ from collections import deque
 
 from softcopy_napari.engine.clashes import Clashes
 from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.copy_rules import CopyRules
 from softcopy_napari.engine.inventory import LINK, Inventory
 from softcopy_napari.engine.obstacle import Kind, Obstacle
 from softcopy_napari.engine.pool import OUTSTANDING, Died, Heard, Pool, WorkerProcess, folders_of, is_final
@@ -54,6 +55,7 @@ _STATES = {
     Outcome.STOPPED: ChunkState.PENDING,
     Outcome.BLOCKED: ChunkState.PENDING,
     Outcome.TORN: ChunkState.WRITING,
+    Outcome.DAMAGED: ChunkState.COPIED,
 }
 
 
@@ -81,9 +83,7 @@ class Dispatcher:
     taken_away : bool
         The destination was there and then was not: what its system had not written down may be lost.
     as_it_is : bool
-        Whether shards are copied even if their index is not whole.
-    damaged : dict of str to str
-        Shards that were copied so, and what is wrong with them.
+        Whether chunk files are copied even if they cannot be whole. They are FAILED then, and in `Inventory.damaged`.
     remarks : int
         What the user should know of the destination, see `Remark`.
     """
@@ -95,7 +95,6 @@ class Dispatcher:
         self.obstacle: Obstacle | None = None
         self.taken_away = False
         self.as_it_is = False
-        self.damaged: dict[str, str] = {}
         self.remarks = 0
         self._clashes = Clashes()
         self.retries = Retries(inventory)
@@ -131,6 +130,11 @@ class Dispatcher:
             # Whether there is room is asked every now and then, and nothing waits for the answer.
             or any(not isinstance(task, RoomTask) for task in (*self._others.values(), *self._urgent))
         )
+
+    @property
+    def damaged(self) -> dict[str, str]:
+        """Files that were copied as they are, and why they cannot be whole."""
+        return self._inventory.damaged
 
     @property
     def bytes_moved(self) -> int:
@@ -220,7 +224,10 @@ class Dispatcher:
             return True
         deleted = self._inventory.deleted
         gone = frozenset(path for path in batch.paths if path in deleted) if deleted else frozenset()
-        task = CopyTask(self._pool.new_id(), batch.paths, gone, self.source, batch.shard, self.as_it_is)
+        unsettled = self._inventory.unsettled
+        rules = CopyRules(batch.chunk_format, self.as_it_is, self._quiet if unsettled else 0.0)
+        unsettled = unsettled.intersection(batch.paths) if unsettled else unsettled
+        task = CopyTask(self._pool.new_id(), batch.paths, gone, self.source, rules, frozenset(unsettled))
         self._batches[task.id] = batch
         self._pool.send(worker, task)
         return True
@@ -236,17 +243,15 @@ class Dispatcher:
             if proof is None:
                 return
             batch = proof.batch
-            shard = None if batch.array is None else batch.array.layout.shard_index
+            chunk_format = None if batch.array is None else batch.array.layout.chunk_format
             known, verify, remembered = proof.digests, self.prover.verify, proof.remembered
-            task = ProofTask(self._pool.new_id(), batch.paths, known, verify, self.source, shard, remembered)
+            task = ProofTask(self._pool.new_id(), batch.paths, known, verify, self.source, chunk_format, remembered)
             self._proofs[task.id] = proof
             self._pool.send(worker, task)
 
     def _batch_size(self, seconds: float) -> int:
         """Files of a batch, each of which takes so long."""
         return max(1, min(int(_BATCH_SECONDS / seconds), _MAX_BATCH))
-
-    # -- answers --------------------------------------------------------------------------------------
 
     def heard(self, heard: Heard, now: float) -> Answer | None:
         """Take in an answer; returns it if it is for the job to act upon."""
@@ -310,8 +315,10 @@ class Dispatcher:
         self._seconds_a_proof = _mean(self._seconds_a_proof, done.seconds, looked_at)
         for path, finding, reason in self.prover.take_in(proof, done):
             if finding in (Finding.EQUAL, Finding.HASHED):
-                self.damaged[path] = reason  # at the source, too
+                self._inventory.damaged[path] = reason  # at the source, too
+                self._inventory.set_state(path, ChunkState.FAILED)
                 continue
+            self._inventory.damaged.pop(path, None)
             self.prover.start_anew()
             if finding is Finding.MOVED:
                 self._inventory.set_state(path, ChunkState.PENDING)
@@ -325,23 +332,27 @@ class Dispatcher:
         looked_at = count - done.outcomes.count(Outcome.STOPPED)  # a worker that is held back returns the rest
         self._seconds_a_file = _mean(self._seconds_a_file, done.seconds, looked_at)
         self.bytes_copied += done.size
-        copied = done.outcomes.count(Outcome.COPIED)
+        inventory = self._inventory
+        copied = done.outcomes.count(Outcome.COPIED) + done.outcomes.count(Outcome.DAMAGED)
         self.files_copied += copied
         self.published += copied + done.outcomes.count(Outcome.DELETED) + done.outcomes.count(Outcome.FOLDER)
         self.remarks |= done.remarks
         if copied or Outcome.EQUAL in done.outcomes:
             self.prover.start_anew()
-            self._inventory.arrived(batch, _digests(done), done.versions)
+            inventory.arrived(batch, _digests(done), done.versions)
         if copied:
             seen = self.sizes.setdefault(batch.array, [0, 0])
             seen[0] += copied
             seen[1] += done.size
-        if copied == count and not self.retries.troubles and not self._inventory.deleted and not done.reasons:
-            self._inventory.finished(batch, ChunkState.COPIED)
+        odd = self.retries.troubles or inventory.deleted or inventory.damaged or done.reasons
+        if copied == count and not odd:
+            inventory.finished(batch, ChunkState.COPIED)
             return
         states = []
         for number, path in enumerate(batch.paths):
             outcome = Outcome(done.outcomes[number])
+            if outcome not in (Outcome.STOPPED, Outcome.BLOCKED):
+                inventory.damaged.pop(path, None)
             if outcome is Outcome.TORN and self.as_it_is:  # handed over before the acquisition was finished
                 states.append(ChunkState.PENDING)
                 continue
@@ -349,12 +360,14 @@ class Dispatcher:
                 self.retries.note(path, outcome, done.reasons.get(number, ""), now)
             elif outcome not in (Outcome.STOPPED, Outcome.BLOCKED):
                 self.retries.copied(path)
-                if number in done.reasons:
-                    self.damaged[path] = done.reasons[number]
-                if path not in self._inventory.changed:  # else it may have been deleted since
-                    self._inventory.deleted.discard(path)
+                if path not in inventory.changed:  # else it may have been deleted since
+                    inventory.deleted.discard(path)
             states.append(_STATES[outcome])
-        self._inventory.finished(batch, states)
+            if outcome is Outcome.DAMAGED:
+                inventory.damaged[path] = done.reasons[number]
+                if batch.array is not None and not self.prover.verify:  # else it is read back first
+                    states[-1] = ChunkState.FAILED
+        inventory.finished(batch, states)
 
     def died(self, died: Died, now: float) -> None:
         """Hand the work of a dead worker to the others, or of one that is stuck."""
@@ -389,6 +402,7 @@ class Dispatcher:
         states = []
         for path in batch.paths:
             set_aside = self.retries.death(path, why, now)
+            self._inventory.damaged.pop(path, None)
             states.append(ChunkState.FAILED if set_aside else ChunkState.PENDING)
         self._inventory.finished(batch, states)
 

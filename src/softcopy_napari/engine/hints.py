@@ -167,6 +167,8 @@ class Reader:
             case Hint.OPENED | Hint.MODIFIED:
                 if hint is Hint.OPENED and inventory.locate(path) is not None:
                     self._in_place = True
+                if not self._watcher.tells_closing and inventory.try_unsettled(path):
+                    return
                 inventory.writing(path, itself=True)
                 # A chunk file waits for its writer to close it. Metadata and notes may stay open all day.
                 if not self._watcher.tells_closing or inventory.locate(path) is None:

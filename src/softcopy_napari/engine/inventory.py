@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from softcopy_napari.engine.chunk_check import ChunkFormat, can_prove
 from softcopy_napari.engine.copied_versions import CopiedVersions, Unlike
 from softcopy_napari.engine.digests import DIGEST_SIZE, Digests
 from softcopy_napari.engine.layout import ArrayLayout
@@ -23,7 +24,6 @@ from softcopy_napari.engine.ledger import Ledger, cells_in
 from softcopy_napari.engine.ledgers import Ledgers
 from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.readback import NO_DIGEST
-from softcopy_napari.engine.shardindex import ShardIndex
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.tracked import Batch, TrackedArray
 
@@ -73,6 +73,10 @@ class Inventory:
         Files that their writer deleted under its lock, and that may still lie at the destination.
     changing : set of str
         Files that changed while they were read, and are WRITING until they are tried again.
+    unsettled : set of str
+        Chunk files that changed lately and whose writer may still be at work: copied if they prove whole.
+    damaged : dict of str to str
+        Files that were copied although they cannot be whole, and why they cannot.
     changed : set of str
         Files that something happened to while they were with a worker.
     digests : Digests
@@ -94,6 +98,8 @@ class Inventory:
         self.deleted: set[str] = set()
         self.changed: set[str] = set()
         self.changing: set[str] = set()
+        self.unsettled: set[str] = set()
+        self.damaged: dict[str, str] = {}
         self.digests = Digests(digests or folder / "digests")
         self.versions = CopiedVersions(self, folder / "versions")
         self.ledgers = Ledgers(folder)
@@ -133,6 +139,8 @@ class Inventory:
             self._take_over_digests(known, ledger, first_digest)
         else:
             self.changed.update(with_workers)  # what arrives of them belongs to the array before
+            for path in [path for path in self.damaged if path.startswith(known.prefix)]:
+                del self.damaged[path]
         self.ledgers.replaced(known.ledger)
         known.layout, known.ledger, known.first_digest = layout, ledger, first_digest
         self._adopt(known)
@@ -257,6 +265,7 @@ class Inventory:
         """A file's writer is done with it for now: copy it."""
         self.held.pop(path, None)
         self.changing.discard(path)
+        self.unsettled.discard(path)
         state = self.state(path)
         if state is ChunkState.COPYING:
             self.changed.add(path)
@@ -280,6 +289,26 @@ class Inventory:
             unknown = again[~self.digests.get(again + array.first_digest).any(axis=1)]
             if len(unknown):
                 self.rewritten = array.paths(unknown[:1])[0]
+
+    def try_unsettled(self, path: str) -> bool:
+        """Have a file copied as soon as it proves whole, though nothing tells that its writer is done with it.
+
+        Returns
+        -------
+        bool
+            Whether that can be left to the workers. Not where nothing can prove it, where its writer is known to be at
+            work, and where it was copied before: while it is written over, its size and its end prove nothing.
+        """
+        where = self.locate(path)
+        if where is None or path in self.held or not can_prove(where[0].layout.chunk_format):
+            return False
+        state = ChunkState(where[0].ledger.get(where[1]))
+        if state is ChunkState.ABSENT or (state is ChunkState.WRITING and path not in self.changing):
+            self.unsettled.add(path)
+            self.set_state(path, ChunkState.PENDING)
+        elif path in self.unsettled and state is ChunkState.COPYING:
+            self.changed.add(path)
+        return path in self.unsettled
 
     def gone(self, path: str, lock_held: bool) -> None:
         """A file was deleted at the source."""
@@ -346,6 +375,8 @@ class Inventory:
         different = self.versions.left_to_copy(folder, different, unlike)
         home = self._home(folder)
         news = 0
+        if self.damaged:
+            self._forget_damage(prefix, different)
         for names, state, leave in (
             (same, ChunkState.COPIED, _LEAVE_SAME),
             (different, ChunkState.PENDING, _LEAVE_PENDING),
@@ -383,6 +414,13 @@ class Inventory:
         held = self.held.get(path)
         return held is not None and held.open
 
+    def _forget_damage(self, prefix: str, different: Sequence[str]) -> None:
+        """Files that were copied as they are and have changed since are to be copied like any others."""
+        for path in {prefix + name for name in different} & self.damaged.keys():
+            if self.state(path) is ChunkState.FAILED:
+                del self.damaged[path]
+                self.set_state(path, ChunkState.ABSENT)
+
     def _without_held(self, array: TrackedArray, cells: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         held = {
             where[1] for path in self.held.keys() | self.changing if (where := self.locate(path)) and where[0] is array
@@ -415,31 +453,31 @@ class Inventory:
                     # the digests of what is there then.
                     before = self.digests.get(cells + array.first_digest).tobytes()
                     self.digests.forget(cells + array.first_digest)
-                    return Batch(array, cells, array.paths(cells), array.ledger, array.layout.shard_index, before)
+                    return Batch(array, cells, array.paths(cells), array.ledger, array.layout.chunk_format, before)
         return None
 
     def _take_others(self, limit: int) -> Batch | None:
         paths: list[str] = []
-        shard = None
+        chunk_format = None
         while self.others_waiting and len(paths) < limit:
             path = self.others_waiting[0]
             if self.others.get(path) is ChunkState.PENDING:
-                index = self._shard_of(path)
-                if paths and index != shard:
+                found = self._format_of(path)
+                if paths and found != chunk_format:
                     break
-                shard = index
+                chunk_format = found
                 self.others[path] = ChunkState.COPYING
                 self.digests.others.pop(path, None)
                 paths.append(path)
             self.others_waiting.popleft()
-        return Batch(None, np.zeros(0, np.int64), paths, None, shard) if paths else self.take(limit)
+        return Batch(None, np.zeros(0, np.int64), paths, None, chunk_format) if paths else self.take(limit)
 
-    def _shard_of(self, path: str) -> ShardIndex | None:
-        """What index a file has that may become a chunk file: metadata may promise a shard only when it is full."""
+    def _format_of(self, path: str) -> ChunkFormat | None:
+        """How a file is known to be whole that may become a chunk file: metadata may promise it only when it is."""
         home = self._home(path.rpartition("/")[0])
-        if home is None or home[0].layout.shard_index is None:
+        if home is None or home[0].layout.chunk_format is None:
             return None
-        return home[0].layout.shard_index if self._has_form_of_chunk(path) else None
+        return home[0].layout.chunk_format if self._has_form_of_chunk(path) else None
 
     def _has_form_of_chunk(self, path: str) -> bool:
         """Whether a file lies in an array and is named as its chunk files are, in the grid or outside of it."""
@@ -456,6 +494,7 @@ class Inventory:
         """
         if isinstance(states, ChunkState):
             if batch.array is not None and batch.array.ledger is batch.ledger and not self.changed:
+                self.unsettled.difference_update(batch.paths)
                 batch.array.ledger.set_many(batch.cells, states)
                 if self.held:
                     self._mark_held(batch.paths)
@@ -467,6 +506,8 @@ class Inventory:
                 state = ChunkState.PENDING
             elif state is ChunkState.WRITING:
                 self.changing.add(path)
+            elif state is not ChunkState.PENDING:
+                self.unsettled.discard(path)
             self.set_state(path, state)
         if self.held:
             self._mark_held(batch.paths)

@@ -250,8 +250,6 @@ class Job(TargetLoop):
                 self._pacer.take_room(room)
 
     def _advance(self, now: float) -> None:
-        for path, damage in self._dispatcher.damaged.items():
-            self._reporter.notice(f"{path} was copied as it is, but its writer has not finished it: {damage}")
         remarks = self._dispatcher.remarks | self._inventory.versions.remarks
         for text in remark_texts(remarks, str(self.target.destination)):
             self._reporter.notice(text)

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from softcopy_napari.engine.chunk_check import ChunkFormat
 from softcopy_napari.engine.chunkkeys import ChunkKeys, parse_names
-from softcopy_napari.engine.shardindex import ShardIndex
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,8 +55,8 @@ class ArrayLayout:
     """How chunk files are called; see `ChunkKeys`."""
     separator: Literal[".", "/"]
     dimension_names: tuple[str | None, ...] | None
-    shard_index: ShardIndex | None = None
-    """What the index of its shards looks like; None where not sharded, or where it cannot be checked."""
+    chunk_format: ChunkFormat | None = None
+    """How its chunk files are known to be whole; None where nothing tells."""
     suffix: str = ""
     """What stands behind the name of each chunk file."""
     max_children: int = 0

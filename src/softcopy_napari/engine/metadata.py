@@ -12,11 +12,11 @@ import math
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from softcopy_napari.engine.chunk_format import format_of_v2, format_of_v3
 from softcopy_napari.engine.jsontext import read_json
 from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError, OpaqueNode, Runs
 from softcopy_napari.engine.ome import children_of, is_plain_path
 from softcopy_napari.engine.probe import MAX_METADATA, METADATA_NAMES
-from softcopy_napari.engine.shardindex import index_of
 from softcopy_napari.engine.writers import temporary_of
 
 _MAX_RANK = 32  # numpy's and tensorstore's own limit
@@ -102,8 +102,7 @@ def _parse_v3(path: str, data: dict[str, object], note: str, files: Mapping[str,
         keys.encoding,
         keys.separator,
         tuple(names) if isinstance(names, list) and named and len(names) == len(shape) else None,
-        # Shards of unequal shapes have indices of unequal lengths.
-        index_of(data.get("codecs"), chunk_shape) if edge_lengths is None else None,
+        format_of_v3(data.get("codecs"), data.get("data_type"), chunk_shape if edge_lengths is None else None),
         keys.suffix,
         keys.max_children,
         edge_lengths,
@@ -116,7 +115,10 @@ def _parse_v2_array(path: str, data: dict[str, object], note: str, files: Mappin
     shape = _lengths(data, "shape")
     chunks, dtype = _chunk_shape(data, "chunks", shape), _dtype(data, "dtype")
     separator = _separator(data.get("dimension_separator"), ".")
-    return ArrayLayout(path, 2, shape, chunks, None, dtype, "v2", separator, None, note=note)
+    chunk_format = None
+    if "compressor" in data:
+        chunk_format = format_of_v2(data["compressor"], data.get("filters"), data.get("dtype"), chunks)
+    return ArrayLayout(path, 2, shape, chunks, None, dtype, "v2", separator, None, chunk_format, note=note)
 
 
 def _parse_v2_group(path: str, data: dict[str, object], note: str, files: Mapping[str, bytes]) -> GroupLayout:

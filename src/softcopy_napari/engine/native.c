@@ -119,16 +119,17 @@ static int publish(int folder, const char *temporary, const char *name, int mode
     return 0;
 }
 
-/* Publish the files that the last softcopy_read_files has read; sizes becomes LEFT for those that were not. */
+/* Publish the files that the last softcopy_read_files has read, but those whose size was made LEFT since; sizes becomes LEFT
+   for those that could not be. */
 void softcopy_write_files(int folder, const char *temporary, const char *names, int count, int mode, const char *buffer,
-                    int64_t *sizes) {
+                          int64_t *sizes) {
     for (int number = 0; number < count; number++, names += strlen(names) + 1) {
-        int64_t size = sizes[number];
-        if (size == LEFT) continue;
-        if (!publish(folder, temporary, names, mode, files[number].fd, &files[number].before, buffer))
-            sizes[number] = LEFT;
-        close(files[number].fd);
-        buffer += size;
+        int fd = files[number].fd;
+        const struct stat *before = &files[number].before;
+        if (fd < 0) continue;
+        if (sizes[number] != LEFT && !publish(folder, temporary, names, mode, fd, before, buffer)) sizes[number] = LEFT;
+        close(fd);
+        buffer += before->st_size;
     }
 }
 

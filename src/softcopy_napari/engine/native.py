@@ -15,11 +15,14 @@ from typing import TypeVar
 
 from xxhash import xxh3_128_digest
 
+from softcopy_napari.engine.chunk_check import ChunkFormat, check_buffer
 from softcopy_napari.engine.files import NO_ATIME, READ, TICK, TIME_UNITS
 
 LIBRARY = os.path.join(os.path.dirname(__file__), "libsoftcopy.so")
 MOST = 64
 """Files a call, as native.c has it."""
+_LEFT = -1
+"""In place of a size: left alone, as native.c has it."""
 _Part = TypeVar("_Part")
 _ROOM = 1 << 19
 """Bytes read before they are written: what stays in the processor's cache."""
@@ -52,7 +55,14 @@ class Native:
         self._times = (ctypes.c_int64 * MOST)()
 
     def copy(
-        self, source: int, destination: int, temporary: str, names: Sequence[str], unit: int, mode: int = -1
+        self,
+        source: int,
+        destination: int,
+        temporary: str,
+        names: Sequence[str],
+        unit: int,
+        mode: int = -1,
+        chunk_format: ChunkFormat | None = None,
     ) -> list[tuple[int, bytes, int] | None]:
         """Copy some files of a folder.
 
@@ -68,6 +78,8 @@ class Native:
             In which the destination keeps modification times, ns.
         mode : int
             Permissions of the copies; those of the source where it is negative.
+        chunk_format : ChunkFormat, optional
+            Of all of them; those that cannot be whole are left alone.
 
         Returns
         -------
@@ -85,9 +97,14 @@ class Native:
         )  # fmt: skip
         found: list[tuple[int, bytes, int] | None] = []
         at = 0
-        for size, modified in zip(sizes[:count], times[:count], strict=True):
-            found.append(None if size < 0 else (size, xxh3_128_digest(self._view[at : at + size]), modified))
-            at += max(size, 0)
+        for number, size in enumerate(sizes[:count]):
+            data = self._view[at : at + max(size, 0)]
+            at += len(data)
+            if size < 0 or (chunk_format is not None and check_buffer(data, chunk_format)):
+                sizes[number] = _LEFT
+                found.append(None)
+            else:
+                found.append((size, xxh3_128_digest(data), times[number]))
         self._write(destination, os.fsencode(temporary), joined, count, mode, self._buffer, sizes)
         return [one if size >= 0 else None for one, size in zip(found, sizes[:count], strict=True)]
 

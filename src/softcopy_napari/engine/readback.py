@@ -15,9 +15,9 @@ from typing import NamedTuple
 from xxhash import xxh3_128
 
 from softcopy_napari.engine.capabilities import Capabilities
+from softcopy_napari.engine.chunk_check import Checksum, ChunkFormat, FileBytes, check, needs_checksum, needs_content
 from softcopy_napari.engine.files import forget_cached, kind_of, read_into, same_version, spare_the_cache, up_to_date
 from softcopy_napari.engine.place import Place
-from softcopy_napari.engine.shardindex import ShardIndex, check
 
 TELLS_CHANGES = os.name == "posix"
 """Whether this system tells when a file was changed: Windows only when it was made, and what its time was set to."""
@@ -45,8 +45,8 @@ class Finding(IntEnum):
 class Proof(NamedTuple):
     """What reading one file back showed, with its size and XXH3-128 at the destination.
 
-    `reason` says what is wrong; of a file that is as it should be, what is wrong with it at the source, too: a shard
-    whose index is not whole.
+    `reason` says what is wrong; of a file that is as it should be, what is wrong with it at the source, too: a chunk
+    file that cannot be whole.
     """
 
     finding: Finding
@@ -95,7 +95,7 @@ class ReadBack:
         path: str,
         digest: bytes,
         against_source: bool,
-        shard: ShardIndex | None,
+        chunk_format: ChunkFormat | None,
         remembered: Sequence[tuple[int, bytes]] = (),
     ) -> Proof:
         """Read one file back.
@@ -108,8 +108,8 @@ class ReadBack:
             XXH3-128 that it was copied with; zeros where it is not known.
         against_source : bool
             Without a digest, compare it with the source.
-        shard : ShardIndex or None
-            What index it should end or begin with.
+        chunk_format : ChunkFormat or None
+            It should be a chunk file of this format.
         remembered : sequence of tuple of int and bytes
             Digests that are known from some time on, ns: the first holds of which the file has not changed since.
 
@@ -124,8 +124,11 @@ class ReadBack:
                 return Proof(Finding.LINK)
             for since, known in remembered:
                 if known != NO_DIGEST and found.st_ctime_ns < since:
-                    return Proof(Finding.HASHED, found.st_size, known, self._damage(path, shard))
-            there = self._hash(self._destination, path, shard)
+                    damage = ""
+                    if chunk_format is not None:
+                        damage = find_damage(self._destination, path, found.st_size, chunk_format)
+                    return Proof(Finding.HASHED, found.st_size, known, damage)
+            there = self._hash(self._destination, path, chunk_format)
         except FileNotFoundError:
             return Proof(Finding.MOVED)
         except OSError as error:
@@ -156,22 +159,31 @@ class ReadBack:
         reason = f"came back from the destination with other content{': ' + damage if damage else ''}"
         return Proof(Finding.DIFFERENT, stats.st_size, own, reason)
 
-    def _damage(self, path: str, shard: ShardIndex | None) -> str:
-        """What is wrong with a shard's index at the destination."""
-        if shard is None:
-            return ""
-        fd = self._destination.open_for_reading(path)
-        try:
-            return check(fd, os.fstat(fd).st_size, shard)
-        finally:
-            os.close(fd)
-
-    def _hash(self, place: Place, path: str, shard: ShardIndex | None) -> tuple[os.stat_result, bytes, str] | None:
-        return hash_file(place, path, self._view, place is self._destination, self._go_on, shard)
+    def _hash(
+        self, place: Place, path: str, chunk_format: ChunkFormat | None
+    ) -> tuple[os.stat_result, bytes, str] | None:
+        return hash_file(place, path, self._view, place is self._destination, self._go_on, chunk_format)
 
     def _go_on(self, size: int) -> bool:
         self._progress(size)
         return not self._should_stop()
+
+
+def find_damage(place: Place, path: str, size: int, chunk_format: ChunkFormat) -> str:
+    """Why a chunk file cannot be whole, as far as its size, both ends and block headers tell; empty if nothing does.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
+    if not needs_content(chunk_format):
+        return check(FileBytes(-1, size), chunk_format) or ""
+    fd = place.open_for_reading(path)
+    try:
+        return check(FileBytes(fd, os.fstat(fd).st_size), chunk_format) or ""
+    finally:
+        os.close(fd)
 
 
 def hash_file(
@@ -180,7 +192,7 @@ def hash_file(
     view: memoryview,
     past_cache: bool,
     go_on: Callable[[int], bool],
-    shard: ShardIndex | None = None,
+    chunk_format: ChunkFormat | None = None,
 ) -> tuple[os.stat_result, bytes, str] | None:
     """Hash a file.
 
@@ -196,13 +208,13 @@ def hash_file(
         Have it read from where it is stored, where the system allows that.
     go_on : callable
         Asked after each block, with its bytes; false ends the reading.
-    shard : ShardIndex, optional
-        What index it should have.
+    chunk_format : ChunkFormat, optional
+        It should be a chunk file of this format.
 
     Returns
     -------
     tuple of os.stat_result, bytes and str, or None
-        Its stat, its XXH3-128, and what is wrong with its shard index; None if told to stop.
+        Its stat, its XXH3-128, and why it cannot be whole; None if told to stop.
 
     Raises
     ------
@@ -221,11 +233,16 @@ def hash_file(
         else:
             spare_the_cache(fd)
         hasher = xxh3_128()
+        checksum = Checksum(chunk_format, before.st_size) if needs_checksum(chunk_format) else None
         while count := read_into(fd, view):
             hasher.update(view[:count])
+            if checksum is not None:
+                checksum.update(view[:count])
             if not go_on(count):
                 return None
-        damage = check(fd, before.st_size, shard) if shard is not None else ""
+        damage = ""
+        if chunk_format is not None:
+            damage = check(FileBytes(fd, before.st_size), chunk_format, checksum) or ""
         if not same_version(before, os.fstat(fd)):
             raise FileNotFoundError
         if past_cache:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections import deque
+from collections.abc import Iterator
 
 from softcopy_napari.engine.dispatch import Dispatcher
 from softcopy_napari.engine.inventory import Inventory
@@ -15,6 +17,7 @@ from softcopy_napari.engine.targets import Target, settings_of
 from softcopy_napari.engine.tracked import TrackedArray
 
 _MAX_FAILURES = 100
+_MAX_DAMAGED = 20
 _WINDOW = 8.0
 _STEP = 0.25
 
@@ -122,12 +125,20 @@ class Reporter:
                 for path, trouble in list(failed.items())[:_MAX_FAILURES]
             ),
             kept=kept,
-            notices=tuple(self._notices),
+            notices=(*self._notices, *self._damage()),
             started=self._started,
             elapsed=now - self._clock_start,
             settings=self._settings,
             arrays=self._all_arrays(),
         )
+
+    def _damage(self) -> Iterator[str]:
+        """What was copied as it is: the first files, and how many more."""
+        damaged = self._inventory.damaged
+        for path, reason in itertools.islice(damaged.items(), _MAX_DAMAGED):
+            yield f"not whole at the source (copied as it is): {path} {reason}"
+        if len(damaged) > _MAX_DAMAGED:
+            yield f"not whole at the source (copied as they are): {len(damaged):,} files in all"
 
     def _all_arrays(self) -> tuple[ArraySnapshot, ...]:
         changes = self._inventory.changes

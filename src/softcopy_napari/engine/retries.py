@@ -86,7 +86,9 @@ class Retries:
             trouble.reason = reason
             return
         if outcome is not Outcome.FAILED:
-            pause = min(_CHANGING_FIRST * 2 ** min(trouble.changes, 10), _CHANGING_LAST)
+            # What is torn may stay so for hours: it is looked at again when it has been so for twice as long.
+            last = _LAST if outcome is Outcome.TORN else _CHANGING_LAST
+            pause = min(_CHANGING_FIRST * 2 ** min(trouble.changes, 10), last)
             trouble.changes += 1
             trouble.reason = reason or trouble.reason
         else:

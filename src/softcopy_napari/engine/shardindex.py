@@ -7,13 +7,12 @@ workers, and imports nothing heavy: the checksum's library only with the first s
 from __future__ import annotations
 
 import math
-import os
 import sys
 from array import array
 from collections.abc import Mapping, Sequence
 from itertools import compress, islice, repeat
 from operator import add, and_, gt, ne
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 MAX_CHUNKS = 1 << 18
 """Inner chunks of the largest index that is checked (4 MB); usual are tens to some ten thousands."""
@@ -21,6 +20,13 @@ _EMPTY = (1 << 64) - 1
 """Offset and size of an inner chunk that was never written."""
 _CRC_SIZE = 4
 _NOT_WHOLE = "its index is not whole yet"
+
+
+class Content(Protocol):
+    """What a file holds: a buffer, or something that is sliced like one (`chunk_check.FileBytes`)."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, part: slice, /) -> bytes | bytearray | memoryview: ...
 
 
 class ShardIndex(NamedTuple):
@@ -57,7 +63,7 @@ def index_of(codecs: object, shard_shape: Sequence[int]) -> ShardIndex | None:
     shape = list(shard_shape)
     chain = codecs if isinstance(codecs, list) else []
     for number, codec in enumerate(chain):
-        name, configuration = _named(codec)
+        name, configuration = named(codec)
         if name == "sharding_indexed":
             last = number == len(chain) - 1  # what follows encodes the shard as a whole, index and all
             return _index_in(shape, configuration) if last else None
@@ -83,9 +89,9 @@ def _index_in(shape: list[int], configuration: Mapping[str, object]) -> ShardInd
         return None
     default = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
     codecs = configuration.get("index_codecs", default)
-    named = [_named(codec) for codec in codecs] if isinstance(codecs, list) else []
-    endian = named[0][1].get("endian") if named else None
-    names = [name for name, _ in named]
+    chain = [named(codec) for codec in codecs] if isinstance(codecs, list) else []
+    endian = chain[0][1].get("endian") if chain else None
+    names = [name for name, _ in chain]
     if names not in (["bytes"], ["bytes", "crc32c"]) or endian not in ("little", "big"):
         return None
     return ShardIndex(
@@ -93,7 +99,7 @@ def _index_in(shape: list[int], configuration: Mapping[str, object]) -> ShardInd
     )
 
 
-def _named(codec: object) -> tuple[object, Mapping[str, object]]:
+def named(codec: object) -> tuple[object, Mapping[str, object]]:
     """Name and configuration of a codec; zarr v3.1 allows a bare name."""
     if not isinstance(codec, Mapping):
         return codec, {}
@@ -101,15 +107,13 @@ def _named(codec: object) -> tuple[object, Mapping[str, object]]:
     return codec.get("name"), configuration if isinstance(configuration, Mapping) else {}
 
 
-def check(fd: int, size: int, index: ShardIndex) -> str:
+def check_index(data: Content, index: ShardIndex) -> str:
     """Say what is wrong with a shard's index.
 
     Parameters
     ----------
-    fd : int
-        The shard, open for reading. Where the system has no `pread`, its position is moved.
-    size : int
-        Of the shard, in bytes.
+    data : Content
+        The shard: `len` is its size, slices are its content.
     index : ShardIndex
         What its index should look like.
 
@@ -122,22 +126,23 @@ def check(fd: int, size: int, index: ShardIndex) -> str:
     Raises
     ------
     OSError
-        The file cannot be read.
+        The shard cannot be read.
     """
+    size = len(data)
     if size < index.size:
         return "is too short for its index"
-    at_end = index.location == "end"
-    data = _read(fd, index.size, size - index.size if at_end else 0)
-    if len(data) < index.size:
+    first = size - index.size if index.location == "end" else 0
+    content = bytes(data[first : first + index.size])
+    if len(content) < index.size:
         return "is too short for its index"
     if index.has_crc:
         # Here: 1 MB and 3 ms that workers without shards do not need.
         from google_crc32c import value
 
-        data, checksum = data[:-_CRC_SIZE], data[-_CRC_SIZE:]
-        if value(data) != int.from_bytes(checksum, "little"):
+        content, checksum = content[:-_CRC_SIZE], content[-_CRC_SIZE:]
+        if value(content) != int.from_bytes(checksum, "little"):
             return f"{_NOT_WHOLE} (checksum)"
-    numbers = array("Q", data)
+    numbers = array("Q", content)
     if index.byteorder != sys.byteorder:
         numbers.byteswap()
     return _check_pairs(numbers[::2], numbers[1::2], size, index)
@@ -173,18 +178,3 @@ def _overlap(starts: Sequence[int], ends: Sequence[int]) -> bool:
         return False
     # Where some overlap, sorting both sides apart shows it as well.
     return any(map(gt, sorted(ends), islice(sorted(starts), 1, None)))
-
-
-def _read(fd: int, size: int, offset: int) -> bytes:
-    """Read to the given size, or to the file's end where that comes first."""
-    parts = []
-    if sys.platform == "win32":
-        os.lseek(fd, offset, os.SEEK_SET)
-    while size > 0:
-        part = os.read(fd, size) if sys.platform == "win32" else os.pread(fd, size, offset)
-        if not part:
-            break
-        parts.append(part)
-        size -= len(part)
-        offset += len(part)
-    return b"".join(parts)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from xxhash import xxh3_128
 
+from softcopy_napari.engine.chunk_check import Checksum
 from softcopy_napari.engine.files import read_into
 
 BUFFER_SIZE = 4 << 20
@@ -30,8 +31,25 @@ class Unreadable(Exception):
         super().__init__(f"cannot be read: {error.strerror}")
 
 
+class _Hasher:
+    """Makes an XXH3-128 and a checksum of the same blocks."""
+
+    def __init__(self, checksum: Checksum) -> None:
+        self._hasher, self._checksum = xxh3_128(), checksum
+        self.digest = self._hasher.digest
+
+    def update(self, block: memoryview) -> None:
+        self._hasher.update(block)
+        self._checksum.update(block)
+
+
 def copy_stream(
-    fd: int, out: int, found: os.stat_result, view: memoryview, go_on: Callable[[int], bool]
+    fd: int,
+    out: int,
+    found: os.stat_result,
+    view: memoryview,
+    go_on: Callable[[int], bool],
+    checksum: Checksum | None = None,
 ) -> tuple[int, bytes]:
     """Read, hash and write a file, up to one byte more than expected; its holes become holes.
 
@@ -45,6 +63,8 @@ def copy_stream(
         Buffer of `BUFFER_SIZE`.
     go_on : callable
         Told the bytes of each block of a file larger than the buffer; false ends the copy.
+    checksum : Checksum, optional
+        Takes in what was read.
 
     Returns
     -------
@@ -57,7 +77,7 @@ def copy_stream(
     OSError
         The copy could not be written.
     """
-    hasher = xxh3_128()
+    hasher = xxh3_128() if checksum is None else _Hasher(checksum)
     size = 0
     if may_have_holes(found):
         for start, end in data_ranges(fd, found.st_size):
@@ -159,7 +179,12 @@ def data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _skip_hole(
-    hasher: xxh3_128, size: int, end: int, found: os.stat_result, view: memoryview, go_on: Callable[[int], bool]
+    hasher: xxh3_128 | _Hasher,
+    size: int,
+    end: int,
+    found: os.stat_result,
+    view: memoryview,
+    go_on: Callable[[int], bool],
 ) -> int:
     """Hash the zeros that a hole stands for; returns where it ends."""
     zeros = view[: min(len(view), max(0, end - size))]

@@ -204,7 +204,7 @@ class Survey:
         if self.heeds_locks:
             self._locks.take(part, now)
         self._scratch.take(part, part.scratch)
-        different, unsettled = part.different, part.fresh
+        different, unsettled, tried = part.different, part.fresh, 0
         if self._reader is not None and self._reader.whole_files_only:
             unsettled = []
         if unsettled:
@@ -215,8 +215,11 @@ class Survey:
             else:
                 fresh = set(unsettled)
                 different = [name for name in different if name not in fresh]
+                prefix = part.folder + "/" if part.folder else ""
+                unsettled = [name for name in unsettled if not self._inventory.try_unsettled(prefix + name)]
+                tried = len(fresh) - len(unsettled)
         same = [name for name in part.same if name not in touched] if touched else part.same
-        news = self._inventory.compared(part.folder, same, different, part.unlike)
+        news = self._inventory.compared(part.folder, same, different, part.unlike) + tried
         self._unsettled.take(part, [name for name in unsettled if name not in touched])
         if part.last and part.folder in self._unsettled.listed:
             self._walks.known[part.folder] = 0  # to be listed again even if its own time stays

@@ -11,11 +11,12 @@ import pickle
 from collections.abc import Sequence
 from typing import IO, Any, NamedTuple
 
+from softcopy_napari.engine.chunk_check import ChunkFormat
 from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.copy_rules import CopyRules
 from softcopy_napari.engine.obstacle import Obstacle
 from softcopy_napari.engine.probe import Probe
 from softcopy_napari.engine.room import Room
-from softcopy_napari.engine.shardindex import ShardIndex
 
 Identity = tuple[int, int]
 """Device and inode of a folder."""
@@ -55,10 +56,9 @@ class CopyTask(NamedTuple):
     """Those of the paths whose writer deleted them under their locks."""
     source: Identity | None = None
     """What the source is known by."""
-    shard: ShardIndex | None = None
-    """The files are shards with such an index, and are not copied before it is whole."""
-    as_it_is: bool = False
-    """Copy shards whose index is not whole nevertheless: nobody will make it whole any more."""
+    rules: CopyRules = CopyRules()
+    unsettled: frozenset[str] = frozenset()
+    """Those of the paths for which the rules' quiet time counts."""
 
 
 class ProofTask(NamedTuple):
@@ -71,7 +71,7 @@ class ProofTask(NamedTuple):
     against_source: bool
     """Compare those without a digest with the source; else only find their digests."""
     source: Identity | None = None
-    shard: ShardIndex | None = None
+    chunk_format: ChunkFormat | None = None
     remembered: Sequence[tuple[int, bytes]] = ()
     """What earlier copies left: since when (ns), and digests, zeros where there is none. A file that has not changed
     at the destination since then is not read."""
@@ -147,9 +147,9 @@ class CopyDone(NamedTuple):
     digests: bytes
     """XXH3-128 of the regular files that arrived, 16 bytes each; 16 zero bytes for every other path."""
     size: int
-    """Bytes of the COPIED files."""
+    """Bytes of these files."""
     reasons: dict[int, str]
-    """Why FAILED ones failed, and what is wrong with shards copied as they are, by their place in the task."""
+    """Why FAILED ones failed, and why TORN and DAMAGED ones cannot be whole, by their place in the task."""
     seconds: float
     obstacle: Obstacle | None = None
     """Why the destination took no more; the files that it did not take are BLOCKED or STOPPED."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from softcopy_napari.engine.chunk_check import ChunkFormat
 from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.ledger import Ledger
-from softcopy_napari.engine.shardindex import ShardIndex
 from softcopy_napari.engine.states import ChunkState
 
 _FRESH = 1 << 16
@@ -110,7 +110,7 @@ class Batch:
     paths: list[str]
     ledger: Ledger | None
     """The array's ledger when the batch was made: after a resize the cells are others."""
-    shard: ShardIndex | None = None
-    """What index the files have, if they are shards."""
+    chunk_format: ChunkFormat | None = None
+    """How the files are known to be whole, if they are chunk files and something tells."""
     before: bytes = b""
     """Digests of the versions that these replace, zeros where none is known; empty for files that are no chunks."""

@@ -12,6 +12,7 @@
   of its writer.
 - No file is read before the clock tick of its last change is over: any later change shows in its time.
 - Nothing is read, written or deleted anywhere but below the two folders that the caller holds (place.py).
+- What cannot be whole by its own bytes is TORN; it is published only if it is to be copied as it is (copy_rules.py).
 - Links are copied as links and never followed; what is neither file, folder nor link is never opened
   in a way that could block.
 
@@ -32,6 +33,8 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from softcopy_napari.engine.capabilities import Remark, is_refusal
+from softcopy_napari.engine.chunk_check import Checksum, needs_checksum
+from softcopy_napari.engine.copy_rules import CopyRules, examine, is_fresh
 from softcopy_napari.engine.files import (
     BINARY,
     NOFOLLOW,
@@ -44,7 +47,6 @@ from softcopy_napari.engine.files import (
 from softcopy_napari.engine.native import MOST, load
 from softcopy_napari.engine.obstacle import in_the_way, is_obstacle, room, too_large
 from softcopy_napari.engine.place import Place
-from softcopy_napari.engine.shardindex import ShardIndex, check
 from softcopy_napari.engine.streams import (
     BUFFER_SIZE,
     Stopped,
@@ -74,11 +76,13 @@ class Outcome(IntEnum):
     BLOCKED = 7
     """The destination as a whole takes nothing now; the file is not at fault."""
     TORN = 8
-    """A shard whose index is not whole: its writer is not done with it."""
+    """It cannot be whole, or nothing tells that it is: its writer is not done with it."""
     TOO_LARGE = 10
     """The destination's file system has no files as large."""
     EQUAL = 9
     """It was there already, with this very content: nothing was written."""
+    DAMAGED = 11
+    """It cannot be whole, and was copied as it is."""
 
 
 class Result(NamedTuple):  # one a file: a frozen dataclass takes three times as long to make
@@ -97,6 +101,8 @@ class Result(NamedTuple):  # one a file: a frozen dataclass takes three times as
 _VANISHED = Result(Outcome.VANISHED)
 _CHANGED = Result(Outcome.CHANGED)
 _STOPPED = Result(Outcome.STOPPED)
+_NOT_PROVEN = Result(Outcome.TORN)
+_NO_RULES = CopyRules()
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY | NOFOLLOW
 _SHORT_WAIT = 20_000_000
@@ -158,7 +164,12 @@ class Transfer:
         self._looked = False
 
     def copy_all(
-        self, paths: Sequence[str], gone: frozenset[str], shard: ShardIndex | None, as_it_is: bool
+        self,
+        paths: Sequence[str],
+        gone: frozenset[str],
+        rules: CopyRules,
+        unsettled: frozenset[str] = frozenset(),
+        together: bool = True,
     ) -> Iterator[Result]:
         """Copy files one after the other, as `copy` does; small ones of a folder together, where that can be done.
 
@@ -167,31 +178,37 @@ class Transfer:
         paths : sequence of str
         gone : frozenset of str
             Those of them whose writer deleted them under their locks.
-        shard, as_it_is
-            As for `copy`, of all of them.
+        rules : CopyRules
+        unsettled : frozenset of str
+            Those of them for which the rules' quiet time counts.
+        together : bool
+            Whether small files may be.
 
         Yields
         ------
         Result
             Of each path.
         """
+        settled = rules._replace(quiet=0.0)
         for folder, group in itertools.groupby(paths, _folder_of):
             of_folder = list(group)
             first = len(folder) + 1 if folder else 0
-            names = [path[first:] for path in of_folder] if shard is None else []
+            # One that has to prove itself is looked at before it is read.
+            many = together and unsettled.isdisjoint(of_folder)
+            names = [path[first:] for path in of_folder] if many else []
             at = 0
             while at < len(of_folder):
-                for found in self._copy_together(folder, names[at : at + self._together]) or [None]:
+                for found in self._copy_together(folder, names[at : at + self._together], rules) or [None]:
                     path = of_folder[at]
                     at += 1
                     if found is None:
-                        yield self.copy(path, path in gone, shard, as_it_is)
+                        yield self.copy(path, path in gone, rules if path in unsettled else settled)
                     else:
                         size, digest, modified = found
                         self._look_at_published(path, size, modified)
                         yield Result(Outcome.COPIED, size, digest, modified=modified)
 
-    def _copy_together(self, folder: str, names: list[str]) -> list[tuple[int, bytes, int] | None]:
+    def _copy_together(self, folder: str, names: list[str], rules: CopyRules) -> list[tuple[int, bytes, int] | None]:
         """Copy some files of a folder by native.py: the first of them; None for each that it left alone."""
         if self._native is None or not names or not self._keeps_times:
             return []
@@ -201,7 +218,9 @@ class Transfer:
             return []
         if source is None or destination is None:
             return []
-        found = self._native.copy(source, destination, self._temporary, names, self.unit)
+        found = self._native.copy(
+            source, destination, self._temporary, names, self.unit, chunk_format=rules.chunk_format
+        )
         # So many are likely to be taken next time, too.
         self._together = min(MOST, len(found) + 1 if len(found) < len(names) else 2 * self._together)
         return found
@@ -211,9 +230,7 @@ class Transfer:
         now = time.time_ns()
         return tick_left(found.st_mtime_ns, now, self.unit) if found.st_mtime_ns > now - TIME_UNITS[0] else 0
 
-    def copy(
-        self, path: str, delete_if_gone: bool = False, shard: ShardIndex | None = None, as_it_is: bool = False
-    ) -> Result:
+    def copy(self, path: str, delete_if_gone: bool = False, rules: CopyRules = _NO_RULES) -> Result:
         """Bring one file of the destination up to date.
 
         Parameters
@@ -222,10 +239,8 @@ class Transfer:
             Relative to source and destination, `/` separated.
         delete_if_gone : bool
             The file's writer deleted it under its lock: if it is still gone, so must the copy be.
-        shard : ShardIndex, optional
-            It is a shard with such an index, and TORN while that is not whole.
-        as_it_is : bool
-            Copy it even then; the reason says what is wrong.
+        rules : CopyRules, optional
+            When it may be published; else it is TORN.
 
         Returns
         -------
@@ -243,7 +258,7 @@ class Transfer:
                 return self._copy_link(path)
             if not stat.S_ISREG(before.st_mode):
                 return self._copy_irregular(before.st_mode, path)
-            return self._copy_file(before, path, shard, as_it_is)
+            return self._copy_file(before, path, rules)
         except OSError as error:
             if is_obstacle(error):
                 return Result(Outcome.BLOCKED, error=error)
@@ -255,7 +270,7 @@ class Transfer:
         """Remove a dead worker's temporary from a folder of the destination, if it is there."""
         self._destination.discard(f"{folder}/{temporary}" if folder else temporary)
 
-    def _copy_file(self, before: os.stat_result, path: str, shard: ShardIndex | None, as_it_is: bool) -> Result:
+    def _copy_file(self, before: os.stat_result, path: str, rules: CopyRules) -> Result:
         try:
             if left := self._tick_left(before):
                 if left > _SHORT_WAIT:
@@ -268,27 +283,36 @@ class Transfer:
         except (FileNotFoundError, NotADirectoryError):
             return _CHANGED
         except OSError as error:
+            if is_fresh(before, rules):
+                return _NOT_PROVEN  # on Windows, its writer may share it with nobody
             return _unreadable(error)
         try:
-            return self._copy_opened(fd, before, path, shard, as_it_is)
+            if before.st_size > BUFFER_SIZE or is_fresh(before, rules):  # not to be read in vain
+                try:
+                    may, damage = examine(fd, before, rules)
+                    os.lseek(fd, 0, os.SEEK_SET)
+                except OSError as error:
+                    return _unreadable(error)
+                if not may:
+                    return Result(Outcome.TORN, reason=damage)
+            return self._copy_opened(fd, before, path, rules)
         finally:
             os.close(fd)
 
-    def _copy_opened(
-        self, fd: int, before: os.stat_result, path: str, shard: ShardIndex | None, as_it_is: bool
-    ) -> Result:
+    def _copy_opened(self, fd: int, before: os.stat_result, path: str, rules: CopyRules) -> Result:
         if before.st_size > BUFFER_SIZE:
             self._look_for_room(min(before.st_size, allocated(before)))
         spare_the_cache(fd)
-        place = self._destination
+        place, chunk_format = self._destination, rules.chunk_format
         if not self._keeps_times and (equal := self._compare_contents(fd, before, path)):
-            damage = _damage(fd, before.st_size, shard) if shard is not None else ""
-            return equal._replace(reason=damage) if as_it_is or not damage else Result(Outcome.TORN, reason=damage)
+            may, damage = examine(fd, before, rules)
+            return equal._replace(reason=damage) if may else Result(Outcome.TORN, reason=damage)
+        checksum = Checksum(chunk_format, before.st_size) if needs_checksum(chunk_format) else None
         temporary, out = self._create(path, before.st_mode & 0o777)
         try:
             try:
                 reserve(out, before.st_size)
-                size, digest = copy_stream(fd, out, before, self._view, self._go_on)
+                size, digest = copy_stream(fd, out, before, self._view, self._go_on, checksum)
             except (OSError, Stopped, Unreadable) as error:
                 os.close(out)
                 if isinstance(error, OSError):
@@ -296,8 +320,8 @@ class Transfer:
                 place.unlink(temporary)
                 return _STOPPED if isinstance(error, Stopped) else Result(Outcome.FAILED, reason=str(error))
             self._set_times(temporary, out, before)
-            damage = _damage(fd, size, shard) if shard is not None else ""
             try:
+                may, damage = examine(fd, before, rules, checksum)
                 after = self._source.stat(path)
             except (FileNotFoundError, NotADirectoryError):
                 place.unlink(temporary)
@@ -308,7 +332,7 @@ class Transfer:
             if size != before.st_size or not same_version(before, after):
                 place.unlink(temporary)
                 return _CHANGED
-            if damage and not as_it_is:
+            if not may:
                 place.unlink(temporary)
                 return Result(Outcome.TORN, reason=damage)
             place.replace(path, temporary)
@@ -316,7 +340,7 @@ class Transfer:
             place.discard(temporary)
             raise
         self._look_at_published(path, size, before.st_mtime_ns)
-        return Result(Outcome.COPIED, size, digest, damage, modified=before.st_mtime_ns)
+        return Result(Outcome.DAMAGED if damage else Outcome.COPIED, size, digest, damage, modified=before.st_mtime_ns)
 
     # -- destinations that keep no times --------------------------------------------------------------
 
@@ -426,14 +450,6 @@ class Transfer:
 
 def _folder_of(path: str) -> str:
     return path.rpartition("/")[0]
-
-
-def _damage(fd: int, size: int, shard: ShardIndex) -> str:
-    """What is wrong with a shard's index; empty if nothing is."""
-    try:
-        return check(fd, size, shard)
-    except OSError as error:
-        return f"its index cannot be read: {error.strerror}"
 
 
 def _unreadable(error: OSError) -> Result:

@@ -192,18 +192,16 @@ class Worker:
         versions = []
         reasons = {}
         copied = 0
-        copy, gone, shard = self._transfer.copy, task.delete_if_gone, task.shard
+        together = not self._throttle.due  # after each of them
         with self._holding(task.source) as (lost, obstacle):
             if not (lost or obstacle):
                 self._transfer.begin()
-                results = self._transfer.copy_all(task.paths, gone, shard, task.as_it_is)
-                if self._throttle.due:  # after each of them
-                    results = (copy(path, path in gone, shard, task.as_it_is) for path in task.paths)
+                results = self._transfer.copy_all(task.paths, task.delete_if_gone, task.rules, task.unsettled, together)
                 for outcome, size, digest, reason, error, modified in results:
                     outcomes.append(outcome)
                     digests.append(digest or NO_DIGEST)
                     versions.append(version_of(modified, size) if digest else NO_VERSION)
-                    copied += size if outcome == Outcome.COPIED else 0
+                    copied += size if outcome in (Outcome.COPIED, Outcome.DAMAGED) else 0
                     if reason:
                         reasons[len(outcomes) - 1] = reason
                     if error is not None:
@@ -233,7 +231,8 @@ class Worker:
                         break
                     part = slice(number * 16, number * 16 + 16)
                     remembered = [(since, digests[part]) for since, digests in task.remembered]
-                    proof = self._read_back.prove(path, task.digests[part], task.against_source, task.shard, remembered)
+                    digest, chunk_format = task.digests[part], task.chunk_format
+                    proof = self._read_back.prove(path, digest, task.against_source, chunk_format, remembered)
                     findings.append(proof.finding)
                     digests.append(proof.digest)
                     read += proof.size
