@@ -232,6 +232,7 @@ class Staged:
                 dtype=layout.dtype,
                 ledger=str(self.ledgers[path].path),
                 counts=tuple(count.tolist()),
+                regular=layout.edge_lengths is None,
             )
             for (path, layout), count in zip(self.layouts.items(), counts, strict=True)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,30 @@ def test_the_status_bar_may_ask_at_any_moment_while_an_array_grows(
     assert "copied, chunk file (3, 1, " in said[3]
     assert not any("chunk file" in words for words in said[4:])
     layer.geometry = before
+
+
+def test_chunks_of_unequal_shapes_are_drawn_alike_within_the_image_and_named(
+    tmp_path: Path, viewer: Any, scene: Scene, staged: Callable[..., Any], qtbot: Any
+) -> None:
+    make(tmp_path / "a.zarr", (4, 60), (1, 20))
+    metadata = json.loads((tmp_path / "a.zarr" / "zarr.json").read_bytes())
+    metadata["chunk_grid"] = {
+        "name": "rectilinear",
+        "configuration": {"kind": "inline", "chunk_shapes": [1, [5, 50, 5]]},
+    }
+    metadata["chunk_key_encoding"] = {"name": "suffix", "configuration": {"suffix": ".tiff", "base_encoding": "v2"}}
+    (tmp_path / "a.zarr" / "zarr.json").write_text(json.dumps(metadata))
+    target = staged(tmp_path / "a.zarr")
+    target.cells()[1, 2] = S.FAILED
+    said: list[str] = []
+    scene.problem.connect(said.append)
+    scene.show(target.snapshot, "", "destination")
+    qtbot.waitUntil(lambda: scene.overlay is not None and bool(said), timeout=20_000)
+    assert scene.overlay.extent.world.tolist() == [[0, 0], [3, 59]]
+    assert scene.overlay.tell((1, 45), world=True) == "failed, chunk file (1, 2) 1.2.tiff"
+    assert scene.overlay.tell((1, 35), world=True) == "absent, chunk file (1, 1) 1.1.tiff"
+    scene.jump_to(S.FAILED)
+    assert len(said) == 1 and said[0].startswith("The image cannot be shown: ")
 
 
 @pytest.mark.parametrize("shape", [(), (7,)])
