@@ -116,6 +116,7 @@ def softcopy() -> None:
     show_default=True,
     help="Slow down while the acquisition suffers, or never.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace another dataset that lies at the destination.")
 def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
     """Copy zarr datasets while they are being written.
 

@@ -71,11 +71,27 @@ def test_a_source_that_is_not_zarr_is_named_with_the_reason(files: dict[str, str
     source.mkdir()
     for name, content in files.items():
         (source / name).write_text(content)
-    done = softcopy(source, tmp_path / "destination.zarr")
+    done = softcopy("--wait-for-source", "false", source, tmp_path / "destination.zarr")
     assert done.returncode == 2
     assert_is_one_line(done.stderr)
     assert str(source) in done.stderr and words in done.stderr
     assert not (tmp_path / "destination.zarr").exists()
+
+
+@pytest.mark.parametrize("content", ["", '{"zarr_format": 2, "shape"', "\0" * 300], ids=["empty", "half", "zeros"])
+def test_metadata_that_are_half_written_for_long_are_waited_for_and_named(content: str, tmp_path: Path) -> None:
+    source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
+    source.mkdir()
+    (source / "settings.json").write_text("{}")
+    with Softcopy("--nprocs", "1", "--finish-idle", "1", source, destination) as copy:
+        until_status("holds no zarr metadata yet")
+        (source / ".zarray").write_text(content)
+        until_status("has zarr metadata that cannot be used: .zarray is ")
+        assert not destination.exists()
+        (source / ".zarray").write_text(_array([2, 2], [2, 2], "<u2"))
+        (source / "0.0").write_bytes(bytes(8))
+        assert copy.wait() == 0, copy.output
+    assert_same(source, destination)
 
 
 def test_a_source_that_is_a_file_is_named(tmp_path: Path) -> None:
@@ -114,6 +130,7 @@ def _array(shape: list[int], chunks: list[int], dtype: str) -> str:
         (_array([8, 8], [2, 2], "<u2"), "its shape is (8, 8), not (4, 4)"),
         (_array([4, 4], [4, 4], "<u2"), "its chunks are (4, 4), not (2, 2)"),
         (_array([4, 4], [2, 2], "<u4"), "<u4"),
+        (_array([4, 4], [2, 2], "<u2"), "a copy of another acquisition (newest chunk of 20"),
         (_array([6, 4], [2, 2], "<u2"), "its shape is (6, 4), not (4, 4)"),
     ],
 )

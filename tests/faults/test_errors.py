@@ -7,7 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
+from softcopy_napari.engine import before
 from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.targets import Settings, make_target
+from softcopy_napari.engine.validate import validate
 from tests.engine.support import temporaries, tree, until
 from tests.faults.lab import SOON, Lab, content, make_chunks
 from tests.support.command import softcopy
@@ -145,3 +148,32 @@ def test_a_copy_that_failed_is_made_once_its_disk_is_well_again(lab: Lab) -> Non
     rule.lift()
     assert until(lambda: lab.now.counts[ChunkState.COPIED] == 5 and not lab.now.failures, SOON)
     lab.assert_equal()
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ESTALE, errno.EACCES])
+@pytest.mark.parametrize("op", ["read", "open", "listing"])
+def test_a_bad_moment_of_the_share_at_the_start_is_named_and_waited_out(lab: Lab, op: str, error: int) -> None:
+    faults = lab.faulty_source()
+    make_chunks(lab.real_source, 3)
+    rule = faults.fail(op, "*", error=error)
+    validate(make_target(lab.source, lab.destination, Settings()))
+    lab.start(settle=0.0)
+    assert until(lambda: "cannot be read: " in lab.now.reason and lab.now.state is TargetState.WAITING, SOON), (
+        lab.words()
+    )
+    assert not lab.destination.exists()
+    rule.lift()
+    assert lab.ends(SOON).state is TargetState.COMPLETE
+    lab.assert_equal()
+
+
+def test_metadata_that_can_never_be_read_end_the_copy_with_their_name(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(before, "_UNREADABLE", 0.5)
+    faults = lab.faulty_source()
+    make_chunks(lab.real_source, 3)
+    faults.fail("read", "*.zarray")
+    lab.start()
+    end = lab.ends(SOON)
+    assert end.state is TargetState.FAILED and ".zarray: Input/output error" in end.reason

@@ -12,6 +12,11 @@ from softcopy_napari.engine.probe import Folder, Probe
 from softcopy_napari.engine.states import ChunkState
 
 GONE = "{} has gone; waiting for it to come back"
+OTHER_NAME = "start it with --overwrite to replace it, or with another destination"
+_AT_ONCE = 10.0
+"""Seconds within which a dataset that takes the place of a deleted one was made by what deleted that."""
+_UNREADABLE = 30.0
+"""Seconds after which a source that could never be read is given up."""
 _SAMPLES = 16
 """Copied files by which a source is known again."""
 _FOLDERS = 64
@@ -62,37 +67,87 @@ class Before:
         return ""
 
 
-def unready(source: Path, probe: Probe, before: Before | None) -> str | None:
-    """Say why a source cannot be copied now.
+class Arrival:
+    """Waits for a source to come, to become readable, or to come back.
 
     Parameters
     ----------
     source : Path
-    probe : Probe
-        What lies there.
+
+    Attributes
+    ----------
     before : Before or None
         What lay there when it was lost; None where it has not been seen yet.
-
-    Returns
-    -------
-    str or None
-        Empty where it can be; None where nothing can be told: it could not be compared with its copy.
+    hopeless : bool
+        Whether it would be waited for in vain.
+    made_anew : bool
+        Whether its writer deleted what lay there and made another dataset in its place at once.
     """
-    reason = ""
-    what = before.differs(probe) if before else ""
-    if not probe.exists:
-        reason = GONE.format(source) if before else f"{source} does not exist yet"
-    elif probe.error:
-        reason = f"{source} {probe.error}"
-    elif not probe.is_folder:
-        reason = f"{source} is not a folder"
-    elif not probe.nodes:
-        reason = f"{source} holds no zarr metadata yet (zarr.json, .zarray or .zgroup)"
-    elif what and probe.obstacle is not None:
-        return None  # it is looked at again when the destination is back
-    elif what:
-        reason = (
+
+    def __init__(self, source: Path) -> None:
+        self.before: Before | None = None
+        self.hopeless = self.made_anew = False
+        self._source = source
+        self._unreadable_since: float | None = None
+        self._deleted_at: float | None = None
+
+    def lost(self, before: Before, deleted: bool, now: float) -> None:
+        """Note what the source was, and whether it was seen to be deleted."""
+        self.before = before
+        self._deleted_at = now if deleted else None
+        self.made_anew = False
+
+    def why_not(self, probe: Probe, now: float) -> str | None:
+        """Say why the source cannot be copied now.
+
+        Returns
+        -------
+        str or None
+            Empty where it can be; None where nothing can be told: it could not be compared with its copy.
+        """
+        source, before = self._source, self.before
+        if probe.exists and self._deleted_at is not None and not self.made_anew:
+            self.made_anew = now - self._deleted_at < _AT_ONCE
+        if not probe.error:
+            self._unreadable_since = None
+        if not probe.exists:
+            return GONE.format(source) if before else f"{source} does not exist yet"
+        if not probe.is_folder and not probe.error:
+            return f"{source} is not a folder"
+        if problem := why_unusable(probe):
+            if probe.error:
+                self._unreadable_since = now if self._unreadable_since is None else self._unreadable_since
+                self.hopeless = before is None and now - self._unreadable_since > _UNREADABLE
+                return f"{source} {problem}; trying again" if not self.hopeless else f"{source} {problem}"
+            return f"{source} {problem}; waiting for it"
+        if before is None or self.made_anew:
+            return ""
+        what = before.differs(probe)
+        if what and probe.obstacle is not None:
+            return None  # it is looked at again when the destination is back
+        if not what:
+            return ""
+        if self._deleted_at is not None:
+            self.hopeless = True
+            return (
+                f"{source} was deleted, and another dataset lies there now ({what}). The copy of the deleted one was "
+                f"kept: {OTHER_NAME}"
+            )
+        return (
             f"{source} is another dataset than before ({what}); waiting for that one to come back. "
-            "If this is the one, stop the copy and start it again"
+            f"If this is the one, stop the copy: {OTHER_NAME}"
         )
-    return reason
+
+
+def why_unusable(probe: Probe) -> str:
+    """Say why a folder is no zarr dataset yet; empty where it is one."""
+    problem = ""
+    for folder, files in probe.nodes.items():
+        try:
+            parse_metadata(folder, files)
+        except LayoutError as error:
+            where = f"{folder}/" if folder else ""
+            problem = problem or f"has zarr metadata that cannot be used: {where}{error.file} {error}"
+        else:
+            return ""
+    return probe.error or problem or "holds no zarr metadata yet (zarr.json, .zarray or .zgroup)"

@@ -276,8 +276,8 @@ def start(source: str | Path, destination: str | Path, **settings: Any) -> Copy:
     destination : str or Path
         Folder to fill.
     **settings
-        `nprocs`, `sleep_time`, `wait_for_source`, `settle`, `finish_idle`, `verify`, `max_rate`, `pace`, as in a
-        targets file.
+        `nprocs`, `sleep_time`, `wait_for_source`, `settle`, `finish_idle`, `verify`, `max_rate`, `pace`, `overwrite`,
+        as in a targets file.
 
     Returns
     -------

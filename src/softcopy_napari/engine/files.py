@@ -160,6 +160,11 @@ TIME_UNITS = (2_000_000_000, 1_000_000_000, 10_000_000, 1_000_000, 1_000, 100)
 """Units (ns) in which file systems keep times, coarsest first: FAT, HFS+ and ext3, exFAT, ..., NTFS."""
 
 
+def unit_of(time: int) -> int:
+    """The coarsest unit that a modification time may have been kept in, both in ns."""
+    return next((unit for unit in TIME_UNITS if time % unit == 0), 1)
+
+
 _CLOCK_REALTIME_COARSE = 5
 """Linux takes file times from this one; the module `time` has no name for it."""
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from softcopy_napari.engine.account import Account
-from softcopy_napari.engine.before import GONE, Before, unready
+from softcopy_napari.engine.before import GONE, Arrival, Before
 from softcopy_napari.engine.capabilities import remark_texts
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.crew import Crew
@@ -22,6 +22,7 @@ from softcopy_napari.engine.lock import Doubt
 from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.obstacle import words
+from softcopy_napari.engine.occupied import Occupant, look_at_destination
 from softcopy_napari.engine.outlook import Outlook
 from softcopy_napari.engine.pacer import Pacer
 from softcopy_napari.engine.probe import METADATA_NAMES, Folder, Probe
@@ -66,10 +67,11 @@ class Job(TargetLoop):
         self._phase = Phase.WAITING
         self._outcome = TargetState.STOPPED
         self._told_to_finish = False
-        self._awaited: type[Probe | Reached] | None = None
+        self._awaited: type[Probe | Occupant | Reached] | None = None
         """The answer that decides how it goes on while there is nothing to copy."""
-        self._before: Before | None = None
-        """The source as it was when it was lost."""
+        self._arrival = Arrival(self.target.source)
+        self._occupant: Occupant | None = None
+        """What lay at the destination at first; None before that was looked at."""
         self._folder: Folder | None = None
         """The source's folder."""
         self._why_finished = ""
@@ -149,13 +151,13 @@ class Job(TargetLoop):
     def _carry_out(self, order: Order, now: float) -> None:
         match order:
             case Order.COPY:
-                self._lock.note_source(self._dispatcher.source)
-                self._before = None
+                self._lock.note_source(self._folder)
+                self._arrival.before = None
                 self._reason = ""
                 self._keep_pace(now)  # which disk it is, is asked before workers are busy with that disk
             case Order.FORGET_SOURCE:
                 self._survey.end()
-                self._before = Before.of(self._inventory, self._folder)
+                self._arrival.lost(Before.of(self._inventory, self._folder), False, now)
                 self._inventory.forget_writers()
                 self._reason = GONE.format(self.target.source)
             case Order.CHECK:
@@ -291,20 +293,49 @@ class Job(TargetLoop):
     # -- the source's coming and going ----------------------------------------------------------------
 
     def _probe(self) -> ProbeTask:
-        before = self._before
+        before = self._arrival.before
         folders, samples = (before.folders, before.samples) if before else ((), ())
         return ProbeTask(self._pool.new_id(), folders, samples)
 
     def _take_probe(self, probe: Probe, now: float) -> None:
         self._awaited = None
-        reason = unready(self.target.source, probe, self._before)
+        reason = self._arrival.why_not(probe, now)
         self._reason = reason or ""
         if reason == "":
             self._dispatcher.source, self._folder = probe.identity, probe.folder
-            self._awaited = Reached
-            self._dispatcher.request(ReachTask(self._pool.new_id(), claim=not self._dispatcher.claimed))
-        if self._told_to_finish and reason:
-            self._end(TargetState.FAILED, f"{reason}, and you said that the acquisition is finished")
+            if self._occupant is None:
+                self._awaited = Occupant
+                self._reason = f"looking at what lies at {self.target.destination}"
+                threading.Thread(target=self._look_at_destination, daemon=True).start()
+            else:
+                self._reach()
+        if reason and (self._told_to_finish or self._arrival.hopeless):
+            told = ", and you said that the acquisition is finished" if self._told_to_finish else ""
+            self._end(TargetState.FAILED, f"{reason}{told}")
+
+    def _look_at_destination(self) -> None:
+        """In a thread of its own: the destination's disk may hang."""
+        try:
+            found = look_at_destination(self.target.source, self.target.destination)
+        except Exception as error:
+            log.exception("unexpected error while looking at %s", self.target.destination)
+            found = Occupant(f"{self.target.destination} could not be looked at: {error!r}")
+        self._inbox.put(lambda: self._take_occupant(found))
+
+    def _take_occupant(self, found: Occupant) -> None:
+        """Copy into a destination that is empty or holds a copy of this source; into any, if its user said so."""
+        if self._phase is not Phase.WAITING:
+            return  # it was stopped
+        if found.conflict and not self.target.overwrite:
+            self._end(TargetState.FAILED, found.conflict)
+            return
+        self._occupant = found
+        self._reason = ""
+        self._reach()
+
+    def _reach(self) -> None:
+        self._awaited = Reached
+        self._dispatcher.request(ReachTask(self._pool.new_id(), claim=not self._dispatcher.claimed))
 
     def _begin(self, now: float) -> None:
         """Watch and walk the source, which is there, as is the destination."""
@@ -468,6 +499,7 @@ class Job(TargetLoop):
         account = Account(self._inventory)
         size = self._survey.last_full.size if self._survey.last_full else 0
         receipt = account.receipt(self.target, self._tell(time.monotonic()), self._why_finished, size)
+        receipt = receipt.model_copy(update={"source_folder": self._folder})
         threading.Thread(target=self._sign, args=(account, receipt), daemon=True).start()
 
     def _sign(self, account: Account, receipt: Receipt) -> None:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from softcopy_napari.engine.probe import Folder
 from softcopy_napari.engine.statefolder import PLAIN, in_state_folder, private_folder, runs_still
 
 _LAST_COPIES = 10.0
@@ -81,7 +82,7 @@ class DestinationLock:
         if before.boot and before.boot != _boot() and self.doubt is None:
             self.doubt = Doubt.POWER_LOST
         self._doing = doing
-        self._source = before.source
+        self._folder = before.folder
         self._boot = _boot() if doing == "filled" else before.boot
         self._note()
 
@@ -97,9 +98,9 @@ class DestinationLock:
                 raise DestinationBusy(str(destination), owner.pid, owner.doing, has_ended)
             time.sleep(0.02)
 
-    def note_source(self, source: tuple[int, int] | None) -> None:
-        """Leave word of what the destination is filled from: device and inode of its source."""
-        self._source = source
+    def note_source(self, folder: Folder | None) -> None:
+        """Leave word of what the destination is filled from: what its source's folder is known by."""
+        self._folder = folder
         self._note()
 
     def note_doing(self, doing: str) -> None:
@@ -115,7 +116,7 @@ class DestinationLock:
     def _note(self) -> None:
         started = psutil.Process().create_time()
         words: dict[str, Any] = {
-            "pid": os.getpid(), "started": started, "doing": self._doing, "source": self._source,
+            "pid": os.getpid(), "started": started, "doing": self._doing, "folder": self._folder,
         }  # fmt: skip
         if self.doubt is not None:
             words["doubt"] = self.doubt.name
@@ -138,14 +139,14 @@ class DestinationLock:
         os.close(self._fd)
 
 
-def filled_from(destination: Path) -> tuple[int, int] | None:
-    """Device and inode of the source that a destination was filled from last, by this user on this machine."""
+def filled_from(destination: Path) -> Folder | None:
+    """What the folder is known by that a destination was filled from last, by this user on this machine."""
     try:
         fd = os.open(_lock_path(destination), os.O_RDONLY | PLAIN)
     except OSError:
         return None
     try:
-        return _read_owner(fd).source
+        return _read_owner(fd).folder
     finally:
         os.close(fd)
 
@@ -166,7 +167,8 @@ class _Owner(NamedTuple):
     pid: int = 0
     started: float = 0.0
     doing: str = "filled"
-    source: tuple[int, int] | None = None
+    folder: Folder | None = None
+    """What its source's folder is known by."""
     doubt: Doubt | None = None
     boot: str = ""
     """The system's start in which it was being filled; empty if that has ended in order."""
@@ -183,8 +185,8 @@ def _read_owner(fd: int) -> _Owner:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
         os.lseek(fd, 0, os.SEEK_SET)
         owner = json.loads(os.read(fd, 400))
-        source = owner.get("source")
-        known = (int(source[0]), int(source[1])) if isinstance(source, list) and len(source) == 2 else None
+        folder = owner.get("folder")
+        known = (int(folder[0]), int(folder[1])) if isinstance(folder, list) and len(folder) == 2 else None
         doing = str(owner.get("doing"))
         if doing not in ("checked", "watched"):
             doing = "filled"

@@ -6,6 +6,7 @@ Used before a target starts and while its source is waited for. Must import noth
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import stat
@@ -13,7 +14,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from softcopy_napari.engine.birth import born
-from softcopy_napari.engine.files import TIME_UNITS, extended_path, native, open_source, up_to_date
+from softcopy_napari.engine.files import extended_path, native, open_source, unit_of, up_to_date
 from softcopy_napari.engine.obstacle import Obstacle
 
 METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
@@ -42,12 +43,8 @@ class Probe:
     def __init__(self) -> None:
         self.exists = False
         self.is_folder = False
-        self.has_files = False
-        """Whether any regular file was seen."""
         self.nodes: dict[str, dict[str, bytes]] = {}
         """Folders with zarr metadata, `/` separated and relative to the source, and the metadata files' contents."""
-        self.newest = 0
-        """Latest modification time of those metadata files, ns."""
         self.identity: tuple[int, int] = (0, 0)
         """Device and inode of the source."""
         self.folder: Folder | None = None
@@ -59,7 +56,9 @@ class Probe:
         self.obstacle: Obstacle | None = None
         """Why they could not be compared."""
         self.error = ""
-        """Why the source could not be looked at."""
+        """Why the source, or metadata in it, could not be read."""
+        self.no_such_path = False
+        """Whether no folder can ever have the source's path."""
 
 
 def probe(source: str) -> Probe:
@@ -77,12 +76,12 @@ def probe(source: str) -> Probe:
     except OSError as error:
         found.exists = True
         found.error = f"cannot be read: {error.strerror}"
+        found.no_such_path = error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
         return found
     found.exists = True
     found.is_folder = stat.S_ISDIR(there.st_mode)
     found.identity = there.st_dev, there.st_ino
-    made = born(root, there)
-    found.folder = (there.st_ino, made) if made else None
+    found.folder = folder_of(root)
     if not found.is_folder:
         return found
     level = deque([""])
@@ -94,6 +93,16 @@ def probe(source: str) -> Probe:
             _look(root, level.popleft(), found, deeper)
         level = deeper
     return found
+
+
+def folder_of(path: str) -> Folder | None:
+    """What a folder is known by; None where the file system does not say, or it is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    made = born(path, found)
+    return (found.st_ino, made) if made else None
 
 
 def recognise(found: Probe, source: str, destination: str, folders: Iterable[str], samples: Iterable[str]) -> None:
@@ -121,7 +130,7 @@ def recognise(found: Probe, source: str, destination: str, folders: Iterable[str
         found.samples += 1
         with contextlib.suppress(OSError):
             copy = os.stat(os.path.join(there, native(path)), follow_symlinks=False)
-            found.equal += up_to_date(here, copy, TIME_UNITS[0])
+            found.equal += up_to_date(here, copy, unit_of(copy.st_mtime_ns))
 
 
 def read_small(root: str, path: str) -> bytes | None:
@@ -130,14 +139,18 @@ def read_small(root: str, path: str) -> bytes | None:
     What is larger than MAX_METADATA is cut off after one byte more.
     """
     try:
-        with open(open_source(os.path.join(root, native(path))), "rb") as file:
-            there = os.fstat(file.fileno())
-            # What a fifo holds is its reader's, and a device has no end.
-            if not stat.S_ISREG(there.st_mode):
-                return None
-            content = file.read(min(there.st_size + _GROWTH, _MAX_FILE + 1))
+        return _read(root, path)
     except (OSError, ValueError):  # ValueError: no path at all
         return None
+
+
+def _read(root: str, path: str) -> bytes | None:
+    with open(open_source(os.path.join(root, native(path))), "rb") as file:
+        there = os.fstat(file.fileno())
+        # What a fifo holds is its reader's, and a device has no end.
+        if not stat.S_ISREG(there.st_mode):
+            return None
+        content = file.read(min(there.st_size + _GROWTH, _MAX_FILE + 1))
     if _SMALL < len(content) <= _MAX_FILE:
         content = _without_consolidated(content)
     return content[: MAX_METADATA + 1]
@@ -172,13 +185,21 @@ def _look(root: str, folder: str, found: Probe, deeper: deque[str]) -> None:
             for _, entry in zip(range(_MAX_ENTRIES), entries, strict=False):
                 if entry.is_dir(follow_symlinks=False):
                     deeper.append(f"{folder}/{entry.name}" if folder else entry.name)
-                elif entry.is_file(follow_symlinks=False):
-                    found.has_files = True
-        metadata = read_metadata(root, folder)
-        if not _NODE_NAMES.isdisjoint(metadata):
-            found.nodes[folder] = metadata
-            for name in metadata:
-                found.newest = max(found.newest, os.stat(os.path.join(path, name)).st_mtime_ns)
     except OSError as error:
         if not folder:
             found.error = f"cannot be read: {error.strerror}"
+        return
+    metadata: dict[str, bytes] = {}
+    for name in sorted(METADATA_NAMES):
+        file = f"{folder}/{name}" if folder else name
+        try:
+            content = _read(root, file)
+            if content is not None:
+                metadata[name] = content
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            continue
+        except OSError as error:
+            if error.errno != errno.ELOOP:  # a link: never followed
+                found.error = f"cannot be read: {file}: {error.strerror}"
+    if not _NODE_NAMES.isdisjoint(metadata):
+        found.nodes[folder] = metadata

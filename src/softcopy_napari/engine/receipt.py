@@ -82,6 +82,8 @@ class Receipt(BaseModel):
     host: str = ""
     user: str = ""
     source: str
+    source_folder: tuple[int, int] | None = None
+    """Inode of the source's folder, and when it was made (Unix time, ns): it is known by these when copied again."""
     destination: str
     started: str
     """ISO 8601, with the zone."""

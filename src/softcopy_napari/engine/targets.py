@@ -46,6 +46,8 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     """The most that is copied in a second, always or by time of day."""
     pace: Literal["auto", "full"] = Field("auto", description="auto or full")
     """Whether to slow down while the acquisition suffers."""
+    overwrite: bool = Field(False, description="true or false")
+    """Whether to replace another dataset that lies at the destination; if not, it is left alone."""
 
 
 class Target(Settings, frozen=True):
