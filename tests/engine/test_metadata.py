@@ -573,6 +573,12 @@ def test_whatever_users_keep_in_attributes_does_not_stop_a_copy(attributes: obje
     assert parse_metadata(path, files) == new
 
 
+def test_attributes_with_bytes_of_an_older_version_behind_them_are_read_and_that_is_said() -> None:
+    files = {".zgroup": b'{"zarr_format": 2}', ".zattrs": json.dumps(IMAGE).encode() + b'"}]}'}
+    node = parse_metadata("a", files)
+    assert isinstance(node, GroupLayout) and node.children == ("a/0", "a/1", "a/other/0") and node.note
+
+
 def test_broken_attributes_do_not_stop_a_copy() -> None:
     files = {".zgroup": b'{"zarr_format": 2}', ".zattrs": b'{"multiscales": ['}
     assert parse_metadata("a", files) == GroupLayout("a", ())

@@ -123,10 +123,11 @@ def _parse_v2_array(path: str, data: dict[str, object], note: str, files: Mappin
 
 def _parse_v2_group(path: str, data: dict[str, object], note: str, files: Mapping[str, bytes]) -> GroupLayout:
     _check_format(data, 2)
-    try:
-        attributes, _ = read_json(files[".zattrs"]) if ".zattrs" in files else ({}, "")
-    except LayoutError:
-        attributes = {}
+    attributes: object = {}
+    with contextlib.suppress(LayoutError):
+        if ".zattrs" in files:
+            attributes, more = read_json(files[".zattrs"])
+            note = note or more
     return GroupLayout(path, children_of(path, attributes), note)
 
 
