@@ -169,7 +169,8 @@ def _copied(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
     if target.files_left:
         yield f"  left to copy: {count_text(target.files_left, 'file')}; {GOES_ON}", "yellow"
     for failure in target.failures[:_SHOWN_FAILURES]:
-        yield f"  failed: {failure.path} {failure.reason} ({failure.attempts} attempts)", "red"
+        attempts = f" ({failure.attempts} attempts)" if failure.attempts > 1 else ""
+        yield f"  failed: {failure.path} {failure.reason}{attempts}", "red"
     if target.failed_files > _SHOWN_FAILURES:
         yield f"  and {target.failed_files - _SHOWN_FAILURES:,} more", "red"
 

@@ -77,10 +77,8 @@ def try_out(place: Place, name: str) -> Capabilities:
     try:
         try:
             keeps = _make(place, first)
-        except OSError as error:
-            if error.errno not in (errno.EILSEQ, errno.EINVAL):
-                raise
-            first = f"{stem}-e{dot}{ending}"  # it takes no such letters
+        except OSError:  # some take no such letters
+            first = f"{stem}-e{dot}{ending}"
             keeps = _make(place, first)
         case_sensitive = not _exists(place, first.replace(stem, stem.upper()))
         form_sensitive = _COMPOSED not in first or not _exists(place, first.replace(_COMPOSED, _DECOMPOSED))

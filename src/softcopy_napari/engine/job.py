@@ -434,7 +434,7 @@ class Job(TargetLoop):
         if self._busy or self._inventory.changing or self._pool.stuck or self._dispatcher.obstacle is not None:
             return
         failed = self._dispatcher.retries.failed()
-        if failed and min(trouble.attempts for trouble in failed.values()) >= LAST_ATTEMPTS:
+        if failed and all(trouble.given_up for trouble in failed.values()):
             path, trouble = next(iter(failed.items()))
             self._end(
                 TargetState.FAILED, f"{count_text(len(failed), 'file')} could not be copied; {path} {trouble.reason}"

@@ -31,8 +31,15 @@ class Trouble:
     """Times that it changed while it was read, or was torn, in a row."""
     mismatches: int = 0
     """Times that it came back from the destination with other content."""
+    final: bool = False
+    """Whether to try it again now and then would be in vain."""
     hopeless: bool = False
-    """Whether it is not to be tried again before it changes."""
+    """Whether it is not even tried again at the end, unless it has changed."""
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the target may end without it."""
+        return self.final or self.attempts >= LAST_ATTEMPTS
 
 
 class Retries:
@@ -81,8 +88,9 @@ class Retries:
     def note(self, path: str, outcome: Outcome, reason: str, now: float) -> None:
         """Note what became of an attempt that came to nothing, and when the next one is due."""
         trouble = self.troubles.setdefault(path, Trouble())
-        if outcome is Outcome.TOO_LARGE:  # to try it again every now and then would be in vain
-            trouble.attempts = LAST_ATTEMPTS
+        trouble.final = outcome is Outcome.TOO_LARGE
+        if trouble.final:
+            trouble.attempts = 1
             trouble.reason = reason
             return
         if outcome is not Outcome.FAILED:
@@ -103,8 +111,8 @@ class Retries:
     def give_up(self, path: str, reason: str) -> None:
         """Note that a file cannot be copied as it is: it is not tried again before it changes."""
         trouble = self.troubles.setdefault(path, Trouble())
-        trouble.hopeless = True
-        trouble.attempts = max(trouble.attempts, LAST_ATTEMPTS)
+        trouble.final = trouble.hopeless = True
+        trouble.attempts = max(trouble.attempts, 1)
         trouble.reason = reason
 
     def forget(self, paths: Iterable[str]) -> None:
