@@ -117,6 +117,13 @@ def softcopy() -> None:
     help="Slow down while the acquisition suffers, or never.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace another dataset that lies at the destination.")
+@click.option(
+    "--permissions",
+    metavar="WHICH",
+    default="source",
+    show_default=True,
+    help="Of the copies: the source's, group (as the destination's folder is meant), or a mode such as 0664.",
+)
 def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
     """Copy zarr datasets while they are being written.
 

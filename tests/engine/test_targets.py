@@ -86,6 +86,7 @@ def test_settings_of_a_target_override_those_of_the_command_line(write: Callable
         "max_rate": "full",
         "pace": "auto",
         "overwrite": False,
+        "permissions": "source",
     }
     assert (second.source, second.destination) == (tmp_path / "here", tmp_path / ".." / "there")
     assert (second.nprocs, second.settle, second.wait_for_source, second.finish_idle) == (2, 5.0, True, None)
@@ -588,3 +589,20 @@ def test_rates_by_time_of_day_are_read_written_and_handed_to_the_engine(write: C
     dump_targets([target], path)
     assert load_targets(path, Settings()) == (target,)
     assert targets_from_json(targets_to_json([target])) == (target,)
+
+
+@pytest.mark.parametrize("text", ["group", "0664", '"0664"', "664", "0440", "440", "source"])
+def test_permissions_are_read_as_they_are_written(write: Callable[[str], Path], text: str, tmp_path: Path) -> None:
+    """YAML would make an octal number of 0440, and another number of 440."""
+    (target,) = load_targets(write(GOOD + f"  permissions: {text}\n"), Settings())
+    assert target.permissions == text.strip('"')
+    dump_targets([target], tmp_path / "again.yaml")
+    assert load_targets(tmp_path / "again.yaml", Settings()) == (target,)
+
+
+@pytest.mark.parametrize("text", ["0164", "7777", "rw-r--r--", "9", "null"])
+def test_permissions_that_there_are_not_are_refused(write: Callable[[str], Path], text: str) -> None:
+    with pytest.raises(
+        TargetsError, match="permissions of target 1 must be source, group, or a mode such as 0664, not"
+    ):
+        load_targets(write(GOOD + f"  permissions: {text}\n"), Settings())

@@ -21,8 +21,10 @@ from softcopy_napari.engine.digests import DIGEST_SIZE
 from softcopy_napari.engine.inventory import LINK, Inventory
 from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.permissions import SOURCE, modes
 from softcopy_napari.engine.readback import NO_DIGEST
 from softcopy_napari.engine.receipt import SOFTWARE, ArrayFacts, Paths, Receipt, write_receipt
+from softcopy_napari.engine.receiptfiles import possible_files
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.targets import Target
 from softcopy_napari.engine.tracked import TrackedArray
@@ -98,8 +100,10 @@ class Account:
                     if digest != LINK:
                         yield digest, path
 
-    def sign(self, destination: Path, marker: str, receipt: Receipt) -> str:
+    def sign(self, destination: Path, marker: str, receipt: Receipt, permissions: str = SOURCE) -> str:
         """Write the receipt, if the destination has its mark: else it would go to a bare mount point.
+
+        Its files have the permissions that copies have, unless those are the source's.
 
         Returns
         -------
@@ -108,10 +112,12 @@ class Account:
         """
         try:
             os.stat(destination / marker)
-            log.info(
-                "receipt %s",
-                write_receipt(destination, self.lines(), receipt.model_copy(update={"run": run_of(marker)})),
-            )
+            mode, _ = modes(permissions, os.stat(destination).st_mode)
+            sums = write_receipt(destination, self.lines(), receipt.model_copy(update={"run": run_of(marker)}))
+            if mode >= 0:
+                for path in (sums, dict(possible_files(destination))[sums]):
+                    path.chmod(mode)
+            log.info("receipt %s", sums)
         except OSError as error:
             return f"the receipt beside {destination} could not be written: {error.strerror}"
         except Exception:  # a copy that is complete must not hang for that

@@ -39,11 +39,14 @@ class Remark(IntFlag):
     """What a worker found that the user should know of the destination."""
 
     NO_TIMES = 1
+    GROUP_CANNOT_READ = 2
 
 
 _WORDS = {
     Remark.NO_TIMES: "{} does not keep modification times; files are compared by size and the checksums noted when "
     "they arrived",
+    Remark.GROUP_CANNOT_READ: "{} is shared with a group that cannot read the copied files: their permissions are the "
+    "source's. `permissions: group` (--permissions group) makes them readable",
 }
 
 

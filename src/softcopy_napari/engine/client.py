@@ -277,7 +277,7 @@ def start(source: str | Path, destination: str | Path, **settings: Any) -> Copy:
         Folder to fill.
     **settings
         `nprocs`, `sleep_time`, `wait_for_source`, `settle`, `finish_idle`, `verify`, `max_rate`, `pace`, `overwrite`,
-        as in a targets file.
+        `permissions`, as in a targets file.
 
     Returns
     -------

@@ -42,6 +42,7 @@ class Crew:
         run = os.urandom(4).hex()
         self.marker = "" if target.check else f"{TEMPORARY_PREFIX}{run}-here{TEMPORARY_SUFFIX}"
         setup = Setup(
-            str(target.source), str(target.destination), run, "", target.sleep_time, target.check, self.marker
-        )
+            str(target.source), str(target.destination), run, "", target.sleep_time, target.check, self.marker,
+            permissions=target.permissions,
+        )  # fmt: skip
         self.pool = Pool(setup, target.nprocs, self.inbox.put, lock.fileno())

@@ -504,7 +504,7 @@ class Job(TargetLoop):
 
     def _sign(self, account: Account, receipt: Receipt) -> None:
         """In a thread of its own: ten million lines take a while, and the destination's disk may hang."""
-        problem = account.sign(self.target.destination, self._marker, receipt)
+        problem = account.sign(self.target.destination, self._marker, receipt, self.target.permissions)
         self._inbox.put(lambda: self._take_signed(problem))
 
     def _take_signed(self, problem: str) -> None:

@@ -17,6 +17,7 @@ import stat
 
 from softcopy_napari.engine.capabilities import Capabilities, try_out
 from softcopy_napari.engine.files import NOFOLLOW, extended_path, native, open_source
+from softcopy_napari.engine.permissions import SOURCE, modes
 
 BY_DESCRIPTOR = (
     {os.open, os.stat, os.rename, os.unlink, os.mkdir, os.symlink, os.readlink} <= os.supports_dir_fd
@@ -43,16 +44,25 @@ class Place:
     ----------
     root : str
         The folder, absolute.
+    permissions : str
+        Which ones files and folders get, as in a target's settings.
 
     Attributes
     ----------
     fd : int or None
         The folder's descriptor while it is held; None where the system cannot use one.
+    mode : int
+        The folder's mode.
+    file_mode : int
+        Of files that are made in it; negative where they are to have the source's.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, permissions: str = SOURCE) -> None:
         self.root = extended_path(root)
         self.fd: int | None = None
+        self.mode = 0o777
+        self._permissions = permissions
+        self.file_mode, self._folder_mode = modes(permissions, self.mode)
         self._stack: list[tuple[str, int]] = []
         """Folders from the top to the one entered last, with their descriptors: the next one is often close by."""
         self._entered: str | None = None
@@ -82,6 +92,8 @@ class Place:
             if BY_DESCRIPTOR:
                 self.fd = os.open(self.root, _ROOT)
             found = os.stat(self.root if self.fd is None else self.fd)
+            self.mode = found.st_mode
+            self.file_mode, self._folder_mode = modes(self._permissions, self.mode)
             if identity is not None and (found.st_dev, found.st_ino) != identity:
                 raise OtherFolder(0, "another folder lies there", self.root)
             if marker:
@@ -109,8 +121,19 @@ class Place:
         OSError
             It cannot be made or written.
         """
-        os.makedirs(self.root, exist_ok=True)
+        self._make_root(self.root)
         os.close(os.open(os.path.join(self.root, marker), os.O_WRONLY | os.O_CREAT | NOFOLLOW, 0o600))
+
+    def _make_root(self, folder: str) -> None:
+        """Make the folder, and those that it lies in, each as the one that it lies in is meant."""
+        if os.path.isdir(folder):
+            return
+        above = os.path.dirname(folder)
+        if above != folder:
+            self._make_root(above)
+        mode = modes(self._permissions, os.stat(above).st_mode)[1]
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, mode)
 
     # -- folders --------------------------------------------------------------------------------------
 
@@ -151,7 +174,7 @@ class Place:
         self._shorten(common)
         at = self._stack[-1][1] if self._stack else self.fd
         for name in names[common:]:
-            at = _make_folder(name, at) if make else os.open(name, FOLDER, dir_fd=at)
+            at = _make_folder(name, at, self._folder_mode) if make else os.open(name, FOLDER, dir_fd=at)
             self._stack.append((name, at))
         self._entered = folder
         return at
@@ -174,11 +197,11 @@ class Place:
             except FileNotFoundError:
                 if not make:
                     raise
-                os.mkdir(path)
+                os.mkdir(path, self._folder_mode)
                 continue
             if _is_link(found) and make:
                 os.rmdir(path) if stat.S_ISDIR(found.st_mode) else os.unlink(path)
-                os.mkdir(path)
+                os.mkdir(path, self._folder_mode)
             elif _is_link(found) or not stat.S_ISDIR(found.st_mode):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
         self._checked.add(folder)
@@ -261,7 +284,7 @@ class Place:
         self._capabilities = (self._capabilities or Capabilities())._replace(keeps_times=False)
 
 
-def _make_folder(name: str, at: int) -> int:
+def _make_folder(name: str, at: int, mode: int) -> int:
     """Open a folder in another one, made if need be."""
     try:
         return os.open(name, FOLDER, dir_fd=at)
@@ -272,7 +295,7 @@ def _make_folder(name: str, at: int) -> int:
             raise
         os.unlink(name, dir_fd=at)  # a link of the source was here, and is a folder there now
     with contextlib.suppress(FileExistsError):  # by another worker, just now
-        os.mkdir(name, dir_fd=at)
+        os.mkdir(name, mode, dir_fd=at)
     return os.open(name, FOLDER, dir_fd=at)
 
 

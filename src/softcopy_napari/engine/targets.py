@@ -18,6 +18,7 @@ from softcopy_napari.engine.maxrate import FULL, RateSetting, rate_error
 from softcopy_napari.engine.mistakes import TargetsError
 from softcopy_napari.engine.paths import absolute_path, path_problem, written_path
 from softcopy_napari.engine.patience import in_time
+from softcopy_napari.engine.permissions import is_valid
 from softcopy_napari.engine.text import printable, quote
 
 LINGER = 86400.0
@@ -48,6 +49,15 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     """Whether to slow down while the acquisition suffers."""
     overwrite: bool = Field(False, description="true or false")
     """Whether to replace another dataset that lies at the destination; if not, it is left alone."""
+    permissions: str = Field("source", description="source, group, or a mode such as 0664")
+    """Which permissions copies have: the source's, those that the destination's folder is meant for, or a mode."""
+
+    @field_validator("permissions")
+    @classmethod
+    def _is_known(cls, setting: str) -> str:
+        if not is_valid(setting):
+            raise ValueError(setting)
+        return setting
 
 
 class Target(Settings, frozen=True):

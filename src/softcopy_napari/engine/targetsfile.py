@@ -47,7 +47,9 @@ def load_targets(path: Path, defaults: Settings) -> tuple[Target, ...]:
     TargetsError
         Anything is wrong with the file or its targets: a line for each mistake, in the order of the file.
     """
-    entries, mistakes = read_entries(path, ("source", "destination"), tuple(Settings.model_fields), ("max_rate",))
+    entries, mistakes = read_entries(
+        path, ("source", "destination"), tuple(Settings.model_fields), ("max_rate",), ("permissions",)
+    )
     folder = path.absolute().parent
     targets = [_target(entry, folder, defaults, mistakes) for entry in entries]
     for index, words in find_conflicts(targets):

@@ -68,7 +68,11 @@ class Mistake(NamedTuple):
 
 
 def read_entries(
-    path: Path, required: Sequence[str], optional: Sequence[str], mappings: Sequence[str] = ()
+    path: Path,
+    required: Sequence[str],
+    optional: Sequence[str],
+    mappings: Sequence[str] = (),
+    texts: Sequence[str] = (),
 ) -> tuple[list[Entry], list[Mistake]]:
     """Read a targets file.
 
@@ -80,6 +84,8 @@ def read_entries(
         Keys that a target must have, and keys that it may have.
     mappings : sequence of str
         Those of them whose value may be a mapping.
+    texts : sequence of str
+        Those of them whose value is a text, even if it looks like a number: 0664 would be an octal one.
 
     Returns
     -------
@@ -93,7 +99,7 @@ def read_entries(
     """
     name = printable(str(path))
     try:
-        reader = _Reader(name, required, optional, mappings)
+        reader = _Reader(name, required, optional, mappings, texts)
         return reader.read(_read_text(name, path)), reader.mistakes
     except RecursionError:
         raise TargetsError(f"{name} is nested too deeply for a targets file") from None
@@ -120,8 +126,16 @@ def _read_text(name: str, path: Path) -> str:
 
 
 class _Reader:
-    def __init__(self, name: str, required: Sequence[str], optional: Sequence[str], mappings: Sequence[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        required: Sequence[str],
+        optional: Sequence[str],
+        mappings: Sequence[str],
+        texts: Sequence[str],
+    ) -> None:
         self._name = name
+        self._texts = texts
         self._mappings = mappings
         self._required = required
         self._keys = (*required, *optional)
@@ -168,6 +182,8 @@ class _Reader:
         return Entry(number, _line(node), values)
 
     def _value(self, key: str, node: yaml.Node, line: int, number: int) -> Value:
+        if key in self._texts and isinstance(node, yaml.ScalarNode):
+            return Value(node.value, quote(node.value), line, not node.style)
         if key not in self._mappings or not isinstance(node, yaml.MappingNode):
             return _value(node, line)
         items = self._items(node, f" in {key} of target {number}")

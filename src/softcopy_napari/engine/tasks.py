@@ -38,6 +38,8 @@ class Setup(NamedTuple):
     """Name of the file at the destination's top by which it is known; empty where nothing is written."""
     rate: float = math.inf
     """Bytes a second that this worker may copy."""
+    permissions: str = "source"
+    """Which ones files and folders get, as in a target's settings."""
 
 
 class SetPace(NamedTuple):

@@ -46,6 +46,7 @@ from softcopy_napari.engine.files import (
 )
 from softcopy_napari.engine.native import MOST, load
 from softcopy_napari.engine.obstacle import in_the_way, is_obstacle, room, too_large
+from softcopy_napari.engine.permissions import is_shared
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.streams import (
     BUFFER_SIZE,
@@ -218,8 +219,9 @@ class Transfer:
             return []
         if source is None or destination is None:
             return []
+        mode = self._destination.file_mode
         found = self._native.copy(
-            source, destination, self._temporary, names, self.unit, chunk_format=rules.chunk_format
+            source, destination, self._temporary, names, self.unit, mode, chunk_format=rules.chunk_format
         )
         # So many are likely to be taken next time, too.
         self._together = min(MOST, len(found) + 1 if len(found) < len(names) else 2 * self._together)
@@ -308,7 +310,8 @@ class Transfer:
             may, damage = examine(fd, before, rules)
             return equal._replace(reason=damage) if may else Result(Outcome.TORN, reason=damage)
         checksum = Checksum(chunk_format, before.st_size) if needs_checksum(chunk_format) else None
-        temporary, out = self._create(path, before.st_mode & 0o777)
+        mode = place.file_mode if place.file_mode >= 0 else before.st_mode & 0o777 | stat.S_IWUSR
+        temporary, out = self._create(path, mode)
         try:
             try:
                 reserve(out, before.st_size)
@@ -354,13 +357,16 @@ class Transfer:
             self._lost_times()
 
     def _look_at_published(self, path: str, size: int, modified: int) -> None:
-        """See whether the first file of a batch has the time that was set, for some set another when they rename."""
-        if self._looked or not self._keeps_times:
+        """Look at the first file of a batch: some destinations set another time when they rename."""
+        if self._looked:
             return
         self._looked = True
+        place = self._destination
         with contextlib.suppress(OSError):
-            found = self._destination.stat(path)
-            if found.st_size == size and abs(found.st_mtime_ns - modified) >= self.unit:
+            found = place.stat(path)
+            if place.file_mode < 0 and is_shared(place.mode) and not found.st_mode & stat.S_IRGRP:
+                self.remarks |= Remark.GROUP_CANNOT_READ
+            if self._keeps_times and found.st_size == size and abs(found.st_mtime_ns - modified) >= self.unit:
                 self._lost_times()
 
     def _lost_times(self) -> None:
@@ -407,12 +413,12 @@ class Transfer:
     def _create(self, path: str, mode: int) -> tuple[str, int]:
         folder, temporary = self._temporary_for(path)
         try:
-            return temporary, self._destination.open(temporary, _CREATE, mode | stat.S_IWUSR)
+            return temporary, self._destination.open(temporary, _CREATE, mode)
         except (FileNotFoundError, NotADirectoryError):
             self._destination.enter(folder, make=True)
         except FileExistsError:  # our own, of a copy whose clean-up failed
             self._destination.unlink(temporary)
-        return temporary, self._destination.open(temporary, _CREATE, mode | stat.S_IWUSR)
+        return temporary, self._destination.open(temporary, _CREATE, mode)
 
     def _go_on(self, count: int) -> bool:
         self._progress(count)

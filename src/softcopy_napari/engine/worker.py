@@ -23,6 +23,7 @@ from softcopy_napari.engine.compare import FolderComparison, FolderPart
 from softcopy_napari.engine.files import NO_VERSION, extended_path, version_of
 from softcopy_napari.engine.flush import flush
 from softcopy_napari.engine.obstacle import Obstacle, obstacle_of
+from softcopy_napari.engine.permissions import SOURCE
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.probe import probe, read_small, recognise
 from softcopy_napari.engine.readback import NO_DIGEST, Finding, ReadBack
@@ -73,7 +74,9 @@ class Worker:
         self._comparisons: deque[tuple[int, Iterator[FolderPart]]] = deque()
         self._compare = FolderComparison(setup.source, setup.destination, setup.run, setup.read_only, setup.temporary)
         self._source = Place(setup.source)
-        self._destination = Place(setup.destination)
+        self._destination = Place(setup.destination, setup.permissions)
+        if setup.permissions != SOURCE:
+            os.umask(0)
         self._throttle = Throttle(setup.rate, setup.sleep_time, lambda: self._stopping, lambda: self._progressed(0))
         self._transfer = Transfer(
             self._source, self._destination, setup.temporary, lambda: self._stopping, self._copied_block
