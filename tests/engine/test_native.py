@@ -18,6 +18,7 @@ from xxhash import xxh3_128_digest
 
 from softcopy_napari.engine import native
 from softcopy_napari.engine.capabilities import Capabilities
+from softcopy_napari.engine.chunk_check import Encoding
 from softcopy_napari.engine.compare import FolderComparison
 from softcopy_napari.engine.copy_rules import CopyRules
 from softcopy_napari.engine.place import Place
@@ -47,7 +48,7 @@ class Sides:
         os.utime(path, ns=(OLD, modified))
         return f"a/{name}"
 
-    def copy(self, paths: list[str]) -> list[Result]:
+    def copy(self, paths: list[str], rules: CopyRules = CopyRules()) -> list[Result]:  # noqa: B008
         """Copy files, see that nothing is left behind, and that the digests are those of the files."""
         places = Place(str(self.source)), Place(str(self.destination))
         transfer = Transfer(*places, ".softcopy-r-1.tmp", lambda: False, lambda size: None)
@@ -63,7 +64,7 @@ class Sides:
         open_files = psutil.Process().num_fds()
         for place in places:
             place.hold()
-        results = list(transfer.copy_all(paths, frozenset(), CopyRules()))
+        results = list(transfer.copy_all(paths, frozenset(), rules))
         for place in places:
             place.leave()
         assert psutil.Process().num_fds() == open_files, "a file was left open"
@@ -90,6 +91,21 @@ def test_small_files_are_copied_together_with_times_and_modes(sides: Sides) -> N
         here, there = os.stat(sides.source / path), os.stat(sides.destination / path)
         assert (here.st_mtime_ns, here.st_size) == (there.st_mtime_ns, there.st_size)
     assert os.stat(sides.destination / "a" / "7").st_mode & 0o777 == 0o640, "as far as we must write it again"
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_chunk_that_cannot_be_whole_is_left_out_and_those_beside_it_are_copied(sides: Sides, together: bool) -> None:
+    paths = [sides.make(str(number), 99 if number % 3 == 1 else 100) for number in range(70)]
+    rules = CopyRules(Encoding("raw", 100))
+    results = sides.copy(paths, rules) if together else [sides.copy([path], rules)[0] for path in paths]
+    torn = [result.outcome is Outcome.TORN for result in results]
+    assert torn == [number % 3 == 1 for number in range(70)] and sides.alone == paths[1::3]
+    assert {results[number].reason for number in range(1, 70, 3)} == {"ends early: 99 of 100 bytes"}
+    assert len(tree(sides.destination)) == 47
+    as_they_are = sides.copy(paths, rules._replace(as_it_is=True))
+    assert [result.outcome is Outcome.DAMAGED for result in as_they_are] == torn
+    assert as_they_are[1].reason == "ends early: 99 of 100 bytes" and as_they_are[1].size == 99
+    assert tree(sides.source) == tree(sides.destination)
 
 
 def test_an_older_copy_is_replaced(sides: Sides) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,11 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softcopy_napari.engine import streams, transfer
+from softcopy_napari.engine.chunk_check import Encoding
 from softcopy_napari.engine.copy_rules import CopyRules
 from softcopy_napari.engine.files import up_to_date
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.transfer import BUFFER_SIZE, Outcome, Transfer
-from tests.engine.support import replace, temporaries, write
+from tests.engine.support import replace, temporaries, tree, write
 
 OLD = 1_700_000_000_123_456_789
 posix_only = pytest.mark.skipif(os.name != "posix", reason="links and fifos")
@@ -38,12 +41,17 @@ class Sides:
         self.places = Place(str(self.source)), Place(str(self.destination))
         self.transfer = Transfer(*self.places, ".softcopy-r-1.tmp", lambda: self.stop, self.told.append)
 
-    def copy(self, path: str, delete_if_gone: bool = False) -> transfer.Result:
+    def copy(
+        self,
+        path: str,
+        delete_if_gone: bool = False,
+        rules: CopyRules = CopyRules(),  # noqa: B008
+    ) -> transfer.Result:
         """Copy a file; whatever comes of it, no temporary may be left."""
         open_files = psutil.Process().num_fds() if os.name == "posix" else 0
         for place in self.places:
             place.hold()
-        result = self.transfer.copy(path, delete_if_gone)
+        result = self.transfer.copy(path, delete_if_gone, rules)
         for place in self.places:
             place.leave()
         if os.name == "posix":
@@ -537,3 +545,70 @@ def test_holes_stay_holes_and_the_digest_is_that_of_the_whole_file(sides: Sides,
     assert copy.read_bytes() == content
     assert copy.stat().st_blocks <= (sides.source / "x").stat().st_blocks
     assert copy.stat().st_mtime_ns == OLD
+
+
+# --- chunks that prove themselves -----------------------------------------------------------------------------
+
+NOW_OR_QUIET = CopyRules(Encoding("raw", 1000), quiet=1000.0)
+"""Nothing tells that the writer is done: a file must prove whole."""
+IMAGE = b"image" * 200
+
+
+def test_a_chunk_that_proves_whole_is_copied_at_once(sides: Sides) -> None:
+    write(sides.source / "x", IMAGE)
+    assert sides.copy("x", rules=NOW_OR_QUIET).outcome is Outcome.COPIED
+    assert (sides.destination / "x").read_bytes() == IMAGE
+
+
+@pytest.mark.parametrize(("content", "reason"), [
+    (b"", "is empty"), (IMAGE[:-1], "ends early: 999 of 1,000 bytes"), (bytes(1000), ""),
+    (IMAGE[:-64] + bytes(64), ""), (IMAGE + b"x", ""),
+], ids=["nothing", "too short", "zeros", "still being filled", "too long"])  # fmt: skip
+def test_a_chunk_that_does_not_prove_whole_waits_until_its_writer_is_quiet(
+    sides: Sides, content: bytes, reason: str
+) -> None:
+    write(sides.source / "x", content)
+    torn = sides.copy("x", rules=NOW_OR_QUIET)
+    assert (torn.outcome, torn.reason) == (Outcome.TORN, reason) and tree(sides.destination) == {}
+    os.utime(sides.source / "x", ns=(0, time.time_ns() - 2000 * 10**9))
+    later = sides.copy("x", rules=NOW_OR_QUIET).outcome
+    assert later is (Outcome.TORN if reason else Outcome.COPIED)  # what cannot be whole is not, however quiet
+    assert sides.copy("x", rules=NOW_OR_QUIET._replace(as_it_is=True)).outcome is (
+        Outcome.DAMAGED if reason else Outcome.COPIED
+    )
+    assert tree(sides.source) == tree(sides.destination)
+
+
+def test_a_file_with_holes_does_not_prove_whole(sides: Sides) -> None:
+    """Whoever maps a file into memory may write its end first."""
+    size = 1 << 20
+    with open(sides.source / "x", "wb") as file:
+        file.truncate(size - len(IMAGE))
+        file.seek(0, os.SEEK_END)
+        file.write(IMAGE)
+    if os.stat(sides.source / "x").st_blocks * 512 >= size:
+        pytest.skip("no holes on this file system")
+    assert sides.copy("x", rules=CopyRules(Encoding("raw", size), quiet=1000.0)).outcome is Outcome.TORN
+
+
+def test_a_large_file_that_cannot_be_whole_is_not_read(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its writer may take hours, and it is looked at again and again."""
+    write(sides.source / "x", bytes(streams.BUFFER_SIZE + 1), old=True)
+    monkeypatch.setattr(transfer, "copy_stream", lambda *_: pytest.fail("it was read"))
+    result = sides.copy("x", rules=CopyRules(Encoding("zstd")))
+    assert (result.outcome, result.reason) == (Outcome.TORN, "does not begin as zstd data")
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+@pytest.mark.parametrize("size", [1000, streams.BUFFER_SIZE + 7, 2 * streams.BUFFER_SIZE])
+def test_a_checksum_is_made_of_what_is_read_anyway(sides: Sides, size: int, at_start: bool) -> None:
+    content = os.urandom(size)
+    checksum = zlib.crc32(content).to_bytes(4, "little")
+    rules = CopyRules(Encoding("crc32", size, at_start), quiet=1000.0)
+    whole = checksum + content if at_start else content + checksum
+    write(sides.source / "x", whole)
+    assert sides.copy("x", rules=rules).outcome is Outcome.COPIED
+    write(sides.source / "x", whole[: size // 2] + b"?" + whole[size // 2 + 1 :])
+    result = sides.copy("x", rules=rules)
+    assert (result.outcome, result.reason) == (Outcome.TORN, "does not agree with its crc32")
+    assert (sides.destination / "x").read_bytes() == whole

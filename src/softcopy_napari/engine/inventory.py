@@ -303,7 +303,7 @@ class Inventory:
         if where is None or path in self.held or not can_prove(where[0].layout.chunk_format):
             return False
         state = ChunkState(where[0].ledger.get(where[1]))
-        if state is ChunkState.ABSENT or (state is ChunkState.WRITING and path not in self.changing):
+        if state is ChunkState.ABSENT:
             self.unsettled.add(path)
             self.set_state(path, ChunkState.PENDING)
         elif path in self.unsettled and state is ChunkState.COPYING:
