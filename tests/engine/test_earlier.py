@@ -74,7 +74,7 @@ def test_what_a_killed_engine_has_copied_is_not_read_back(jobs: Jobs) -> None:
         assert until(lambda: left(jobs)[0].stat().st_size == 4 * len(FORGED))
         copy.process.kill()
     forge_left(left(jobs)[0], 2)
-    done = softcopy("--nprocs", "1", "--settle", "0", jobs.source, jobs.destination)
+    done = softcopy("--nprocs", "1", "--finish-idle", "0", jobs.source, jobs.destination)
     assert done.returncode == 0, done.stdout
     assert checksums(jobs)["2"] == FORGED
     assert checksums(jobs)["1"] == of_content(jobs.source / "1")

@@ -5,7 +5,10 @@ Part of what is known of a target's source (survey.py), and called from its job'
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Mapping
+
+import numpy as np
 
 from softcopy_napari.engine.compare import NEVER, FolderPart
 from softcopy_napari.engine.finish import Against, Objection
@@ -14,6 +17,11 @@ from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.writers import MARKER
 
+_SAMPLE = 1024
+"""Chunk files of an array whose checksums are compared to find placeholders."""
+_FEWEST = 4
+"""Chunk files of the smallest array in which they are looked for."""
+_ARRAYS_LOOKED_AT = 64
 _MOMENT_NS = 2_000_000_000
 """Times of files so close together count as equal: clocks tick slowly, and writers make several arrays in a row."""
 
@@ -25,15 +33,20 @@ class GrowthEvidence:
     ----------
     inventory : Inventory
         Of the files of the source.
+    children : mapping of str to tuple of str
+        What the OME metadata of each group promise, as it becomes known.
     """
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, children: Mapping[str, tuple[str, ...]]) -> None:
         self._inventory = inventory
+        self._children = children
         self._seen: dict[Objection, None] = {}
         """What was seen to happen in this run, and counts until its end."""
         self._structure: tuple[Objection, ...] = ()
         """What speaks from the arrays' shapes alone."""
-        self._arrays_known = -1
+        self._structure_known = False
+        self._placeholders: tuple[int, tuple[Objection, ...]] = (-1, ())
+        """Arrays that seem to hold placeholders only, and the count of changes at which that was looked for."""
         self._oldest_chunk = NEVER
         self._newest_chunk = 0
         self._described = (0, "")
@@ -59,7 +72,11 @@ class GrowthEvidence:
                 self._note(Against.CAME_LATER, now.path)
         elif before.shape != now.shape:
             self._note(Against.GREW, now.path)
-        self._arrays_known = -1
+        self._structure_known = False
+
+    def note_group(self) -> None:
+        """Note that a group was found, or that what it promises has changed."""
+        self._structure_known = False
 
     def note_walked(self) -> None:
         """Note the end of a walk over everything: what comes after the first one comes during this run."""
@@ -84,11 +101,29 @@ class GrowthEvidence:
             self._note(Against.REWRITTEN, rewritten)
         if outside := self._inventory.outside:
             self._note(Against.OUTSIDE, outside)
-        if self._arrays_known != len(self._inventory.arrays):
-            self._arrays_known = len(self._inventory.arrays)
+        if not self._structure_known:
+            self._structure_known = True
             layouts = [array.layout for array in self._inventory.arrays.values()]
-            self._structure = tuple(_objections_to_shapes(layouts))
-        return (*sorted(self._seen, key=lambda one: one.kind.value), *self._structure)
+            self._structure = (*_objections_to_shapes(layouts), *_objections_to_place(layouts, self._children))
+        seen = sorted(self._seen, key=lambda one: one.kind.value)
+        return (*seen, *self._structure, *self._objections_to_content())
+
+    def _objections_to_content(self) -> tuple[Objection, ...]:
+        """Find an array at least half of whose chunk files hold the same bytes: placeholders that are filled later."""
+        inventory = self._inventory
+        if self._placeholders[0] != inventory.changes:
+            found: tuple[Objection, ...] = ()
+            for array in itertools.islice(inventory.arrays.values(), _ARRAYS_LOOKED_AT):
+                if array.layout.n_chunk_files < _FEWEST:
+                    continue
+                cells = np.unique(np.linspace(0, array.layout.n_chunk_files - 1, _SAMPLE).astype(np.int64))
+                digests = inventory.digests.get(cells + array.first_digest)
+                _, counts = np.unique(digests[digests.any(axis=1)], axis=0, return_counts=True)
+                if len(counts) and 2 * counts.max() >= len(cells):
+                    found = (Objection(Against.PLACEHOLDERS, array.layout.path),)
+                    break
+            self._placeholders = inventory.changes, found
+        return self._placeholders[1]
 
     def marker(self) -> tuple[bool, bool]:
         """Tell whether markers say that the acquisition is over, and whether they are older than the data.
@@ -126,3 +161,15 @@ def _objections_to_shapes(layouts: list[ArrayLayout]) -> Iterable[Objection]:
         elif layout.grid[0] == 1 and layout.n_chunk_files == largest[layout.path.rpartition("/")[0]]:
             kinds.setdefault(Against.ONE_ALONG_SLOWEST, Objection(Against.ONE_ALONG_SLOWEST, layout.path))
     return kinds.values()
+
+
+def _objections_to_place(layouts: list[ArrayLayout], children: Mapping[str, tuple[str, ...]]) -> Iterable[Objection]:
+    """Find an array that lies in a group whose metadata do not list it: others may come beside it."""
+    listed_by = {child: group for group, paths in children.items() for child in paths}
+    for layout in layouts:
+        node = layout.path
+        while node:
+            if node not in listed_by:
+                yield Objection(Against.UNLISTED, layout.path)
+                return
+            node = listed_by[node]

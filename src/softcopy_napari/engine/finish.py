@@ -28,6 +28,10 @@ class Against(Enum):
     """The slowest axis holds one chunk file only: each time point may be written into it."""
     EMPTY_ARRAY = auto()
     """An array has no chunk files: it was made, and its acquisition may not have begun."""
+    PLACEHOLDERS = auto()
+    """Most chunk files of an array hold the same bytes: what stands there until the data come."""
+    UNLISTED = auto()
+    """An array lies in a group whose metadata do not list what it holds: more may come beside it."""
     UNKNOWN_LAYOUT = auto()
     """An array's metadata do not tell where its chunk files lie, or how many there will be."""
 
@@ -151,6 +155,10 @@ def _against(objection: Objection) -> str:
             return f"{array} has one chunk file along its slowest axis, which may be written again"
         case Against.EMPTY_ARRAY:
             return f"{array} is empty: its acquisition may not have begun"
+        case Against.PLACEHOLDERS:
+            return f"most chunk files of {array} hold the same bytes, as if they were to be filled later"
+        case Against.UNLISTED:
+            return f"{array} lies in a group that does not list its images: more may come"
         case Against.UNKNOWN_LAYOUT:
             return f"{array} does not tell how many chunk files it will have"
 

@@ -76,7 +76,6 @@ class Survey:
         self.last_full: Pass | None = None
         self.live = False
         self.changes = 0
-        self.evidence = GrowthEvidence(inventory)
         self.opaque: dict[str, str] = {}
         self.heeds_locks = True
         self._source = source
@@ -86,6 +85,7 @@ class Survey:
         self._watcher: Watcher | None = None
         self._reader: Reader | None = None
         self._children: dict[str, tuple[str, ...]] = {}
+        self.evidence = GrowthEvidence(inventory, self._children)
         self._stale_metadata: set[str] = set()
         """Folders whose metadata are to be read."""
         self._reading: set[str] = set()
@@ -302,8 +302,10 @@ class Survey:
                 below = folder + "/" if folder else ""
                 for known in [known for known in self._walks.known if known.startswith(below)]:
                     self._walks.ask(known, for_pass=True)
-        elif layout is not None:
+        elif layout is not None and self._children.get(folder) != layout.children:
             self._children[folder] = layout.children
+            self.evidence.note_group()
+            self.changes += 1
 
     def _too_many(self, layout: ArrayLayout) -> bool:
         """Whether this array and all others have more chunk files than can be kept track of."""
