@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,6 +60,8 @@ class DestinationLock:
     destination : Path
     doing : str
         What is being done to it, for the others' users: "filled" or "checked".
+    end_watch : callable, optional
+        Has the engine of this process id let go of the destination, where it is complete and only watched on.
 
     Raises
     ------
@@ -68,11 +71,16 @@ class DestinationLock:
         There is no room for the lock's file, or its disk knows no locks.
     """
 
-    def __init__(self, destination: Path, doing: str = "filled") -> None:
+    def __init__(
+        self, destination: Path, doing: str = "filled", end_watch: Callable[[int], None] | None = None
+    ) -> None:
+        path = _lock_path(destination)
+        if doing == "checked" and _read_watcher(path):
+            path = path.with_name(f"{path.name}-check")  # both only read; of several checks one at a time
         with in_state_folder():
-            self._fd = os.open(_lock_path(destination), os.O_RDWR | os.O_CREAT | PLAIN, 0o600)
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | PLAIN, 0o600)
         try:
-            self._take(destination)
+            self._take(destination, end_watch)
         except BaseException:
             os.close(self._fd)
             raise
@@ -86,15 +94,19 @@ class DestinationLock:
         self._boot = _boot() if doing == "filled" else before.boot
         self._note()
 
-    def _take(self, destination: Path) -> None:
+    def _take(self, destination: Path, end_watch: Callable[[int], None] | None) -> None:
         deadline = time.monotonic() + _LAST_COPIES
+        asked = False
         while True:
             with in_state_folder():
                 if _locked(self._fd):
                     return
             owner = _read_owner(self._fd)
             has_ended = owner.pid != 0 and not runs_still(owner.pid, owner.started)
-            if not has_ended or time.monotonic() >= deadline:
+            if end_watch is not None and owner.doing == "watched" and not (has_ended or asked):
+                asked = True
+                end_watch(owner.pid)
+            if not (has_ended or asked) or time.monotonic() >= deadline:
                 raise DestinationBusy(str(destination), owner.pid, owner.doing, has_ended)
             time.sleep(0.02)
 
@@ -149,6 +161,19 @@ def filled_from(destination: Path) -> Folder | None:
         return _read_owner(fd).folder
     finally:
         os.close(fd)
+
+
+def _read_watcher(path: Path) -> bool:
+    """Whether the lock's owner runs, and only watches on after its copy was complete."""
+    try:
+        fd = os.open(path, os.O_RDONLY | PLAIN)
+    except OSError:
+        return False
+    try:
+        owner = _read_owner(fd)
+    finally:
+        os.close(fd)
+    return owner.doing == "watched" and runs_still(owner.pid, owner.started)
 
 
 def name_of(destination: Path) -> str:

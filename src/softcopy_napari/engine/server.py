@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from softcopy_napari import __version__
 from softcopy_napari.engine.crew import Crew
-from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
+from softcopy_napari.engine.lock import DestinationBusy, DestinationLock, name_of
 from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply
 from softcopy_napari.engine.mistakes import TargetsError
 from softcopy_napari.engine.news import Told
@@ -77,7 +77,7 @@ class Engine:
         crews: list[Crew] = []
         try:
             for target in targets:
-                crews.append(Crew(target, DestinationLock(target.destination, "checked" if target.check else "filled")))
+                crews.append(Crew(target, _lock(target)))
             with in_state_folder():
                 self._door = Door(runs_folder())
             self.jobs = _jobs(crews)
@@ -208,6 +208,23 @@ class Engine:
         if not order.only_news:
             told.forget()
         return told.leave_out(self.snapshot())
+
+
+def _lock(target: Target) -> DestinationLock:
+    """Lock a target's destination. An engine that only watches on, its copy complete, gives way."""
+
+    def end_watch(pid: int) -> None:
+        from softcopy_napari.engine.client import EngineGone, engines
+
+        for engine in engines():
+            if engine.run.pid == pid:
+                with contextlib.suppress(EngineGone, ValueError):
+                    for other in engine.snapshot().targets:
+                        if name_of(Path(other.destination)) == name_of(target.destination):
+                            engine.ask(Order(do="stop", target=other.id))
+                engine.close()
+
+    return DestinationLock(target.destination, "checked" if target.check else "filled", end_watch)
 
 
 def _jobs(crews: Sequence[Crew]) -> list[TargetLoop]:
