@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -208,6 +209,30 @@ class Life(RuleBasedStateMachine):
         if self.changes != self.signed:
             self.happen(Event.CHANGED)
 
+    def go_on(self) -> None:
+        """Do what comes next."""
+        if self.pending and self.phase in (Phase.COPYING, Phase.CHECKING):
+            self.a_file_is_copied()
+        elif self.walk is not None:
+            self.the_walk_ends()
+        elif self.phase is Phase.COPYING:
+            self.the_acquisition_is_finished()
+        elif self.phase is Phase.FLUSHING:
+            self.flush = self.published if self.flush is None else self.flush
+            self.the_flush_is_answered(True)
+        elif self.phase is Phase.SIGNING:
+            self.the_receipt_is_written()
+        elif self.phase is Phase.CHECKING:
+            self.look_what_is_missing()
+        elif self.phase is Phase.WATCHING:
+            self.look_whether_it_has_changed()
+
+    @precondition(lambda self: self.alive)
+    @rule(steps=st.integers(1, 12))
+    def it_goes_on(self, steps: int) -> None:
+        for _ in range(steps):
+            self.go_on()
+
     @rule(really=st.integers(0, 9))
     def stop(self, really: int) -> None:
         if not really:
@@ -223,27 +248,13 @@ class Life(RuleBasedStateMachine):
         if self.phase in (Phase.ENDED, Phase.WAITING, Phase.SIGNING_ALONE):
             return
         for _ in range(100):
+            if self.phase is Phase.WATCHING and self.changes == self.signed and not self.unread:
+                return
             if self.unread:
                 self.take_in()
-            if self.phase is Phase.WATCHING:
-                if self.changes == self.signed:
-                    return
-                self.happen(Event.CHANGED)
-            while self.pending and self.phase in (Phase.COPYING, Phase.CHECKING):
-                self.a_file_is_copied()
-            if self.walk is not None:
-                self.the_walk_ends()
-            elif self.phase is Phase.COPYING:
-                self.the_acquisition_is_finished()
-            elif self.phase is Phase.FLUSHING:
-                self.flush = self.published if self.flush is None else self.flush
-                self.the_flush_is_answered(True)
-            elif self.phase is Phase.SIGNING:
-                self.the_receipt_is_written()
-            elif self.phase is Phase.CHECKING:
-                self.look_what_is_missing()
+            self.go_on()
         raise AssertionError(f"{self.phase}: {self.knowledge()}")
 
 
 def test_in_every_order_of_events_complete_is_true_when_it_is_said() -> None:
-    run_state_machine_as_test(Life)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Life, settings=settings(max_examples=300, deadline=None))  # type: ignore[no-untyped-call]
