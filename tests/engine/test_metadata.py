@@ -309,6 +309,16 @@ def test_chunks_of_unequal_lengths_are_counted_as_far_as_the_array_goes(axis: li
         assert node.chunk_shape == (max(needed),)
 
 
+def test_an_array_that_zarr_python_makes_longer_and_shorter_stays_the_same_array() -> None:
+    """As written by zarr-python 3.4.2: resizing adds chunks of the length that is missing, and takes none away."""
+    first = parse_array(v3(shape=[4, 64], chunk_grid=rectilinear([[1, 4]], [10, 22, 32])))
+    resized = rectilinear([[1, 4], 2], [10, 22, 32, 16])
+    longer = parse_array(v3(shape=[6, 80], chunk_grid=resized))
+    shorter = parse_array(v3(shape=[2, 20], chunk_grid=resized))
+    assert (first.grid, longer.grid, shorter.grid) == ((4, 3), (5, 4), (2, 2))
+    assert longer.same_array(first) and shorter.same_array(longer)
+
+
 def test_an_empty_array_that_gets_chunks_is_the_same_array() -> None:
     for axis in (10, [10, 22], [[10, 1], 22]):
         empty, grown = (parse_array(v3(shape=[n], chunk_grid=rectilinear(axis))) for n in (0, 10))
