@@ -124,6 +124,13 @@ def softcopy() -> None:
     show_default=True,
     help="Of the copies: the source's, group (as the destination's folder is meant), or a mode such as 0664.",
 )
+@click.option(
+    "--links",
+    type=click.Choice(["keep", "copy"]),
+    default="keep",
+    show_default=True,
+    help="Copy links that lead out of the source as links, or copy what they lead to.",
+)
 def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
     """Copy zarr datasets while they are being written.
 

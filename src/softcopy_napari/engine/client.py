@@ -277,7 +277,7 @@ def start(source: str | Path, destination: str | Path, **settings: Any) -> Copy:
         Folder to fill.
     **settings
         `nprocs`, `sleep_time`, `wait_for_source`, `settle`, `finish_idle`, `verify`, `max_rate`, `pace`, `overwrite`,
-        `permissions`, as in a targets file.
+        `permissions`, `links`, as in a targets file.
 
     Returns
     -------

@@ -17,7 +17,8 @@ from typing import Any
 
 from softcopy_napari.engine.capabilities import Capabilities
 from softcopy_napari.engine.file_system_kind import file_system_of
-from softcopy_napari.engine.files import KIND, REGULAR, TIME_UNITS, up_to_date, version_of
+from softcopy_napari.engine.files import KIND, LINK, REGULAR, TIME_UNITS, up_to_date, version_of
+from softcopy_napari.engine.links import KEEP, leads_out, source_place
 from softcopy_napari.engine.native import FRESH, LACKING, MOST, SAME, load_look
 from softcopy_napari.engine.obstacle import Obstacle, obstacle_of
 from softcopy_napari.engine.place import FOLDER, Place
@@ -78,6 +79,8 @@ class FolderPart:
         self.unlike: dict[str, tuple[bytes, bool]] = {}
         """Those of `different` that are regular files on both sides: the source's version (see `files.version_of`), and
         whether they are of the same size."""
+        self.links: dict[str, str] = {}
+        """Links among its files that lead out of the source, and where to."""
         self.clashes: list[tuple[str, str]] = []
         """Names, of files or folders, that are one name at the destination; told by the folder's last part."""
         self.folders: list[str] = []
@@ -169,12 +172,21 @@ class FolderComparison:
         Remove nothing, and make nothing to try anything out.
     temporary : str
         Name of a temporary of this process's alone, to try things out at the destination's top.
+    links : str
+        Whether links out of the source are followed, as in a target's settings.
     """
 
     def __init__(
-        self, source: str, destination: str, own_run: str, read_only: bool = False, temporary: str = ""
+        self,
+        source: str,
+        destination: str,
+        own_run: str,
+        read_only: bool = False,
+        temporary: str = "",
+        links: str = KEEP,
     ) -> None:
-        self._source = Place(source)
+        self._source = source_place(source, destination, links)
+        self._follows = links != KEEP
         self._destination = Place(destination)
         self._own_run = own_run
         self._temporary = temporary or f"{TEMPORARY_PREFIX}{own_run}-0{TEMPORARY_SUFFIX}"
@@ -281,7 +293,7 @@ class FolderComparison:
                         names.add(name)
                     if other := clashes.add(name):
                         clashing.append((other, name))
-                    if entry.is_dir(follow_symlinks=False):
+                    if entry.is_dir(follow_symlinks=False) or (self._follows and self._leads_to_folder(folder, entry)):
                         part.folders.append(name)
                     elif name.endswith(ENDINGS) and (temporary := temporary_of(name)) is not None:
                         kind, becomes = temporary
@@ -385,6 +397,8 @@ class FolderComparison:
         name = entry.name
         try:
             here = entry.stat(follow_symlinks=False)
+            if here.st_mode & KIND == LINK:
+                here = self._look_at_link(here, name, part)
         except FileNotFoundError:
             return
         modified = here.st_mtime_ns
@@ -421,6 +435,23 @@ class FolderComparison:
             part.lacking.append(name)
         if -_CLOCK_SKEW_NS < time.time_ns() - modified < quiet * 1e9:
             part.fresh.append(name)
+
+    def _leads_to_folder(self, folder: str, entry: os.DirEntry[str]) -> bool:
+        """Whether this is a link to a folder, and followed."""
+        with contextlib.suppress(OSError):
+            return entry.is_symlink() and stat.S_ISDIR(self._source.stat(_join(folder, entry.name)).st_mode)
+        return False
+
+    def _look_at_link(self, found: os.stat_result, name: str, part: FolderPart) -> os.stat_result:
+        """Look at what a link leads to, if it is followed; else note where to, if that is out of the source."""
+        path = _join(part.folder, name)
+        if self._follows:
+            found = self._source.stat(path)
+        if found.st_mode & KIND == LINK:
+            target = self._source.read_link(path)
+            if leads_out(self._source.root, part.folder, target):
+                part.links[name] = target
+        return found
 
     def _is_same_link(self, path: str, here: os.stat_result) -> bool:
         if not stat.S_ISLNK(here.st_mode):

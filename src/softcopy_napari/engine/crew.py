@@ -43,6 +43,6 @@ class Crew:
         self.marker = "" if target.check else f"{TEMPORARY_PREFIX}{run}-here{TEMPORARY_SUFFIX}"
         setup = Setup(
             str(target.source), str(target.destination), run, "", target.sleep_time, target.check, self.marker,
-            permissions=target.permissions,
+            permissions=target.permissions, links=target.links,
         )  # fmt: skip
         self.pool = Pool(setup, target.nprocs, self.inbox.put, lock.fileno())

@@ -11,6 +11,8 @@ from softcopy_napari.engine.clashes import Clashes
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.copy_rules import CopyRules
 from softcopy_napari.engine.inventory import LINK, Inventory
+from softcopy_napari.engine.links import KEEP
+from softcopy_napari.engine.links_out import LinksOut
 from softcopy_napari.engine.obstacle import Kind, Obstacle
 from softcopy_napari.engine.pool import OUTSTANDING, Died, Heard, Pool, WorkerProcess, folders_of, is_final
 from softcopy_napari.engine.probe import Probe
@@ -86,9 +88,19 @@ class Dispatcher:
         Whether chunk files are copied even if they cannot be whole. They are FAILED then, and in `Inventory.damaged`.
     remarks : int
         What the user should know of the destination, see `Remark`.
+    links : LinksOut
+        Links of the source of which only the link is copied.
     """
 
-    def __init__(self, pool: Pool, inventory: Inventory, walks: Walks, quiet: float, verify: bool = False) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        inventory: Inventory,
+        walks: Walks,
+        quiet: float,
+        verify: bool = False,
+        links: str = KEEP,
+    ) -> None:
         self.prover = Prover(inventory, verify)
         self.source: Identity | None = None
         self.source_lost = False
@@ -96,6 +108,7 @@ class Dispatcher:
         self.taken_away = False
         self.as_it_is = False
         self.remarks = 0
+        self.links = LinksOut(links)
         self._clashes = Clashes()
         self.retries = Retries(inventory)
         self.files_copied = 0
@@ -272,6 +285,8 @@ class Dispatcher:
         if final:
             self._compares.pop(heard.task, None)
             self._others.pop(heard.task, None)
+        if isinstance(answer, FolderPart):
+            self.links.take(answer)
         if isinstance(answer, FolderPart) and answer.last and not answer.unchanged:
             self._take_clashes(answer)
         if isinstance(answer, Reached):

@@ -13,6 +13,7 @@ import sys
 import time
 
 REGULAR = stat.S_IFREG
+LINK = stat.S_IFLNK
 KIND = 0o170000
 """The bits of a mode that tell files from folders, links and the rest."""
 

@@ -255,6 +255,8 @@ class Job(TargetLoop):
         remarks = self._dispatcher.remarks | self._inventory.versions.remarks
         for text in remark_texts(remarks, str(self.target.destination)):
             self._reporter.notice(text)
+        for text in self._dispatcher.links.notices():
+            self._reporter.notice(text)
         if self._dispatcher.source_lost:
             self._dispatcher.source_lost = False
             self._lose_source(now)

@@ -63,11 +63,22 @@ class TargetLoop(ABC):
         self._inbox = crew.inbox
         self._inventory = Inventory(ledgers, digests)
         self._walks = Walks()
-        self._survey = Survey(target.source, self._inventory, self._walks, lambda text: self._reporter.notice(text))
+        self._survey = Survey(
+            target.source,
+            self._inventory,
+            self._walks,
+            lambda text: self._reporter.notice(text),
+            follow_links=target.links == "copy",
+        )
         self._marker = crew.marker
         self._pool = crew.pool
         self._dispatcher = Dispatcher(
-            self._pool, self._inventory, self._walks, QUIET, verify=target.verify == "checksum"
+            self._pool,
+            self._inventory,
+            self._walks,
+            QUIET,
+            verify=target.verify == "checksum",
+            links=target.links,
         )
         self._reporter = Reporter(target, identity, self._inventory, self._dispatcher)
         self._reason = ""

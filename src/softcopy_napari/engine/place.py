@@ -174,10 +174,18 @@ class Place:
         self._shorten(common)
         at = self._stack[-1][1] if self._stack else self.fd
         for name in names[common:]:
-            at = _make_folder(name, at, self._folder_mode) if make else os.open(name, FOLDER, dir_fd=at)
+            at = _make_folder(name, at, self._folder_mode) if make else self._open_folder(name, at)
             self._stack.append((name, at))
         self._entered = folder
         return at
+
+    def _open_folder(self, name: str, at: int) -> int:
+        """Open a folder by its name in the one that was entered last."""
+        return os.open(name, FOLDER, dir_fd=at)
+
+    def _may_pass(self, path: str) -> bool:
+        """Whether a link on the way to a folder is followed."""
+        return False
 
     def _shorten(self, length: int) -> None:
         self._entered = None
@@ -189,9 +197,10 @@ class Place:
         """The same by paths, for systems that cannot look names up in open folders."""
         if folder in self._checked and not make:
             return
-        path = self.root
+        path, relative = self.root, ""
         for name in folder.split("/") if folder else []:
             path = os.path.join(path, name)
+            relative = f"{relative}/{name}" if relative else name
             try:
                 found = os.lstat(path)
             except FileNotFoundError:
@@ -202,6 +211,8 @@ class Place:
             if _is_link(found) and make:
                 os.rmdir(path) if stat.S_ISDIR(found.st_mode) else os.unlink(path)
                 os.mkdir(path, self._folder_mode)
+            elif _is_link(found) and self._may_pass(relative):
+                continue
             elif _is_link(found) or not stat.S_ISDIR(found.st_mode):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
         self._checked.add(folder)

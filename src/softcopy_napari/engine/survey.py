@@ -52,6 +52,8 @@ class Survey:
     walks : Walks
     notice : callable
         Takes what the target's user should know.
+    follow_links : bool
+        Whether folders of the source may be links.
 
     Attributes
     ----------
@@ -71,7 +73,14 @@ class Survey:
         Whether locks that walks come across are those of writers at work.
     """
 
-    def __init__(self, source: Path, inventory: Inventory, walks: Walks, notice: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        source: Path,
+        inventory: Inventory,
+        walks: Walks,
+        notice: Callable[[str], None],
+        follow_links: bool = False,
+    ) -> None:
         self.last_pass: Pass | None = None
         self.last_full: Pass | None = None
         self.live = False
@@ -82,6 +91,7 @@ class Survey:
         self._inventory = inventory
         self._walks = walks
         self._notice = notice
+        self._follow_links = follow_links
         self._watcher: Watcher | None = None
         self._reader: Reader | None = None
         self._children: dict[str, tuple[str, ...]] = {}
@@ -118,7 +128,7 @@ class Survey:
         OSError
             It cannot be watched.
         """
-        self._watcher = make_watcher(self._source, wake)
+        self._watcher = make_watcher(self._source, wake, self._follow_links)
         self._reader = Reader(self._watcher, self._inventory, self._walks)
         for folder in self._walks.known:
             self._watcher.watch(folder)

@@ -51,6 +51,8 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     """Whether to replace another dataset that lies at the destination; if not, it is left alone."""
     permissions: str = Field("source", description="source, group, or a mode such as 0664")
     """Which permissions copies have: the source's, those that the destination's folder is meant for, or a mode."""
+    links: Literal["keep", "copy"] = Field("keep", description="keep or copy")
+    """Whether links that lead out of the source are copied as links, or what they lead to is copied."""
 
     @field_validator("permissions")
     @classmethod

@@ -40,6 +40,8 @@ class Setup(NamedTuple):
     """Bytes a second that this worker may copy."""
     permissions: str = "source"
     """Which ones files and folders get, as in a target's settings."""
+    links: str = "keep"
+    """Whether links out of the source are followed, as in a target's settings."""
 
 
 class SetPace(NamedTuple):

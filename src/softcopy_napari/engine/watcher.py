@@ -85,7 +85,7 @@ class Watcher(Protocol):
         """End watching."""
 
 
-def make_watcher(source: Path, wake: Callable[[], None]) -> Watcher:
+def make_watcher(source: Path, wake: Callable[[], None], follow_links: bool = False) -> Watcher:
     """Make the best watcher for this system.
 
     Parameters
@@ -94,6 +94,8 @@ def make_watcher(source: Path, wake: Callable[[], None]) -> Watcher:
         An existing folder.
     wake : callable
         Called from another thread when `hints` was empty and no longer is.
+    follow_links : bool
+        Whether folders to be watched may be links; not every system can watch those.
 
     Raises
     ------
@@ -102,7 +104,7 @@ def make_watcher(source: Path, wake: Callable[[], None]) -> Watcher:
     """
     if sys.platform == "linux":
         try:
-            return LinuxWatcher(source, wake)
+            return LinuxWatcher(source, wake, follow_links)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EMFILE):
                 raise
@@ -163,9 +165,10 @@ class LinuxWatcher(_Mailbox):
 
     tells_closing = True
 
-    def __init__(self, source: Path, wake: Callable[[], None]) -> None:
+    def __init__(self, source: Path, wake: Callable[[], None], follow_links: bool = False) -> None:
         super().__init__(wake)
         self.problem = _share_problem(source)
+        self._mask = _MASK & ~inotify.DONT_FOLLOW if follow_links else _MASK
         self._root = os.fsencode(os.path.realpath(source))  # the source itself may be a link
         self._lock = threading.Lock()
         self._folders: dict[int, str] = {}
@@ -195,7 +198,7 @@ class LinuxWatcher(_Mailbox):
     def _add(self, folder: str) -> None:
         path = os.path.join(self._root, os.fsencode(folder)) if folder else self._root
         with self._lock:
-            watch = self._inotify.add(path, _MASK)
+            watch = self._inotify.add(path, self._mask)
             before = self._folders.get(watch, folder)
             if before != folder and self._watches.get(before) == watch:
                 del self._watches[before]  # it was renamed

@@ -22,6 +22,7 @@ from typing import BinaryIO
 from softcopy_napari.engine.compare import FolderComparison, FolderPart
 from softcopy_napari.engine.files import NO_VERSION, extended_path, version_of
 from softcopy_napari.engine.flush import flush
+from softcopy_napari.engine.links import source_place
 from softcopy_napari.engine.obstacle import Obstacle, obstacle_of
 from softcopy_napari.engine.permissions import SOURCE
 from softcopy_napari.engine.place import Place
@@ -72,8 +73,10 @@ class Worker:
         self._out = out
         self._stopping = False
         self._comparisons: deque[tuple[int, Iterator[FolderPart]]] = deque()
-        self._compare = FolderComparison(setup.source, setup.destination, setup.run, setup.read_only, setup.temporary)
-        self._source = Place(setup.source)
+        self._compare = FolderComparison(
+            setup.source, setup.destination, setup.run, setup.read_only, setup.temporary, setup.links
+        )
+        self._source = source_place(setup.source, setup.destination, setup.links)
         self._destination = Place(setup.destination, setup.permissions)
         if setup.permissions != SOURCE:
             os.umask(0)
