@@ -36,14 +36,14 @@ def let_output_fail() -> None:
 
 
 def _open_closed() -> None:
-    """Open the null device for what is closed: else the next file that is opened takes its place, and gets its output."""
+    """Open the null device in place of what is closed: else the next file that is opened would get its output."""
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - until the program ends
 
 
 class _Unfailing(io.FileIO):
