@@ -23,6 +23,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setattr(retries, "_CHANGING_LAST", 0.5)
     monkeypatch.setattr(dispatch, "_TRY_OBSTACLE", 0.5)
     monkeypatch.setattr(job, "_PROBE_INTERVAL", 0.2)
+    monkeypatch.setattr(job, "LAST_CHANCE", 1.0)
     lab = Lab(tmp_path)
     yield lab
     lab.close()
