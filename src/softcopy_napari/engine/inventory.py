@@ -349,6 +349,13 @@ class Inventory:
         """Have all that failed copied again."""
         self._replace_all(ChunkState.FAILED, ChunkState.PENDING)
 
+    def mark_open_at_the_end(self) -> None:
+        """Chunk files that a writer had open to the end may be half-written: they are not called copied."""
+        for path, was_open in self.abandoned.items():
+            if was_open and self.locate(path) and self.state(path) in (ChunkState.COPIED, ChunkState.VERIFIED):
+                self.damaged[path] = "its writer had it open to the end"
+                self.set_state(path, ChunkState.FAILED)
+
     def _replace_all(self, old: ChunkState, new: ChunkState) -> None:
         for path in [path for path, state in self.others.items() if state is old]:
             self.set_state(path, new)

@@ -480,6 +480,7 @@ class Job(TargetLoop):
 
     def _judge(self) -> bool:
         """Everything of the source is at the destination; whether that is all there is, or why the target fails."""
+        self._inventory.mark_open_at_the_end()
         for folder, reason in self._survey.bad_metadata.items():
             self._reporter.notice(f"metadata of {folder} {reason}; what lies there was copied as plain files")
         gone = sorted(set(self._survey.last_full.gone)) if self._survey.last_full else []
