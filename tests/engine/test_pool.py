@@ -34,6 +34,8 @@ from softcopy_napari.engine.tasks import (
     Setup,
     SweepTask,
     Swept,
+    Synced,
+    SyncTask,
     Task,
 )
 from softcopy_napari.engine.transfer import BUFFER_SIZE, Outcome
@@ -131,7 +133,10 @@ def test_every_kind_of_task_is_answered(desk: Desk) -> None:
     write(desk.destination / ".softcopy-x.tmp", b"")
     assert isinstance(desk.ask(SweepTask(new(), [""], ".softcopy-x.tmp")), Swept)
     assert temporaries(desk.destination) == []
-    assert desk.ask(FlushTask(new())) == Flushed("")
+    flushed = desk.ask(FlushTask(new()))
+    assert isinstance(flushed, Flushed) and (flushed.error, flushed.obstacle) == ("", None)
+    synced = desk.ask(SyncTask(new(), ["0.0", "none", "1.1"]))
+    assert isinstance(synced, Synced) and (synced.files, synced.error) == (3, "")
     assert tree(desk.destination) == {p: c for p, c in tree(desk.source).items() if p in ("0.0", "1.1")}
 
 
@@ -275,7 +280,8 @@ def test_a_flush_may_take_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
     desk.hear(lambda: desk.died, 0.8)
     os.kill(worker.process.pid, signal.SIGCONT)
     desk.hear(lambda: desk.died or task.id in desk.answers)
-    assert desk.answers.get(task.id) == [Flushed("")]
+    (flushed,) = desk.answers[task.id]
+    assert isinstance(flushed, Flushed) and not flushed.error
 
 
 # -- a process that does not read --------------------------------------------------------------------------

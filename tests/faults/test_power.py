@@ -82,7 +82,9 @@ def test_everything_is_flushed_after_the_last_file_and_before_complete_is_said(
     def those(pattern: str) -> list[Call]:
         return [call for call in calls if re.match(pattern, call.text)]
 
-    published = those(rf"rename\w*\(\d+<{there}[/>].*= 0")
+    # What is tried out at the start keeps a temporary's name.
+    renamed = those(rf"rename\w*\(\d+<{there}[/>].*= 0")
+    published = [call for call in renamed if not re.search(r'\.tmp"\) *=', call.text)]
     assert len(published) == (0 if resumed else 21)
     flushed = those(rf"syncfs\(\d+<{there}>\) *= 0")
     said = those(r"write\(1<.*: complete")

@@ -40,6 +40,7 @@ class Remark(IntFlag):
 
     NO_TIMES = 1
     GROUP_CANNOT_READ = 2
+    STORED_LATER = 1 << 8
 
 
 _WORDS = {
@@ -47,6 +48,8 @@ _WORDS = {
     "they arrived",
     Remark.GROUP_CANNOT_READ: "{} is shared with a group that cannot read the copied files: their permissions are the "
     "source's. `permissions: group` (--permissions group) makes them readable",
+    Remark.STORED_LATER: "{} is a cloud mount that uploads in the background (rclone --vfs-cache-mode, davfs2, ...). "
+    "Keep the source until it has uploaded everything",
 }
 
 

@@ -45,4 +45,4 @@ class Crew:
             str(target.source), str(target.destination), run, "", target.sleep_time, target.check, self.marker,
             permissions=target.permissions, links=target.links,
         )  # fmt: skip
-        self.pool = Pool(setup, target.nprocs, self.inbox.put, lock.fileno())
+        self.pool = Pool(setup, target.nprocs, self.inbox.put, lock)

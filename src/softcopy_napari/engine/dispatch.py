@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 
+from softcopy_napari.engine.capabilities import Remark
 from softcopy_napari.engine.clashes import Clashes
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.copy_rules import CopyRules
+from softcopy_napari.engine.flushing import Flushing
 from softcopy_napari.engine.inventory import LINK, Inventory
 from softcopy_napari.engine.links import KEEP
 from softcopy_napari.engine.links_out import LinksOut
@@ -27,6 +29,7 @@ from softcopy_napari.engine.tasks import (
     CopyDone,
     CopyTask,
     Flushed,
+    FlushTask,
     Identity,
     Progress,
     ProofDone,
@@ -35,6 +38,8 @@ from softcopy_napari.engine.tasks import (
     ReachTask,
     RoomTask,
     SweepTask,
+    Synced,
+    SyncTask,
     Task,
 )
 from softcopy_napari.engine.tracked import Batch, TrackedArray
@@ -44,6 +49,8 @@ _BATCH_SECONDS = 0.04
 _MAX_BATCH = 512
 _TRY_OBSTACLE = 3.0
 """Seconds between looks whether an obstacle is still there."""
+_LOOK = 30.0
+"""Seconds without anything else after which it is looked whether the destination is still there."""
 
 _STATES = {
     Outcome.COPIED: ChunkState.COPIED,
@@ -76,6 +83,8 @@ class Dispatcher:
         Files of each array copied by this run and their bytes; None stands for files that are no chunks.
     prover : Prover
         Reads back what has arrived.
+    flushing : Flushing
+        Has what was written stored.
     source : tuple of int and int, or None
         What the source is known by.
     source_lost : bool
@@ -102,6 +111,7 @@ class Dispatcher:
         links: str = KEEP,
     ) -> None:
         self.prover = Prover(inventory, verify)
+        self.flushing = Flushing(pool, inventory)
         self.source: Identity | None = None
         self.source_lost = False
         self.obstacle: Obstacle | None = None
@@ -129,6 +139,9 @@ class Dispatcher:
         self._proofs: dict[int, ProofBatch] = {}
         self._next_try = 0.0
         self._trying = False
+        self._next_look = 0.0
+        self._look = 0
+        """The task of a look whether the destination is there, while it is not answered."""
         self._seconds_a_file = 0.01
         self._seconds_a_proof = 0.01
 
@@ -140,8 +153,9 @@ class Dispatcher:
             or self._compares
             or self._walks.waiting
             or self.retries.changing
-            # Whether there is room is asked every now and then, and nothing waits for the answer.
-            or any(not isinstance(task, RoomTask) for task in (*self._others.values(), *self._urgent))
+            or self.flushing.awaited
+            # Whether there is room, and the destination, is asked every now and then: nothing waits for the answer.
+            or any(not isinstance(t, RoomTask) and t.id != self._look for t in (*self._others.values(), *self._urgent))
         )
 
     @property
@@ -155,8 +169,11 @@ class Dispatcher:
         return self.bytes_copied + sum(self._under_way.values())
 
     def request(self, task: Task) -> None:
-        """Have a task done before anything else."""
-        self._urgent.append(task)
+        """Have a task done before anything else; a flush, when what is being copied is whole."""
+        if isinstance(task, FlushTask):
+            self.flushing.ask(task)
+        else:
+            self._urgent.append(task)
 
     def dispatch(self, now: float, copy: bool) -> None:
         """Give every worker enough to do; files to copy only if `copy`."""
@@ -176,8 +193,17 @@ class Dispatcher:
         if self.obstacle is None or self.obstacle.kind is not Kind.GONE:
             self._dispatch_walks(workers)
         if copy and self.obstacle is None:
-            self._dispatch_copies(workers)
+            self._dispatch_copies(workers, now)
             self._dispatch_proofs(workers, now)
+        self.flushing.dispatch(workers, now, bool(self._batches), copy and self.obstacle is None)
+        self.look_at_destination_if_due(now)
+
+    def look_at_destination_if_due(self, now: float) -> None:
+        """Now and then, see whether a destination that nobody has seen for a while is still there."""
+        if now >= self._next_look and self.claimed and self.obstacle is None and not self._look:
+            task = ReachTask(self._pool.new_id(), claim=False)
+            self._look = task.id
+            self.request(task)
 
     def _try_obstacle(self, workers: list[WorkerProcess], now: float, copy: bool) -> None:
         """Now and then, see whether the destination is there again, and whether it takes a file."""
@@ -186,7 +212,7 @@ class Dispatcher:
         self._trying = True
         worker = min(workers, key=lambda worker: len(worker.tasks))
         if self.obstacle.kind is not Kind.GONE and copy:
-            if not self._dispatch_copy(worker, 1):
+            if not self._dispatch_copy(worker, 1, now):
                 self._overcome()  # nothing is left to be copied
             return
         task = ReachTask(self._pool.new_id(), claim=not self.claimed)
@@ -218,15 +244,15 @@ class Dispatcher:
             self._compares[task.id] = folders
             self._pool.send(worker, task)
 
-    def _dispatch_copies(self, workers: list[WorkerProcess]) -> None:
+    def _dispatch_copies(self, workers: list[WorkerProcess], now: float) -> None:
         while self._inventory.waiting:
             worker = max(workers, key=lambda worker: worker.room(CopyTask))
             if worker.room(CopyTask) <= 0:
                 return
-            if not self._dispatch_copy(worker, self._batch_size(self._seconds_a_file)):
+            if not self._dispatch_copy(worker, self._batch_size(self._seconds_a_file), now):
                 return
 
-    def _dispatch_copy(self, worker: WorkerProcess, limit: int) -> bool:
+    def _dispatch_copy(self, worker: WorkerProcess, limit: int, now: float) -> bool:
         """Have a worker copy up to `limit` files; returns whether there were any."""
         batch = self._inventory.take(limit)
         if batch is None:
@@ -242,6 +268,7 @@ class Dispatcher:
         unsettled = unsettled.intersection(batch.paths) if unsettled else unsettled
         task = CopyTask(self._pool.new_id(), batch.paths, gone, self.source, rules, frozenset(unsettled))
         self._batches[task.id] = batch
+        self.flushing.hand_out(worker, batch, now)
         self._pool.send(worker, task)
         return True
 
@@ -277,6 +304,7 @@ class Dispatcher:
             return None
         if isinstance(answer, CopyDone):
             self._under_way.pop(heard.task, None)
+            self.flushing.copied(heard.worker, answer.held_since, now)
             self._copied(self._batches.pop(heard.task), answer, now)
             return None
         if isinstance(answer, ProofDone):
@@ -290,10 +318,12 @@ class Dispatcher:
         if isinstance(answer, FolderPart) and answer.last and not answer.unchanged:
             self._take_clashes(answer)
         if isinstance(answer, Reached):
-            self._reached(answer, now)
-        elif isinstance(answer, FolderPart | Flushed | Probe) and answer.obstacle is not None:
+            return self._reached(heard.task, answer, now)
+        if isinstance(answer, FolderPart | Synced | Flushed | Probe) and answer.obstacle is not None:
             self._meet(answer.obstacle, now)
-        return answer
+        if isinstance(answer, Synced):
+            return self.flushing.synced(heard.task, answer)
+        return self.flushing.flushed(answer) if isinstance(answer, Flushed) else answer
 
     def _take_clashes(self, part: FolderPart) -> None:
         """Names that are one at the destination: neither is copied, or one would overwrite the other."""
@@ -306,15 +336,25 @@ class Dispatcher:
             self.retries.forget(over)
             self._inventory.retry_failed()
 
-    def _reached(self, answer: Reached, now: float) -> None:
+    def _reached(self, task: int, answer: Reached, now: float) -> Reached | None:
+        """Take in a look at the destination; returns it if it is for the job."""
+        self._next_look = now + _LOOK
         if answer.obstacle is not None:
             self._meet(answer.obstacle, now)
         else:
             self.claimed = True
+            self.flushing.file_system = answer.file_system
+            if answer.file_system.uploader:
+                self.remarks |= Remark.STORED_LATER
             self._overcome()
+        if task == self._look:
+            self._look = 0
+            return None
+        return answer
 
     def _took(self, answer: CopyDone | ProofDone, now: float) -> None:
         """Take in what an answer tells of the two sides as a whole."""
+        self._next_look = now + _LOOK
         if answer.lost:
             self.source_lost = True
         elif answer.obstacle is not None:
@@ -394,6 +434,7 @@ class Dispatcher:
                 self.request(SweepTask(self._pool.new_id(), died.worker.folders, died.worker.temporary))
             return
         tasks = self._pool.bury(died.worker)
+        self.flushing.died(died.worker)
         folders = folders_of(tasks)
         if folders:
             self.request(SweepTask(self._pool.new_id(), folders, died.worker.temporary))
@@ -408,6 +449,8 @@ class Dispatcher:
                 self.prover.give_back()
             elif isinstance(task, CompareTask):
                 self._walks.put_back(self._compares.pop(task.id))
+            elif isinstance(task, FlushTask | SyncTask):
+                self.flushing.give_back(task)
             else:
                 self._urgent.append(task)
 

@@ -24,8 +24,8 @@ class FileSystem(NamedTuple):
     """One call (`syncfs`) brings everything to where it is stored, and tells whether that could be done."""
     uploader: str = ""
     """The program that stores files elsewhere some time after they were written and closed; empty where none does."""
-    mount: int = 0
-    """Tells this mount from one at the same place later; 0 where the system does not say, or mounts on demand."""
+    on_demand: bool = False
+    """It is mounted when it is asked for, and unmounted in good order in between (autofs)."""
 
 
 _SHARES = (
@@ -65,6 +65,12 @@ def file_system_of(path: str) -> FileSystem:
     except (OSError, ValueError, LookupError, AttributeError):  # not there, or not told
         pass
     return FileSystem()
+
+
+def mount_of(fd: int) -> int:
+    """Tell the mount that an open folder lies on from one at the same place later; 0 where the system does not."""
+    answer = statx(fd, MNT_ID_UNIQUE) if sys.platform == "linux" else None
+    return 0 if answer is None else int(_MNT_ID.unpack_from(answer, _MNT_ID_OFFSET)[0])
 
 
 def is_share(kind: str) -> bool:
@@ -113,12 +119,9 @@ def _number_of(path: str) -> str:
 def _of_linux(path: str) -> FileSystem:
     number, mounts = _number_of(path), _mounts()
     mount = {one.number: one for one in mounts}[number]
-    # What is mounted when it is asked for is unmounted in between, in good order, and is another mount then.
     on_demand = any(one.kind == "autofs" and one.place == mount.place for one in mounts)
-    answer = None if on_demand else statx(path, MNT_ID_UNIQUE)
-    unique = int(_MNT_ID.unpack_from(answer, _MNT_ID_OFFSET)[0]) if answer is not None else 0
     whole = mount.kind in _FLUSHED_WHOLE
-    return FileSystem(mount.kind, is_share(mount.kind), whole, _uploader(mount), unique)
+    return FileSystem(mount.kind, is_share(mount.kind), whole, _uploader(mount), on_demand)
 
 
 def _uploader(mount: Mount) -> str:

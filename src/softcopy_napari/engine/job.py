@@ -263,6 +263,9 @@ class Job(TargetLoop):
         if self._dispatcher.taken_away:
             self._dispatcher.taken_away = False
             self._doubt(Doubt.TAKEN_AWAY)
+        if self._dispatcher.flushing.doubt is not None:
+            self._doubt(self._dispatcher.flushing.doubt)
+            self._dispatcher.flushing.doubt = None
         ending = self._phase in (Phase.CHECKING, Phase.FLUSHING, Phase.SIGNING)
         self._dispatcher.prover.finishing = ending
         self._dispatcher.as_it_is = ending and now - self._checking_since > LAST_CHANCE
@@ -472,7 +475,9 @@ class Job(TargetLoop):
             self._doubt(Doubt.FLUSH_FAILED)
             self._end(TargetState.FAILED, f"{self.target.destination} {flushed.error}")
             return
-        if flushed.obstacle is not None:
+        if flushed.unsure:
+            self._doubt(Doubt.FLUSH_UNSURE)
+        elif flushed.obstacle is not None:
             self._rechecks += 1
         elif asked is not None:
             self._flushed = asked
@@ -602,7 +607,7 @@ class Job(TargetLoop):
                 return waiting_for(facts, self.target.settle, self.target.finish_idle)
             case TargetState.FINISHING:
                 if self._phase is Phase.FLUSHING:
-                    return "flushing to disk"
+                    return self._dispatcher.flushing.explain()
                 if self._phase in (Phase.SIGNING, Phase.SIGNING_ALONE):
                     return "writing the receipt"
                 if self._pool.stuck:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from enum import Enum
@@ -21,6 +22,9 @@ import psutil
 from softcopy_napari.engine.probe import Folder
 from softcopy_napari.engine.statefolder import PLAIN, in_state_folder, private_folder, runs_still
 
+_SIZE = 400
+"""Bytes of a lock file's words."""
+_BOOT_ERROR = 30
 _LAST_COPIES = 10.0
 """Seconds that the copy processes of an engine that was killed have to end: they take 1.5, on a busy machine more."""
 
@@ -44,6 +48,7 @@ class Doubt(Enum):
     """Why files may not be at a destination as they were copied, though size and time agree; in words for the user."""
 
     FLUSH_FAILED = "the destination's disk could not be flushed"
+    FLUSH_UNSURE = "copy processes died before it was known whether the destination's disk has written everything"
     POWER_LOST = "the computer went down while the destination was filled"
     TAKEN_AWAY = "the destination's disk was away for a while"
 
@@ -78,7 +83,8 @@ class DestinationLock:
         if doing == "checked" and _read_watcher(path):
             path = path.with_name(f"{path.name}-check")  # both only read; of several checks one at a time
         with in_state_folder():
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | PLAIN, 0o600)
+            self._path = path
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | PLAIN, 0o600)
         try:
             self._take(destination, end_watch)
         except BaseException:
@@ -87,11 +93,11 @@ class DestinationLock:
         before = _read_owner(self._fd)
         self.doubt = before.doubt
         """Why what an earlier engine copied to it may not be there, though it looks so; None if there is no reason."""
-        if before.boot and before.boot != _boot() and self.doubt is None:
+        if before.boot and not _is_same_boot(before.boot, _boot()) and self.doubt is None:
             self.doubt = Doubt.POWER_LOST
         self._doing = doing
         self._folder = before.folder
-        self._boot = _boot() if doing == "filled" else before.boot
+        self._boot = _boot() if before.boot and doing == "filled" else before.boot
         self._note()
 
     def _take(self, destination: Path, end_watch: Callable[[int], None] | None) -> None:
@@ -125,6 +131,25 @@ class DestinationLock:
         self.doubt = doubt
         self._note()
 
+    @property
+    def unflushed(self) -> bool:
+        """Whether something was written to the destination, by whatever engine, that may not be stored yet."""
+        return bool(self._boot)
+
+    def note_unflushed(self) -> None:
+        """Leave word that from now on something is written to the destination: if the power fails, it may be lost."""
+        if not self._boot:
+            self._boot = _boot()
+            self._note()
+            # In a thread: it must be on the disk some time, and that may be busy.
+            threading.Thread(target=_flush, args=(self._path,), daemon=True).start()
+
+    def note_flushed(self) -> None:
+        """Leave word that everything which was written is stored."""
+        if self._boot:
+            self._boot = ""
+            self._note()
+
     def _note(self) -> None:
         started = psutil.Process().create_time()
         words: dict[str, Any] = {
@@ -136,8 +161,7 @@ class DestinationLock:
             words["boot"] = self._boot
         with contextlib.suppress(OSError):  # it helps, but nothing depends on it
             os.lseek(self._fd, 0, os.SEEK_SET)
-            os.ftruncate(self._fd, 0)
-            os.write(self._fd, json.dumps(words).encode())
+            os.write(self._fd, json.dumps(words).encode().ljust(_SIZE))  # in one piece: the power may fail amid it
 
     def fileno(self) -> int:
         """The descriptor that workers inherit."""
@@ -145,8 +169,6 @@ class DestinationLock:
 
     def release(self) -> None:
         """Let others have it (once the workers have gone, too)."""
-        if self._doing != "checked":
-            self._boot = ""
         self._note()
         os.close(self._fd)
 
@@ -196,20 +218,32 @@ class _Owner(NamedTuple):
     """What its source's folder is known by."""
     doubt: Doubt | None = None
     boot: str = ""
-    """The system's start in which it was being filled; empty if that has ended in order."""
+    """The system's start in which something was written to it that has not been flushed since; empty if all has."""
 
 
 def _boot() -> str:
-    """Tells this start of the system from all others; empty where the system does not say."""
+    """Tells this start of the system from all others."""
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return ""
+    return f"{psutil.boot_time():.0f}"
+
+
+def _is_same_boot(before: str, now: str) -> bool:
+    """Whether these tell of the same start: a time moves when the clock is set, by less than a start takes."""
+    if before.isdecimal() and now.isdecimal():
+        return abs(int(before) - int(now)) < _BOOT_ERROR
+    return before == now
+
+
+def _flush(path: Path) -> None:
+    with contextlib.suppress(OSError), open(path, "r+b") as file:  # not by the descriptor that holds the lock
+        os.fsync(file.fileno())
 
 
 def _read_owner(fd: int) -> _Owner:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
         os.lseek(fd, 0, os.SEEK_SET)
-        owner = json.loads(os.read(fd, 400))
+        owner = json.loads(os.read(fd, _SIZE))
         folder = owner.get("folder")
         known = (int(folder[0]), int(folder[1])) if isinstance(folder, list) and len(folder) == 2 else None
         doing = str(owner.get("doing"))

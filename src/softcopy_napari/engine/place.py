@@ -27,6 +27,8 @@ BY_DESCRIPTOR = (
 """Whether this system looks names up in open folders."""
 UTIME_ON_FD = os.utime in os.supports_fd
 FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_LONG_AGO = 10**17
+"""March 1973, ns."""
 _ROOT = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 
 
@@ -268,6 +270,28 @@ class Place:
         """As `os.symlink`; Windows alone wants to know whether the link is to a folder."""
         name, fd = self._at(path)
         os.symlink(target, name, target_is_directory=to_folder, dir_fd=fd)
+
+    def read_clock(self, name: str) -> int:
+        """Ask the file system's own clock, which may not be this computer's.
+
+        Parameters
+        ----------
+        name : str
+            A file of ours, which is touched; its modification time is of no use afterwards.
+
+        Returns
+        -------
+        int
+            In ns, as change times of files are; 0 where they do not tell when a file was changed.
+        """
+        if os.name != "posix":
+            return 0
+        try:
+            self.set_times(name, self.open(name, os.O_WRONLY | NOFOLLOW), _LONG_AGO, _LONG_AGO)
+            changed = self.stat(name).st_ctime_ns
+        except OSError:
+            return 0
+        return changed if changed > 2 * _LONG_AGO else 0  # else it is what the time was set to
 
     # -- what the file system can do -------------------------------------------------------------------
 

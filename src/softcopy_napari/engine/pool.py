@@ -14,16 +14,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from softcopy_napari.engine.lock import DestinationLock
 from softcopy_napari.engine.message_writer import MessageWriter
 from softcopy_napari.engine.pace import lower_priority, lower_session
 from softcopy_napari.engine.tasks import (
     Answer,
     CopyTask,
     FlushTask,
+    LetGo,
     Progress,
     ProofTask,
     SetPace,
     Setup,
+    SyncTask,
     Task,
     read_message,
 )
@@ -67,7 +70,7 @@ class WorkerProcess:
     @property
     def may_hang(self) -> bool:
         """Whether it owes an answer, and not one that may take minutes."""
-        return bool(self.tasks) and not any(isinstance(task, FlushTask) for task in self.tasks.values())
+        return bool(self.tasks) and not any(isinstance(task, FlushTask | SyncTask) for task in self.tasks.values())
 
     def room(self, kind: type[Task]) -> int:
         """How many more tasks of a kind it takes now."""
@@ -101,13 +104,19 @@ class Pool:
         Number of processes.
     post : callable
         Takes what workers say; called from reading threads.
-    inherited : int or None
-        A descriptor that the workers keep open (the destination's lock).
+    lock : DestinationLock or None
+        The destination's, which the workers keep as well.
+
+    Attributes
+    ----------
+    lock
+        As given.
     """
 
     def __init__(
-        self, setup: Setup, size: int, post: Callable[[Heard | Died], None], inherited: int | None = None
+        self, setup: Setup, size: int, post: Callable[[Heard | Died], None], lock: DestinationLock | None = None
     ) -> None:
+        self.lock = lock
         self.workers: list[WorkerProcess] = []
         self.stuck: list[WorkerProcess] = []
         """Killed and given up, but not dead: in a call to a disk or share that does not return."""
@@ -116,7 +125,6 @@ class Pool:
         self._setup = setup
         self._size = size
         self._post = post
-        self._inherited = inherited
         self._ids = itertools.count(1)
         self._serial = itertools.count(1)
         self._backlog = threading.Semaphore(_BACKLOG)
@@ -148,6 +156,11 @@ class Pool:
             worker.heard = time.monotonic()
         worker.tasks[task.id] = task
         worker.writer.send(task)
+
+    def tell_all(self, message: LetGo) -> None:
+        """Tell all workers something, when they have done what they were handed before."""
+        for worker in self.workers:
+            worker.writer.send(message)
 
     def pace(self, rate: float, sleep_time: float) -> None:
         """Say how fast each worker may go from now on; those at work heed it at once, those to come from the start.
@@ -245,7 +258,7 @@ class Pool:
 
     def _start(self) -> WorkerProcess:
         name = f"{TEMPORARY_PREFIX}{self._setup.run}-{next(self._serial)}{TEMPORARY_SUFFIX}"
-        keep = (self._inherited,) if self._inherited is not None and os.name == "posix" else ()
+        keep = (self.lock.fileno(),) if self.lock is not None and os.name == "posix" else ()
         process = subprocess.Popen(
             _COMMAND,
             stdin=subprocess.PIPE,

@@ -14,19 +14,20 @@ MNT_ID_UNIQUE = 0x4000
 """Linux 6.8 and later."""
 _AT_FDCWD = -100
 _AT_SYMLINK_NOFOLLOW = 0x100
+_AT_EMPTY_PATH = 0x1000
 _AT_STATX_FORCE_SYNC = 0x2000
 _BASIC_STATS = 0x7FF
 _SIZE = 256
 _MASK = struct.Struct("=I")
 
 
-def statx(path: str, wanted: int) -> bytes | None:
+def statx(path: str | int, wanted: int) -> bytes | None:
     """Ask for what `os.stat` does not tell.
 
     Parameters
     ----------
-    path : str
-        Links are followed.
+    path : str or int
+        Links are followed; or a descriptor.
     wanted : int
         `BTIME` or `MNT_ID_UNIQUE`.
 
@@ -35,7 +36,7 @@ def statx(path: str, wanted: int) -> bytes | None:
     bytes or None
         A `struct statx`, laid out alike on all machines (linux/stat.h); None where the system does not know.
     """
-    buffer = _call(path, None, 0, wanted)
+    buffer = _call("", path, _AT_EMPTY_PATH, wanted) if isinstance(path, int) else _call(path, None, 0, wanted)
     return buffer if buffer is not None and _MASK.unpack_from(buffer)[0] & wanted else None
 
 

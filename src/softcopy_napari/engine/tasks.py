@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple
 from softcopy_napari.engine.chunk_check import ChunkFormat
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.copy_rules import CopyRules
+from softcopy_napari.engine.file_system_kind import FileSystem
 from softcopy_napari.engine.obstacle import Obstacle
 from softcopy_napari.engine.probe import Probe
 from softcopy_napari.engine.room import Room
@@ -110,10 +111,21 @@ class SweepTask(NamedTuple):
     temporary: str
 
 
+class SyncTask(NamedTuple):
+    """Flush these files of the destination, where a flush of the whole does not reach them. Answered by Synced."""
+
+    id: int
+    paths: list[str]
+
+
 class FlushTask(NamedTuple):
     """Bring everything at the destination to the disk. Answered by Flushed."""
 
     id: int
+
+
+class LetGo(NamedTuple):
+    """All has been flushed: do not keep the destination's file system open. No task, and not answered."""
 
 
 class ProbeTask(NamedTuple):
@@ -140,7 +152,9 @@ class RoomTask(NamedTuple):
     id: int
 
 
-Task = ProbeTask | ReachTask | CopyTask | ProofTask | CompareTask | ReadTask | SweepTask | FlushTask | RoomTask
+Task = (
+    ProbeTask | ReachTask | CopyTask | ProofTask | CompareTask | ReadTask | SweepTask | SyncTask | FlushTask | RoomTask
+)
 
 
 class CopyDone(NamedTuple):
@@ -163,6 +177,8 @@ class CopyDone(NamedTuple):
     """Which version of the source each of them is, see `files.version_of`, 16 bytes each; zeros likewise."""
     remarks: int = 0
     """What the user should know of the destination, see `Remark`."""
+    held_since: float = math.inf
+    """See `HeldFileSystem.since`."""
 
 
 class ProofDone(NamedTuple):
@@ -184,6 +200,10 @@ class Reached(NamedTuple):
     """What is the matter with the destination; None if nothing is."""
 
     obstacle: Obstacle | None
+    file_system: FileSystem = FileSystem()
+    """What it lies on."""
+    clock: int = 0
+    """What its own clock says, see `Place.read_clock`."""
 
 
 class Progress(NamedTuple):
@@ -202,15 +222,28 @@ class Swept(NamedTuple):
     """A SweepTask is done."""
 
 
+class Synced(NamedTuple):
+    """A SyncTask is done: so many of its files are flushed; the error says why the next one is not."""
+
+    files: int
+    error: str
+    seconds: float
+    obstacle: Obstacle | None = None
+
+
 class Flushed(NamedTuple):
     """A FlushTask is done; the error says why it failed, empty where it did not."""
 
     error: str
     obstacle: Obstacle | None = None
     """Why nothing is known: the destination was not there, before or after."""
+    held_since: float = -math.inf
+    """Only of what was written later an error is told for certain, see `HeldFileSystem.since`."""
+    unsure: bool = False
+    """No error was told, but one may have been missed: said by `Flushing`, not by workers."""
 
 
-Answer = Probe | Reached | CopyDone | ProofDone | Progress | FolderPart | ReadDone | Swept | Flushed | Room
+Answer = Probe | Reached | CopyDone | ProofDone | Progress | FolderPart | ReadDone | Swept | Synced | Flushed | Room
 
 
 def write_message(stream: IO[bytes], message: object) -> None:

@@ -21,9 +21,9 @@ from typing import BinaryIO
 
 from softcopy_napari.engine.compare import FolderComparison, FolderPart
 from softcopy_napari.engine.files import NO_VERSION, extended_path, version_of
-from softcopy_napari.engine.flush import flush
+from softcopy_napari.engine.flush import HeldFileSystem, flush_files
 from softcopy_napari.engine.links import source_place
-from softcopy_napari.engine.obstacle import Obstacle, obstacle_of
+from softcopy_napari.engine.obstacle import Kind, Obstacle, obstacle_of
 from softcopy_napari.engine.permissions import SOURCE
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.probe import probe, read_small, recognise
@@ -37,6 +37,7 @@ from softcopy_napari.engine.tasks import (
     Flushed,
     FlushTask,
     Identity,
+    LetGo,
     ProbeTask,
     Progress,
     ProofDone,
@@ -50,6 +51,8 @@ from softcopy_napari.engine.tasks import (
     Setup,
     SweepTask,
     Swept,
+    Synced,
+    SyncTask,
     Task,
     read_message,
     write_message,
@@ -67,7 +70,7 @@ _LAST_WORDS = 1.5
 class Worker:
     """Carries out tasks in their order, folder comparisons in the gaps between copies."""
 
-    def __init__(self, setup: Setup, tasks: SimpleQueue[Task | None], out: BinaryIO) -> None:
+    def __init__(self, setup: Setup, tasks: SimpleQueue[Task | LetGo | None], out: BinaryIO) -> None:
         self._setup = setup
         self._tasks = tasks
         self._out = out
@@ -80,6 +83,7 @@ class Worker:
         self._destination = Place(setup.destination, setup.permissions)
         if setup.permissions != SOURCE:
             os.umask(0)
+        self._file_system = HeldFileSystem()
         self._throttle = Throttle(setup.rate, setup.sleep_time, lambda: self._stopping, lambda: self._progressed(0))
         self._transfer = Transfer(
             self._source, self._destination, setup.temporary, lambda: self._stopping, self._copied_block
@@ -113,7 +117,7 @@ class Worker:
             if self._comparisons:  # copies must not hold up the walk that finds what is to be copied
                 self._advance_comparison()
 
-    def _do(self, task: Task) -> None:
+    def _do(self, task: Task | LetGo) -> None:
         match task:
             case CopyTask():
                 self._copy(task)
@@ -125,24 +129,28 @@ class Worker:
             case ProofTask():
                 self._prove(task)
             case ReachTask():
-                self._send(task.id, Reached(self._reach(task.claim)))
+                self._send(task.id, self._reach(task.claim, ask_clock=True))
             case ProbeTask():
                 found = probe(self._setup.source)
                 recognise(found, self._setup.source, self._setup.destination, task.folders, task.samples)
                 if task.samples:
-                    found.obstacle = self._reach(claim=False)
+                    found.obstacle = self._reach().obstacle
                 self._send(task.id, found)
             case ReadTask():
                 source = extended_path(self._setup.source)
                 self._send(task.id, ReadDone({path: read_small(source, path) for path in task.paths}))
             case SweepTask():
-                if self._reach(claim=False) is None:
+                if self._reach().obstacle is None:
                     with self._holding(None):
                         for folder in task.folders:
                             self._transfer.sweep(folder, task.temporary)
                 self._send(task.id, Swept())
+            case SyncTask():
+                self._sync(task)
             case FlushTask():
                 self._send(task.id, self._flush())
+            case LetGo():
+                self._file_system.let_go()
             case RoomTask():
                 self._send(task.id, look(self._setup.source, self._setup.destination))
 
@@ -155,41 +163,68 @@ class Worker:
         return self._last_report
 
     @contextlib.contextmanager
-    def _holding(self, source: Identity | None) -> Iterator[tuple[bool, Obstacle | None]]:
+    def _holding(self, source: Identity | None, to_write: bool = False) -> Iterator[tuple[bool, Obstacle | None]]:
         """Hold both sides; tells whether the source is lost, and what is the matter with the destination."""
         lost, obstacle = False, None
         try:
             self._source.hold(source)
         except OSError:
             lost = source is not None
-        try:
-            self._destination.hold(marker=self._setup.marker)
-        except OSError as error:
-            obstacle = obstacle_of(error, self._destination.root)
+        obstacle = self._hold_destination(to_write=to_write)
         try:
             yield lost, obstacle
         finally:
             self._source.leave()
             self._destination.leave()
 
-    def _flush(self) -> Flushed:
-        """Flush the destination: where it is unmounted meanwhile, what lies in its place is flushed in vain."""
-        obstacle = self._reach(claim=False)
-        error = flush(self._setup.destination) if obstacle is None else ""
-        obstacle = obstacle or self._reach(claim=False)
-        return Flushed("" if obstacle else error, obstacle)
-
-    def _reach(self, claim: bool) -> Obstacle | None:
-        """What is the matter with the destination."""
+    def _hold_destination(self, claim: bool = False, to_write: bool = False) -> Obstacle | None:
+        """Hold the destination; tells what is the matter with it."""
+        marker = self._setup.marker
         try:
             if claim:
-                self._destination.claim(self._setup.marker)
-            self._destination.hold(marker=self._setup.marker)
+                self._destination.claim(marker)
+            self._destination.hold(marker=marker)
+            if self._file_system.is_replaced(self._destination):
+                return Obstacle(Kind.GONE, "it was taken away and is back", away=True)
+            if to_write:
+                self._file_system.hold(self._destination)
         except OSError as error:
-            return obstacle_of(error, self._destination.root)
+            obstacle = obstacle_of(error, self._destination.root)
+            if obstacle.away:
+                self._file_system.let_go()  # who takes a disk away must be able to do that
+            return obstacle
+        return None
+
+    def _reach(self, claim: bool = False, ask_clock: bool = False) -> Reached:
+        """What is the matter with the destination, and what it is."""
+        try:
+            obstacle = self._hold_destination(claim=claim)
+            clock = self._destination.read_clock(self._setup.marker) if ask_clock and obstacle is None else 0
         finally:
             self._destination.leave()
-        return None
+        return Reached(obstacle, self._file_system.kind, clock)
+
+    def _flush(self) -> Flushed:
+        """Flush the destination: where it is unmounted meanwhile, what lies in its place is flushed in vain."""
+        with self._holding(None) as (_, obstacle):
+            since = self._file_system.since
+            error = self._file_system.flush(self._destination) if obstacle is None else ""
+        obstacle = obstacle or self._reach().obstacle
+        return Flushed("" if obstacle else error, obstacle, since)
+
+    def _sync(self, task: SyncTask) -> None:
+        started = self._begin(task.id)
+        count, error = 0, ""
+        with self._holding(None) as (_, obstacle):
+            if obstacle is None:
+                count, error = flush_files(self._destination, task.paths, self._goes_on)
+        if obstacle is None and error:
+            obstacle = self._reach().obstacle
+        self._send(task.id, Synced(count, "" if obstacle else error, time.perf_counter() - started, obstacle))
+
+    def _goes_on(self) -> bool:
+        self._progressed(0)
+        return not self._stopping
 
     def _copy(self, task: CopyTask) -> None:
         started = self._begin(task.id)
@@ -199,7 +234,7 @@ class Worker:
         reasons = {}
         copied = 0
         together = not self._throttle.due  # after each of them
-        with self._holding(task.source) as (lost, obstacle):
+        with self._holding(task.source, to_write=True) as (lost, obstacle):
             if not (lost or obstacle):
                 self._transfer.begin()
                 results = self._transfer.copy_all(task.paths, task.delete_if_gone, task.rules, task.unsettled, together)
@@ -221,7 +256,8 @@ class Worker:
         versions += [NO_VERSION] * missing
         seconds = time.perf_counter() - started
         done = CopyDone(bytes(outcomes), b"".join(digests), copied, reasons, seconds, obstacle, lost)
-        self._send(task.id, done._replace(versions=b"".join(versions), remarks=self._transfer.remarks))
+        remarks, since = self._transfer.remarks, self._file_system.since
+        self._send(task.id, done._replace(versions=b"".join(versions), remarks=remarks, held_since=since))
 
     def _prove(self, task: ProofTask) -> None:
         started = self._begin(task.id)
@@ -286,7 +322,7 @@ class Worker:
         write_message(self._out, (task_id, answer))
 
 
-def _read_tasks(stream: BinaryIO, tasks: SimpleQueue[Task | None], worker: Worker) -> None:
+def _read_tasks(stream: BinaryIO, tasks: SimpleQueue[Task | LetGo | None], worker: Worker) -> None:
     """Pass tasks on until the engine closes the pipe, then end the process."""
     try:
         while True:
@@ -312,7 +348,7 @@ def main() -> None:
     gc.freeze()
     gc.disable()  # nothing here makes cycles, and stat results set it off every few hundred files
     setup: Setup = read_message(stdin)
-    tasks: SimpleQueue[Task | None] = SimpleQueue()
+    tasks: SimpleQueue[Task | LetGo | None] = SimpleQueue()
     worker = Worker(setup, tasks, stdout)
     threading.Thread(target=_read_tasks, args=(stdin, tasks, worker), daemon=True).start()
     code = 0
