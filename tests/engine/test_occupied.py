@@ -158,3 +158,37 @@ def test_what_an_older_version_left_word_of_is_read(jobs: Jobs) -> None:
     with open(lock._lock_path(jobs.destination), "w") as file:
         json.dump({"pid": 1, "started": 1.0, "doing": "filled", "source": [1, 2]}, file)
     assert lock.filled_from(jobs.destination) is None
+
+
+@pytest.mark.parametrize("grid", [(4, 2), (2, 2), (6, 3)], ids=["same", "smaller", "larger"])
+@pytest.mark.parametrize("complete", [True, False], ids=["complete", "aborted"])
+def test_overwrite_replaces_yesterdays_copy_and_leaves_what_others_added(
+    jobs: Jobs, yesterday: dict[str, bytes], grid: tuple[int, ...], complete: bool
+) -> None:
+    if not complete:
+        forget_receipt(jobs)
+    added = {"labels/seg/.zarray": zarray((1,)), "labels/seg/0": b"theirs", "notes.txt": b"theirs"}
+    for path, content in added.items():
+        write(jobs.destination / path, content)
+    today(jobs.source, grid)
+    jobs.start(finish_idle=0.0, overwrite=True)
+    end = jobs.ends(20.0)
+    there = tree(jobs.destination)
+    assert {path: there.pop(path) for path in added} == added
+    assert there == tree(jobs.source)
+    left = len(yesterday.keys() - tree(jobs.source).keys())
+    removed = f"{left} files of the dataset before removed from {jobs.destination}"
+    assert any(removed in notice for notice in end.notices) == bool(left)
+
+
+def test_overwrite_takes_nothing_from_a_copy_that_goes_on(jobs: Jobs) -> None:
+    """Whoever always gives --overwrite still keeps the copies of chunk files that were removed to free space."""
+    make_array(jobs.source, (4, 2))
+    jobs.start(settle=0.0, overwrite=True)
+    assert jobs.ends().state is TargetState.COMPLETE
+    before = tree(jobs.destination)
+    for name in ("0.0", "0.1", "1.0"):
+        (jobs.source / name).unlink()
+    jobs.start(finish_idle=0.0, overwrite=True)
+    jobs.ends()
+    assert tree(jobs.destination) == before

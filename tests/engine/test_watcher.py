@@ -184,7 +184,17 @@ def test_the_removal_of_the_source_is_reported(watched: Watched) -> None:
     write(watched.source / "0.0", b"x")
     watched.flush()
     shutil.rmtree(watched.source)
-    assert watched.sees(Hint.ROOT_GONE, path="")
+    assert watched.sees(Hint.ROOT_GONE, Hint.ROOT_DELETED, path="")
+
+
+@pytest.mark.parametrize(("how", "hint"), [("deleted", Hint.ROOT_DELETED), ("renamed", Hint.ROOT_GONE)])
+def test_a_source_that_is_renamed_is_not_taken_for_deleted(linux: Watched, how: str, hint: Hint) -> None:
+    if how == "renamed":
+        linux.source.rename(linux.source.with_name("away"))
+    else:
+        shutil.rmtree(linux.source)
+    assert linux.sees(Hint.ROOT_GONE, Hint.ROOT_DELETED, path="")
+    assert {one for one, path in linux.seen if not path} == {hint}
 
 
 def test_the_removal_of_a_folder_in_it_is_not_the_end_of_the_source(watched: Watched) -> None:

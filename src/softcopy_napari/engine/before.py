@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.layout import ArrayLayout, LayoutError
-from softcopy_napari.engine.metadata import parse_metadata
+from softcopy_napari.engine.leftovers import OldArray, old_array
+from softcopy_napari.engine.metadata import parse_metadata, why_unusable
 from softcopy_napari.engine.probe import Folder, Probe
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.tracked import TrackedArray
 
 GONE = "{} has gone; waiting for it to come back"
-OTHER_NAME = "start it with --overwrite to replace it, or with another destination"
+_HOW = "start it with --overwrite to replace what was copied, or with another destination"
 _AT_ONCE = 10.0
 """Seconds within which a dataset that takes the place of a deleted one was made by what deleted that."""
+_DELETING = 60.0
+"""Seconds that a writer may take to delete a dataset."""
 _UNREADABLE = 30.0
 """Seconds after which a source that could never be read is given up."""
 _SAMPLES = 16
@@ -67,6 +73,19 @@ class Before:
         return ""
 
 
+class Deletion(NamedTuple):
+    """What was seen of a deletion of a source by its writer or user."""
+
+    root: bool = False
+    """Its folder was deleted."""
+    arrays: Mapping[str, OldArray] = {}
+    """Arrays that were deleted."""
+    made_anew: frozenset[str] = frozenset()
+    """Those of them that were made again in their place."""
+    first: float | None = None
+    """When the first chunk file went without its writer's lock, monotonic."""
+
+
 class Arrival:
     """Waits for a source to come, to become readable, or to come back.
 
@@ -89,12 +108,13 @@ class Arrival:
         self.hopeless = self.made_anew = False
         self._source = source
         self._unreadable_since: float | None = None
-        self._deleted_at: float | None = None
+        self._deletion = Deletion()
+        self._lost_at = 0.0
+        self._complete = False
 
-    def lost(self, before: Before, deleted: bool, now: float) -> None:
-        """Note what the source was, and whether it was seen to be deleted."""
-        self.before = before
-        self._deleted_at = now if deleted else None
+    def lost(self, before: Before, deletion: Deletion, complete: bool, now: float) -> None:
+        """Note what the source was, what was seen of its deletion, and whether a complete copy of it had been made."""
+        self.before, self._deletion, self._complete, self._lost_at = before, deletion, complete, now
         self.made_anew = False
 
     def why_not(self, probe: Probe, now: float) -> str | None:
@@ -106,8 +126,9 @@ class Arrival:
             Empty where it can be; None where nothing can be told: it could not be compared with its copy.
         """
         source, before = self._source, self.before
-        if probe.exists and self._deleted_at is not None and not self.made_anew:
-            self.made_anew = now - self._deleted_at < _AT_ONCE
+        deleted = self._deletion.root or bool(self._deletion.made_anew)
+        if deleted and probe.exists and not self._complete and now - self._lost_at < _AT_ONCE:
+            self.made_anew = True
         if not probe.error:
             self._unreadable_since = None
         if not probe.exists:
@@ -115,39 +136,35 @@ class Arrival:
         if not probe.is_folder and not probe.error:
             return f"{source} is not a folder"
         if problem := why_unusable(probe):
-            if probe.error:
-                self._unreadable_since = now if self._unreadable_since is None else self._unreadable_since
-                self.hopeless = before is None and now - self._unreadable_since > _UNREADABLE
-                return f"{source} {problem}; trying again" if not self.hopeless else f"{source} {problem}"
-            return f"{source} {problem}; waiting for it"
+            if not probe.error:
+                return f"{source} {problem}; waiting for it"
+            self._unreadable_since = now if self._unreadable_since is None else self._unreadable_since
+            self.hopeless = before is None and now - self._unreadable_since > _UNREADABLE
+            return f"{source} {problem}" if self.hopeless else f"{source} {problem}; trying again"
         if before is None or self.made_anew:
             return ""
         what = before.differs(probe)
-        if what and probe.obstacle is not None:
+        if (what or deleted) and probe.obstacle is not None:
             return None  # it is looked at again when the destination is back
+        if deleted and not probe.equal and before.samples:
+            self.hopeless = True
+            return f"{source} was deleted, and another dataset lies there now. The copy of the first was kept: {_HOW}"
         if not what:
             return ""
-        if self._deleted_at is not None:
-            self.hopeless = True
-            return (
-                f"{source} was deleted, and another dataset lies there now ({what}). The copy of the deleted one was "
-                f"kept: {OTHER_NAME}"
-            )
         return (
             f"{source} is another dataset than before ({what}); waiting for that one to come back. "
-            f"If this is the one, stop the copy: {OTHER_NAME}"
+            f"If this is the one, stop the copy: {_HOW}"
         )
 
+    def leftovers(self, arrays: Iterable[TrackedArray]) -> list[OldArray]:
+        """The arrays of a dataset that was made anew whose copied chunk files its writer has deleted.
 
-def why_unusable(probe: Probe) -> str:
-    """Say why a folder is no zarr dataset yet; empty where it is one."""
-    problem = ""
-    for folder, files in probe.nodes.items():
-        try:
-            parse_metadata(folder, files)
-        except LayoutError as error:
-            where = f"{folder}/" if folder else ""
-            problem = problem or f"has zarr metadata that cannot be used: {where}{error.file} {error}"
-        else:
-            return ""
-    return probe.error or problem or "holds no zarr metadata yet (zarr.json, .zarray or .zgroup)"
+        Not where chunk files went long before: those were taken away by somebody who relies on their copies.
+        """
+        first = self._deletion.first
+        if first is not None and self._lost_at - first > _DELETING:
+            return []
+        known = self._deletion.arrays
+        if not self._deletion.root:
+            return [known[path]._replace(if_made_anew=True) for path in sorted(self._deletion.made_anew)]
+        return [known.get(array.layout.path) or old_array(array) for array in arrays]

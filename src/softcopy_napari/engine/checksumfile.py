@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from softcopy_napari.engine.digests import DIGEST_SIZE
+from softcopy_napari.engine.readback import NO_DIGEST
 from softcopy_napari.engine.text import printable
 
 _LINE = re.compile(rb"(\\?)(?:XXH128[ _])?([0-9a-fA-F]{32}) [ *](.+)", re.DOTALL)
@@ -107,12 +107,12 @@ def _plain(block: bytes, count: int, beside: bool) -> Iterator[tuple[bytes, str]
         digests = bytes.fromhex("".join([line[:32] for line in lines]))
     except ValueError:
         return None
-    if len(digests) != DIGEST_SIZE * count or not all(line.startswith(start, 32) for line in lines):
+    if len(digests) != len(NO_DIGEST) * count or not all(line.startswith(start, 32) for line in lines):
         return None
     paths = [line[cut:] for line in lines]
     if "" in paths or (not beside and any(path[0] in "./" for path in paths)) or (os.sep != "/" and ":" in text):
         return None
-    return zip([digests[at : at + DIGEST_SIZE] for at in range(0, len(digests), DIGEST_SIZE)], paths, strict=True)
+    return zip([digests[at : at + len(NO_DIGEST)] for at in range(0, len(digests), len(NO_DIGEST))], paths, strict=True)
 
 
 def _parse(line: bytes, sums: Path, number: int, beside: bool) -> tuple[bytes, str]:

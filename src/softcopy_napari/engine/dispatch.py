@@ -164,6 +164,11 @@ class Dispatcher:
         return self._inventory.damaged
 
     @property
+    def at_rest(self) -> bool:
+        """Whether no worker has anything to answer."""
+        return self.idle and not (self._others or self._urgent or self._proofs)
+
+    @property
     def bytes_moved(self) -> int:
         """Bytes copied, with those of large files that are not whole yet."""
         return self.bytes_copied + sum(self._under_way.values())

@@ -6,7 +6,8 @@ import heapq
 import itertools
 
 from softcopy_napari.engine.inventory import Inventory
-from softcopy_napari.engine.probe import METADATA_NAMES
+from softcopy_napari.engine.leftovers import OldArray, old_array
+from softcopy_napari.engine.probe import ARRAY_METADATA_NAMES, METADATA_NAMES
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.watcher import Hint, Watcher
 from softcopy_napari.engine.writers import (
@@ -35,14 +36,20 @@ class Reader:
         Folders whose metadata have changed and are to be read.
     lost : bool
         Events were lost: a full pass is needed.
-    root_gone : bool
-        The source itself has gone.
+    root_gone, root_deleted : bool
+        The source itself has gone; and it is certain that it was deleted.
+    deleted_arrays : dict of str to OldArray
+        Arrays whose metadata were deleted.
+    first_deletion : float or None
+        When the first chunk file went without its writer's lock.
     """
 
     def __init__(self, watcher: Watcher, inventory: Inventory, walks: Walks) -> None:
         self.metadata: set[str] = set()
         self.lost = False
-        self.root_gone = False
+        self.root_gone = self.root_deleted = False
+        self.deleted_arrays: dict[str, OldArray] = {}
+        self.first_deletion: float | None = None
         self._watcher = watcher
         self._inventory = inventory
         self._walks = walks
@@ -69,7 +76,7 @@ class Reader:
         """Apply the hints that wait, up to a number of them; returns how many tell of a change in the source."""
         waiting = self._watcher.hints
         taken = [waiting.popleft() for _ in range(min(len(waiting), limit))]
-        count = sum(hint is not Hint.ROOT_GONE for hint, _ in taken)
+        count = sum(hint not in (Hint.ROOT_GONE, Hint.ROOT_DELETED) for hint, _ in taken)
         for hint, path in self._without_steps(taken):
             self._apply(hint, path, now)
         while self._timers and self._timers[0][0] <= now:
@@ -117,8 +124,9 @@ class Reader:
             self._locked.clear()
             self._inventory.forget_writers()
             return
-        if hint is Hint.ROOT_GONE:
+        if hint in (Hint.ROOT_GONE, Hint.ROOT_DELETED):
             self.root_gone = True
+            self.root_deleted = self.root_deleted or hint is Hint.ROOT_DELETED
             return
         folder, slash, name = path.rpartition("/")
         temporary = temporary_of(name)
@@ -144,7 +152,13 @@ class Reader:
         """A file was deleted: on purpose, if its writer has just taken its lock. One left by a crash does not count."""
         locked = self.under_lock(path, now)
         self._inventory.gone(path, lock_held=locked)
+        folder, _, name = path.rpartition("/")
+        # Writers rename new metadata over the old ones: only where an array is to go are they deleted.
+        if name in ARRAY_METADATA_NAMES and folder in self._inventory.arrays and self._watcher.tells_closing:
+            self.deleted_arrays[folder] = old_array(self._inventory.arrays[folder])
         if not locked:
+            if self.first_deletion is None and self._inventory.locate(path) is not None:
+                self.first_deletion = now
             self._just_deleted[path] = now
             _prune(self._just_deleted, now - _SOON)
 

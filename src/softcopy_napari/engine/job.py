@@ -17,12 +17,13 @@ from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.earlier import Keeper
 from softcopy_napari.engine.finish import finished_because, waiting_for
+from softcopy_napari.engine.leftovers import OldArray, Remover
 from softcopy_napari.engine.life import Event, Knowledge, Order, Phase, next_phase
 from softcopy_napari.engine.lock import Doubt
 from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.obstacle import words
-from softcopy_napari.engine.occupied import Occupant, look_at_destination
+from softcopy_napari.engine.occupied import Occupant, discard_receipt, look_at_destination, replaceable_arrays
 from softcopy_napari.engine.outlook import Outlook
 from softcopy_napari.engine.pacer import Pacer
 from softcopy_napari.engine.probe import METADATA_NAMES, Folder, Probe
@@ -46,6 +47,8 @@ from softcopy_napari.engine.text import GOES_ON, count_text
 
 _PROBE_INTERVAL = 0.5
 _ROOM_INTERVAL = 10.0
+_GENERATION = 1_000_000
+"""Between the numbers of the folders for ledgers of one target's datasets, one made in another's place."""
 _LONG_PROOF = 30.0
 """Seconds of reading back after which everything is compared once more."""
 LAST_CHANCE = 5.0
@@ -64,6 +67,13 @@ class Job(TargetLoop):
     def __init__(self, crew: Crew, identity: str, ledgers: Path) -> None:
         self._keeper = Keeper(crew.target.destination)
         super().__init__(crew, identity, ledgers, self._keeper.path)
+        self._ledgers = ledgers
+        self._next: Job | None = None
+        """Copies the dataset that took the place of this one's."""
+        self._leftovers: list[OldArray] = []
+        """What may be left at the destination of a dataset before."""
+        self._replacing = self._removing = False
+        """Whether another dataset is to be removed from the destination; and whether something is being removed."""
         self._phase = Phase.WAITING
         self._outcome = TargetState.STOPPED
         self._told_to_finish = False
@@ -108,8 +118,13 @@ class Job(TargetLoop):
             self._doubt(self._lock.doubt)
         self._snapshot = self._tell(time.monotonic())
 
+    def snapshot(self) -> TargetSnapshot:
+        return self._next.snapshot() if self._next is not None else super().snapshot()
+
     def change(self, changes: Changes) -> str:
         """Change settings while it runs."""
+        if self._next is not None:
+            return self._next.change(changes)
         if self.ended.is_set():
             return f"{self.target.source} is no longer copied: it has ended"
         self._inbox.put(lambda: self._take_changes(changes))
@@ -156,8 +171,10 @@ class Job(TargetLoop):
                 self._reason = ""
                 self._keep_pace(now)  # which disk it is, is asked before workers are busy with that disk
             case Order.FORGET_SOURCE:
+                complete = self._has_receipt or bool(self._occupant and self._occupant.receipt)
+                before = Before.of(self._inventory, self._folder)
+                self._arrival.lost(before, self._survey.deletion, complete, now)
                 self._survey.end()
-                self._arrival.lost(Before.of(self._inventory, self._folder), False, now)
                 self._inventory.forget_writers()
                 self._reason = GONE.format(self.target.source)
             case Order.CHECK:
@@ -205,7 +222,11 @@ class Job(TargetLoop):
             + len(inventory.changing),
             unproven=not dispatcher.prover.done,
             failed=len(dispatcher.retries.failed()),
-            busy=not dispatcher.idle or self._survey.busy or bool(self._pool.stuck) or dispatcher.obstacle is not None,
+            busy=not dispatcher.idle
+            or self._survey.busy
+            or self._removing
+            or bool(self._leftovers or self._replacing or self._pool.stuck)
+            or dispatcher.obstacle is not None,
             changes=self._changes,
             walked=last.changes if last is not None and not last.errors else None,
             published=dispatcher.published,
@@ -219,7 +240,7 @@ class Job(TargetLoop):
     # -- messages and steps ---------------------------------------------------------------------------
 
     def _take_hints(self, now: float) -> None:
-        if not self._survey.take_hints(now):
+        if not self._survey.take_hints(now) or self._survey.deletion.made_anew:
             self._lose_source(now)
         for folder in self._survey.metadata_to_read():
             prefix = folder + "/" if folder else ""
@@ -278,6 +299,9 @@ class Job(TargetLoop):
         self._keep_pace(now)
         self._keeper.note_if_due(self._inventory, now)
         self._survey.after_pass(now)
+        if (self._leftovers or self._replacing) and not self._removing and self._survey.last_full is not None:
+            self._removing = True
+            threading.Thread(target=self._remove_leftovers, args=(self._leftovers,), daemon=True).start()
         match self._phase:
             case Phase.COPYING if not self._paused and self._survey.last_pass is not None:
                 self._look_for_the_end(now)
@@ -306,7 +330,10 @@ class Job(TargetLoop):
         self._awaited = None
         reason = self._arrival.why_not(probe, now)
         self._reason = reason or ""
-        if reason == "":
+        if reason == "" and self._arrival.made_anew:
+            if self._dispatcher.at_rest:  # else at the next look
+                self._start_anew()
+        elif reason == "":
             self._dispatcher.source, self._folder = probe.identity, probe.folder
             if self._occupant is None:
                 self._awaited = Occupant
@@ -317,6 +344,62 @@ class Job(TargetLoop):
         if reason and (self._told_to_finish or self._arrival.hopeless):
             told = ", and you said that the acquisition is finished" if self._told_to_finish else ""
             self._end(TargetState.FAILED, f"{reason}{told}")
+
+    def _start_anew(self) -> None:
+        """Have another job go on with the dataset that took the place of this one: nothing of this one holds for it."""
+        following = Job(self._crew, self.identity, self._ledgers.with_name(str(int(self._ledgers.name) + _GENERATION)))
+        following.ended = self.ended
+        following._paused = self._paused
+        following._occupant = self._occupant
+        following._dispatcher.claimed = self._dispatcher.claimed
+        following._leftovers = self._arrival.leftovers(self._inventory.arrays.values())
+        following._take_over(self._snapshot)
+        self._next = following
+        self._happen(Event.ENDS, time.monotonic())
+
+    def _take_over(self, before: TargetSnapshot) -> None:
+        """Go on with what the user was told and has set."""
+        for notice in before.notices:
+            self._reporter.notice(notice)
+        self._reporter.notice(f"{self.target.source} was deleted and made anew: the new dataset is copied")
+        if (known := before.settings) is not None:
+            self._take_changes(Changes(sleep_time=known.sleep_time, max_rate=known.max_rate, pace=known.pace))
+        self._snapshot = self._tell(time.monotonic())
+
+    def _successor(self) -> Job | None:
+        if self._next is not None:
+            self._forget()
+            self._keeper.end(self._inventory, complete=True)
+        return self._next
+
+    def _remove_leftovers(self, arrays: list[OldArray]) -> None:
+        """In a thread of its own: there may be ten million files, and the destination's disk may hang."""
+        source, destination = str(self.target.source), str(self.target.destination)
+        remover = Remover(source, self._dispatcher.source, destination, self._marker, lambda: self._over)
+        problem = ""
+        try:
+            if self._replacing:
+                receipt = look_at_destination(self.target.source, self.target.destination).receipt
+                replaced = replaceable_arrays(self.target.source, self.target.destination, receipt)
+                discard_receipt(self.target.destination)
+                arrays = [*arrays, *map(OldArray, replaced)]
+            remover.remove(arrays)
+        except OSError as error:
+            problem = f"files of the dataset before could not be removed from {destination}: {error.strerror}"
+        except Exception:
+            log.exception("unexpected error while removing files from %s", destination)
+            problem = f"files of the dataset before could not be removed from {destination}: see the log"
+        if remover.removed:
+            count = count_text(remover.removed, "file")
+            self._inbox.put(lambda: self._reporter.notice(f"{count} of the dataset before removed from {destination}"))
+        self._inbox.put(lambda: self._take_removed(problem))
+
+    def _take_removed(self, problem: str) -> None:
+        if problem:
+            self._reporter.notice(problem)
+        self._leftovers = []
+        self._replacing = self._removing = False
+        self._rechecks += 1
 
     def _look_at_destination(self) -> None:
         """In a thread of its own: the destination's disk may hang."""
@@ -334,7 +417,8 @@ class Job(TargetLoop):
         if found.conflict and not self.target.overwrite:
             self._end(TargetState.FAILED, found.conflict)
             return
-        self._occupant = found
+        self._occupant = found._replace(receipt=None) if found.conflict else found
+        self._replacing = bool(found.conflict)
         self._reason = ""
         self._reach()
 
@@ -354,6 +438,7 @@ class Job(TargetLoop):
 
     def _lose_source(self, now: float) -> None:
         """The source has gone: wait for it to come back. Nothing is deleted anywhere."""
+        self._survey.await_deletion()
         if self._phase is Phase.SIGNING:
             self._survey.take_hints(now)  # what was heard of it until then
         self._happen(Event.SOURCE_LOST, now)

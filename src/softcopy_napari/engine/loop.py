@@ -57,6 +57,7 @@ class TargetLoop(ABC):
 
     def __init__(self, crew: Crew, identity: str, ledgers: Path, digests: Path | None = None) -> None:
         self.target = target = crew.target
+        self._crew = crew
         self.identity = identity
         self.ended = threading.Event()
         self._lock = crew.lock
@@ -153,6 +154,10 @@ class TargetLoop(ABC):
         """Keep nothing, or what a later run can use."""
         self._inventory.digests.close()
 
+    def _successor(self) -> TargetLoop | None:
+        """Who goes on in its place, with the same workers."""
+        return None
+
     def _finish(self) -> None:  # noqa: B027
         """Its user says that the acquisition is finished."""
 
@@ -165,6 +170,9 @@ class TargetLoop(ABC):
         except Exception:
             log.exception("%s: unexpected error", self.target.source)
             self._end(TargetState.FAILED, f"an error in softcopy itself, which its log describes; {self.afterwards}")
+        if (successor := self._successor()) is not None:
+            successor._run()
+            return
         try:
             self._shut_down()
         except Exception:
@@ -248,6 +256,10 @@ class TargetLoop(ABC):
             sweeper.start()
             sweeper.join(0.5)
         self._snapshot = self._tell(time.monotonic())
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of all that is known of the source's files."""
         self._survey.end()
         self._dispatcher.prover.close()
         self._leave()

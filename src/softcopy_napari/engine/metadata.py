@@ -16,7 +16,7 @@ from softcopy_napari.engine.chunk_format import format_of_v2, format_of_v3
 from softcopy_napari.engine.jsontext import read_json
 from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError, OpaqueNode, Runs
 from softcopy_napari.engine.ome import children_of, is_plain_path
-from softcopy_napari.engine.probe import MAX_METADATA, METADATA_NAMES
+from softcopy_napari.engine.probe import MAX_METADATA, METADATA_NAMES, Probe
 from softcopy_napari.engine.writers import temporary_of
 
 _MAX_RANK = 32  # numpy's and tensorstore's own limit
@@ -66,6 +66,20 @@ def parse_metadata(path: str, files: Mapping[str, bytes]) -> ArrayLayout | Group
             return OpaqueNode(path, f"{name} {error}")
         return layout
     return None
+
+
+def why_unusable(probe: Probe) -> str:
+    """Say why a folder is no zarr dataset yet; empty where it is one."""
+    problem = ""
+    for folder, files in probe.nodes.items():
+        try:
+            parse_metadata(folder, files)
+        except LayoutError as error:
+            where = f"{folder}/" if folder else ""
+            problem = problem or f"has zarr metadata that cannot be used: {where}{error.file} {error}"
+        else:
+            return ""
+    return probe.error or problem or "holds no zarr metadata yet (zarr.json, .zarray or .zgroup)"
 
 
 def _load(content: bytes) -> tuple[dict[str, object], str]:

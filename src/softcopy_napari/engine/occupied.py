@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError
 from softcopy_napari.engine.lock import filled_from
 from softcopy_napari.engine.metadata import parse_metadata
 from softcopy_napari.engine.probe import METADATA_NAMES, Folder, folder_of, read_metadata
-from softcopy_napari.engine.receipt import Receipt, find_receipt
+from softcopy_napari.engine.receipt import Receipt, find_receipt, read_facts, receipt_paths
 from softcopy_napari.engine.writers import temporary_of
 
 _MAX_FOLDERS = 200
@@ -99,6 +100,28 @@ class _Seen:
         return "; ".join(filter(None, (self.shape, f"{_whose(receipt, self.newest)}, and the source is another now")))
 
 
+def replaceable_arrays(source: Path, destination: Path, receipt: Receipt | None) -> list[ArrayLayout]:
+    """Arrays at a destination that are of another dataset for certain: its receipt lists them, or the source has them.
+
+    Labels, for example, that others have added to a copy, are neither.
+    """
+    here, there = extended_path(str(source)), extended_path(str(destination))
+    listed = {array.path for array in receipt.arrays} if receipt is not None else set()
+    return [
+        layout
+        for path, layout, _ in _arrays(there, here, sys.maxsize)
+        if isinstance(layout, ArrayLayout) and (path in listed or _layout(here, path) is not None)
+    ]
+
+
+def discard_receipt(destination: Path) -> None:
+    """Remove the receipt of a copy that is being replaced: it is not true any more."""
+    sums, json = receipt_paths(destination)
+    if read_facts(json) is not None:
+        sums.unlink(missing_ok=True)
+        json.unlink(missing_ok=True)
+
+
 def _receipt_of(destination: Path) -> Receipt | None:
     with contextlib.suppress(ReceiptError, OSError):
         return find_receipt(destination)[1]
@@ -121,13 +144,13 @@ def _whose(receipt: Receipt | None, newest: int) -> str:
     return f"a copy of another acquisition (newest chunk of {when_text})"
 
 
-def _arrays(there: str, here: str) -> Iterator[tuple[str, object, bool]]:
+def _arrays(there: str, here: str, most: int = _MAX_FOLDERS) -> Iterator[tuple[str, object, bool]]:
     """Arrays at a destination: path, layout, and whether it has metadata.
 
     One whose metadata have not arrived is taken to be what the source has there.
     """
     level = deque([""])
-    for _ in range(_MAX_FOLDERS):
+    for _ in range(most):
         if not level:
             return
         folder = level.popleft()

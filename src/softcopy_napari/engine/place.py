@@ -250,6 +250,12 @@ class Place:
         name, fd = self._at(path)
         os.unlink(name, dir_fd=fd)
 
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder, if it is empty."""
+        name, fd = self._at(path)
+        with contextlib.suppress(OSError):
+            os.rmdir(name, dir_fd=fd)
+
     def discard(self, path: str) -> None:
         """Unlink a file, if that is possible."""
         with contextlib.suppress(OSError):

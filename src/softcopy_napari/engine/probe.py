@@ -19,6 +19,8 @@ from softcopy_napari.engine.obstacle import Obstacle
 
 METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
 """Files that hold zarr metadata, of both formats."""
+ARRAY_METADATA_NAMES = frozenset({"zarr.json", ".zarray"})
+"""Those of them that make a folder an array."""
 _NODE_NAMES = METADATA_NAMES - {".zattrs"}
 
 _MAX_FOLDERS = 200

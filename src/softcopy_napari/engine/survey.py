@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from softcopy_napari.engine.before import Deletion
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.evidence import GrowthEvidence
 from softcopy_napari.engine.finish import Against, Facts, Objection
@@ -36,6 +37,8 @@ _TEMPORARIES_INTERVAL = 1.0
 _METADATA_ATTEMPTS = 5
 _MAX_CHUNK_FILES = 1 << 32  # of all arrays together; each a byte of a ledger
 _FEW_CHUNK_FILES = 1 << 16
+_LATE_EVENT = 0.3
+"""Seconds that the system may take to tell of a deletion."""
 _MOMENT = 15.0
 """Seconds after a change for which a source counts as being written to: more than pass between two looks."""
 
@@ -101,6 +104,8 @@ class Survey:
         self._reading: set[str] = set()
         """Folders whose metadata a worker reads just now."""
         self._bad_metadata: dict[str, tuple[str, int]] = {}
+        self._made_anew: set[str] = set()
+        """Arrays whose metadata were deleted and are there again."""
         self._missed: dict[str, int] = {}
         """Folders that were not found, and how often."""
         self._no_room: set[str] = set()
@@ -130,6 +135,7 @@ class Survey:
         """
         self._watcher = make_watcher(self._source, wake, self._follow_links)
         self._reader = Reader(self._watcher, self._inventory, self._walks)
+        self._made_anew.clear()
         for folder in self._walks.known:
             self._watcher.watch(folder)
         self.start_pass(full=True, now=now)
@@ -274,6 +280,9 @@ class Survey:
         """Take in a folder's metadata, new or changed."""
         try:
             layout = parse_metadata(folder, files)
+            if layout is not None and self._reader is not None and folder in self._reader.deleted_arrays:
+                self._made_anew.add(folder)  # nothing that is known of the first one holds for it
+                return
             if isinstance(layout, ArrayLayout) and self._too_many(layout):
                 name = "zarr.json" if "zarr.json" in files else ".zarray"
                 reason = f"{name} promises {layout.n_chunk_files:,} chunk files, too many to keep track of"
@@ -355,6 +364,21 @@ class Survey:
     def busy(self) -> bool:
         """Whether there is something to look at that was not looked at yet."""
         return self._walks.current is not None or bool(self._later) or bool(self._stale_metadata | self._reading)
+
+    def await_deletion(self) -> None:
+        """Hear how the source went, where it was a worker that has found it gone: the event may be a moment late."""
+        deadline = time.monotonic() + _LATE_EVENT
+        while self._reader is not None and not self._reader.root_gone and time.monotonic() < deadline:
+            time.sleep(0.01)
+            self._reader.take(time.monotonic())
+
+    @property
+    def deletion(self) -> Deletion:
+        """What was seen of a deletion of the source."""
+        reader = self._reader
+        if reader is None:
+            return Deletion()
+        return Deletion(reader.root_deleted, reader.deleted_arrays, frozenset(self._made_anew), reader.first_deletion)
 
     @property
     def unread(self) -> bool:

@@ -6,11 +6,10 @@ import os
 import stat
 import time
 
-from softcopy_napari.engine.before import why_unusable
 from softcopy_napari.engine.files import extended_path
 from softcopy_napari.engine.jsontext import read_json
 from softcopy_napari.engine.layout import LayoutError
-from softcopy_napari.engine.metadata import parse_metadata
+from softcopy_napari.engine.metadata import parse_metadata, why_unusable
 from softcopy_napari.engine.mistakes import TargetsError
 from softcopy_napari.engine.occupied import look_at_destination
 from softcopy_napari.engine.probe import Probe, probe

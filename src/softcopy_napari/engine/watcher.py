@@ -48,6 +48,8 @@ class Hint(Enum):
     """Events were lost: anything may have happened."""
     ROOT_GONE = auto()
     """The source itself was removed, renamed or unmounted."""
+    ROOT_DELETED = auto()
+    """The source itself was removed, for certain."""
 
 
 _HINTS = {
@@ -265,7 +267,7 @@ class LinuxWatcher(_Mailbox):
                 if self._watches.get(folder) == watch:
                     del self._watches[folder]
         elif not folder:
-            self.put(Hint.ROOT_GONE, "")
+            self.put(Hint.ROOT_DELETED if mask & inotify.DELETE_SELF else Hint.ROOT_GONE, "")
         elif mask & inotify.MOVE_SELF and not self._still_there(watch, folder):
             self._forget(folder)
 

@@ -1,0 +1,168 @@
+"""A dataset that is deleted and made anew while it is copied: the new one arrives, with nothing of the first in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from softcopy_napari.engine import before
+from softcopy_napari.engine.leftovers import OldArray, Remover
+from softcopy_napari.engine.place import OtherFolder
+from softcopy_napari.engine.states import TargetState
+from tests.engine.jobs import Jobs
+from tests.engine.support import make_array, make_layout, tree, until, write, zarray
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of deletions for certain")
+
+
+def make_anew(folder: Path, grid: tuple[int, ...], word: bytes = b"second", chunk: int = 2) -> None:
+    """Write another array of the same name."""
+    write(folder / ".zarray", zarray(grid, chunk=chunk))
+    layout = make_layout(grid, chunk=chunk)
+    for cell in range(layout.n_chunk_files):
+        write(folder / layout.key(cell), word * (cell + 1))
+
+
+def copied_first(jobs: Jobs, grid: tuple[int, ...] = (4, 3)) -> None:
+    """Copy all of a first dataset that promises more."""
+    make_array(jobs.source, grid)
+    (jobs.source / "notes.txt").write_text("of the first")
+    (jobs.source / make_layout(grid).key(0)).unlink()
+    jobs.start()
+    assert jobs.caught_up()
+
+
+def ends_equal(jobs: Jobs) -> None:
+    assert jobs.job is not None
+    said = "was deleted and made anew: the new dataset is copied"
+    assert until(lambda: any(said in notice for notice in jobs.now.notices)), jobs.now.reason
+    assert until(lambda: {**tree(jobs.destination), "notes.txt": b""} == {**tree(jobs.source), "notes.txt": b""}), (
+        jobs.now.reason,
+        sorted(tree(jobs.destination).keys() ^ tree(jobs.source).keys()),
+    )
+    jobs.job.order("finish")
+    end = jobs.ends(20.0)
+    assert end.state is TargetState.COMPLETE, end.reason
+    assert not jobs.workers()
+
+
+@pytest.mark.parametrize("grid", [(4, 3), (2, 3), (6, 3)], ids=["same", "fewer", "more"])
+def test_a_dataset_whose_folder_is_deleted_and_made_anew_at_once_is_copied(jobs: Jobs, grid: tuple[int, ...]) -> None:
+    copied_first(jobs)
+    shutil.rmtree(jobs.source)
+    make_anew(jobs.source, grid)
+    ends_equal(jobs)
+
+
+@pytest.mark.parametrize("grid", [(4, 3), (2, 3)], ids=["same", "fewer"])
+def test_a_dataset_made_anew_in_its_folder_is_copied(jobs: Jobs, grid: tuple[int, ...]) -> None:
+    """As tensorstore does it: it deletes the files and leaves the folder."""
+    copied_first(jobs)
+    for path in jobs.source.iterdir():
+        path.unlink()
+    make_anew(jobs.source, grid)
+    ends_equal(jobs)
+
+
+def test_a_dataset_with_other_chunks_is_copied_and_the_first_ones_go(jobs: Jobs) -> None:
+    copied_first(jobs)
+    shutil.rmtree(jobs.source)
+    make_anew(jobs.source, (2, 1), chunk=6)
+    ends_equal(jobs)
+    assert jobs.now.arrays[0].chunk_shape == (6, 6)
+
+
+def test_made_anew_again_and_again_the_last_one_is_copied(jobs: Jobs) -> None:
+    copied_first(jobs)
+    for number in range(4):
+        shutil.rmtree(jobs.source)
+        make_anew(jobs.source, (2 + number % 2, 3), b"number %d" % number)
+        assert until(lambda: tree(jobs.source).items() <= tree(jobs.destination).items()), jobs.now.reason
+    ends_equal(jobs)
+
+
+def test_only_the_array_that_was_made_anew_loses_what_its_writer_deleted(jobs: Jobs) -> None:
+    """Chunk files that somebody removed from another array to free space rely on their copies."""
+    write(jobs.source / ".zgroup", b'{"zarr_format": 2}')
+    for name in ("a", "b"):
+        make_array(jobs.source / name, (4,))
+    (jobs.source / "b" / "3").unlink()
+    jobs.start()
+    assert jobs.caught_up()
+    (jobs.source / "b" / "2").unlink()
+    shutil.rmtree(jobs.source / "a")
+    make_anew(jobs.source / "a", (2,))
+    assert until(lambda: tree(jobs.source / "a") == tree(jobs.destination / "a")), jobs.now.reason
+    assert (jobs.destination / "b" / "2").exists()
+
+
+def test_what_was_removed_long_before_to_free_space_is_kept_and_named(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(before, "_DELETING", 0.2)
+    copied_first(jobs)
+    (jobs.source / "3.2").unlink()
+    time.sleep(0.4)
+    shutil.rmtree(jobs.source)
+    make_anew(jobs.source, (2, 3))
+    assert until(lambda: tree(jobs.source).items() <= tree(jobs.destination).items())
+    assert jobs.job is not None
+    jobs.job.order("finish")
+    end = jobs.ends(20.0)
+    assert (jobs.destination / "3.2").exists() and "3.2" in f"{end.reason} {end.notices}"
+
+
+@pytest.mark.parametrize("how", ["late", "complete"])
+def test_a_copy_is_not_replaced_where_the_name_is_used_again(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Its user deleted the source, and began another acquisition later; or the copy of the first was complete."""
+    if how == "complete":
+        make_array(jobs.source, (4, 3))
+        jobs.start(settle=0.0)
+        assert jobs.ends().state is TargetState.COMPLETE
+        write(jobs.source / ".zarray", zarray((5, 3)), old=True)
+        jobs.start()
+        assert jobs.caught_up()
+    else:
+        monkeypatch.setattr(before, "_AT_ONCE", 0.0)
+        copied_first(jobs)
+    first = tree(jobs.destination)
+    shutil.rmtree(jobs.source)
+    make_anew(jobs.source, (4, 3))
+    end = jobs.ends(20.0)
+    assert end.state is TargetState.FAILED and "was deleted, and another dataset lies there now" in end.reason
+    assert tree(jobs.destination) == first
+
+
+def test_the_remover_takes_nothing_but_old_chunk_files_and_metadata(tmp_path: Path) -> None:
+    source, destination = tmp_path / "s", tmp_path / "d"
+    for folder in (source, destination):
+        folder.mkdir()
+    write(destination / "mark", b"")
+    layout = make_layout((2, 2, 2), path="a", separator="/")
+    for cell in range(8):
+        write(destination / "a" / layout.key(cell), b"old")
+    for name in (".zarray", ".zattrs", "notes.txt", "labels/seg/.zarray", "labels/seg/0/0/0"):
+        write(destination / "a" / name, b"x")
+    (destination / "elsewhere").mkdir()
+    write(destination / "elsewhere" / "1", b"x")
+    os.symlink(destination / "elsewhere", destination / "a" / "7")
+    write(source / "a" / "0" / "0" / "0", b"new")
+    copied = np.array([True] * 7 + [False])
+    found = os.stat(source)
+    remover = Remover(str(source), (found.st_dev, found.st_ino), str(destination), "mark", lambda: False)
+    remover.remove([OldArray(layout, copied)])
+    kept = {"mark", "a/0/0/0", "a/1/1/1", "a/notes.txt", "a/labels/seg/.zarray", "a/labels/seg/0/0/0", "elsewhere/1"}
+    assert set(tree(destination)) == kept
+    assert remover.removed == 8 and not (destination / "a" / "0" / "1").exists()
+    (destination / "mark").unlink()
+    with pytest.raises(OtherFolder):
+        remover.remove([OldArray(layout)])
+    assert (destination / "a/1/1/1").exists()
