@@ -152,9 +152,9 @@ def test_a_plate_of_a_thousand_arrays_does_not_run_out_of_open_files(tmp_path: P
         import resource
         from pathlib import Path
         from softcopy_napari.engine.ledger import Ledger, remove_ledger
-        from softcopy_napari.engine.server import _allow_many_files
+        from softcopy_napari.engine.openfiles import allow_many_files
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, 4096))
-        _allow_many_files()
+        allow_many_files()
         ledgers = [Ledger(Path({str(tmp_path)!r}) / f"{{n}}.npy", (2, 2)) for n in range(1000)]
         """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)

@@ -24,6 +24,10 @@ class Crew:
     target : Target
     lock : DestinationLock
         The processes keep it until they have ended.
+    processes : int, optional
+        How many there are to be, where that is not what the target wants.
+    note : str
+        Why they are fewer, for the user.
 
     Attributes
     ----------
@@ -36,7 +40,7 @@ class Crew:
     pool : Pool
     """
 
-    def __init__(self, target: Target, lock: DestinationLock) -> None:
+    def __init__(self, target: Target, lock: DestinationLock, processes: int | None = None, note: str = "") -> None:
         self.target, self.lock = target, lock
         self.inbox: queue.SimpleQueue[Heard | Died | str | Callable[[], None] | None] = queue.SimpleQueue()
         run = os.urandom(4).hex()
@@ -45,4 +49,5 @@ class Crew:
             str(target.source), str(target.destination), run, "", target.sleep_time, target.check, self.marker,
             permissions=target.permissions, links=target.links,
         )  # fmt: skip
-        self.pool = Pool(setup, target.nprocs, self.inbox.put, lock)
+        self.pool = Pool(setup, processes or target.nprocs, self.inbox.put, lock)
+        self.pool.problem = note

@@ -7,9 +7,13 @@ system: after a crash it is rebuilt, not believed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
+import mmap
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,13 +82,12 @@ class Ledger:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)  # truncating it would crash whoever has it mapped
         size = int(np.prod(grid, dtype=np.int64))
-        if size:
-            mapped = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=grid)
-            _fill_holes(path)
-            self.flat: npt.NDArray[np.uint8] = np.asarray(mapped).reshape(-1)
-        else:  # an empty file cannot be mapped
-            np.save(path, np.zeros(grid, np.uint8))
-            self.flat = np.zeros(0, np.uint8)
+        try:
+            self.flat: npt.NDArray[np.uint8] = _make_mapped(path, grid, size)
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            self.flat = np.zeros(size, np.uint8)  # no file may be opened any more: nobody can look at it, that is all
         # One cell is read and written through this: several times as fast as through numpy.
         self._cells = memoryview(self.flat.data)
         self.counts = [0] * _N_STATES
@@ -204,11 +207,16 @@ def open_ledger(path: str, grid: tuple[int, ...] | None = None) -> npt.NDArray[n
         return np.memmap(file, np.uint8, "r", at, shape)
 
 
-def _fill_holes(path: Path) -> None:
-    """Give a file its place on the disk: a write through a map into a hole on a full disk kills the process."""
-    if hasattr(os, "posix_fallocate"):
-        fd = os.open(path, os.O_RDWR)
-        try:
-            os.posix_fallocate(fd, 0, os.fstat(fd).st_size)
-        finally:
-            os.close(fd)
+def _make_mapped(path: Path, grid: tuple[int, ...], size: int) -> npt.NDArray[np.uint8]:
+    """Make a `.npy` file of zeros, and map its data."""
+    with open(path, "x+b") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": grid})
+        start = file.tell()
+        file.truncate(start + size)
+        if not size:  # an empty file cannot be mapped
+            return np.zeros(0, np.uint8)
+        if hasattr(os, "posix_fallocate"):  # a write through a map into a hole on a full disk kills the process
+            os.posix_fallocate(file.fileno(), 0, start + size)
+        # A plate has thousands of arrays, and each map would keep a file open.
+        how: dict[str, Any] = {"trackfd": False} if os.name == "posix" and sys.version_info >= (3, 13) else {}
+        return np.frombuffer(mmap.mmap(file.fileno(), start + size, **how), np.uint8, size, start)

@@ -17,10 +17,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
-
 from softcopy_napari.engine.probe import Folder
-from softcopy_napari.engine.statefolder import PLAIN, in_state_folder, private_folder, runs_still
+from softcopy_napari.engine.statefolder import PLAIN, in_state_folder, own_start, private_folder, runs_still
 
 _SIZE = 400
 """Bytes of a lock file's words."""
@@ -151,9 +149,8 @@ class DestinationLock:
             self._note()
 
     def _note(self) -> None:
-        started = psutil.Process().create_time()
         words: dict[str, Any] = {
-            "pid": os.getpid(), "started": started, "doing": self._doing, "folder": self._folder,
+            "pid": os.getpid(), "started": own_start(), "doing": self._doing, "folder": self._folder,
         }  # fmt: skip
         if self.doubt is not None:
             words["doubt"] = self.doubt.name

@@ -21,7 +21,6 @@ from multiprocessing.context import AuthenticationError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 from pydantic import ValidationError
 
 from softcopy_napari import __version__
@@ -30,6 +29,7 @@ from softcopy_napari.engine.lock import DestinationBusy, DestinationLock, name_o
 from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply
 from softcopy_napari.engine.mistakes import TargetsError
 from softcopy_napari.engine.news import Told
+from softcopy_napari.engine.openfiles import allow_many_files, fit_processes
 from softcopy_napari.engine.pace import lower_priority, lower_session
 from softcopy_napari.engine.patience import in_time
 from softcopy_napari.engine.statefolder import (
@@ -37,6 +37,7 @@ from softcopy_napari.engine.statefolder import (
     clean_up,
     in_state_folder,
     ledger_folder,
+    own_start,
     private_folder,
     runs_folder,
 )
@@ -70,14 +71,16 @@ class Engine:
 
     def __init__(self, targets: Sequence[Target]) -> None:
         check_targets(targets)
+        allow_many_files()
+        processes, note = fit_processes([target.nprocs for target in targets])
         for target in targets:
             in_time(partial(validate, target), [target])
         clean_up()
         self._started = time.time()
         crews: list[Crew] = []
         try:
-            for target in targets:
-                crews.append(Crew(target, _lock(target)))
+            for target, count in zip(targets, processes, strict=True):
+                crews.append(Crew(target, _lock(target), count, note if count < target.nprocs else ""))
             with in_state_folder():
                 self._door = Door(runs_folder())
             self.jobs = _jobs(crews)
@@ -93,7 +96,7 @@ class Engine:
         self._key = os.urandom(32)
         self._run_file = RunFile(
             pid=os.getpid(),
-            process_started=psutil.Process().create_time(),
+            process_started=own_start(),
             address=self._door.address,
             key=self._key.hex(),
         )
@@ -107,7 +110,6 @@ class Engine:
         """Start the jobs, and let front ends in."""
         self._leave_word(self._run_file)
         lower_priority()
-        _allow_many_files()
         for job in self.jobs:
             job.start()
         threading.Thread(target=self._accept, name="accept", daemon=True).start()
@@ -239,15 +241,6 @@ def _jobs(crews: Sequence[Crew]) -> list[TargetLoop]:
         (Check if crew.target.check else Job)(crew, str(number), ledger_folder() / str(number))
         for number, crew in enumerate(crews, start=1)
     ]
-
-
-def _allow_many_files() -> None:
-    """Raise the number of open files as far as the system lets us: each ledger is one, and plates have thousands."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource
-
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def log_to_file() -> Path:

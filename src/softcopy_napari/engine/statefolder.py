@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -207,6 +208,16 @@ def runs_still(pid: int, started: float) -> bool:
         return False
 
 
+def own_start() -> float:
+    """When this process began, as `runs_still` is told; asked once, for there may be no file left to ask with."""
+    return _start_of(os.getpid())
+
+
+@lru_cache
+def _start_of(pid: int) -> float:
+    return psutil.Process(pid).create_time()
+
+
 def read_run(path: Path) -> RunFile:
     """Read a run file.
 
@@ -280,7 +291,7 @@ def _remove_ledgers(folder: Path) -> None:
 
 def ledger_folder() -> Path:
     """Where this process, an engine, keeps its ledgers: nowhere that an earlier process had them."""
-    return private_folder("ledgers") / f"{os.getpid()}-{round(psutil.Process().create_time())}"
+    return private_folder("ledgers") / f"{os.getpid()}-{round(own_start())}"
 
 
 def find_ledger(path: str) -> Path:
