@@ -279,12 +279,11 @@ def _run(targets: Callable[[], tuple[Target, ...]], verbose: bool) -> NoReturn:
     gc.enable()
     _log_to_stderr(verbose)
     try:
-        engine = Engine(targets())
+        code = run(Engine(targets()), live=not verbose)
     except TargetsError as error:
         _fail(str(error))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    code = run(engine, live=not verbose)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # threads that a hanging share holds must not keep it; and taking Python down takes 20 ms
@@ -377,9 +376,5 @@ def main() -> None:
     let_output_fail()
     try:
         softcopy(prog_name="softcopy")
-    except OSError as error:
-        from softcopy_napari.engine.statefolder import StateFolderError
-
-        if not isinstance(error, StateFolderError):
-            raise
+    except OSError as error:  # what somebody could have said better, and a state folder that cannot be used
         _fail(str(error))

@@ -147,15 +147,18 @@ def test_a_full_disk_under_the_state_folder_does_not_kill_the_engine(tmp_path: P
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
-def test_a_plate_of_a_thousand_arrays_does_not_run_out_of_open_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hard", [4096, 256], ids=["a limit that may be raised", "one that may not"])
+def test_a_plate_of_a_thousand_arrays_does_not_run_out_of_open_files(tmp_path: Path, hard: int) -> None:
     code = f"""if True:
         import resource
         from pathlib import Path
         from softcopy_napari.engine.ledger import Ledger, remove_ledger
-        from softcopy_napari.engine.openfiles import allow_many_files
-        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 4096))
+        from softcopy_napari.engine.limits import allow_many_files
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, {hard}))
         allow_many_files()
         ledgers = [Ledger(Path({str(tmp_path)!r}) / f"{{n}}.npy", (2, 2)) for n in range(1000)]
+        ledgers[-1].set(3, 2)
+        assert ledgers[-1].get(3) == 2
         """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stderr.splitlines()[-1]

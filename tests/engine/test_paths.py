@@ -124,6 +124,8 @@ def test_what_is_meant_is_read(text: str, path: str) -> None:
         ("run.zarr\u201d", "a quotation mark without its partner"),
         ("'", "a quotation mark without its partner"),
         ('""', "is empty"),
+        ("/data/" + "n" * 256, "a name of more than 255 bytes"),
+        ("\u4e2d" * 86 + "/a", "a name of more than 255 bytes"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_and_named(text: str, words: str) -> None:

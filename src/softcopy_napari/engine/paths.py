@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 from softcopy_napari.engine.text import quote
 
 _MAX_LENGTH = 4096
+_LONGEST_NAME = 255
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _QUOTES = {
     **dict.fromkeys('"\u201c\u201d\u201e\u201f', '"\u201c\u201d\u201f'),
@@ -148,6 +149,9 @@ def path_problem(text: str) -> str:
         os.fsencode(text)
     except UnicodeEncodeError:
         return f"has a character that no file name can have: {quote(text)}"
+    names = re.split(r"[/\\]", text) if os.name == "nt" else map(os.fsencode, text.split("/"))
+    if any(len(name) > _LONGEST_NAME for name in names):
+        return f"has a name of more than {_LONGEST_NAME} bytes in it, which no disk takes: {quote(text)}"
     if os.name != "nt" and _WINDOWS_PATH.match(text):
         return f"is a Windows path, {quote(text)}; write it as this computer does"
     return ""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from softcopy_napari.engine.limits import NO_THREADS
 from softcopy_napari.engine.mistakes import TargetsError
 
 if TYPE_CHECKING:
@@ -45,7 +46,10 @@ def in_time(look: Callable[[], T], targets: Sequence[Target]) -> T:
             raised.append(error)
 
     thread = threading.Thread(target=run, name="look", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:
+        raise TargetsError(NO_THREADS) from None
     deadline = time.monotonic() + _ANSWER
     while thread.is_alive() and time.monotonic() < deadline:
         thread.join(0.2)  # in steps: Windows hears no Ctrl-C during a longer one

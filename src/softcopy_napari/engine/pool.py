@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from softcopy_napari.engine.limits import NO_THREADS
 from softcopy_napari.engine.lock import DestinationLock
 from softcopy_napari.engine.message_writer import MessageWriter
 from softcopy_napari.engine.pace import lower_priority, lower_session
@@ -146,8 +147,9 @@ class Pool:
         ):
             try:
                 self.workers.append(self._start())
-            except OSError as error:
-                self.problem = f"copy processes cannot be started now: {error.strerror}"
+            except (OSError, RuntimeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else NO_THREADS
+                self.problem = f"copy processes cannot be started now: {reason}"
                 self._next_start = now + 1.0
 
     def send(self, worker: WorkerProcess, task: Task) -> None:
@@ -271,10 +273,15 @@ class Pool:
         )
         assert process.stdin is not None
         pipe = process.stdin.detach()  # type: ignore[attr-defined]
-        worker = WorkerProcess(process, MessageWriter(pipe, f"tell-{process.pid}"), name, heard=time.monotonic())
+        try:
+            worker = WorkerProcess(process, MessageWriter(pipe, f"tell-{process.pid}"), name, heard=time.monotonic())
+            worker.writer.send(self._setup._replace(temporary=name))
+            threading.Thread(target=self._listen, args=(worker,), name=f"listen-{process.pid}", daemon=True).start()
+        except RuntimeError:  # the system gives no more threads
+            process.kill()
+            process.wait()
+            raise
         self.problem = lower_priority(process.pid) or self.problem
-        worker.writer.send(self._setup._replace(temporary=name))
-        threading.Thread(target=self._listen, args=(worker,), name=f"listen-{process.pid}", daemon=True).start()
         return worker
 
     def _listen(self, worker: WorkerProcess) -> None:

@@ -25,11 +25,11 @@ from pydantic import ValidationError
 
 from softcopy_napari import __version__
 from softcopy_napari.engine.crew import Crew
+from softcopy_napari.engine.limits import NO_THREADS, allow_many_files, fit_processes
 from softcopy_napari.engine.lock import DestinationBusy, DestinationLock, name_of
 from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply
 from softcopy_napari.engine.mistakes import TargetsError
 from softcopy_napari.engine.news import Told
-from softcopy_napari.engine.openfiles import allow_many_files, fit_processes
 from softcopy_napari.engine.pace import lower_priority, lower_session
 from softcopy_napari.engine.patience import in_time
 from softcopy_napari.engine.statefolder import (
@@ -91,6 +91,7 @@ class Engine:
             if isinstance(error, DestinationBusy):
                 raise TargetsError(str(error)) from None
             raise
+        self._crews = crews
         self._closed = False
         self._places = threading.Semaphore(_MOST_FRONT_ENDS)
         self._key = os.urandom(32)
@@ -107,12 +108,30 @@ class Engine:
         return self._run_file
 
     def start(self) -> None:
-        """Start the jobs, and let front ends in."""
+        """Start the jobs, and let front ends in.
+
+        Raises
+        ------
+        TargetsError
+            The system gives too few threads; then none of them goes on.
+        """
         self._leave_word(self._run_file)
         lower_priority()
-        for job in self.jobs:
-            job.start()
-        threading.Thread(target=self._accept, name="accept", daemon=True).start()
+        started = 0
+        try:
+            threading.Thread(target=self._accept, name="accept", daemon=True).start()
+            for job in self.jobs:
+                job.start()
+                started += 1
+        except RuntimeError:
+            for crew in self._crews[started:]:
+                crew.pool.stop()
+                crew.lock.release()
+            for job in self.jobs[:started]:
+                job.order("stop")
+                job.ended.wait(_PATIENCE)
+            self._run_file.path().unlink(missing_ok=True)
+            raise TargetsError(NO_THREADS) from None
 
     def snapshot(self) -> EngineSnapshot:
         """All targets as they are now."""
@@ -260,13 +279,14 @@ def main() -> None:
         targets = targets_from_json(sys.stdin.buffer.read())
         log_to_file()
         engine = Engine(targets)
+        if hasattr(signal, "SIGTERM"):
+            signal.signal(signal.SIGTERM, lambda *_: engine.order(Order(do="stop")) and None)
+        engine.start()
     except (TargetsError, ValueError, OSError) as error:
         print(json.dumps({"error": str(error)}), flush=True)
         sys.exit(2)
-    if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, lambda *_: engine.order(Order(do="stop")) and None)
-    threading.Thread(target=lower_session, args=(os.getpid(), True), daemon=True).start()
-    engine.start()
+    with contextlib.suppress(RuntimeError):
+        threading.Thread(target=lower_session, args=(os.getpid(), True), daemon=True).start()
     with contextlib.suppress(OSError):  # who started it may have gone
         print(json.dumps({"run": str(engine.run_file.path())}), flush=True)
         sys.stdout.close()

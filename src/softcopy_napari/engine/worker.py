@@ -347,7 +347,10 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     gc.freeze()
     gc.disable()  # nothing here makes cycles, and stat results set it off every few hundred files
-    setup: Setup = read_message(stdin)
+    try:
+        setup: Setup = read_message(stdin)
+    except EOFError:  # the engine could not start after all
+        return
     tasks: SimpleQueue[Task | LetGo | None] = SimpleQueue()
     worker = Worker(setup, tasks, stdout)
     threading.Thread(target=_read_tasks, args=(stdin, tasks, worker), daemon=True).start()
