@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,7 @@ class Place:
         """Have it be the user's who has no name."""
         for path in (self.destination.parent, self.state):
             os.chown(path, USER, USER)
-        for path in (self.folder, *self.folder.parents):  # pytest keeps its folders to itself
-            if path.stat().st_mode & 0o777 == 0o700:
-                os.chmod(path, 0o711)
+        os.chmod(self.folder, 0o755)
 
     def run(
         self,
@@ -81,8 +80,9 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place() -> Iterator[Place]:
+    with tempfile.TemporaryDirectory() as folder:  # pytest keeps its own folders to itself, whenever one starts
+        yield Place(Path(folder))
 
 
 @pytest.mark.parametrize(
