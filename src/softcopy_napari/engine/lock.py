@@ -17,6 +17,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
+
 from softcopy_napari.engine.probe import Folder
 from softcopy_napari.engine.statefolder import PLAIN, in_state_folder, own_start, private_folder, runs_still
 
