@@ -41,7 +41,7 @@ def warm_up(folder: Path, state: Path) -> None:
     """Copy next to nothing, so that what comes is not timed with Python's compiler."""
     source, destination = folder / "warm-up", folder / "warm-up-copy"
     write_array(source, 1, 3, 100)
-    command = [*COMMAND, str(source), str(destination), "--settle", "0"]
+    command = [*COMMAND, str(source), str(destination), "--finish-idle", "0"]
     done = subprocess.run(command, env=environment(state), capture_output=True, text=True, timeout=60)
     if done.returncode:
         sys.exit(f"softcopy fails here ({done.returncode}):\n{done.stdout}{done.stderr}")

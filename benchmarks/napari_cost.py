@@ -83,7 +83,7 @@ def write_frames(path: Path, frames: int) -> None:
 
 def copy(source: Path, destination: Path, state: Path, nprocs: int, ballast: Ballast) -> float:
     """Time one copy, with cold caches, and until all of it has been written."""
-    command = [*COMMAND, str(source), str(destination), "--settle", "0", "--nprocs", str(nprocs)]
+    command = [*COMMAND, str(source), str(destination), "--finish-idle", "0", "--nprocs", str(nprocs)]
     drop_caches()
     ballast.drop()
     started = time.perf_counter()

@@ -329,6 +329,7 @@ def measure_whole(app: Any, folder: Path, report: Report) -> None:
         writer.wait()
         viewer.window.remove_dock_widget(frame)
         copy.finish(timeout=60)
+        copy.stop()
         spin(app, 0.5)
         viewer.close()
 

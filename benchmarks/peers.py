@@ -71,7 +71,7 @@ def for_datasets(work: Path, nprocs: int) -> list[Peer]:
             once=True,
         ),
         Peer(FLOOR, lambda s, d: [floor, f"{s}", f"{d}", f"{nprocs}"], problem),
-        Peer(MINE, lambda s, d: [*COMMAND, f"{s}", f"{d}", "--nprocs", f"{nprocs}", "--settle", "0"]),
+        Peer(MINE, lambda s, d: [*COMMAND, f"{s}", f"{d}", "--nprocs", f"{nprocs}", "--finish-idle", "0"]),
     ]  # fmt: skip
 
 

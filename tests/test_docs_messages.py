@@ -39,6 +39,7 @@ NO_MESSAGES = {
         "finding the checksums of what was copied before",
         *("the copy keeps up with the acquisition", "the copy will be complete about"),
         *("file or folder", "files and folders", "left to copy", "Start goes on from here"),
+        "Over already? Press Finish now",
         *("never came (the fill value is read in their place", "not seen at the source so far"),
         "without napari. Plugins > Softcopy shows it again, and so does `softcopy status",
     },

@@ -6,7 +6,6 @@ file; 130 interrupted. The engine and what it needs are imported when a command 
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import logging
 import os
@@ -21,8 +20,6 @@ from softcopy_napari import __version__
 from softcopy_napari.output import let_output_fail
 
 if TYPE_CHECKING:
-    from softcopy_napari.engine.client import EngineHandle
-    from softcopy_napari.engine.messages import EngineSnapshot
     from softcopy_napari.engine.targets import Settings, Target
 
 WRONG_USAGE = 2
@@ -44,7 +41,11 @@ class _Commands(click.Group):
         formatter.write_usage("softcopy", "[OPTIONS] TARGETS_FILE")
         formatter.write_usage("softcopy", "[OPTIONS] SOURCE DESTINATION")
         formatter.write_usage("softcopy", "check SOURCE DESTINATION", prefix="       ")
-        formatter.write_usage("softcopy", "status | set | stop | demo", prefix="       ")
+        formatter.write_usage("softcopy", "verify [SOURCE] DESTINATION", prefix="       ")
+        formatter.write_usage("softcopy", "status | demo", prefix="       ")
+        formatter.write_usage(
+            "softcopy", "finish | pause | resume | stop | set [PID | DESTINATION]...", prefix="       "
+        )
         copy.format_help_text(ctx, formatter)
         copy.format_options(click.Context(copy, info_name="softcopy"), formatter)
         self.format_commands(ctx, formatter)
@@ -95,6 +96,13 @@ def softcopy() -> None:
     "chunks missing or not.  [default: off]",
 )
 @click.option(
+    "--linger",
+    type=float,
+    default=None,
+    help="Watch the source on for this many seconds after the copy is complete, and copy on when it changes.  "
+    "[default: off]",
+)
+@click.option(
     "--verify",
     type=click.Choice(["size", "checksum"]),
     default="size",
@@ -135,7 +143,7 @@ def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
     """Copy zarr datasets while they are being written.
 
     TARGETS_FILE is a YAML file that lists sources and destinations; or give one SOURCE and its DESTINATION.
-    Starting the same copy again goes on where it stopped.
+    Run the same command again to continue a copy that was stopped.
     """
     _run(lambda: _targets(paths, _settings(settings)), verbose)
 
@@ -191,6 +199,7 @@ def verify(
 def status() -> None:
     """Show what the engines on this machine are doing."""
     from softcopy_napari.engine.client import EngineGone, engines
+    from softcopy_napari.orders import foreign_words
     from softcopy_napari.terminal import show_status
 
     snapshots = []
@@ -200,53 +209,89 @@ def status() -> None:
         except EngineGone:
             continue
         except ValueError:
-            click.echo(f"softcopy: {_foreign(engine.run.pid)}", err=True)
+            click.echo(f"softcopy: {foreign_words(engine.run.pid)}", err=True)
     show_status([snapshot for snapshot in snapshots if not snapshot.ended])
 
 
+def _copies(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the arguments that say which copies are meant."""
+    command = click.option("--all", "everything", is_flag=True, help="All copies that are running.")(command)
+    return click.argument("which", nargs=-1, metavar="[PID | DESTINATION]...")(command)
+
+
 @softcopy.command()
-@click.argument("which", required=False, metavar="[PID | DESTINATION]")
-def stop(which: str | None) -> None:
-    """Stop an engine; starting its copy again goes on where it stopped.
+@_copies
+def finish(which: tuple[str, ...], everything: bool) -> None:
+    """Say that an acquisition is over: copy and check what is there.
 
-    Names the engine by its process or by one of its destinations; not needed where only one is running.
+    What never came is counted, and is no error.
     """
-    from softcopy_napari.engine.client import EngineGone
-    from softcopy_napari.engine.messages import Order
+    _order("finish", which, everything)
 
-    engine, snapshot, _ = _find_running(which, "stop")
-    with contextlib.suppress(EngineGone):
+
+@softcopy.command()
+@_copies
+def pause(which: tuple[str, ...], everything: bool) -> None:
+    """Copy nothing more until `softcopy resume`."""
+    _order("pause", which, everything)
+
+
+@softcopy.command()
+@_copies
+def resume(which: tuple[str, ...], everything: bool) -> None:
+    """Continue a copy that was paused."""
+    _order("resume", which, everything)
+
+
+@softcopy.command()
+@_copies
+def stop(which: tuple[str, ...], everything: bool) -> None:
+    """Stop a copy; run it again to continue.
+
+    The source of one that is complete is no longer watched.
+    """
+    _order("stop", which, everything)
+
+
+def _order(do: str, which: tuple[str, ...], everything: bool) -> None:
+    """Give an order to the copies that are meant, and say what comes of it."""
+    from softcopy_napari.orders import CannotOrder, choose_copies, give_order
+
+    problems = []
+    try:
+        chosen = choose_copies(which, everything, do)
+    except CannotOrder as error:
+        _fail(str(error))
+    for copy in chosen:
         try:
-            engine.ask(Order(do="stop"))
-        except ValueError:
-            _fail(_foreign(snapshot.pid))
-    click.echo(f"Stopping {snapshot.pid}. Starting the same copy again goes on where it stopped.")
+            click.echo(give_order(do, copy))
+        except CannotOrder as error:
+            problems.append(str(error))
+    if problems:
+        _fail("\n".join(problems))
 
 
 @softcopy.command("set")
-@click.argument("which", required=False, metavar="[PID | DESTINATION]")
+@_copies
 @click.option("--max-rate", metavar="RATE", help="As for a new copy: 200 MB/s, full, or by time of day.")
 @click.option("--sleep-time", type=float, help="Seconds each copy process sleeps between copies.")
 @click.option("--pace", type=click.Choice(["auto", "full"]), help="Slow down while the acquisition suffers, or never.")
-def set_(which: str | None, **settings: Any) -> None:
-    """Change how fast a running copy goes, at once.
-
-    Names it by its process (all of its targets) or by one destination; not needed where only one is running.
-    """
-    from softcopy_napari.engine.client import EngineGone
-    from softcopy_napari.engine.messages import Changes, Order
+def set_(which: tuple[str, ...], everything: bool, **settings: Any) -> None:
+    """Change how fast a running copy goes, at once."""
+    from softcopy_napari.engine.messages import Changes
+    from softcopy_napari.orders import CannotOrder, change_settings, choose_copies
 
     given = {name: value for name, value in settings.items() if value is not None}
     if not given:
         _fail("say what to change: --max-rate, --sleep-time or --pace")
     checked = _settings(given)
     changes = Changes(**{name: getattr(checked, name) for name in given})
-    engine, snapshot, target = _find_running(which, "set")
     try:
-        engine.ask(Order(do="set", target=target, changes=changes))
-    except (EngineGone, ValueError) as error:
+        for copy in choose_copies(which, everything, "set"):
+            change_settings(copy, changes)
+            click.echo(f"{copy.target.destination} (process {copy.pid}): {changes.words()}")
+    except CannotOrder as error:
         _fail(str(error))
-    click.echo(f"Process {snapshot.pid}: {changes.words()}")
 
 
 @softcopy.command()
@@ -333,30 +378,6 @@ def _fail(message: str) -> NoReturn:
     for line in message.splitlines():
         click.echo(f"softcopy: {line}", err=True)
     sys.exit(WRONG_USAGE)
-
-
-def _find_running(which: str | None, command: str) -> tuple[EngineHandle, EngineSnapshot, str | None]:
-    """Find a running engine by its process or by a destination; in that case, also its target."""
-    from softcopy_napari.engine.client import EngineGone, engines
-
-    there = None if which is None else str(_path(which))
-    found = []
-    for engine in engines():
-        with contextlib.suppress(EngineGone, ValueError):
-            snapshot = engine.snapshot()
-            target = next((one.id for one in snapshot.targets if one.destination == there), None)
-            if not snapshot.ended and (which is None or which == str(snapshot.pid) or target is not None):
-                found.append((engine, snapshot, target))
-    if not found:
-        _fail("no copy is running" if which is None else f"no running copy is called {which}: see softcopy status")
-    if len(found) > 1:
-        pids = [str(snapshot.pid) for _, snapshot, _ in found]
-        _fail(f"several copies are running ({', '.join(pids)}): say which, as in softcopy {command} {pids[0]}")
-    return found[0]
-
-
-def _foreign(pid: int) -> str:
-    return f"the copy engine (process {pid}) is of another version and cannot be shown"
 
 
 def _log_to_stderr(verbose: bool) -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from softcopy_napari.engine.messages import EngineSnapshot, TargetSnapshot
-from softcopy_napari.terminal import COLOURS, eta_text, files_text, outlook, rate_text
+from softcopy_napari.terminal import COLOURS, eta_text, files_text, outlook, rate_text, reason_text
 
 _SHOWN_NOTICES = 3
 
@@ -44,10 +44,10 @@ def draw(engine: EngineSnapshot, width: int) -> RenderableType:
             files_text(target),
             rate_text(target),
             eta_text(target),
-            Text(target.state, style=COLOURS[target.state]),
+            Text(target.state_text, style=COLOURS[target.state]),
         )
-        if target.reason and not target.state.ended:
-            lines.append(Text(f"{_name(target, engine)}{target.reason}", style="dim"))
+        if (reason := reason_text(target)) and not target.state.ended:
+            lines.append(Text(f"{_name(target, engine)}{reason}", style="dim"))
         lines += [Text(f"{_name(target, engine)}{words}", style="dim") for words in outlook(target)]
         lines += [Text(f"{_name(target, engine)}{words}", style="yellow") for words in target.forecast.warnings]
         if target.failed_files and not target.state.ended:
@@ -58,6 +58,8 @@ def draw(engine: EngineSnapshot, width: int) -> RenderableType:
             lines += [
                 Text(f"{_name(target, engine)}{notice}", style="yellow") for notice in target.notices[-_SHOWN_NOTICES:]
             ]
+    if any(target.watching for target in engine.targets) and all(target.state.ended for target in engine.targets):
+        lines.append(Text("Ctrl-C ends it", style="dim"))
     return Group(*lines)
 
 

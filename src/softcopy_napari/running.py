@@ -18,7 +18,10 @@ _POLL = 0.5
 
 
 def run(engine: Engine, live: bool = True) -> int:
-    """Run an engine in this process, show it (as a live table, if there is a terminal), and return the exit code."""
+    """Run an engine in this process, show it (as a live table, if there is a terminal), and return the exit code.
+
+    Ctrl-C while sources are watched on ends a copy that is complete.
+    """
     with signals() as caught:
         engine.start()
         # Now, while the copy processes start: what draws tables takes a tenth of a second to import.
@@ -34,9 +37,9 @@ def run(engine: Engine, live: bool = True) -> int:
         last = engine.snapshot()
         engine.close()
         show_summary(last)
-    if caught:
-        return INTERRUPTED
-    return 0 if all(target.state is TargetState.COMPLETE for target in last.targets) else NOT_COMPLETE
+    if all(target.state is TargetState.COMPLETE for target in last.targets):
+        return 0
+    return INTERRUPTED if caught else NOT_COMPLETE
 
 
 @contextlib.contextmanager

@@ -123,7 +123,7 @@ def _stop(engine: EngineHandle, source: str) -> bool:
 
 
 def _ended(engine: EngineHandle, ids: list[str]) -> bool:
-    return all(target.state.ended for target in engine.snapshot().targets if target.id in ids)
+    return all(target.over for target in engine.snapshot().targets if target.id in ids)
 
 
 if __name__ == "__main__":

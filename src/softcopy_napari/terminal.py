@@ -39,6 +39,13 @@ def files_text(target: TargetSnapshot) -> str:
     return f"{target.chunk_files_copied:,}/{target.chunk_files:,}" if target.arrays else "-"
 
 
+def reason_text(target: TargetSnapshot) -> str:
+    """Why it is in its state, and what its user can do about it from a terminal."""
+    if target.can_finish:
+        return ". ".join(filter(None, (target.reason, "Over already? `softcopy finish`")))
+    return target.reason
+
+
 def eta_text(target: TargetSnapshot) -> str:
     """When it will be complete, or how long it took."""
     if target.state.ended:
@@ -73,7 +80,10 @@ def watch(snapshot: Callable[[], EngineSnapshot], live: bool = True) -> Iterator
 
 
 class _Log:
-    """A line a target every few seconds, and at every change of its state, for logs and pipes."""
+    """A line a target every few seconds, and at every change of its state, for logs and pipes.
+
+    While a source is watched on there is nothing to tell.
+    """
 
     def __init__(self) -> None:
         self._next = 0.0
@@ -90,8 +100,9 @@ class _Log:
             # Between stacks a target is caught up for a moment: that is nothing to tell.
             changed = state is not target.state and not {state, target.state} <= _TO_AND_FRO
             if changed or due:
-                new = self._text(target)
-                repeats = new == text and not now and time.monotonic() - when < _LOG_LONGEST
+                new = self._text(target, resumed=state is TargetState.COMPLETE and not target.state.ended)
+                again = time.monotonic() - when >= _LOG_LONGEST and not target.watching
+                repeats = new == text and not now and not again
                 if changed or not repeats:
                     self._said[target.id] = target.state, new, time.monotonic()
                     self._line(new)
@@ -101,18 +112,16 @@ class _Log:
                     self._line(f"{target.source}: note: {notice}")
 
     @staticmethod
-    def _text(target: TargetSnapshot) -> str:
+    def _text(target: TargetSnapshot, resumed: bool) -> str:
         parts = [
-            f"{target.source}: {target.state}",
+            f"{target.source}: {target.state_text}" + (" again: the source has changed" if resumed else ""),
             f"{files_text(target)} chunk files",
             f"{rate_text(target)} MB/s",
             f"ETA {eta_text(target)}" if not target.state.ended else f"took {eta_text(target)}",
         ]
         if target.failed_files:
             parts.append(f"{target.failed_files:,} failed")
-        if target.reason:
-            parts.append(target.reason)
-        parts += outlook(target)
+        parts += filter(None, (*outlook(target), reason_text(target)))
         return ", ".join(parts)
 
     @staticmethod
@@ -141,7 +150,8 @@ def _print(text: str = "", style: str = "", begin: str = "", end: str = "") -> N
 
 def _summary(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
     yield f"{target.source} -> {target.destination}", "bold"
-    yield f"  {target.state}" + (f": {target.reason}" if target.reason else ""), COLOURS[target.state]
+    reason = reason_text(target)
+    yield f"  {target.state_text}" + (f": {reason}" if reason else ""), COLOURS[target.state]
     yield (
         f"  {target.chunk_files_copied:,} of {target.chunk_files:,} chunk files are at the destination, "
         f"and {count_text(target.other_files, 'other file')}",
@@ -206,9 +216,9 @@ def show_status(engines: Sequence[EngineSnapshot]) -> None:
     for engine in engines:
         for target in engine.targets:
             numbers = f"{files_text(target)} chunk files  {rate_text(target)} MB/s  ETA {eta_text(target)}"
-            _print(target.state, COLOURS[target.state], f"process {engine.pid}  ", f"  {numbers}")
+            _print(target.state_text, COLOURS[target.state], f"process {engine.pid}  ", f"  {numbers}")
             _print(f"  {target.source} -> {target.destination}")
-            for words in filter(None, (target.reason, *outlook(target))):
+            for words in filter(None, (reason_text(target), *outlook(target))):
                 _print(f"  {words}", "dim")
             for words in target.forecast.warnings:
                 _print(f"  {words}", "yellow")

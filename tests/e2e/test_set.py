@@ -56,16 +56,16 @@ def paces() -> list[PaceSnapshot]:
 
 
 def test_a_copy_that_was_slow_is_set_to_be_fast(slow: Softcopy, source: Path, tmp_path: Path) -> None:
-    process = f"Process {slow.process.pid}"
+    copy = f"{tmp_path / 'copy.zarr'} (process {slow.process.pid})"
     assert "at most 1.0 kB/s: as max_rate is set" in run("status")[1]
     assert run("set", "--sleep-time", "0.001", "--pace", "full") == (
         0,
-        f"Process {slow.process.pid}: sleep_time 0.001, pace full\n",
+        f"{copy}: sleep_time 0.001, pace full\n",
     )
     until(lambda: paces()[0].mode == "full")
     assert (paces()[0].sleep_time, paces()[0].limit) == (0.001, 1000)
     done = softcopy("set", tmp_path / "copy.zarr", "--max-rate", "full")
-    assert (done.returncode, done.stdout) == (0, f"{process}: max_rate full\n")
+    assert (done.returncode, done.stdout) == (0, f"{copy}: max_rate full\n")
     assert slow.wait() == 0
     assert_same(source, tmp_path / "copy.zarr")
 

@@ -67,7 +67,7 @@ def test_what_counts_as_the_end(change: dict[str, object], settle: float, finish
     [
         ({"arrays": 0}, "no zarr array yet"),
         ({"missing_nodes": 3, "absent": 5}, "images or wells still to come: 3"),
-        ({"absent": 12345}, "chunk files still to come: 12,345. Over already? `softcopy finish`"),
+        ({"absent": 12345}, "chunk files still to come: 12,345"),
         ({"temporaries": 1, "temporary": "a/0.1"}, "a/0.1 is open or locked by its writer"),
         ({}, "all chunk files are there; done after 30 s without a change"),
         ({"objections": GREW}, "array 0 grows while it is acquired; done after 1 h without a change"),

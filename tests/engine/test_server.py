@@ -37,7 +37,7 @@ class Engines:
         self.processes: list[psutil.Process] = []
 
     def target(self, number: str = "", **settings: Any) -> Target:
-        settings = {"nprocs": 2, "settle": 0.0, **settings}
+        settings = {"nprocs": 2, "settle": 0.0, "linger": 0.0, **settings}
         source, destination = (folder.with_name(number + folder.name) for folder in (self.source, self.destination))
         return make_target(source, destination, Settings(**settings))
 

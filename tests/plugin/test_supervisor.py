@@ -88,7 +88,8 @@ def window(qtbot: Any) -> Iterator[Window]:
 @pytest.fixture
 def target(tmp_path: Path) -> Callable[..., Target]:
     def make(name: str = "one", **settings: Any) -> Target:
-        return make_target(tmp_path / f"{name}.zarr", tmp_path / f"copy of {name}", Settings(nprocs=1, **settings))
+        chosen = Settings(**{"nprocs": 1, "linger": 0.0, **settings})
+        return make_target(tmp_path / f"{name}.zarr", tmp_path / f"copy of {name}", chosen)
 
     return make
 

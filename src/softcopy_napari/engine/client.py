@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.context import AuthenticationError
 from pathlib import Path
 from typing import Any
@@ -132,13 +132,14 @@ def engines() -> list[EngineHandle]:
 
 
 def launch(targets: Sequence[Target]) -> EngineHandle:
-    """Start an engine process that outlives this one.
+    """Start an engine process that outlives this one, and watches sources on for a day where targets do not say.
 
     Raises
     ------
     TargetsError
         The targets cannot be copied; nothing was touched.
     """
+    targets = [target.model_copy(update={"detached": True}) for target in targets]
     said = state_folder() / "engine.err"  # before it has a log of its own
     with open(said, "wb") as errors:
         process = subprocess.Popen(
@@ -193,6 +194,8 @@ class Copy:
     def finish(self, timeout: float | None = None) -> TargetSnapshot:
         """Say that the acquisition is finished, and wait until all of it is copied and checked.
 
+        One that is complete, and whose source is watched on, is compared once more.
+
         Parameters
         ----------
         timeout : float, optional
@@ -203,20 +206,27 @@ class Copy:
         TargetSnapshot
             Its `state` is COMPLETE if the destination equals the source.
         """
+        before = self.snapshot()
         self._order("finish")
-        return self.wait(timeout)
+        return self._wait(timeout, lambda now: now.state.ended and (now.over or now.completed != before.completed))
 
     def stop(self, timeout: float | None = 10.0) -> TargetSnapshot:
-        """End the copy as it is; starting it again goes on from there."""
+        """End the copy as it is; starting it again continues. One that is complete is no longer watched."""
         self._order("stop")
-        return self.wait(timeout)
+        return self._wait(timeout, lambda now: now.over)
 
     def wait(self, timeout: float | None = None) -> TargetSnapshot:
-        """Wait until the copy has ended, or the time is over; returns what is known then."""
+        """Wait until the copy is complete or has ended, or the time is over; returns what is known then.
+
+        A source that is watched on after that is not waited for.
+        """
+        return self._wait(timeout, lambda now: now.state.ended)
+
+    def _wait(self, timeout: float | None, done: Callable[[TargetSnapshot], bool]) -> TargetSnapshot:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             snapshot = self.snapshot()
-            if snapshot.state.ended or (deadline is not None and time.monotonic() >= deadline):
+            if done(snapshot) or (deadline is not None and time.monotonic() >= deadline):
                 return snapshot
             time.sleep(_POLL)
 
@@ -276,8 +286,9 @@ def start(source: str | Path, destination: str | Path, **settings: Any) -> Copy:
     destination : str or Path
         Folder to fill.
     **settings
-        `nprocs`, `sleep_time`, `wait_for_source`, `settle`, `finish_idle`, `verify`, `max_rate`, `pace`, `overwrite`,
-        `permissions`, `links`, as in a targets file.
+        `nprocs`, `sleep_time`, `wait_for_source`, `settle`, `finish_idle`, `linger`, `verify`, `max_rate`, `pace`,
+        `overwrite`, `permissions`, `links`, as in a targets file. Without a `linger` the source is watched on for a
+        day after the copy is complete.
 
     Returns
     -------

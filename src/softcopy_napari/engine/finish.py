@@ -108,10 +108,9 @@ def quiet_needed(facts: Facts, settle: float) -> float:
 
 
 def waiting_for(facts: Facts, settle: float, finish_idle: float | None) -> str:
-    """Say what is waited for while everything that is there has been copied, and what ends it."""
-    ends = "Over already? `softcopy finish`, or Finish now in napari"
+    """Say what is waited for while everything that is there has been copied, and after which quiet it ends."""
     if not facts.arrays and not facts.objections:
-        return f"no zarr array yet. {ends}"
+        return "no zarr array yet"
     if facts.missing_nodes:
         what = f"images or wells still to come: {facts.missing_nodes:,}"
     elif facts.absent:
@@ -125,10 +124,10 @@ def waiting_for(facts: Facts, settle: float, finish_idle: float | None) -> str:
     if facts.stale_marker:
         what += "; the file named 'complete' is older than the data"
     if finish_idle is not None:
-        return f"{what}; done after {_time(finish_idle)} without a change. {ends}"
+        return f"{what}; done after {_time(finish_idle)} without a change"
     if _all_there(facts):
-        return f"{what}; done after {_time(quiet_needed(facts, settle))} without a change. {ends}"
-    return f"{what}. {ends}"
+        return f"{what}; done after {_time(quiet_needed(facts, settle))} without a change"
+    return what
 
 
 def _all_there(facts: Facts) -> bool:

@@ -5,17 +5,15 @@ Nothing is claimed that cannot be known: what is not known is None, and then not
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
-from softcopy_napari.engine.text import size_text
+from softcopy_napari.engine.text import clock_text, size_text
 
 _SURE = 1.02
 """So many times as much as there is room for must be expected before it counts as too much."""
 _HORIZON = 24 * 3600.0
 """Seconds beyond which nobody knows whether an acquisition goes on, unless its metadata say so."""
 _SOON = 60.0
-_WEEK = 6 * 86400.0
 _FAR = 1000 * 86400.0
 _BEHIND = 1.1
 
@@ -98,7 +96,7 @@ def _full(facts: Facts) -> tuple[float | None, str]:
         what = f", before the acquisition is over: about {size_text(lacking)} short"
     else:
         what = " if the acquisition goes on as it does now"
-    return when, f"the source's disk is full at {_clock(when, facts.now)}{what}"
+    return when, f"the source's disk is full at {clock_text(when, facts.now)}{what}"
 
 
 def _complete(facts: Facts) -> tuple[str, float | None]:
@@ -115,7 +113,7 @@ def _complete(facts: Facts) -> tuple[str, float | None]:
     if left > _FAR:
         return "", None
     after = max(0.0, facts.waiting + (acquired - copied) * left) / copied
-    end = f"which ends at about {_clock(facts.now + left, facts.now)} at this rate"
+    end = f"which ends at about {clock_text(facts.now + left, facts.now)} at this rate"
     if after < _SOON:
         return f"the copy keeps up with the acquisition, {end}", after
     return f"the copy will be complete about {_roughly(after)} after the acquisition, {end}", after
@@ -125,11 +123,3 @@ def _roughly(seconds: float) -> str:
     if seconds < 5400:
         return f"{max(1, round(seconds / 60))} min"
     return f"{seconds / 3600:.0f} h" if seconds >= 36000 else f"{seconds / 3600:.1f} h"
-
-
-def _clock(when: float, now: float) -> str:
-    """A time of day, with the day where that is not today's."""
-    there = time.localtime(when)
-    if there[:3] == time.localtime(now)[:3]:
-        return time.strftime("%H:%M", there)
-    return time.strftime("%a %H:%M" if when - now < _WEEK else "%Y-%m-%d %H:%M", there)

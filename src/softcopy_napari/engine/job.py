@@ -100,7 +100,8 @@ class Job(TargetLoop):
         self._has_receipt = False
         self._completed = 0.0
         """When it was complete, Unix time; 0 where it is not."""
-        self._watch_until = 0.0
+        self._complete_since = 0.0
+        """The same by the clock that nobody sets."""
         self._source_when_complete = 0
         """The count of the source's changes when it was complete."""
         self._bad_passes = 0
@@ -146,6 +147,9 @@ class Job(TargetLoop):
         return self._phase is Phase.ENDED
 
     def _finish(self) -> None:
+        if self._phase is Phase.WATCHING:  # what came since it was complete may not have been heard of yet
+            self._rechecks += 1
+            self._happen(Event.CHANGED, time.monotonic())
         self._told_to_finish = True
 
     def _leave(self) -> None:
@@ -617,7 +621,7 @@ class Job(TargetLoop):
     def _announce(self, now: float) -> None:
         self._lock.note_doubt(None)
         self._outcome, self._reason = TargetState.COMPLETE, self._why_finished
-        self._completed, self._watch_until = time.time(), now + self.target.linger
+        self._completed, self._complete_since = time.time(), now
         self._source_when_complete = self._survey.changes
         if self._phase is Phase.WATCHING:
             self._lock.note_doing("watched")
@@ -628,7 +632,7 @@ class Job(TargetLoop):
         if self._changes != self._signed or self._survey.unread:
             if not self._survey.unread:
                 self._happen(Event.CHANGED, now)
-        elif now >= self._watch_until:
+        elif now >= self._complete_since + self.target.linger_seconds:
             self._happen(Event.ENDS, now)
         else:
             self._survey.look_if_due(now)
@@ -648,7 +652,8 @@ class Job(TargetLoop):
             self._survey.live or self._survey.last_pass is None or self._inventory.counts()[ChunkState.ABSENT] > 0
         )
         reason = self._explain(state, now) if self._stuck else self._reason or self._explain(state, now)
-        snapshot = self._reporter.snapshot(state, reason, acquiring, len(self._kept), now)
+        end = self._complete_since if self._completed else now
+        snapshot = self._reporter.snapshot(state, reason, acquiring, len(self._kept), end)
         if state.ended:
             watching = self._phase is Phase.WATCHING
             return snapshot.model_copy(update={"completed": self._completed, "watching": watching})

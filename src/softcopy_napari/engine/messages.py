@@ -6,6 +6,7 @@ message is refused with a reason and never acted upon.
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -13,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from softcopy_napari.engine.maxrate import FULL, RateSetting
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Settings
-from softcopy_napari.engine.text import printable, size_text
+from softcopy_napari.engine.text import clock_text, printable, size_text
 
 _NOTHING = 1000.0
 """Bytes a second that are as good as none."""
@@ -176,6 +177,21 @@ class TargetSnapshot(Message):
     findings: Findings | None = None
     """What a check found, filled in at its end; None for a copy."""
     arrays: tuple[ArraySnapshot, ...] = ()
+
+    @property
+    def over(self) -> bool:
+        """Whether its engine has done with it: it has ended, and its source is not watched."""
+        return self.state.ended and not self.watching
+
+    @property
+    def can_finish(self) -> bool:
+        """Whether it waits for the end of the acquisition, which its user may know of: front ends say how to tell."""
+        return self.state is TargetState.CAUGHT_UP
+
+    @property
+    def state_text(self) -> str:
+        """Its state in words; where its source is watched on, since when it is complete."""
+        return f"{self.state} {clock_text(self.completed, time.time())}, watching on" if self.watching else self.state
 
     @property
     def chunk_files(self) -> int:

@@ -39,8 +39,11 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     """Seconds of quiet before a source with all its chunks counts as finished."""
     finish_idle: float | None = Field(None, ge=0, description=f"{_SECONDS}, or null for never")
     """Seconds without any change after which the acquisition counts as finished, chunks missing or not."""
-    linger: float = Field(0.0, ge=0, description=_SECONDS)
-    """Seconds for which a source is watched on after its copy is complete; the copy resumes when it changes."""
+    linger: float | None = Field(None, ge=0, description=f"{_SECONDS}, or null for what is usual")
+    """Seconds for which a source is watched on after its copy is complete; the copy resumes when it changes.
+
+    None: `LINGER` where the engine outlives who started it, and else 0.
+    """
     verify: Literal["size", "checksum"] = Field("size", description="size or checksum")
     """Whether what has arrived is known by size and time, or read back and compared as well."""
     max_rate: RateSetting = Field(FULL, description=maxrate.DESCRIPTION)
@@ -69,6 +72,8 @@ class Target(Settings, frozen=True):
     destination: Path
     check: bool = False
     """Whether both are only to be compared, and nothing copied. No targets file can say so."""
+    detached: bool = False
+    """Whether its engine outlives who started it. No targets file can say so."""
 
     @field_validator("source", "destination")
     @classmethod
@@ -78,6 +83,13 @@ class Target(Settings, frozen=True):
         if not path.is_absolute():
             raise ValueError("is not an absolute path")
         return path
+
+    @property
+    def linger_seconds(self) -> float:
+        """Seconds for which its source is watched on once it is complete."""
+        if self.linger is None:
+            return LINGER if self.detached else 0.0
+        return self.linger
 
 
 def settings_of(target: Target) -> Settings:

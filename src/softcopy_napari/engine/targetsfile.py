@@ -81,7 +81,7 @@ def dump_targets(targets: Sequence[Target], path: Path) -> None:
     check_targets(targets)
     rows = []
     for target in targets:
-        settings = target.model_dump(exclude={"source", "destination", "check"}, exclude_defaults=True)
+        settings = target.model_dump(exclude={"source", "destination", "check", "detached"}, exclude_defaults=True)
         rows.append({"source": _spell(target.source), "destination": _spell(target.destination), **settings})
     text = yaml.safe_dump({"targets": rows}, sort_keys=False, allow_unicode=True, width=sys.maxsize)
     try:

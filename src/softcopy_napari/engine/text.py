@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
+_WEEK = 6 * 86400.0
+
 GOES_ON = "the same command goes on from here"
 """Said of a copy that has ended before its time; a front end with buttons says which one."""
 
@@ -31,6 +35,14 @@ def size_text(size: float) -> str:
             break
         size /= 1000
     return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+
+
+def clock_text(when: float, now: float) -> str:
+    """A time of day, with the day where that is not today's: `15:46`, `Tue 15:46`, `2026-11-29 15:46`."""
+    there = time.localtime(when)
+    if there[:3] == time.localtime(now)[:3]:
+        return time.strftime("%H:%M", there)
+    return time.strftime("%a %H:%M" if abs(when - now) < _WEEK else "%Y-%m-%d %H:%M", there)
 
 
 def time_text(seconds: float) -> str:

@@ -111,8 +111,13 @@ class Book:
         """Keys of those that an engine works on."""
         return [entry.key for entry in self._entries.values() if entry.seen is not None and is_running(entry.seen)]
 
+    def watched(self, keys: Sequence[Key]) -> list[Key]:
+        """Those of the keys whose sources an engine watches on, though their copies are complete."""
+        found = [self.seen(key) for key in keys]
+        return [one.key for one in found if one is not None and one.alive and one.target.watching]
+
     def under_way(self) -> int:
-        """How many are being started, or an engine works on."""
+        """How many are being started, or an engine works on; not those that are complete and only watched on."""
         return len(self._entries) - len(self.startable(self.keys()))
 
     def startable(self, keys: Sequence[Key]) -> list[Key]:
@@ -145,7 +150,7 @@ class Book:
                 entry.starting = starting
 
     def remove(self, keys: Sequence[Key]) -> list[Key]:
-        """Strike targets that no engine works on; returns the keys of those that an engine has ended."""
+        """Strike targets that no engine works on; returns the keys of those that an engine has ended, or watches."""
         struck = self.startable(keys)
         ended = []
         for pair, entry in list(self._entries.items()):

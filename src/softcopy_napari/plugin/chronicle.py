@@ -58,6 +58,8 @@ class Chronicle:
                 yield Line(Level.ERROR, words, ending=True)
         elif old is None or old.state is not new.state:
             yield from _state_line(name, old, new)
+        elif old.watching and not new.watching:
+            yield Line(Level.INFO, f"{name}: {new.state}; its source is no longer watched")
 
 
 def _state_line(name: str, old: TargetSnapshot | None, new: TargetSnapshot) -> Iterator[Line]:
@@ -68,6 +70,8 @@ def _state_line(name: str, old: TargetSnapshot | None, new: TargetSnapshot) -> I
         level = Level.INFO if new.state in (TargetState.COMPLETE, TargetState.STOPPED) else Level.ERROR
         copied = f"{new.chunk_files_copied:,} of {new.chunk_files:,} chunk files are at the destination"
         run = f"{size_text(new.bytes_copied)} copied in {time_text(new.elapsed)}"
-        yield Line(level, f"{name}: {new.state}{reason}; {copied}; {run}", ending=True)
+        yield Line(level, f"{name}: {new.state_text}{reason}; {copied}; {run}", ending=True)
+    elif old is not None and old.state is TargetState.COMPLETE:
+        yield Line(Level.INFO, f"{name}: {new.state} again: the source has changed since the copy was complete")
     elif not (old is not None and old.state in _QUIET and new.state in _QUIET):
         yield Line(Level.INFO, f"{name}: {new.state}{reason}")

@@ -137,7 +137,8 @@ class Scene(QObject):
         """Take a newer snapshot of the target that is shown; others are passed over."""
         if self._closed or self._target is None or not _same(self._target, target):
             return
-        if self._target.state.ended != target.state.ended:
+        before = self._target
+        if (before.state.ended, before.completed) != (target.state.ended, target.completed):  # watched on, it resumes
             self._settled, self._next_look = False, time.perf_counter()
         self._target = target
         if self._path is None and target.arrays:

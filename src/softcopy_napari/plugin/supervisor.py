@@ -163,7 +163,9 @@ class _Contact:
         targets = self.snapshot.targets
         if self.silent and self.alive:
             words = {"reason": f"the copy engine (process {self.handle.run.pid}) does not answer"}
-            targets = tuple(target if target.state.ended else target.model_copy(update=words) for target in targets)
+            targets = tuple(target if target.over else target.model_copy(update=words) for target in targets)
+        if not self.alive:  # it may have been killed while it watched a source on
+            targets = tuple(target.model_copy(update={"watching": False}) for target in targets)
         return [Seen(self.handle.run.pid, target, self.alive) for target in targets]
 
     def _run(self) -> None:

@@ -156,7 +156,8 @@ class SoftcopyWidget(QWidget):
         self._order_all("finish")
 
     def stop(self) -> None:
-        """End all copies as they are; they can be started again and go on from there."""
+        """End all copies as they are, and watch no source any longer; Start continues them."""
+        self._supervisor.order("stop", self._book.watched(self._book.keys()))
         self._order_all("stop")
 
     def _order_all(self, do: str) -> None:
@@ -233,6 +234,7 @@ class SoftcopyWidget(QWidget):
                 targets = self._book.targets(keys, self._preferences.settings)
                 self._open([one.source if action is Action.OPEN_SOURCE else one.destination for one in targets])
             case Action.REMOVE:
+                self._supervisor.order("stop", self._book.watched(keys))
                 self._supervisor.forget(self._book.remove(keys))
                 self._show_rows()
 

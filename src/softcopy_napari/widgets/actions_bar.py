@@ -9,9 +9,11 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from softcopy_napari.widgets.target_form import button, flow
 from softcopy_napari.widgets.targets_model import Row
-from softcopy_napari.widgets.targets_table import Action, allowed_actions
+from softcopy_napari.widgets.targets_table import Action, allowed_actions, only_watched
 
 _PAUSE, _RESUME = "Pa&use", "Res&ume"
+_STOP_TIP = "End the copy now; Start goes on where it ended"
+_WATCH_TIP = "The copy is complete: do not watch its source any longer"
 
 
 class ActionsBar(QWidget):
@@ -27,7 +29,7 @@ class ActionsBar(QWidget):
         self._finish = button(
             "Finish &now", "finish_button", "Nothing more will be written to the source: copy what is left, then end"
         )
-        self._stop = button("St&op", "stop_button", "End the copy now; Start goes on where it ended")
+        self._stop = button("St&op", "stop_button", _STOP_TIP)
         buttons = (self._start, self._pause, self._finish, self._stop)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -52,3 +54,6 @@ class ActionsBar(QWidget):
         self._pause.setEnabled(self._pausing in allowed)
         self._finish.setEnabled(Action.FINISH in allowed)
         self._stop.setEnabled(Action.STOP in allowed)
+        tip = _WATCH_TIP if only_watched(rows) else _STOP_TIP
+        self._stop.setToolTip(tip)
+        self._stop.setAccessibleDescription(tip)

@@ -85,6 +85,11 @@ class Row:
         return self.starting or _works(self)
 
     @property
+    def watched(self) -> bool:
+        """Whether it is complete, and its source is watched on."""
+        return self.state is TargetState.COMPLETE and self.snapshot is not None and self.snapshot.watching
+
+    @property
     def name(self) -> str:
         """The source's name."""
         return PurePath(self.source).name or self.source
@@ -94,7 +99,14 @@ class Row:
         """What the target is doing, in words for its user."""
         if self.lost and not self.starting:
             return DIED
-        return self.note or ("starting" if self.starting else str(self.state or "not started"))
+        if self.note or self.starting or self.snapshot is None:
+            return self.note or ("starting" if self.starting else "not started")
+        return self.snapshot.state_text
+
+    @property
+    def short_state_text(self) -> str:
+        """The same where there is little room."""
+        return "complete, watching on" if self.watched and not self.note else self.state_text
 
     @property
     def reason(self) -> str:
@@ -227,8 +239,10 @@ class TargetsModel(QAbstractTableModel):
 
 
 def why(target: TargetSnapshot) -> str:
-    """Why a target is in its state: of buttons, where a terminal says commands, and with what is left to copy."""
+    """Why a target is in its state, which button its user can press about it, and what is left to copy."""
     words = target.reason.replace(GOES_ON, "Start goes on from here")
+    if target.can_finish:
+        words = ". ".join(filter(None, (words, "Over already? Press Finish now")))
     if target.state is TargetState.STOPPED and target.findings is None and (left := target.files_left):
         words = f"{left:,} {'file is' if left == 1 else 'files are'} left to copy; {words}"
     return words

@@ -72,6 +72,7 @@ class Action(StrEnum):
     """Also what has lost its engine: another takes over."""
     FINISH = "Finish now"
     STOP = "Stop"
+    """Of a target that is complete: do not watch its source any longer."""
     SHOW = "Show in viewer"
     OPEN_SOURCE = "Open source folder"
     OPEN_DESTINATION = "Open destination folder"
@@ -96,11 +97,29 @@ def allowed_actions(rows: Iterable[Row]) -> frozenset[Action]:
             actions |= {Action.RESUME, Action.CHECK, Action.REMOVE}
         elif not row.running:
             actions |= {Action.START, Action.CHECK, Action.REMOVE}
+            if row.watched:
+                actions.add(Action.STOP)
         else:
             actions |= {Action.STOP, Action.RESUME if row.state is TargetState.PAUSED else Action.PAUSE}
             if row.state not in (TargetState.FINISHING, TargetState.CHECKING):
                 actions.add(Action.FINISH)
     return frozenset(actions)
+
+
+def only_watched(rows: Iterable[Row]) -> bool:
+    """Whether to stop these targets is only to watch their sources no longer."""
+    can_be_stopped = [row for row in rows if Action.STOP in allowed_actions([row])]
+    return bool(can_be_stopped) and all(row.watched for row in can_be_stopped)
+
+
+class _StateDelegate(QStyledItemDelegate):
+    """Says the state in fewer words where all of them have no room."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
+        super().initStyleOption(option, index)
+        row: Row = index.data(ROW_ROLE)
+        if option.fontMetrics.horizontalAdvance(row.state_text) > option.rect.width():
+            option.text = option.text.replace(row.state_text, row.short_state_text, 1)
 
 
 class _ProgressDelegate(QStyledItemDelegate):
@@ -166,6 +185,7 @@ class TargetsTable(QTableView):
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setItemDelegateForColumn(Column.PROGRESS, _ProgressDelegate(self))
+        self.setItemDelegateForColumn(Column.STATE, _StateDelegate(self))
         rows, columns = self.verticalHeader(), self.horizontalHeader()
         rows.hide()
         rows.setDefaultSectionSize(self.fontMetrics().height() + 8)
@@ -216,12 +236,13 @@ class TargetsTable(QTableView):
     def context_menu(self) -> QMenu:
         """A menu of what can be done with the selected targets; the caller deletes it."""
         menu = QMenu(self)
-        allowed = allowed_actions(self.selected_rows())
+        rows = self.selected_rows()
+        allowed = allowed_actions(rows)
         shortcuts = {Action.SHOW: Qt.Key.Key_Return, Action.REMOVE: Qt.Key.Key_Delete}
         for action in Action:
             if action in _GROUPS:
                 menu.addSeparator()
-            entry = menu.addAction(action.value)
+            entry = menu.addAction("Stop watching" if action is Action.STOP and only_watched(rows) else action.value)
             entry.setEnabled(action in allowed)
             entry.triggered.connect(self._asker(action))
             if action in shortcuts:
