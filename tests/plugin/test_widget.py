@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import pkgutil
+import re
 import signal
 import threading
 import time
@@ -45,6 +46,8 @@ from softcopy_napari.plugin import SoftcopyWidget, closing, filled, settings
 from softcopy_napari.plugin.settings import Preferences
 from softcopy_napari.widgets.targets_model import Row
 from softcopy_napari.widgets.targets_table import Action, TargetsTable
+from tests.engine.support import make_array
+from tests.engine.support import replace as replace_file
 from tests.support.command import Softcopy, halted
 from tests.support.trees import assert_same
 from tests.support.writers import Writer, write
@@ -118,6 +121,12 @@ class Dock:
     def copied(self) -> int:
         return self.target.chunk_files_copied if self.rows and self.target else 0
 
+    def ends_complete(self) -> None:
+        """Wait until all is complete, and have no source watched on: then nothing of an engine lies anywhere."""
+        self.until(lambda: {row.state for row in self.rows} == {TargetState.COMPLETE})
+        self.widget.stop()
+        self.until(lambda: all(row.snapshot and row.snapshot.over for row in self.rows))
+
     def overlay(self) -> Any:
         return next((layer for layer in self.viewer.layers if "softcopy" in layer.metadata), None)
 
@@ -166,6 +175,7 @@ def test_pick_start_watch_finish(dock: Dock, sides: tuple[Path, Path]) -> None:
     dock.press("finish_button")
     dock.until(lambda: dock.state() is TargetState.COMPLETE)
     dock.until(lambda: dock.shown(ChunkState.COPIED) == dock.copied() > 5)
+    dock.ends_complete()
     assert_same(source, destination)
 
 
@@ -190,7 +200,7 @@ def test_a_targets_file_is_loaded_and_all_of_it_started(dock: Dock, tmp_path: Pa
     dock.widget.load_targets(tmp_path / "targets.yaml")
     assert [Path(row.source).stem for row in dock.rows] == names
     dock.press("start_button")
-    dock.until(lambda: [row.state for row in dock.rows] == [TargetState.COMPLETE] * 3)
+    dock.ends_complete()
     for name in names:
         assert_same(tmp_path / f"{name}.zarr", tmp_path / "copies" / f"{name}.zarr")
 
@@ -365,7 +375,7 @@ def test_pause_resume_and_stop(dock: Dock, sides: tuple[Path, Path]) -> None:
         dock.until(lambda: dock.at_work(dock.rows[0]))
         writer.kill()
     dock.widget.finish()
-    dock.until(lambda: dock.state() is TargetState.COMPLETE)
+    dock.ends_complete()
     assert_same(source, destination)
 
 
@@ -434,7 +444,7 @@ def test_an_engine_that_is_killed_is_missed_and_its_copy_can_be_resumed(dock: Do
         dock.until(lambda: dock.at_work(dock.rows[0]) and dock.rows[0].key[0] != pid)
         writer.kill()
     dock.widget.finish()
-    dock.until(lambda: dock.state() is TargetState.COMPLETE)
+    dock.ends_complete()
     assert_same(source, destination)
 
 
@@ -518,6 +528,8 @@ def test_an_open_dock_shows_what_was_started_before(own_viewer: Any, qtbot: Any,
 def _finish(engine: EngineHandle, dock: Dock) -> None:
     engine.ask(Order(do="finish"))
     dock.until(lambda: engine.snapshot().targets[0].state is TargetState.COMPLETE)
+    engine.ask(Order(do="stop"))
+    dock.until(lambda: engine.snapshot().targets[0].over)
     engine.close()
 
 
@@ -569,7 +581,7 @@ def test_coverage_is_checked_without_copying_and_the_target_can_be_copied_afterw
     dock.until(lambda: dock.shown(ChunkState.PENDING) == 12)
     dock.widget.start()
     dock.widget.finish()
-    dock.until(lambda: dock.state() is TargetState.COMPLETE)
+    dock.ends_complete()
     assert_same(source, destination)
     dock.press("check_coverage_button")
     dock.until(lambda: dock.target and dock.target.findings is not None and dock.state() is TargetState.COMPLETE)
@@ -610,6 +622,64 @@ def test_a_user_who_closes_the_window_is_asked_whether_copies_go_on(
         assert notice._may_close(2, by_user=True) is closes
     assert "2 copies go on without napari" in asked[0]
     assert len(stopped) == stops
+
+
+def _finished(dock: Dock, sides: tuple[Path, Path]) -> None:
+    """Copy an acquisition that is over, and have its source watched on."""
+    make_array(sides[0], (4, 2))
+    dock.widget.add_target(*sides)
+    dock.widget.start()
+    dock.until(lambda: dock.rows[0].watched)
+
+
+def _log(dock: Dock) -> str:
+    return "\n".join(text for _, _, text in dock.widget._panel._log._view._lines)
+
+
+def test_a_source_that_changes_after_complete_is_copied_on_and_the_dock_says_so(
+    dock: Dock, sides: tuple[Path, Path]
+) -> None:
+    source, destination = sides
+    _finished(dock, sides)
+    table = dock.find(QTableView, "targets_table")
+    assert re.fullmatch(r"complete \d\d:\d\d, watching on", dock.rows[0].state_text)
+    assert "watching on" in dock.find(QLabel, "target_details").accessibleName()
+    dock.until(lambda: dock.shown(ChunkState.COPIED) == 8)
+    replace_file(source / "0.0", b"written after all")
+    dock.until(lambda: (destination / "0.0").read_bytes() == b"written after all")
+    dock.until(lambda: dock.state() is TargetState.CAUGHT_UP)
+    assert dock.rows[0].reason.endswith("Over already? Press Finish now")
+    assert "the source has changed since the copy was complete" in _log(dock)
+    dock.press("finish_button")
+    dock.until(lambda: dock.rows[0].watched)
+    assert dock.shown(ChunkState.COPIED) == 8 and table.isVisible()
+    assert not dock.find(QPushButton, "finish_button").isEnabled()
+    dock.press("stop_button")
+    dock.until(lambda: dock.rows[0].state is TargetState.COMPLETE and not dock.rows[0].watched)
+    assert "its source is no longer watched" in _log(dock)
+    assert_same(source, destination)
+
+
+def test_a_target_that_is_removed_is_not_watched_on(dock: Dock, sides: tuple[Path, Path]) -> None:
+    _finished(dock, sides)
+    dock.find(TargetsTable, "targets_table").request(Action.REMOVE)
+    assert dock.rows == ()
+    dock.until(lambda: not engines())
+    dock.qtbot.wait(300)
+    assert dock.rows == ()
+
+
+def test_a_source_that_is_only_watched_does_not_keep_napari_from_closing(
+    own_dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _finished(own_dock, sides)
+    monkeypatch.setattr(own_dock.widget._closing, "_ask", lambda words: pytest.fail(f"it asks: {words}"))
+    monkeypatch.setattr(closing, "_chosen_from_menu", lambda: True)
+    own_dock.viewer.window._qt_window.close()
+    own_dock.viewer.close()
+    assert "goes on" not in capsys.readouterr().out
+    (engine,) = engines()
+    assert engine.snapshot().targets[0].watching
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs SIGSTOP")
