@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from rich.console import Console
 
@@ -62,6 +64,51 @@ def test_a_log_does_not_repeat_a_line_because_a_limit_has_moved(capsys: pytest.C
     log.show(engine(), now=True)
     log.show(engine(limit=43e6))
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+WATCHED = {
+    "state": TargetState.COMPLETE,
+    "completed": time.mktime((2026, 11, 20, 15, 46, 0, 0, 0, -1)),
+    "watching": True,
+}
+WAITING = {"state": TargetState.CAUGHT_UP, "reason": "chunk files still to come: 99"}
+
+
+def one(**changes: object) -> EngineSnapshot:
+    """An engine with one target, of which nothing is to be expected."""
+    (target,) = engine().targets
+    nothing = {"pace": PaceSnapshot(), "forecast": ForecastSnapshot()}
+    return engine().model_copy(update={"targets": (target.model_copy(update={**nothing, **changes}),)})
+
+
+def test_a_log_tells_that_a_source_is_watched_on_once_and_that_it_has_changed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: clock[0])
+    log = terminal._Log()
+    for snapshot in (one(), one(**WATCHED), one(**WATCHED), one()):
+        log.show(snapshot)
+        clock[0] += 600.0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert "/data/a.zarr: complete 2020-11-20 15:46, watching on, " in lines[1]
+    assert "/data/a.zarr: copying again: the source has changed, " in lines[2]
+
+
+def test_the_table_tells_how_to_end_watching(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "watching on" in table(one(**WATCHED))[1]
+    assert table(one(**WATCHED))[-1] == "Ctrl-C ends it"
+    assert table(one())[-1] != "Ctrl-C ends it"
+
+
+def test_a_terminal_says_which_command_ends_an_acquisition_that_is_over(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "chunk files still to come: 99. Over already? `softcopy finish`"
+    assert table(one(**WAITING))[-1] == words
+    terminal._Log().show(one(**WAITING), now=True)
+    terminal.show_status([one(**WAITING)])
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith(words) and said[-1].strip() == words
 
 
 def test_status_has_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
