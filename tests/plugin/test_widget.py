@@ -49,7 +49,7 @@ from softcopy_napari.widgets.targets_table import Action, TargetsTable
 from tests.engine.support import make_array
 from tests.engine.support import replace as replace_file
 from tests.support.command import Softcopy, halted
-from tests.support.trees import assert_same
+from tests.support.trees import assert_same, contents
 from tests.support.writers import Writer, write
 from tests.widgets.support import dialog_answered
 
@@ -272,6 +272,27 @@ def test_a_destination_that_holds_something_is_asked_about(
     dock.press("start_button")
     dock.until(lambda: dock.copied() == 8)
     assert (destination / "notes.txt").read_text() == "mine"
+
+
+def test_another_dataset_of_the_same_name_is_replaced_only_if_its_user_says_so(
+    dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, destination = sides
+    write("tensorstore", destination, frames=2, seed=1)
+    first = contents(destination)
+    write("tensorstore", source, frames=2, seed=2)
+    asked: list[tuple[str, str]] = []
+    answer = [False]
+    monkeypatch.setattr(dock.widget._panel, "ask", lambda _, text, yes, *__: (asked.append((text, yes)), answer[0])[1])
+    dock.widget.add_target(source, destination)
+    dock.press("start_button")
+    dock.until(lambda: asked)
+    assert "a copy of another acquisition" in asked[0][0] and "--overwrite" not in asked[0][0]
+    assert asked[0][1] == "Replace it" and contents(destination) == first
+    answer[0] = True
+    dock.press("start_button")
+    dock.until(lambda: contents(destination).items() >= contents(source).items())
+    assert not dock.widget._book.targets(dock.widget._book.keys(), Settings())[0].overwrite
 
 
 def test_start_pressed_twice_asks_once_and_starts_once(

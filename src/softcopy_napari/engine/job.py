@@ -23,7 +23,13 @@ from softcopy_napari.engine.lock import Doubt
 from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.obstacle import words
-from softcopy_napari.engine.occupied import Occupant, discard_receipt, look_at_destination, replaceable_arrays
+from softcopy_napari.engine.occupied import (
+    HOW_TO_GO_ON,
+    Occupant,
+    discard_receipt,
+    look_at_destination,
+    replaceable_arrays,
+)
 from softcopy_napari.engine.outlook import Outlook
 from softcopy_napari.engine.pacer import Pacer
 from softcopy_napari.engine.probe import METADATA_NAMES, Folder, Probe
@@ -419,7 +425,7 @@ class Job(TargetLoop):
         if self._phase is not Phase.WAITING:
             return  # it was stopped
         if found.conflict and not self.target.overwrite:
-            self._end(TargetState.FAILED, found.conflict)
+            self._end(TargetState.FAILED, f"{found.conflict}. {HOW_TO_GO_ON}")
             return
         self._occupant = found._replace(receipt=None) if found.conflict else found
         self._replacing = bool(found.conflict)

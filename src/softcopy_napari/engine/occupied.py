@@ -21,8 +21,8 @@ from softcopy_napari.engine.checksumfile import ReceiptError
 from softcopy_napari.engine.files import TIME_UNITS, extended_path, native, unit_of, up_to_date
 from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError
 from softcopy_napari.engine.lock import filled_from
-from softcopy_napari.engine.metadata import parse_metadata
-from softcopy_napari.engine.probe import METADATA_NAMES, Folder, folder_of, read_metadata
+from softcopy_napari.engine.metadata import parse_metadata, why_unusable
+from softcopy_napari.engine.probe import METADATA_NAMES, Folder, folder_of, probe, read_metadata
 from softcopy_napari.engine.receipt import Receipt, find_receipt, read_facts, receipt_paths
 from softcopy_napari.engine.writers import temporary_of
 
@@ -32,7 +32,7 @@ _MAX_ENTRIES = 2000
 _SAMPLES_A_FOLDER = 8
 _SAMPLES_AN_ARRAY = 16
 _SAMPLES = 128
-_HOW_TO_GO_ON = "Nothing was touched. To replace it add --overwrite (or overwrite: true); or give another destination"
+HOW_TO_GO_ON = "Nothing was touched. To replace it add --overwrite (or overwrite: true); or give another destination"
 
 
 class Occupant(NamedTuple):
@@ -42,6 +42,12 @@ class Occupant(NamedTuple):
     """Why the source must not be copied there, in words for its user; empty where it may be."""
     receipt: Receipt | None = None
     """Of the copy that lies there, if that was complete."""
+
+
+def find_other_dataset(source: Path, destination: Path) -> str:
+    """Say whose data lie at a destination, if the source is there and they are no copy of it; else empty."""
+    found = probe(str(source))
+    return "" if not found.exists or why_unusable(found) else look_at_destination(source, destination).conflict
 
 
 def look_at_destination(source: Path, destination: Path) -> Occupant:
@@ -64,7 +70,7 @@ def look_at_destination(source: Path, destination: Path) -> Occupant:
                 seen.compare(here, there, os.path.join(native(path), file), has_metadata)
     conflict = seen.conflict(_is_known(folder_of(here), destination, receipt), receipt)
     if conflict:
-        conflict = f"destination {destination} holds another dataset than {source}: {conflict}. {_HOW_TO_GO_ON}"
+        conflict = f"destination {destination} holds another dataset than {source}: {conflict}"
     return Occupant(conflict, receipt)
 
 

@@ -11,7 +11,7 @@ from softcopy_napari.engine.jsontext import read_json
 from softcopy_napari.engine.layout import LayoutError
 from softcopy_napari.engine.metadata import parse_metadata, why_unusable
 from softcopy_napari.engine.mistakes import TargetsError
-from softcopy_napari.engine.occupied import look_at_destination
+from softcopy_napari.engine.occupied import HOW_TO_GO_ON, find_other_dataset
 from softcopy_napari.engine.probe import Probe, probe
 from softcopy_napari.engine.targets import Target
 
@@ -45,10 +45,8 @@ def validate(target: Target) -> None:
         _check_readable(target)
         return
     _check_place(target)
-    if not target.overwrite and found.exists and not why_unusable(found):
-        conflict = look_at_destination(target.source, target.destination).conflict
-        if conflict:
-            raise TargetsError(conflict)
+    if not target.overwrite and (conflict := find_other_dataset(target.source, target.destination)):
+        raise TargetsError(f"{conflict}. {HOW_TO_GO_ON}")
 
 
 def _source_problem(found: Probe, waits: bool) -> str:

@@ -174,7 +174,9 @@ def _follow(entry: _Entry, snapshot: TargetSnapshot) -> None:
     if snapshot.settings is None or snapshot.findings is not None or snapshot.settings == entry.told:
         return
     if entry.settings is None or entry.told is not None:
-        entry.settings = snapshot.settings
+        # What was to be replaced, its user says for each start.
+        overwrite = entry.settings is not None and entry.settings.overwrite
+        entry.settings = snapshot.settings.model_copy(update={"overwrite": overwrite})
     entry.told = snapshot.settings
 
 

@@ -1,15 +1,18 @@
-"""Asks before anything is copied into destinations that hold something, once they tell whether they do."""
+"""Asks before anything is copied into destinations that hold something: other files, or another dataset."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from qtpy.QtCore import QTimer
 
+from softcopy_napari.engine.occupied import find_other_dataset
+from softcopy_napari.engine.targets import Target
 from softcopy_napari.plugin.mailbox import Mailbox
 from softcopy_napari.plugin.supervisor import Key
 from softcopy_napari.widgets.panel import Panel
@@ -41,8 +44,26 @@ class FilledQuestion:
         """Those of some targets about which nobody is being asked."""
         return [key for key in keys if key not in self._asking]
 
-    def ask(self, keys: Sequence[Key], destinations: Sequence[Path], start: Callable[[], None]) -> None:
-        """Have targets started, unless the user does not want to copy into one of their destinations."""
+    def ask(
+        self,
+        keys: Sequence[Key],
+        targets: Sequence[Target],
+        new: Sequence[Path],
+        start: Callable[[frozenset[Path]], None],
+    ) -> None:
+        """Have targets started, unless the user does not want to copy into one of their destinations.
+
+        Parameters
+        ----------
+        keys : sequence of Key
+        targets : sequence of Target
+            Those that are to be started.
+        new : sequence of Path
+            Their destinations that were not filled from here.
+        start : callable
+            Starts them; is given the destinations in which the user wants to replace another dataset.
+        """
+        destinations = [target.destination for target in targets]
         self._asking.update(keys)
         slow = QTimer(self._panel)
         slow.timeout.connect(lambda: self._panel.set_problem("", _silent(destinations)))
@@ -50,17 +71,32 @@ class FilledQuestion:
         if destinations:
             slow.start(_SLOW)
 
-        def looked(filled: list[Path]) -> None:
+        def looked(found: _Found) -> None:
             if destinations and not slow.isActive():
                 self._panel.set_problem("", "")
             slow.stop()
             slow.deleteLater()
-            yes = not filled or self._panel.ask("Destination is not empty", _question(filled), "Copy into it")
+            yes = not found.others or self._panel.ask("Another dataset", _replace(found.others), "Replace it")
+            filled = [folder for folder in found.filled if folder not in found.others]
+            yes = yes and (not filled or self._panel.ask("Destination is not empty", _question(filled), "Copy into it"))
             self._asking.difference_update(keys)
             if yes:
-                start()
+                start(frozenset(found.others))
 
-        self._mailbox.fetch(partial(_not_empty, destinations), looked)
+        self._mailbox.fetch(partial(_look, targets, new), looked)
+
+
+class _Found(NamedTuple):
+    """What lies at destinations."""
+
+    filled: list[Path]
+    others: dict[Path, str]
+    """Those that hold another dataset than the source, and whose."""
+
+
+def _look(targets: Sequence[Target], new: Sequence[Path]) -> _Found:
+    conflicts = {one.destination: find_other_dataset(one.source, one.destination) for one in targets}
+    return _Found(_not_empty(new), {folder: words for folder, words in conflicts.items() if words})
 
 
 def _not_empty(folders: Sequence[Path]) -> list[Path]:
@@ -78,6 +114,16 @@ def _silent(folders: Sequence[Path]) -> str:
     return (
         f"{names}: no answer yet, from a disk or share that is looked at before anything is copied to it; "
         "the copy starts when it answers"
+    )
+
+
+def _replace(others: Mapping[Path, str]) -> str:
+    words = "\n\n".join(f"{text[0].upper()}{text[1:]}." for text in list(others.values())[:_MOST])
+    more = f"\n\nand {len(others) - _MOST} more" if len(others) > _MOST else ""
+    what = "it" if len(others) == 1 else "them"
+    return (
+        f"{words}{more}\n\nThis may be the last copy of that dataset. Replace {what}, for good? "
+        "Or cancel, and choose another destination."
     )
 
 

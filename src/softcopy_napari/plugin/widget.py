@@ -258,16 +258,20 @@ class SoftcopyWidget(QWidget):
         """Start targets; before, ask about destinations that hold something and were not filled from here."""
         keys = self._filled.not_asked(keys)
         new = [key for key in keys if not self._book.was_copied(key)]
-        destinations = [target.destination for target in self._book.targets(new, self._preferences.settings)]
-        self._filled.ask(keys, destinations, lambda: self._start(self._book.startable(keys)))
+        targets, first = (self._book.targets(some, self._preferences.settings) for some in (keys, new))
+        destinations = [target.destination for target in first]
+        self._filled.ask(keys, targets, destinations, lambda replace: self._start(self._book.startable(keys), replace))
 
-    def _start(self, keys: Sequence[Key]) -> None:
+    def _start(self, keys: Sequence[Key], replace: frozenset[Path] = frozenset()) -> None:
         if not keys:
             return
         self._panel.set_problem("", "")
         self._book.starting(keys, True)
         self._show_rows()
-        targets = self._book.targets(keys, self._preferences.settings)
+        targets = [
+            target.model_copy(update={"overwrite": True}) if target.destination in replace else target
+            for target in self._book.targets(keys, self._preferences.settings)
+        ]
         self._supervisor.start_targets(targets)
         known = settings.remember(
             [spell_path(one.source) for one in targets], [spell_path(one.destination) for one in targets]
