@@ -54,7 +54,7 @@ def signing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Signing]:
 
 def blind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the source be one that no events come from."""
-    monkeypatch.setattr(survey, "make_watcher", lambda source, wake: watcher.NoWatcher(wake))
+    monkeypatch.setattr(survey, "make_watcher", lambda source, wake, *_: watcher.NoWatcher(wake))
     monkeypatch.setattr(survey, "_BLIND_INTERVAL", 0.5)
 
 
