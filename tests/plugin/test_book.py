@@ -151,3 +151,23 @@ def test_a_pace_that_was_changed_holds_for_the_next_start(book: Book) -> None:
     (changed,) = book.targets([key], Settings())
     assert (str(changed.max_rate), changed.pace, changed.sleep_time, changed.nprocs) == ("20 MB/s", "full", 0.0, 2)
     book.change([(1, "nobody knows that one")], Changes(pace="auto"))
+
+
+def test_a_target_that_is_watched_on_is_no_copy_under_way_and_can_be_started_or_removed(book: Book) -> None:
+    book.take([seen("a", state=TargetState.COMPLETE, watching=True), seen("b", pid=8)])
+    watched, running = book.keys()
+    assert book.under_way() == 1 and book.running() == [running]
+    assert book.watched(book.keys()) == book.startable(book.keys()) == [watched]
+    assert book.remove([watched]) == [watched], "its engine's word of it is not wanted any more"
+
+
+def test_a_new_copy_takes_the_row_of_one_that_was_watched_on(book: Book) -> None:
+    watched = seen("a", pid=7, state=TargetState.COMPLETE, watching=True)
+    book.take([watched])
+    book.starting(book.keys(), True)
+    book.take([watched])
+    assert book.rows()[0].starting, "the engine that watches on does not count"
+    book.take([watched, seen("a", pid=9)])
+    (row,) = book.rows()
+    assert (row.key, row.starting, row.state) == ((9, "1"), False, TargetState.COPYING)
+    assert book.watched(book.keys()) == []

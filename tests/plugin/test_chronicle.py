@@ -47,6 +47,20 @@ def test_an_end_is_told_with_what_was_copied() -> None:
     assert line.ending and line.level is Level.ERROR and "(a file could not be copied)" in line.text
 
 
+def test_a_source_that_is_watched_on_is_told_with_its_changes_and_its_end() -> None:
+    chronicle = Chronicle()
+    chronicle.take([seen()])
+    watched = seen(TargetState.COMPLETE, watching=True, completed=1.7e9)
+    (line,) = chronicle.take([watched])
+    assert ", watching on; 0 of 0 chunk files" in line.text and line.ending
+    (line,) = chronicle.take([seen()])
+    assert line.text == "embryo.zarr: copying again: the source has changed since the copy was complete"
+    assert not line.ending
+    chronicle.take([watched])
+    (line,) = chronicle.take([seen(TargetState.COMPLETE, alive=False, completed=1.7e9)])
+    assert line.text == "embryo.zarr: complete; its source is no longer watched" and not line.ending
+
+
 def test_what_ended_before_anybody_looked_is_no_news() -> None:
     assert Chronicle().take([seen(TargetState.COMPLETE, alive=False)]) == []
     assert Chronicle().take([seen(alive=False)]) == []

@@ -31,6 +31,7 @@ def buttons(bar: ActionsBar) -> dict[str, QPushButton]:
         ([PAUSED], "pause finish stop", "Resume"),
         ([PAUSED, COPYING], "pause finish stop", "Pause"),
         ([make_row("a"), COPYING], "start pause finish stop", "Pause"),
+        ([make_row("a", TargetState.COMPLETE, watching=True)], "start stop", "Pause"),
         ([make_row("a", TargetState.COPYING, lost=True)], "pause", "Resume"),
         ([make_row("a", TargetState.COPYING, starting=True)], "", "Pause"),
     ],
@@ -61,6 +62,15 @@ def test_a_click_asks_for_the_action(qtbot: QtBot, name: str, row: Row, action: 
     with qtbot.waitSignal(bar.clicked) as asked:
         qtbot.mouseClick(buttons(bar)[name], Qt.MouseButton.LeftButton)
     assert asked.args == [action]
+
+
+def test_the_stop_button_tells_that_it_only_ends_watching(qtbot: QtBot) -> None:
+    bar = ActionsBar()
+    qtbot.addWidget(bar)
+    watched = make_row("a", TargetState.COMPLETE, watching=True)
+    for rows, only in (([watched], True), ([watched, COPYING], False), ([COPYING], False)):
+        bar.set_rows(rows)
+        assert ("do not watch" in buttons(bar)["stop"].toolTip()) is only
 
 
 def test_the_bar_wraps_where_there_is_no_room(qtbot: QtBot) -> None:

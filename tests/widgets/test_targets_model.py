@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+import time
 
 import pytest
 from pytestqt.modeltest import ModelTester
@@ -73,6 +75,21 @@ def test_a_stopped_target_says_what_is_left_and_which_button_goes_on() -> None:
     row = make_row("a", TargetState.STOPPED, reason=GOES_ON, counts=(9, 1, 2, 0, 5, 0, 0), other_waiting=1)
     assert row.reason == "4 files are left to copy; Start goes on from here"
     assert make_row("a", TargetState.STOPPED, reason=GOES_ON).reason == "Start goes on from here", "nothing is known"
+
+
+def test_what_waits_for_the_end_says_which_button_tells_it() -> None:
+    row = make_row("a", TargetState.CAUGHT_UP, reason="chunk files still to come: 40")
+    assert row.reason == "chunk files still to come: 40. Over already? Press Finish now"
+    assert "softcopy finish" not in "".join(shown(row))
+
+
+def test_a_target_whose_source_is_watched_on_does_not_count_as_running() -> None:
+    row = make_row("a", TargetState.COMPLETE, watching=True, completed=time.time(), counts=HALF, elapsed=61.0)
+    assert re.fullmatch(r"complete \d\d:\d\d, watching on", row.state_text)
+    assert row.watched and not row.running
+    assert shown(row)[Column.ETA] == "took 1:01 min"
+    again = make_row("a", TargetState.COMPLETE, watching=True, starting=True)
+    assert again.state_text == "starting" and not again.watched
 
 
 @pytest.mark.parametrize(("note", "why"), [("", "it can be resumed"), ("process 7 was killed", "process 7 was killed")])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, QRect, Qt
 from qtpy.QtGui import QColor, QContextMenuEvent, QPalette
-from qtpy.QtWidgets import QApplication, QMenu
+from qtpy.QtWidgets import QApplication, QMenu, QStyleOptionViewItem
 
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.targets_model import Column, Row, TargetsModel
@@ -45,6 +46,7 @@ def show(table: TargetsTable, *rows: Row) -> None:
         (make_row("a", TargetState.PAUSED), {Action.RESUME, Action.FINISH, Action.STOP}),
         (make_row("a", TargetState.FINISHING), {Action.PAUSE, Action.STOP}),
         (make_row("a", TargetState.COMPLETE), IDLE),
+        (make_row("a", TargetState.COMPLETE, watching=True), IDLE | {Action.STOP}),
         (make_row("a", TargetState.FAILED), IDLE),
         (make_row("a", TargetState.STOPPED), IDLE),
         (make_row("a", TargetState.STOPPED, starting=True), set()),
@@ -98,6 +100,29 @@ def test_enter_and_a_double_click_show_a_target(table: TargetsTable, qtbot: QtBo
 def test_tab_leaves_the_table(table: TargetsTable, qtbot: QtBot) -> None:
     show(table, make_row("a"))
     assert not table.tabKeyNavigation()
+
+
+@pytest.mark.parametrize(("spare", "said"), [(5, r"complete .*\d\d:\d\d, watching on"), (-5, "complete, watching on")])
+def test_a_source_that_is_watched_on_is_told_in_fewer_words_where_there_is_little_room(
+    table: TargetsTable, spare: int, said: str
+) -> None:
+    row = make_row("a", TargetState.COMPLETE, watching=True, completed=1.7e9, reason="nothing has changed for 30 s")
+    show(table, row)
+    option = QStyleOptionViewItem()
+    option.fontMetrics = table.fontMetrics()
+    option.rect = QRect(0, 0, option.fontMetrics.horizontalAdvance(row.state_text) + spare, 20)
+    table.itemDelegateForColumn(Column.STATE).initStyleOption(option, table.model().index(0, Column.STATE))
+    assert re.fullmatch(f"{said}: nothing has changed for 30 s", option.text)
+
+
+def test_to_stop_what_is_complete_is_called_stop_watching(table: TargetsTable, qtbot: QtBot) -> None:
+    watched, copying = make_row("a", TargetState.COMPLETE, watching=True), make_row("b", TargetState.COPYING)
+    for rows, words in (([watched], "Stop watching"), ([copying], "Stop"), ([watched, copying], "Stop")):
+        show(table, *rows)
+        table.select(keys(rows))
+        menu = table.context_menu()
+        assert words in [entry.text() for entry in menu.actions()]
+        menu.deleteLater()
 
 
 def test_the_menu_offers_what_is_allowed(table: TargetsTable, qtbot: QtBot) -> None:
