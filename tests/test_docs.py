@@ -98,6 +98,13 @@ def test_the_reference_has_the_options_defaults() -> None:
         assert listed["--" + name.replace("_", "-")] == expected
 
 
+def test_every_setting_is_an_option_of_the_command_with_the_same_default() -> None:
+    """The command's help does without the settings' module, which takes as long to import as all else."""
+    given = cli.copy.make_context("copy", ["source", "destination"]).params
+    assert Settings(**{name: value for name, value in given.items() if name not in ("paths", "verbose")}) == Settings()
+    assert set(given) == {*Settings.model_fields, "paths", "verbose"}
+
+
 def test_every_command_is_in_the_reference() -> None:
     for name, command in cli.softcopy.commands.items():
         if not command.hidden:

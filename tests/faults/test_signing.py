@@ -11,6 +11,7 @@ import xxhash
 
 from softcopy_napari.engine import account
 from softcopy_napari.engine.checksumfile import read_lines
+from softcopy_napari.engine.life import Phase
 from softcopy_napari.engine.receipt import Receipt, find_receipt, write_receipt
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.writers import RECEIPTS, is_own_temporary
@@ -71,7 +72,7 @@ def test_a_receipt_holds_although_its_array_grows_while_it_is_written(lab: Lab, 
     assert until(lambda: running._inventory.arrays[""].layout.grid == (3, 4), SOON)
     if then == "is unplugged":
         lab.real_source = lab.source.rename(lab.folder / "unplugged")
-        assert until(lambda: not running._survey.live or running._lost_late, SOON)
+        assert until(lambda: running._phase is Phase.SIGNING_ALONE, SOON)
     signing.go_on.set()
     if then == "is killed":
         assert signing.over.wait(SOON)
