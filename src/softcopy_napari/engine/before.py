@@ -99,13 +99,15 @@ class Arrival:
         What lay there when it was lost; None where it has not been seen yet.
     hopeless : bool
         Whether it would be waited for in vain.
+    was_unusable : bool
+        Whether it was there at some time without metadata that could be used.
     made_anew : bool
         Whether its writer deleted what lay there and made another dataset in its place at once.
     """
 
     def __init__(self, source: Path) -> None:
         self.before: Before | None = None
-        self.hopeless = self.made_anew = False
+        self.hopeless = self.made_anew = self.was_unusable = False
         self._source = source
         self._unreadable_since: float | None = None
         self._deletion = Deletion()
@@ -137,6 +139,7 @@ class Arrival:
             return f"{source} is not a folder"
         if problem := why_unusable(probe):
             if not probe.error:
+                self.was_unusable = True
                 return f"{source} {problem}; waiting for it"
             self._unreadable_since = now if self._unreadable_since is None else self._unreadable_since
             self.hopeless = before is None and now - self._unreadable_since > _UNREADABLE

@@ -54,6 +54,7 @@ class GrowthEvidence:
         self._marked: dict[str, int] = {}
         """When the markers were written, ns, by their folder."""
         self._walked = False
+        self._times_tell = True
 
     def note_part(self, part: FolderPart) -> None:
         """Take in the times that a part of a folder's comparison found."""
@@ -64,13 +65,17 @@ class GrowthEvidence:
         if part.described > self._described[0]:
             self._described = part.described, part.folder
 
-    def note_layout(self, before: ArrayLayout | None, now: ArrayLayout) -> None:
-        """Note that an array was found, or that its metadata have changed."""
-        if before is None:
+    def excuse_late_metadata(self) -> None:
+        """Note that metadata were half-written when the source was first seen: when they were written tells nothing."""
+        self._times_tell = False
+
+    def note_layout(self, before: ArrayLayout | None, now: ArrayLayout, half_written: bool = False) -> None:
+        """Note that an array was found, whose metadata may have been half-written so far, or that they have changed."""
+        if before is None and not half_written:
             counts = self._inventory.counts()
             if self._walked and sum(counts) > counts[ChunkState.ABSENT]:
                 self._note(Against.CAME_LATER, now.path)
-        elif before.shape != now.shape:
+        elif before is not None and before.shape != now.shape:
             self._note(Against.GREW, now.path)
         self._structure_known = False
 
@@ -81,7 +86,7 @@ class GrowthEvidence:
     def note_walked(self) -> None:
         """Note the end of a walk over everything: what comes after the first one comes during this run."""
         written, path = self._described
-        if not self._walked and written > self._oldest_chunk + _MOMENT_NS:
+        if self._times_tell and not self._walked and written > self._oldest_chunk + _MOMENT_NS:
             self._note(Against.CAME_LATER, path)
         self._walked = True
 

@@ -439,6 +439,8 @@ class Job(TargetLoop):
     def _begin(self, now: float) -> None:
         """Watch and walk the source, which is there, as is the destination."""
         self._awaited = None
+        if self._arrival.was_unusable:
+            self._survey.evidence.excuse_late_metadata()
         try:
             self._survey.begin(lambda: self._inbox.put(None), now)
         except OSError as error:

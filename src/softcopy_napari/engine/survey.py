@@ -292,9 +292,11 @@ class Survey:
             changed = isinstance(layout, ArrayLayout) and self._inventory.register(layout)
             if isinstance(layout, ArrayLayout) and layout != before:
                 self.changes += 1
-                self.evidence.note_layout(before, layout)
+                self.evidence.note_layout(before, layout, half_written=folder in self._bad_metadata)
         except (LayoutError, OSError) as error:
             # It may be half-written just now: read it again, but not for ever.
+            if isinstance(error, LayoutError):
+                self.evidence.excuse_late_metadata()
             _, attempts = self._bad_metadata.get(folder, ("", 0))
             reason = str(error) if isinstance(error, LayoutError) else self._inventory.ledgers.no_room(error)
             self._bad_metadata[folder] = reason, attempts + 1
