@@ -196,6 +196,9 @@ def _found(target: TargetSnapshot, found: Findings) -> Iterator[tuple[str, str]]
         if chunk_files or others:
             yield f"  {what}: {count_text(chunk_files, 'chunk file')}, {count_text(others, 'other file')}", "yellow"
             yield from _paths(paths, chunk_files + others)
+    if found.damaged:
+        yield f"  damaged at the source: {count_text(found.damaged, 'chunk file')}", "yellow"
+        yield from _paths(found.damaged_paths, found.damaged)
     if found.extra:
         what = "file or folder" if found.extra == 1 else "files and folders"
         yield f"  at the destination only: {found.extra:,} {what}", "yellow" if target.kept else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -86,6 +87,7 @@ def test_a_source_that_goes_away_is_not_taken_for_an_empty_one(check: Callable[[
 
 
 UNLISTABLE = """
+import json
 import os
 from softcopy_napari.engine import compare, worker
 listing = compare._listing
@@ -111,6 +113,7 @@ def test_a_folder_that_cannot_be_listed_is_named_and_nothing_is_called_equal(
 
 
 DYING = """
+import json
 import os
 from softcopy_napari.engine import compare, worker
 took = compare.FolderComparison._parts
@@ -240,3 +243,23 @@ def test_only_a_read_only_comparison_looks_for_what_is_lacking(target: Target) -
         comparison = FolderComparison(str(target.source), str(target.destination), "0a1b2c3d", read_only)
         (part,) = comparison.folders([("", 0)], 0.0)
         assert part.different == ["2"] and part.lacking == lacking
+
+
+def test_chunk_files_that_cannot_be_whole_are_named_whether_they_have_arrived_or_not(
+    check: Callable[[], Check], target: Target
+) -> None:
+    metadata = {
+        "zarr_format": 2, "shape": [3000], "chunks": [10], "dtype": "|u1", "compressor": None, "filters": None,
+        "fill_value": 0, "order": "C",
+    }  # fmt: skip
+    for side in (target.source, target.destination):
+        write(side / ".zarray", json.dumps(metadata).encode(), old=True)
+        for number in range(299):
+            write(side / str(number), b"image"[: 4 if number in (7, 260) else 5] * 2, old=True)
+    write(target.source / "299", b"", old=True)
+    one = check()
+    assert ends(one) is TargetState.INCOMPLETE
+    found = one.snapshot().findings
+    assert found is not None and (found.chunk_files_missing, found.damaged) == (1, 3)
+    assert found.damaged_paths == ("260 ends early: 8 of 10 bytes", "299 is empty", "7 ends early: 8 of 10 bytes")
+    assert one.snapshot().reason.endswith("damaged at the source: 3 chunk files")

@@ -5,6 +5,7 @@ It stands where a job stands, so that front ends see and draw a check as they do
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,12 +20,14 @@ from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import Findings, TargetSnapshot
 from softcopy_napari.engine.reconcile import Pass
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.tasks import Answer
+from softcopy_napari.engine.tasks import Answer, Inspected, InspectTask
 from softcopy_napari.engine.text import count_text
 from softcopy_napari.engine.tracked import TrackedArray
 
 _SHOWN = 100
 """Paths of each kind that are told of at most."""
+_INSPECTED_TOGETHER = 256
+_INSPECTIONS_A_WORKER = 2
 
 
 class Check(TargetLoop):
@@ -38,6 +41,12 @@ class Check(TargetLoop):
         self._missing = _Missing(self._inventory)
         self._findings = Findings()
         self._kept = 0
+        self._damaged: dict[str, str] = {}
+        """Chunk files that cannot be whole, and why."""
+        self._inspections: Iterator[InspectTask] | None = None
+        """What is still to be inspected once everything has been compared."""
+        self._inspecting = 0
+        """Tasks that are with workers."""
         self._survey.heeds_locks = False
         self._survey.start_pass(full=True, now=time.monotonic())
         self._snapshot = self._tell(time.monotonic())
@@ -56,6 +65,10 @@ class Check(TargetLoop):
             self._dispatcher.dispatch(now, copy=False)
 
     def _take_answer(self, answer: Answer | None, now: float) -> None:
+        if isinstance(answer, Inspected):
+            self._damaged |= answer.damaged
+            self._inspecting -= 1
+            self._inspect()
         if not isinstance(answer, FolderPart):
             return
         if self._survey.take_part(answer, now, finishing=True):
@@ -65,15 +78,43 @@ class Check(TargetLoop):
 
     def _advance(self, now: float) -> None:
         self._survey.after_pass(now)
-        if self._survey.last_pass is not None:
+        if self._survey.last_pass is None:
+            return
+        if self._inspections is None:
+            self._inspections = self._all_inspections()
+            self._inspect()
+        if not self._inspecting:
             self._judge(self._survey.last_pass)
+
+    def _inspect(self) -> None:
+        """Keep all workers busy with what is still to be inspected."""
+        wanted = _INSPECTIONS_A_WORKER * len(self._pool.workers) - self._inspecting
+        for task in itertools.islice(self._inspections or (), max(wanted, 0)):
+            self._inspecting += 1
+            self._dispatcher.request(task)
+
+    def _all_inspections(self) -> Iterator[InspectTask]:
+        """Tasks for all chunk files that are there and may tell whether they are whole."""
+        for _, array in sorted(self._inventory.arrays.items()):
+            chunk_format = array.layout.chunk_format
+            if chunk_format is None:
+                continue
+            cells = np.concatenate([array.all_in(state) for state in (ChunkState.COPIED, ChunkState.PENDING)])
+            for start in range(0, len(cells), _INSPECTED_TOGETHER):
+                paths = array.paths(cells[start : start + _INSPECTED_TOGETHER])
+                yield InspectTask(self._pool.new_id(), paths, chunk_format)
 
     def _judge(self, done: Pass) -> None:
         for folder, reason in self._survey.bad_metadata.items():
             self._reporter.notice(f"metadata of {folder} {reason}; what lies there was compared as plain files")
         gone = sorted(set(done.gone))
         self._kept = sum(map(self._inventory.is_data, gone))
-        self._findings = self._missing.findings(gone)
+        self._findings = self._missing.findings(gone).model_copy(
+            update={
+                "damaged": len(self._damaged),
+                "damaged_paths": tuple(f"{path} {why}" for path, why in sorted(self._damaged.items())[:_SHOWN]),
+            }
+        )
         if done.errors:
             path, reason = next(iter(done.errors.items()))
             more = f", and {len(done.errors) - 1:,} more" if len(done.errors) > 1 else ""
@@ -81,7 +122,8 @@ class Check(TargetLoop):
         elif self._kept or self._reporter.left():
             self._end(TargetState.INCOMPLETE, self._words(self._findings))
         else:
-            self._end(TargetState.COMPLETE, "every file of the source is at the destination, equal in size and time")
+            equal = "every file of the source is at the destination, equal in size and time"
+            self._end(TargetState.COMPLETE, "; ".join([equal, *_damage(self._findings)]))
 
     def _words(self, found: Findings) -> str:
         if not (found.chunk_files_different or found.other_different or found.extra or self._compared(copied=True)):
@@ -97,7 +139,7 @@ class Check(TargetLoop):
         ]
         if self._kept:
             parts.append(f"only there: {self._kept:,} {'file or folder' if self._kept == 1 else 'files and folders'}")
-        return "; ".join(parts)
+        return "; ".join([*parts, *_damage(found)])
 
     def _compared(self, copied: bool = False) -> int:
         """Files that were compared so far, or those of them that are equal."""
@@ -170,6 +212,11 @@ class _Missing:
             different_paths=tuple([*different, *others_different][:_SHOWN]),
             extra_paths=tuple(extra[:_SHOWN]),
         )
+
+
+def _damage(found: Findings) -> Iterator[str]:
+    if found.damaged:
+        yield f"damaged at the source: {count_text(found.damaged, 'chunk file')}"
 
 
 def _counted(chunk_files: int, others: int) -> Iterator[str]:

@@ -316,6 +316,7 @@ class Dispatcher:
             self._proven(self._proofs.pop(heard.task), answer, now)
             return None
         if final:
+            self._under_way.pop(heard.task, None)
             self._compares.pop(heard.task, None)
             self._others.pop(heard.task, None)
         if isinstance(answer, FolderPart):

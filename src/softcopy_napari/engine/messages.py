@@ -84,11 +84,15 @@ class Findings(Message):
     other_different: Count = 0
     extra: Count = 0
     """Files and folders that only the destination has; a folder counts as one, with what lies in it."""
+    damaged: Count = 0
+    """Chunk files that cannot be whole at the source, as far as can be told without reading them."""
     missing_paths: tuple[Text, ...] = ()
     """The first of them (at most 100), relative to the source; so are those of the other kinds."""
     different_paths: tuple[Text, ...] = ()
     extra_paths: tuple[Text, ...] = ()
     """Those of folders end in `/`."""
+    damaged_paths: tuple[Text, ...] = ()
+    """Each with what is wrong with it."""
 
 
 class PaceSnapshot(Message):

@@ -82,6 +82,15 @@ class ProofTask(NamedTuple):
     at the destination since then is not read."""
 
 
+class InspectTask(NamedTuple):
+    """Look for chunk files of the source that cannot be whole, without reading them. Answered by Inspected."""
+
+    id: int
+    paths: list[str]
+    chunk_format: ChunkFormat
+    source: Identity | None = None
+
+
 class CompareTask(NamedTuple):
     """Compare folders. Answered by lists of FolderParts, in the order of the folders."""
 
@@ -153,7 +162,17 @@ class RoomTask(NamedTuple):
 
 
 Task = (
-    ProbeTask | ReachTask | CopyTask | ProofTask | CompareTask | ReadTask | SweepTask | SyncTask | FlushTask | RoomTask
+    ProbeTask
+    | ReachTask
+    | CopyTask
+    | ProofTask
+    | InspectTask
+    | CompareTask
+    | ReadTask
+    | SweepTask
+    | SyncTask
+    | FlushTask
+    | RoomTask
 )
 
 
@@ -218,6 +237,12 @@ class ReadDone(NamedTuple):
     contents: dict[str, bytes | None]
 
 
+class Inspected(NamedTuple):
+    """Which of an InspectTask's files cannot be whole, and why; those that cannot be read are not told."""
+
+    damaged: dict[str, str]
+
+
 class Swept(NamedTuple):
     """A SweepTask is done."""
 
@@ -243,7 +268,20 @@ class Flushed(NamedTuple):
     """No error was told, but one may have been missed: said by `Flushing`, not by workers."""
 
 
-Answer = Probe | Reached | CopyDone | ProofDone | Progress | FolderPart | ReadDone | Swept | Synced | Flushed | Room
+Answer = (
+    Probe
+    | Reached
+    | CopyDone
+    | ProofDone
+    | Inspected
+    | Progress
+    | FolderPart
+    | ReadDone
+    | Swept
+    | Synced
+    | Flushed
+    | Room
+)
 
 
 def write_message(stream: IO[bytes], message: object) -> None:

@@ -27,7 +27,7 @@ from softcopy_napari.engine.obstacle import Kind, Obstacle, obstacle_of
 from softcopy_napari.engine.permissions import SOURCE
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.probe import probe, read_small, recognise
-from softcopy_napari.engine.readback import NO_DIGEST, Finding, ReadBack
+from softcopy_napari.engine.readback import NO_DIGEST, Finding, ReadBack, find_damage
 from softcopy_napari.engine.room import look
 from softcopy_napari.engine.tasks import (
     Answer,
@@ -37,6 +37,8 @@ from softcopy_napari.engine.tasks import (
     Flushed,
     FlushTask,
     Identity,
+    Inspected,
+    InspectTask,
     LetGo,
     ProbeTask,
     Progress,
@@ -128,6 +130,8 @@ class Worker:
                 self._comparisons.append((task.id, parts))
             case ProofTask():
                 self._prove(task)
+            case InspectTask():
+                self._inspect(task)
             case ReachTask():
                 self._send(task.id, self._reach(task.claim, ask_clock=True))
             case ProbeTask():
@@ -287,6 +291,20 @@ class Worker:
         digests += [NO_DIGEST] * missing
         seconds = time.perf_counter() - started
         self._send(task.id, ProofDone(bytes(findings), b"".join(digests), read, reasons, seconds, obstacle, lost))
+
+    def _inspect(self, task: InspectTask) -> None:
+        self._begin(task.id)
+        damaged = {}
+        with self._holding(task.source) as (lost, _):
+            for path in () if lost else task.paths:
+                with contextlib.suppress(OSError):
+                    size = self._source.stat(path).st_size
+                    if reason := find_damage(self._source, path, size, task.chunk_format):
+                        damaged[path] = reason
+                self._progressed(0)
+                if self._stopping:
+                    break
+        self._send(task.id, Inspected(damaged))
 
     def _copied_block(self, size: int) -> None:
         self._progressed(size)
