@@ -26,7 +26,7 @@ from softcopy_napari.engine.receipt import (
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.writers import is_own_temporary
 from tests.engine.jobs import Jobs
-from tests.engine.support import make_array, tree, write
+from tests.engine.support import make_array, tree, until, write, zarray
 from tests.support.command import softcopy
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="odd names, links")
@@ -398,3 +398,25 @@ def test_a_receipt_that_cannot_be_written_is_told_and_the_copy_is_complete(jobs:
     end = jobs.ends()
     assert end.state is TargetState.COMPLETE
     assert any("receipt" in notice and "could not be written" in notice for notice in end.notices)
+
+
+def test_the_receipt_names_wells_that_never_came_and_chunks_that_cannot_be_whole(jobs: Jobs) -> None:
+    wells = [{"path": "A/1"}, {"path": "A/2"}, {"path": "B/1"}]
+    for folder in ("", "A", "A/1"):
+        write(jobs.source / folder / ".zgroup", b'{"zarr_format": 2}', old=True)
+    write(jobs.source / ".zattrs", json.dumps({"plate": {"wells": wells}}).encode(), old=True)
+    image = jobs.source / "A" / "1" / "0"
+    write(image / ".zarray", json.dumps({**json.loads(zarray((2,))), "compressor": None}).encode(), old=True)
+    write(image / "0", b"four", old=True)
+    write(image / "1", b"one", old=True)
+    running = jobs.start()
+    assert until(lambda: jobs.now.other_files)
+    running.order("finish")
+    end = jobs.ends()
+    assert end.state is TargetState.COMPLETE, end
+    facts = find_receipt(jobs.destination)[1]
+    assert facts is not None
+    assert (facts.missing_images.count, facts.missing_images.first) == (2, ("A/2", "B/1"))
+    assert facts.damaged_files.count == 1
+    assert facts.damaged_files.first[0].startswith("A/1/0/1 ")
+    assert facts.open_files.count == 0

@@ -7,11 +7,10 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -88,6 +87,8 @@ class Account:
             _ArrayFiles.of(array, np.array([cell for where, cell in damaged if where is array], np.int64))
             for array in inventory.arrays.values()
         ]
+        self._open = sorted(inventory.abandoned)
+        self._damaged = [f"{path} {why}" for path, why in inventory.damaged.items() if path not in inventory.abandoned]
 
     def lines(self) -> Iterator[tuple[bytes, str]]:
         """Every regular file's XXH128 and path, arrays one after the other, each in the order of its chunk grid."""
@@ -131,11 +132,7 @@ class Account:
         snapshot: TargetSnapshot,
         because: str,
         size: int,
-        *,
         missing_images: Sequence[str] = (),
-        damaged: Mapping[str, str] = MappingProxyType({}),
-        still_open: Sequence[str] = (),
-        lost: Sequence[str] = (),
     ) -> Receipt:
         """The facts.
 
@@ -150,12 +147,6 @@ class Account:
             Bytes of all regular files.
         missing_images : sequence of str
             Images, wells and labels that OME metadata promise and that never came, by path.
-        damaged : mapping of str to str
-            Chunk files that cannot be whole, by path, and why.
-        still_open : sequence of str
-            Files that a writer still had open or locked at the end, by path.
-        lost : sequence of str
-            Files that left the source before they were copied, by path.
         """
         return Receipt(
             software=f"{SOFTWARE} {__version__}",
@@ -174,9 +165,8 @@ class Account:
             chunk_files=snapshot.chunk_files_copied,
             never_written=snapshot.chunk_files_absent,
             missing_images=Paths.of(missing_images),
-            damaged_files=Paths.of([f"{path} {why}" for path, why in damaged.items()]),
-            open_files=Paths.of(still_open),
-            lost_files=Paths.of(lost),
+            damaged_files=Paths.of(self._damaged),
+            open_files=Paths.of(self._open),
             failures=tuple(f"{failure.path} {failure.reason}" for failure in snapshot.failures),
             notes=snapshot.notices,
             arrays=tuple(

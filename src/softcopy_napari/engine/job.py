@@ -603,7 +603,8 @@ class Job(TargetLoop):
         self._signing = self._changes
         account = Account(self._inventory)
         size = self._survey.last_full.size if self._survey.last_full else 0
-        receipt = account.receipt(self.target, self._tell(time.monotonic()), self._why_finished, size)
+        now, missing = time.monotonic(), self._survey.missing_nodes()
+        receipt = account.receipt(self.target, self._tell(now), self._why_finished, size, missing)
         receipt = receipt.model_copy(update={"source_folder": self._folder})
         threading.Thread(target=self._sign, args=(account, receipt), daemon=True).start()
 

@@ -108,8 +108,6 @@ class Receipt(BaseModel):
     """Chunk files that cannot be whole, and were copied as they are."""
     open_files: Paths = Paths()
     """Files that a writer still had open or locked at the end."""
-    lost_files: Paths = Paths()
-    """Files that were seen at the source and left it before they were copied."""
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What its user was told on the way."""

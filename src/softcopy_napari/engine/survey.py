@@ -419,7 +419,7 @@ class Survey:
     @property
     def all_known(self) -> bool:
         """Whether all arrays that the metadata promise are there."""
-        return not self._bad_metadata and not self._missing_nodes()
+        return not self._bad_metadata and not self.missing_nodes()
 
     @property
     def bad_metadata(self) -> dict[str, str]:
@@ -442,7 +442,7 @@ class Survey:
             stale_marker=stale_marker,
             arrays=len(inventory.arrays),
             absent=counts[ChunkState.ABSENT],
-            missing_nodes=self._missing_nodes(),
+            missing_nodes=len(self.missing_nodes()),
             temporaries=len(inventory.held)
             + counts[ChunkState.WRITING]
             + self._scratch.count
@@ -453,10 +453,12 @@ class Survey:
             longest_pause=self._longest_pause,
         )
 
-    def _missing_nodes(self) -> int:
+    def missing_nodes(self) -> list[str]:
+        """Images, wells and labels that OME metadata promise and that are not there, by path."""
         arrays = self._inventory.arrays
-        return sum(
-            child not in arrays and child not in self._children and child not in self.opaque
+        return [
+            child
             for children in self._children.values()
             for child in children
-        )
+            if child not in arrays and child not in self._children and child not in self.opaque
+        ]
