@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from softcopy_napari.engine.messages import TargetSnapshot
 from softcopy_napari.engine.states import TargetState
 from tests.engine.jobs import Jobs
 from tests.engine.support import OLD, make_layout, tree, write, zarray
@@ -98,6 +99,12 @@ class Lab(Jobs):
             self.stop()
         finally:
             self._ends.close()
+
+
+def copied(lab: Lab, **settings: Any) -> TargetSnapshot:
+    """Copy what is there to the end, which the user says has come."""
+    lab.start(**settings).order("finish")
+    return lab.ends(SOON)
 
 
 def unmount(place: Path) -> None:

@@ -11,9 +11,15 @@ import unicodedata
 
 import pytest
 
+from softcopy_napari.engine.check import Check
+from softcopy_napari.engine.crew import Crew
+from softcopy_napari.engine.lock import DestinationLock
+from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.statefolder import ledger_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.targets import Settings, make_target
 from tests.engine.support import until, write
-from tests.faults.lab import SOON, Lab, content, make_chunks
+from tests.faults.lab import SOON, Lab, content, copied, make_chunks
 from tests.support.faultfs import why_not
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
@@ -26,8 +32,7 @@ NOTICE = "does not keep modification times; files are compared by size and the c
 def test_each_file_is_copied_once_to_a_destination_that_keeps_no_times(lab: Lab, times: str) -> None:
     lab.faulty_destination(times=times)
     make_chunks(lab.source, 8)
-    lab.start(settle=0.0)
-    end = lab.ends(SOON)
+    end = copied(lab)
     assert end.state is TargetState.COMPLETE, lab.words()
     assert end.files_copied == 9
     assert [notice for notice in end.notices if NOTICE in notice] == [f"{lab.destination} {NOTICE}"]
@@ -39,14 +44,12 @@ def test_a_copy_that_is_given_again_copies_what_has_changed_and_no_more(lab: Lab
     """Also what has kept its size, and what was written with an old time."""
     lab.faulty_destination(times=times)
     make_chunks(lab.source, 8)
-    lab.start(settle=0.0)
-    assert lab.ends(SOON).state is TargetState.COMPLETE
+    assert copied(lab).state is TargetState.COMPLETE
     changed = lab.source / "3" / "0"
     before = changed.stat()
     changed.write_bytes(content(3, 1, 5000))
     os.utime(changed, ns=(before.st_atime_ns, before.st_mtime_ns - 1_000_000_000))
-    lab.start(settle=0.0)
-    end = lab.ends(SOON)
+    end = copied(lab)
     assert end.state is TargetState.COMPLETE, lab.words()
     assert end.files_copied == 1
     lab.assert_equal()
@@ -69,18 +72,36 @@ def test_contents_are_verified_where_no_times_are_kept(lab: Lab) -> None:
     faults = lab.faulty_destination(times="dropped")
     make_chunks(lab.source, 6)
     flipped = faults.flip("d.zarr/2/0", offset=100, times=1)
-    lab.start(settle=0.0, verify="checksum")
-    end = lab.ends(SOON)
+    end = copied(lab, verify="checksum")
     assert end.state is TargetState.COMPLETE, lab.words()
     assert flipped.met and end.counts[ChunkState.VERIFIED] == 6
     lab.assert_equal()
 
 
+def test_a_check_compares_contents_where_no_times_are_kept(lab: Lab) -> None:
+    lab.faulty_destination(times="dropped")
+    make_chunks(lab.source, 5)
+    assert copied(lab).state is TargetState.COMPLETE
+    assert check(lab).reason == "every file of the source is at the destination, equal in size and content"
+    write(lab.real_destination / "3" / "0", content(3, 9, 5000))
+    found = check(lab)
+    assert found.state is TargetState.INCOMPLETE and found.findings is not None
+    assert found.findings.different_paths == ("3/0",)
+
+
+def check(lab: Lab) -> TargetSnapshot:
+    """Compare both sides."""
+    target = make_target(lab.source, lab.destination, Settings(nprocs=1)).model_copy(update={"check": True})
+    job = Check(Crew(target, DestinationLock(target.destination, "checked")), "1", ledger_folder() / "check")
+    job.start()
+    assert job.ended.wait(SOON)
+    return job.snapshot()
+
+
 def test_a_destination_that_shows_other_sizes_is_given_up_with_a_reason(lab: Lab) -> None:
     lab.faulty_destination(padding=1)
     make_chunks(lab.source, 4)
-    lab.start(settle=0.0)
-    end = lab.ends(SOON)
+    end = copied(lab)
     assert end.state is TargetState.FAILED
     assert {failure.reason for failure in end.failures} == {
         "was copied to the destination 5 times, and has another size there every time"
@@ -92,8 +113,7 @@ def test_files_that_vanish_from_the_destination_each_time_are_given_up_with_a_re
     faults = lab.faulty_destination()
     make_chunks(lab.source, 4)
     faults.call("rename", "d.zarr/2/0", lambda path: (faults.folder / path).unlink(), when="after", times=0)
-    lab.start(settle=0.0)
-    end = lab.ends(SOON)
+    end = copied(lab)
     assert end.state is TargetState.FAILED
     assert [(failure.path, failure.reason) for failure in end.failures] == [
         ("2/0", "was copied to the destination 5 times, and is not there every time")
@@ -110,8 +130,7 @@ def test_files_whose_names_differ_in_case_only_are_both_named_where_case_does_no
     make_chunks(lab.source, 4)
     write(lab.source / "notes" / "IMG", b"first", old=True)
     write(lab.source / "notes" / "img", b"other", old=True)
-    lab.start(settle=0.0)
-    end = lab.ends(SOON)
+    end = copied(lab)
     assert end.state is TargetState.FAILED
     assert {failure.path: failure.reason for failure in end.failures} == {
         "notes/IMG": ONE_NAME.format("img"),
@@ -126,8 +145,7 @@ def test_two_arrays_are_not_mixed_where_case_does_not_count(lab: Lab) -> None:
     make_chunks(lab.source / "Camera", 3)
     make_chunks(lab.source / "camera", 3, size=6000)
     make_chunks(lab.source / "other", 3)
-    lab.start(settle=0.0)
-    end = lab.ends(SOON)
+    end = copied(lab)
     assert end.state is TargetState.FAILED
     assert sorted(failure.path for failure in end.failures) == ["Camera", "camera"]
     assert [path.name for path in lab.real_destination.iterdir()] == ["other"]
@@ -161,8 +179,7 @@ def test_the_same_names_are_no_clash_where_case_counts(lab: Lab) -> None:
     make_chunks(lab.source, 3)
     for name in ("IMG", "img", unicodedata.normalize("NFC", "é"), unicodedata.normalize("NFD", "é")):
         write(lab.source / name, name.encode(), old=True)
-    lab.start(settle=0.0)
-    assert lab.ends(SOON).state is TargetState.COMPLETE
+    assert copied(lab).state is TargetState.COMPLETE
     lab.assert_equal()
 
 
@@ -172,8 +189,7 @@ def test_accents_written_in_two_ways_clash_where_they_are_one_name(lab: Lab) -> 
     names = [unicodedata.normalize(form, "Zellkörper") for form in ("NFC", "NFD")]
     for name in names:
         write(lab.source / name, name.encode(), old=True)
-    lab.start(settle=0.0)
-    end = lab.ends(SOON)
+    end = copied(lab)
     assert end.state is TargetState.FAILED
     assert sorted(failure.path for failure in end.failures) == sorted(names)
 
@@ -185,20 +201,19 @@ def test_nothing_is_gone_from_the_source_where_names_are_spelled_in_another_way(
     make_chunks(lab.source / name / name, 3)
     write(lab.source / name / f"{name}.txt", b"x", old=True)
     for _ in range(2):
-        lab.start(settle=0.0)
-        end = lab.ends(SOON)
+        end = copied(lab)
         assert end.state is TargetState.COMPLETE, f"{end.reason}; {end.failures}"
         assert end.notices == () and end.kept == 0
     assert end.files_copied == 0
 
 
 def test_a_name_that_the_destination_kept_in_another_case_is_not_gone_from_the_source(lab: Lab) -> None:
-    """An earlier copy was made before somebody renamed the folder at the source."""
+    """Somebody renamed the folder at the source since it was copied."""
     lab.faulty_destination(folds_case=True, inodes=False)
-    make_chunks(lab.source / "image", 3)
-    make_chunks(lab.real_destination / "Image", 3)
-    lab.start(settle=0.0)
-    end = lab.ends(SOON)
+    make_chunks(lab.source / "Image", 3)
+    assert copied(lab).state is TargetState.COMPLETE
+    (lab.source / "Image").rename(lab.source / "image")
+    end = copied(lab)
     assert end.state is TargetState.COMPLETE, f"{end.reason}; {end.failures}"
     assert end.files_copied == 0 and end.notices == ()
 
@@ -211,8 +226,7 @@ def test_a_file_that_is_too_large_is_named_and_not_tried_for_ever(lab: Lab) -> N
     faults = lab.faulty_destination()
     make_chunks(lab.source, 4)
     rule = faults.fail("write", "*2/.softcopy*", error=errno.EFBIG)
-    lab.start(settle=0.0)
-    end = lab.ends(SOON)
+    end = copied(lab)
     assert end.state is TargetState.FAILED
     assert [(failure.path, failure.reason) for failure in end.failures] == [
         ("2/0", "is too large for the destination's file system: 5.0 kB (FAT takes 4 GB at most)")

@@ -14,7 +14,7 @@ import pytest
 
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.support import make_array, tree, write
-from tests.faults.lab import SOON, Lab, make_chunks
+from tests.faults.lab import SOON, Lab, copied, make_chunks
 from tests.support.faultfs import why_not
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="fifos, sockets, links")
@@ -98,11 +98,11 @@ def test_what_lies_at_the_destination_in_a_chunks_place_is_replaced_and_never_wr
     for number, kind in enumerate(chosen):
         (lab.destination / str(number)).mkdir(parents=True)
         put(lab.destination / str(number) / "0", kind, precious)
-    lab.start(settle=0.0)
+    lab.start(settle=0.0, overwrite=True)
     end = lab.ends(SOON)
     folder = chosen.index("folder")
     assert end.state is TargetState.FAILED
-    assert [failure.path for failure in end.failures] == [f"{folder}/0"]
+    assert [failure.path for failure in end.failures] == [f"{folder}/0"], lab.words()
     assert "cannot be written" in end.failures[0].reason
     for number in range(len(chosen)):
         if number != folder:
@@ -206,8 +206,7 @@ def test_a_destination_that_spells_names_in_its_own_way_is_complete(lab: Lab) ->
     make_chunks(lab.source / name, 3)
     write(lab.source / name / f"{name}.txt", b"x", old=True)
     for _ in range(2):
-        lab.start(settle=0.0)
-        end = lab.ends(SOON)
+        end = copied(lab)
         assert end.state is TargetState.COMPLETE, f"{end.reason}; {end.failures}"
         assert end.notices == ()
     assert (lab.destination / name / f"{name}.txt").read_bytes() == b"x"

@@ -9,7 +9,7 @@ import pytest
 
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.support import tree, until, write
-from tests.faults.lab import SOON, Lab, content, make_chunks
+from tests.faults.lab import SOON, Lab, content, copied, make_chunks
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="links")
 
@@ -26,8 +26,7 @@ def make_striped(lab: Lab, more: int = 0) -> Path:
 
 def test_a_link_out_of_the_source_is_named_with_where_it_leads(lab: Lab) -> None:
     elsewhere = make_striped(lab)
-    lab.start(settle=0.0)
-    end = lab.ends(SOON)
+    end = copied(lab)
     assert end.state is TargetState.COMPLETE
     assert end.notices == (
         f'camera2 is a link out of the source, to "{elsewhere}": only the link is copied; '
@@ -41,8 +40,7 @@ def test_nothing_is_said_of_links_within_the_source(lab: Lab) -> None:
     (lab.source / "latest").symlink_to("a")
     (lab.source / "a" / "back").symlink_to("../a/.zarray")
     (lab.source / "absolute").symlink_to(lab.source / "a")
-    lab.start(settle=0.0)
-    end = lab.ends(SOON)
+    end = copied(lab)
     assert (end.state, end.notices) == (TargetState.COMPLETE, ())
     lab.assert_equal()
 
@@ -51,8 +49,7 @@ def test_of_hundreds_of_links_a_few_are_named(lab: Lab) -> None:
     make_chunks(lab.source, 3)
     for number in range(200):
         (lab.source / f"link{number}").symlink_to("/nowhere/at/all")
-    lab.start(settle=0.0)
-    end = lab.ends(SOON)
+    end = copied(lab)
     assert len(end.notices) == 11
     assert end.notices[-1] == "there are more links out of the source; of them, too, only the link is copied"
 
@@ -62,8 +59,7 @@ def test_what_links_lead_to_is_copied_where_that_is_asked_for(lab: Lab) -> None:
     write(lab.folder / "disk2" / "notes", b"a file elsewhere", old=True)
     (lab.source / "notes").symlink_to("../disk2/notes")
     (lab.source / "within").symlink_to("camera1")
-    lab.start(settle=0.0, links="copy")
-    end = lab.ends(SOON)
+    end = copied(lab, links="copy")
     assert (end.state, end.notices) == (TargetState.COMPLETE, ()), lab.words()
     assert not (lab.destination / "camera2").is_symlink()
     assert tree(lab.destination / "camera2") == tree(elsewhere)
@@ -71,8 +67,7 @@ def test_what_links_lead_to_is_copied_where_that_is_asked_for(lab: Lab) -> None:
     assert not (lab.destination / "notes").is_symlink()
     assert (lab.destination / "notes").read_bytes() == b"a file elsewhere"
     assert os.readlink(lab.destination / "within") == "camera1"
-    lab.start(settle=0.0, links="copy")
-    end = lab.ends(SOON)
+    end = copied(lab, links="copy")
     assert (end.state, end.files_copied) == (TargetState.COMPLETE, 0)
 
 
@@ -89,11 +84,9 @@ def test_what_is_written_behind_a_link_during_the_copy_arrives(lab: Lab) -> None
 def test_a_copied_link_becomes_what_it_leads_to_when_that_is_asked_for_later(lab: Lab) -> None:
     elsewhere = make_striped(lab)
     before = tree(elsewhere)
-    lab.start(settle=0.0)
-    assert lab.ends(SOON).state is TargetState.COMPLETE
+    assert copied(lab).state is TargetState.COMPLETE
     assert (lab.destination / "camera2").is_symlink()
-    lab.start(settle=0.0, links="copy")
-    assert lab.ends(SOON).state is TargetState.COMPLETE, lab.words()
+    assert copied(lab, links="copy").state is TargetState.COMPLETE, lab.words()
     assert not (lab.destination / "camera2").is_symlink()
     assert tree(lab.destination / "camera2") == tree(elsewhere) == before
 
@@ -108,8 +101,7 @@ def test_links_that_lead_in_a_circle_stay_links(lab: Lab) -> None:
     (elsewhere / "again").symlink_to(elsewhere)
     (elsewhere / "back").symlink_to(lab.source)
     (elsewhere / "over").symlink_to(elsewhere.parent)
-    lab.start(settle=0.0, links="copy")
-    end = lab.ends(SOON)
+    end = copied(lab, links="copy")
     assert end.state is TargetState.COMPLETE, lab.words()
     for name in ("up", "root", "itself", "gone", "copies", "camera2/again", "camera2/back"):
         assert (lab.destination / name).is_symlink(), name

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.lock import keeps_times
 from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import Findings, TargetSnapshot
 from softcopy_napari.engine.reconcile import Pass
@@ -122,7 +123,8 @@ class Check(TargetLoop):
         elif self._kept or self._reporter.left():
             self._end(TargetState.INCOMPLETE, self._words(self._findings))
         else:
-            equal = "every file of the source is at the destination, equal in size and time"
+            by = "time" if keeps_times(self.target.destination) else "content"
+            equal = f"every file of the source is at the destination, equal in size and {by}"
             self._end(TargetState.COMPLETE, "; ".join([equal, *_damage(self._findings)]))
 
     def _words(self, found: Findings) -> str:

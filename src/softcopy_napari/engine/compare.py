@@ -25,6 +25,7 @@ from softcopy_napari.engine.place import FOLDER, Place
 from softcopy_napari.engine.probe import METADATA_NAMES, read_metadata
 from softcopy_napari.engine.spelling import NameClashes, is_spelled_otherwise, other_forms
 from softcopy_napari.engine.statx import refresh_attributes
+from softcopy_napari.engine.streams import same_content
 from softcopy_napari.engine.writers import (
     ARRAY_METADATA,
     ENDINGS,
@@ -174,6 +175,8 @@ class FolderComparison:
         Name of a temporary of this process's alone, to try things out at the destination's top.
     links : str
         Whether links out of the source are followed, as in a target's settings.
+    by_content : bool
+        Read files of equal size whose times differ: the destination keeps no times.
     """
 
     def __init__(
@@ -184,9 +187,11 @@ class FolderComparison:
         read_only: bool = False,
         temporary: str = "",
         links: str = KEEP,
+        by_content: bool = False,
     ) -> None:
         self._source = source_place(source, destination, links)
         self._follows = links != KEEP
+        self._by_content = by_content
         self._destination = Place(destination)
         self._own_run = own_run
         self._temporary = temporary or f"{TEMPORARY_PREFIX}{own_run}-0{TEMPORARY_SUFFIX}"
@@ -421,6 +426,8 @@ class FolderComparison:
                     if copy.st_mode & KIND == REGULAR:
                         same_size = copy.st_size == here.st_size
                         part.size += here.st_size if same_size else 0
+                        if not same and same_size and self._by_content:
+                            same = self._have_same_content(path, here.st_size)
                         if not same:
                             part.unlike[name] = version_of(modified, here.st_size), same_size
                 if same:
@@ -435,6 +442,15 @@ class FolderComparison:
             part.lacking.append(name)
         if -_CLOCK_SKEW_NS < time.time_ns() - modified < quiet * 1e9:
             part.fresh.append(name)
+
+    def _have_same_content(self, path: str, size: int) -> bool:
+        view = memoryview(bytearray(1 << 20))
+        with contextlib.ExitStack() as stack:
+            here = self._source.open_for_reading(path)
+            stack.callback(os.close, here)
+            there = self._destination.open_for_reading(path)
+            stack.callback(os.close, there)
+            return bool(same_content(here, there, size, view, lambda _: True))
 
     def _leads_to_folder(self, folder: str, entry: os.DirEntry[str]) -> bool:
         """Whether this is a link to a folder, and followed."""

@@ -9,7 +9,7 @@ import os
 import queue
 from collections.abc import Callable
 
-from softcopy_napari.engine.lock import DestinationLock
+from softcopy_napari.engine.lock import DestinationLock, keeps_times
 from softcopy_napari.engine.pool import Died, Heard, Pool
 from softcopy_napari.engine.targets import Target
 from softcopy_napari.engine.tasks import Setup
@@ -47,7 +47,8 @@ class Crew:
         self.marker = "" if target.check else f"{TEMPORARY_PREFIX}{run}-here{TEMPORARY_SUFFIX}"
         setup = Setup(
             str(target.source), str(target.destination), run, "", target.sleep_time, target.check, self.marker,
-            permissions=target.permissions, links=target.links,
+            permissions=target.permissions, by_content=target.check and not keeps_times(target.destination),
+            links=target.links,
         )  # fmt: skip
         self.pool = Pool(setup, processes or target.nprocs, self.inbox.put, lock)
         self.pool.problem = note

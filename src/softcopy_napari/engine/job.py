@@ -12,7 +12,7 @@ from pathlib import Path
 
 from softcopy_napari.engine.account import Account
 from softcopy_napari.engine.before import GONE, Arrival, Before
-from softcopy_napari.engine.capabilities import remark_texts
+from softcopy_napari.engine.capabilities import Remark, remark_texts
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.earlier import Keeper
@@ -286,6 +286,8 @@ class Job(TargetLoop):
         remarks = self._dispatcher.remarks | self._inventory.versions.remarks
         for text in remark_texts(remarks, str(self.target.destination)):
             self._reporter.notice(text)
+        if remarks & Remark.NO_TIMES:
+            self._lock.note_times_lost()
         for text in self._dispatcher.links.notices():
             self._reporter.notice(text)
         if self._dispatcher.source_lost:

@@ -97,6 +97,7 @@ class DestinationLock:
             self.doubt = Doubt.POWER_LOST
         self._doing = doing
         self._folder = before.folder
+        self._keeps_times = before.keeps_times
         self._boot = _boot() if before.boot and doing == "filled" else before.boot
         self._note()
 
@@ -131,6 +132,12 @@ class DestinationLock:
         self.doubt = doubt
         self._note()
 
+    def note_times_lost(self) -> None:
+        """Leave word that the destination does not keep modification times."""
+        if self._keeps_times:
+            self._keeps_times = False
+            self._note()
+
     @property
     def unflushed(self) -> bool:
         """Whether something was written to the destination, by whatever engine, that may not be stored yet."""
@@ -158,6 +165,8 @@ class DestinationLock:
             words["doubt"] = self.doubt.name
         if self._boot:
             words["boot"] = self._boot
+        if not self._keeps_times:
+            words["keeps_times"] = False
         with contextlib.suppress(OSError):  # it helps, but nothing depends on it
             os.lseek(self._fd, 0, os.SEEK_SET)
             os.write(self._fd, json.dumps(words).encode().ljust(_SIZE))  # in one piece: the power may fail amid it
@@ -174,12 +183,21 @@ class DestinationLock:
 
 def filled_from(destination: Path) -> Folder | None:
     """What the folder is known by that a destination was filled from last, by this user on this machine."""
+    return _owner_of(destination).folder
+
+
+def keeps_times(destination: Path) -> bool:
+    """Whether a destination keeps modification times, as far as this user on this machine has found out."""
+    return _owner_of(destination).keeps_times
+
+
+def _owner_of(destination: Path) -> _Owner:
     try:
         fd = os.open(_lock_path(destination), os.O_RDONLY | PLAIN)
     except OSError:
-        return None
+        return _Owner()
     try:
-        return _read_owner(fd).folder
+        return _read_owner(fd)
     finally:
         os.close(fd)
 
@@ -218,6 +236,8 @@ class _Owner(NamedTuple):
     doubt: Doubt | None = None
     boot: str = ""
     """The system's start in which something was written to it that has not been flushed since; empty if all has."""
+    keeps_times: bool = True
+    """Whether the destination keeps modification times, as far as is known."""
 
 
 def _boot() -> str:
@@ -249,7 +269,8 @@ def _read_owner(fd: int) -> _Owner:
         if doing not in ("checked", "watched"):
             doing = "filled"
         doubt = Doubt.__members__.get(str(owner.get("doubt")))
-        return _Owner(int(owner["pid"]), float(owner["started"]), doing, known, doubt, str(owner.get("boot") or ""))
+        boot, times = str(owner.get("boot") or ""), owner.get("keeps_times") is not False
+        return _Owner(int(owner["pid"]), float(owner["started"]), doing, known, doubt, boot, times)
     return _Owner()
 
 

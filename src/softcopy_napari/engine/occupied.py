@@ -20,7 +20,7 @@ from softcopy_napari.engine.birth import born
 from softcopy_napari.engine.checksumfile import ReceiptError
 from softcopy_napari.engine.files import TIME_UNITS, extended_path, native, unit_of, up_to_date
 from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError
-from softcopy_napari.engine.lock import filled_from
+from softcopy_napari.engine.lock import filled_from, keeps_times
 from softcopy_napari.engine.metadata import parse_metadata, why_unusable
 from softcopy_napari.engine.probe import METADATA_NAMES, Folder, folder_of, probe, read_metadata
 from softcopy_napari.engine.receipt import Receipt, find_receipt, read_facts, receipt_paths
@@ -59,11 +59,12 @@ def look_at_destination(source: Path, destination: Path) -> Occupant:
     here, there = extended_path(str(source)), extended_path(str(destination))
     receipt = _receipt_of(destination)
     seen = _Seen()
+    times_tell = keeps_times(destination)
     for path, then, has_metadata in _arrays(there, here):
         now = _layout(here, path)
         seen.differs = seen.differs or _difference(path, now, then, ignore_shape=True)
         seen.shape = seen.shape or _difference(path, now, then, ignore_shape=False)
-        seen.rewritten = seen.rewritten or _written_again(here, there, path)
+        seen.rewritten = seen.rewritten or (times_tell and _written_again(here, there, path))
         if not seen.equal and seen.samples < _SAMPLES:
             known_form = then if isinstance(then, ArrayLayout) else None
             for file in _samples(os.path.join(there, native(path)), known_form):

@@ -41,6 +41,8 @@ class Setup(NamedTuple):
     """Bytes a second that this worker may copy."""
     permissions: str = "source"
     """Which ones files and folders get, as in a target's settings."""
+    by_content: bool = False
+    """Whether comparisons read files of equal size whose times differ: the destination keeps no times."""
     links: str = "keep"
     """Whether links out of the source are followed, as in a target's settings."""
 

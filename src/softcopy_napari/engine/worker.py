@@ -79,7 +79,13 @@ class Worker:
         self._stopping = False
         self._comparisons: deque[tuple[int, Iterator[FolderPart]]] = deque()
         self._compare = FolderComparison(
-            setup.source, setup.destination, setup.run, setup.read_only, setup.temporary, setup.links
+            setup.source,
+            setup.destination,
+            setup.run,
+            setup.read_only,
+            setup.temporary,
+            setup.links,
+            setup.by_content,
         )
         self._source = source_place(setup.source, setup.destination, setup.links)
         self._destination = Place(setup.destination, setup.permissions)
