@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from softcopy_napari.engine.earlier import Earlier, Keeper, are_trusted
 from softcopy_napari.engine.lock import name_of
 from softcopy_napari.engine.readback import NO_DIGEST, TELLS_CHANGES
 from softcopy_napari.engine.statefolder import private_folder
@@ -72,6 +73,7 @@ def test_what_a_killed_engine_has_copied_is_not_read_back(jobs: Jobs) -> None:
     with Softcopy("--nprocs", "1", jobs.source, jobs.destination) as copy:
         assert until(lambda: left(jobs) and left(jobs)[0].with_suffix(".json").exists(), 20.0)
         assert until(lambda: left(jobs)[0].stat().st_size == 4 * len(FORGED))
+        assert until(lambda: Earlier(left(jobs)[0]).since > (jobs.destination / "3").stat().st_ctime_ns, 10.0)
         copy.process.kill()
     forge_left(left(jobs)[0], 2)
     done = softcopy("--nprocs", "1", "--finish-idle", "0", jobs.source, jobs.destination)
@@ -166,9 +168,35 @@ def test_what_lies_there_for_months_is_removed_and_nothing_that_is_not_ours(jobs
     others = private_folder("digests") / "another destination"
     recent = private_folder("digests") / "a recent one"
     for folder in (others, recent):
-        for name in ("123.xxh128", "123.json", "notes.json"):
+        for name in ("123.xxh128", "123.json", "123.clock", "notes.json"):
             write(folder / name, b"x")
     os.utime(others, ns=(0, 0))
     complete(jobs)
     assert [path.name for path in others.iterdir()] == ["notes.json"]
-    assert len(list(recent.iterdir())) == 3
+    assert len(list(recent.iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    ("clock", "runs", "trusted"),
+    [
+        (100, [(70, 80), (40, 50)], [True, True]),
+        (100, [], []),
+        (100, [(0, 0), (40, 50)], [False, False]),  # nobody knows when the later one began
+        (45, [(40, 50)], [False]),  # set back since
+        (100, [(45, 80), (40, 50)], [True, False]),  # set back between the two, and past both by now
+        (0, [(40, 50)], [False]),
+    ],
+)
+def test_what_was_known_before_a_clock_was_set_back_is_not_believed(
+    clock: int, runs: list[tuple[int, int]], trusted: list[bool]
+) -> None:
+    assert are_trusted(clock, runs) == trusted
+
+
+def test_a_run_during_which_the_clock_is_set_back_leaves_nothing_that_is_believed(tmp_path: Path) -> None:
+    keeper = Keeper(tmp_path / "destination")
+    for clock, left_then in ((50, (50, 50)), (60, (50, 60)), (0, (50, 60)), (20, (20, 0)), (70, (20, 0))):
+        keeper.note_clock(clock)
+        write(keeper.path.with_suffix(".json"), b'{"arrays": {}, "others": {}}')
+        (run,) = Keeper(tmp_path / "destination").earlier()
+        assert (run.begun, run.since) == left_then

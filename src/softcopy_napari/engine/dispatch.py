@@ -49,6 +49,8 @@ _BATCH_SECONDS = 0.04
 _MAX_BATCH = 512
 _TRY_OBSTACLE = 3.0
 """Seconds between looks whether an obstacle is still there."""
+_CLOCK, _CLOCK_AT_REST = 10.0, 2.0
+"""Seconds between readings of the destination's clock while files are copied, and when all have been."""
 _LOOK = 30.0
 """Seconds without anything else after which it is looked whether the destination is still there."""
 
@@ -140,6 +142,9 @@ class Dispatcher:
         self._next_try = 0.0
         self._trying = False
         self._next_look = 0.0
+        self._clock_read = 0.0
+        self._came_since_clock = False
+        """Whether files have arrived since the destination's clock was read."""
         self._look = 0
         """The task of a look whether the destination is there, while it is not answered."""
         self._seconds_a_file = 0.01
@@ -204,8 +209,9 @@ class Dispatcher:
         self.look_at_destination_if_due(now)
 
     def look_at_destination_if_due(self, now: float) -> None:
-        """Now and then, see whether a destination that nobody has seen for a while is still there."""
-        if now >= self._next_look and self.claimed and self.obstacle is None and not self._look:
+        """Now and then, see whether the destination is still there, and what its clock says when files have come."""
+        stale = self._came_since_clock and now - self._clock_read > (_CLOCK if self._batches else _CLOCK_AT_REST)
+        if (now >= self._next_look or stale) and self.claimed and self.obstacle is None and not self._look:
             task = ReachTask(self._pool.new_id(), claim=False)
             self._look = task.id
             self.request(task)
@@ -350,6 +356,8 @@ class Dispatcher:
         else:
             self.claimed = True
             self.flushing.file_system = answer.file_system
+            self._clock_read, self._came_since_clock = now, False
+            self.prover.note_clock(answer.clock)
             if answer.file_system.uploader:
                 self.remarks |= Remark.STORED_LATER
             self._overcome()
@@ -396,6 +404,7 @@ class Dispatcher:
         inventory = self._inventory
         copied = done.outcomes.count(Outcome.COPIED) + done.outcomes.count(Outcome.DAMAGED)
         self.files_copied += copied
+        self._came_since_clock = self._came_since_clock or copied > 0
         self.published += copied + done.outcomes.count(Outcome.DELETED) + done.outcomes.count(Outcome.FOLDER)
         self.remarks |= done.remarks
         if copied or Outcome.EQUAL in done.outcomes:

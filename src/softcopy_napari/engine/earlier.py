@@ -1,8 +1,9 @@
 """Checksums that runs which did not come to their end leave for the next one into the same destination.
 
-They lie in the state folder: for each run a file with the digests of chunk files (digests.py), and beside it one that
-says where which array's are. Both are written while files are copied, so that a run that is killed leaves them too.
-Once a receipt is written, they are removed.
+They lie in the state folder: for each run a file with the digests of chunk files (digests.py), beside it one that says
+where which array's are, and one with what the destination's own clock said: files that have changed there since are
+something else. All are written while files are copied, so that a run that is killed leaves them too. Once a receipt is
+written, they are removed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import json
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from softcopy_napari.engine.readback import NO_DIGEST
 from softcopy_napari.engine.statefolder import private_folder
 from softcopy_napari.engine.tracked import Batch
 
-_SUFFIX, _INDEX = ".xxh128", ".json"
+_SUFFIX, _INDEX, _CLOCK = ".xxh128", ".json", ".clock"
 _INTERVAL = 2.0
 """Seconds between looks whether there are new arrays to be noted."""
 _MOST = 16
@@ -53,16 +55,34 @@ class Keeper:
         self._noted = 0
         """Places that were allotted when it was noted whose they are."""
         self._next = 0.0
+        self._clock = (0, 0)
+        """The earliest and the latest time that the destination's own clock has said, ns."""
+        self._steady = True
+        """Whether that clock has never been set back."""
         _remove_old(self._folder)
 
     def earlier(self) -> list[Earlier]:
         """What earlier runs left, the latest first."""
-        runs = []
-        for path in sorted(_files(self._folder, _INDEX), reverse=True)[: _MOST + 1]:
-            if path.stem != self.path.stem:
-                with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
-                    runs.append(Earlier(path.with_suffix(_SUFFIX)))
-        return runs[:_MOST]
+        runs = {path.stem for path in _files(self._folder)} - {self.path.stem}
+        return [Earlier(self._folder / f"{run}{_SUFFIX}") for run in sorted(runs, reverse=True)[:_MOST]]
+
+    def note_clock(self, now: int) -> None:
+        """Note what the destination's own clock says, when everything that is known of files by now had happened.
+
+        Parameters
+        ----------
+        now : int
+            In ns, as change times of files there; 0 where that is not known.
+        """
+        if not now:
+            return
+        earliest, latest = self._clock
+        self._steady = self._steady and now >= latest
+        self._clock = min(earliest or now, now), now
+        words = json.dumps([self._clock[0], now if self._steady else 0])
+        with contextlib.suppress(OSError):  # without it, nothing of this run is believed
+            self._folder.mkdir(exist_ok=True)
+            _write_whole(self.path.with_suffix(_CLOCK), words)
 
     def note_if_due(self, inventory: Inventory, now: float) -> None:
         """Note every now and then which arrays there are."""
@@ -90,11 +110,9 @@ class Keeper:
         arrays = {path: [list(array.ledger.grid), array.first_digest] for path, array in inventory.arrays.items()}
         hexes = {path: digest.hex() for path, digest in others.items() if digest != LINK}
         text = json.dumps({"arrays": arrays, "others": hexes})
-        temporary = self.path.with_suffix(".tmp")
         try:
             self._folder.mkdir(exist_ok=True)
-            temporary.write_text(text)
-            temporary.replace(self.path.with_suffix(_INDEX))
+            _write_whole(self.path.with_suffix(_INDEX), text)
         except OSError as error:
             log.info("checksums are not kept for a later run: %s", error)
             return False
@@ -102,7 +120,7 @@ class Keeper:
 
 
 class Earlier:
-    """What an earlier run left.
+    """What an earlier run left; nothing, where it cannot be read.
 
     Parameters
     ----------
@@ -111,30 +129,29 @@ class Earlier:
 
     Attributes
     ----------
-    since : int
-        When it was written last, ns: what has changed at the destination since then is something else.
-
-    Raises
-    ------
-    OSError, ValueError
-        It cannot be read.
+    begun, since : int
+        What the destination's own clock said at the run's begin, and when it was read last, ns: what has changed there
+        since then is something else. 0 where that is not known.
     """
 
     def __init__(self, path: Path) -> None:
-        index = path.with_suffix(_INDEX)
-        found = json.loads(index.read_text())
-        self._arrays = {
-            str(path): (tuple(map(_number, grid)), _number(first))
-            for path, (grid, first) in dict(found["arrays"]).items()
-        }
-        others = {str(path): bytes.fromhex(digest) for path, digest in dict(found["others"]).items()}
-        self._others = {path: digest for path, digest in others.items() if len(digest) == DIGEST_SIZE}
-        written = [index.stat().st_mtime_ns]
+        self.begun = self.since = 0
+        self._arrays: dict[str, tuple[tuple[int, ...], int]] = {}
+        self._others: dict[str, bytes] = {}
         self._digests = Digests(path)
-        if path.exists():
-            self._digests.open()
-            written.append(path.stat().st_mtime_ns)
-        self.since = max(written)
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
+            begun, since = map(_time, json.loads(path.with_suffix(_CLOCK).read_text()))
+            self.begun = begun
+            found = json.loads(path.with_suffix(_INDEX).read_text())
+            self._arrays = {
+                str(path): (tuple(map(_number, grid)), _number(first))
+                for path, (grid, first) in dict(found["arrays"]).items()
+            }
+            others = {str(path): bytes.fromhex(digest) for path, digest in dict(found["others"]).items()}
+            self._others = {path: digest for path, digest in others.items() if len(digest) == DIGEST_SIZE}
+            if path.exists():
+                self._digests.open()
+            self.since = since
 
     def digests(self, batch: Batch) -> bytes:
         """What it knew of a batch's files, 16 bytes each; zeros where it knew nothing."""
@@ -154,6 +171,29 @@ class Earlier:
         self._digests.close(remove=False)
 
 
+def are_trusted(clock: int, runs: Sequence[tuple[int, int]]) -> list[bool]:
+    """Tell which of earlier runs' words can be believed of what has not changed at the destination since.
+
+    Parameters
+    ----------
+    clock : int
+        What the destination's own clock says now, ns; 0 where that is not known.
+    runs : sequence of tuple of int and int
+        When each run began, and since when its word holds, by that clock; the latest run first.
+
+    Returns
+    -------
+    list of bool
+        Where a later run began before such a time, the clock was set back in between: what has changed since may seem
+        to be older than it is.
+    """
+    trusted = []
+    for begun, since in runs:
+        trusted.append(0 < since <= clock)
+        clock = min(clock, begun)
+    return trusted
+
+
 def _number(value: object) -> int:
     """A number of chunk files, or of one of them."""
     if isinstance(value, int) and 0 <= value < 1 << 40:
@@ -161,17 +201,30 @@ def _number(value: object) -> int:
     raise ValueError
 
 
-def _files(folder: Path, *suffixes: str) -> list[Path]:
+def _time(value: object) -> int:
+    """A time, ns."""
+    if isinstance(value, int) and 0 <= value < 1 << 63:
+        return value
+    raise ValueError
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def _files(folder: Path) -> list[Path]:
     """Files of runs in a folder, and nothing that somebody else has put there."""
     with contextlib.suppress(OSError):
         found = [path for path in folder.iterdir() if path.stem.isdecimal() and not path.is_symlink()]
-        return [path for path in found if path.suffix in (suffixes or (_SUFFIX, _INDEX, ".tmp"))]
+        return [path for path in found if path.suffix in (_SUFFIX, _INDEX, _CLOCK, ".tmp")]
     return []
 
 
 def _remove_old(mine: Path) -> None:
     """Remove what more runs than are remembered have left here, and what has lain elsewhere for very long."""
-    old = sorted(_files(mine))[: -3 * _MOST]
+    old = sorted(_files(mine))[: -4 * _MOST]
     with contextlib.suppress(OSError):
         for folder in mine.parent.iterdir():
             if folder != mine and not folder.is_symlink() and time.time() - folder.stat().st_mtime > _LONGEST:

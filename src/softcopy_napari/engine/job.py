@@ -118,7 +118,7 @@ class Job(TargetLoop):
         self._outlook = Outlook(self._inventory, self._dispatcher, self._survey, self._reporter)
         self._dispatcher.prover.remember(
             FromReceipt(self._inventory, self.target.destination, ledgers, self._inbox.put),
-            self._keeper.earlier,
+            self._keeper,
         )
         self._asked_for_room = -_ROOM_INTERVAL
         if self._lock.doubt is not None:

@@ -21,6 +21,7 @@ from softcopy_napari.engine.dispatch import Dispatcher
 from softcopy_napari.engine.hints import QUIET
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
+from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.pool import Died, Heard
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.report import Reporter
@@ -252,9 +253,12 @@ class TargetLoop(ABC):
             left.append((self._marker, [""]))
         if left:
             # In a thread: the destination may be what hangs.
-            sweeper = threading.Thread(target=_sweep, args=(self.target.destination, left), daemon=True)
+            clock: list[int] = []
+            arguments = (self.target.destination, left, self._marker, clock)
+            sweeper = threading.Thread(target=_sweep, args=arguments, daemon=True)
             sweeper.start()
             sweeper.join(0.5)
+            self._dispatcher.prover.note_clock(sum(clock))
         self._snapshot = self._tell(time.monotonic())
         self._forget()
 
@@ -267,8 +271,13 @@ class TargetLoop(ABC):
         self._inventory.ledgers.close()
 
 
-def _sweep(destination: Path, left: list[tuple[str, list[str]]]) -> None:
-    """Remove temporaries that workers could not."""
+def _sweep(destination: Path, left: list[tuple[str, list[str]]], marker: str, clock: list[int]) -> None:
+    """Remove temporaries that workers could not; adds what the destination's clock says to a list."""
+    place = Place(str(destination))
+    with contextlib.suppress(OSError):
+        place.hold(marker=marker)
+        clock.append(place.read_clock(marker))
+    place.leave()
     for temporary, folders in left:
         for folder in folders:
             with contextlib.suppress(OSError):

@@ -6,13 +6,13 @@ Part of a target's job, and called from its thread alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from softcopy_napari.engine.digests import DIGEST_SIZE
-from softcopy_napari.engine.earlier import Earlier
+from softcopy_napari.engine.earlier import Earlier, Keeper, are_trusted
 from softcopy_napari.engine.inventory import LINK, Inventory
 from softcopy_napari.engine.readback import NO_DIGEST, TELLS_CHANGES, Finding
 from softcopy_napari.engine.remembered import FromReceipt
@@ -61,8 +61,10 @@ class Prover:
         self.read = 0
         self.verify = verify
         self._receipt: FromReceipt | None = None
-        self._find_earlier: Callable[[], list[Earlier]] = list
+        self._keeper: Keeper | None = None
         self._earlier: list[Earlier] = []
+        self._clock = 0
+        """What the destination's own clock said last, ns; 0 while that is not known."""
         self._inventory = inventory
         self._round: Iterator[Batch] | None = None
         self._block: Batch | None = None
@@ -130,20 +132,27 @@ class Prover:
         if self.verify or self._receipt is None:
             return False
         if not self._receipt.begun and next(self._all(), None) is not None:
-            self._earlier = self._find_earlier()
+            self._earlier = self._keeper.earlier() if self._keeper is not None else []
             self._receipt.begin()
         return self._receipt.reading
 
-    def remember(self, receipt: FromReceipt, earlier: Callable[[], list[Earlier]]) -> None:
+    def remember(self, receipt: FromReceipt, keeper: Keeper) -> None:
         """Look for checksums here first: in what earlier runs left, the latest first, and in the last receipt."""
         if TELLS_CHANGES:
-            self._receipt, self._find_earlier = receipt, earlier
+            self._receipt, self._keeper = receipt, keeper
+
+    def note_clock(self, now: int) -> None:
+        """Note what the destination's own clock says, see `Keeper.note_clock`."""
+        self._clock = now or self._clock
+        if self._keeper is not None:
+            self._keeper.note_clock(now)
 
     def _remembered(self, batch: Batch) -> list[tuple[int, bytes]]:
-        places: list[Earlier | FromReceipt] = [*self._earlier]
-        if self._receipt is not None and self._receipt.since:
-            places.append(self._receipt)
-        found = [(place.since, place.digests(batch)) for place in places]
+        """What earlier runs and the last receipt say, each with the time since when it holds."""
+        places: list[Earlier | FromReceipt] = [*self._earlier, *([] if self._receipt is None else [self._receipt])]
+        begun = [*(run.begun for run in self._earlier), 0]
+        trusted = are_trusted(self._clock, [(start, place.since) for start, place in zip(begun, places, strict=False)])
+        found = [(place.since, place.digests(batch)) for place, true in zip(places, trusted, strict=True) if true]
         return [(since, digests) for since, digests in found if digests.strip(b"\0")]
 
     def _all(self) -> Iterator[Batch]:

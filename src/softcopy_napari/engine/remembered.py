@@ -18,6 +18,7 @@ import numpy as np
 
 from softcopy_napari.engine.checksumfile import ReceiptError, read_lines
 from softcopy_napari.engine.digests import DIGEST_SIZE, Digests
+from softcopy_napari.engine.file_system_kind import file_system_of
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.readback import NO_DIGEST
 from softcopy_napari.engine.receipt import check_unchanged, find_receipt
@@ -50,8 +51,8 @@ class FromReceipt:
     Attributes
     ----------
     since : int
-        When the receipt was written, ns: what has changed at the destination since then is something else. 0 while
-        there is none.
+        When the receipt was written, ns, by the destination's own clock: what has changed there since then is something
+        else. 0 while there is none.
     begun, reading : bool
         Whether the receipt has been looked for, and whether it is being read.
     """
@@ -79,7 +80,7 @@ class FromReceipt:
         since = 0
         try:
             sums, facts = find_receipt(self._destination)
-            written = os.stat(sums).st_mtime_ns
+            written = _written(sums, self._destination)
             if facts is not None:
                 check_unchanged(sums, self._destination, facts)
                 lines = read_lines(sums, self._destination)
@@ -130,3 +131,13 @@ class FromReceipt:
         """Forget everything."""
         self._ended = True
         self._digests.close()
+
+
+def _written(receipt: Path, destination: Path) -> int:
+    """When a receipt was written, by the clock that gives files of the destination their times; 0 if by another one."""
+    found = os.stat(receipt)
+    if found.st_dev != os.stat(destination).st_dev and any(
+        file_system_of(os.fspath(folder)).is_share for folder in (receipt.parent, destination)
+    ):
+        return 0
+    return min(found.st_mtime_ns, found.st_ctime_ns)
