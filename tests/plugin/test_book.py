@@ -161,6 +161,19 @@ def test_a_target_that_is_watched_on_is_no_copy_under_way_and_can_be_started_or_
     assert book.remove([watched]) == [watched], "its engine's word of it is not wanted any more"
 
 
+def test_a_check_of_what_is_watched_on_is_shown_and_removing_it_ends_the_watch(book: Book) -> None:
+    watched = seen("a", pid=7, state=TargetState.COMPLETE, watching=True)
+    checked = seen("a", pid=9, state=TargetState.INCOMPLETE, alive=False, findings=Findings())
+    book.take([watched, checked])
+    (row,) = book.rows()
+    assert (row.key, row.state) == ((9, "1"), TargetState.INCOMPLETE)
+    assert book.watched(book.keys()) == [(7, "1")]
+    book.take([seen("a", pid=7), checked])
+    assert book.rows()[0].key == (7, "1"), "the source has changed, and is copied on"
+    book.take([watched, checked])
+    assert sorted(book.remove(book.keys())) == [(7, "1"), (9, "1")]
+
+
 def test_a_new_copy_takes_the_row_of_one_that_was_watched_on(book: Book) -> None:
     watched = seen("a", pid=7, state=TargetState.COMPLETE, watching=True)
     book.take([watched])
@@ -170,4 +183,5 @@ def test_a_new_copy_takes_the_row_of_one_that_was_watched_on(book: Book) -> None
     book.take([watched, seen("a", pid=9)])
     (row,) = book.rows()
     assert (row.key, row.starting, row.state) == ((9, "1"), False, TargetState.COPYING)
-    assert book.watched(book.keys()) == []
+    book.take([seen("a", pid=7, state=TargetState.COMPLETE, alive=False), seen("a", pid=9)])
+    assert book.rows()[0].key == (9, "1") and book.watched(book.keys()) == []

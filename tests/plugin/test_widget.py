@@ -681,6 +681,21 @@ def test_a_source_that_changes_after_complete_is_copied_on_and_the_dock_says_so(
     assert_same(source, destination)
 
 
+@pytest.mark.parametrize("button", ["start_button", "check_coverage_button"])
+def test_a_target_that_is_watched_on_can_be_copied_or_checked_again(
+    dock: Dock, sides: tuple[Path, Path], button: str
+) -> None:
+    _finished(dock, sides)
+    pid = dock.rows[0].key[0]
+    dock.press(button)
+    dock.until(lambda: dock.rows[0].key[0] != pid and dock.state() is TargetState.COMPLETE)
+    dock.until(lambda: [engine.run.pid == pid for engine in engines()] == [button != "start_button"])
+    assert len(dock.rows) == 1 and dock.rows[0].watched is (button == "start_button")
+    assert not dock.find(QWidget, "form_problem").isVisible()
+    dock.find(TargetsTable, "targets_table").request(Action.REMOVE)
+    dock.until(lambda: not engines() and not dock.rows)
+
+
 def test_a_target_that_is_removed_is_not_watched_on(dock: Dock, sides: tuple[Path, Path]) -> None:
     _finished(dock, sides)
     dock.find(TargetsTable, "targets_table").request(Action.REMOVE)

@@ -31,6 +31,8 @@ class _Entry:
     told: Settings | None = None
     """What an engine that copies it said last of them."""
     seen: Seen | None = None
+    watcher: Key | None = None
+    """Of the engine that watches its source on; another one may have checked it since."""
     starting: bool = False
 
 
@@ -59,11 +61,14 @@ class Book:
     def take(self, seen: Iterable[Seen]) -> None:
         """Take in what engines say of their targets. Of several about one pair, a running one counts, or the last."""
         latest: dict[_Pair, Seen] = {}
+        watchers: dict[_Pair, Key] = {}
         for one in seen:
             pair = _pair(one.target.source, one.target.destination)
             before = latest.get(pair)
-            if before is None or one.alive or not before.alive:
+            if before is None or is_running(one) or not is_running(before):
                 latest[pair] = one
+            if one.alive and one.target.watching:
+                watchers[pair] = one.key
         for pair, entry in list(self._entries.items()):
             if entry.seen is not None and pair not in latest:
                 entry.seen = None
@@ -76,7 +81,7 @@ class Book:
             entry = self._entries.setdefault(pair, new)
             if entry.starting and (entry.seen is None or one.key != entry.seen.key):
                 entry.starting = False
-            entry.seen, entry.key = one, one.key
+            entry.seen, entry.key, entry.watcher = one, one.key, watchers.get(pair)
             _follow(entry, one.target)
 
     def rows(self) -> list[Row]:
@@ -112,9 +117,9 @@ class Book:
         return [entry.key for entry in self._entries.values() if entry.seen is not None and is_running(entry.seen)]
 
     def watched(self, keys: Sequence[Key]) -> list[Key]:
-        """Those of the keys whose sources an engine watches on, though their copies are complete."""
-        found = [self.seen(key) for key in keys]
-        return [one.key for one in found if one is not None and one.alive and one.target.watching]
+        """Keys by which engines know those whose sources they watch on, as their copies are complete."""
+        found = [self._find(key) for key in keys]
+        return [one.watcher for one in found if one is not None and one.watcher is not None]
 
     def under_way(self) -> int:
         """How many are being started, or an engine works on; not those that are complete and only watched on."""
@@ -150,13 +155,13 @@ class Book:
                 entry.starting = starting
 
     def remove(self, keys: Sequence[Key]) -> list[Key]:
-        """Strike targets that no engine works on; returns the keys of those that an engine has ended, or watches."""
+        """Strike targets that no engine works on; returns the keys of those that engines have ended, or watch on."""
         struck = self.startable(keys)
-        ended = []
+        ended = self.watched(struck)
         for pair, entry in list(self._entries.items()):
             if entry.key in struck:
                 del self._entries[pair]
-                if entry.seen is not None:
+                if entry.seen is not None and entry.key not in ended:
                     ended.append(entry.key)
         return ended
 
