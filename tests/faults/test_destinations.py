@@ -20,6 +20,7 @@ from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import Settings, make_target
 from tests.engine.support import until, write
 from tests.faults.lab import SOON, Lab, content, copied, make_chunks
+from tests.support.command import softcopy
 from tests.support.faultfs import why_not
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
@@ -205,6 +206,12 @@ def test_nothing_is_gone_from_the_source_where_names_are_spelled_in_another_way(
         assert end.state is TargetState.COMPLETE, f"{end.reason}; {end.failures}"
         assert end.notices == () and end.kept == 0
     assert end.files_copied == 0
+    for folders in ([lab.destination], [lab.source, lab.destination]):
+        done = softcopy("verify", *folders)
+        assert done.returncode == 0, done.stdout
+    write(lab.destination / name / "ä", b"x")
+    done = softcopy("verify", lab.destination)
+    assert done.returncode == 1 and "extra: 1 file" in done.stdout
 
 
 def test_a_name_that_the_destination_kept_in_another_case_is_not_gone_from_the_source(lab: Lab) -> None:

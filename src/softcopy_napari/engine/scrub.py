@@ -26,6 +26,7 @@ from softcopy_napari.engine.files import extended_path, native
 from softcopy_napari.engine.judge import Interrupted, Judge, Kind, Verdict
 from softcopy_napari.engine.place import OtherFolder, Place
 from softcopy_napari.engine.receipt import Receipt, check_unchanged
+from softcopy_napari.engine.spelling import other_spellings
 from softcopy_napari.engine.writers import RECEIPTS, is_own_temporary, temporary_of
 
 _BUFFER = 4 << 20
@@ -182,6 +183,7 @@ def _look_for_extra(
 ) -> None:
     """Eight bytes a file of the receipt are kept for this, and as many while they are sorted."""
     listed = np.sort(np.frombuffer(known, np.uint64))
+    root = extended_path(str(destination))
     links = 0
 
     def files() -> Iterator[str]:
@@ -191,11 +193,16 @@ def _look_for_extra(
             if not is_link:
                 yield path
 
-    for block in _batches(files(), _BLOCK):
-        hashes = np.array([xxh3_64_intdigest(os.fsencode(path)) for path in block], np.uint64)
+    def unlisted(paths: list[str]) -> Iterator[str]:
+        hashes = np.array([xxh3_64_intdigest(os.fsencode(path)) for path in paths], np.uint64)
         at = np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)
-        for path in itertools.compress(block, listed[at] != hashes):
-            report.note(Kind.EXTRA, path, "not in the receipt")
+        return itertools.compress(paths, listed[at] != hashes)
+
+    for block in _batches(files(), _BLOCK):
+        for path in unlisted(block):
+            others = other_spellings(root, path)
+            if len(list(unlisted(others))) == len(others):
+                report.note(Kind.EXTRA, path, "not in the receipt")
         check()
     if facts is not None and links != facts.links:
         kind = Kind.MISSING if links < facts.links else Kind.EXTRA
@@ -218,10 +225,14 @@ def verify_source(source: Path, destination: Path, manner: Manner, report: Repor
 
 
 def _look_for_more(source: Path, destination: Path, report: Report, check: Callable[[], None]) -> None:
-    root = extended_path(str(source))
+    root, top = extended_path(str(source)), extended_path(str(destination))
+
+    def is_there(path: str) -> bool:
+        return os.path.lexists(os.path.join(root, native(path)))
+
     for block in _batches(_below(destination, report), _BLOCK):
         for path, _ in block:
-            if not os.path.lexists(os.path.join(root, native(path))):
+            if not is_there(path) and not any(map(is_there, other_spellings(top, path))):
                 report.note(Kind.EXTRA, path, "not at the source")
         check()
 

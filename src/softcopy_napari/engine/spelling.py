@@ -6,6 +6,7 @@ Used by the copy workers while they list a folder: must import nothing heavy.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from softcopy_napari.engine.capabilities import Capabilities
@@ -100,6 +101,20 @@ def is_spelled_otherwise(destination: Place, folder: str, name: str, inode: int,
                 if alike or there.st_ino == inode:
                     return True
     return False
+
+
+def other_spellings(root: str, path: str) -> list[str]:
+    """Return other ways to spell a path below a folder, if its file system takes all of them for one."""
+    names = path.split("/")
+    for level, name in enumerate(names):
+        for other in other_forms(name):
+            if other != name:
+                parent = os.path.join(root, *names[:level])
+                with contextlib.suppress(OSError):
+                    if os.path.lexists(os.path.join(parent, other)) and other not in os.listdir(parent):
+                        return [form for form in other_forms(path) if form != path]
+                return []
+    return []
 
 
 def composed(name: str) -> str:
