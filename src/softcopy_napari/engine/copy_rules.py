@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from softcopy_napari.engine.chunk_check import Checksum, ChunkFormat, FileBytes, check, is_filled, needs_checksum
@@ -24,6 +25,9 @@ class CopyRules(NamedTuple):
     """Publish them nevertheless: nobody will make them whole any more."""
     quiet: float = 0.0
     """Nothing tells that their writer is done with them: they must prove whole, or not have changed for so long, s."""
+    copied_metadata: Mapping[str, bytes] | None = None
+    """XXH128 of metadata files that were copied before, by path: what others have made of them is kept. None to replace
+    it."""
 
 
 def is_fresh(found: os.stat_result, rules: CopyRules) -> bool:

@@ -66,6 +66,7 @@ _STATES = {
     Outcome.STOPPED: ChunkState.PENDING,
     Outcome.BLOCKED: ChunkState.PENDING,
     Outcome.TORN: ChunkState.WRITING,
+    Outcome.KEPT: ChunkState.ABSENT,  # not among what was copied
     Outcome.DAMAGED: ChunkState.COPIED,
 }
 
@@ -95,6 +96,8 @@ class Dispatcher:
         Why the destination takes nothing now.
     taken_away : bool
         The destination was there and then was not: what its system had not written down may be lost.
+    replaces_metadata : bool
+        Whether metadata that were changed at the destination are replaced.
     as_it_is : bool
         Whether chunk files are copied even if they cannot be whole. They are FAILED then, and in `Inventory.damaged`.
     remarks : int
@@ -118,7 +121,7 @@ class Dispatcher:
         self.source_lost = False
         self.obstacle: Obstacle | None = None
         self.taken_away = False
-        self.as_it_is = False
+        self.as_it_is = self.replaces_metadata = False
         self.remarks = 0
         self.links = LinksOut(links)
         self._clashes = Clashes()
@@ -275,7 +278,11 @@ class Dispatcher:
         deleted = self._inventory.deleted
         gone = frozenset(path for path in batch.paths if path in deleted) if deleted else frozenset()
         unsettled = self._inventory.unsettled
-        rules = CopyRules(batch.chunk_format, self.as_it_is, self._quiet if unsettled else 0.0)
+        copied = None
+        if not self.replaces_metadata and batch.array is None:
+            digests = self._inventory.copied_metadata
+            copied = {path: digests[path] for path in batch.paths if path in digests}
+        rules = CopyRules(batch.chunk_format, self.as_it_is, self._quiet if unsettled else 0.0, copied)
         unsettled = unsettled.intersection(batch.paths) if unsettled else unsettled
         task = CopyTask(self._pool.new_id(), batch.paths, gone, self.source, rules, frozenset(unsettled))
         self._batches[task.id] = batch
@@ -414,7 +421,7 @@ class Dispatcher:
             seen = self.sizes.setdefault(batch.array, [0, 0])
             seen[0] += copied
             seen[1] += done.size
-        odd = self.retries.troubles or inventory.deleted or inventory.damaged or done.reasons
+        odd = self.retries.troubles or inventory.deleted or inventory.damaged or inventory.kept or done.reasons
         if copied == count and not odd:
             inventory.finished(batch, ChunkState.COPIED)
             return
@@ -433,6 +440,10 @@ class Dispatcher:
                 if path not in inventory.changed:  # else it may have been deleted since
                     inventory.deleted.discard(path)
             states.append(_STATES[outcome])
+            if outcome is Outcome.KEPT:
+                inventory.kept[path] = done.reasons.get(number, "")
+            else:
+                inventory.kept.pop(path, None)
             if outcome is Outcome.DAMAGED:
                 inventory.damaged[path] = done.reasons[number]
                 if batch.array is not None and not self.prover.verify:  # else it is read back first

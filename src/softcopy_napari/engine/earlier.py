@@ -21,6 +21,7 @@ from softcopy_napari.engine.digests import DIGEST_SIZE, Digests
 from softcopy_napari.engine.inventory import LINK, Inventory
 from softcopy_napari.engine.ledger import cells_in
 from softcopy_napari.engine.lock import name_of
+from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.readback import NO_DIGEST
 from softcopy_napari.engine.statefolder import private_folder
 from softcopy_napari.engine.tracked import Batch
@@ -165,6 +166,10 @@ class Earlier:
         found[there] = self._digests.get(cells + first)
         found[(found == LINK[0]).all(axis=1)] = 0
         return found.tobytes()
+
+    def metadata(self) -> dict[str, bytes]:
+        """Digests of zarr metadata."""
+        return {path: digest for path, digest in self._others.items() if path.rpartition("/")[2] in METADATA_NAMES}
 
     def close(self) -> None:
         """Let go of its file."""

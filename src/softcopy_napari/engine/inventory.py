@@ -69,6 +69,11 @@ class Inventory:
         A chunk file that was written again after it had been whole.
     outside : str
         A file named like a chunk of an array outside of its grid; empty where there is none.
+    copied_metadata : dict of str to bytes
+        XXH128 of metadata files that were copied last, and are to be copied again.
+    kept : dict of str to str
+        Metadata files that were changed at the destination and are left as they are there; with ALSO_AT_SOURCE where
+        the source's were changed, too.
     deleted : set of str
         Files that their writer deleted under its lock, and that may still lie at the destination.
     changing : set of str
@@ -95,6 +100,8 @@ class Inventory:
         self.abandoned: dict[str, bool] = {}
         self.rewritten: str | None = None
         self.outside = ""
+        self.copied_metadata: dict[str, bytes] = {}
+        self.kept: dict[str, str] = {}
         self.deleted: set[str] = set()
         self.changed: set[str] = set()
         self.changing: set[str] = set()
@@ -345,6 +352,11 @@ class Inventory:
             # Of what was deleted a walk will not find anything.
             self.set_state(path, ChunkState.PENDING if path in self.deleted else ChunkState.ABSENT)
 
+    def recheck_kept(self) -> None:
+        """Look once more at metadata that were changed at the destination: the source's may have been, too."""
+        for path in self.kept:
+            self.settled(path)
+
     def retry_failed(self) -> None:
         """Have all that failed copied again."""
         self._replace_all(ChunkState.FAILED, ChunkState.PENDING)
@@ -411,6 +423,7 @@ class Inventory:
                 if (
                     not self._is_open(path)
                     and path not in self.changing
+                    and not (path in self.kept and state is ChunkState.PENDING)
                     and not leave[self.others.get(path, ChunkState.ABSENT)]
                 ):
                     self.set_state(path, state)
@@ -474,7 +487,9 @@ class Inventory:
                     break
                 chunk_format = found
                 self.others[path] = ChunkState.COPYING
-                self.digests.others.pop(path, None)
+                digest = self.digests.others.pop(path, NO_DIGEST)
+                if digest not in (NO_DIGEST, LINK) and path.rpartition("/")[2] in METADATA_NAMES:
+                    self.copied_metadata[path] = digest
                 paths.append(path)
             self.others_waiting.popleft()
         return Batch(None, np.zeros(0, np.int64), paths, None, chunk_format) if paths else self.take(limit)

@@ -55,6 +55,7 @@ _PROBE_INTERVAL = 0.5
 _ROOM_INTERVAL = 10.0
 _GENERATION = 1_000_000
 """Between the numbers of the folders for ledgers of one target's datasets, one made in another's place."""
+REPLACE = "--overwrite replaces it"
 _LONG_PROOF = 30.0
 """Seconds of reading back after which everything is compared once more."""
 LAST_CHANCE = 5.0
@@ -189,6 +190,7 @@ class Job(TargetLoop):
                 self._reason = GONE.format(self.target.source)
             case Order.CHECK:
                 self._checking_since = now
+                self._inventory.recheck_kept()
                 self._dispatcher.retries.all_now()
                 self._dispatcher.prover.start_anew()
                 self._walk(now)
@@ -363,6 +365,7 @@ class Job(TargetLoop):
         following.ended = self.ended
         following._paused = self._paused
         following._occupant = self._occupant
+        following._dispatcher.replaces_metadata = self._dispatcher.replaces_metadata
         following._dispatcher.claimed = self._dispatcher.claimed
         following._leftovers = self._arrival.leftovers(self._inventory.arrays.values())
         following._take_over(self._snapshot)
@@ -417,9 +420,12 @@ class Job(TargetLoop):
         """In a thread of its own: the destination's disk may hang."""
         try:
             found = look_at_destination(self.target.source, self.target.destination)
+            for earlier in reversed(self._keeper.earlier()):
+                found.metadata.update(earlier.metadata())
+                earlier.close()
         except Exception as error:
             log.exception("unexpected error while looking at %s", self.target.destination)
-            found = Occupant(f"{self.target.destination} could not be looked at: {error!r}")
+            found = Occupant(f"{self.target.destination} could not be looked at: {error!r}", None, {})
         self._inbox.put(lambda: self._take_occupant(found))
 
     def _take_occupant(self, found: Occupant) -> None:
@@ -431,6 +437,8 @@ class Job(TargetLoop):
             return
         self._occupant = found._replace(receipt=None) if found.conflict else found
         self._replacing = bool(found.conflict)
+        self._inventory.copied_metadata.update(found.metadata)
+        self._dispatcher.replaces_metadata = self.target.overwrite
         self._reason = ""
         self._reach()
 
@@ -584,6 +592,12 @@ class Job(TargetLoop):
 
     def _judge(self) -> bool:
         """Everything of the source is at the destination; whether that is all there is, or why the target fails."""
+        for path, also in self._inventory.kept.items():
+            if also:
+                both = f"{path} was changed at the destination {also} since it was copied. The destination's was kept"
+                self._end(TargetState.FAILED, f"{both}; --overwrite replaces it")
+                return False
+            self._reporter.notice(f"{path} was changed at the destination since it was copied; kept. {REPLACE}")
         self._inventory.mark_open_at_the_end()
         for folder, reason in self._survey.bad_metadata.items():
             self._reporter.notice(f"metadata of {folder} {reason}; what lies there was copied as plain files")
@@ -607,7 +621,8 @@ class Job(TargetLoop):
         size = self._survey.last_full.size if self._survey.last_full else 0
         now, missing = time.monotonic(), self._survey.missing_nodes()
         receipt = account.receipt(self.target, self._tell(now), self._why_finished, size, missing)
-        receipt = receipt.model_copy(update={"source_folder": self._folder})
+        kept = tuple(self._inventory.kept)
+        receipt = receipt.model_copy(update={"source_folder": self._folder, "kept_files": kept})
         threading.Thread(target=self._sign, args=(account, receipt), daemon=True).start()
 
     def _sign(self, account: Account, receipt: Receipt) -> None:

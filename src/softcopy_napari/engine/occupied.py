@@ -13,11 +13,12 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from softcopy_napari.engine.birth import born
-from softcopy_napari.engine.checksumfile import ReceiptError
+from softcopy_napari.engine.checksumfile import ReceiptError, read_lines
 from softcopy_napari.engine.files import TIME_UNITS, extended_path, native, unit_of, up_to_date
 from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError
 from softcopy_napari.engine.lock import filled_from, keeps_times
@@ -38,10 +39,12 @@ HOW_TO_GO_ON = "Nothing was touched. To replace it add --overwrite (or overwrite
 class Occupant(NamedTuple):
     """What was found at a destination."""
 
-    conflict: str = ""
+    conflict: str
     """Why the source must not be copied there, in words for its user; empty where it may be."""
-    receipt: Receipt | None = None
+    receipt: Receipt | None
     """Of the copy that lies there, if that was complete."""
+    metadata: dict[str, bytes]
+    """XXH128 of the metadata that were copied there, by path, as far as it is known."""
 
 
 def find_other_dataset(source: Path, destination: Path) -> str:
@@ -72,7 +75,7 @@ def look_at_destination(source: Path, destination: Path) -> Occupant:
     conflict = seen.conflict(_is_known(folder_of(here), destination, receipt), receipt)
     if conflict:
         conflict = f"destination {destination} holds another dataset than {source}: {conflict}"
-    return Occupant(conflict, receipt)
+    return Occupant(conflict, receipt, _metadata_in(destination, receipt))
 
 
 class _Seen:
@@ -127,6 +130,18 @@ def discard_receipt(destination: Path) -> None:
     if read_facts(json) is not None:
         sums.unlink(missing_ok=True)
         json.unlink(missing_ok=True)
+
+
+def _metadata_in(destination: Path, receipt: Receipt | None) -> dict[str, bytes]:
+    """Checksums of zarr metadata that a receipt lists: its first lines are of the files that are no chunks."""
+    found: dict[str, bytes] = {}
+    if receipt is not None:
+        with contextlib.suppress(ReceiptError, OSError):
+            lines = read_lines(find_receipt(destination)[0], destination)
+            for digest, path in islice(lines, max(0, receipt.files - receipt.chunk_files) + receipt.links):
+                if path.rpartition("/")[2] in METADATA_NAMES:
+                    found[path] = digest
+    return found
 
 
 def _receipt_of(destination: Path) -> Receipt | None:

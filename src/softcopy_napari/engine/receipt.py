@@ -108,6 +108,8 @@ class Receipt(BaseModel):
     """Chunk files that cannot be whole, and were copied as they are."""
     open_files: Paths = Paths()
     """Files that a writer still had open or locked at the end."""
+    kept_files: tuple[str, ...] = ()
+    """Metadata that were changed at the destination after they were copied: without a checksum."""
     failures: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What its user was told on the way."""

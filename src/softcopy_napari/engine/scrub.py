@@ -174,6 +174,8 @@ def verify_receipt(destination: Path, sums: Path, facts: Receipt | None, manner:
                 yield path, digest
 
     _read_all(None, destination, chosen(), manner, report)
+    if facts is not None:
+        known.extend(xxh3_64_intdigest(os.fsencode(path)) for path in facts.kept_files)
     if choice.everything:
         _in_threads(manner, lambda check: _look_for_extra(destination, known, facts, report, check))
 

@@ -35,6 +35,7 @@ from typing import NamedTuple
 from softcopy_napari.engine.capabilities import Remark, is_refusal
 from softcopy_napari.engine.chunk_check import Checksum, needs_checksum
 from softcopy_napari.engine.copy_rules import CopyRules, examine, is_fresh
+from softcopy_napari.engine.edited import find_edit
 from softcopy_napari.engine.files import (
     BINARY,
     NOFOLLOW,
@@ -48,6 +49,7 @@ from softcopy_napari.engine.native import MOST, load
 from softcopy_napari.engine.obstacle import in_the_way, is_obstacle, room, too_large
 from softcopy_napari.engine.permissions import is_shared
 from softcopy_napari.engine.place import Place
+from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.streams import (
     BUFFER_SIZE,
     Stopped,
@@ -84,6 +86,8 @@ class Outcome(IntEnum):
     """It was there already, with this very content: nothing was written."""
     DAMAGED = 11
     """It cannot be whole, and was copied as it is."""
+    KEPT = 12
+    """Metadata that were changed at the destination, and are left as they are there."""
 
 
 class Result(NamedTuple):  # one a file: a frozen dataclass takes three times as long to make
@@ -195,8 +199,9 @@ class Transfer:
             of_folder = list(group)
             first = len(folder) + 1 if folder else 0
             # One that has to prove itself is looked at before it is read.
-            many = together and unsettled.isdisjoint(of_folder)
-            names = [path[first:] for path in of_folder] if many else []
+            names = [path[first:] for path in of_folder]
+            if not (together and unsettled.isdisjoint(of_folder) and METADATA_NAMES.isdisjoint(names)):
+                names = []
             at = 0
             while at < len(of_folder):
                 for found in self._copy_together(folder, names[at : at + self._together], rules) or [None]:
@@ -260,6 +265,11 @@ class Transfer:
                 return self._copy_link(path)
             if not stat.S_ISREG(before.st_mode):
                 return self._copy_irregular(before.st_mode, path)
+            if rules.copied_metadata is not None and path.rpartition("/")[2] in METADATA_NAMES:
+                copied = rules.copied_metadata.get(path, b"")
+                edit = find_edit(self._source, self._destination, path, before, copied)
+                if edit is not None:
+                    return Result(Outcome.KEPT, reason=edit)
             return self._copy_file(before, path, rules)
         except OSError as error:
             if is_obstacle(error):
