@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -63,6 +64,22 @@ def test_what_nobody_finishes_is_copied_at_the_end_named_and_not_counted_as_copi
         assert lines["2"] == xxhash.xxh3_128_digest(WHOLE[:-1]), "`verify` must find what was damaged on its way"
         if not again:
             jobs.start(verify=verify, settle=0.0)
+
+
+def test_an_old_dataset_with_a_short_chunk_ends_by_itself_and_one_that_is_written_waits_for_it(jobs: Jobs) -> None:
+    made(jobs, 3, short=1)
+    jobs.start(settle=0.0)
+    assert counts(jobs.ends()) == {"COPIED": 2, "FAILED": 1}
+    shutil.rmtree(jobs.source)
+    shutil.rmtree(jobs.destination)
+    made(jobs, 2, short=1)
+    (jobs.source / "0").unlink()
+    running = jobs.start(settle=0.0)
+    assert jobs.caught_up()
+    write(jobs.source / "0", WHOLE)
+    assert until(lambda: "1 is not whole yet" in jobs.now.reason), jobs.now.reason
+    running.order("finish")
+    assert jobs.ends().state is TargetState.COMPLETE
 
 
 def test_a_writer_that_comes_back_to_a_chunk_finishes_it(jobs: Jobs) -> None:

@@ -430,11 +430,14 @@ class Dispatcher:
             outcome = Outcome(done.outcomes[number])
             if outcome not in (Outcome.STOPPED, Outcome.BLOCKED):
                 inventory.damaged.pop(path, None)
+                inventory.torn.pop(path, None)
             if outcome is Outcome.TORN and self.as_it_is:  # handed over before the acquisition was finished
                 states.append(ChunkState.PENDING)
                 continue
             if outcome in (Outcome.FAILED, Outcome.TOO_LARGE, Outcome.CHANGED, Outcome.TORN):
                 self.retries.note(path, outcome, done.reasons.get(number, ""), now)
+                if outcome is Outcome.TORN and number in done.reasons:
+                    inventory.torn[path] = done.reasons[number]
             elif outcome not in (Outcome.STOPPED, Outcome.BLOCKED):
                 self.retries.copied(path)
                 if path not in inventory.changed:  # else it may have been deleted since

@@ -22,6 +22,8 @@ class Against(Enum):
     """An array was made, or its shape changed, after data had been written."""
     REWRITTEN = auto()
     """A chunk file was written again after it had been whole."""
+    NOT_WHOLE = auto()
+    """A chunk file cannot be whole by its own bytes."""
     OUTSIDE = auto()
     """A chunk file lies outside of the shape that the metadata tell."""
     ONE_ALONG_SLOWEST = auto()
@@ -148,6 +150,8 @@ def _against(objection: Objection) -> str:
             return f"{array} was made or resized after other data were written: more may come"
         case Against.REWRITTEN:
             return f"{path} was written more than once"
+        case Against.NOT_WHOLE:
+            return f"{path} is not whole yet"
         case Against.OUTSIDE:
             return f"{path} lies outside of its array's shape: the array may grow"
         case Against.ONE_ALONG_SLOWEST:

@@ -80,6 +80,8 @@ class Inventory:
         Files that changed while they were read, and are WRITING until they are tried again.
     unsettled : set of str
         Chunk files that changed lately and whose writer may still be at work: copied if they prove whole.
+    torn : dict of str to str
+        Files that could not be whole when they were last looked at, and why; they are looked at again.
     damaged : dict of str to str
         Files that were copied although they cannot be whole, and why they cannot.
     changed : set of str
@@ -106,6 +108,7 @@ class Inventory:
         self.changed: set[str] = set()
         self.changing: set[str] = set()
         self.unsettled: set[str] = set()
+        self.torn: dict[str, str] = {}
         self.damaged: dict[str, str] = {}
         self.digests = Digests(digests or folder / "digests")
         self.versions = CopiedVersions(self, folder / "versions")
@@ -316,6 +319,11 @@ class Inventory:
         elif path in self.unsettled and state is ChunkState.COPYING:
             self.changed.add(path)
         return path in self.unsettled
+
+    @property
+    def left_torn(self) -> list[str]:
+        """Files that cannot be whole, and that nobody is known to be writing."""
+        return [path for path in self.torn if path in self.changing and path not in self.held]
 
     def gone(self, path: str, lock_held: bool) -> None:
         """A file was deleted at the source."""

@@ -232,8 +232,9 @@ class Survey:
                 fresh = set(unsettled)
                 different = [name for name in different if name not in fresh]
                 prefix = part.folder + "/" if part.folder else ""
+                before = len(self._inventory.unsettled)
                 unsettled = [name for name in unsettled if not self._inventory.try_unsettled(prefix + name)]
-                tried = len(fresh) - len(unsettled)
+                tried = len(self._inventory.unsettled) - before
         same = [name for name in part.same if name not in touched] if touched else part.same
         news = self._inventory.compared(part.folder, same, different, part.unlike) + tried
         self._unsettled.take(part, [name for name in unsettled if name not in touched])
@@ -432,6 +433,7 @@ class Survey:
         counts = inventory.counts()
         held = next(iter(inventory.held), "") or self._scratch.first or self._unsettled.first
         marker, stale_marker = self.evidence.marker()
+        torn = inventory.left_torn
         quiet = now - self._last_change
         if not self.live:
             # By the files' own times: an old dataset never waits. A clock that is set meanwhile is no quiet time.
@@ -445,11 +447,16 @@ class Survey:
             missing_nodes=len(self.missing_nodes()),
             temporaries=len(inventory.held)
             + counts[ChunkState.WRITING]
+            - sum(inventory.locate(path) is not None for path in torn)
             + self._scratch.count
             + len(self._bad_metadata),
             temporary=held or next(iter(self._bad_metadata), ""),
             quiet=quiet,
-            objections=(*(Objection(Against.UNKNOWN_LAYOUT, path) for path in self.opaque), *self.evidence.objections),
+            objections=(
+                *(Objection(Against.UNKNOWN_LAYOUT, path) for path in self.opaque),
+                *(Objection(Against.NOT_WHOLE, path) for path in torn[:1] if self.live),  # of an old one nobody writes
+                *self.evidence.objections,
+            ),
             longest_pause=self._longest_pause,
         )
 
