@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from softcopy_napari.engine.compare import NEVER, FolderPart
+from softcopy_napari.engine.digests import DIGEST_SIZE
 from softcopy_napari.engine.finish import Against, Objection
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.layout import ArrayLayout
@@ -116,6 +117,8 @@ class GrowthEvidence:
     def _objections_to_content(self) -> tuple[Objection, ...]:
         """Find an array at least half of whose chunk files hold the same bytes: placeholders that are filled later."""
         inventory = self._inventory
+        if inventory.counts()[ChunkState.ABSENT]:
+            return ()  # it is not finished anyway
         if self._placeholders[0] != inventory.changes:
             found: tuple[Objection, ...] = ()
             for array in itertools.islice(inventory.arrays.values(), _ARRAYS_LOOKED_AT):
@@ -123,7 +126,8 @@ class GrowthEvidence:
                     continue
                 cells = np.unique(np.linspace(0, array.layout.n_chunk_files - 1, _SAMPLE).astype(np.int64))
                 digests = inventory.digests.get(cells + array.first_digest)
-                _, counts = np.unique(digests[digests.any(axis=1)], axis=0, return_counts=True)
+                known = np.ascontiguousarray(digests[digests.any(axis=1)]).view(f"V{DIGEST_SIZE}").ravel()
+                _, counts = np.unique(known, return_counts=True)
                 if len(counts) and 2 * counts.max() >= len(cells):
                     found = (Objection(Against.PLACEHOLDERS, array.layout.path),)
                     break
