@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine import dispatch, hints, job, loop, retries, survey
+from softcopy_napari.engine import dispatch, final_check, hints, job, loop, retries, survey
 from tests.faults.lab import Lab
 
 
@@ -23,7 +23,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setattr(retries, "_CHANGING_LAST", 0.5)
     monkeypatch.setattr(dispatch, "_TRY_OBSTACLE", 0.5)
     monkeypatch.setattr(job, "_PROBE_INTERVAL", 0.2)
-    monkeypatch.setattr(job, "LAST_CHANCE", 1.0)
+    monkeypatch.setattr(final_check, "LAST_CHANCE", 1.0)
     lab = Lab(tmp_path)
     yield lab
     lab.close()

@@ -121,7 +121,7 @@ def test_a_destination_unmounted_before_it_was_flushed_is_not_called_complete(
 
     def unmounted_first(job: Job, now: float) -> None:
         go_on(job, now)
-        if job._flush_asked and not monkey:
+        if job._final._flush_asked and not monkey:
             monkey.append(True)
             disk.detach()
 
@@ -315,7 +315,8 @@ def test_what_happens_while_the_receipt_is_written(lab: Lab, monkeypatch: pytest
         lab.real_source = lab.source.rename(lab.folder / "elsewhere")
     else:
         replace(lab.source / "3" / ("0" if what == "rewritten" else "note"), b"another version")
-    assert until(lambda: running._changes != running._signing or running._phase is Phase.SIGNING_ALONE, SOON)
+    final = running._final
+    assert until(lambda: final.changes != final.signing or running._phase is Phase.SIGNING_ALONE, SOON)
     go_on.set()
     assert lab.ends(SOON).state is TargetState.COMPLETE
     lab.assert_equal()

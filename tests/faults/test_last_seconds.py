@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from softcopy_napari.engine import account, job, survey, watcher
+from softcopy_napari.engine import account, final_check, survey, watcher
 from softcopy_napari.engine.checksumfile import read_lines
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.job import Job
@@ -134,7 +134,7 @@ def test_a_source_lost_after_a_change_that_was_heard_of_is_waited_for(lab: Lab, 
     running = lab.start(settle=0.5)
     assert signing.begun.wait(SOON), lab.words()
     replace(lab.source / "3" / "0", b"another version, longer or shorter")
-    assert until(lambda: running._changes != running._signing, SOON)
+    assert until(lambda: running._final.changes != running._final.signing, SOON)
     elsewhere = lab.source.rename(lab.folder / "unplugged")
     assert until(lambda: running._phase is Phase.SIGNING_ALONE, SOON)
     signing.go_on.set()
@@ -206,8 +206,8 @@ def test_a_folder_that_is_not_found_for_a_moment_is_looked_for_again(lab: Lab, m
 def test_a_chunk_file_that_is_open_when_the_marker_comes_is_waited_for_and_named(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, ends: str
 ) -> None:
-    monkeypatch.setattr(job, "OPEN_PATIENCE", SOON if ends == "is closed" else 1.0)
-    monkeypatch.setattr(job, "LAST_CHANCE", 0.5)
+    monkeypatch.setattr(final_check, "OPEN_PATIENCE", SOON if ends == "is closed" else 1.0)
+    monkeypatch.setattr(final_check, "LAST_CHANCE", 0.5)
     make_chunks(lab.source, 3, together=True, more=1)
     running = lab.start()
     assert lab.caught_up()

@@ -16,32 +16,24 @@ from softcopy_napari.engine.capabilities import Remark, remark_texts
 from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.earlier import Keeper
+from softcopy_napari.engine.final_check import FinalCheck
 from softcopy_napari.engine.finish import finished_because, waiting_for
-from softcopy_napari.engine.leftovers import OldArray, Remover
-from softcopy_napari.engine.life import Event, Knowledge, Order, Phase, next_phase
+from softcopy_napari.engine.life import Event, Order, Phase, next_phase
 from softcopy_napari.engine.lock import Doubt
 from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.obstacle import words
-from softcopy_napari.engine.occupied import (
-    HOW_TO_GO_ON,
-    Occupant,
-    discard_receipt,
-    look_at_destination,
-    replaceable_arrays,
-)
 from softcopy_napari.engine.outlook import Outlook
 from softcopy_napari.engine.pacer import Pacer
 from softcopy_napari.engine.probe import METADATA_NAMES, Folder, Probe
 from softcopy_napari.engine.receipt import Receipt
 from softcopy_napari.engine.remembered import FromReceipt
-from softcopy_napari.engine.retries import LAST_ATTEMPTS
 from softcopy_napari.engine.room import Room
 from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.takeover import Takeover
 from softcopy_napari.engine.tasks import (
     Answer,
     Flushed,
-    FlushTask,
     ProbeTask,
     Reached,
     ReachTask,
@@ -49,19 +41,13 @@ from softcopy_napari.engine.tasks import (
     ReadTask,
     RoomTask,
 )
-from softcopy_napari.engine.text import GOES_ON, count_text
+from softcopy_napari.engine.text import GOES_ON
 
 _PROBE_INTERVAL = 0.5
 _ROOM_INTERVAL = 10.0
 _GENERATION = 1_000_000
 """Between the numbers of the folders for ledgers of one target's datasets, one made in another's place."""
 REPLACE = "--overwrite replaces it"
-_LONG_PROOF = 30.0
-"""Seconds of reading back after which everything is compared once more."""
-LAST_CHANCE = 5.0
-"""Seconds that writers have at the end to make whole what is not, or to let go of locks that nobody saw them take."""
-OPEN_PATIENCE = 30.0
-"""The same for files that they were seen to open or to lock."""
 
 log = logging.getLogger(__name__)
 
@@ -77,33 +63,20 @@ class Job(TargetLoop):
         self._ledgers = ledgers
         self._next: Job | None = None
         """Copies the dataset that took the place of this one's."""
-        self._leftovers: list[OldArray] = []
-        """What may be left at the destination of a dataset before."""
-        self._replacing = self._removing = False
-        """Whether another dataset is to be removed from the destination; and whether something is being removed."""
+        self._takeover = Takeover(self.target, self._keeper, self._marker, self._inbox.put, lambda: self._over)
         self._phase = Phase.WAITING
         self._outcome = TargetState.STOPPED
         self._told_to_finish = False
-        self._awaited: type[Probe | Occupant | Reached] | None = None
+        self._awaited: type[Probe | Takeover | Reached] | None = None
         """The answer that decides how it goes on while there is nothing to copy."""
         self._arrival = Arrival(self.target.source)
-        self._occupant: Occupant | None = None
-        """What lay at the destination at first; None before that was looked at."""
         self._folder: Folder | None = None
         """The source's folder."""
         self._why_finished = ""
         self._kept: list[str] = []
-        self._checking_since = 0.0
-        self._rechecks = 0
-        """How often something other than a change made it necessary to compare everything once more."""
-        self._flush_asked: tuple[int, int] | None = None
-        """What had been published, and walks begun, when the flush was asked for that was not answered yet."""
-        self._flushed = (-1, 0)
-        """The same of the last flush that succeeded."""
-        self._signing = 0
-        """The count of changes when the receipt under way was begun."""
-        self._signed: int | None = None
-        """The same of the receipt that was written last, or that cannot be written."""
+        self._final = FinalCheck(
+            self._inventory, self._survey, self._walks, self._dispatcher, self._pool, self._reporter
+        )
         self._has_receipt = False
         self._completed = 0.0
         """When it was complete, Unix time; 0 where it is not."""
@@ -111,9 +84,6 @@ class Job(TargetLoop):
         """The same by the clock that nobody sets."""
         self._source_when_complete = 0
         """The count of the source's changes when it was complete."""
-        self._bad_passes = 0
-        self._proving_since = 0.0
-        self._next_pass = 0.0
         self._next_probe = 0.0
         self._pacer = Pacer(self.target, self._pool, self._dispatcher, self._survey, self._inbox.put)
         self._outlook = Outlook(self._inventory, self._dispatcher, self._survey, self._reporter)
@@ -147,7 +117,7 @@ class Job(TargetLoop):
         self._lock.note_doubt(why)  # whoever goes on from here must know
         self._reporter.notice(f"{why.value}: what was copied before is read back and compared")
         self._dispatcher.prover.doubt()
-        self._rechecks += 1
+        self._final.recheck()
 
     @property
     def _over(self) -> bool:
@@ -155,7 +125,7 @@ class Job(TargetLoop):
 
     def _finish(self) -> None:
         if self._phase is Phase.WATCHING:  # what came since it was complete may not have been heard of yet
-            self._rechecks += 1
+            self._final.recheck()
             self._happen(Event.CHANGED, time.monotonic())
         self._told_to_finish = True
 
@@ -182,24 +152,19 @@ class Job(TargetLoop):
                 self._reason = ""
                 self._keep_pace(now)  # which disk it is, is asked before workers are busy with that disk
             case Order.FORGET_SOURCE:
-                complete = self._has_receipt or bool(self._occupant and self._occupant.receipt)
+                occupant = self._takeover.occupant
+                complete = self._has_receipt or bool(occupant and occupant.receipt)
                 before = Before.of(self._inventory, self._folder)
                 self._arrival.lost(before, self._survey.deletion, complete, now)
                 self._survey.end()
                 self._inventory.forget_writers()
                 self._reason = GONE.format(self.target.source)
             case Order.CHECK:
-                self._checking_since = now
-                self._inventory.recheck_kept()
-                self._dispatcher.retries.all_now()
-                self._dispatcher.prover.start_anew()
-                self._walk(now)
+                self._final.begin(now)
             case Order.WALK:
-                self._walk(now)
+                self._final.walk(now)
             case Order.FLUSH:
-                if self._flush_asked is None:  # else the answer to an earlier one comes first
-                    self._flush_asked = self._dispatcher.published, self._walks.full_begun
-                    self._dispatcher.request(FlushTask(self._pool.new_id()))
+                self._final.flush()
             case Order.SIGN:
                 self._begin_to_sign()
             case Order.ANNOUNCE:
@@ -211,43 +176,6 @@ class Job(TargetLoop):
                 self._completed = 0.0
                 self._reason = self._why_finished = ""
                 self._lock.note_doing("filled")
-
-    def _walk(self, now: float) -> None:
-        self._survey.start_pass(full=True, now=now, changes=self._changes)
-
-    @property
-    def _changes(self) -> int:
-        """The count of all that was learned or done: a comparison of both sides must be younger than the last."""
-        return self._survey.changes + self._dispatcher.published + self._rechecks
-
-    def _known(self) -> Knowledge:
-        """Everything that decides whether it is complete."""
-        inventory, dispatcher = self._inventory, self._dispatcher
-        counts = inventory.counts()
-        states = (ChunkState.WRITING, ChunkState.PENDING, ChunkState.COPYING)
-        last = self._survey.last_full
-        return Knowledge(
-            unread=self._survey.unread,
-            unfinished=sum(counts[state] for state in states)
-            + inventory.others_in(*states)
-            + len(inventory.held)
-            + len(inventory.changing),
-            unproven=not dispatcher.prover.done,
-            failed=len(dispatcher.retries.failed()),
-            busy=not dispatcher.idle
-            or self._survey.busy
-            or self._removing
-            or bool(self._leftovers or self._replacing or self._pool.stuck)
-            or dispatcher.obstacle is not None,
-            changes=self._changes,
-            walked=last.changes if last is not None and not last.errors else None,
-            published=dispatcher.published,
-            flushed=self._flushed[0],
-            signed=self._signed,
-            blind=self._survey.blind,
-            walks=self._walks.full_begun,
-            walks_at_flush=self._flushed[1],
-        )
 
     # -- messages and steps ---------------------------------------------------------------------------
 
@@ -303,7 +231,7 @@ class Job(TargetLoop):
             self._dispatcher.flushing.doubt = None
         ending = self._phase in (Phase.CHECKING, Phase.FLUSHING, Phase.SIGNING)
         self._dispatcher.prover.finishing = ending
-        self._dispatcher.as_it_is = ending and now - self._checking_since > LAST_CHANCE
+        self._dispatcher.as_it_is = ending and self._final.last_chance_over(now)
         if self._phase is Phase.WAITING:
             if now >= self._next_probe and not self._awaited:
                 self._next_probe = now + _PROBE_INTERVAL
@@ -313,9 +241,8 @@ class Job(TargetLoop):
         self._keep_pace(now)
         self._keeper.note_if_due(self._inventory, now)
         self._survey.after_pass(now)
-        if (self._leftovers or self._replacing) and not self._removing and self._survey.last_full is not None:
-            self._removing = True
-            threading.Thread(target=self._remove_leftovers, args=(self._leftovers,), daemon=True).start()
+        if self._survey.last_full is not None:
+            self._takeover.remove_if_due(self._dispatcher.source, self._take_removed)
         match self._phase:
             case Phase.COPYING if not self._paused and self._survey.last_pass is not None:
                 self._look_for_the_end(now)
@@ -349,10 +276,10 @@ class Job(TargetLoop):
                 self._start_anew()
         elif reason == "":
             self._dispatcher.source, self._folder = probe.identity, probe.folder
-            if self._occupant is None:
-                self._awaited = Occupant
+            if self._takeover.occupant is None:
+                self._awaited = Takeover
                 self._reason = f"looking at what lies at {self.target.destination}"
-                threading.Thread(target=self._look_at_destination, daemon=True).start()
+                self._takeover.look(self._take_occupant)
             else:
                 self._reach()
         if reason and (self._told_to_finish or self._arrival.hopeless):
@@ -364,10 +291,10 @@ class Job(TargetLoop):
         following = Job(self._crew, self.identity, self._ledgers.with_name(str(int(self._ledgers.name) + _GENERATION)))
         following.ended = self.ended
         following._paused = self._paused
-        following._occupant = self._occupant
+        following._takeover.occupant = self._takeover.occupant
         following._dispatcher.replaces_metadata = self._dispatcher.replaces_metadata
         following._dispatcher.claimed = self._dispatcher.claimed
-        following._leftovers = self._arrival.leftovers(self._inventory.arrays.values())
+        following._takeover.leftovers = self._arrival.leftovers(self._inventory.arrays.values())
         following._take_over(self._snapshot)
         self._next = following
         self._happen(Event.ENDS, time.monotonic())
@@ -387,57 +314,21 @@ class Job(TargetLoop):
             self._keeper.end(self._inventory, complete=True)
         return self._next
 
-    def _remove_leftovers(self, arrays: list[OldArray]) -> None:
-        """In a thread of its own: there may be ten million files, and the destination's disk may hang."""
-        source, destination = str(self.target.source), str(self.target.destination)
-        remover = Remover(source, self._dispatcher.source, destination, self._marker, lambda: self._over)
-        problem = ""
-        try:
-            if self._replacing:
-                receipt = look_at_destination(self.target.source, self.target.destination).receipt
-                replaced = replaceable_arrays(self.target.source, self.target.destination, receipt)
-                discard_receipt(self.target.destination)
-                arrays = [*arrays, *map(OldArray, replaced)]
-            remover.remove(arrays)
-        except OSError as error:
-            problem = f"files of the dataset before could not be removed from {destination}: {error.strerror}"
-        except Exception:
-            log.exception("unexpected error while removing files from %s", destination)
-            problem = f"files of the dataset before could not be removed from {destination}: see the log"
-        if remover.removed:
-            count = count_text(remover.removed, "file")
-            self._inbox.put(lambda: self._reporter.notice(f"{count} of the dataset before removed from {destination}"))
-        self._inbox.put(lambda: self._take_removed(problem))
+    def _take_removed(self, notices: list[str]) -> None:
+        """What another dataset left has been removed from the destination: compare everything."""
+        for notice in notices:
+            self._reporter.notice(notice)
+        self._final.recheck()
 
-    def _take_removed(self, problem: str) -> None:
-        if problem:
-            self._reporter.notice(problem)
-        self._leftovers = []
-        self._replacing = self._removing = False
-        self._rechecks += 1
-
-    def _look_at_destination(self) -> None:
-        """In a thread of its own: the destination's disk may hang."""
-        try:
-            found = look_at_destination(self.target.source, self.target.destination)
-            for earlier in reversed(self._keeper.earlier()):
-                found.metadata.update(earlier.metadata())
-                earlier.close()
-        except Exception as error:
-            log.exception("unexpected error while looking at %s", self.target.destination)
-            found = Occupant(f"{self.target.destination} could not be looked at: {error!r}", None, {})
-        self._inbox.put(lambda: self._take_occupant(found))
-
-    def _take_occupant(self, found: Occupant) -> None:
-        """Copy into a destination that is empty or holds a copy of this source; into any, if its user said so."""
+    def _take_occupant(self, conflict: str) -> None:
+        """Go on once it is known that what lies at the destination may be written to."""
         if self._phase is not Phase.WAITING:
             return  # it was stopped
-        if found.conflict and not self.target.overwrite:
-            self._end(TargetState.FAILED, f"{found.conflict}. {HOW_TO_GO_ON}")
+        occupant = self._takeover.occupant
+        if occupant is None:
+            self._end(TargetState.FAILED, conflict)
             return
-        self._occupant = found._replace(receipt=None) if found.conflict else found
-        self._replacing = bool(found.conflict)
-        self._inventory.copied_metadata.update(found.metadata)
+        self._inventory.copied_metadata.update(occupant.metadata)
         self._dispatcher.replaces_metadata = self.target.overwrite
         self._reason = ""
         self._reach()
@@ -468,24 +359,13 @@ class Job(TargetLoop):
     # -- the end --------------------------------------------------------------------------------------
 
     @property
-    def _busy(self) -> bool:
-        counts = self._inventory.counts()
-        return bool(
-            not self._dispatcher.idle
-            or self._survey.busy
-            or counts[ChunkState.PENDING]
-            or counts[ChunkState.COPYING]
-            or self._inventory.others_in(ChunkState.PENDING, ChunkState.COPYING)
-        )
-
-    @property
     def _nearly_done(self) -> bool:
         # While an acquisition goes on, workers are idle after every few files.
         return self._phase is not Phase.COPYING or not self._survey.live
 
     @property
     def _calm(self) -> bool:
-        return self._phase in (Phase.COPYING, Phase.WATCHING) and not self._busy
+        return self._phase in (Phase.COPYING, Phase.WATCHING) and not self._final.at_work
 
     def _finished_because(self, now: float) -> str:
         facts = self._survey.facts(self._told_to_finish, now)
@@ -494,7 +374,7 @@ class Job(TargetLoop):
     def _look_for_the_end(self, now: float) -> None:
         if not self._told_to_finish:
             self._survey.look_if_due(now)
-            if self._busy:
+            if self._final.at_work:
                 return
         if self._finished_because(now):
             self._happen(Event.FINISHED, now)
@@ -505,90 +385,19 @@ class Job(TargetLoop):
         if not self._why_finished:
             self._happen(Event.UNFINISHED, now)
             return
-        self._wait_for_writers(now)
-        missing = Event.WORK_LEFT if self._temporaries_may_go(now) else self._known().missing
-        if missing is Event.WORK_LEFT:
-            if not self._dispatcher.prover.done:
-                self._proving_since = self._proving_since or now
-            self._give_up_failed(now)
-        elif missing is not Event.NOTHING_MISSING and self._compare_after_long_proof(now):
-            missing = Event.NOT_WALKED
-        last = self._survey.last_full
-        if missing is Event.NOT_WALKED and last is not None and last.errors:
-            self._list_again(*next(iter(last.errors.items())), now)
-        elif missing is Event.NOT_SIGNED and not self._judge():
-            return
-        elif not self._over:
-            self._happen(missing, now)
-
-    def _wait_for_writers(self, now: float) -> None:
-        """Wait for files that writers have open or locked, but not for ever: then name them, and copy what is there."""
-        for path, held in list(self._inventory.held.items()):
-            seen = held.open or self._survey.locked_lately(path, now)
-            if now - max(held.since, self._checking_since) > (OPEN_PATIENCE if seen else LAST_CHANCE):
-                self._inventory.abandon(path)
-                self._rechecks += 1
-                what = "open" if held.open else "locked"
-                self._reporter.notice(f"{path} was still {what} by its writer at the end; copied as it was")
-
-    def _temporaries_may_go(self, now: float) -> bool:
-        """Whether writers have a moment left to turn their temporaries into files: those do not tell which."""
-        left = [path for paths in self._survey.temporaries.values() for path in paths]
-        if left and now - self._checking_since <= LAST_CHANCE:
-            self._survey.look_at_temporaries(now)
-            return True
-        if left:
-            self._reporter.notice(f"writers left {count_text(len(left), 'temporary file')}, not copied: {left[0]}")
-        return False
-
-    def _give_up_failed(self, now: float) -> None:
-        """End without the files that failed too often, once there is nothing else to do."""
-        if self._busy or self._inventory.changing or self._pool.stuck or self._dispatcher.obstacle is not None:
-            return
-        failed = self._dispatcher.retries.failed()
-        if failed and all(trouble.given_up for trouble in failed.values()):
-            path, trouble = next(iter(failed.items()))
-            self._end(
-                TargetState.FAILED, f"{count_text(len(failed), 'file')} could not be copied; {path} {trouble.reason}"
-            )
-
-    def _compare_after_long_proof(self, now: float) -> bool:
-        """Whether reading back has just ended that took so long that everything is to be compared once more."""
-        if not self._proving_since:
-            return False
-        long = now - self._proving_since > _LONG_PROOF
-        self._proving_since = 0.0
-        self._rechecks += long
-        return long
-
-    def _list_again(self, path: str, reason: str, now: float) -> None:
-        """A folder could not be listed: a network may be gone for a moment."""
-        if self._bad_passes == 0:
-            self._next_pass = now
-        if now < self._next_pass:
-            return
-        self._bad_passes += 1
-        self._next_pass = now + 0.5 * 2**self._bad_passes
-        if self._bad_passes < LAST_ATTEMPTS:
-            self._dispatcher.retries.all_now()
-            self._happen(Event.NOT_WALKED, now)
-        else:
-            self._end(TargetState.FAILED, f"{path or self.target.source} {reason}")
+        step = self._final.next_step(self._takeover.unfinished, now)
+        if self._final.failure:
+            self._end(TargetState.FAILED, self._final.failure)
+        elif step is not Event.NOT_SIGNED or self._judge():
+            self._happen(step, now)
 
     def _take_flushed(self, flushed: Flushed, now: float) -> None:
-        asked, self._flush_asked = self._flush_asked, None
+        if (doubt := self._final.take_flushed(flushed)) is not None:
+            self._doubt(doubt)
         if flushed.error:
-            # The system says so once, and then takes what it could not write for written.
-            self._doubt(Doubt.FLUSH_FAILED)
             self._end(TargetState.FAILED, f"{self.target.destination} {flushed.error}")
-            return
-        if flushed.unsure:
-            self._doubt(Doubt.FLUSH_UNSURE)
-        elif flushed.obstacle is not None:
-            self._rechecks += 1
-        elif asked is not None:
-            self._flushed = asked
-        self._happen(Event.FLUSHED, now)
+        else:
+            self._happen(Event.FLUSHED, now)
 
     def _judge(self) -> bool:
         """Everything of the source is at the destination; whether that is all there is, or why the target fails."""
@@ -616,7 +425,7 @@ class Job(TargetLoop):
         return not self._kept
 
     def _begin_to_sign(self) -> None:
-        self._signing = self._changes
+        self._final.signing = self._final.changes
         account = Account(self._inventory)
         size = self._survey.last_full.size if self._survey.last_full else 0
         now, missing = time.monotonic(), self._survey.missing_nodes()
@@ -635,9 +444,9 @@ class Job(TargetLoop):
         now = time.monotonic()
         if problem:
             self._reporter.notice(problem)
-        self._signed, self._has_receipt = self._signing, not problem
+        self._final.signed, self._has_receipt = self._final.signing, not problem
         if self._phase is Phase.SIGNING_ALONE:
-            same = self._changes == self._signing
+            same = self._final.changes == self._final.signing
             self._happen(Event.NOTHING_MISSING if same else Event.CHANGED, now)
         else:
             self._happen(Event.SIGNED, now)
@@ -655,7 +464,7 @@ class Job(TargetLoop):
 
     def _watch_on(self, now: float) -> None:
         """Look whether the source has changed since the target was complete."""
-        if self._changes != self._signed or self._survey.unread:
+        if self._final.changes != self._final.signed or self._survey.unread:
             if not self._survey.unread:
                 self._happen(Event.CHANGED, now)
         elif now >= self._complete_since + self.target.linger_seconds:
@@ -714,7 +523,6 @@ class Job(TargetLoop):
             return f"the disk or share of source or destination has not answered since {self._silent_since}; waiting"
         for folder, reason in self._survey.bad_metadata.items():
             return f"metadata of {folder}: {reason}"
-        prover = self._dispatcher.prover
         match state:
             case TargetState.COPYING if self._survey.last_pass is None:
                 return "looking through all folders"
@@ -726,13 +534,5 @@ class Job(TargetLoop):
                     return self._dispatcher.flushing.explain()
                 if self._phase in (Phase.SIGNING, Phase.SIGNING_ALONE):
                     return "writing the receipt"
-                if self._pool.stuck:
-                    return "a copy process is stuck in a call to a disk or share, and could still write; waiting"
-                if self._inventory.digests.problem:
-                    return self._inventory.digests.problem
-                if not prover.done:
-                    if prover.verify:
-                        return f"reading back what was copied: {prover.read:,} files so far"
-                    return f"finding the checksums of what was copied before: {prover.read:,} files so far"
-                return "checking every file"
+                return self._final.explain()
         return ""

@@ -90,7 +90,7 @@ class Survey:
         self.changes = 0
         self.opaque: dict[str, str] = {}
         self.heeds_locks = True
-        self._source = source
+        self.source = source
         self._inventory = inventory
         self._walks = walks
         self._notice = notice
@@ -133,7 +133,7 @@ class Survey:
         OSError
             It cannot be watched.
         """
-        self._watcher = make_watcher(self._source, wake, self._follow_links)
+        self._watcher = make_watcher(self.source, wake, self._follow_links)
         self._reader = Reader(self._watcher, self._inventory, self._walks)
         self._made_anew.clear()
         for folder in self._walks.known:
@@ -317,10 +317,10 @@ class Survey:
             )
             return
         if layout is not None and layout.note:
-            self._notice(f"metadata of {folder or self._source} {layout.note}")
+            self._notice(f"metadata of {folder or self.source} {layout.note}")
         if isinstance(layout, ArrayLayout):
             if changed:
-                log.info("%s: array %r, shape %s, chunk files %s", self._source, folder, layout.shape, layout.grid)
+                log.info("%s: array %r, shape %s, chunk files %s", self.source, folder, layout.shape, layout.grid)
                 below = folder + "/" if folder else ""
                 for known in [known for known in self._walks.known if known.startswith(below)]:
                     self._walks.ask(known, for_pass=True)
@@ -425,7 +425,7 @@ class Survey:
     @property
     def bad_metadata(self) -> dict[str, str]:
         """Folders with metadata that cannot be read, and why."""
-        return {folder or str(self._source): reason for folder, (reason, _) in self._bad_metadata.items()}
+        return {folder or str(self.source): reason for folder, (reason, _) in self._bad_metadata.items()}
 
     def facts(self, told_to_finish: bool, now: float) -> Facts:
         """What tells whether the acquisition is finished."""
