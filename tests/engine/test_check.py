@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from softcopy_napari.engine import pool
+from softcopy_napari.engine.capabilities import time_unit_seen
 from softcopy_napari.engine.check import Check, _Missing
-from softcopy_napari.engine.compare import FolderComparison, FolderPart, time_unit_seen
+from softcopy_napari.engine.compare import FolderComparison
 from softcopy_napari.engine.crew import Crew
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.messages import Findings

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from softcopy_napari.engine import compare
-from softcopy_napari.engine.compare import PART, FolderComparison, FolderPart
+from softcopy_napari.engine.compare import PART, FolderComparison
+from softcopy_napari.engine.extras import Extras
+from softcopy_napari.engine.folder_part import FolderPart
+from softcopy_napari.engine.outcome import Outcome
 from softcopy_napari.engine.place import Place
-from softcopy_napari.engine.transfer import Outcome, Transfer
+from softcopy_napari.engine.transfer import Transfer
 from tests.engine.support import OLD, temporaries, write
 from tests.support.faultfs import FaultFs, why_not
 
@@ -148,13 +151,13 @@ def test_a_file_that_appears_after_the_source_was_listed_is_not_gone(
 ) -> None:
     sides.both("a")
     write(sides.destination / "late", b"x")
-    look = FolderComparison._look_for_gone
+    find = Extras.find
 
-    def look_late(self: FolderComparison, *rest: object) -> None:
+    def find_late(self: Extras, *rest: object) -> list[str]:
         write(sides.source / "late", b"x")
-        look(self, *rest)  # type: ignore[arg-type]
+        return find(self, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(FolderComparison, "_look_for_gone", look_late)
+    monkeypatch.setattr(Extras, "find", find_late)
     assert sides.look().gone == []
 
 

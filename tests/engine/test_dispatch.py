@@ -8,11 +8,11 @@ import pytest
 
 from softcopy_napari.engine.dispatch import Dispatcher
 from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.outcome import Outcome
 from softcopy_napari.engine.pool import Pool
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.tasks import Setup
-from softcopy_napari.engine.transfer import Outcome
 from tests.engine.support import make_layout
 
 

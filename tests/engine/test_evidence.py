@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.evidence import GrowthEvidence
 from softcopy_napari.engine.finish import Against
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.states import ChunkState

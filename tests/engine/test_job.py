@@ -18,8 +18,8 @@ import pytest
 
 from softcopy_napari.engine import inotify, life, pool, survey
 from softcopy_napari.engine.birth import born
-from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.dispatch import Dispatcher
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.job import Job
 from softcopy_napari.engine.lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.states import ChunkState, TargetState

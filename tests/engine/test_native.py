@@ -21,8 +21,9 @@ from softcopy_napari.engine.capabilities import Capabilities
 from softcopy_napari.engine.chunk_check import Encoding
 from softcopy_napari.engine.compare import FolderComparison
 from softcopy_napari.engine.copy_rules import CopyRules
+from softcopy_napari.engine.outcome import Outcome, Result
 from softcopy_napari.engine.place import Place
-from softcopy_napari.engine.transfer import Outcome, Result, Transfer
+from softcopy_napari.engine.transfer import Transfer
 from tests.engine.support import replace, temporaries, tree, write
 
 pytestmark = pytest.mark.skipif(not os.path.exists(native.LIBRARY), reason="the package was built without a C compiler")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from softcopy_napari.engine import place as place_module
+from softcopy_napari.engine.outcome import Outcome
 from softcopy_napari.engine.place import OtherFolder, Place
-from softcopy_napari.engine.transfer import Outcome, Transfer
+from softcopy_napari.engine.transfer import Transfer
 from tests.engine.support import tree, write
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="links")

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from softcopy_napari.engine import pool as pool_module
+from softcopy_napari.engine.outcome import Outcome
 from softcopy_napari.engine.pool import Died, Heard, Pool, WorkerProcess, is_final
 from softcopy_napari.engine.tasks import (
     Answer,
@@ -38,7 +39,7 @@ from softcopy_napari.engine.tasks import (
     SyncTask,
     Task,
 )
-from softcopy_napari.engine.transfer import BUFFER_SIZE, Outcome
+from softcopy_napari.engine.transfer import BUFFER_SIZE
 from tests.engine.support import make_array, temporaries, tree, until, write
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals")

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.reconcile import Pass, Walks
 
 

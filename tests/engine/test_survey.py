@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from softcopy_napari.engine import survey as survey_module
-from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.finish import finished_because
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.states import ChunkState

@@ -20,8 +20,9 @@ from softcopy_napari.engine import streams, transfer
 from softcopy_napari.engine.chunk_check import Encoding
 from softcopy_napari.engine.copy_rules import CopyRules
 from softcopy_napari.engine.files import up_to_date
+from softcopy_napari.engine.outcome import Outcome, Result
 from softcopy_napari.engine.place import Place
-from softcopy_napari.engine.transfer import BUFFER_SIZE, Outcome, Transfer
+from softcopy_napari.engine.transfer import BUFFER_SIZE, Transfer
 from tests.engine.support import replace, temporaries, tree, write
 
 OLD = 1_700_000_000_123_456_789
@@ -46,7 +47,7 @@ class Sides:
         path: str,
         delete_if_gone: bool = False,
         rules: CopyRules = CopyRules(),  # noqa: B008
-    ) -> transfer.Result:
+    ) -> Result:
         """Copy a file; whatever comes of it, no temporary may be left."""
         open_files = psutil.Process().num_fds() if os.name == "posix" else 0
         for place in self.places:

@@ -13,7 +13,7 @@ import xxhash
 
 from softcopy_napari.engine import account, final_check, survey, watcher
 from softcopy_napari.engine.checksumfile import read_lines
-from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.job import Job
 from softcopy_napari.engine.life import Phase
 from softcopy_napari.engine.receipt import Receipt, receipt_paths, write_receipt

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.crew import Crew
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.lock import keeps_times
 from softcopy_napari.engine.loop import TargetLoop

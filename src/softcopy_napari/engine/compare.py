@@ -13,28 +13,28 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from typing import Any
 
-from softcopy_napari.engine.capabilities import Capabilities
+from softcopy_napari.engine.capabilities import Capabilities, time_unit_seen
+from softcopy_napari.engine.extras import Extras
 from softcopy_napari.engine.file_system_kind import file_system_of
-from softcopy_napari.engine.files import KIND, LINK, REGULAR, TIME_UNITS, up_to_date, version_of
+from softcopy_napari.engine.files import KIND, LINK, REGULAR, up_to_date, version_of
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.links import KEEP, leads_out, source_place
 from softcopy_napari.engine.native import FRESH, LACKING, MOST, SAME, load_look
 from softcopy_napari.engine.obstacle import Obstacle, obstacle_of
 from softcopy_napari.engine.place import FOLDER, Place
 from softcopy_napari.engine.probe import METADATA_NAMES, read_metadata
-from softcopy_napari.engine.spelling import NameClashes, is_spelled_otherwise, other_forms
+from softcopy_napari.engine.spelling import NameClashes
 from softcopy_napari.engine.statx import refresh_attributes
 from softcopy_napari.engine.streams import same_content
 from softcopy_napari.engine.writers import (
     ARRAY_METADATA,
     ENDINGS,
     MARKER,
-    RECEIPTS,
     TEMPORARY_PREFIX,
     TEMPORARY_SUFFIX,
     Temporary,
-    is_own_temporary,
+    named_like_a_chunk,
     temporary_of,
 )
 
@@ -46,97 +46,7 @@ _MAX_NAMES = 1 << 14  # remembered of one folder; above that, asking the file sy
 _SIGN_OF_LIFE = 2.0
 """Seconds after which what was found so far is told, so that a slow share is not taken for one that hangs."""
 _CLOCK_SKEW_NS = 2_000_000_000
-NEVER = (1 << 63) - 1
-"""Later than any time of a file, ns."""
 _RACY_NS = 2_500_000_000  # coarser than the times of any file system in use (FAT: 2 s)
-
-
-class FolderPart:
-    """What a comparison found, a few thousand names at a time.
-
-    All names are plain names in the folder. A file is in one of `same` and `different`.
-
-    Parameters
-    ----------
-    folder : str
-    **known
-        Attributes with other values than they begin with.
-    """
-
-    def __init__(self, folder: str, **known: Any) -> None:
-        # No dataclass: to import that module would take a worker a fifth of its start.
-        self.folder = folder
-        """Relative to the source, `/` separated; empty for the source itself."""
-        self.same: list[str] = []
-        """Up to date at the destination."""
-        self.size = 0
-        """Bytes of the regular files that are up to date."""
-        self.different: list[str] = []
-        """To be copied: missing at the destination, or other in size, time or kind."""
-        self.lacking: list[str] = []
-        """Those of `different` that are not at the destination at all; looked for by read-only comparisons alone."""
-        self.fresh: list[str] = []
-        """Those of `different` that changed within the quiet time: someone may still be writing them."""
-        self.unlike: dict[str, tuple[bytes, bool]] = {}
-        """Those of `different` that are regular files on both sides: the source's version (see `files.version_of`), and
-        whether they are of the same size."""
-        self.links: dict[str, str] = {}
-        """Links among its files that lead out of the source, and where to."""
-        self.clashes: list[tuple[str, str]] = []
-        """Names, of files or folders, that are one name at the destination; told by the folder's last part."""
-        self.folders: list[str] = []
-        """Folders in it (no links)."""
-        self.locks: list[str] = []
-        """Names of the files whose locks lie in it."""
-        self.scratch: list[str] = []
-        """Other temporaries of writers."""
-        self.gone: list[str] = []
-        """Files of the destination that the source has not, and folders, which end in `/`."""
-        self.newest = 0
-        """Latest modification time seen at the source, ns; the folder's own included."""
-        self.oldest_chunk = NEVER
-        """Earliest modification time of a file that is named like a chunk, ns."""
-        self.newest_chunk = 0
-        """Latest modification time of such a file, ns."""
-        self.described = 0
-        """Modification time of the metadata that make the folder an array, ns; 0 where there are none."""
-        self.marked = 0
-        """Modification time of the file that says that the acquisition is over, ns; 0 where there is none."""
-        self.empty = False
-        """The folder holds nothing, writers' temporaries aside, and is missing at the destination."""
-        self.metadata: dict[str, bytes] = {}
-        """Contents of the folder's zarr metadata files; in its first part only, so that what follows is understood."""
-        self.modified = 0
-        """The folder's own modification time before it was listed, ns; 0 if too recent to be relied on later."""
-        self.unchanged = False
-        """The folder still has its known time and was not listed."""
-        self.last = False
-        """Whether this is the folder's last part."""
-        self.final = False
-        """Whether this is the last part of the last folder asked for."""
-        self.missing = False
-        """The source has no such folder (any more)."""
-        self.error = ""
-        """Why the folder could not be listed."""
-        self.lost = False
-        """The source itself is not there, or is another folder than before."""
-        self.obstacle: Obstacle | None = None
-        """Why nothing could be compared: the destination is not there."""
-        self.__dict__.update(known)
-
-
-def time_unit_seen(*folders: os.stat_result) -> int:
-    """The same, told from folders of the file system, in which nothing is tried out.
-
-    Modification times can be set by anyone, to whole seconds for example; other times are the system's own. Those
-    may be finer than modification times by one step only: 10 ms beside 2 s (FAT).
-    """
-
-    def unit(times: list[int]) -> int:
-        return next((unit for unit in TIME_UNITS if not any(time % unit for time in times)), 1)
-
-    own = unit([folder.st_ctime_ns for folder in folders])
-    return own if own < 10_000_000 else unit([folder.st_mtime_ns for folder in folders])
 
 
 @contextlib.contextmanager
@@ -193,9 +103,9 @@ class FolderComparison:
         self._follows = links != KEEP
         self._by_content = by_content
         self._destination = Place(destination)
-        self._own_run = own_run
         self._temporary = temporary or f"{TEMPORARY_PREFIX}{own_run}-0{TEMPORARY_SUFFIX}"
         self._read_only = read_only
+        self._extras = Extras(self._source, self._destination, None if read_only else own_run)
         self._unit = 1
         self._native = load_look()
 
@@ -322,7 +232,7 @@ class FolderComparison:
                 part.clashes = clashing
                 part.empty = seen == temporaries and not there
                 if there:
-                    self._look_for_gone(folder, held, names if seen <= _MAX_NAMES else None, part)
+                    part.gone = self._extras.find(folder, held, names if seen <= _MAX_NAMES else None)
         except FileNotFoundError:
             part.missing = True
         except OSError as error:
@@ -380,7 +290,7 @@ class FolderComparison:
             part.newest_chunk = max(part.newest_chunk, newest)
         elif not ARRAY_METADATA.isdisjoint(names) or MARKER in names:
             for entry in files:
-                _note_time(entry, part)
+                part.note_time(entry)
         part.size += size
         if not any(verdicts):  # all SAME
             part.same += names
@@ -409,7 +319,7 @@ class FolderComparison:
         modified = here.st_mtime_ns
         if modified > part.newest:
             part.newest = modified
-        _note_time(entry, part)
+        part.note_time(entry)
         lacking = not there
         if there:
             try:
@@ -474,65 +384,6 @@ class FolderComparison:
             self._destination.stat(path)  # not there at all is another matter
             return False
         return self._source.read_link(path) == self._destination.read_link(path)
-
-    def _look_for_gone(self, folder: str, held: int | None, names: set[str] | None, part: FolderPart) -> None:
-        """List what only the destination has; left-over temporaries of ours do not count, and are removed."""
-        place = self._destination.path(folder) if held is None else held
-        missing = None if names is None else set(names)
-        """Names of the source that the destination does not list."""
-        extras: list[os.DirEntry[str]] = []
-        with contextlib.suppress(OSError), os.scandir(place) as entries:
-            for entry in entries:
-                name = entry.name
-                if names is not None and missing is not None and name in names:
-                    missing.discard(name)
-                    continue
-                path = _join(folder, name)
-                if not folder and name in RECEIPTS:
-                    continue
-                if is_own_temporary(name):
-                    if self._own_run not in name and not self._read_only:
-                        self._destination.discard(path)
-                    continue
-                try:
-                    self._source.stat(path)
-                except (FileNotFoundError, NotADirectoryError):
-                    extras.append(entry)
-            for entry in extras:
-                others = self._other_forms(folder, entry.name) if missing is None else missing
-                if not is_spelled_otherwise(self._destination, folder, entry.name, entry.inode(), others):
-                    part.gone.append(entry.name + "/" * entry.is_dir(follow_symlinks=False))
-
-    def _other_forms(self, folder: str, name: str) -> list[str]:
-        """Names that the source may have for a file of the destination, in a folder with too many to be remembered."""
-        found = []
-        for form in other_forms(name):
-            with contextlib.suppress(OSError):
-                self._source.stat(_join(folder, form))
-                found.append(form)
-        return found
-
-
-def named_like_a_chunk(name: str) -> bool:
-    """Whether a file may be a chunk, by its name alone: its array need not be known."""
-    return name[0].isdigit() or name.startswith("c.")
-
-
-def _note_time(entry: os.DirEntry[str], part: FolderPart) -> None:
-    """Note when a chunk, an array's metadata or the marker was written."""
-    name = entry.name
-    chunk = named_like_a_chunk(name)
-    if not (chunk or name in ARRAY_METADATA or name == MARKER):
-        return
-    with contextlib.suppress(OSError):
-        modified = entry.stat(follow_symlinks=False).st_mtime_ns
-        if chunk:
-            part.oldest_chunk = min(part.oldest_chunk, modified)
-            part.newest_chunk = max(part.newest_chunk, modified)
-        elif name == MARKER:
-            part.marked = modified
-        elif name != "zarr.json" or b'"array"' in part.metadata.get(name, b'"array"'):  # groups have one, too
-            part.described = max(part.described, modified)
 
 
 def _join(folder: str, name: str) -> str:

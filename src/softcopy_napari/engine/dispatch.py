@@ -9,13 +9,14 @@ from collections import deque
 
 from softcopy_napari.engine.capabilities import Remark
 from softcopy_napari.engine.clashes import Clashes
-from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.copy_rules import CopyRules
 from softcopy_napari.engine.flushing import Flushing
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.inventory import LINK, Inventory
 from softcopy_napari.engine.links import KEEP
 from softcopy_napari.engine.links_out import LinksOut
 from softcopy_napari.engine.obstacle import Kind, Obstacle
+from softcopy_napari.engine.outcome import Outcome
 from softcopy_napari.engine.pool import OUTSTANDING, Died, Heard, Pool, WorkerProcess, folders_of, is_final
 from softcopy_napari.engine.probe import Probe
 from softcopy_napari.engine.proof import ProofBatch, Prover
@@ -43,7 +44,6 @@ from softcopy_napari.engine.tasks import (
     Task,
 )
 from softcopy_napari.engine.tracked import Batch, TrackedArray
-from softcopy_napari.engine.transfer import Outcome
 
 _BATCH_SECONDS = 0.04
 _MAX_BATCH = 512

@@ -18,7 +18,9 @@ _MAX_SIZE = 256 << 20
 ALSO_AT_SOURCE = "and at the source"
 
 
-def find_edit(source: Place, destination: Place, path: str, before: os.stat_result, copied: bytes) -> str | None:
+def find_edit(
+    source: Place, destination: Place, path: str, before: os.stat_result, copied: bytes, times_tell: bool = True
+) -> str | None:
     """Compare a metadata file with what was copied to its place.
 
     Parameters
@@ -30,6 +32,8 @@ def find_edit(source: Place, destination: Place, path: str, before: os.stat_resu
     copied : bytes
         XXH128 of what was copied last; empty where that is not known. Then a file that is newer than the source's
         counts as changed, for copies have the time of their source.
+    times_tell : bool
+        Whether the destination keeps times; if not, what was copied must be known.
 
     Returns
     -------
@@ -43,7 +47,7 @@ def find_edit(source: Place, destination: Place, path: str, before: os.stat_resu
         return None
     if not stat.S_ISREG(there.st_mode) or max(there.st_size, before.st_size) > _MAX_SIZE:
         return None
-    if not copied and there.st_mtime_ns - before.st_mtime_ns < _UNIT:
+    if not copied and (not times_tell or there.st_mtime_ns - before.st_mtime_ns < _UNIT):
         return None
     try:
         theirs, ours = _content(destination, path), _content(source, path)

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from softcopy_napari.engine.compare import NEVER, FolderPart
 from softcopy_napari.engine.digests import DIGEST_SIZE
 from softcopy_napari.engine.finish import Against, Objection
+from softcopy_napari.engine.folder_part import NEVER, FolderPart
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.states import ChunkState

@@ -13,11 +13,11 @@ from pathlib import Path
 from softcopy_napari.engine.account import Account
 from softcopy_napari.engine.before import GONE, Arrival, Before
 from softcopy_napari.engine.capabilities import Remark, remark_texts
-from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.earlier import Keeper
 from softcopy_napari.engine.final_check import FinalCheck
 from softcopy_napari.engine.finish import finished_because, waiting_for
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.life import Event, Order, Phase, next_phase
 from softcopy_napari.engine.lock import Doubt
 from softcopy_napari.engine.loop import TargetLoop

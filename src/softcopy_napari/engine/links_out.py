@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.links import KEEP
 from softcopy_napari.engine.text import quote
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.hints import QUIET
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.states import ChunkState

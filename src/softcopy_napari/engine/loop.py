@@ -15,9 +15,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
-from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.dispatch import Dispatcher
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.hints import QUIET
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.messages import Changes, TargetSnapshot

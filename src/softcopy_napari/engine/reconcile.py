@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from softcopy_napari.engine.compare import FolderPart
+from softcopy_napari.engine.folder_part import FolderPart
 
 _NEVER = -1
 _FOLDERS_A_TASK = 64

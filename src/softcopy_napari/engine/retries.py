@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from softcopy_napari.engine.inventory import Inventory
+from softcopy_napari.engine.outcome import Outcome
 from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.engine.transfer import Outcome
 
 _FIRST = 0.5
 _LAST = 60.0

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from softcopy_napari.engine.before import Deletion
-from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.evidence import GrowthEvidence
 from softcopy_napari.engine.finish import Against, Facts, Objection
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.hints import QUIET, Reader
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.layout import ArrayLayout, LayoutError, OpaqueNode

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import IO, Any, NamedTuple
 
 from softcopy_napari.engine.chunk_check import ChunkFormat
-from softcopy_napari.engine.compare import FolderPart
 from softcopy_napari.engine.copy_rules import CopyRules
 from softcopy_napari.engine.file_system_kind import FileSystem
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.obstacle import Obstacle
 from softcopy_napari.engine.probe import Probe
 from softcopy_napari.engine.room import Room

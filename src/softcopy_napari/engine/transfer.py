@@ -29,8 +29,6 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from enum import IntEnum
-from typing import NamedTuple
 
 from softcopy_napari.engine.capabilities import Remark, is_refusal
 from softcopy_napari.engine.chunk_check import Checksum, needs_checksum
@@ -47,6 +45,7 @@ from softcopy_napari.engine.files import (
 )
 from softcopy_napari.engine.native import MOST, load
 from softcopy_napari.engine.obstacle import in_the_way, is_obstacle, room, too_large
+from softcopy_napari.engine.outcome import Outcome, Result
 from softcopy_napari.engine.permissions import is_shared
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.probe import METADATA_NAMES
@@ -59,49 +58,6 @@ from softcopy_napari.engine.streams import (
     reserve,
     same_content,
 )
-
-
-class Outcome(IntEnum):
-    """What became of one file."""
-
-    COPIED = 0
-    CHANGED = 1
-    """It changed while it was read: try again."""
-    VANISHED = 2
-    """There is no such file at the source; the destination was left alone."""
-    DELETED = 3
-    """Its writer deleted it on purpose, and it is gone from the destination too."""
-    FAILED = 4
-    STOPPED = 5
-    """The worker was told to end before the copy was whole."""
-    FOLDER = 6
-    """It is a folder, and there is one at the destination."""
-    BLOCKED = 7
-    """The destination as a whole takes nothing now; the file is not at fault."""
-    TORN = 8
-    """It cannot be whole, or nothing tells that it is: its writer is not done with it."""
-    TOO_LARGE = 10
-    """The destination's file system has no files as large."""
-    EQUAL = 9
-    """It was there already, with this very content: nothing was written."""
-    DAMAGED = 11
-    """It cannot be whole, and was copied as it is."""
-    KEPT = 12
-    """Metadata that were changed at the destination, and are left as they are there."""
-
-
-class Result(NamedTuple):  # one a file: a frozen dataclass takes three times as long to make
-    """What became of one file, with the bytes copied, their XXH3-128 and the reason of a failure."""
-
-    outcome: Outcome
-    size: int = 0
-    digest: bytes = b""
-    reason: str = ""
-    error: OSError | None = None
-    """What the destination said, where it is BLOCKED."""
-    modified: int = 0
-    """Modification time of the version that arrived, ns; 0 for what is no regular file."""
-
 
 _VANISHED = Result(Outcome.VANISHED)
 _CHANGED = Result(Outcome.CHANGED)
@@ -267,7 +223,7 @@ class Transfer:
                 return self._copy_irregular(before.st_mode, path)
             if rules.copied_metadata is not None and path.rpartition("/")[2] in METADATA_NAMES:
                 copied = rules.copied_metadata.get(path, b"")
-                edit = find_edit(self._source, self._destination, path, before, copied)
+                edit = find_edit(self._source, self._destination, path, before, copied, self._keeps_times)
                 if edit is not None:
                     return Result(Outcome.KEPT, reason=edit)
             return self._copy_file(before, path, rules)
@@ -318,7 +274,9 @@ class Transfer:
         place, chunk_format = self._destination, rules.chunk_format
         if not self._keeps_times and (equal := self._compare_contents(fd, before, path)):
             may, damage = examine(fd, before, rules)
-            return equal._replace(reason=damage) if may else Result(Outcome.TORN, reason=damage)
+            if not may:
+                return Result(Outcome.TORN, reason=damage)
+            return equal._replace(outcome=Outcome.DAMAGED, reason=damage) if damage else equal
         checksum = Checksum(chunk_format, before.st_size) if needs_checksum(chunk_format) else None
         mode = place.file_mode if place.file_mode >= 0 else before.st_mode & 0o777 | stat.S_IWUSR
         temporary, out = self._create(path, mode)

@@ -19,11 +19,13 @@ from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
-from softcopy_napari.engine.compare import FolderComparison, FolderPart
+from softcopy_napari.engine.compare import FolderComparison
 from softcopy_napari.engine.files import NO_VERSION, extended_path, version_of
 from softcopy_napari.engine.flush import HeldFileSystem, flush_files
+from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.links import source_place
 from softcopy_napari.engine.obstacle import Kind, Obstacle, obstacle_of
+from softcopy_napari.engine.outcome import Outcome
 from softcopy_napari.engine.permissions import SOURCE
 from softcopy_napari.engine.place import Place
 from softcopy_napari.engine.probe import probe, read_small, recognise
@@ -60,7 +62,7 @@ from softcopy_napari.engine.tasks import (
     write_message,
 )
 from softcopy_napari.engine.throttle import Throttle
-from softcopy_napari.engine.transfer import Outcome, Transfer
+from softcopy_napari.engine.transfer import Transfer
 
 _PROGRESS_INTERVAL = 0.25
 _TOGETHER = 0.005

@@ -72,3 +72,8 @@ def is_own_temporary(name: str) -> bool:
 def run_of(temporary: str) -> str:
     """The run that a temporary of softcopy's belongs to."""
     return temporary.removeprefix(TEMPORARY_PREFIX).partition("-")[0].partition(".")[0]
+
+
+def named_like_a_chunk(name: str) -> bool:
+    """Whether a file may be a chunk, by its name alone: its array need not be known."""
+    return name[0].isdigit() or name.startswith("c.")
