@@ -248,6 +248,28 @@ def test_what_was_flushed_is_not_read_back_after_a_power_failure(
     assert lab.now.counts[ChunkState.COPIED] == 5 and lab.now.notices == ()
 
 
+def test_an_error_of_a_disk_puts_targets_in_doubt_that_were_stopped_before_it_had_written_everything(
+    lab: Lab,
+) -> None:
+    """The system tells of it once, and they will be told nothing when they go on."""
+    locks = {}
+    for name, device, flushed in (("same", 5, False), ("flushed", 5, True), ("other", 6, False), ("failing", 5, False)):
+        locks[name] = DestinationLock(lab.folder / name)
+        locks[name].note_unflushed(device)
+        if flushed:
+            locks[name].note_flushed()
+        if name != "failing":
+            locks[name].release()
+    locks["failing"].note_failed_flush()
+    doubts = {}
+    for name in ("same", "flushed", "other"):
+        locks[name] = DestinationLock(lab.folder / name)
+        doubts[name] = locks[name].doubt
+    for one in locks.values():
+        one.release()
+    assert doubts == {"same": Doubt.FLUSH_FAILED, "flushed": None, "other": None}
+
+
 def test_starts_of_a_system_that_tells_only_when_are_told_apart_though_its_clock_is_set() -> None:
     assert lock._is_same_boot("1764441000", "1764441012")
     assert not lock._is_same_boot("1764441000", "1764444600")
@@ -256,7 +278,7 @@ def test_starts_of_a_system_that_tells_only_when_are_told_apart_though_its_clock
 
 def test_a_check_in_between_does_not_take_a_doubt_away(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     first = DestinationLock(lab.destination)
-    first.note_unflushed()
+    first.note_unflushed(0)
     os.close(first.fileno())  # as if it was killed
     DestinationLock(lab.destination, "checked").release()
     monkeypatch.setattr(lock, "_boot", lambda: "another")

@@ -26,6 +26,8 @@ class FileSystem(NamedTuple):
     """The program that stores files elsewhere some time after they were written and closed; empty where none does."""
     on_demand: bool = False
     """It is mounted when it is asked for, and unmounted in good order in between (autofs)."""
+    device: int = 0
+    """The system's number of it, while it is mounted; 0 where it is not known."""
 
 
 _SHARES = (
@@ -121,7 +123,7 @@ def _of_linux(path: str) -> FileSystem:
     mount = {one.number: one for one in mounts}[number]
     on_demand = any(one.kind == "autofs" and one.place == mount.place for one in mounts)
     whole = mount.kind in _FLUSHED_WHOLE
-    return FileSystem(mount.kind, is_share(mount.kind), whole, _uploader(mount), on_demand)
+    return FileSystem(mount.kind, is_share(mount.kind), whole, _uploader(mount), on_demand, os.stat(path).st_dev)
 
 
 def _uploader(mount: Mount) -> str:

@@ -112,7 +112,7 @@ class Flushing:
     def hand_out(self, worker: WorkerProcess, batch: Batch, now: float) -> None:
         """Note that a worker is about to write files."""
         if self._pool.lock is not None:
-            self._pool.lock.note_unflushed()
+            self._pool.lock.note_unflushed(self.file_system.device)
         self._dirty = True
         self._last_write = now
         self._held.setdefault(worker, now)
@@ -260,6 +260,8 @@ class Flushing:
             if self._pool.lock is not None:
                 self._pool.lock.note_flushed()
             self._forget()
+        if answer.error and self._pool.lock is not None:
+            self._pool.lock.note_failed_flush()
         if answer.error or answer.unsure:
             self._forget()  # all of it is read back now
         if not self._in_between:

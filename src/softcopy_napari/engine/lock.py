@@ -99,6 +99,7 @@ class DestinationLock:
         self._folder = before.folder
         self._keeps_times = before.keeps_times
         self._boot = _boot() if before.boot and doing == "filled" else before.boot
+        self._device = before.device
         self._note()
 
     def _take(self, destination: Path, end_watch: Callable[[int], None] | None) -> None:
@@ -143,10 +144,16 @@ class DestinationLock:
         """Whether something was written to the destination, by whatever engine, that may not be stored yet."""
         return bool(self._boot)
 
-    def note_unflushed(self) -> None:
-        """Leave word that from now on something is written to the destination: if the power fails, it may be lost."""
-        if not self._boot:
-            self._boot = _boot()
+    def note_unflushed(self, device: int) -> None:
+        """Leave word that from now on something is written to the destination: if the power fails, it may be lost.
+
+        Parameters
+        ----------
+        device : int
+            The system's number of the destination's disk; 0 where that is not known.
+        """
+        if not self._boot or device != self._device:
+            self._boot, self._device = _boot(), device
             self._note()
             # In a thread: it must be on the disk some time, and that may be busy.
             threading.Thread(target=_flush, args=(self._path,), daemon=True).start()
@@ -157,6 +164,16 @@ class DestinationLock:
             self._boot = ""
             self._note()
 
+    def note_failed_flush(self) -> None:
+        """Leave word of an error of the destination's disk for targets of this user on it that do not run just now.
+
+        The system tells of what it could not write once. Those that run have asked to be told for themselves.
+        """
+        with contextlib.suppress(OSError):
+            for path in self._path.parent.iterdir() if self._device else ():
+                if path != self._path:
+                    _note_doubt_of(path, self._device)
+
     def _note(self) -> None:
         words: dict[str, Any] = {
             "pid": os.getpid(), "started": own_start(), "doing": self._doing, "folder": self._folder,
@@ -164,7 +181,7 @@ class DestinationLock:
         if self.doubt is not None:
             words["doubt"] = self.doubt.name
         if self._boot:
-            words["boot"] = self._boot
+            words |= {"boot": self._boot, "device": self._device}
         if not self._keeps_times:
             words["keeps_times"] = False
         with contextlib.suppress(OSError):  # it helps, but nothing depends on it
@@ -236,6 +253,8 @@ class _Owner(NamedTuple):
     doubt: Doubt | None = None
     boot: str = ""
     """The system's start in which something was written to it that has not been flushed since; empty if all has."""
+    device: int = 0
+    """The system's number of the disk that it was written to."""
     keeps_times: bool = True
     """Whether the destination keeps modification times, as far as is known."""
 
@@ -259,6 +278,23 @@ def _flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def _note_doubt_of(path: Path, device: int) -> None:
+    """Put a destination in doubt that was written to on this device, where nobody holds it now."""
+    with contextlib.suppress(OSError, ValueError):
+        fd = os.open(path, os.O_RDWR | PLAIN)
+        try:
+            if not _locked(fd):
+                return
+            owner = _read_owner(fd)
+            if owner.device == device and _is_same_boot(owner.boot, _boot()) and owner.doubt is None:
+                os.lseek(fd, 0, os.SEEK_SET)
+                words = {**json.loads(os.read(fd, _SIZE)), "doubt": Doubt.FLUSH_FAILED.name}
+                os.lseek(fd, 0, os.SEEK_SET)
+                os.write(fd, json.dumps(words).encode().ljust(_SIZE))
+        finally:
+            os.close(fd)
+
+
 def _read_owner(fd: int) -> _Owner:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
         os.lseek(fd, 0, os.SEEK_SET)
@@ -270,7 +306,8 @@ def _read_owner(fd: int) -> _Owner:
             doing = "filled"
         doubt = Doubt.__members__.get(str(owner.get("doubt")))
         boot, times = str(owner.get("boot") or ""), owner.get("keeps_times") is not False
-        return _Owner(int(owner["pid"]), float(owner["started"]), doing, known, doubt, boot, times)
+        device = int(owner.get("device") or 0)
+        return _Owner(int(owner["pid"]), float(owner["started"]), doing, known, doubt, boot, device, times)
     return _Owner()
 
 

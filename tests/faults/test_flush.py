@@ -1,0 +1,202 @@
+"""Flushed means flushed: nothing is called complete whose data a disk or a server has not taken."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+
+import pytest
+
+from softcopy_napari.engine import dispatch, flushing
+from softcopy_napari.engine.states import ChunkState, TargetState
+from tests.engine.support import until, write
+from tests.faults.conftest import why_no_mounts
+from tests.faults.lab import SOON, Lab, make_chunks
+from tests.faults.test_places import arrived, on_disk, started
+from tests.support.faultfs import why_not
+
+may_mount = pytest.mark.skipif(bool(why_no_mounts()), reason=why_no_mounts())
+may_fuse = pytest.mark.skipif(bool(why_not()), reason=why_not())
+
+
+# -- disks --------------------------------------------------------------------------------------------
+
+
+class FailingDisk:
+    """A disk that takes a few MB: what is written then fails when the system writes it down, until it is mended."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._below = lab.folder / "below"
+        self.place = lab.folder / "disk"
+        lab.mount(self._below, "size=24m")
+        image = self._below / "image"
+        for command in (
+            ["fallocate", "-l", "12m", str(image)],
+            ["truncate", "-s", "200m", str(image)],
+            ["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", "-E", "lazy_itable_init=0,nodiscard", str(image)],
+        ):
+            subprocess.run(command, check=True, capture_output=True)
+        lab.mount(self.place, "loop", "ext4", str(image))
+
+    def mend(self) -> None:
+        subprocess.run(["mount", "-o", "remount,size=300m", str(self._below)], check=True)
+
+    def flush(self) -> None:
+        """Flush it, as anybody may; the error is told to whoever does that."""
+        done = subprocess.run(["sync", "-f", str(self.place)], capture_output=True)
+        assert done.returncode, "the disk has taken everything: this test shows nothing"
+
+
+@pytest.fixture
+def failing_disk(lab: Lab) -> FailingDisk:
+    try:
+        return FailingDisk(lab)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no disk can be made to fail here: {error}")
+
+
+@may_mount
+@pytest.mark.parametrize("killed", [0, 1, 2])
+def test_an_error_of_the_disk_that_somebody_else_was_told_of_is_known_all_the_same(
+    lab: Lab, failing_disk: FailingDisk, monkeypatch: pytest.MonkeyPatch, killed: int
+) -> None:
+    """Linux tells of it once: another target, another program, the system itself at an unmount elsewhere.
+
+    So it is after copy processes have died, of whom some, or all, would have been told.
+    """
+    monkeypatch.setattr(flushing, "_REST", 1000.0)
+    lab.destination = lab.real_destination = failing_disk.place / "d.zarr"
+    make_chunks(lab.source, 20, size=2_000_000, more=1)
+    running = lab.start(nprocs=2)
+    assert until(lambda: arrived(lab) == 20, SOON), lab.words()
+    time.sleep(flushing._SLACK)  # processes that are started from now on are told of nothing before
+    failing_disk.flush()
+    failing_disk.mend()
+    for worker in list(running._pool.workers)[:killed]:
+        worker.process.kill()
+    assert until(lambda: len(running._pool.workers) == 2, SOON)
+    running.order("finish")
+    end = lab.ends(60)
+    doubts = ("could not be flushed", "copy processes died before it was known")
+    assert any(doubt in notice for notice in end.notices for doubt in doubts), end
+    if end.state is TargetState.COMPLETE:
+        lab.assert_equal()
+    else:
+        assert killed < 2 and "cannot be flushed" in end.reason, end
+
+
+@may_mount
+def test_a_disk_that_fails_during_the_acquisition_is_noticed_and_what_it_lost_copied_again(
+    lab: Lab, failing_disk: FailingDisk
+) -> None:
+    lab.destination = lab.real_destination = failing_disk.place / "d.zarr"
+    make_chunks(lab.source, 20, size=2_000_000, more=1)
+    lab.start()
+    assert until(lambda: any("could not be flushed" in notice for notice in lab.now.notices), SOON), lab.words()
+    failing_disk.mend()
+    assert until(lambda: lab.now.counts[ChunkState.VERIFIED] == 20, 60), lab.words()
+    lab.finish()
+    lab.assert_equal()
+
+
+# -- what a flush of the whole does not reach -----------------------------------------------------------
+
+
+@may_fuse
+def test_each_file_that_was_copied_is_flushed_through_fuse_and_each_once(lab: Lab) -> None:
+    faults = lab.faulty_destination()
+    make_chunks(lab.source, 5)
+    first = faults.delay("fsync", "d.zarr/*", seconds=0.0)
+    lab.start(settle=0.0)
+    assert lab.ends(SOON).state is TargetState.COMPLETE
+    files = {f"d.zarr/{number}/0" for number in range(5)} | {"d.zarr/.zarray"}
+    assert {path for path in first.met if not path.endswith(".tmp")} == files
+    first.lift()
+    second = faults.delay("fsync", "d.zarr/*", seconds=0.0)
+    write(lab.source / "3" / "0", b"another version", old=False)
+    lab.start(settle=0.0, finish_idle=0.5)
+    assert lab.ends(SOON).state is TargetState.COMPLETE
+    assert {path for path in second.met if not path.endswith(".tmp")} == {"d.zarr/3/0"}
+
+
+@may_fuse
+def test_what_a_run_before_has_left_unflushed_is_flushed_by_the_next_one(lab: Lab) -> None:
+    faults = lab.faulty_destination()
+    make_chunks(lab.source, 5, more=1)
+    lab.start()
+    assert lab.caught_up()
+    lab.stop()
+    rule = faults.delay("fsync", "d.zarr/*", seconds=0.0)
+    lab.start()
+    assert lab.caught_up()
+    lab.finish()
+    assert {f"d.zarr/{number}/0" for number in range(5)} <= set(rule.met)
+
+
+@may_fuse
+def test_a_server_that_cannot_store_a_file_is_told_of_with_its_name(lab: Lab) -> None:
+    faults = lab.faulty_destination()
+    make_chunks(lab.source, 5)
+    faults.fail("fsync", "d.zarr/3/0")
+    lab.start(settle=0.0)
+    end = lab.ends(SOON)
+    assert end.state is TargetState.FAILED
+    assert end.reason.endswith("cannot be flushed to disk: 3/0: Input/output error")
+
+
+@may_fuse
+def test_a_long_flush_can_be_paused_and_stopped(lab: Lab) -> None:
+    faults = lab.faulty_destination()
+    make_chunks(lab.source, 200, size=10)
+    rule = faults.delay("fsync", "d.zarr/*", seconds=0.1)
+    running = lab.start(settle=0.0)
+    assert until(lambda: "flushing to disk" in lab.now.reason and len(rule.met) > 20, SOON), lab.words()
+    running.order("pause")
+    assert until(lambda: lab.now.state is TargetState.PAUSED, SOON)
+    assert until(lambda: not any(worker.tasks for worker in running._pool.workers), SOON)
+    met = len(rule.met)
+    assert met < 150
+    assert not until(lambda: len(rule.met) > met, 1.0)
+    running.order("resume")
+    assert until(lambda: len(rule.met) > met, SOON)
+    started_at = time.monotonic()
+    running.order("stop")
+    assert running.ended.wait(5.0)
+    assert time.monotonic() - started_at < 2.5
+
+
+@may_fuse
+def test_a_server_that_hangs_in_a_flush_does_not_hold_up_the_stop(lab: Lab) -> None:
+    faults = lab.faulty_destination()
+    make_chunks(lab.source, 5)
+    rule = faults.hang("fsync", "d.zarr/*", for_good=True)
+    running = lab.start(settle=0.0)
+    assert until(lambda: rule.met, SOON), lab.words()
+    running.order("stop")
+    assert running.ended.wait(2.5)
+    rule.lift()
+
+
+# -- a destination that goes while nothing is copied -----------------------------------------------------
+
+
+@may_mount
+@pytest.mark.parametrize("away", ["for a while", "between two looks"])
+def test_a_destination_that_is_taken_away_while_nothing_is_copied_is_noticed(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    """What its system had not written down is lost, though all sizes and times are right when it is back."""
+    monkeypatch.setattr(dispatch, "_LOOK", 0.5 if away == "for a while" else 2.0)
+    disk = on_disk(lab, "destination", "d.zarr")
+    started(lab)
+    disk.detach()
+    if away == "for a while":
+        assert until(lambda: lab.now.state is TargetState.PAUSED, SOON), lab.words()
+    (lab.real_destination / "3" / "0").write_bytes(bytes(5000))
+    found = (lab.source / "3" / "0").stat()
+    os.utime(lab.real_destination / "3" / "0", ns=(found.st_atime_ns, found.st_mtime_ns))
+    disk.attach()
+    assert until(lambda: any("was away for a while" in notice for notice in lab.now.notices), SOON), lab.words()
+    lab.finish()
+    lab.assert_equal()
