@@ -30,7 +30,7 @@ def _make_large(path: Path, files: int = 4, size: int = 80_000_000) -> Path:
     """An array of large chunk files."""
     path.mkdir()
     (path / ".zarray").write_text(
-        f'{{"zarr_format": 2, "shape": [{files}], "chunks": [1], "dtype": "|u1", "compressor": null, '
+        f'{{"zarr_format": 2, "shape": [{files * size}], "chunks": [{size}], "dtype": "|u1", "compressor": null, '
         '"fill_value": 0, "order": "C", "filters": null}'
     )
     for number in range(files):
@@ -123,7 +123,7 @@ def test_a_second_engine_is_refused_the_destination_and_told_who_has_it(tmp_path
             until_status(str(other))
             several = softcopy("stop")
             assert several.returncode == 2
-            assert "say which" in several.stderr
+            assert "2 copies are running: give a destination or a process, or --all" in several.stderr
             assert softcopy("stop", str(third.process.pid)).returncode == 0
             assert third.wait() == 1
         assert softcopy("stop").returncode == 0
@@ -183,7 +183,7 @@ def test_a_chunk_rewritten_ten_times_while_it_waits_is_copied_at_most_twice(sour
     from softcopy_napari import start
 
     destination = tmp_path / "destination.zarr"
-    copy = start(source, destination, nprocs=1, settle=3600)
+    copy = start(source, destination, nprocs=1, settle=3600, linger=0)
     until(lambda: copy.snapshot().chunk_files_copied == 24)
     copy.pause()
     until(lambda: copy.snapshot().state == "paused")

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.command import Softcopy, softcopy, until
+from tests.engine.support import make_old
+from tests.support.command import Softcopy, softcopy, until, until_status
 from tests.support.trees import assert_same
 from tests.support.writers import Writer, write
 
@@ -51,14 +52,21 @@ def test_a_copy_started_in_the_middle_of_the_writing_ends_equal(name: str, tmp_p
     assert_same(source, destination)
 
 
-@pytest.mark.parametrize("name", ["tensorstore shards", "zarr-python v2", "plate"])
-def test_a_copy_started_after_the_writing_ends_equal_and_tells_what_it_did(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "quiet"),
+    [("tensorstore shards", "0.5 s"), ("plate", "0.5 s"), ("zarr-python v2", "1 h")],  # the group lists no images
+)
+def test_a_copy_started_after_the_writing_ends_equal_and_tells_what_it_did(
+    name: str, quiet: str, tmp_path: Path
+) -> None:
     kind, options = LIVE[name]
     source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
     write(kind, source, **options)
+    if quiet == "1 h":
+        make_old(source)
     done = softcopy("--settle", "0.5", source, destination)
     assert done.returncode == 0, done.stdout
-    assert "complete: every chunk file is there and nothing has changed for 0.5 s" in done.stdout
+    assert f"complete: every chunk file is there and nothing has changed for {quiet}" in done.stdout
     assert done.stderr == ""
     assert_same(source, destination)
 
@@ -77,7 +85,11 @@ def test_a_plate_is_not_taken_for_finished_while_the_stage_moves_to_the_next_wel
     source, destination = tmp_path / "plate.zarr", tmp_path / "destination.zarr"
     with Softcopy("--settle", "0.3", source, destination) as copy:
         write("plate", source, frames=1, planes=2, move=1.5)
+        until_status("all chunk files are there, but")
+        assert copy.process.poll() is None, "wells were made while others were written: there may be more"
+        assert softcopy("finish", destination).returncode == 0
         assert copy.wait() == 0, copy.output
+    assert "complete: you said that the acquisition is finished" in copy.output
     assert_same(source, destination)
 
 
