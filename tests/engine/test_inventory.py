@@ -70,13 +70,6 @@ def test_an_array_that_appears_inside_another_takes_its_own_files(inventory: Inv
     assert located is not None and located[0].layout.path == "1"
 
 
-def test_what_counts_as_data_at_the_destination(array: Inventory) -> None:
-    for path in ("a/0.0", "a/.zarray", "zarr.json", "a/sub/"):
-        assert array.is_data(path), path
-    for path in ("a/notes.txt", "a/9.9", ".git/", ".DS_Store"):
-        assert not array.is_data(path), path
-
-
 # -- order of things ---------------------------------------------------------------------------------------
 
 

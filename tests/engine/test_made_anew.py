@@ -115,7 +115,7 @@ def test_what_was_removed_long_before_to_free_space_is_kept_and_named(
     assert jobs.job is not None
     jobs.job.order("finish")
     end = jobs.ends(20.0)
-    assert (jobs.destination / "3.2").exists() and "3.2" in f"{end.reason} {end.notices}"
+    assert (jobs.destination / "3.2").exists() and "at the destination only, left alone: 2.0" in f"{end.notices}"
 
 
 @pytest.mark.parametrize("how", ["late", "complete"])

@@ -13,12 +13,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from softcopy_napari.engine.brought import is_chunk_of
 from softcopy_napari.engine.crew import Crew
+from softcopy_napari.engine.ending import UNLISTED
 from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.lock import keeps_times
 from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import Findings, TargetSnapshot
+from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.reconcile import Pass
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.tasks import Answer, Inspected, InspectTask
@@ -108,8 +111,11 @@ class Check(TargetLoop):
     def _judge(self, done: Pass) -> None:
         for folder, reason in self._survey.bad_metadata.items():
             self._reporter.notice(f"metadata of {folder} {reason}; what lies there was compared as plain files")
-        gone = sorted(set(done.gone))
-        self._kept = sum(map(self._inventory.is_data, gone))
+        layouts = {path: array.layout for path, array in self._inventory.arrays.items()}
+        gone = sorted({*done.gone, *done.system})
+        self._kept = sum(path.rpartition("/")[2] in METADATA_NAMES or is_chunk_of(layouts, path) for path in gone)
+        for folder in sorted(done.unlisted):
+            self._reporter.notice(UNLISTED.format(folder))
         self._findings = self._missing.findings(gone).model_copy(
             update={
                 "damaged": len(self._damaged),

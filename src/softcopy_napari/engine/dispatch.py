@@ -442,6 +442,10 @@ class Dispatcher:
                 self.retries.copied(path)
                 if path not in inventory.changed:  # else it may have been deleted since
                     inventory.deleted.discard(path)
+                if outcome is Outcome.VANISHED:
+                    inventory.note_left(path)
+                elif outcome is Outcome.DELETED:
+                    inventory.note_deleted(path)
             states.append(_STATES[outcome])
             if outcome is Outcome.KEPT:
                 inventory.kept[path] = done.reasons.get(number, "")

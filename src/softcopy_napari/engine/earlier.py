@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,19 @@ class Earlier:
             if path.exists():
                 self._digests.open()
             self.since = since
+
+    def has(self, path: str) -> bool:
+        """Whether it brought a file that is no chunk file."""
+        return path in self._others
+
+    def below(self, folder: str) -> Iterator[tuple[str, int]]:
+        """What it brought of a folder, whose name ends in `/`: other files, and arrays with their chunk files."""
+        yield from ((path, 1) for path in sorted(self._others) if path.startswith(folder))
+        for path, (grid, first) in sorted(self._arrays.items()):
+            if f"{path}/".startswith(folder):
+                cells = np.arange(first, first + math.prod(grid))
+                if count := int(self._digests.get(cells).any(axis=1).sum()):
+                    yield path, count
 
     def digests(self, batch: Batch) -> bytes:
         """What it knew of a batch's files, 16 bytes each; zeros where it knew nothing."""

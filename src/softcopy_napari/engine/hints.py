@@ -110,6 +110,11 @@ class Reader:
         return left
 
     def _apply(self, hint: Hint, path: str, now: float) -> None:
+        if hint is Hint.FOLDER_RENAMED:
+            for folder in (names := path.split("\0")):
+                self._walks.forget(folder)
+            self._inventory.rename(*names)
+            return
         if hint is Hint.FOLDER:
             self._new_folders[path] = now
             _prune(self._new_folders, now - _NEW)

@@ -6,9 +6,10 @@ calls this, from its one thread; nothing here touches source or destination.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -19,12 +20,14 @@ import numpy.typing as npt
 from softcopy_napari.engine.chunk_check import ChunkFormat, can_prove
 from softcopy_napari.engine.copied_versions import CopiedVersions, Unlike
 from softcopy_napari.engine.digests import DIGEST_SIZE, Digests
+from softcopy_napari.engine.folders import cells_below, is_below, nearest
 from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.ledger import Ledger, cells_in
 from softcopy_napari.engine.ledgers import Ledgers
 from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.readback import NO_DIGEST
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.text import MOST_NAMES, CountedNames
 from softcopy_napari.engine.tracked import Batch, TrackedArray
 
 LINK = b"\xff" * 16
@@ -61,6 +64,8 @@ class Inventory:
         By their paths, relative to the source.
     others : dict of str to ChunkState
         Files that are no chunks, links and empty folders, by path.
+    renames : dict of str to str
+        Folders that were renamed inside the source: their old names, and their new ones.
     held : dict of str to HeldFile
         Files that a writer has locked or has open, by path.
     abandoned : dict of str to bool
@@ -98,6 +103,7 @@ class Inventory:
         self.arrays: dict[str, TrackedArray] = {}
         self.others: dict[str, ChunkState] = {}
         self.others_waiting: deque[str] = deque()
+        self.renames: dict[str, str] = {}
         self.held: dict[str, HeldFile] = {}
         self.abandoned: dict[str, bool] = {}
         self.rewritten: str | None = None
@@ -121,6 +127,11 @@ class Inventory:
         self._strays: set[str] = set()
         """Those of the others that are no metadata: chunk files perhaps, of an array that is not known yet."""
         self._homes: dict[str, tuple[TrackedArray, str] | None] = {}
+        self._renamed_arrays: dict[str, tuple[tuple[int, ...], npt.NDArray[np.bool_]]] = {}
+        """Of arrays that were renamed and are not known under their new names yet: their grids, and which chunk files
+        they had."""
+        self._never_seen: set[str] = set()
+        """Chunk files of which no more than a lock was seen: if there is none, none has been lost."""
 
     # -- arrays ---------------------------------------------------------------------------------------
 
@@ -140,6 +151,9 @@ class Inventory:
         self._homes.clear()
         if known is None:
             array = self.arrays[layout.path] = TrackedArray(layout, ledger, first_digest)
+            grid, had = self._renamed_arrays.pop(layout.path, ((), np.zeros(0, bool)))
+            if grid == layout.grid:
+                array.left = had
             self._adopt(array)
             return True
         with_workers = known.paths(known.all_in(ChunkState.COPYING))
@@ -152,7 +166,11 @@ class Inventory:
             for path in [path for path in self.damaged if path.startswith(known.prefix)]:
                 del self.damaged[path]
         self.ledgers.replaced(known.ledger)
-        known.layout, known.ledger, known.first_digest = layout, ledger, first_digest
+        left = known.lost() if same else np.zeros(0, np.int64)
+        before = known.ledger.grid
+        known.layout, known.ledger, known.first_digest, known.left = layout, ledger, first_digest, None
+        if len(left):
+            known.note_left(cells_in(ledger.grid, left, before)[1])
         self._adopt(known)
         for path in with_workers:
             self.set_state(path, ChunkState.COPYING)
@@ -185,14 +203,14 @@ class Inventory:
     def locate(self, path: str) -> tuple[TrackedArray, int] | None:
         """The array and cell of a chunk file; None for any other file."""
         folder, _, name = path.rpartition("/")
-        home = self._home(folder)
+        home = self.home(folder)
         if home is None:
             return None
         array, relative = home
         cell = array.layout.flat_index(f"{relative}/{name}" if relative else name)
         return None if cell is None else (array, cell)
 
-    def _home(self, folder: str) -> tuple[TrackedArray, str] | None:
+    def home(self, folder: str) -> tuple[TrackedArray, str] | None:
         """The array that a folder belongs to, and the folder relative to it."""
         try:
             return self._homes[folder]
@@ -216,14 +234,8 @@ class Inventory:
 
     def cells(self, folder: str, names: Sequence[str]) -> tuple[TrackedArray, npt.NDArray[np.int64]] | None:
         """The array that a folder belongs to, if any, and the cells of names in it, -1 for what is no chunk file."""
-        home = self._home(folder)
+        home = self.home(folder)
         return None if home is None else (home[0], home[0].layout.flat_indices(home[1], names))
-
-    def is_data(self, path: str) -> bool:
-        """Whether a file or folder (ending in `/`) of the destination would be taken for the source's data."""
-        if path.endswith("/"):
-            return not path.rstrip("/").rpartition("/")[2].startswith(".")
-        return path.rpartition("/")[2] in METADATA_NAMES or self.locate(path) is not None
 
     # -- states ---------------------------------------------------------------------------------------
 
@@ -256,6 +268,52 @@ class Inventory:
             array.remember(cell)
             self._queue(array)
 
+    # -- folders that are renamed ---------------------------------------------------------------------
+
+    def rename(self, old: str, new: str) -> None:
+        """Note that a folder was renamed inside the source. Under its new name all of it has to be copied."""
+        self.renames.pop(new, None)
+        self.renames[old] = new
+        for path in [path for path in self.arrays if is_below(path, old)]:
+            array = self.arrays.pop(path)
+            had = array.ledger.flat != ChunkState.ABSENT
+            self._renamed_arrays[new + path[len(old) :]] = (
+                array.layout.grid,
+                had if array.left is None else had | array.left,
+            )
+            self.ledgers.replaced(array.ledger)
+            self._fresh.pop(array, None)
+            self._swept.pop(array, None)
+        self._homes.clear()
+        home = self.home(old)
+        if home is not None:
+            array, cells = home[0], cells_below(home[0].layout, home[1])
+            gone = np.arange(cells.start, cells.stop)
+            with_workers = array.ledger.flat[gone] == ChunkState.COPYING
+            self.changed.update(array.paths(gone[with_workers]))
+            array.ledger.set_many(gone[~with_workers], ChunkState.ABSENT)
+            self.digests.forget(gone + array.first_digest)
+        for path in [path for path in self.others if is_below(path, old)]:
+            self.others.pop(path)
+            self.digests.others.pop(path, None)
+        for paths in (self.deleted, self.changed, self.changing, self.unsettled, self._strays, self._never_seen):
+            paths.difference_update([path for path in paths if is_below(path, old)])
+        for table in (self.held, self.abandoned, self.damaged):
+            for path in [path for path in table if is_below(path, old)]:
+                table.pop(path)
+
+    def renamed(self, path: str) -> str | None:
+        """Return what a file or folder is called now that lay in a folder renamed inside the source, else None."""
+        if not self.renames:
+            return None
+        now = path
+        for _ in range(len(self.renames)):
+            old = nearest(now, self.renames)
+            if old is None:
+                break
+            now = self.renames[old] + now[len(old) :]
+        return None if now == path else now
+
     def _queue(self, array: TrackedArray) -> None:
         """Have an array's PENDING chunk files taken when it is its turn."""
         if array.fresh:
@@ -268,11 +326,16 @@ class Inventory:
         held = self.held.get(path)
         self.held[path] = HeldFile(itself, held.since if held is not None else time.monotonic())
         self.abandoned.pop(path, None)
+        if itself:
+            self._never_seen.discard(path)
+        elif self.state(path) is ChunkState.ABSENT:
+            self._never_seen.add(path)
         if self.state(path) is not ChunkState.COPYING and (itself or self.locate(path) is not None):
             self.set_state(path, ChunkState.WRITING)
 
     def settled(self, path: str) -> None:
         """A file's writer is done with it for now: copy it."""
+        self._never_seen.discard(path)
         self.held.pop(path, None)
         self.changing.discard(path)
         self.unsettled.discard(path)
@@ -309,6 +372,7 @@ class Inventory:
             Whether that can be left to the workers. Not where nothing can prove it, where its writer is known to be at
             work, and where it was copied before: while it is written over, its size and its end prove nothing.
         """
+        self._never_seen.discard(path)
         where = self.locate(path)
         if where is None or path in self.held or not can_prove(where[0].layout.chunk_format):
             return False
@@ -334,7 +398,43 @@ class Inventory:
         else:
             self.held.pop(path, None)
             if self.state(path) is ChunkState.WRITING:
-                self.set_state(path, ChunkState.ABSENT)
+                self.vanished(path)
+
+    def vanished(self, path: str) -> None:
+        """A file is not at the source any more, and its last version was not copied."""
+        self.set_state(path, ChunkState.ABSENT)
+        self.note_left(path)
+
+    def note_left(self, path: str) -> None:
+        """Note that a file left the source before it was copied: a chunk file is lost, unless it comes back."""
+        where = self.locate(path)
+        if where is not None and path not in self._never_seen:
+            where[0].note_left(np.array([where[1]]))
+        self._never_seen.discard(path)
+
+    def note_deleted(self, path: str) -> None:
+        """Note that a file's writer deleted it under its lock, and that it is not at the destination either."""
+        where = self.locate(path)
+        if where is not None:
+            where[0].note_left(np.array([where[1]]), left=False)
+            if path in self.held:  # its lock is there still
+                self._never_seen.add(path)
+
+    def lost(self) -> CountedNames:
+        """Chunk files that were seen at the source, and left it before they were copied."""
+        count, first = 0, list[str]()
+        for array in self.arrays.values():
+            cells = array.lost()
+            if len(cells) and self.renames:
+                cells = np.array([cell for cell in cells.tolist() if not self._is_elsewhere(array, cell)], np.int64)
+            count += len(cells)
+            first += array.paths(cells[: MOST_NAMES - len(first)])
+        return CountedNames(count, tuple(first))
+
+    def _is_elsewhere(self, array: TrackedArray, cell: int) -> bool:
+        """Whether a chunk file is known under another name since its folder was renamed."""
+        now = self.renamed(array.prefix + array.layout.key(cell))
+        return now is not None and self.state(now) is not ChunkState.ABSENT
 
     def released(self, path: str) -> None:
         """A writer's lock went away, whatever was done under it."""
@@ -348,6 +448,10 @@ class Inventory:
         """Who writes what is no longer known: a walk will tell what is there."""
         self.held.clear()
         self.changing.clear()
+        for array in self.arrays.values():
+            if array.ledger.counts[ChunkState.WRITING]:
+                array.note_left(self._without(array, array.all_in(ChunkState.WRITING), self._never_seen))
+        self._never_seen.clear()
         self._replace_all(ChunkState.WRITING, ChunkState.ABSENT)
         for path in self.deleted:  # of these a walk will not find anything
             if self.state(path) is ChunkState.ABSENT:
@@ -358,7 +462,10 @@ class Inventory:
         self.abandoned[path] = self.held.pop(path).open
         if self.state(path) is ChunkState.WRITING:
             # Of what was deleted a walk will not find anything.
-            self.set_state(path, ChunkState.PENDING if path in self.deleted else ChunkState.ABSENT)
+            if path in self.deleted:
+                self.set_state(path, ChunkState.PENDING)
+            else:
+                self.vanished(path)
 
     def recheck_kept(self) -> None:
         """Look once more at metadata that were changed at the destination: the source's may have been, too."""
@@ -398,9 +505,13 @@ class Inventory:
             How many have to be copied that were not known to.
         """
         prefix = folder + "/" if folder else ""
+        if self.renames and (same or different) and (old := nearest(folder, self.renames)) is not None:
+            del self.renames[old]  # there is a folder of that name again
+        if self._never_seen:
+            self._never_seen.difference_update(prefix + name for name in itertools.chain(same, different))
         self.versions.found(folder, same)
         different = self.versions.left_to_copy(folder, different, unlike)
-        home = self._home(folder)
+        home = self.home(folder)
         news = 0
         if self.damaged:
             self._forget_damage(prefix, different)
@@ -416,7 +527,7 @@ class Inventory:
                 found = cells[is_chunk]
                 found = found[~leave[array.ledger.flat[found]]]
                 if self.held or self.changing:
-                    found = self._without_held(array, found)
+                    found = self._without(array, found, self.held.keys() | self.changing)
                 if len(found):
                     if state is ChunkState.PENDING:
                         self._note_rewritten_cells(array, found)
@@ -449,11 +560,10 @@ class Inventory:
                 del self.damaged[path]
                 self.set_state(path, ChunkState.ABSENT)
 
-    def _without_held(self, array: TrackedArray, cells: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        held = {
-            where[1] for path in self.held.keys() | self.changing if (where := self.locate(path)) and where[0] is array
-        }
-        return cells[~np.isin(cells, np.fromiter(held, np.int64))] if held else cells
+    def _without(self, array: TrackedArray, cells: npt.NDArray[np.int64], paths: Set[str]) -> npt.NDArray[np.int64]:
+        """Cells of an array without those of some files."""
+        others = {where[1] for path in paths if (where := self.locate(path)) and where[0] is array}
+        return cells[~np.isin(cells, np.fromiter(others, np.int64))] if others else cells
 
     # -- batches --------------------------------------------------------------------------------------
 
@@ -504,7 +614,7 @@ class Inventory:
 
     def _format_of(self, path: str) -> ChunkFormat | None:
         """How a file is known to be whole that may become a chunk file: metadata may promise it only when it is."""
-        home = self._home(path.rpartition("/")[0])
+        home = self.home(path.rpartition("/")[0])
         if home is None or home[0].layout.chunk_format is None:
             return None
         return home[0].layout.chunk_format if self._has_form_of_chunk(path) else None
@@ -512,7 +622,7 @@ class Inventory:
     def _has_form_of_chunk(self, path: str) -> bool:
         """Whether a file lies in an array and is named as its chunk files are, in the grid or outside of it."""
         folder, _, name = path.rpartition("/")
-        home = self._home(folder)
+        home = self.home(folder)
         if home is None:
             return False
         return home[0].layout.has_form_of_key(f"{home[1]}/{name}" if home[1] else name)
@@ -520,8 +630,11 @@ class Inventory:
     def finished(self, batch: Batch, states: Sequence[ChunkState] | ChunkState) -> None:
         """Note what became of a batch's files: one state for all, or one each.
 
-        Files that changed meanwhile are PENDING again, whatever is said of them.
+        Files that changed meanwhile are PENDING again, whatever is said of them; nothing is said of those whose folder
+        was renamed.
         """
+        if batch.array is not None and self.arrays.get(batch.array.layout.path) is not batch.array:
+            return
         if isinstance(states, ChunkState):
             if batch.array is not None and batch.array.ledger is batch.ledger and not self.changed:
                 self.unsettled.difference_update(batch.paths)
@@ -531,6 +644,8 @@ class Inventory:
                 return
             states = [states] * len(batch.paths)
         for path, state in zip(batch.paths, states, strict=True):
+            if batch.array is None and not self._is_known(path):
+                continue
             if path in self.changed:
                 self.changed.discard(path)
                 state = ChunkState.PENDING
@@ -555,6 +670,8 @@ class Inventory:
             return self.digests.put(batch.cells + batch.array.first_digest, digests)
         kept = True
         for number, path in enumerate(batch.paths):
+            if batch.array is None and not self._is_known(path):
+                continue
             kept = self._note_digest(path, digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]) and kept
         return kept
 
@@ -588,6 +705,10 @@ class Inventory:
             held = self.held.get(path)
             if held is not None and (held.open or self.locate(path) is not None):
                 self.set_state(path, ChunkState.WRITING)
+
+    def _is_known(self, path: str) -> bool:
+        """Whether a file that was with a worker is still known under that name."""
+        return path in self.others or self.locate(path) is not None
 
     # -- sums -----------------------------------------------------------------------------------------
 

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from softcopy_napari.engine.account import Account
 from softcopy_napari.engine.before import GONE, Arrival, Before
+from softcopy_napari.engine.brought import Brought
 from softcopy_napari.engine.capabilities import Remark, remark_texts
 from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.earlier import Keeper
+from softcopy_napari.engine.ending import Verdict, judge_end
 from softcopy_napari.engine.final_check import FinalCheck
 from softcopy_napari.engine.finish import finished_because, waiting_for
 from softcopy_napari.engine.folder_part import FolderPart
@@ -73,7 +75,10 @@ class Job(TargetLoop):
         self._folder: Folder | None = None
         """The source's folder."""
         self._why_finished = ""
-        self._kept: list[str] = []
+        self._kept = self._lost = 0
+        """Files that are left on one side only, at the end."""
+        self._brought: Brought
+        """Which of them copies have brought to the destination, as of the last walk."""
         self._final = FinalCheck(
             self._inventory, self._survey, self._walks, self._dispatcher, self._pool, self._reporter
         )
@@ -410,41 +415,54 @@ class Job(TargetLoop):
         self._inventory.mark_open_at_the_end()
         for folder, reason in self._survey.bad_metadata.items():
             self._reporter.notice(f"metadata of {folder} {reason}; what lies there was copied as plain files")
-        gone = sorted(set(self._survey.last_full.gone)) if self._survey.last_full else []
-        self._kept = [path for path in gone if self._inventory.is_data(path)]
-        for path in gone:
-            if path not in self._kept:
-                self._reporter.notice(f"{path} is at the destination only; left alone")
-        if self._kept:
-            files = "file of the destination is" if len(self._kept) == 1 else "files of the destination are"
-            self._end(
-                TargetState.FAILED,
-                f"{len(self._kept):,} {files} gone from the source ({self._kept[0]}), and nobody "
-                "saw their writer delete them. They were kept; delete them by hand if they should go",
-            )
-        return not self._kept
+        last = self._survey.last_full
+        assert last is not None  # else it would have to be walked first
+        earlier = self._keeper.earlier()
+        self._brought = Brought(last, self._inventory, earlier, self._survey.missing_nodes())
+        for run in earlier:
+            run.close()
+        verdict = judge_end(self._brought.found())
+        if verdict.failure:
+            self._fail(verdict)
+        return not verdict.failure
+
+    def _fail(self, verdict: Verdict) -> None:
+        """End, because some files are on one side only that should be on both."""
+        for note in verdict.notes:
+            self._reporter.notice(note)
+        self._kept, self._lost = verdict.kept, verdict.lost
+        self._end(TargetState.FAILED, verdict.failure)
 
     def _begin_to_sign(self) -> None:
         self._final.signing = self._final.changes
         account = Account(self._inventory)
         size = self._survey.last_full.size if self._survey.last_full else 0
-        now, missing = time.monotonic(), self._survey.missing_nodes()
+        now, missing = time.monotonic(), self._brought.missing_nodes
         receipt = account.receipt(self.target, self._tell(now), self._why_finished, size, missing)
         kept = tuple(self._inventory.kept)
         receipt = receipt.model_copy(update={"source_folder": self._folder, "kept_files": kept})
-        threading.Thread(target=self._sign, args=(account, receipt), daemon=True).start()
+        threading.Thread(target=self._sign, args=(account, receipt, self._brought), daemon=True).start()
 
-    def _sign(self, account: Account, receipt: Receipt) -> None:
+    def _sign(self, account: Account, receipt: Receipt, brought: Brought) -> None:
         """In a thread of its own: ten million lines take a while, and the destination's disk may hang."""
-        problem = account.sign(self.target.destination, self._marker, receipt, self.target.permissions)
-        self._inbox.put(lambda: self._take_signed(problem))
+        brought.look_into_receipt(self.target.destination)
+        verdict = judge_end(brought.found())
+        problem = ""
+        if not verdict.failure:
+            whole = receipt.model_copy(update={"notes": (*receipt.notes, *verdict.notes)})
+            problem = account.sign(self.target.destination, self._marker, whole, self.target.permissions)
+        self._inbox.put(lambda: self._take_signed(problem, verdict))
 
-    def _take_signed(self, problem: str) -> None:
+    def _take_signed(self, problem: str, verdict: Verdict) -> None:
         """Take in that the receipt is written, or why it cannot be: the copy is complete without one, too."""
         now = time.monotonic()
-        if problem:
-            self._reporter.notice(problem)
-        self._final.signed, self._has_receipt = self._final.signing, not problem
+        final, signing = self._final, self._phase in (Phase.SIGNING, Phase.SIGNING_ALONE)
+        if verdict.failure and signing and final.changes == final.signing:
+            self._fail(verdict)
+            return
+        for text in filter(None, (*verdict.notes, problem)):
+            self._reporter.notice(text)
+        final.signed, self._has_receipt = final.signing, not (problem or verdict.failure)
         if self._phase is Phase.SIGNING_ALONE:
             same = self._final.changes == self._final.signing
             self._happen(Event.NOTHING_MISSING if same else Event.CHANGED, now)
@@ -488,10 +506,10 @@ class Job(TargetLoop):
         )
         reason = self._explain(state, now) if self._stuck else self._reason or self._explain(state, now)
         end = self._complete_since if self._completed else now
-        snapshot = self._reporter.snapshot(state, reason, acquiring, len(self._kept), end)
+        snapshot = self._reporter.snapshot(state, reason, acquiring, self._kept, end)
         if state.ended:
             watching = self._phase is Phase.WATCHING
-            return snapshot.model_copy(update={"completed": self._completed, "watching": watching})
+            return snapshot.model_copy(update={"completed": self._completed, "watching": watching, "lost": self._lost})
         return snapshot.model_copy(update={"pace": self._pacer.snapshot(), "forecast": self._outlook.snapshot()})
 
     @property

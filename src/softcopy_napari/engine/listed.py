@@ -114,7 +114,7 @@ class Unsettled:
                 inventory.set_state(prefix + name, ChunkState.WRITING)
         for path in self.listed.take(part, names):
             if inventory.state(path) is ChunkState.WRITING and path not in inventory.held:
-                inventory.set_state(path, ChunkState.ABSENT)  # it is not there any more
+                inventory.vanished(path)
 
     @property
     def first(self) -> str:

@@ -161,7 +161,9 @@ class TargetSnapshot(Message):
     failures: tuple[Failure, ...] = ()
     """The first of them (at most 100)."""
     kept: Count = 0
-    """Files of the destination that are gone from the source without their writer's lock: left alone."""
+    """Files that were copied and that the source has no more, without their writer's lock: left alone."""
+    lost: Count = 0
+    """Chunk files that left the source before they were copied; told at the end."""
     notices: tuple[Text, ...] = ()
     """Things its user should know, each said once (a stale lock, no watches left, ...)."""
     started: float = 0.0
@@ -210,7 +212,7 @@ class TargetSnapshot(Message):
     @property
     def chunk_files_absent(self) -> int:
         """Chunk files that the metadata promises and that never came: the fill value."""
-        return self.counts[ChunkState.ABSENT]
+        return self.counts[ChunkState.ABSENT] - self.lost
 
     @property
     def files_left(self) -> int:

@@ -11,6 +11,8 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from softcopy_napari.engine.folder_part import FolderPart
+from softcopy_napari.engine.folders import is_below
+from softcopy_napari.engine.systemnames import lies_in_system_folder, system_name
 
 _NEVER = -1
 _FOLDERS_A_TASK = 64
@@ -33,9 +35,13 @@ class Pass:
     size: int = 0
     """Bytes of the regular files that are up to date at the destination."""
     gone: list[str] = field(default_factory=list)
-    """What only the destination has: paths of files and folders."""
+    """What only the destination has: paths of files and folders, which end in `/`."""
+    system: set[str] = field(default_factory=set)
+    """Names of what only the destination has because its system made it, wherever in it."""
     errors: dict[str, str] = field(default_factory=dict)
     """Folders that could not be listed, and why."""
+    unlisted: set[str] = field(default_factory=set)
+    """Folders that could not be listed either, and that hold no data: a system made them."""
 
 
 class Walks:
@@ -89,6 +95,11 @@ class Walks:
             self._count(self._asked, folder, number)
         elif not (number and self._asked[folder] == number):
             self._count(self._again, folder, number)
+
+    def forget(self, folder: str) -> None:
+        """A folder is another one than before: what lies in it has to be found anew."""
+        for path in [path for path in self.known if is_below(path, folder)]:
+            del self.known[path]
 
     def compared(self, folder: str) -> bool:
         """Whether a folder has been compared: its metadata, if it has any, have been read."""
@@ -151,12 +162,25 @@ class Walks:
         self._sizes[part.folder] = self._sizes.get(part.folder, 0) + part.size
         if current is not None and self._counts(part.folder):
             current.newest = max(current.newest, part.newest)
-            current.gone += [prefix + name for name in part.gone]
-            if part.error:
+            self._note_gone(current, part, prefix)
+            if part.error and lies_in_system_folder(part.folder):
+                current.unlisted.add(part.folder)
+            elif part.error:
                 current.errors[part.folder] = part.error
         if part.last:
             self._end(part)
         return [prefix + name for name in part.folders if prefix + name not in self.known]
+
+    @staticmethod
+    def _note_gone(current: Pass, part: FolderPart, prefix: str) -> None:
+        """Note what only the destination has. A file server may make something of its own in each of its folders."""
+        if not part.gone or lies_in_system_folder(part.folder):
+            return
+        for name in part.gone:
+            if system := system_name(name):
+                current.system.add(system)
+            else:
+                current.gone.append(prefix + name)
 
     def _end(self, part: FolderPart) -> None:
         folder = part.folder

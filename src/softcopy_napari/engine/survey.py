@@ -210,6 +210,8 @@ class Survey:
         if part.missing:
             if not part.folder:
                 return False
+            for known in (self._children, self._bad_metadata, self.opaque):  # if it comes back, they are read anew
+                known.pop(part.folder, None)
             self._look_for_missing(part.folder)
         if part.metadata:
             stale = not touched.isdisjoint(METADATA_NAMES)  # written anew since, and maybe read anew already

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Iterable
+from typing import NamedTuple
 
 _WEEK = 6 * 86400.0
 
 GOES_ON = "the same command goes on from here"
 """Said of a copy that has ended before its time; a front end with buttons says which one."""
+
+
+MOST_NAMES = 5
+"""Of things of one kind that are named to a user; the others are counted."""
+
+
+class CountedNames(NamedTuple):
+    """How many things there are, and the names of the first."""
+
+    total: int
+    first: tuple[str, ...]
+
+    def __str__(self) -> str:
+        more = self.total - len(self.first)
+        return ", ".join(self.first) + (f" and {more:,} more" if more else "")
+
+    def plus(self, other: CountedNames) -> CountedNames:
+        """Return both together."""
+        return CountedNames(self.total + other.total, (*self.first, *other.first)[:MOST_NAMES])
+
+
+NO_NAMES = CountedNames(0, ())
+
+
+def count_names(names: Iterable[str]) -> CountedNames:
+    """Return how many names there are, and the first of them."""
+    names = iter(names)
+    first = tuple(itertools.islice(names, MOST_NAMES))
+    return CountedNames(len(first) + sum(1 for _ in names), first)
 
 
 def printable(text: str) -> str:
@@ -22,9 +54,9 @@ def quote(text: str) -> str:
     return f'"{printable(text if len(text) <= 160 else f"{text[:75]}...{text[-75:]}")}"'
 
 
-def count_text(number: int, what: str) -> str:
-    """A number of things: `1 file`, `1,000 files`."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+def count_text(number: int, what: str, several: str = "") -> str:
+    """A number of things: `1 file`, `1,000 files`; `several` is what more than one are called, if not by an s."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {several or f'{what}s'}"
 
 
 def size_text(size: float) -> str:

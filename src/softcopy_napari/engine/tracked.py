@@ -39,6 +39,9 @@ class TrackedArray:
     """Cells before this one were looked at by the sweep under way."""
     found: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """What the sweep found and nobody took yet."""
+    left: npt.NDArray[np.bool_] | None = None
+    """Chunk files that were seen at the source, and left it before they were copied, by cell; those that came back
+    are not ABSENT any more. None while there are none."""
 
     @property
     def prefix(self) -> str:
@@ -65,6 +68,19 @@ class TrackedArray:
         self.fresh.clear()
         self.found = np.zeros(0, np.int64)
         self.sweep, self.swept = True, 0
+
+    def note_left(self, cells: npt.NDArray[np.int64], left: bool = True) -> None:
+        """Note that chunk files left the source before they were copied; or, that their writer deleted them."""
+        if self.left is None and left:
+            self.left = np.zeros(len(self.ledger.flat), bool)
+        if self.left is not None:
+            self.left[cells] = left
+
+    def lost(self) -> npt.NDArray[np.int64]:
+        """All cells whose chunk files left the source before they were copied, and have not come back."""
+        if self.left is None:
+            return np.zeros(0, np.int64)
+        return np.flatnonzero(self.left & (self.ledger.flat == ChunkState.ABSENT))
 
     @property
     def waits_for_sweep(self) -> bool:

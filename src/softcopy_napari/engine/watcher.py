@@ -23,6 +23,7 @@ from watchdog.observers import Observer
 
 from softcopy_napari.engine import inotify
 from softcopy_napari.engine.file_system_kind import file_system_of
+from softcopy_napari.engine.folders import is_below
 from softcopy_napari.engine.gather import PAUSE, Gatherer
 from softcopy_napari.engine.lockclock import LockClock
 from softcopy_napari.engine.writers import LOCK_ENDING
@@ -44,6 +45,8 @@ class Hint(Enum):
     DELETED = auto()
     FOLDER = auto()
     """A folder appeared."""
+    FOLDER_RENAMED = auto()
+    """A folder has another name than before; both are told, with a NUL in between."""
     LOST = auto()
     """Events were lost: anything may have happened."""
     ROOT_GONE = auto()
@@ -203,7 +206,7 @@ class LinuxWatcher(_Mailbox):
             watch = self._inotify.add(path, self._mask)
             before = self._folders.get(watch, folder)
             if before != folder and self._watches.get(before) == watch:
-                del self._watches[before]  # it was renamed
+                self._rename(before, folder)
             self._folders[watch] = folder
             self._watches[folder] = watch
 
@@ -211,6 +214,14 @@ class LinuxWatcher(_Mailbox):
     def unread(self) -> bool:
         # In this order: what is no longer with the kernel is being taken in, until it is among the hints.
         return self._inotify.waiting or self._inotify.taking
+
+    def _rename(self, old: str, new: str) -> None:
+        """A watch stays with its folder, whatever that is called: so do those of the folders in it."""
+        for path in [path for path in self._watches if is_below(path, old)]:
+            watch = self._watches.pop(path)
+            self._folders[watch] = new + path[len(old) :]
+            self._watches[new + path[len(old) :]] = watch
+        self.put(Hint.FOLDER_RENAMED, f"{old}\0{new}")
 
     def _read(self) -> None:
         try:
@@ -258,6 +269,8 @@ class LinuxWatcher(_Mailbox):
             known = self._watches.get(path)
             if known is not None and not self._still_there(known, path):
                 self._forget(path)  # what was watched under that name was another folder
+            if mask & inotify.MOVED_TO:
+                self.watch(path)  # before it is told that the folder of the old name has gone: that ends its watch
             self.put(Hint.FOLDER, path)
 
     def _folder_gone(self, watch: int, mask: int, folder: str) -> None:
@@ -330,6 +343,10 @@ class PortableWatcher(_Mailbox, FileSystemEventHandler):
                 self.put(Hint.ROOT_GONE, "")
                 self._wake_for_first()
             case "moved":
+                if event.is_directory:
+                    old, new = self._relative(event.src_path), self._relative(event.dest_path)
+                    if not (old.startswith("../") or new.startswith("../")):
+                        self.put(Hint.FOLDER_RENAMED, f"{old}\0{new}")
                 self._put(Hint.FOLDER if event.is_directory else Hint.RENAMED, event.dest_path)
 
     def _put(self, hint: Hint, path: bytes | str) -> None:
