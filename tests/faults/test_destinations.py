@@ -240,3 +240,17 @@ def test_a_file_that_is_too_large_is_named_and_not_tried_for_ever(lab: Lab) -> N
     ]
     assert len(rule.met) <= 3
     assert len(list(lab.real_destination.rglob("*/0"))) == 3
+
+
+def test_a_file_with_holes_arrives_where_files_cannot_be_extended(lab: Lab) -> None:
+    """Some FUSE file systems refuse to truncate."""
+    faults = lab.faulty_destination()
+    make_chunks(lab.source, 2)
+    with open(lab.source / "sparse", "wb") as file:
+        file.seek(5 << 20)
+        file.write(b"the end")
+        file.truncate(6 << 20)
+    rule = faults.fail("truncate", "*", error=errno.EPERM)
+    assert copied(lab).state is TargetState.COMPLETE, lab.words()
+    assert rule.met
+    lab.assert_equal()

@@ -59,7 +59,7 @@ def remark_texts(remarks: int, destination: str) -> list[str]:
 
 
 def is_refusal(error: OSError) -> bool:
-    """Whether a file system says by an error that it does not set modification times at all."""
+    """Whether a file system says by an error that it never does what was asked, such as to set a modification time."""
     return error.errno in _REFUSALS
 
 

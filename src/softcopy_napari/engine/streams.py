@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from xxhash import xxh3_128
 
+from softcopy_napari.engine.capabilities import is_refusal
 from softcopy_napari.engine.chunk_check import Checksum
 from softcopy_napari.engine.files import read_into
 
@@ -79,7 +80,7 @@ def copy_stream(
     """
     hasher = xxh3_128() if checksum is None else _Hasher(checksum)
     size = 0
-    if may_have_holes(found):
+    if may_have_holes(found) and _extend(out, found.st_size):
         for start, end in data_ranges(fd, found.st_size):
             size = _skip_hole(hasher, size, start, found, view, go_on)
             os.lseek(fd, start, os.SEEK_SET)
@@ -92,7 +93,6 @@ def copy_stream(
             if size < end:
                 return size, b""  # it became shorter: it is copied again
         size = _skip_hole(hasher, size, found.st_size, found, view, go_on)
-        os.ftruncate(out, size)
         os.lseek(fd, size, os.SEEK_SET)
         os.lseek(out, size, os.SEEK_SET)
     while True:
@@ -176,6 +176,17 @@ def data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
             return
         yield start, end
         at = end
+
+
+def _extend(out: int, size: int) -> bool:
+    """Make an empty file so large; returns whether that can be done without writing it."""
+    try:
+        os.ftruncate(out, size)
+    except OSError as error:
+        if not is_refusal(error):
+            raise
+        return False
+    return True
 
 
 def _skip_hole(
