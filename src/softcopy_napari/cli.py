@@ -6,6 +6,7 @@ file; 130 interrupted. The engine and what it needs are imported when a command 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -352,8 +353,9 @@ def _targets(paths: tuple[str, ...], settings: Settings) -> tuple[Target, ...]:
     match paths:
         case (file,):
             path = _path(file, "targets file")
-            if Path(file).is_absolute() or path == Path.cwd() / file:
-                path = Path(file)  # messages name it as its user does
+            with contextlib.suppress(OSError):
+                if path == Path(file).absolute():
+                    path = Path(file)  # messages name it as its user does
             if path.is_dir():
                 raise TargetsError(f"{file} is a folder: give its destination too, as in softcopy {file} DESTINATION")
             from softcopy_napari.engine.targetsfile import load_targets  # with YAML, which the other case is spared

@@ -177,3 +177,18 @@ def test_nothing_is_copied_into_a_folder_that_is_called_like_an_address(tmp_path
         assert done.returncode == 2, done
         assert done.stderr.count("\n") == 1 and done.stderr.startswith("softcopy: ")
     assert os.listdir(tmp_path) == ["a.zarr"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="variables as a shell spells them")
+@pytest.mark.parametrize(
+    "written", ["targets.yaml", "$LAB/targets.yaml", "file://{}/targets.yaml", "\u201ctargets.yaml\u201d"]
+)
+def test_a_targets_file_is_named_as_its_user_names_it_where_that_is_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setenv("LAB", str(tmp_path))
+    (tmp_path / "targets.yaml").write_text("targets:\n- source: a\n")
+    done = softcopy(written.format(tmp_path), cwd=tmp_path)
+    shown = "targets.yaml" if written == "targets.yaml" else str(tmp_path / "targets.yaml")
+    assert done.stderr == f'softcopy: {shown}, line 2: target 1 has no "destination"; add it\n'
+    assert done.returncode == 2
