@@ -383,11 +383,8 @@ def _fail(message: str) -> NoReturn:
 
 
 def _log_to_stderr(verbose: bool) -> None:
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.ERROR,
-        format="%(asctime)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    level = logging.INFO if verbose else logging.ERROR
+    logging.basicConfig(level=level, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     # watchdog tells of lost events here; the engine does, in its notices.
     logging.getLogger("watchdog").setLevel(logging.CRITICAL)
 
