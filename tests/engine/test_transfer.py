@@ -613,3 +613,22 @@ def test_a_checksum_is_made_of_what_is_read_anyway(sides: Sides, size: int, at_s
     result = sides.copy("x", rules=rules)
     assert (result.outcome, result.reason) == (Outcome.TORN, "does not agree with its crc32")
     assert (sides.destination / "x").read_bytes() == whole
+
+
+def test_a_refusal_at_the_largest_size_of_fat_is_said_to_be_that(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows says that an argument is invalid, FAT by FUSE that it is not permitted."""
+    write(sides.source / "x", b"1234567890")
+    monkeypatch.setattr(streams, "_FAT_LIMIT", 5)
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(1, "Operation not permitted")
+
+    for place in sides.places:
+        place.hold()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refuse)
+        result = sides.transfer.copy("x")
+    for place in sides.places:
+        place.leave()
+    assert result.outcome is Outcome.TOO_LARGE and "is too large" in result.reason
+    assert temporaries(sides.destination) == []

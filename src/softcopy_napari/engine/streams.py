@@ -216,9 +216,15 @@ def _read(fd: int, view: memoryview) -> memoryview:
 
 
 def _write(out: int, block: memoryview) -> None:
-    written = os.write(out, block)
-    while written < len(block):
-        written += os.write(out, block[written:])
+    try:
+        written = os.write(out, block)
+        while written < len(block):
+            written += os.write(out, block[written:])
+    except OSError as error:
+        # Windows, and FAT by FUSE, do not say that this is the matter.
+        if is_refusal(error) and os.lseek(out, 0, os.SEEK_CUR) + len(block) > _FAT_LIMIT:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG)) from None
+        raise
 
 
 def _report(go_on: Callable[[int], bool], count: int, expected: int) -> None:
