@@ -35,7 +35,7 @@ def _make_large(path: Path, files: int = 4, size: int = 80_000_000) -> Path:
     )
     for number in range(files):
         with open(path / str(number), "wb") as file:
-            file.write(b"\1" * size)
+            file.write(bytes([number + 1]) * size)
     return path
 
 
@@ -79,7 +79,7 @@ def test_everything_else_in_the_source_is_copied_and_links_stay_links(source: Pa
 def test_ctrl_c_ends_soon_leaves_no_temporary_and_says_how_to_go_on(limit: float, tmp_path: Path) -> None:
     """In two seconds, on a machine that does nothing else; without Ctrl-C it goes on for the 30 s that it settles."""
     source, destination = _make_large(tmp_path / "source.zarr"), tmp_path / "destination.zarr"
-    with Softcopy("--nprocs", "2", source, destination) as copy:
+    with Softcopy("--nprocs", "2", "--max-rate", "20 MB/s", source, destination) as copy:
         until(lambda: temporaries(destination))
         assert copy.interrupt() < limit
         assert copy.process.returncode == 130
