@@ -154,14 +154,15 @@ def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
 @click.argument("destination")
 @click.option("--verbose", is_flag=True, help="Log what is found.")
 @click.option("--nprocs", type=int, default=4, show_default=True, help="Processes that compare.")
-def check(source: str, destination: str, verbose: bool, nprocs: int) -> None:
+@click.option("--links", type=click.Choice(["keep", "copy"]), default="keep", show_default=True, help="As for a copy.")
+def check(source: str, destination: str, verbose: bool, **settings: Any) -> None:
     """Compare a source and a destination, and change nothing.
 
     Exit code 0 if every file of the source is at the destination, equal in size and time, 1 if not.
     """
 
     def targets() -> tuple[Target, ...]:
-        (target,) = _targets((source, destination), _settings({"nprocs": nprocs}))
+        (target,) = _targets((source, destination), _settings(settings))
         return (target.model_copy(update={"check": True}),)
 
     _run(targets, verbose)

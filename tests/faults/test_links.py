@@ -10,6 +10,7 @@ import pytest
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.support import tree, until, write
 from tests.faults.lab import SOON, Lab, content, copied, make_chunks
+from tests.support.command import softcopy
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="links")
 
@@ -67,6 +68,8 @@ def test_what_links_lead_to_is_copied_where_that_is_asked_for(lab: Lab) -> None:
     assert not (lab.destination / "notes").is_symlink()
     assert (lab.destination / "notes").read_bytes() == b"a file elsewhere"
     assert os.readlink(lab.destination / "within") == "camera1"
+    assert softcopy("check", "--links", "copy", lab.source, lab.destination).returncode == 0
+    assert softcopy("check", lab.source, lab.destination).returncode == 1
     end = copied(lab, links="copy")
     assert (end.state, end.files_copied) == (TargetState.COMPLETE, 0)
 
