@@ -33,6 +33,8 @@ from softcopy_napari.engine.tracked import Batch, TrackedArray
 LINK = b"\xff" * 16
 """Stands in place of the digest of a link."""
 _HOMES = 1 << 16
+_STANDS = 2.0
+"""Seconds for which a chunk file has to stay as it is to count as whole."""
 _LEAVE_PENDING = np.zeros(len(ChunkState), bool)
 _LEAVE_PENDING[[ChunkState.PENDING, ChunkState.COPYING, ChunkState.FAILED]] = True
 _LEAVE_SAME = _LEAVE_PENDING.copy()
@@ -108,6 +110,8 @@ class Inventory:
         self.abandoned: dict[str, bool] = {}
         self.rewritten: str | None = None
         self.outside = ""
+        self._just_arrived: deque[tuple[float, TrackedArray, npt.NDArray[np.int64]]] = deque()
+        """Chunk files that have arrived in the last moments, and when."""
         self.copied_metadata: dict[str, bytes] = {}
         self.kept: dict[str, str] = {}
         self.deleted: set[str] = set()
@@ -589,10 +593,24 @@ class Inventory:
                     array.ledger.set_many(cells, ChunkState.COPYING)
                     # Before anything of them is replaced: if this run is killed, the next one must not take these for
                     # the digests of what is there then.
-                    before = self.digests.get(cells + array.first_digest).tobytes()
+                    before = self._digests_of_versions_that_stood(array, cells)
                     self.digests.forget(cells + array.first_digest)
                     return Batch(array, cells, array.paths(cells), array.ledger, array.layout.chunk_format, before)
         return None
+
+    def _digests_of_versions_that_stood(self, array: TrackedArray, cells: npt.NDArray[np.int64]) -> bytes:
+        """Digests of what was copied of chunk files before, zeros for what was written anew within moments.
+
+        A chunk that is filled by several writes in a row is one write, taken together.
+        """
+        digests = self.digests.get(cells + array.first_digest)
+        now = time.monotonic()
+        while self._just_arrived and now - self._just_arrived[0][0] > _STANDS:
+            self._just_arrived.popleft()
+        just = [arrived for _, of, arrived in self._just_arrived if of is array]
+        if just:
+            digests = np.where(np.isin(cells, np.concatenate(just))[:, np.newaxis], 0, digests)
+        return digests.tobytes()
 
     def _take_others(self, limit: int) -> Batch | None:
         paths: list[str] = []
@@ -665,8 +683,10 @@ class Inventory:
         if versions:
             self.versions.note(batch, versions)
         if batch.array is not None and batch.array.ledger is batch.ledger:
-            if self.rewritten is None and batch.before.strip(b"\0"):
-                self._look_for_rewritten(batch, digests)
+            if self.rewritten is None:
+                if batch.before.strip(b"\0"):
+                    self._look_for_rewritten(batch, digests)
+                self._just_arrived.append((time.monotonic(), batch.array, batch.cells))
             return self.digests.put(batch.cells + batch.array.first_digest, digests)
         kept = True
         for number, path in enumerate(batch.paths):
