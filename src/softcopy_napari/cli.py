@@ -180,7 +180,7 @@ def verify(
 ) -> None:
     """Check a copy by content: with its receipt, or with its source.
 
-    Every file is read. Exit code 0 if all is as it should be, 1 if something is missing, extra or changed.
+    Every file is read. Exit code 0 if all is as it should be, 1 if something is missing or changed.
     """
     from softcopy_napari.engine.checksumfile import ReceiptError
     from softcopy_napari.engine.scrub import ScrubError

@@ -25,6 +25,7 @@ _SHOWN = 20
 _LOG_INTERVAL = 5.0
 _AFTERWARDS = {
     Kind.MOVING: "nothing can be said about them before their writer is done",
+    Kind.EXTRA: "not part of the copy",
     Kind.UNREADABLE: "nothing can be said about their content",
 }
 
@@ -134,7 +135,9 @@ class _Findings:
                 continue
             more = f"; {_AFTERWARDS[kind]}" if kind in _AFTERWARDS else ""
             _say(
-                self._console, f"{kind}: {count_text(count, 'file')}{more}", "yellow" if kind is Kind.MOVING else "red"
+                self._console,
+                f"{kind}: {count_text(count, 'file')}{more}",
+                "yellow" if kind is Kind.MOVING or report.good else "red",
             )
             first = self._first[kind]
             for path in first:

@@ -167,3 +167,32 @@ def test_verify_checksum_says_verified_and_the_receipt_says_so(tmp_path: Path) -
     done = softcopy("--nprocs", "1", "--settle", "0", "--verify", "checksum", source, destination)
     assert done.returncode == 0, done.stdout
     assert '"verified": "checksum"' in (tmp_path / "copy.zarr.receipt.json").read_text()
+
+
+def test_what_people_and_file_servers_put_beside_the_data_is_named_and_no_fault(sides: tuple[Path, Path]) -> None:
+    source, destination = sides
+    for path in ("labels/cells/zarr.json", "labels/cells/c/0/0", "@eaDir/zarr.json@SynoEAStream", "c/0/.DS_Store"):
+        (destination / path).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(destination / "zarr.json", destination / "labels" / "cells" / "zarr.json")
+    for path in ("labels/cells/c/0/0", "@eaDir/zarr.json@SynoEAStream", "c/0/.DS_Store", "notes.txt"):
+        (destination / path).write_text("x")
+    for folders in ((destination,), (source, destination)):
+        done = softcopy("verify", *folders)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "extra: 5 files" in done.stdout and "labels/cells/c/0/0" in done.stdout
+    last = chunk(source, -1).relative_to(source)
+    chunk(source, -1).unlink()
+    done = softcopy("verify", source, destination)
+    assert done.returncode == 1 and f"{last.as_posix()} (not at the source)" in done.stdout
+
+
+def test_a_chunk_file_that_is_not_in_the_receipt_is_a_fault_for_readers_see_it(sides: tuple[Path, Path]) -> None:
+    _, destination = sides
+    sums = destination.parent / "copy.zarr.xxh128"
+    facts = destination.parent / "copy.zarr.receipt.json"
+    lines = sums.read_text().splitlines(keepends=True)
+    (unlisted,) = [line for line in lines if "/c/3/2/0/0" in line]
+    sums.write_text("".join(line for line in lines if line is not unlisted))
+    facts.unlink()
+    done = softcopy("verify", destination)
+    assert done.returncode == 1 and "c/3/2/0/0 (not in the receipt)" in done.stdout

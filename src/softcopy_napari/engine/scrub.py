@@ -22,11 +22,13 @@ import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from softcopy_napari.engine.checksumfile import read_lines
+from softcopy_napari.engine.dataset_arrays import DatasetArrays
 from softcopy_napari.engine.files import extended_path, native
 from softcopy_napari.engine.judge import Interrupted, Judge, Kind, Verdict
 from softcopy_napari.engine.place import OtherFolder, Place
 from softcopy_napari.engine.receipt import Receipt, check_unchanged
 from softcopy_napari.engine.spelling import other_spellings
+from softcopy_napari.engine.systemnames import lies_in_system_folder
 from softcopy_napari.engine.writers import RECEIPTS, is_own_temporary, temporary_of
 
 _BUFFER = 4 << 20
@@ -97,16 +99,19 @@ class Report:
     listed: int = 0
     """Files there should be, those that were left out included."""
     counts: dict[Kind, int] = field(default_factory=dict)
+    faults: int = 0
+    """Files with which something is wrong; what others put beside the data is no fault of theirs."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def good(self) -> bool:
         """Whether everything that was looked at is as it should be."""
-        return not self.counts
+        return not self.faults
 
-    def note(self, kind: Kind, path: str, detail: str = "") -> None:
+    def note(self, kind: Kind, path: str, detail: str = "", fault: bool = True) -> None:
         """Count a file that is not as it should be, and tell of it. Any thread may call this."""
         with self._lock:
+            self.faults += fault and not lies_in_system_folder(path)
             self.counts[kind] = self.counts.get(kind, 0) + 1
             self.tell(kind, f"{path} ({detail})" if detail else path)
 
@@ -200,15 +205,17 @@ def _look_for_extra(
         at = np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)
         return itertools.compress(paths, listed[at] != hashes)
 
+    arrays = DatasetArrays(root, lambda path: not list(unlisted([path])))
     for block in _batches(files(), _BLOCK):
         for path in unlisted(block):
             others = other_spellings(root, path)
             if len(list(unlisted(others))) == len(others):
-                report.note(Kind.EXTRA, path, "not in the receipt")
+                report.note(Kind.EXTRA, path, "not in the receipt", fault=arrays.has_chunk(path))
         check()
     if facts is not None and links != facts.links:
         kind = Kind.MISSING if links < facts.links else Kind.EXTRA
-        report.note(kind, f"of links there are {links:,}, not {facts.links:,}", "the receipt does not name them")
+        count = f"of links there are {links:,}, not {facts.links:,}"
+        report.note(kind, count, "the receipt does not name them", fault=kind is Kind.MISSING)
 
 
 def verify_source(source: Path, destination: Path, manner: Manner, report: Report) -> None:
@@ -232,10 +239,11 @@ def _look_for_more(source: Path, destination: Path, report: Report, check: Calla
     def is_there(path: str) -> bool:
         return os.path.lexists(os.path.join(root, native(path)))
 
+    arrays = DatasetArrays(root)
     for block in _batches(_below(destination, report), _BLOCK):
         for path, _ in block:
             if not is_there(path) and not any(map(is_there, other_spellings(top, path))):
-                report.note(Kind.EXTRA, path, "not at the source")
+                report.note(Kind.EXTRA, path, "not at the source", fault=arrays.has_chunk(path))
         check()
 
 
