@@ -137,7 +137,7 @@ def test_every_kind_of_task_is_answered(desk: Desk) -> None:
     flushed = desk.ask(FlushTask(new()))
     assert isinstance(flushed, Flushed) and (flushed.error, flushed.obstacle) == ("", None)
     synced = desk.ask(SyncTask(new(), ["0.0", "none", "1.1"]))
-    assert isinstance(synced, Synced) and (synced.files, synced.error) == (3, "")
+    assert isinstance(synced, Synced) and (synced.files, synced.failed) == (3, {})
     assert tree(desk.destination) == {p: c for p, c in tree(desk.source).items() if p in ("0.0", "1.1")}
 
 

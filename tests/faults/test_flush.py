@@ -142,7 +142,20 @@ def test_a_server_that_cannot_store_a_file_is_told_of_with_its_name(lab: Lab) ->
     lab.start(settle=0.0)
     end = lab.ends(SOON)
     assert end.state is TargetState.FAILED
-    assert end.reason.endswith("cannot be flushed to disk: 3/0: Input/output error")
+    assert "3/0 cannot be flushed to disk: Input/output error, 5 times" in end.reason
+
+
+@may_fuse
+def test_a_file_that_could_not_be_stored_at_first_is_copied_and_flushed_once_more(lab: Lab) -> None:
+    faults = lab.faulty_destination()
+    make_chunks(lab.source, 5)
+    rule = faults.fail("fsync", "d.zarr/3/0", times=2)
+    again = faults.delay("rename", "d.zarr/3/0", seconds=0.0)
+    lab.start(settle=0.0)
+    end = lab.ends(SOON)
+    assert end.state is TargetState.COMPLETE, end
+    assert len(rule.met) == 2 and len(again.met) == 3
+    lab.assert_equal()
 
 
 @may_fuse

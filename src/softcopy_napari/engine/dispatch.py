@@ -254,7 +254,9 @@ class Dispatcher:
             if worker.room(CompareTask) <= 0:
                 return
             folders = self._walks.next(len(workers))
-            task = CompareTask(self._pool.new_id(), folders, self._quiet, self.source)
+            current = self._walks.current
+            last = current is not None and current.full and self.prover.finishing
+            task = CompareTask(self._pool.new_id(), folders, self._quiet, self.source, fresh_attributes=last)
             self._compares[task.id] = folders
             self._pool.send(worker, task)
 
@@ -341,6 +343,10 @@ class Dispatcher:
         if isinstance(answer, FolderPart | Synced | Flushed | Probe) and answer.obstacle is not None:
             self._meet(answer.obstacle, now)
         if isinstance(answer, Synced):
+            for path, reason in answer.failed.items() if answer.obstacle is None else ():
+                if self._inventory.state(path) in (ChunkState.COPIED, ChunkState.VERIFIED):
+                    self._inventory.set_state(path, ChunkState.FAILED)
+                    self.retries.mismatch(path, True, reason, now)
             return self.flushing.synced(heard.task, answer)
         return self.flushing.flushed(answer) if isinstance(answer, Flushed) else answer
 

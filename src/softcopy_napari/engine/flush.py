@@ -113,7 +113,7 @@ def _flush_all(fd: int) -> None:
             fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
 
 
-def flush_files(place: Place, paths: Sequence[str], go_on: Callable[[], bool]) -> tuple[int, str]:
+def flush_files(place: Place, paths: Sequence[str], go_on: Callable[[], bool]) -> tuple[int, dict[str, str]]:
     """Flush files one by one, and on POSIX systems the folders that name them.
 
     Parameters
@@ -126,27 +126,32 @@ def flush_files(place: Place, paths: Sequence[str], go_on: Callable[[], bool]) -
 
     Returns
     -------
-    tuple of int and str
-        How many were flushed, and why the next one could not be.
+    tuple of int and dict of str to str
+        How many were dealt with, and those of them of which it is not known whether they are stored, with the reason.
     """
-    folders: dict[str, None] = {}
+    failed: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for number, path in enumerate(paths):
         if not go_on():
-            return number, ""
-        try:
-            _flush_file(place, path)
-        except OSError as error:
-            return number, f"cannot be flushed to disk: {path}: {error.strerror}"
-        while path:
-            path = path.rpartition("/")[0]
-            folders[path] = None
-    if place.fd is not None:
-        try:
-            for folder in folders:
-                _flush_file(place, folder)
-        except OSError as error:
-            return 0, f"cannot be flushed to disk: {error.strerror}"
-    return len(paths), ""
+            return number, failed
+        if reason := _why_not_flushed(place, path):
+            failed[path] = reason
+        folder = path
+        while folder:
+            folder = folder.rpartition("/")[0]
+            folders[folder] = path
+    for folder, path in folders.items() if place.fd is not None else ():
+        if reason := _why_not_flushed(place, folder):
+            failed[path] = reason
+    return len(paths), failed
+
+
+def _why_not_flushed(place: Place, path: str) -> str:
+    try:
+        _flush_file(place, path)
+    except OSError as error:
+        return f"cannot be flushed to disk: {error.strerror}"
+    return ""
 
 
 def _flush_file(place: Place, path: str) -> None:
@@ -164,4 +169,5 @@ def _flush_file(place: Place, path: str) -> None:
         if error.errno not in _CANNOT:
             raise
     finally:
-        os.close(fd)
+        with contextlib.suppress(OSError):  # it was only read, and is stored
+            os.close(fd)

@@ -241,10 +241,12 @@ class Flushing:
         self.files += answer.files
         each = answer.seconds / max(1, answer.files)
         self._seconds_a_file += 0.3 * (max(each, 1e-5) - self._seconds_a_file)
-        if not (answer.error or answer.obstacle):
+        if answer.failed:
+            self._dirty = True  # they are copied once more
+        if answer.obstacle is None:
             return None
         self._syncs.clear()
-        return self.flushed(Flushed(answer.error, answer.obstacle))
+        return self.flushed(Flushed("", answer.obstacle))
 
     def flushed(self, answer: Flushed) -> Flushed | None:
         """Take in what became of the flush; returns it if somebody has asked for it."""

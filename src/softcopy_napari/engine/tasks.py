@@ -250,10 +250,11 @@ class Swept(NamedTuple):
 
 
 class Synced(NamedTuple):
-    """A SyncTask is done: so many of its files are flushed; the error says why the next one is not."""
+    """A SyncTask is done: so many of its files were dealt with."""
 
     files: int
-    error: str
+    failed: dict[str, str]
+    """Those of which it is not known whether they are stored, and why."""
     seconds: float
     obstacle: Obstacle | None = None
 

@@ -226,13 +226,13 @@ class Worker:
 
     def _sync(self, task: SyncTask) -> None:
         started = self._begin(task.id)
-        count, error = 0, ""
+        count, failed = 0, dict[str, str]()
         with self._holding(None) as (_, obstacle):
             if obstacle is None:
-                count, error = flush_files(self._destination, task.paths, self._goes_on)
-        if obstacle is None and error:
+                count, failed = flush_files(self._destination, task.paths, self._goes_on)
+        if failed:
             obstacle = self._reach().obstacle
-        self._send(task.id, Synced(count, "" if obstacle else error, time.perf_counter() - started, obstacle))
+        self._send(task.id, Synced(count, failed, time.perf_counter() - started, obstacle))
 
     def _goes_on(self) -> bool:
         self._progressed(0)
