@@ -139,7 +139,7 @@ class AnyOrder(RuleBasedStateMachine):
         self._start(verify)
 
     def _start(self, verify: str) -> None:
-        chosen = Settings(nprocs=2, settle=1000.0, verify=verify)  # type: ignore[arg-type]
+        chosen = Settings(nprocs=2, settle=1000.0, verify=verify, linger=0)  # type: ignore[arg-type]
         self.older_markers = self.destination.markers()
         self.copy = Copy(launch([make_target(self.source.root, self.destination.root, chosen)]), "1")
         self.paused = False
