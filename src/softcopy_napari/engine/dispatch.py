@@ -167,11 +167,6 @@ class Dispatcher:
         )
 
     @property
-    def damaged(self) -> dict[str, str]:
-        """Files that were copied as they are, and why they cannot be whole."""
-        return self._inventory.damaged
-
-    @property
     def at_rest(self) -> bool:
         """Whether no worker has anything to answer."""
         return self.idle and not (self._others or self._urgent or self._proofs)
