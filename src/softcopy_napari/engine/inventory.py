@@ -607,7 +607,7 @@ class Inventory:
         now = time.monotonic()
         while self._just_arrived and now - self._just_arrived[0][0] > _STANDS:
             self._just_arrived.popleft()
-        just = [arrived for _, of, arrived in self._just_arrived if of is array]
+        just = [arrived for _, of, arrived in self._just_arrived if of is array] if digests.any() else []
         if just:
             digests = np.where(np.isin(cells, np.concatenate(just))[:, np.newaxis], 0, digests)
         return digests.tobytes()
