@@ -121,8 +121,8 @@ def equal(lab: Lab) -> bool:
 
 def test_a_copy_whose_time_is_in_the_future_is_not_taken_for_newer(lab: Lab) -> None:
     """Size and time decide, not which is newer."""
-    make_chunks(lab.source, 3)
-    make_chunks(lab.destination, 3)
+    make_chunks(lab.source, 4)
+    make_chunks(lab.destination, 4)
     later = time.time() + 10_000
     for number in range(3):
         write(lab.destination / str(number) / "0", content(number, 7, 5000))
