@@ -83,7 +83,7 @@ class _Demo(QObject):
         self._caught = caught
         self._stages = {"start": 0.2, "middle": 0.5}  # share that has been copied: at first there is no image yet
         self._time_point: int | None = None
-        self._ended = False
+        self._ended = self._told_to_stop = False
         self._comparison: threading.Thread | None = None
         self._why_ended = ""
         """Why the copy has ended before its time."""
@@ -122,7 +122,11 @@ class _Demo(QObject):
 
     def _follow(self, one: Seen) -> None:
         target = one.target
-        if target.state is TargetState.COMPLETE:
+        if target.watching:
+            if not self._told_to_stop:  # the microscope is done: what is compared is to be left alone
+                self._told_to_stop = True
+                self._supervisor.order("stop", [one.key])
+        elif target.state is TargetState.COMPLETE:
             self._ended = True
             click.echo(f"{target.state}: {target.reason}")
             self._comparison = threading.Thread(target=self._compare_both, name="softcopy-demo-compare")
