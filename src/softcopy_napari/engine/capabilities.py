@@ -84,6 +84,7 @@ def try_out(place: Place, name: str) -> Capabilities:
         try:
             keeps = _make(place, first)
         except OSError:  # some take no such letters
+            place.discard(first)
             first = f"{stem}-e{dot}{ending}"
             keeps = _make(place, first)
         case_sensitive = not _exists(place, first.replace(stem, stem.upper()))
