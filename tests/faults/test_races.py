@@ -222,7 +222,7 @@ def test_a_chunk_set_back_to_its_fill_value_at_any_step_has_no_copy_in_the_end(l
     last = Path(str(len(steps)), "0")  # by which it is known as a copy of this source
     shutil.copy2(lab.real_source / last, lab.real_destination / last)
     versions, rules = arm(lab, sides, steps, {"deleted under its lock": delete_under_lock})
-    lab.start()
+    lab.start(overwrite=True)
     assert until(lambda: all(rule.met for rule in rules.values()), SOON), missed(rules)
     assert until(lambda: len(list(lab.real_destination.rglob("*/0"))) == 1, SOON)
     assert until(lambda: lab.now.counts[ChunkState.COPIED] == 1)

@@ -127,6 +127,6 @@ def test_a_copy_whose_time_is_in_the_future_is_not_taken_for_newer(lab: Lab) -> 
     for number in range(3):
         write(lab.destination / str(number) / "0", content(number, 7, 5000))
         os.utime(lab.destination / str(number) / "0", (later, later))
-    lab.start(settle=0.0)
+    lab.start(settle=0.0, overwrite=True)
     assert lab.ends(SOON).state is TargetState.COMPLETE
     lab.assert_equal()
