@@ -261,14 +261,13 @@ def _order(do: str, which: tuple[str, ...], everything: bool) -> None:
 
     problems = []
     try:
-        chosen = choose_copies(which, everything, do)
+        for copy in choose_copies(which, everything, do):
+            try:
+                click.echo(give_order(do, copy))
+            except CannotOrder as error:  # the others get it all the same
+                problems.append(str(error))
     except CannotOrder as error:
-        _fail(str(error))
-    for copy in chosen:
-        try:
-            click.echo(give_order(do, copy))
-        except CannotOrder as error:
-            problems.append(str(error))
+        problems.append(str(error))
     if problems:
         _fail("\n".join(problems))
 
