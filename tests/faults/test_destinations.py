@@ -211,7 +211,7 @@ def test_nothing_is_gone_from_the_source_where_names_are_spelled_in_another_way(
         assert done.returncode == 0, done.stdout
     write(lab.destination / name / "ä", b"x")
     done = softcopy("verify", lab.destination)
-    assert done.returncode == 1 and "extra: 1 file" in done.stdout
+    assert done.stdout.count("not in the receipt") == 1
 
 
 def test_a_name_that_the_destination_kept_in_another_case_is_not_gone_from_the_source(lab: Lab) -> None:
