@@ -41,22 +41,23 @@ def test_the_nearest_folder_is_the_deepest_one_that_is_known() -> None:
     assert nearest("x", {"a"}) is None
 
 
-def test_only_what_was_lost_or_brought_and_left_the_source_is_a_failure() -> None:
+def test_what_was_lost_or_left_the_source_or_is_in_the_way_of_its_arrays_is_a_failure() -> None:
     harmless = Found(
         others=["labels/"],
         system=["@eaDir/"],
-        strange=count_names(["3/0"]),
         renamed={"a/": "b"},
         unlisted=["lost+found"],
         missing_nodes=count_names(["A/1"]),
     )
     verdict = judge_end(harmless)
-    assert verdict.failure == "" and len(verdict.notes) == 6
+    assert verdict.failure == "" and len(verdict.notes) == 5
     lost = judge_end(Found(lost=count_names(map(str, range(7)))))
     assert (
         "7 chunk files were lost before they were copied: they left the source (0, 1, 2, 3, 4 and 2 more)"
         in lost.failure
     )
+    strange = judge_end(Found(strange=count_names(["3/0"])))
+    assert "no copy brought them: 3/0" in strange.failure and strange.kept == 1
     brought = judge_end(Found(brought=count_names(["c/0"])))
     assert brought.failure.startswith("1 file here is not in the source any more (c/0)") and brought.kept == 1
-    assert not any("delete" in words for words in (lost.failure, brought.failure, *verdict.notes))
+    assert not any("delete" in words for words in (lost.failure, brought.failure, strange.failure, *verdict.notes))

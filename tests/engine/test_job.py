@@ -214,6 +214,19 @@ def test_a_file_rewritten_in_place_after_it_was_copied_is_copied_again_before_th
     assert (jobs.destination / "log.txt").read_bytes() == b"first, second"
 
 
+def test_files_that_only_the_destination_has_keep_the_target_from_being_complete(jobs: Jobs) -> None:
+    make_array(jobs.source, (2,))
+    write(jobs.destination / "1", b"what the source no longer has")
+    write(jobs.destination / "notes", b"the user's")
+    shutil.copy2(jobs.source / "0", jobs.destination / "0")  # else another dataset lies there
+    (jobs.source / "1").unlink()
+    jobs.start(finish_idle=0.0)
+    end = jobs.ends()
+    assert end.state is TargetState.FAILED and end.kept == 1 and "1" in end.reason
+    assert any("at the destination only, left alone: notes" in notice for notice in end.notices)
+    assert (jobs.destination / "1").exists() and (jobs.destination / "notes").exists()
+
+
 def test_a_stale_lock_is_reported_and_its_chunk_copied_as_it_is(jobs: Jobs) -> None:
     make_array(jobs.source, (2,))
     write(jobs.source / "1.__lock", b"half", old=True)

@@ -84,14 +84,13 @@ def test_people_may_work_on_the_copy_already(lab: Lab, before: object) -> None:
     assert all(path.exists() for path in receipt_paths(lab.destination))
 
 
-def test_a_chunk_that_somebody_wrote_into_the_copy_is_named_as_one_that_readers_see(lab: Lab) -> None:
+def test_a_chunk_that_somebody_wrote_into_the_copy_keeps_it_from_being_complete(lab: Lab) -> None:
     make_chunks(lab.source, 3, more=2)
     write(lab.destination / "4" / "0", b"somebody's")
     lab.start(finish_idle=0.0)
     end = lab.ends(SOON)
-    assert end.state is TargetState.COMPLETE
-    (note,) = end.notices
-    assert "no copy brought them: 4/. Left alone; whoever reads the copy sees them" in note
+    assert end.state is TargetState.FAILED and end.kept == 1
+    assert "no copy brought them: 4/. Whoever reads the copy sees them. Wrong folder? They are kept" in end.reason
     assert (lab.destination / "4" / "0").read_bytes() == b"somebody's"
 
 

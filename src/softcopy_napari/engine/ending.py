@@ -22,7 +22,9 @@ class Found:
     brought: CountedNames = NO_NAMES
     """Files that this copy or an earlier one brought to the destination, and that the source has no more."""
     strange: CountedNames = NO_NAMES
-    """Chunk files, and folders of them, of the source's arrays that only the destination has and no copy brought."""
+    """Chunk files, and folders of them, of the source's arrays that only the destination has and no copy brought.
+
+    Where they lie the source has the fill value: a copy with them is not equal."""
     others: Sequence[str] = ()
     """What else only the destination has."""
     system: Iterable[str] = ()
@@ -50,7 +52,9 @@ class Verdict:
 
 def judge_end(found: Found) -> Verdict:
     """Say whether a copy is complete, and what its user should know."""
-    return Verdict("; ".join(_failures(found)), tuple(_notes(found)), found.brought.total, found.lost.total)
+    return Verdict(
+        "; ".join(_failures(found)), tuple(_notes(found)), found.brought.total + found.strange.total, found.lost.total
+    )
 
 
 def _failures(found: Found) -> Iterator[str]:
@@ -68,16 +72,17 @@ def _failures(found: Found) -> Iterator[str]:
             "is this the wrong folder? The copies are kept"
         )
 
+    if found.strange.total:
+        yield (
+            f"chunk files at the destination are not in the source, and no copy brought them: {found.strange}. Whoever "
+            "reads the copy sees them. Wrong folder? They are kept"
+        )
+
 
 def _notes(found: Found) -> Iterator[str]:
     if found.missing_nodes.total:
         nodes = count_text(found.missing_nodes.total, "image or well", "images or wells")
         yield f"{nodes} that the metadata promise never came: {found.missing_nodes}"
-    if found.strange.total:
-        yield (
-            f"chunk files here are not in the source, and no copy brought them: {found.strange}. Left alone; "
-            "whoever reads the copy sees them"
-        )
     if found.others:
         yield f"at the destination only, left alone: {count_names(found.others)}"
     if system := sorted(found.system):
