@@ -87,7 +87,7 @@ class Life(RuleBasedStateMachine):
                 case Order.COPY | Order.CHECK | Order.WALK:
                     self.walk = self.changes
                     self.log.append("walk begins")
-                case Order.FORGET_SOURCE:
+                case Order.FORGET_SOURCE | Order.RESUME:
                     self.walk = self.walked = None
                 case Order.FLUSH if self.flush is None:  # else the answer to the one before comes first
                     self.flush = self.published
@@ -97,8 +97,6 @@ class Life(RuleBasedStateMachine):
                     self.log.append("receipt begins")
                 case Order.ANNOUNCE:
                     self.announced()
-                case Order.RESUME:
-                    self.log.append("resumed")
 
     def last(self, *what: str) -> int:
         return max((number for number, event in enumerate(self.log) if event in what), default=-1)
@@ -248,6 +246,8 @@ class Life(RuleBasedStateMachine):
         if self.phase in (Phase.ENDED, Phase.WAITING, Phase.SIGNING_ALONE):
             return
         for _ in range(100):
+            if self.phase is Phase.WAITING:
+                self.source_comes()
             if self.phase is Phase.WATCHING and self.changes == self.signed and not self.unread:
                 return
             if self.unread:

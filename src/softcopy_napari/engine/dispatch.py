@@ -183,8 +183,13 @@ class Dispatcher:
         else:
             self._urgent.append(task)
 
-    def dispatch(self, now: float, copy: bool) -> None:
-        """Give every worker enough to do; files to copy only if `copy`."""
+    def release(self, marker: str) -> None:
+        """Leave the destination alone, without its mark; it is claimed again before anything is done there."""
+        self.claimed = False
+        self.request(SweepTask(self._pool.new_id(), [""], marker))
+
+    def dispatch(self, now: float, copy: bool, compare: bool = True) -> None:
+        """Give every worker enough to do: files to copy only if `copy`, and folders to compare only if `compare`."""
         hopeless = self._inventory.versions.hopeless
         while hopeless:
             self.retries.give_up(*hopeless.popitem())
@@ -196,6 +201,8 @@ class Dispatcher:
             task = self._urgent.popleft()
             self._others[task.id] = task
             self._pool.send(min(workers, key=lambda worker: len(worker.tasks)), task)
+        if not compare:
+            return
         if self.obstacle is not None:
             self._try_obstacle(workers, now, copy)
         if self.obstacle is None or self.obstacle.kind is not Kind.GONE:

@@ -42,6 +42,7 @@ from softcopy_napari.engine.tasks import (
     ReadDone,
     ReadTask,
     RoomTask,
+    Swept,
 )
 from softcopy_napari.engine.text import GOES_ON
 
@@ -69,7 +70,7 @@ class Job(TargetLoop):
         self._phase = Phase.WAITING
         self._outcome = TargetState.STOPPED
         self._told_to_finish = False
-        self._awaited: type[Probe | Takeover | Reached] | None = None
+        self._awaited: type[Probe | Takeover | Reached | Swept] | None = None
         """The answer that decides how it goes on while there is nothing to copy."""
         self._arrival = Arrival(self.target.source)
         self._folder: Folder | None = None
@@ -157,13 +158,7 @@ class Job(TargetLoop):
                 self._reason = ""
                 self._keep_pace(now)  # which disk it is, is asked before workers are busy with that disk
             case Order.FORGET_SOURCE:
-                occupant = self._takeover.occupant
-                complete = self._has_receipt or bool(occupant and occupant.receipt)
-                before = Before.of(self._inventory, self._folder)
-                self._arrival.lost(before, self._survey.deletion, complete, now)
-                self._survey.end()
-                self._inventory.forget_writers()
-                self._reason = GONE.format(self.target.source)
+                self._forget_source(now, GONE.format(self.target.source))
             case Order.CHECK:
                 self._final.begin(now)
             case Order.WALK:
@@ -175,12 +170,22 @@ class Job(TargetLoop):
             case Order.ANNOUNCE:
                 self._announce(now)
             case Order.RESUME:
-                if self._survey.changes != self._source_when_complete:  # else it is the destination that has changed
+                if self._survey.changes != self._source_when_complete:  # else its user wants to be sure
                     self._survey.evidence.note_resumed()
                     self._told_to_finish = False  # that was said of what had come before
                 self._completed = 0.0
-                self._reason = self._why_finished = ""
+                self._why_finished = ""
                 self._lock.note_doing("filled")
+                self._forget_source(now, f"{self.target.source} has changed since its copy was complete")
+
+    def _forget_source(self, now: float, reason: str) -> None:
+        """Watch the source no longer, and remember by what it is known again."""
+        occupant = self._takeover.occupant
+        complete = self._has_receipt or bool(occupant and occupant.receipt)
+        self._arrival.lost(Before.of(self._inventory, self._folder), self._survey.deletion, complete, now)
+        self._survey.end()
+        self._inventory.forget_writers()
+        self._reason = reason
 
     # -- messages and steps ---------------------------------------------------------------------------
 
@@ -194,7 +199,9 @@ class Job(TargetLoop):
 
     def _dispatch(self, now: float) -> None:
         may_copy = not self._paused and self._phase in (Phase.COPYING, Phase.CHECKING, Phase.FLUSHING)
-        self._dispatcher.dispatch(now, copy=may_copy)
+        # While a destination is left alone, nothing marks it: what is compared could be another one's.
+        compare = self._phase is not Phase.WATCHING or self._dispatcher.claimed
+        self._dispatcher.dispatch(now, copy=may_copy, compare=compare)
 
     def _take_answer(self, answer: Answer | None, now: float) -> None:
         match answer:
@@ -213,6 +220,8 @@ class Job(TargetLoop):
                     self._begin(now)
             case Flushed() as flushed:
                 self._take_flushed(flushed, now)
+            case Swept() if self._awaited is Swept:
+                self._awaited = None
             case Room() as room:
                 self._outlook.take_room(room, now)
                 self._pacer.take_room(room)
@@ -478,6 +487,9 @@ class Job(TargetLoop):
         self._source_when_complete = self._survey.changes
         if self._phase is Phase.WATCHING:
             self._lock.note_doing("watched")
+            if self.target.linger_seconds and not self._survey.blind:  # else looks go on, which need the mark
+                self._awaited = Swept
+                self._dispatcher.release(self._marker)
             self._watch_on(now)
 
     def _watch_on(self, now: float) -> None:
@@ -487,7 +499,7 @@ class Job(TargetLoop):
                 self._happen(Event.CHANGED, now)
         elif now >= self._complete_since + self.target.linger_seconds:
             self._happen(Event.ENDS, now)
-        else:
+        elif self._dispatcher.claimed:
             self._survey.look_if_due(now)
 
     def _end(self, outcome: TargetState, reason: str) -> None:
@@ -520,7 +532,7 @@ class Job(TargetLoop):
         )
 
     def _state(self, left: int) -> TargetState:
-        if self._phase in (Phase.ENDED, Phase.WATCHING):
+        if self._phase is Phase.ENDED or (self._phase is Phase.WATCHING and self._awaited is not Swept):
             return self._outcome
         if self._paused or self._dispatcher.obstacle is not None:
             return TargetState.PAUSED

@@ -75,7 +75,7 @@ class Order(Enum):
     ANNOUNCE = auto()
     """Say that the target is complete."""
     RESUME = auto()
-    """Take back that it is."""
+    """Take back that it is, and forget the source as above."""
 
 
 Transition = tuple[Phase, tuple[Order, ...]]
@@ -104,7 +104,8 @@ TRANSITIONS: dict[tuple[Phase, Event], Transition] = {
     (Phase.SIGNING_ALONE, Event.NOTHING_MISSING): (Phase.ENDED, (Order.ANNOUNCE,)),
     (Phase.SIGNING_ALONE, Event.CHANGED): (Phase.WAITING, ()),
     (Phase.SIGNING_ALONE, Event.ENDS): (Phase.ENDED, ()),
-    (Phase.WATCHING, Event.CHANGED): (Phase.COPYING, (Order.RESUME,)),
+    # Nothing marks the destination as this copy's any more, and anything may have happened: it begins anew.
+    (Phase.WATCHING, Event.CHANGED): (Phase.WAITING, (Order.RESUME,)),
     (Phase.WATCHING, Event.SOURCE_LOST): (Phase.ENDED, ()),
     (Phase.WATCHING, Event.ENDS): (Phase.ENDED, ()),
 }
