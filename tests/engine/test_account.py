@@ -10,7 +10,8 @@ import pytest
 from xxhash import xxh3_128_digest
 
 from softcopy_napari.engine.account import Account
-from softcopy_napari.engine.inventory import LINK, Inventory
+from softcopy_napari.engine.digests import LINK
+from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.states import ChunkState
 from tests.engine.support import make_layout
 
@@ -35,8 +36,8 @@ def inventory(tmp_path: Path) -> Inventory:
 
 
 def rewritten(inventory: Inventory) -> None:
-    inventory.settled("1.1")
-    inventory.settled(".zarray")
+    inventory.writers.settled("1.1")
+    inventory.writers.settled(".zarray")
 
 
 def deleted(inventory: Inventory) -> None:

@@ -14,6 +14,7 @@ from softcopy_napari.engine import pool
 from softcopy_napari.engine.capabilities import time_unit_seen
 from softcopy_napari.engine.check import Check, _Missing
 from softcopy_napari.engine.compare import FolderComparison
+from softcopy_napari.engine.comparison import note_comparison
 from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.inventory import Inventory
@@ -170,7 +171,7 @@ def test_an_array_that_becomes_another_while_it_is_checked_is_counted_anew(tmp_p
     missing = _Missing(inventory)
     missing.take(FolderPart("", different=["3"], lacking=["3"]))
     inventory.register(make_layout((8,)))
-    inventory.compared("", [], ["7"])
+    note_comparison(inventory, "", [], ["7"])
     missing.take(FolderPart("", different=["7"], lacking=["7"]))
     assert missing.findings([]) == Findings(chunk_files_missing=1, missing_paths=("7",))
 

@@ -28,8 +28,8 @@ class Desk:
 
     def comes_to(self, path: str, outcome: Outcome) -> None:
         """A copy of a file comes to nothing."""
-        self.inventory.settled(path)
-        batch = self.inventory.take(1)
+        self.inventory.writers.settled(path)
+        batch = self.inventory.queue.take(1)
         assert batch is not None and batch.paths == [path]
         self.dispatcher.retries.note(path, outcome, "cannot be read: Input/output error", self.now)
         self.inventory.finished(batch, [ChunkState.WRITING if outcome is Outcome.CHANGED else ChunkState.FAILED])
@@ -48,10 +48,10 @@ def desk(tmp_path: Path) -> Desk:
 @pytest.mark.parametrize("path", ["3", "notes"])
 def test_a_copy_that_came_to_nothing_is_tried_again(desk: Desk, outcome: Outcome, path: str) -> None:
     desk.comes_to(path, outcome)
-    assert desk.inventory.take(1) is None
+    assert desk.inventory.queue.take(1) is None
     assert desk.dispatcher.idle is (outcome is Outcome.FAILED)
     desk.wait()
-    batch = desk.inventory.take(1)
+    batch = desk.inventory.queue.take(1)
     assert batch is not None and batch.paths == [path]
 
 
@@ -78,7 +78,7 @@ def test_a_chunk_that_a_resize_cut_off_is_not_waited_for(desk: Desk, outcome: Ou
 
 def test_a_chunk_that_vanished_while_events_were_lost_is_not_waited_for(desk: Desk) -> None:
     desk.comes_to("3", Outcome.CHANGED)
-    desk.inventory.forget_writers()
+    desk.inventory.writers.forget()
     desk.wait()
     assert desk.dispatcher.idle
 
@@ -86,8 +86,8 @@ def test_a_chunk_that_vanished_while_events_were_lost_is_not_waited_for(desk: De
 def test_a_file_that_is_being_written_is_not_read_again_until_it_is_settled(desk: Desk) -> None:
     """Where nothing tells of closing, a growing shard of gigabytes would be read every five seconds."""
     desk.comes_to("3", Outcome.CHANGED)
-    desk.inventory.writing("3", itself=True)
+    desk.inventory.writers.writing("3", itself=True)
     desk.wait()
-    assert desk.inventory.take(1) is None
-    desk.inventory.settled("3")
-    assert desk.inventory.take(1) is not None
+    assert desk.inventory.queue.take(1) is None
+    desk.inventory.writers.settled("3")
+    assert desk.inventory.queue.take(1) is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine import inventory as inventory_module
+from softcopy_napari.engine import rewrites
 from softcopy_napari.engine.evidence import GrowthEvidence
 from softcopy_napari.engine.finish import Against
 from softcopy_napari.engine.folder_part import FolderPart
@@ -155,16 +155,16 @@ def test_a_chunk_that_is_written_again_with_other_content_speaks_against_the_end
     known: Known, monkeypatch: pytest.MonkeyPatch, stands: bool
 ) -> None:
     """Unless that is within moments: writers fill chunks by several writes."""
-    monkeypatch.setattr(inventory_module, "_STANDS", -1.0 if stands else 60.0)
+    monkeypatch.setattr(rewrites, "_STANDS", -1.0 if stands else 60.0)
     known.find(make_layout((2, 2)))
     inventory = known.inventory
     for digest, rewritten in ((b"1" * 16, None), (b"1" * 16, None), (b"2" * 16, "0.1")):
-        inventory.settled("0.1")
-        batch = inventory.take(5)
+        inventory.writers.settled("0.1")
+        batch = inventory.queue.take(5)
         assert batch is not None
         inventory.arrived(batch, digest)
         inventory.finished(batch, ChunkState.COPIED)
-        assert inventory.rewritten == (rewritten if stands else None)
+        assert inventory.rewrites.first == (rewritten if stands else None)
     assert known.against == ([(Against.REWRITTEN, "0.1")] if stands else [])
 
 
@@ -182,8 +182,8 @@ def test_chunk_files_that_hold_the_same_bytes_are_taken_for_placeholders(known: 
     known.find(make_layout((4, 2)))
     inventory = known.inventory
     for cell in range(8):
-        inventory.settled(f"{cell // 2}.{cell % 2}")
-    batch = inventory.take(8)
+        inventory.writers.settled(f"{cell // 2}.{cell % 2}")
+    batch = inventory.queue.take(8)
     assert batch is not None
     digests = [b"0" * 16 if number < same else b"%016d" % (number + 1) for number in range(8)]
     inventory.arrived(batch, b"".join(digests))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from softcopy_napari.engine.comparison import note_comparison
 from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.hints import QUIET, Reader
 from softcopy_napari.engine.inventory import Inventory
@@ -67,10 +68,10 @@ class Source:
     def copy(self) -> list[str]:
         """Copy all that waits; returns the paths, those to be deleted with a minus."""
         paths: list[str] = []
-        while (batch := self.inventory.take(10)) is not None:
-            gone = self.inventory.deleted.intersection(batch.paths)
+        while (batch := self.inventory.queue.take(10)) is not None:
+            gone = self.inventory.writers.deleted.intersection(batch.paths)
             paths += ["-" * (path in gone) + path for path in batch.paths]
-            self.inventory.deleted.difference_update(batch.paths)
+            self.inventory.writers.deleted.difference_update(batch.paths)
             self.inventory.finished(batch, [ABSENT if path in gone else COPIED for path in batch.paths])
         return paths
 
@@ -108,7 +109,7 @@ def test_a_chunk_of_tensorstore_is_copied_once_as_soon_as_it_is_written(source: 
     assert source.state() is WRITING
     source.say(*events[1:])
     assert source.copy() == ["0/0"]
-    assert not source.inventory.held and source.copy() == []
+    assert not source.inventory.writers.held and source.copy() == []
     assert source.reader.whole_files_only
 
 
@@ -132,12 +133,12 @@ def test_a_chunk_set_to_the_fill_value_is_deleted_at_the_destination(source: Sou
     if source.watcher.tells_closing:
         source.say((WRITTEN, "0/0.__lock"))
     assert source.copy() == ["-0/0"]
-    assert source.state() is ABSENT and not source.inventory.held
+    assert source.state() is ABSENT and not source.inventory.writers.held
 
 
 def test_a_chunk_set_to_the_fill_value_while_it_is_copied_is_deleted_afterwards(source: Source) -> None:
     source.say(*tensorstore("0/0", "lockfile", source.watcher.tells_closing))
-    batch = source.inventory.take(10)
+    batch = source.inventory.queue.take(10)
     assert batch is not None
     source.say((OPENED, "0/0.__lock"), (DELETED, "0/0"), (DELETED, "0/0.__lock"))
     source.inventory.finished(batch, COPIED)
@@ -168,7 +169,7 @@ def test_a_chunk_written_again_after_its_deletion_is_copied(source: Source) -> N
 
 def test_a_chunk_that_never_was_and_is_set_to_the_fill_value_stays_absent(source: Source) -> None:
     source.say((OPENED, "0/0.__lock"), (DELETED, "0/0.__lock"))
-    batch = source.inventory.take(10)
+    batch = source.inventory.queue.take(10)
     assert batch is not None and batch.paths == ["0/0"]  # a look does no harm
     source.inventory.finished(batch, [ABSENT])
     assert source.state() is ABSENT
@@ -178,7 +179,7 @@ def test_mode_none_deletes_without_a_lock_and_so_the_copy_is_kept(source: Source
     source.say(*tensorstore("0/0", "none", source.watcher.tells_closing))
     source.copy()
     source.say((DELETED, "0/0"))
-    assert not source.inventory.deleted and source.copy() == []
+    assert not source.inventory.writers.deleted and source.copy() == []
 
 
 def test_ten_writes_of_one_chunk_are_one_copy(source: Source) -> None:
@@ -202,7 +203,7 @@ def test_a_writer_that_closes_its_lock_before_renaming_it_gets_its_chunk_copied(
 def test_zarr_python_renames_a_temporary_that_does_not_tell_its_chunk(source: Source, partial: str) -> None:
     events = [(OPENED, partial), (WRITTEN, partial)] if source.watcher.tells_closing else [(OPENED, partial)]
     source.say(*events)
-    assert source.inventory.counts()[ABSENT] == 4 and not source.inventory.others and not source.inventory.held
+    assert source.inventory.counts()[ABSENT] == 4 and not source.inventory.others and not source.inventory.writers.held
     source.say((RENAMED, "0/0"))
     assert source.copy() == ["0/0"]
     assert source.reader.whole_files_only
@@ -249,8 +250,8 @@ def test_metadata_rewritten_in_place_and_kept_open_are_copied_and_read_when_quie
 def test_a_file_that_is_moved_away_while_it_is_written_is_no_longer_waited_for(source: Source) -> None:
     source.say((OPENED, "notes"), (DELETED, "notes"))
     source.say(after=QUIET * 1.1)
-    source.inventory.finished(batch, [ABSENT]) if (batch := source.inventory.take(10)) else None
-    assert not source.inventory.held and not source.inventory.others
+    source.inventory.finished(batch, [ABSENT]) if (batch := source.inventory.queue.take(10)) else None
+    assert not source.inventory.writers.held and not source.inventory.others
 
 
 @pytest.mark.parametrize("path", ["0/0", "notes"])
@@ -266,46 +267,46 @@ def test_one_writer_in_place_is_enough_for_fresh_files_to_wait(source: Source, p
 
 @pytest.mark.parametrize("path", ["0/0", ".zarray", "notes"])
 def test_a_deletion_without_a_lock_deletes_nothing(source: Source, path: str) -> None:
-    source.inventory.settled(path)
+    source.inventory.writers.settled(path)
     source.copy()
     source.say((DELETED, path))
-    assert not source.inventory.deleted and source.copy() == []
+    assert not source.inventory.writers.deleted and source.copy() == []
     assert source.state(path) is COPIED
 
 
 def test_a_lock_on_another_file_does_not_make_a_deletion_one_on_purpose(source: Source) -> None:
-    source.inventory.compared("0", ["0", "1"], [])
+    note_comparison(source.inventory, "0", ["0", "1"], [])
     source.say((OPENED, "0/1.__lock"), (DELETED, "0/0"))
-    assert source.inventory.deleted == set()
+    assert source.inventory.writers.deleted == set()
 
 
 def test_a_lock_that_has_gone_does_not_make_a_later_deletion_one_on_purpose(source: Source) -> None:
-    source.inventory.compared("0", ["0"], [])
+    note_comparison(source.inventory, "0", ["0"], [])
     source.say(*tensorstore("0/0", "lockfile", source.watcher.tells_closing))
     source.copy()
     source.say((DELETED, "0/0"))
-    assert source.inventory.deleted == set()
+    assert source.inventory.writers.deleted == set()
 
 
 def test_removing_a_dataset_with_a_stale_lock_in_it_keeps_every_copy(source: Source) -> None:
     """A writer crashed and left its lock; everything is copied; someone runs rm -rf on the source."""
-    source.inventory.compared("0", ["0", "1"], [])
+    note_comparison(source.inventory, "0", ["0", "1"], [])
     source.say((DELETED, "0/0"), (DELETED, "0/0.__lock"), (DELETED, "0/1"))
-    assert source.inventory.deleted == set()
+    assert source.inventory.writers.deleted == set()
 
 
 def test_removing_a_chunk_whose_lock_was_found_by_a_walk_keeps_the_copy(source: Source) -> None:
-    source.inventory.compared("0", ["0", "1"], [])
+    note_comparison(source.inventory, "0", ["0", "1"], [])
     LocksSeen(source.inventory).take(FolderPart("0", locks=["0"], last=True), source.now)
     source.say((DELETED, "0/0"), after=3600.0)
-    assert source.inventory.deleted == set()
+    assert source.inventory.writers.deleted == set()
 
 
 def test_removing_a_chunk_whose_writer_crashed_hours_ago_keeps_the_copy(source: Source) -> None:
-    source.inventory.compared("0", ["0"], [])
+    note_comparison(source.inventory, "0", ["0"], [])
     source.say((OPENED, "0/0.__lock"))
     source.say((DELETED, "0/0"), after=3600.0)
-    assert source.inventory.deleted == set()
+    assert source.inventory.writers.deleted == set()
 
 
 # -- folders, losses, the source itself --------------------------------------------------------------------
@@ -331,14 +332,14 @@ def test_a_new_folder_waits_until_the_metadata_of_the_one_that_it_lies_in_have_b
 
 def test_a_loss_of_events_asks_for_a_full_look_and_forgets_who_holds_what(source: Source) -> None:
     source.say((OPENED, "0/0"), (OPENED, "0/1.__lock"), (Hint.LOST, ""))
-    assert source.reader.lost and not source.inventory.held
-    source.inventory.compared("0", ["0"], ["1"])
+    assert source.reader.lost and not source.inventory.writers.held
+    note_comparison(source.inventory, "0", ["0"], ["1"])
     assert source.state("0/0") is COPIED and source.state("0/1") is PENDING
 
 
 def test_a_chunk_that_was_locked_when_events_were_lost_does_not_hold_up_the_end(source: Source) -> None:
     source.say((OPENED, "1/1.__lock"), (Hint.LOST, ""))
-    source.inventory.compared("1", [], [])  # the lock has gone, and there is no file
+    note_comparison(source.inventory, "1", [], [])  # the lock has gone, and there is no file
     assert source.inventory.counts()[WRITING] == 0
 
 
@@ -364,7 +365,7 @@ def test_odd_names_are_copied(source: Source, name: str) -> None:
 
 def test_a_lock_that_only_a_walk_saw_is_looked_at_again_until_it_is_gone(linux: Source) -> None:
     locks = LocksSeen(linux.inventory)
-    linux.inventory.compared("0", [], ["0"])
+    note_comparison(linux.inventory, "0", [], ["0"])
     locks.take(FolderPart("0", locks=["0"], last=True), 0.0)
     assert linux.state() is WRITING and linux.copy() == []
     times = []
@@ -377,7 +378,7 @@ def test_a_lock_that_only_a_walk_saw_is_looked_at_again_until_it_is_gone(linux: 
     pauses = [b - a for a, b in itertools.pairwise(times)]
     assert pauses == sorted(pauses) and pauses[-1] >= 30.0, "ever more rarely"
     locks.take(FolderPart("0", last=True), now)
-    assert linux.state() is PENDING and not linux.inventory.held
+    assert linux.state() is PENDING and not linux.inventory.writers.held
     assert locks.due(now + 1000.0) == []
 
 
@@ -386,9 +387,9 @@ def test_a_lock_in_any_part_of_a_large_folder_counts(linux: Source) -> None:
     for _ in range(2):
         locks.take(FolderPart("0", locks=["0"]), 0.0)
         locks.take(FolderPart("0", locks=["1"], last=True), 0.0)
-        assert {path: held.open for path, held in linux.inventory.held.items()} == {"0/0": False, "0/1": False}
+        assert {path: held.open for path, held in linux.inventory.writers.held.items()} == {"0/0": False, "0/1": False}
     locks.take(FolderPart("0", unchanged=True, last=True), 1.0)
-    assert len(linux.inventory.held) == 2
+    assert len(linux.inventory.writers.held) == 2
 
 
 _STEPS = st.tuples(
@@ -408,7 +409,7 @@ def test_what_is_heard_together_comes_to_the_same_as_one_after_the_other(
     for source in (together, apart):
         for path in sorted(with_workers):
             source.say((WRITTEN, path))
-        source.inventory.take(10)
+        source.inventory.queue.take(10)
     together.say(*steps)
     for step in steps:
         apart.say(step)
@@ -417,7 +418,8 @@ def test_what_is_heard_together_comes_to_the_same_as_one_after_the_other(
         inventory, reader = source.inventory, source.reader
         paths = ("0/0", "0/1", "note", ".zarray")
         states = [inventory.state(path) for path in paths]
-        held = {path: one.open for path, one in inventory.held.items()}
-        return [states, held, inventory.changed, inventory.deleted, reader.metadata, reader.whole_files_only]
+        writers = inventory.writers
+        held = {path: one.open for path, one in writers.held.items()}
+        return [states, held, writers.changed, writers.deleted, reader.metadata, reader.whole_files_only]
 
     assert known(together) == known(apart)

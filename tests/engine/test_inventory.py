@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from softcopy_napari.engine import tracked as tracked_module
+from softcopy_napari.engine.comparison import note_comparison
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.tracked import Batch
@@ -36,14 +37,14 @@ def array(inventory: Inventory) -> Inventory:
 def drain(inventory: Inventory, limit: int = 100) -> list[str]:
     """Take all that is to be copied, and say that it was."""
     paths: list[str] = []
-    while (batch := inventory.take(limit)) is not None:
+    while (batch := inventory.queue.take(limit)) is not None:
         paths += batch.paths
         inventory.finished(batch, COPIED)
     return paths
 
 
 def take(inventory: Inventory) -> Batch:
-    batch = inventory.take(100)
+    batch = inventory.queue.take(100)
     assert batch is not None
     return batch
 
@@ -74,19 +75,19 @@ def test_an_array_that_appears_inside_another_takes_its_own_files(inventory: Inv
 
 
 def test_a_chunk_is_copied_once_when_it_is_settled(array: Inventory) -> None:
-    array.writing("a/0.1", itself=False)
-    assert array.state("a/0.1") is WRITING and array.take(10) is None
-    array.settled("a/0.1")
+    array.writers.writing("a/0.1", itself=False)
+    assert array.state("a/0.1") is WRITING and array.queue.take(10) is None
+    array.writers.settled("a/0.1")
     batch = take(array)
     assert batch.paths == ["a/0.1"] and array.state("a/0.1") is COPYING
-    assert array.take(10) is None
+    assert array.queue.take(10) is None
     array.finished(batch, COPIED)
-    assert array.state("a/0.1") is COPIED and array.take(10) is None
+    assert array.state("a/0.1") is COPIED and array.queue.take(10) is None
     assert array.counts() == (9, 0, 0, 0, 1, 0, 0)
 
 
 def test_metadata_are_copied_and_counted_apart_from_chunks(array: Inventory) -> None:
-    array.settled("a/.zarray")
+    array.writers.settled("a/.zarray")
     assert array.others_in(PENDING) == 1
     assert drain(array) == ["a/.zarray"]
     assert array.others_in(COPIED) == 1 and array.counts()[COPIED] == 0
@@ -94,19 +95,19 @@ def test_metadata_are_copied_and_counted_apart_from_chunks(array: Inventory) -> 
 
 def test_a_chunk_rewritten_ten_times_while_it_waits_is_copied_once(array: Inventory) -> None:
     for _ in range(10):
-        array.writing("a/0.1", itself=False)
-        array.settled("a/0.1")
+        array.writers.writing("a/0.1", itself=False)
+        array.writers.settled("a/0.1")
     assert drain(array) == ["a/0.1"]
 
 
 def test_a_chunk_rewritten_ten_times_while_it_is_copied_is_copied_once_more(array: Inventory) -> None:
-    array.settled("a/0.1")
+    array.writers.settled("a/0.1")
     batch = take(array)
     for _ in range(10):
-        array.writing("a/0.1", itself=False)
+        array.writers.writing("a/0.1", itself=False)
         assert array.state("a/0.1") is COPYING
-        array.settled("a/0.1")
-        assert array.take(10) is None, "two workers on one chunk"
+        array.writers.settled("a/0.1")
+        assert array.queue.take(10) is None, "two workers on one chunk"
     array.finished(batch, COPIED)
     assert array.state("a/0.1") is PENDING
     assert drain(array) == ["a/0.1"]
@@ -115,17 +116,17 @@ def test_a_chunk_rewritten_ten_times_while_it_is_copied_is_copied_once_more(arra
 
 @pytest.mark.parametrize("path", ["a/0.1", "notes"])
 def test_a_file_rewritten_in_place_ten_times_is_copied_at_most_twice(array: Inventory, path: str) -> None:
-    array.settled(path)
+    array.writers.settled(path)
     batches = 0
     batch: Batch | None = take(array)
     for number in range(10):
-        array.writing(path, itself=True)
+        array.writers.writing(path, itself=True)
         if number == 5:
             assert batch is not None
             array.finished(batch, [WRITING])
             batches += 1
-        array.settled(path)
-    while (batch := array.take(10)) is not None:
+        array.writers.settled(path)
+    while (batch := array.queue.take(10)) is not None:
         array.finished(batch, COPIED)
         batches += 1
     assert batches == 2
@@ -133,34 +134,34 @@ def test_a_file_rewritten_in_place_ten_times_is_copied_at_most_twice(array: Inve
 
 
 def test_a_chunk_locked_while_it_is_copied_is_not_called_copied(array: Inventory) -> None:
-    array.settled("a/0.1")
+    array.writers.settled("a/0.1")
     batch = take(array)
-    array.writing("a/0.1", itself=False)
+    array.writers.writing("a/0.1", itself=False)
     array.finished(batch, COPIED)
     assert array.state("a/0.1") is WRITING
-    array.released("a/0.1")  # the writer gave up: nothing tells what it did before
+    array.writers.released("a/0.1")  # the writer gave up: nothing tells what it did before
     assert array.state("a/0.1") is PENDING
 
 
 def test_locked_metadata_go_on_being_copied(array: Inventory) -> None:
     """A group's metadata may be locked for long; what is there is whole."""
-    array.settled("zarr.json")
-    array.writing("zarr.json", itself=False)
+    array.writers.settled("zarr.json")
+    array.writers.writing("zarr.json", itself=False)
     assert array.state("zarr.json") is PENDING
     assert drain(array) == ["zarr.json"]
 
 
 def test_a_failed_file_is_copied_when_its_writer_writes_it_again(array: Inventory) -> None:
-    array.settled("a/0.1")
+    array.writers.settled("a/0.1")
     array.finished(take(array), [FAILED])
-    assert array.take(10) is None
-    array.settled("a/0.1")
+    assert array.queue.take(10) is None
+    array.writers.settled("a/0.1")
     assert drain(array) == ["a/0.1"]
 
 
 def test_a_file_handed_back_by_a_stopped_worker_waits_again(array: Inventory) -> None:
-    array.settled("a/0.1")
-    array.settled("x")
+    array.writers.settled("a/0.1")
+    array.writers.settled("x")
     for _ in range(2):
         array.finished(take(array), [PENDING])
     assert sorted(drain(array)) == ["a/0.1", "x"]
@@ -169,11 +170,11 @@ def test_a_file_handed_back_by_a_stopped_worker_waits_again(array: Inventory) ->
 def test_waiting_files_and_a_sweep_take_turns_so_that_neither_starves(inventory: Inventory) -> None:
     layout = make_layout((1000,), "")
     inventory.register(layout)
-    inventory.compared("", [], [layout.key(cell) for cell in range(500)])
+    note_comparison(inventory, "", [], [layout.key(cell) for cell in range(500)])
     order = []
     for _ in range(10):
-        inventory.settled("900")
-        batch = inventory.take(10)
+        inventory.writers.settled("900")
+        batch = inventory.queue.take(10)
         assert batch is not None
         inventory.finished(batch, COPIED)
         order.append(batch.paths == ["900"])
@@ -193,14 +194,14 @@ def test_more_fresh_files_than_are_remembered_are_all_copied(
     inventory.arrays[""].fresh = deque(maxlen=8)
     cells = list(range(100)) if order == "fresh first" else list(range(99, -1, -1))
     for cell in cells:
-        inventory.settled(str(cell))
+        inventory.writers.settled(str(cell))
     taken: list[str] = []
-    while (batch := inventory.take(3)) is not None:
+    while (batch := inventory.queue.take(3)) is not None:
         taken += batch.paths
         inventory.finished(batch, COPIED)
         if len(taken) == 30:  # some more, while a sweep is half way
             for cell in range(0, 100, 7):
-                inventory.settled(str(cell))
+                inventory.writers.settled(str(cell))
     assert inventory.counts()[COPIED] == 100
     assert set(taken) == {str(cell) for cell in range(100)}
 
@@ -209,42 +210,42 @@ def test_more_fresh_files_than_are_remembered_are_all_copied(
 
 
 def test_a_chunk_deleted_under_its_lock_is_handed_out_as_deleted(array: Inventory) -> None:
-    array.compared("a", ["0.1"], [])
-    array.writing("a/0.1", itself=False)
-    array.gone("a/0.1", lock_held=True)
-    array.released("a/0.1")
-    assert "a/0.1" in array.deleted
+    note_comparison(array, "a", ["0.1"], [])
+    array.writers.writing("a/0.1", itself=False)
+    array.writers.gone("a/0.1", lock_held=True)
+    array.writers.released("a/0.1")
+    assert "a/0.1" in array.writers.deleted
     assert take(array).paths == ["a/0.1"]
 
 
 def test_a_deletion_that_still_waits_survives_the_end_of_the_acquisition(array: Inventory) -> None:
-    array.compared("a", ["0.1"], [])
-    array.writing("a/0.1", itself=False)
-    array.gone("a/0.1", lock_held=True)
-    array.released("a/0.1")
-    array.writing("a/0.1", itself=False)  # locked again; its writer crashes
-    array.abandon("a/0.1")
+    note_comparison(array, "a", ["0.1"], [])
+    array.writers.writing("a/0.1", itself=False)
+    array.writers.gone("a/0.1", lock_held=True)
+    array.writers.released("a/0.1")
+    array.writers.writing("a/0.1", itself=False)  # locked again; its writer crashes
+    array.writers.abandon("a/0.1")
     assert take(array).paths == ["a/0.1"]
 
 
 def test_a_chunk_that_vanishes_without_a_lock_keeps_its_copy(array: Inventory) -> None:
-    array.compared("a", ["0.1"], [])
-    array.gone("a/0.1", lock_held=False)
-    assert not array.deleted and array.take(10) is None
+    note_comparison(array, "a", ["0.1"], [])
+    array.writers.gone("a/0.1", lock_held=False)
+    assert not array.writers.deleted and array.queue.take(10) is None
     assert array.state("a/0.1") is COPIED
 
 
 def test_a_half_written_file_that_vanishes_is_no_longer_waited_for(array: Inventory) -> None:
     for path in ("a/0.1", "notes"):
-        array.writing(path, itself=True)
-        array.gone(path, lock_held=False)
+        array.writers.writing(path, itself=True)
+        array.writers.gone(path, lock_held=False)
         assert array.state(path) is ABSENT
-    assert not array.held
+    assert not array.writers.held
 
 
 def test_a_chunk_that_never_was_and_is_set_to_the_fill_value_ends_absent(array: Inventory) -> None:
-    array.writing("a/0.1", itself=False)
-    array.released("a/0.1")
+    array.writers.writing("a/0.1", itself=False)
+    array.writers.released("a/0.1")
     array.finished(take(array), [ABSENT])
     assert array.counts()[ABSENT] == 10
 
@@ -253,23 +254,23 @@ def test_a_chunk_that_never_was_and_is_set_to_the_fill_value_ends_absent(array: 
 
 
 def test_a_comparison_finds_what_nobody_reported(array: Inventory) -> None:
-    assert array.compared("a", ["0.0", "0.1", ".zarray"], ["1.0", "1.1", "notes"]) == 3
+    assert note_comparison(array, "a", ["0.0", "0.1", ".zarray"], ["1.0", "1.1", "notes"]) == 3
     assert array.counts()[COPIED] == 2 and array.others_in(COPIED) == 1
     assert sorted(drain(array)) == ["a/1.0", "a/1.1", "a/notes"]
-    assert array.compared("a", ["0.0", "0.1", ".zarray", "1.0", "1.1", "notes"], []) == 0
+    assert note_comparison(array, "a", ["0.0", "0.1", ".zarray", "1.0", "1.1", "notes"], []) == 0
 
 
 @pytest.mark.parametrize("path", ["a/0.1", "a/notes"])
 def test_an_old_comparison_does_not_undo_what_is_known_since(array: Inventory, path: str) -> None:
     name = path.rpartition("/")[2]
-    array.settled(path)
-    array.compared("a", [name], [])
+    array.writers.settled(path)
+    note_comparison(array, "a", [name], [])
     assert array.state(path) is PENDING
     batch = take(array)
-    array.compared("a", [name], [name])
+    note_comparison(array, "a", [name], [name])
     assert array.state(path) is COPYING
     array.finished(batch, [FAILED])
-    array.compared("a", [], [name])
+    note_comparison(array, "a", [], [name])
     assert array.state(path) is FAILED, "it is retried when its pause is over"
 
 
@@ -278,32 +279,32 @@ def test_an_old_comparison_does_not_undo_what_is_known_since(array: Inventory, p
 def test_a_file_that_could_not_be_copied_is_not_called_copied_by_an_old_comparison(
     array: Inventory, path: str, state: ChunkState
 ) -> None:
-    array.compared("a", [path[2:]], [])
-    array.settled(path)  # a new version; its copy comes to nothing
+    note_comparison(array, "a", [path[2:]], [])
+    array.writers.settled(path)  # a new version; its copy comes to nothing
     array.finished(take(array), [state])
-    array.compared("a", [path[2:]], [])  # listed before the new version
+    note_comparison(array, "a", [path[2:]], [])  # listed before the new version
     assert array.state(path) is state
 
 
 def test_what_its_writer_holds_is_left_alone_by_comparisons(array: Inventory) -> None:
-    array.writing("a/0.1", itself=False)
-    array.writing("a/0.2", itself=True)
-    array.writing("a/notes", itself=True)
-    array.compared("a", ["0.1"], ["0.2", "notes"])
+    array.writers.writing("a/0.1", itself=False)
+    array.writers.writing("a/0.2", itself=True)
+    array.writers.writing("a/notes", itself=True)
+    note_comparison(array, "a", ["0.1"], ["0.2", "notes"])
     assert [array.state(p) for p in ("a/0.1", "a/0.2", "a/notes")] == [WRITING] * 3
 
 
 def test_when_nobody_writes_any_more_a_walk_decides_what_of_the_held_files_is_copied(array: Inventory) -> None:
-    array.writing("a/0.1", itself=False)
-    array.writing("a/0.2", itself=True)
-    array.writing("notes", itself=True)
-    array.writing("zarr.json", itself=False)
-    for path in list(array.held):
-        array.abandon(path)
-    assert array.abandoned == {"a/0.1": False, "a/0.2": True, "notes": True, "zarr.json": False}
-    assert array.counts()[WRITING] == 0 and not array.held
-    array.compared("a", ["0.1"], ["0.2"])
-    array.compared("", [], ["notes"])
+    array.writers.writing("a/0.1", itself=False)
+    array.writers.writing("a/0.2", itself=True)
+    array.writers.writing("notes", itself=True)
+    array.writers.writing("zarr.json", itself=False)
+    for path in list(array.writers.held):
+        array.writers.abandon(path)
+    assert array.writers.abandoned == {"a/0.1": False, "a/0.2": True, "notes": True, "zarr.json": False}
+    assert array.counts()[WRITING] == 0 and not array.writers.held
+    note_comparison(array, "a", ["0.1"], ["0.2"])
+    note_comparison(array, "", [], ["notes"])
     assert sorted(drain(array)) == ["a/0.2", "notes"]
 
 
@@ -311,11 +312,11 @@ def test_when_nobody_writes_any_more_a_walk_decides_what_of_the_held_files_is_co
 
 
 def test_chunk_files_seen_before_their_arrays_metadata_become_chunks(inventory: Inventory) -> None:
-    inventory.settled("a/0.0")
+    inventory.writers.settled("a/0.0")
     batch = take(inventory)  # on its way as a file of unknown kind
-    inventory.settled("a/0.1")
-    inventory.writing("a/0.2", itself=True)
-    inventory.compared("a", ["0.3"], ["notes"])
+    inventory.writers.settled("a/0.1")
+    inventory.writers.writing("a/0.2", itself=True)
+    note_comparison(inventory, "a", ["0.3"], ["notes"])
     assert inventory.register(make_layout((2, 5), "a"))
     assert inventory.others == {"a/notes": PENDING}
     assert [inventory.state(f"a/0.{n}") for n in range(5)] == [COPYING, PENDING, WRITING, COPIED, ABSENT]
@@ -325,7 +326,7 @@ def test_chunk_files_seen_before_their_arrays_metadata_become_chunks(inventory: 
 
 
 def test_the_same_metadata_again_change_nothing(array: Inventory) -> None:
-    array.settled("a/0.1")
+    array.writers.settled("a/0.1")
     ledger = array.arrays["a"].ledger
     assert not array.register(make_layout((2, 5), "a"))
     assert array.arrays["a"].ledger is ledger
@@ -335,21 +336,21 @@ def test_the_same_metadata_again_change_nothing(array: Inventory) -> None:
 @pytest.mark.parametrize("grid", [(2, 6), (3, 5), (7, 7)])
 def test_growing_while_batches_are_out_loses_and_doubles_nothing(array: Inventory, grid: tuple[int, int]) -> None:
     for name in ("0.0", "0.4", "1.3"):
-        array.settled(f"a/{name}")
+        array.writers.settled(f"a/{name}")
     batch = take(array)
-    array.settled("a/1.2")
-    array.compared("a", ["1.4"], [])
+    array.writers.settled("a/1.2")
+    note_comparison(array, "a", ["1.4"], [])
     assert not array.register(make_layout(grid, "a"))
     assert array.state("a/1.3") is COPYING and array.state("a/1.2") is PENDING and array.state("a/1.4") is COPIED
-    array.settled("a/0.4")
+    array.writers.settled("a/0.4")
     array.finished(batch, COPIED)
     assert sorted(drain(array)) == ["a/0.4", "a/1.2"]
     assert array.counts()[COPIED] == 5 and sum(array.counts()) == grid[0] * grid[1]
 
 
 def test_shrinking_while_batches_are_out_does_no_harm(array: Inventory) -> None:
-    array.settled("a/1.4")
-    array.settled("a/0.0")
+    array.writers.settled("a/1.4")
+    array.writers.settled("a/0.0")
     batch = take(array)
     array.register(make_layout((1, 3), "a"))
     array.finished(batch, COPIED)
@@ -358,8 +359,8 @@ def test_shrinking_while_batches_are_out_does_no_harm(array: Inventory) -> None:
 
 
 def test_chunk_files_that_come_before_the_metadata_of_a_resize_become_chunks(array: Inventory) -> None:
-    array.compared("a", ["2.0"], [])
-    array.settled("a/2.1")
+    note_comparison(array, "a", ["2.0"], [])
+    array.writers.settled("a/2.1")
     array.register(make_layout((3, 5), "a"))
     assert array.state("a/2.0") is COPIED and array.state("a/2.1") is PENDING
     assert not array.others
@@ -367,7 +368,7 @@ def test_chunk_files_that_come_before_the_metadata_of_a_resize_become_chunks(arr
 
 
 def test_a_chunk_file_on_its_way_when_its_array_grows_arrives(array: Inventory) -> None:
-    array.settled("a/2.0")
+    array.writers.settled("a/2.0")
     batch = take(array)
     array.register(make_layout((3, 5), "a"))
     array.finished(batch, COPIED)
@@ -376,8 +377,8 @@ def test_a_chunk_file_on_its_way_when_its_array_grows_arrives(array: Inventory) 
 
 
 def test_an_array_that_became_another_one_is_compared_anew(array: Inventory) -> None:
-    array.compared("a", ["0.0"], [])
-    array.settled("a/0.1")
+    note_comparison(array, "a", ["0.0"], [])
+    array.writers.settled("a/0.1")
     batch = take(array)
     assert array.register(make_layout((2, 5), "a", dtype="<f4"))
     assert array.counts()[COPIED] == 0
@@ -388,11 +389,11 @@ def test_an_array_that_became_another_one_is_compared_anew(array: Inventory) -> 
 def test_zero_dimensional_and_empty_arrays_are_followed(inventory: Inventory) -> None:
     inventory.register(make_layout((), "scalar"))
     inventory.register(make_layout((0, 3), "empty"))
-    inventory.settled("scalar/0")
-    inventory.settled("empty/0.0")
+    inventory.writers.settled("scalar/0")
+    inventory.writers.settled("empty/0.0")
     assert sorted(drain(inventory)) == ["empty/0.0", "scalar/0"]
     assert inventory.state("scalar/0") is COPIED
-    assert not inventory.held
+    assert not inventory.writers.held
 
 
 # -- everything in every order -----------------------------------------------------------------------------
@@ -432,14 +433,14 @@ class AnyOrder(RuleBasedStateMachine):
     def lock(self, path: str) -> None:
         if path not in self.locked and path not in self.open:
             self.locked.add(path)
-            self.inventory.writing(path, itself=False)
+            self.inventory.writers.writing(path, itself=False)
 
     @rule(path=paths)
     def replace(self, path: str) -> None:
         if path not in self.locked and path not in self.open:
-            self.inventory.writing(path, itself=False)
+            self.inventory.writers.writing(path, itself=False)
             self.write_version(path)
-            self.inventory.settled(path)
+            self.inventory.writers.settled(path)
 
     @precondition(lambda self: self.locked)
     @rule(data=st.data(), end=st.sampled_from(["rename", "delete", "give up"]))
@@ -448,18 +449,18 @@ class AnyOrder(RuleBasedStateMachine):
         self.locked.discard(path)
         if end == "rename":
             self.write_version(path)
-            self.inventory.settled(path)
+            self.inventory.writers.settled(path)
             return
         if end == "delete" and self.source.pop(path, None) is not None:
-            self.inventory.gone(path, lock_held=True)
-        self.inventory.released(path)
+            self.inventory.writers.gone(path, lock_held=True)
+        self.inventory.writers.released(path)
 
     @rule(path=paths)
     def write_in_place(self, path: str) -> None:
         if path not in self.locked and path not in self.open:
             self.open.add(path)
             self.write_version(path)
-            self.inventory.writing(path, itself=True)
+            self.inventory.writers.writing(path, itself=True)
 
     @precondition(lambda self: self.open)
     @rule(data=st.data())
@@ -467,7 +468,7 @@ class AnyOrder(RuleBasedStateMachine):
         path = data.draw(st.sampled_from(sorted(self.open)))
         self.open.discard(path)
         self.write_version(path)
-        self.inventory.settled(path)
+        self.inventory.writers.settled(path)
 
     @invariant()
     def counts_are_those_of_all_cells(self) -> None:
@@ -484,10 +485,10 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 4))
     def take(self, limit: int) -> None:
-        batch = self.inventory.take(limit)
+        batch = self.inventory.queue.take(limit)
         if batch is not None:
             assert 0 < len(batch.paths) <= limit
-            gone = frozenset(self.inventory.deleted.intersection(batch.paths))
+            gone = frozenset(self.inventory.writers.deleted.intersection(batch.paths))
             self.out.append((batch, gone, {path: self.source.get(path) for path in batch.paths}))
 
     @precondition(lambda self: self.out)
@@ -510,8 +511,8 @@ class AnyOrder(RuleBasedStateMachine):
             elif path in gone:
                 self.destination.pop(path, None)
             states.append(ABSENT if version is None else COPIED)
-            if path not in self.inventory.changed:
-                self.inventory.deleted.discard(path)
+            if path not in self.inventory.writers.changed:
+                self.inventory.writers.deleted.discard(path)
         whole = states[0] if states[0] is COPIED and len(set(states)) == 1 else states
         self.inventory.finished(batch, whole)
 
@@ -538,7 +539,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.parts)
     @rule()
     def hear_of_folder(self) -> None:
-        self.inventory.compared(*self.parts.pop(0))
+        note_comparison(self.inventory, *self.parts.pop(0))
 
     # what must hold
 
@@ -566,11 +567,11 @@ class AnyOrder(RuleBasedStateMachine):
         try:
             while self.parts:
                 self.hear_of_folder()
-            self.inventory.forget_writers()
+            self.inventory.writers.forget()
             self.locked.clear()
             self.open.clear()
             for folder in ("a", ""):
-                self.inventory.compared(*self.look(folder))
+                note_comparison(self.inventory, *self.look(folder))
             self.retry()
             for _ in range(100):
                 for batch, gone, _ in self.out:
@@ -581,8 +582,8 @@ class AnyOrder(RuleBasedStateMachine):
                         elif path in gone:
                             self.destination.pop(path, None)
                         states.append(COPIED if path in self.source else ABSENT)
-                        if path not in self.inventory.changed:
-                            self.inventory.deleted.discard(path)
+                        if path not in self.inventory.writers.changed:
+                            self.inventory.writers.deleted.discard(path)
                     self.inventory.finished(batch, states)
                 self.out.clear()
                 self.take(100)

@@ -12,8 +12,7 @@ import xxhash
 
 from softcopy_napari.engine import job, pool, retries
 from softcopy_napari.engine.checksumfile import read_lines
-from softcopy_napari.engine.digests import Digests
-from softcopy_napari.engine.inventory import LINK
+from softcopy_napari.engine.digests import LINK, Digests
 from softcopy_napari.engine.receipt import receipt_paths
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.jobs import Jobs

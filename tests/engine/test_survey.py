@@ -26,10 +26,10 @@ def test_a_comparison_does_not_call_copied_what_was_deleted_while_it_was_under_w
     survey.start_pass(full=True, now=0.0)
     assert walks.next(1) == [("", 0)]
     walks.touch("", path)
-    inventory.gone(path, lock_held=True)
-    batch = inventory.take(5)
+    inventory.writers.gone(path, lock_held=True)
+    batch = inventory.queue.take(5)
     assert batch is not None and batch.paths == [path]
-    inventory.released(path)
+    inventory.writers.released(path)
     inventory.finished(batch, [ChunkState.ABSENT])
     survey.take_part(FolderPart("", same=[path, "1"], last=True, final=True), 0.0, finishing=False)
     assert inventory.state(path) is ChunkState.ABSENT
@@ -83,7 +83,7 @@ def test_what_lies_in_an_array_whose_metadata_are_being_read_is_looked_at_afterw
     assert [folder for folder, _ in walks.next(1)] == ["0"]
     found = FolderPart("0", different=["0"], size=5, last=True)
     survey.take_part(found, 0.0, finishing=False)
-    assert inventory.take(5) is None
+    assert inventory.queue.take(5) is None
     survey.take_metadata("", {".zarray": zarray((2, 1), "/")})
     assert "0" in [folder for folder, _ in walks.next(1)]
     survey.take_part(FolderPart("0", different=["0"], last=True), 0.0, finishing=False)

@@ -74,7 +74,7 @@ def test_a_lock_that_is_seen_again_while_the_disk_is_flushed_takes_no_file_out_o
     whole_array(lab)
     write(lab.source / "2.__lock", b"", old=True)  # its writer has crashed
     running = lab.start()
-    assert until(lambda: running._inventory.held, SOON), lab.words()
+    assert until(lambda: running._inventory.writers.held, SOON), lab.words()
     running.order("finish")
     assert until(lambda: flushes.held, SOON), lab.words()
     looked = threading.Event()

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from softcopy_napari import __version__
-from softcopy_napari.engine.digests import DIGEST_SIZE
-from softcopy_napari.engine.inventory import LINK, Inventory
+from softcopy_napari.engine.digests import DIGEST_SIZE, LINK
+from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.layout import ArrayLayout
 from softcopy_napari.engine.messages import TargetSnapshot
 from softcopy_napari.engine.permissions import SOURCE, modes
@@ -87,8 +87,9 @@ class Account:
             _ArrayFiles.of(array, np.array([cell for where, cell in damaged if where is array], np.int64))
             for array in inventory.arrays.values()
         ]
-        self._open = sorted(inventory.abandoned)
-        self._damaged = [f"{path} {why}" for path, why in inventory.damaged.items() if path not in inventory.abandoned]
+        abandoned = inventory.writers.abandoned
+        self._open = sorted(abandoned)
+        self._damaged = [f"{path} {why}" for path, why in inventory.damaged.items() if path not in abandoned]
 
     def lines(self) -> Iterator[tuple[bytes, str]]:
         """Every regular file's XXH128 and path, arrays one after the other, each in the order of its chunk grid."""

@@ -68,9 +68,9 @@ class Brought:
         self.missing_nodes = missing_nodes
         self._lost = inventory.lost()
         self._walk = walk
-        self.moved = {path: now for path in gone if (now := inventory.renamed(path.rstrip("/"))) is not None}
+        self.moved = {path: now for path in gone if (now := inventory.renames.new_path(path.rstrip("/"))) is not None}
         self.left = dict.fromkeys(path for path in gone if path not in self.moved)
-        self._renamed = dict(inventory.renames)
+        self._renamed = dict(inventory.renames.new_names)
         self._layouts = {path: array.layout for path, array in inventory.arrays.items()}
         for folder, group in itertools.groupby(list(self.left), lambda path: path.rstrip("/").rpartition("/")[0]):
             entries = list(group)

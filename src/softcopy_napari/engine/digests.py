@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 DIGEST_SIZE = 16
+LINK = b"\xff" * DIGEST_SIZE
+"""Stands in place of the digest of a link."""
 
 
 class Digests:

@@ -10,9 +10,10 @@ from collections import deque
 from softcopy_napari.engine.capabilities import Remark
 from softcopy_napari.engine.clashes import Clashes
 from softcopy_napari.engine.copy_rules import CopyRules
+from softcopy_napari.engine.digests import LINK
 from softcopy_napari.engine.flushing import Flushing
 from softcopy_napari.engine.folder_part import FolderPart
-from softcopy_napari.engine.inventory import LINK, Inventory
+from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.links import KEEP
 from softcopy_napari.engine.links_out import LinksOut
 from softcopy_napari.engine.obstacle import Kind, Obstacle
@@ -263,7 +264,7 @@ class Dispatcher:
             self._pool.send(worker, task)
 
     def _dispatch_copies(self, workers: list[WorkerProcess], now: float) -> None:
-        while self._inventory.waiting:
+        while self._inventory.queue.waiting:
             worker = max(workers, key=lambda worker: worker.room(CopyTask))
             if worker.room(CopyTask) <= 0:
                 return
@@ -272,16 +273,16 @@ class Dispatcher:
 
     def _dispatch_copy(self, worker: WorkerProcess, limit: int, now: float) -> bool:
         """Have a worker copy up to `limit` files; returns whether there were any."""
-        batch = self._inventory.take(limit)
+        batch = self._inventory.queue.take(limit)
         if batch is None:
             return False
         if self._clashes and any(map(self._clashes.blocks, batch.paths)):
             blocked = map(self._clashes.blocks, batch.paths)
             self._inventory.finished(batch, [ChunkState.FAILED if one else ChunkState.PENDING for one in blocked])
             return True
-        deleted = self._inventory.deleted
+        deleted = self._inventory.writers.deleted
         gone = frozenset(path for path in batch.paths if path in deleted) if deleted else frozenset()
-        unsettled = self._inventory.unsettled
+        unsettled = self._inventory.writers.unsettled
         copied = None
         if not self.replaces_metadata and batch.array is None:
             digests = self._inventory.copied_metadata
@@ -361,7 +362,7 @@ class Dispatcher:
                 self._inventory.set_state(path, ChunkState.FAILED)
         if over := before.keys() - now.keys():
             self.retries.forget(over)
-            self._inventory.retry_failed()
+            self._inventory.replace_all(ChunkState.FAILED, ChunkState.PENDING)
 
     def _reached(self, task: int, answer: Reached, now: float) -> Reached | None:
         """Take in a look at the destination; returns it if it is for the job."""
@@ -429,7 +430,7 @@ class Dispatcher:
             seen = self.sizes.setdefault(batch.array, [0, 0])
             seen[0] += copied
             seen[1] += done.size
-        odd = self.retries.troubles or inventory.deleted or inventory.damaged or inventory.kept or done.reasons
+        odd = self.retries.troubles or inventory.writers.deleted or inventory.damaged or inventory.kept or done.reasons
         if copied == count and not odd:
             inventory.finished(batch, ChunkState.COPIED)
             return
@@ -448,12 +449,12 @@ class Dispatcher:
                     inventory.torn[path] = done.reasons[number]
             elif outcome not in (Outcome.STOPPED, Outcome.BLOCKED):
                 self.retries.copied(path)
-                if path not in inventory.changed:  # else it may have been deleted since
-                    inventory.deleted.discard(path)
+                if path not in inventory.writers.changed:  # else it may have been deleted since
+                    inventory.writers.deleted.discard(path)
                 if outcome is Outcome.VANISHED:
-                    inventory.note_left(path)
+                    inventory.writers.note_left(path)
                 elif outcome is Outcome.DELETED:
-                    inventory.note_deleted(path)
+                    inventory.writers.note_deleted(path)
             states.append(_STATES[outcome])
             if outcome is Outcome.KEPT:
                 inventory.kept[path] = done.reasons.get(number, "")

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from softcopy_napari.engine.digests import DIGEST_SIZE, Digests
-from softcopy_napari.engine.inventory import LINK, Inventory
+from softcopy_napari.engine.digests import DIGEST_SIZE, LINK, Digests
+from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.ledger import cells_in
 from softcopy_napari.engine.lock import name_of
 from softcopy_napari.engine.probe import METADATA_NAMES

@@ -102,7 +102,7 @@ class GrowthEvidence:
     @property
     def objections(self) -> tuple[Objection, ...]:
         """What speaks against the end, what was seen to happen first."""
-        rewritten = self._inventory.rewritten
+        rewritten = self._inventory.rewrites.first
         if rewritten is not None:
             self._note(Against.REWRITTEN, rewritten)
         if outside := self._inventory.outside:

@@ -110,7 +110,7 @@ class FinalCheck:
         stuck = bool(self._pool.stuck) or dispatcher.obstacle is not None
         return Knowledge(
             unread=self._survey.unread,
-            unfinished=unfinished + len(inventory.held) + len(inventory.changing),
+            unfinished=unfinished + len(inventory.writers.held) + len(inventory.writers.changing),
             unproven=not dispatcher.prover.done,
             failed=len(dispatcher.retries.failed()),
             busy=not dispatcher.idle or self._survey.busy or stuck or removing,
@@ -172,10 +172,10 @@ class FinalCheck:
 
     def _wait_for_writers(self, now: float) -> None:
         """Wait for files that writers have open or locked, but not for ever: then name them, and copy what is there."""
-        for path, held in list(self._inventory.held.items()):
+        for path, held in list(self._inventory.writers.held.items()):
             seen = held.open or self._survey.locked_lately(path, now)
             if now - max(held.since, self._since) > (OPEN_PATIENCE if seen else LAST_CHANCE):
-                self._inventory.abandon(path)
+                self._inventory.writers.abandon(path)
                 self._rechecks += 1
                 what = "open" if held.open else "locked"
                 self._reporter.notice(f"{path} was still {what} by its writer at the end; copied as it was")
@@ -192,7 +192,8 @@ class FinalCheck:
 
     def _give_up_failed(self) -> None:
         """Go on without the files that failed too often, once there is nothing else to do."""
-        if self.at_work or self._inventory.changing or self._pool.stuck or self._dispatcher.obstacle is not None:
+        dispatcher, changing = self._dispatcher, self._inventory.writers.changing
+        if self.at_work or changing or self._pool.stuck or dispatcher.obstacle is not None:
             return
         failed = self._dispatcher.retries.failed()
         if failed and all(trouble.given_up for trouble in failed.values()):

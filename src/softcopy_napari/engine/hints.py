@@ -113,7 +113,7 @@ class Reader:
         if hint is Hint.FOLDER_RENAMED:
             for folder in (names := path.split("\0")):
                 self._walks.forget(folder)
-            self._inventory.rename(*names)
+            self._inventory.renames.note(*names)
             return
         if hint is Hint.FOLDER:
             self._new_folders[path] = now
@@ -127,7 +127,7 @@ class Reader:
         if hint is Hint.LOST:
             self.lost = True
             self._locked.clear()
-            self._inventory.forget_writers()
+            self._inventory.writers.forget()
             return
         if hint in (Hint.ROOT_GONE, Hint.ROOT_DELETED):
             self.root_gone = True
@@ -145,18 +145,18 @@ class Reader:
         if hint is Hint.OPENED:
             self._replaces = True
             self._locked[path] = now
-            self._inventory.writing(path, itself=False)
+            self._inventory.writers.writing(path, itself=False)
         elif hint is Hint.DELETED:
             if self._just_deleted.pop(path, -_SOON) > now - _SOON and self._in_new_folder(path, now):
                 # Lock and deletion were quicker than the watch of their new folder.
-                self._inventory.gone(path, lock_held=True)
+                self._inventory.writers.gone(path, lock_held=True)
             self._locked.pop(path, None)
-            self._inventory.released(path)
+            self._inventory.writers.released(path)
 
     def _deleted(self, path: str, now: float) -> None:
         """A file was deleted: on purpose, if its writer has just taken its lock. One left by a crash does not count."""
         locked = self.under_lock(path, now)
-        self._inventory.gone(path, lock_held=locked)
+        self._inventory.writers.gone(path, lock_held=locked)
         folder, _, name = path.rpartition("/")
         # Writers rename new metadata over the old ones: only where an array is to go are they deleted.
         if name in ARRAY_METADATA_NAMES and folder in self._inventory.arrays and self._watcher.tells_closing:
@@ -186,9 +186,9 @@ class Reader:
             case Hint.OPENED | Hint.MODIFIED:
                 if hint is Hint.OPENED and inventory.locate(path) is not None:
                     self._in_place = True
-                if not self._watcher.tells_closing and inventory.try_unsettled(path):
+                if not self._watcher.tells_closing and inventory.writers.try_unsettled(path):
                     return
-                inventory.writing(path, itself=True)
+                inventory.writers.writing(path, itself=True)
                 # A chunk file waits for its writer to close it. Metadata and notes may stay open all day.
                 if not self._watcher.tells_closing or inventory.locate(path) is None:
                     self._wait(path, now)
@@ -197,7 +197,7 @@ class Reader:
             case Hint.RENAMED:
                 self._replaces = True
                 self._locked.pop(path, None)  # it is what was renamed
-                held = inventory.held.get(path)
+                held = inventory.writers.held.get(path)
                 if self._watcher.tells_closing and held is not None and not held.open:
                     # tensorstore renames its lock, still open, to the final name: its closing follows at once.
                     self._wait(path, now)
@@ -209,7 +209,7 @@ class Reader:
     def _settled(self, path: str, folder: str, name: str) -> None:
         self._quiet.pop(path, None)
         self._locked.pop(path, None)
-        self._inventory.settled(path)
+        self._inventory.writers.settled(path)
         if name in METADATA_NAMES:
             self.metadata.add(folder)
         elif name == MARKER:

@@ -184,7 +184,7 @@ class Job(TargetLoop):
         complete = self._has_receipt or bool(occupant and occupant.receipt)
         self._arrival.lost(Before.of(self._inventory, self._folder), self._survey.deletion, complete, now)
         self._survey.end()
-        self._inventory.forget_writers()
+        self._inventory.writers.forget()
         self._reason = reason
 
     # -- messages and steps ---------------------------------------------------------------------------
@@ -421,7 +421,7 @@ class Job(TargetLoop):
                 self._end(TargetState.FAILED, f"{both}; --overwrite replaces it")
                 return False
             self._reporter.notice(f"{path} was changed at the destination since it was copied; kept. {REPLACE}")
-        self._inventory.mark_open_at_the_end()
+        self._inventory.writers.mark_open_at_the_end()
         for folder, reason in self._survey.bad_metadata.items():
             self._reporter.notice(f"metadata of {folder} {reason}; what lies there was copied as plain files")
         last = self._survey.last_full

@@ -76,10 +76,10 @@ class LocksSeen:
         """Note the locks of a part of a folder's comparison."""
         prefix = part.folder + "/" if part.folder else ""
         for name in part.locks:
-            if prefix + name not in self._inventory.abandoned:
-                self._inventory.writing(prefix + name, itself=False)
+            if prefix + name not in self._inventory.writers.abandoned:
+                self._inventory.writers.writing(prefix + name, itself=False)
         for path in self._listed.take(part, part.locks):
-            self._inventory.released(path)
+            self._inventory.writers.released(path)
         if part.last and not part.unchanged:
             _, interval = self._looks.pop(part.folder, (0.0, QUIET / 2))
             if part.folder in self._listed:
@@ -113,8 +113,8 @@ class Unsettled:
             if inventory.state(prefix + name) in _SETTLED:
                 inventory.set_state(prefix + name, ChunkState.WRITING)
         for path in self.listed.take(part, names):
-            if inventory.state(path) is ChunkState.WRITING and path not in inventory.held:
-                inventory.vanished(path)
+            if inventory.state(path) is ChunkState.WRITING and path not in inventory.writers.held:
+                inventory.writers.vanished(path)
 
     @property
     def first(self) -> str:

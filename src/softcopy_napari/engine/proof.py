@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softcopy_napari.engine.digests import DIGEST_SIZE
+from softcopy_napari.engine.digests import DIGEST_SIZE, LINK
 from softcopy_napari.engine.earlier import Earlier, Keeper, are_trusted
-from softcopy_napari.engine.inventory import LINK, Inventory
+from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.readback import NO_DIGEST, TELLS_CHANGES, Finding
 from softcopy_napari.engine.remembered import FromReceipt
 from softcopy_napari.engine.states import ChunkState

@@ -74,13 +74,13 @@ class Retries:
 
     def _try(self, path: str) -> None:
         inventory = self._inventory
-        inventory.changing.discard(path)
+        inventory.writers.changing.discard(path)
         if path not in self.troubles or self.troubles[path].hopeless:
             return
         match inventory.state(path):
             case ChunkState.FAILED:
                 inventory.set_state(path, ChunkState.PENDING)
-            case ChunkState.WRITING if path not in inventory.held:  # else its writer will say when
+            case ChunkState.WRITING if path not in inventory.writers.held:  # else its writer will say when
                 inventory.set_state(path, ChunkState.PENDING)
             case ChunkState.ABSENT | ChunkState.COPIED | ChunkState.VERIFIED:  # no longer to be copied
                 del self.troubles[path]

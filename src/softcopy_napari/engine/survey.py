@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from softcopy_napari.engine.before import Deletion
+from softcopy_napari.engine.comparison import note_comparison
 from softcopy_napari.engine.evidence import GrowthEvidence
 from softcopy_napari.engine.finish import Against, Facts, Objection
 from softcopy_napari.engine.folder_part import FolderPart
@@ -234,16 +235,16 @@ class Survey:
                 fresh = set(unsettled)
                 different = [name for name in different if name not in fresh]
                 prefix = part.folder + "/" if part.folder else ""
-                before = len(self._inventory.unsettled)
-                unsettled = [name for name in unsettled if not self._inventory.try_unsettled(prefix + name)]
-                tried = len(self._inventory.unsettled) - before
+                before = len(self._inventory.writers.unsettled)
+                unsettled = [name for name in unsettled if not self._inventory.writers.try_unsettled(prefix + name)]
+                tried = len(self._inventory.writers.unsettled) - before
         same = [name for name in part.same if name not in touched] if touched else part.same
-        news = self._inventory.compared(part.folder, same, different, part.unlike) + tried
+        news = note_comparison(self._inventory, part.folder, same, different, part.unlike) + tried
         self._unsettled.take(part, [name for name in unsettled if name not in touched])
         if part.last and part.folder in self._unsettled.listed:
             self._walks.known[part.folder] = 0  # to be listed again even if its own time stays
         if part.empty and part.folder:
-            self._inventory.settled(part.folder)
+            self._inventory.writers.settled(part.folder)
         self.changes += bool(news)
         if self._walks.current is not None:
             self._walks.current.news += news
@@ -433,7 +434,7 @@ class Survey:
         """What tells whether the acquisition is finished."""
         inventory = self._inventory
         counts = inventory.counts()
-        held = next(iter(inventory.held), "") or self._scratch.first or self._unsettled.first
+        held = next(iter(inventory.writers.held), "") or self._scratch.first or self._unsettled.first
         marker, stale_marker = self.evidence.marker()
         torn = inventory.left_torn
         quiet = now - self._last_change
@@ -447,7 +448,7 @@ class Survey:
             arrays=len(inventory.arrays),
             absent=counts[ChunkState.ABSENT],
             missing_nodes=len(self.missing_nodes()),
-            temporaries=len(inventory.held)
+            temporaries=len(inventory.writers.held)
             + counts[ChunkState.WRITING]
             - sum(inventory.locate(path) is not None for path in torn)
             + self._scratch.count
