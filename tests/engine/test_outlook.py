@@ -27,7 +27,7 @@ class Run:
         self.inventory = Inventory(folder / "ledgers")
         self.inventory.register(make_layout((100, 100)))
         self.array = self.inventory.arrays[""]
-        self.dispatcher: Any = SimpleNamespace(bytes_moved=0, files_copied=0, sizes={})
+        self.dispatcher: Any = SimpleNamespace(bytes_moved=0, results=SimpleNamespace(files_copied=0, sizes={}))
         self.survey: Any = SimpleNamespace(last_pass=None, all_known=True)
         self.reporter: Any = SimpleNamespace(left=self.left, bytes_left=lambda: self.left() * MB, notice=self.notice)
         self.notices: list[str] = []
@@ -50,9 +50,9 @@ class Run:
                 self.array.ledger.set(self.written, ChunkState.PENDING)
                 self.written += 1
             self.copied = min(self.written, self.copied + self.able / MB)
-            self.dispatcher.files_copied = int(self.copied)
+            self.dispatcher.results.files_copied = int(self.copied)
             self.dispatcher.bytes_moved = int(self.copied) * MB
-            self.dispatcher.sizes = {self.array: [int(self.copied), int(self.copied) * MB]}
+            self.dispatcher.results.sizes = {self.array: [int(self.copied), int(self.copied) * MB]}
             self.survey.last_pass = True
             if self.room:
                 self.outlook.take_room(self.room, self.now)

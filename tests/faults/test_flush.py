@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from softcopy_napari.engine import dispatch, flushing
+from softcopy_napari.engine import destination_watch, flushing
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.support import until, write
 from tests.faults.conftest import why_no_mounts
@@ -200,7 +200,7 @@ def test_a_destination_that_is_taken_away_while_nothing_is_copied_is_noticed(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, away: str
 ) -> None:
     """What its system had not written down is lost, though all sizes and times are right when it is back."""
-    monkeypatch.setattr(dispatch, "_LOOK", 0.5 if away == "for a while" else 2.0)
+    monkeypatch.setattr(destination_watch, "_LOOK", 0.5 if away == "for a while" else 2.0)
     disk = on_disk(lab, "destination", "d.zarr")
     started(lab)
     disk.detach()

@@ -9,19 +9,20 @@ from collections import deque
 
 from softcopy_napari.engine.capabilities import Remark
 from softcopy_napari.engine.clashes import Clashes
+from softcopy_napari.engine.copy_results import CopyResults
 from softcopy_napari.engine.copy_rules import CopyRules
-from softcopy_napari.engine.digests import LINK
+from softcopy_napari.engine.destination_watch import DestinationWatch
 from softcopy_napari.engine.flushing import Flushing
 from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.inventory import Inventory
 from softcopy_napari.engine.links import KEEP
 from softcopy_napari.engine.links_out import LinksOut
-from softcopy_napari.engine.obstacle import Kind, Obstacle
+from softcopy_napari.engine.obstacle import Kind
 from softcopy_napari.engine.outcome import Outcome
 from softcopy_napari.engine.pool import OUTSTANDING, Died, Heard, Pool, WorkerProcess, folders_of, is_final
 from softcopy_napari.engine.probe import Probe
 from softcopy_napari.engine.proof import ProofBatch, Prover
-from softcopy_napari.engine.readback import NO_DIGEST, Finding
+from softcopy_napari.engine.readback import Finding
 from softcopy_napari.engine.reconcile import Walks
 from softcopy_napari.engine.retries import Retries
 from softcopy_napari.engine.states import ChunkState
@@ -44,32 +45,10 @@ from softcopy_napari.engine.tasks import (
     SyncTask,
     Task,
 )
-from softcopy_napari.engine.tracked import Batch, TrackedArray
+from softcopy_napari.engine.tracked import Batch
 
 _BATCH_SECONDS = 0.04
 _MAX_BATCH = 512
-_TRY_OBSTACLE = 3.0
-"""Seconds between looks whether an obstacle is still there."""
-_CLOCK, _CLOCK_AT_REST = 10.0, 2.0
-"""Seconds between readings of the destination's clock while files are copied, and when all have been."""
-_LOOK = 30.0
-"""Seconds without anything else after which it is looked whether the destination is still there."""
-
-_STATES = {
-    Outcome.COPIED: ChunkState.COPIED,
-    Outcome.EQUAL: ChunkState.COPIED,
-    Outcome.FOLDER: ChunkState.ABSENT,  # folders are not counted among the files
-    Outcome.DELETED: ChunkState.ABSENT,
-    Outcome.VANISHED: ChunkState.ABSENT,
-    Outcome.CHANGED: ChunkState.WRITING,
-    Outcome.FAILED: ChunkState.FAILED,
-    Outcome.TOO_LARGE: ChunkState.FAILED,
-    Outcome.STOPPED: ChunkState.PENDING,
-    Outcome.BLOCKED: ChunkState.PENDING,
-    Outcome.TORN: ChunkState.WRITING,
-    Outcome.KEPT: ChunkState.ABSENT,  # not among what was copied
-    Outcome.DAMAGED: ChunkState.COPIED,
-}
 
 
 class Dispatcher:
@@ -79,12 +58,6 @@ class Dispatcher:
     ----------
     retries : Retries
         Files that failed or keep changing.
-    files_copied, bytes_copied : int
-        By this run.
-    published : int
-        Whatever was changed at the destination by this run: files copied or deleted, folders made.
-    sizes : dict of TrackedArray to list of int
-        Files of each array copied by this run and their bytes; None stands for files that are no chunks.
     prover : Prover
         Reads back what has arrived.
     flushing : Flushing
@@ -93,16 +66,12 @@ class Dispatcher:
         What the source is known by.
     source_lost : bool
         A worker found that the source is not there, or is another folder.
-    obstacle : Obstacle or None
-        Why the destination takes nothing now.
-    taken_away : bool
-        The destination was there and then was not: what its system had not written down may be lost.
     replaces_metadata : bool
         Whether metadata that were changed at the destination are replaced.
-    as_it_is : bool
-        Whether chunk files are copied even if they cannot be whole. They are FAILED then, and in `Inventory.damaged`.
-    remarks : int
-        What the user should know of the destination, see `Remark`.
+    results : CopyResults
+        What has become of the files that were copied.
+    destination : DestinationWatch
+        Whether the destination is there, and takes files.
     links : LinksOut
         Links of the source of which only the link is copied.
     """
@@ -120,17 +89,12 @@ class Dispatcher:
         self.flushing = Flushing(pool, inventory)
         self.source: Identity | None = None
         self.source_lost = False
-        self.obstacle: Obstacle | None = None
-        self.taken_away = False
-        self.as_it_is = self.replaces_metadata = False
-        self.remarks = 0
+        self.replaces_metadata = False
+        self.destination = DestinationWatch()
         self.links = LinksOut(links)
         self._clashes = Clashes()
         self.retries = Retries(inventory)
-        self.files_copied = 0
-        self.published = 0
-        self.bytes_copied = 0
-        self.sizes: dict[TrackedArray | None, list[int]] = {}
+        self.results = CopyResults(inventory, self.retries, self.prover)
         self._pool = pool
         self._inventory = inventory
         self._walks = walks
@@ -140,17 +104,7 @@ class Dispatcher:
         self._others: dict[int, Task] = {}
         self._under_way: dict[int, int] = {}
         self._urgent: deque[Task] = deque()
-        self.claimed = False
-        """Whether the destination was made and marked by this run."""
         self._proofs: dict[int, ProofBatch] = {}
-        self._next_try = 0.0
-        self._trying = False
-        self._next_look = 0.0
-        self._clock_read = 0.0
-        self._came_since_clock = False
-        """Whether files have arrived since the destination's clock was read."""
-        self._look = 0
-        """The task of a look whether the destination is there, while it is not answered."""
         self._seconds_a_file = 0.01
         self._seconds_a_proof = 0.01
 
@@ -163,9 +117,12 @@ class Dispatcher:
             or self._walks.waiting
             or self.retries.changing
             or self.flushing.awaited
-            # Whether there is room, and the destination, is asked every now and then: nothing waits for the answer.
-            or any(not isinstance(t, RoomTask) and t.id != self._look for t in (*self._others.values(), *self._urgent))
+            or any(map(self._is_awaited, (*self._others.values(), *self._urgent)))
         )
+
+    def _is_awaited(self, task: Task) -> bool:
+        # Whether there is room, and the destination, is asked every now and then: nothing waits for the answer.
+        return not isinstance(task, RoomTask) and task.id != self.destination.look
 
     @property
     def at_rest(self) -> bool:
@@ -175,7 +132,7 @@ class Dispatcher:
     @property
     def bytes_moved(self) -> int:
         """Bytes copied, with those of large files that are not whole yet."""
-        return self.bytes_copied + sum(self._under_way.values())
+        return self.results.bytes_copied + sum(self._under_way.values())
 
     def request(self, task: Task) -> None:
         """Have a task done before anything else; a flush, when what is being copied is whole."""
@@ -186,7 +143,7 @@ class Dispatcher:
 
     def release(self, marker: str) -> None:
         """Leave the destination alone, without its mark; it is claimed again before anything is done there."""
-        self.claimed = False
+        self.destination.claimed = False
         self.request(SweepTask(self._pool.new_id(), [""], marker))
 
     def dispatch(self, now: float, copy: bool, compare: bool = True) -> None:
@@ -204,52 +161,36 @@ class Dispatcher:
             self._pool.send(min(workers, key=lambda worker: len(worker.tasks)), task)
         if not compare:
             return
-        if self.obstacle is not None:
+        if self.destination.obstacle is not None:
             self._try_obstacle(workers, now, copy)
-        if self.obstacle is None or self.obstacle.kind is not Kind.GONE:
+        if self.destination.obstacle is None or self.destination.obstacle.kind is not Kind.GONE:
             self._dispatch_walks(workers)
-        if copy and self.obstacle is None:
+        if copy and self.destination.obstacle is None:
             self._dispatch_copies(workers, now)
             self._dispatch_proofs(workers, now)
-        self.flushing.dispatch(workers, now, bool(self._batches), copy and self.obstacle is None)
+        self.flushing.dispatch(workers, now, bool(self._batches), copy and self.destination.obstacle is None)
         self.look_at_destination_if_due(now)
 
     def look_at_destination_if_due(self, now: float) -> None:
         """Now and then, see whether the destination is still there, and what its clock says when files have come."""
-        stale = self._came_since_clock and now - self._clock_read > (_CLOCK if self._batches else _CLOCK_AT_REST)
-        if (now >= self._next_look or stale) and self.claimed and self.obstacle is None and not self._look:
+        if self.destination.look_is_due(now, bool(self._batches)):
             task = ReachTask(self._pool.new_id(), claim=False)
-            self._look = task.id
+            self.destination.look = task.id
             self.request(task)
 
     def _try_obstacle(self, workers: list[WorkerProcess], now: float, copy: bool) -> None:
         """Now and then, see whether the destination is there again, and whether it takes a file."""
-        if self._trying or now < self._next_try or self._batches or self.obstacle is None:
+        destination = self.destination
+        if destination.obstacle is None or self._batches or not destination.begin_try(now):
             return
-        self._trying = True
         worker = min(workers, key=lambda worker: len(worker.tasks))
-        if self.obstacle.kind is not Kind.GONE and copy:
+        if destination.obstacle.kind is not Kind.GONE and copy:
             if not self._dispatch_copy(worker, 1, now):
-                self._overcome()  # nothing is left to be copied
+                destination.overcome()  # nothing is left to be copied
             return
-        task = ReachTask(self._pool.new_id(), claim=not self.claimed)
+        task = ReachTask(self._pool.new_id(), claim=not destination.claimed)
         self._others[task.id] = task
         self._pool.send(worker, task)
-
-    def try_now(self) -> None:
-        """See at once whether an obstacle is still there."""
-        self._next_try = 0.0
-
-    def _meet(self, obstacle: Obstacle, now: float) -> None:
-        """The destination takes nothing now."""
-        self.obstacle = obstacle
-        self.taken_away = self.taken_away or (obstacle.away and self.claimed)
-        self._trying = False
-        self._next_try = now + _TRY_OBSTACLE
-
-    def _overcome(self) -> None:
-        self.obstacle = None
-        self._trying = False
 
     def _dispatch_walks(self, workers: list[WorkerProcess]) -> None:
         while self._walks.waiting:
@@ -287,7 +228,7 @@ class Dispatcher:
         if not self.replaces_metadata and batch.array is None:
             digests = self._inventory.copied_metadata
             copied = {path: digests[path] for path in batch.paths if path in digests}
-        rules = CopyRules(batch.chunk_format, self.as_it_is, self._quiet if unsettled else 0.0, copied)
+        rules = CopyRules(batch.chunk_format, self.results.as_it_is, self._quiet if unsettled else 0.0, copied)
         unsettled = unsettled.intersection(batch.paths) if unsettled else unsettled
         task = CopyTask(self._pool.new_id(), batch.paths, gone, self.source, rules, frozenset(unsettled))
         self._batches[task.id] = batch
@@ -344,7 +285,7 @@ class Dispatcher:
         if isinstance(answer, Reached):
             return self._reached(heard.task, answer, now)
         if isinstance(answer, FolderPart | Synced | Flushed | Probe) and answer.obstacle is not None:
-            self._meet(answer.obstacle, now)
+            self.destination.meet(answer.obstacle, now)
         if isinstance(answer, Synced):
             for path, reason in answer.failed.items() if answer.obstacle is None else ():
                 if self._inventory.state(path) in (ChunkState.COPIED, ChunkState.VERIFIED):
@@ -366,35 +307,20 @@ class Dispatcher:
 
     def _reached(self, task: int, answer: Reached, now: float) -> Reached | None:
         """Take in a look at the destination; returns it if it is for the job."""
-        self._next_look = now + _LOOK
-        if answer.obstacle is not None:
-            self._meet(answer.obstacle, now)
-        else:
-            self.claimed = True
+        if answer.obstacle is None:
             self.flushing.file_system = answer.file_system
-            self._clock_read, self._came_since_clock = now, False
             self.prover.note_clock(answer.clock)
             if answer.file_system.uploader:
-                self.remarks |= Remark.STORED_LATER
-            self._overcome()
-        if task == self._look:
-            self._look = 0
-            return None
-        return answer
+                self.results.remarks |= Remark.STORED_LATER
+        return None if self.destination.reached(task, answer.obstacle, now) else answer
 
-    def _took(self, answer: CopyDone | ProofDone, now: float) -> None:
+    def _take_sides(self, answer: CopyDone | ProofDone, now: float) -> None:
         """Take in what an answer tells of the two sides as a whole."""
-        self._next_look = now + _LOOK
-        if answer.lost:
-            self.source_lost = True
-        elif answer.obstacle is not None:
-            self._meet(answer.obstacle, now)
-        elif self.obstacle is not None and self._trying:
-            self._overcome()
-        self._trying = False
+        self.source_lost = self.source_lost or answer.lost
+        self.destination.note_answer(None if answer.lost else answer.obstacle, not answer.lost, now)
 
     def _proven(self, proof: ProofBatch, done: ProofDone, now: float) -> None:
-        self._took(done, now)
+        self._take_sides(done, now)
         count = len(proof.batch.paths)
         looked_at = count - done.findings.count(Finding.STOPPED)
         self._seconds_a_proof = _mean(self._seconds_a_proof, done.seconds, looked_at)
@@ -412,59 +338,11 @@ class Dispatcher:
             self.retries.mismatch(path, finding is Finding.DIFFERENT, reason, now)
 
     def _copied(self, batch: Batch, done: CopyDone, now: float) -> None:
-        count = len(batch.paths)
-        self._took(done, now)
-        looked_at = count - done.outcomes.count(Outcome.STOPPED)  # a worker that is held back returns the rest
+        self._take_sides(done, now)
+        looked_at = len(batch.paths) - done.outcomes.count(Outcome.STOPPED)  # a worker held back returns the rest
         self._seconds_a_file = _mean(self._seconds_a_file, done.seconds, looked_at)
-        self.bytes_copied += done.size
-        inventory = self._inventory
-        copied = done.outcomes.count(Outcome.COPIED) + done.outcomes.count(Outcome.DAMAGED)
-        self.files_copied += copied
-        self._came_since_clock = self._came_since_clock or copied > 0
-        self.published += copied + done.outcomes.count(Outcome.DELETED) + done.outcomes.count(Outcome.FOLDER)
-        self.remarks |= done.remarks
-        if copied or Outcome.EQUAL in done.outcomes:
-            self.prover.start_anew()
-            inventory.arrived(batch, _digests(done), done.versions)
-        if copied:
-            seen = self.sizes.setdefault(batch.array, [0, 0])
-            seen[0] += copied
-            seen[1] += done.size
-        odd = self.retries.troubles or inventory.writers.deleted or inventory.damaged or inventory.kept or done.reasons
-        if copied == count and not odd:
-            inventory.finished(batch, ChunkState.COPIED)
-            return
-        states = []
-        for number, path in enumerate(batch.paths):
-            outcome = Outcome(done.outcomes[number])
-            if outcome not in (Outcome.STOPPED, Outcome.BLOCKED):
-                inventory.damaged.pop(path, None)
-                inventory.torn.pop(path, None)
-            if outcome is Outcome.TORN and self.as_it_is:  # handed over before the acquisition was finished
-                states.append(ChunkState.PENDING)
-                continue
-            if outcome in (Outcome.FAILED, Outcome.TOO_LARGE, Outcome.CHANGED, Outcome.TORN):
-                self.retries.note(path, outcome, done.reasons.get(number, ""), now)
-                if outcome is Outcome.TORN and number in done.reasons:
-                    inventory.torn[path] = done.reasons[number]
-            elif outcome not in (Outcome.STOPPED, Outcome.BLOCKED):
-                self.retries.copied(path)
-                if path not in inventory.writers.changed:  # else it may have been deleted since
-                    inventory.writers.deleted.discard(path)
-                if outcome is Outcome.VANISHED:
-                    inventory.writers.note_left(path)
-                elif outcome is Outcome.DELETED:
-                    inventory.writers.note_deleted(path)
-            states.append(_STATES[outcome])
-            if outcome is Outcome.KEPT:
-                inventory.kept[path] = done.reasons.get(number, "")
-            else:
-                inventory.kept.pop(path, None)
-            if outcome is Outcome.DAMAGED:
-                inventory.damaged[path] = done.reasons[number]
-                if batch.array is not None and not self.prover.verify:  # else it is read back first
-                    states[-1] = ChunkState.FAILED
-        inventory.finished(batch, states)
+        if self.results.take(batch, done, now):
+            self.destination.note_files()
 
     def died(self, died: Died, now: float) -> None:
         """Hand the work of a dead worker to the others, or of one that is stuck."""
@@ -515,14 +393,3 @@ class Dispatcher:
 def _mean(before: float, seconds: float, files: int) -> float:
     """Seconds a file, by the answers so far and one more."""
     return before + 0.3 * (max(seconds / max(1, files), 1e-6) - before)
-
-
-def _digests(done: CopyDone) -> bytes:
-    """The digests of a batch; what was copied without one is a link."""
-    if NO_DIGEST not in done.digests:
-        return done.digests
-    parts = [done.digests[at : at + 16] for at in range(0, len(done.digests), 16)]
-    return b"".join(
-        LINK if part == NO_DIGEST and outcome == Outcome.COPIED else part
-        for part, outcome in zip(parts, done.outcomes, strict=True)
-    )

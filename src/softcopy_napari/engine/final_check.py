@@ -78,7 +78,7 @@ class FinalCheck:
     @property
     def changes(self) -> int:
         """The count of all that was learned or done: a comparison of both sides must be younger than the last."""
-        return self._survey.changes + self._dispatcher.published + self._rechecks
+        return self._survey.changes + self._dispatcher.results.published + self._rechecks
 
     def recheck(self) -> None:
         """Have everything compared once more, though nothing is known to have changed at the source."""
@@ -107,7 +107,7 @@ class FinalCheck:
         states = (ChunkState.WRITING, ChunkState.PENDING, ChunkState.COPYING)
         unfinished = sum(counts[state] for state in states) + inventory.others_in(*states)
         last = self._survey.last_full
-        stuck = bool(self._pool.stuck) or dispatcher.obstacle is not None
+        stuck = bool(self._pool.stuck) or dispatcher.destination.obstacle is not None
         return Knowledge(
             unread=self._survey.unread,
             unfinished=unfinished + len(inventory.writers.held) + len(inventory.writers.changing),
@@ -116,7 +116,7 @@ class FinalCheck:
             busy=not dispatcher.idle or self._survey.busy or stuck or removing,
             changes=self.changes,
             walked=last.changes if last is not None and not last.errors else None,
-            published=dispatcher.published,
+            published=dispatcher.results.published,
             flushed=self._flushed[0],
             signed=self.signed,
             blind=self._survey.blind,
@@ -193,7 +193,7 @@ class FinalCheck:
     def _give_up_failed(self) -> None:
         """Go on without the files that failed too often, once there is nothing else to do."""
         dispatcher, changing = self._dispatcher, self._inventory.writers.changing
-        if self.at_work or changing or self._pool.stuck or dispatcher.obstacle is not None:
+        if self.at_work or changing or self._pool.stuck or dispatcher.destination.obstacle is not None:
             return
         failed = self._dispatcher.retries.failed()
         if failed and all(trouble.given_up for trouble in failed.values()):
@@ -224,7 +224,7 @@ class FinalCheck:
     def flush(self) -> None:
         """Have the destination flushed; where that was asked for before and not answered, the answer comes first."""
         if self._flush_asked is None:
-            self._flush_asked = self._dispatcher.published, self._walks.full_begun
+            self._flush_asked = self._dispatcher.results.published, self._walks.full_begun
             self._dispatcher.request(FlushTask(self._pool.new_id()))
 
     def take_flushed(self, flushed: Flushed) -> Doubt | None:

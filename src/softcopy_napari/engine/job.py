@@ -200,7 +200,7 @@ class Job(TargetLoop):
     def _dispatch(self, now: float) -> None:
         may_copy = not self._paused and self._phase in (Phase.COPYING, Phase.CHECKING, Phase.FLUSHING)
         # While a destination is left alone, nothing marks it: what is compared could be another one's.
-        compare = self._phase is not Phase.WATCHING or self._dispatcher.claimed
+        compare = self._phase is not Phase.WATCHING or self._dispatcher.destination.claimed
         self._dispatcher.dispatch(now, copy=may_copy, compare=compare)
 
     def _take_answer(self, answer: Answer | None, now: float) -> None:
@@ -227,7 +227,7 @@ class Job(TargetLoop):
                 self._pacer.take_room(room)
 
     def _advance(self, now: float) -> None:
-        remarks = self._dispatcher.remarks | self._inventory.versions.remarks
+        remarks = self._dispatcher.results.remarks | self._inventory.versions.remarks
         for text in remark_texts(remarks, str(self.target.destination)):
             self._reporter.notice(text)
         if remarks & Remark.NO_TIMES:
@@ -237,15 +237,15 @@ class Job(TargetLoop):
         if self._dispatcher.source_lost:
             self._dispatcher.source_lost = False
             self._lose_source(now)
-        if self._dispatcher.taken_away:
-            self._dispatcher.taken_away = False
+        if self._dispatcher.destination.taken_away:
+            self._dispatcher.destination.taken_away = False
             self._doubt(Doubt.TAKEN_AWAY)
         if self._dispatcher.flushing.doubt is not None:
             self._doubt(self._dispatcher.flushing.doubt)
             self._dispatcher.flushing.doubt = None
         ending = self._phase in (Phase.CHECKING, Phase.FLUSHING, Phase.SIGNING)
         self._dispatcher.prover.finishing = ending
-        self._dispatcher.as_it_is = ending and self._final.last_chance_over(now)
+        self._dispatcher.results.as_it_is = ending and self._final.last_chance_over(now)
         if self._phase is Phase.WAITING:
             if now >= self._next_probe and not self._awaited:
                 self._next_probe = now + _PROBE_INTERVAL
@@ -307,7 +307,7 @@ class Job(TargetLoop):
         following._paused = self._paused
         following._takeover.occupant = self._takeover.occupant
         following._dispatcher.replaces_metadata = self._dispatcher.replaces_metadata
-        following._dispatcher.claimed = self._dispatcher.claimed
+        following._dispatcher.destination.claimed = self._dispatcher.destination.claimed
         following._takeover.leftovers = self._arrival.leftovers(self._inventory.arrays.values())
         following._take_over(self._snapshot)
         self._next = following
@@ -349,7 +349,7 @@ class Job(TargetLoop):
 
     def _reach(self) -> None:
         self._awaited = Reached
-        self._dispatcher.request(ReachTask(self._pool.new_id(), claim=not self._dispatcher.claimed))
+        self._dispatcher.request(ReachTask(self._pool.new_id(), claim=not self._dispatcher.destination.claimed))
 
     def _begin(self, now: float) -> None:
         """Watch and walk the source, which is there, as is the destination."""
@@ -499,7 +499,7 @@ class Job(TargetLoop):
                 self._happen(Event.CHANGED, now)
         elif now >= self._complete_since + self.target.linger_seconds:
             self._happen(Event.ENDS, now)
-        elif self._dispatcher.claimed:
+        elif self._dispatcher.destination.claimed:
             self._survey.look_if_due(now)
 
     def _end(self, outcome: TargetState, reason: str) -> None:
@@ -528,13 +528,13 @@ class Job(TargetLoop):
     def _stuck(self) -> bool:
         """Whether something stands in the way that matters more than what is waited for."""
         return self._phase not in (Phase.ENDED, Phase.WATCHING) and (
-            self._dispatcher.obstacle is not None or bool(self._silent_since)
+            self._dispatcher.destination.obstacle is not None or bool(self._silent_since)
         )
 
     def _state(self, left: int) -> TargetState:
         if self._phase is Phase.ENDED or (self._phase is Phase.WATCHING and self._awaited is not Swept):
             return self._outcome
-        if self._paused or self._dispatcher.obstacle is not None:
+        if self._paused or self._dispatcher.destination.obstacle is not None:
             return TargetState.PAUSED
         if self._phase is Phase.WAITING:
             return TargetState.WAITING
@@ -545,7 +545,7 @@ class Job(TargetLoop):
         return TargetState.CAUGHT_UP
 
     def _explain(self, state: TargetState, now: float) -> str:
-        obstacle = self._dispatcher.obstacle
+        obstacle = self._dispatcher.destination.obstacle
         if obstacle is not None and not state.ended and not self._paused:
             reporter = self._reporter
             return words(obstacle, str(self.target.destination), reporter.left(), reporter.bytes_left())

@@ -224,7 +224,7 @@ class TargetLoop(ABC):
                 self._dispatcher.died(message, now)
             case "pause" | "resume":
                 self._paused = message == "pause"
-                self._dispatcher.try_now()
+                self._dispatcher.destination.try_now()
             case "finish":
                 self._finish()
             case "stop":

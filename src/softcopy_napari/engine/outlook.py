@@ -93,7 +93,7 @@ class Outlook:
 
     def _note_copied(self, now: float) -> None:
         then, moved_then, files_then = self._copied
-        moved, files = self._dispatcher.bytes_moved, self._dispatcher.files_copied
+        moved, files = self._dispatcher.bytes_moved, self._dispatcher.results.files_copied
         self._copied = now, moved, files
         if not then:
             return
@@ -118,7 +118,7 @@ class Outlook:
 
     def _mean(self, array: TrackedArray) -> float | None:
         """Bytes of a chunk file of an array; None while that cannot be told."""
-        files, size = self._dispatcher.sizes.get(array, (0, 0))
+        files, size = self._dispatcher.results.sizes.get(array, (0, 0))
         return size / files if files >= _FEWEST else None
 
     def _coming(self) -> tuple[int | None, bool]:

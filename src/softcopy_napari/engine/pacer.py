@@ -127,7 +127,7 @@ class Pacer:
 
     def _decide(self, now: float, acquiring: bool, left: int, full_in: float | None) -> None:
         then, bytes_then, files_then = self._before
-        moved, files = self._dispatcher.bytes_moved, self._dispatcher.files_copied
+        moved, files = self._dispatcher.bytes_moved, self._dispatcher.results.files_copied
         self._before = now, moved, files
         seconds = max(now - then, 1e-3)
         holds = self._survey.lock_holds()

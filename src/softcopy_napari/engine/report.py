@@ -84,12 +84,12 @@ class Reporter:
     def tick(self, now: float) -> None:
         """Note how far it has come; a few times a second."""
         self._bytes.note(self._dispatcher.bytes_moved, now)
-        self._files.note(self._dispatcher.files_copied, now)
+        self._files.note(self._dispatcher.results.files_copied, now)
 
     def bytes_left(self) -> int:
         """About how much is still to be copied, from the size of what was; 0 before anything was."""
-        dispatcher = self._dispatcher
-        return self.left() * dispatcher.bytes_copied // dispatcher.files_copied if dispatcher.files_copied else 0
+        copied = self._dispatcher.results
+        return self.left() * copied.bytes_copied // copied.files_copied if copied.files_copied else 0
 
     def left(self) -> int:
         """Files that are there and have to be copied."""
@@ -114,8 +114,8 @@ class Reporter:
             counts=inventory.counts(),
             other_files=inventory.others_in(ChunkState.COPIED, ChunkState.VERIFIED),
             other_waiting=self._others_waiting(),
-            files_copied=dispatcher.files_copied,
-            bytes_copied=dispatcher.bytes_copied,
+            files_copied=dispatcher.results.files_copied,
+            bytes_copied=dispatcher.results.bytes_copied,
             bytes_per_second=0.0 if state.ended else self._bytes.per_second(),
             eta=left / rate if rate and left and moving and not acquiring else None,
             acquiring=acquiring,
