@@ -28,7 +28,7 @@ class Run:
         self.inventory.register(make_layout((100, 100)))
         self.array = self.inventory.arrays[""]
         self.dispatcher: Any = SimpleNamespace(bytes_moved=0, results=SimpleNamespace(files_copied=0, sizes={}))
-        self.survey: Any = SimpleNamespace(last_pass=None, all_known=True)
+        self.survey: Any = SimpleNamespace(last_pass=None, metadata=SimpleNamespace(all_known=True))
         self.reporter: Any = SimpleNamespace(left=self.left, bytes_left=lambda: self.left() * MB, notice=self.notice)
         self.notices: list[str] = []
         self.able = able

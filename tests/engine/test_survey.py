@@ -47,7 +47,7 @@ def test_metadata_that_were_read_before_they_were_written_anew_do_not_count(tmp_
     walks.touch("", ".zarray")
     survey.take_part(FolderPart("", metadata={".zarray": zarray((2, 2))}, last=True), 0.0, finishing=False)
     assert inventory.arrays[""].layout.grid == (3, 3)
-    assert survey.busy and survey.metadata_to_read() == {""}, "which of both was the newer is not known"
+    assert survey.busy and survey.metadata.take_due() == {""}, "which of both was the newer is not known"
     inventory.digests.close()
 
 
@@ -61,11 +61,11 @@ def test_metadata_are_read_by_one_worker_at_a_time(tmp_path: Path) -> None:
         walks.next(1)
         walks.touch("", ".zarray")
         survey.take_part(touched, 0.0, finishing=False)
-    assert survey.metadata_to_read() == {""}
+    assert survey.metadata.take_due() == {""}
     survey.take_part(touched, 0.0, finishing=False)
-    assert survey.metadata_to_read() == set() and survey.busy
+    assert survey.metadata.take_due() == set() and survey.busy
     survey.take_metadata("", {".zarray": zarray((3,))})
-    assert survey.metadata_to_read() == {""}
+    assert survey.metadata.take_due() == {""}
     survey.take_metadata("", {".zarray": zarray((4,))})
     assert inventory.arrays[""].layout.grid == (4,)
     inventory.digests.close()
@@ -79,7 +79,7 @@ def test_what_lies_in_an_array_whose_metadata_are_being_read_is_looked_at_afterw
     walks.next(1)
     walks.touch("", ".zarray")
     survey.take_part(FolderPart("", folders=["0"], metadata={".zgroup": b"{"}, last=True), 0.0, finishing=False)
-    assert survey.metadata_to_read() == {""}
+    assert survey.metadata.take_due() == {""}
     assert [folder for folder, _ in walks.next(1)] == ["0"]
     found = FolderPart("0", different=["0"], size=5, last=True)
     survey.take_part(found, 0.0, finishing=False)
@@ -118,11 +118,11 @@ def test_an_array_that_cannot_be_followed_is_said_once_and_speaks_against_the_en
     odd = zarray((2,)).replace(b'"chunks": [', b'"chunks": ["a", ')
     for _ in range(2):
         survey.take_metadata("odd", {".zarray": odd})
-    assert survey.opaque == {"odd": '.zarray has a chunks with "a" in it, which is no length'}
+    assert survey.metadata.opaque == {"odd": '.zarray has a chunks with "a" in it, which is no length'}
     assert len(set(said)) == 1 and said[0].startswith("odd/.zarray has a chunks with")
     assert not finished_because(survey.facts(False, 1e9), settle=1, finish_idle=None)
     survey.take_metadata("odd", {".zarray": zarray((2,))})
-    assert survey.opaque == {} and set(inventory.arrays) == {"full", "odd"}
+    assert survey.metadata.opaque == {} and set(inventory.arrays) == {"full", "odd"}
     inventory.digests.close()
 
 
@@ -143,5 +143,5 @@ def test_bytes_of_an_older_version_behind_metadata_are_said(tmp_path: Path) -> N
     survey = Survey(tmp_path / "s.zarr", inventory, Walks(), said.append)
     survey.take_metadata("img", {".zarray": zarray((2,)) + b'": 3}'})
     assert said == ["metadata of img has bytes of an older version behind its end; they are copied, and not read"]
-    assert inventory.arrays["img"].layout.grid == (2,) and not survey.bad_metadata
+    assert inventory.arrays["img"].layout.grid == (2,) and not survey.metadata.unreadable()
     inventory.digests.close()

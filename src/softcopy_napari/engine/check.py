@@ -109,7 +109,7 @@ class Check(TargetLoop):
                 yield InspectTask(self._pool.new_id(), paths, chunk_format)
 
     def _judge(self, done: Pass) -> None:
-        for folder, reason in self._survey.bad_metadata.items():
+        for folder, reason in self._survey.metadata.unreadable().items():
             self._reporter.notice(f"metadata of {folder} {reason}; what lies there was compared as plain files")
         layouts = {path: array.layout for path, array in self._inventory.arrays.items()}
         gone = sorted({*done.gone, *done.system})

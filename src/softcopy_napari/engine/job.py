@@ -192,7 +192,7 @@ class Job(TargetLoop):
     def _take_hints(self, now: float) -> None:
         if not self._survey.take_hints(now) or self._survey.deletion.made_anew:
             self._lose_source(now)
-        for folder in self._survey.metadata_to_read():
+        for folder in self._survey.metadata.take_due():
             prefix = folder + "/" if folder else ""
             paths = [prefix + name for name in METADATA_NAMES]
             self._dispatcher.request(ReadTask(self._pool.new_id(), paths))
@@ -422,12 +422,12 @@ class Job(TargetLoop):
                 return False
             self._reporter.notice(f"{path} was changed at the destination since it was copied; kept. {REPLACE}")
         self._inventory.writers.mark_open_at_the_end()
-        for folder, reason in self._survey.bad_metadata.items():
+        for folder, reason in self._survey.metadata.unreadable().items():
             self._reporter.notice(f"metadata of {folder} {reason}; what lies there was copied as plain files")
         last = self._survey.last_full
         assert last is not None  # else it would have to be walked first
         earlier = self._keeper.earlier()
-        self._brought = Brought(last, self._inventory, earlier, self._survey.missing_nodes())
+        self._brought = Brought(last, self._inventory, earlier, self._survey.metadata.missing_nodes())
         for run in earlier:
             run.close()
         verdict = judge_end(self._brought.found())
@@ -551,7 +551,7 @@ class Job(TargetLoop):
             return words(obstacle, str(self.target.destination), reporter.left(), reporter.bytes_left())
         if self._silent_since and not state.ended:
             return f"the disk or share of source or destination has not answered since {self._silent_since}; waiting"
-        for folder, reason in self._survey.bad_metadata.items():
+        for folder, reason in self._survey.metadata.unreadable().items():
             return f"metadata of {folder}: {reason}"
         match state:
             case TargetState.COPYING if self._survey.last_pass is None:

@@ -123,7 +123,7 @@ class Outlook:
 
     def _coming(self) -> tuple[int | None, bool]:
         """Bytes of the chunk files that are promised and not there, as far as known, and whether that is all."""
-        known, all_known = None, self._survey.all_known
+        known, all_known = None, self._survey.metadata.all_known
         for array in self._inventory.arrays.values():
             if absent := array.ledger.counts[ChunkState.ABSENT]:
                 mean = self._mean(array)

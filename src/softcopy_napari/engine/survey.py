@@ -6,7 +6,6 @@ from its thread alone.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,11 +17,10 @@ from softcopy_napari.engine.finish import Against, Facts, Objection
 from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.hints import QUIET, Reader
 from softcopy_napari.engine.inventory import Inventory
-from softcopy_napari.engine.layout import ArrayLayout, LayoutError, OpaqueNode
 from softcopy_napari.engine.listed import Listed, LocksSeen, Unsettled
-from softcopy_napari.engine.metadata import parse_metadata
 from softcopy_napari.engine.probe import METADATA_NAMES
 from softcopy_napari.engine.reconcile import Pass, Walks
+from softcopy_napari.engine.source_metadata import Reading, SourceMetadata
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.watcher import Watcher, make_watcher
 
@@ -35,15 +33,12 @@ _BLIND_INTERVAL = 2.0
 _LOOK_SHARE = 20
 """Looks take at most one part in this many of the time."""
 _TEMPORARIES_INTERVAL = 1.0
-_METADATA_ATTEMPTS = 5
-_MAX_CHUNK_FILES = 1 << 32  # of all arrays together; each a byte of a ledger
-_FEW_CHUNK_FILES = 1 << 16
+_MOST_MISSES = 5
+"""Times that a folder which its parent lists is looked for."""
 _LATE_EVENT = 0.3
 """Seconds that the system may take to tell of a deletion."""
 _MOMENT = 15.0
 """Seconds after a change for which a source counts as being written to: more than pass between two looks."""
-
-log = logging.getLogger(__name__)
 
 
 class Survey:
@@ -71,8 +66,8 @@ class Survey:
         Goes up with everything that is learned of the source and was not known before.
     evidence : GrowthEvidence
         What speaks against the end of the acquisition.
-    opaque : dict of str to str
-        Folders with metadata that are whole and cannot be followed, and why: nobody knows what they promise.
+    metadata : SourceMetadata
+        What the metadata of its folders say.
     heeds_locks : bool
         Whether locks that walks come across are those of writers at work.
     """
@@ -89,7 +84,6 @@ class Survey:
         self.last_full: Pass | None = None
         self.live = False
         self.changes = 0
-        self.opaque: dict[str, str] = {}
         self.heeds_locks = True
         self.source = source
         self._inventory = inventory
@@ -98,19 +92,11 @@ class Survey:
         self._follow_links = follow_links
         self._watcher: Watcher | None = None
         self._reader: Reader | None = None
-        self._children: dict[str, tuple[str, ...]] = {}
-        self.evidence = GrowthEvidence(inventory, self._children)
-        self._stale_metadata: set[str] = set()
-        """Folders whose metadata are to be read."""
-        self._reading: set[str] = set()
-        """Folders whose metadata a worker reads just now."""
-        self._bad_metadata: dict[str, tuple[str, int]] = {}
-        self._made_anew: set[str] = set()
-        """Arrays whose metadata were deleted and are there again."""
+        children: dict[str, tuple[str, ...]] = {}
+        self.evidence = GrowthEvidence(inventory, children)
+        self.metadata = SourceMetadata(source, inventory, walks, self.evidence, children, notice)
         self._missed: dict[str, int] = {}
         """Folders that were not found, and how often."""
-        self._no_room: set[str] = set()
-        """Folders of arrays for whose ledgers there is no room."""
         self._later: dict[str, float] = {}
         self._locks = LocksSeen(inventory)
         self._unsettled = Unsettled(inventory)
@@ -136,7 +122,7 @@ class Survey:
         """
         self._watcher = make_watcher(self.source, wake, self._follow_links)
         self._reader = Reader(self._watcher, self._inventory, self._walks)
-        self._made_anew.clear()
+        self.metadata.made_anew.clear()
         for folder in self._walks.known:
             self._watcher.watch(folder)
         self.start_pass(full=True, now=now)
@@ -178,7 +164,7 @@ class Survey:
             reader.lost = False
             self._notice("the system dropped file events (too many at once): looking through all folders instead")
             self.start_pass(full=True, now=now)
-        self._stale_metadata |= reader.metadata
+        self.metadata.stale |= reader.metadata
         reader.metadata.clear()
         for folder in [folder for folder, when in self._later.items() if when <= now]:
             del self._later[folder]
@@ -195,7 +181,7 @@ class Survey:
             self._walks.took(part)
             return False
         # It was not compared, or will be understood when the metadata above have been read: once more.
-        if part.obstacle is not None or self._metadata_to_come(part.folder):
+        if part.obstacle is not None or self.metadata.awaited_above(part.folder):
             part.size = 0  # it comes again
             self._walks.took(part)
             self._walks.ask(part.folder, for_pass=True)
@@ -211,13 +197,12 @@ class Survey:
         if part.missing:
             if not part.folder:
                 return False
-            for known in (self._children, self._bad_metadata, self.opaque):  # if it comes back, they are read anew
-                known.pop(part.folder, None)
+            self.metadata.forget(part.folder)
             self._look_for_missing(part.folder)
         if part.metadata:
             stale = not touched.isdisjoint(METADATA_NAMES)  # written anew since, and maybe read anew already
             if stale:
-                self._stale_metadata.add(part.folder)
+                self.metadata.stale.add(part.folder)
             if not stale or part.folder not in self._inventory.arrays:
                 self._read_node(part.folder, part.metadata)
         if self.heeds_locks:
@@ -254,91 +239,23 @@ class Survey:
         """Look once more at the parent of a folder that was not found: shares say so for a moment, and mean nothing."""
         self.changes += 1
         self._missed[folder] = self._missed.get(folder, 0) + 1
-        if self._missed[folder] <= _METADATA_ATTEMPTS:
+        if self._missed[folder] <= _MOST_MISSES:
             self._walks.ask(folder.rpartition("/")[0], for_pass=True)
         elif self._walks.current is not None:
             self._walks.current.errors[folder] = "is listed by its parent, and cannot be found"
 
-    def metadata_to_read(self) -> set[str]:
-        """Folders whose metadata are to be read now. Of two who read one folder, the first could answer last."""
-        due = self._stale_metadata - self._reading
-        self._stale_metadata -= due
-        self._reading |= due
-        return due
-
     def take_metadata(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Take in a folder's metadata that were to be read."""
-        self._reading.discard(folder)
+        self.metadata.note_answered(folder)
         self._read_node(folder, files)
 
-    def _metadata_to_come(self, folder: str) -> bool:
-        """Whether the metadata of a folder above, of which nothing is known so far, are being read."""
-        reading = self._reading | self._stale_metadata
-        while folder and reading:
-            folder = folder.rpartition("/")[0]
-            if folder in reading and folder not in self._inventory.arrays and folder not in self._children:
-                return True
-        return False
-
     def _read_node(self, folder: str, files: Mapping[str, bytes]) -> None:
-        """Take in a folder's metadata, new or changed."""
-        try:
-            layout = parse_metadata(folder, files)
-            if layout is not None and self._reader is not None and folder in self._reader.deleted_arrays:
-                self._made_anew.add(folder)  # nothing that is known of the first one holds for it
-                return
-            if isinstance(layout, ArrayLayout) and self._too_many(layout):
-                name = "zarr.json" if "zarr.json" in files else ".zarray"
-                reason = f"{name} promises {layout.n_chunk_files:,} chunk files, too many to keep track of"
-                layout = OpaqueNode(folder, reason)
-            array = self._inventory.arrays.get(folder)
-            before = None if array is None else array.layout
-            changed = isinstance(layout, ArrayLayout) and self._inventory.register(layout)
-            if isinstance(layout, ArrayLayout) and layout != before:
+        """Take in a folder's metadata, new or changed; half-written ones are looked at again."""
+        match self.metadata.read(folder, files, {} if self._reader is None else self._reader.deleted_arrays):
+            case Reading.NEW:
                 self.changes += 1
-                self.evidence.note_layout(before, layout, half_written=folder in self._bad_metadata)
-        except (LayoutError, OSError) as error:
-            # It may be half-written just now: read it again, but not for ever.
-            if isinstance(error, LayoutError):
-                self.evidence.excuse_late_metadata()
-            _, attempts = self._bad_metadata.get(folder, ("", 0))
-            reason = str(error) if isinstance(error, LayoutError) else self._inventory.ledgers.no_room(error)
-            self._bad_metadata[folder] = reason, attempts + 1
-            if not isinstance(error, LayoutError):
-                self._no_room.add(folder)
-            elif attempts < _METADATA_ATTEMPTS:
+            case Reading.AGAIN:
                 self._later.setdefault(folder, time.monotonic() + QUIET)
-            return
-        self._bad_metadata.pop(folder, None)
-        self._no_room.discard(folder)
-        self.opaque.pop(folder, None)
-        if isinstance(layout, OpaqueNode):
-            self.opaque[folder] = layout.reason
-            self._notice(
-                f"{folder + '/' if folder else ''}{layout.reason}. What lies there is treated as plain files; "
-                "only a file named 'complete', --finish-idle or your word ends a copy"
-            )
-            return
-        if layout is not None and layout.note:
-            self._notice(f"metadata of {folder or self.source} {layout.note}")
-        if isinstance(layout, ArrayLayout):
-            if changed:
-                log.info("%s: array %r, shape %s, chunk files %s", self.source, folder, layout.shape, layout.grid)
-                below = folder + "/" if folder else ""
-                for known in [known for known in self._walks.known if known.startswith(below)]:
-                    self._walks.ask(known, for_pass=True)
-        elif layout is not None and self._children.get(folder) != layout.children:
-            self._children[folder] = layout.children
-            self.evidence.note_group()
-            self.changes += 1
-
-    def _too_many(self, layout: ArrayLayout) -> bool:
-        """Whether this array and all others have more chunk files than can be kept track of."""
-        if layout.n_chunk_files < _FEW_CHUNK_FILES:  # not to go over thousands of small arrays for each of them
-            return False
-        arrays = self._inventory.arrays.items()
-        others = sum(array.layout.n_chunk_files for path, array in arrays if path != layout.path)
-        return others + layout.n_chunk_files > _MAX_CHUNK_FILES
 
     def after_pass(self, now: float) -> None:
         """Take in the end of a walk, if there was one; start the next look when it is time."""
@@ -351,12 +268,12 @@ class Survey:
                 self.last_full = done
                 self.evidence.note_walked()
             self._newest = max(self._newest, done.newest)
-            self._walks.known |= dict.fromkeys(self._no_room, 0)  # the next look reads their metadata again
+            self._walks.known |= dict.fromkeys(self.metadata.no_room, 0)  # the next look reads their metadata again
             blind = self._watcher is not None and self._watcher.problem
             share = (now - self._pass_started) * _LOOK_SHARE
             self._least_interval = max(share, _BLIND_INTERVAL if blind else _LOOK_INTERVAL)
             self._next_look = now + max(self._least_interval, 0.0 if blind else self._look_interval)
-            if self._watcher is not None and self._watcher.tells_closing and not (done.news or self._no_room):
+            if self._watcher is not None and self._watcher.tells_closing and not (done.news or self.metadata.no_room):
                 self._look_interval = min(2 * self._look_interval, _LONGEST_INTERVAL)
 
     def look_if_due(self, now: float) -> None:
@@ -369,7 +286,7 @@ class Survey:
     @property
     def busy(self) -> bool:
         """Whether there is something to look at that was not looked at yet."""
-        return self._walks.current is not None or bool(self._later) or bool(self._stale_metadata | self._reading)
+        return self._walks.current is not None or bool(self._later) or self.metadata.awaited
 
     def await_deletion(self) -> None:
         """Hear how the source went, where it was a worker that has found it gone: the event may be a moment late."""
@@ -384,7 +301,9 @@ class Survey:
         reader = self._reader
         if reader is None:
             return Deletion()
-        return Deletion(reader.root_deleted, reader.deleted_arrays, frozenset(self._made_anew), reader.first_deletion)
+        return Deletion(
+            reader.root_deleted, reader.deleted_arrays, frozenset(self.metadata.made_anew), reader.first_deletion
+        )
 
     @property
     def unread(self) -> bool:
@@ -420,16 +339,6 @@ class Survey:
         """How long writers held their locks lately, see `LockClock.holds`."""
         return self._watcher.locks.holds() if self._watcher is not None else []
 
-    @property
-    def all_known(self) -> bool:
-        """Whether all arrays that the metadata promise are there."""
-        return not self._bad_metadata and not self.missing_nodes()
-
-    @property
-    def bad_metadata(self) -> dict[str, str]:
-        """Folders with metadata that cannot be read, and why."""
-        return {folder or str(self.source): reason for folder, (reason, _) in self._bad_metadata.items()}
-
     def facts(self, told_to_finish: bool, now: float) -> Facts:
         """What tells whether the acquisition is finished."""
         inventory = self._inventory
@@ -447,28 +356,18 @@ class Survey:
             stale_marker=stale_marker,
             arrays=len(inventory.arrays),
             absent=counts[ChunkState.ABSENT],
-            missing_nodes=len(self.missing_nodes()),
+            missing_nodes=len(self.metadata.missing_nodes()),
             temporaries=len(inventory.writers.held)
             + counts[ChunkState.WRITING]
             - sum(inventory.locate(path) is not None for path in torn)
             + self._scratch.count
-            + len(self._bad_metadata),
-            temporary=held or next(iter(self._bad_metadata), ""),
+            + len(self.metadata.bad),
+            temporary=held or next(iter(self.metadata.bad), ""),
             quiet=quiet,
             objections=(
-                *(Objection(Against.UNKNOWN_LAYOUT, path) for path in self.opaque),
+                *(Objection(Against.UNKNOWN_LAYOUT, path) for path in self.metadata.opaque),
                 *(Objection(Against.NOT_WHOLE, path) for path in torn[:1] if self.live),  # of an old one nobody writes
                 *self.evidence.objections,
             ),
             longest_pause=self._longest_pause,
         )
-
-    def missing_nodes(self) -> list[str]:
-        """Images, wells and labels that OME metadata promise and that are not there, by path."""
-        arrays = self._inventory.arrays
-        return [
-            child
-            for children in self._children.values()
-            for child in children
-            if child not in arrays and child not in self._children and child not in self.opaque
-        ]
