@@ -26,7 +26,6 @@ import errno
 import itertools
 import os
 import stat
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -38,11 +37,11 @@ from softcopy_napari.engine.files import (
     BINARY,
     NOFOLLOW,
     TIME_UNITS,
-    kind_of,
     same_version,
     spare_the_cache,
     tick_left,
 )
+from softcopy_napari.engine.irregular import VANISHED, copy_link, delete_gone, make_folder, temporary_beside
 from softcopy_napari.engine.native import MOST, load
 from softcopy_napari.engine.obstacle import in_the_way, is_obstacle, room, too_large
 from softcopy_napari.engine.outcome import Outcome, Result
@@ -59,7 +58,6 @@ from softcopy_napari.engine.streams import (
     same_content,
 )
 
-_VANISHED = Result(Outcome.VANISHED)
 _CHANGED = Result(Outcome.CHANGED)
 _STOPPED = Result(Outcome.STOPPED)
 _NOT_PROVEN = Result(Outcome.TORN)
@@ -214,13 +212,13 @@ class Transfer:
             try:
                 before = self._source.stat(path)
             except (FileNotFoundError, NotADirectoryError):
-                return self._delete(path) if delete_if_gone else _VANISHED
+                return delete_gone(self._source, self._destination, path) if delete_if_gone else VANISHED
             except OSError as error:
                 return _unreadable(error)
             if stat.S_ISLNK(before.st_mode):
-                return self._copy_link(path)
+                return copy_link(self._source, self._destination, path, temporary_beside(path, self._temporary))
             if not stat.S_ISREG(before.st_mode):
-                return self._copy_irregular(before.st_mode, path)
+                return make_folder(self._destination, path, before.st_mode)
             if rules.copied_metadata is not None and path.rpartition("/")[2] in METADATA_NAMES:
                 copied = rules.copied_metadata.get(path, b"")
                 edit = find_edit(self._source, self._destination, path, before, copied, self._keeps_times)
@@ -373,17 +371,12 @@ class Transfer:
         if 0 <= free < size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def _temporary_for(self, path: str) -> tuple[str, str]:
-        """The folder of a file, and the temporary in it."""
-        folder = path.rpartition("/")[0]
-        return folder, f"{folder}/{self._temporary}" if folder else self._temporary
-
     def _create(self, path: str, mode: int) -> tuple[str, int]:
-        folder, temporary = self._temporary_for(path)
+        temporary = temporary_beside(path, self._temporary)
         try:
             return temporary, self._destination.open(temporary, _CREATE, mode)
         except (FileNotFoundError, NotADirectoryError):
-            self._destination.enter(folder, make=True)
+            self._destination.enter(_folder_of(path), make=True)
         except FileExistsError:  # our own, of a copy whose clean-up failed
             self._destination.unlink(temporary)
         return temporary, self._destination.open(temporary, _CREATE, mode)
@@ -391,35 +384,6 @@ class Transfer:
     def _go_on(self, count: int) -> bool:
         self._progress(count)
         return not self._should_stop()
-
-    def _copy_irregular(self, mode: int, path: str) -> Result:
-        if not stat.S_ISDIR(mode):
-            return Result(Outcome.FAILED, reason=f"is a {kind_of(mode)}, not a file")
-        self._destination.enter(path, make=True)
-        return Result(Outcome.FOLDER)
-
-    def _copy_link(self, path: str) -> Result:
-        target = self._source.read_link(path)
-        folder, temporary = self._temporary_for(path)
-        self._destination.enter(folder, make=True)
-        with contextlib.suppress(FileNotFoundError):
-            self._destination.unlink(temporary)
-        # Windows alone wants to know, and only there is the link looked through.
-        to_folder = sys.platform == "win32" and os.path.isdir(self._source.path(path))
-        self._destination.link(target, temporary, to_folder)
-        self._destination.replace(path, temporary)
-        return Result(Outcome.COPIED)
-
-    def _delete(self, path: str) -> Result:
-        folder = path.rpartition("/")[0]
-        try:
-            if not stat.S_ISDIR(self._source.stat(folder).st_mode):
-                return _VANISHED
-        except OSError:
-            return _VANISHED  # its folder has gone as well: that was no writer
-        with contextlib.suppress(FileNotFoundError):
-            self._destination.unlink(path)
-        return Result(Outcome.DELETED)
 
 
 def _folder_of(path: str) -> str:
