@@ -11,7 +11,7 @@ from softcopy_napari.engine.messages import Changes, Findings, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets import Settings, Target, settings_of
 from softcopy_napari.plugin.book import Book
-from softcopy_napari.plugin.supervisor import Seen
+from softcopy_napari.plugin.engine_contact import Seen
 
 
 def target(name: str = "a", nprocs: int = 4) -> Target:

@@ -7,7 +7,7 @@ from typing import Any
 from softcopy_napari.engine.messages import Failure, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.plugin.chronicle import Chronicle
-from softcopy_napari.plugin.supervisor import Seen
+from softcopy_napari.plugin.engine_contact import Seen
 from softcopy_napari.widgets.log_view import Level
 
 

@@ -25,7 +25,8 @@ from softcopy_napari.engine.statefolder import RunFile, read_run, run_files, run
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets import Settings, Target, make_target
 from softcopy_napari.plugin import supervisor
-from softcopy_napari.plugin.supervisor import Seen, Supervisor
+from softcopy_napari.plugin.engine_contact import Seen
+from softcopy_napari.plugin.supervisor import Supervisor
 from tests.security.support import KEY, Bomb, fake_engine
 from tests.support.command import Softcopy, halted
 from tests.support.command import until as wait_until

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.targets import Settings, Target, settings_of
-from softcopy_napari.plugin.supervisor import Key, Seen
+from softcopy_napari.plugin.engine_contact import Key, Seen
 from softcopy_napari.widgets.targets_model import Row
 
 _Pair = tuple[str, str]

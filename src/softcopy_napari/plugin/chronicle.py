@@ -9,7 +9,7 @@ from pathlib import PurePath
 from softcopy_napari.engine.messages import TargetSnapshot
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.text import size_text, time_text
-from softcopy_napari.plugin.supervisor import Key, Seen
+from softcopy_napari.plugin.engine_contact import Key, Seen
 from softcopy_napari.widgets.log_view import Level
 from softcopy_napari.widgets.targets_model import why
 

@@ -14,8 +14,9 @@ from qtpy.QtCore import QObject, QTimer
 
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.plugin.dock import open_dock
+from softcopy_napari.plugin.engine_contact import Seen
 from softcopy_napari.plugin.sample import SCAN, simulate
-from softcopy_napari.plugin.supervisor import Seen, Supervisor
+from softcopy_napari.plugin.supervisor import Supervisor
 from softcopy_napari.running import INTERRUPTED, NOT_COMPLETE, signals
 from softcopy_napari.simulation import Simulation
 

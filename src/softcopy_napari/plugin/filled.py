@@ -13,8 +13,8 @@ from qtpy.QtCore import QTimer
 
 from softcopy_napari.engine.occupied import find_other_dataset
 from softcopy_napari.engine.targets import Target
+from softcopy_napari.plugin.engine_contact import Key
 from softcopy_napari.plugin.mailbox import Mailbox
-from softcopy_napari.plugin.supervisor import Key
 from softcopy_napari.widgets.panel import Panel
 
 _SLOW = 2_000

@@ -10,19 +10,15 @@ import atexit
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
-from pydantic import ValidationError
 from qtpy.QtCore import QCoreApplication, QObject, QThread, Signal
 
 from softcopy_napari.engine.client import EngineGone, EngineHandle, engines, launch
-from softcopy_napari.engine.messages import Changes, EngineSnapshot, Order, TargetSnapshot
+from softcopy_napari.engine.messages import Changes, EngineSnapshot, Order
 from softcopy_napari.engine.mistakes import TargetsError
 from softcopy_napari.engine.targets import Target
-
-Key = tuple[int, str]
-"""An engine's process id, and the id of one of its targets."""
+from softcopy_napari.plugin.engine_contact import EngineContact, Key, Seen
 
 _INTERVAL = 0.2
 _SEARCH_INTERVAL = 1.0
@@ -34,27 +30,6 @@ _LAST_ORDERS = 1.0
 
 _threads: set[_Collector] = set()
 """Threads that may be running: Qt aborts the process when such a one is deleted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One target of one engine, as last seen."""
-
-    pid: int
-    """The engine's process."""
-    target: TargetSnapshot
-    alive: bool
-    """Whether the engine runs."""
-
-    @property
-    def key(self) -> Key:
-        """What identifies it among all targets of all engines."""
-        return self.pid, self.target.id
-
-    @property
-    def lost(self) -> bool:
-        """Whether its engine died before the target had come to its end."""
-        return not self.alive and not self.target.state.ended
 
 
 class Supervisor(QObject):
@@ -125,82 +100,6 @@ class Supervisor(QObject):
         self._collector.end()
 
 
-class _Contact:
-    """The thread that talks to one engine."""
-
-    def __init__(self, handle: EngineHandle, collector: _Collector, snapshot: EngineSnapshot | None) -> None:
-        self.handle = handle
-        self.snapshot = snapshot
-        self.alive = True
-        self.silent = False
-        self._collector = collector
-        self._orders: SimpleQueue[Order | None] = SimpleQueue()
-        self._given = self._passed_on = 0
-        self._over = False
-        self._foreign = False
-        self.thread = threading.Thread(target=self._run, name=f"softcopy-engine-{handle.run.pid}", daemon=True)
-        self.thread.start()
-
-    @property
-    def waiting(self) -> bool:
-        """Whether there are orders that have not been passed on."""
-        return self._given > self._passed_on
-
-    def order(self, order: Order) -> None:
-        """Pass an order on, soon."""
-        self._given += 1
-        self._orders.put(order)
-
-    def end(self) -> None:
-        """Ask nothing more once the orders that were given have been passed on."""
-        self._over = True
-        self._orders.put(None)
-
-    def seen(self) -> list[Seen]:
-        """Its targets as last seen."""
-        if self.snapshot is None:
-            return []
-        targets = self.snapshot.targets
-        if self.silent and self.alive:
-            words = {"reason": f"the copy engine (process {self.handle.run.pid}) does not answer"}
-            targets = tuple(target if target.over else target.model_copy(update=words) for target in targets)
-        if not self.alive:  # it may have been killed while it watched a source on
-            targets = tuple(target.model_copy(update={"watching": False}) for target in targets)
-        return [Seen(self.handle.run.pid, target, self.alive) for target in targets]
-
-    def _run(self) -> None:
-        self._ask(Order(do="snapshot"))
-        while self.alive and (self.waiting or not self._over):
-            try:
-                order = self._orders.get(timeout=self._collector.interval)
-            except Empty:
-                self._ask(Order(do="snapshot"))
-                continue
-            if order is not None:
-                self._ask(order)
-                self._passed_on += 1
-        self.handle.close()
-
-    def _ask(self, order: Order) -> None:
-        pid = self.handle.run.pid
-        try:
-            snapshot = self.handle.ask(order)
-        except EngineGone as error:
-            self.alive = self.handle.run.alive()
-            self.silent = True
-            if order.do != "snapshot":
-                self._collector.refuse(str(error))
-        except ValidationError:
-            if not self._foreign:  # once, not at every look
-                self._foreign = True
-                self._collector.refuse(f"the copy engine (process {pid}) is of another version and cannot be shown")
-        except ValueError as error:
-            self._collector.refuse(f"the copy engine (process {pid}) refused to {order.do}: {error}")
-        else:
-            self.snapshot, self.alive, self.silent = snapshot, not snapshot.ended, False
-        self._collector.wake()
-
-
 class _Launch:
     """Targets that are being started, in a thread of its own: that takes longer than a window may wait."""
 
@@ -224,7 +123,7 @@ class _Collector(QThread):
     def __init__(self) -> None:
         super().__init__()
         self.interval = _INTERVAL
-        self._contacts: dict[int, _Contact] = {}
+        self._contacts: dict[int, EngineContact] = {}
         """By process id, oldest first."""
         self._launches: list[_Launch] = []
         self._known: set[Key] = set()
@@ -355,7 +254,7 @@ class _Collector(QThread):
                 known.end()
                 del self._contacts[pid]
                 self._forgotten = {key for key in self._forgotten if key[0] != pid}
-            self._contacts[pid] = _Contact(handle, self, snapshot)
+            self._contacts[pid] = EngineContact(handle, snapshot, lambda: self.interval, self.refuse, self.wake)
             return True
 
     def run(self) -> None:

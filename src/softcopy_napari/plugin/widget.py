@@ -28,12 +28,13 @@ from softcopy_napari.plugin.book import Book
 from softcopy_napari.plugin.chronicle import Chronicle
 from softcopy_napari.plugin.closing import ClosingNotice
 from softcopy_napari.plugin.coverage import Coverage
+from softcopy_napari.plugin.engine_contact import Key, Seen
 from softcopy_napari.plugin.filled import FilledQuestion
 from softcopy_napari.plugin.mailbox import Mailbox
 from softcopy_napari.plugin.preload import preload
 from softcopy_napari.plugin.scene import Scene
 from softcopy_napari.plugin.settings import Preferences
-from softcopy_napari.plugin.supervisor import Key, Seen, Supervisor
+from softcopy_napari.plugin.supervisor import Supervisor
 from softcopy_napari.plugin.throttle import Throttle, of_numbers
 from softcopy_napari.widgets.log_view import Level
 from softcopy_napari.widgets.panel import Panel
