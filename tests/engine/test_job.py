@@ -444,14 +444,14 @@ def test_an_answer_that_comes_with_the_order_to_stop_changes_nothing(
         if isinstance(task, kind):
             asked.append(task)
 
-    def dispatch(self: Dispatcher, now: float, copy: bool) -> None:
+    def dispatch(self: Dispatcher, now: float, **what: bool) -> None:
         if len(asked) == 1:
             asked.append("stop")
             running.order("stop")
-            real_dispatch(self, now, copy)
+            real_dispatch(self, now, **what)
             assert until(lambda: running._inbox.qsize() > 1), "both are taken in together"
         else:
-            real_dispatch(self, now, copy)
+            real_dispatch(self, now, **what)
 
     monkeypatch.setattr(Dispatcher, "request", request)
     monkeypatch.setattr(Dispatcher, "dispatch", dispatch)

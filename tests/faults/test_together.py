@@ -96,7 +96,8 @@ def test_errors_that_pass_are_got_over_in_any_file_of_many(
     lab.start(settle=0.0, nprocs=1)
     completes(lab, versions)
     assert [case for case, rule in rules.items() if not rule.met] == []
-    assert read_before_first[0] > TOGETHER / 2 if library else read_before_first == [1]
+    # One by one, those are opened before it at whose turn a temporary could not be made or written.
+    assert read_before_first[0] > TOGETHER / 2 if library else read_before_first[0] < TOGETHER / 4, read_before_first
 
 
 @mostly_with

@@ -20,6 +20,8 @@ from tests.security.test_metadata import IMAGE, V2_ARRAY, V3_ARRAY, V3_GROUP
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="links")
 
+CHUNK = b"\1\2" * 4
+"""Of 2 x 2 elements of 2 bytes."""
 V3_CHUNKS = {**V3_ARRAY, "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}]}
 """Without shards: what is no whole shard is not copied."""
 
@@ -61,9 +63,9 @@ def test_metadata_that_point_elsewhere_lead_nowhere(surroundings: Path) -> None:
         encoding = {"name": "default", "configuration": {"separator": separator}}
         document = {**V3_CHUNKS, "chunk_key_encoding": encoding, "path": "../../outside", "attributes": {"ome": ome}}
         write(source / f"v3-{number}" / "zarr.json", json.dumps(document).encode())
-        write(source / f"v3-{number}" / "c" / "0" / "0", b"chunk")
+        write(source / f"v3-{number}" / "c" / "0" / "0", CHUNK)
         write(source / f"v2-{number}" / ".zarray", json.dumps({**V2_ARRAY, "dimension_separator": separator}).encode())
-        write(source / f"v2-{number}" / "0" / "0", b"chunk")
+        write(source / f"v2-{number}" / "0" / "0", CHUNK)
     make_old(source)
     before = listing(surroundings, destination, surroundings / "state")
     with copying(surroundings) as copy:

@@ -79,7 +79,7 @@ def test_all_that_is_there_at_the_start_arrives_and_the_processes_stay_small(
     n = make(folder / "source.zarr", grid)
     if psutil.virtual_memory().available < 8_000 * n:
         pytest.skip("too little memory for the copy")
-    copy = start(folder / "source.zarr", folder / "destination", nprocs=2, settle=1.0, linger=0)
+    copy = start(folder / "source.zarr", folder / "destination", nprocs=2, finish_idle=1.0, linger=0)
     process = psutil.Process(copy.engine.run.pid)
     memory = of_worker = 0
     while not (end := copy.wait(0.5)).state.ended:

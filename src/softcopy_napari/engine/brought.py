@@ -65,6 +65,8 @@ class Brought:
     ) -> None:
         gone = sorted(set(walk.gone))
         self.files = NO_NAMES
+        self._receipt_read = False
+        """Whether it is known what an earlier copy brought by its receipt."""
         self.missing_nodes = missing_nodes
         self._lost = inventory.lost()
         self._walk = walk
@@ -125,6 +127,7 @@ class Brought:
 
         For a thread of its own: of the inventory nothing is used any more.
         """
+        self._receipt_read = True
         if not self.left:
             return
         try:
@@ -148,12 +151,13 @@ class Brought:
 
     def found(self) -> Found:
         """Return what there is to be judged. May be called from any thread."""
-        strange = dict.fromkeys(path for path in self.left if is_chunk_of(self._layouts, path))
+        chunks = dict.fromkeys(path for path in self.left if is_chunk_of(self._layouts, path))
+        strange = chunks if self._receipt_read else ()  # before that an earlier copy may have brought them
         return Found(
             lost=self._lost,
             brought=self.files,
             strange=count_names(strange),
-            others=[path for path in self.left if path not in strange],
+            others=[path for path in self.left if path not in chunks],
             system=self._walk.system,
             renamed=self.moved,
             unlisted=self._walk.unlisted,
