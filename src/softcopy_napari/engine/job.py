@@ -6,32 +6,29 @@ What happens elsewhere reaches it as messages: hints of the watcher, answers of 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from pathlib import Path
 
-from softcopy_napari.engine.account import Account
 from softcopy_napari.engine.before import GONE, Arrival, Before
-from softcopy_napari.engine.brought import Brought
 from softcopy_napari.engine.capabilities import Remark, remark_texts
 from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.earlier import Keeper
-from softcopy_napari.engine.ending import Verdict, judge_end
+from softcopy_napari.engine.ending import Verdict
 from softcopy_napari.engine.final_check import FinalCheck
-from softcopy_napari.engine.finish import finished_because, waiting_for
+from softcopy_napari.engine.finish import finished_because
 from softcopy_napari.engine.folder_part import FolderPart
 from softcopy_napari.engine.life import Event, Order, Phase, next_phase
 from softcopy_napari.engine.lock import Doubt
 from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
-from softcopy_napari.engine.obstacle import words
 from softcopy_napari.engine.outlook import Outlook
 from softcopy_napari.engine.pacer import Pacer
 from softcopy_napari.engine.probe import METADATA_NAMES, Folder, Probe
-from softcopy_napari.engine.receipt import Receipt
 from softcopy_napari.engine.remembered import FromReceipt
 from softcopy_napari.engine.room import Room
-from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.signing import Signer
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.status import CopyStatus, Situation
 from softcopy_napari.engine.takeover import Takeover
 from softcopy_napari.engine.tasks import (
     Answer,
@@ -50,7 +47,6 @@ _PROBE_INTERVAL = 0.5
 _ROOM_INTERVAL = 10.0
 _GENERATION = 1_000_000
 """Between the numbers of the folders for ledgers of one target's datasets, one made in another's place."""
-REPLACE = "--overwrite replaces it"
 
 log = logging.getLogger(__name__)
 
@@ -78,10 +74,17 @@ class Job(TargetLoop):
         self._why_finished = ""
         self._kept = self._lost = 0
         """Files that are left on one side only, at the end."""
-        self._brought: Brought
-        """Which of them copies have brought to the destination, as of the last walk."""
         self._final = FinalCheck(
             self._inventory, self._survey, self._walks, self._dispatcher, self._pool, self._reporter
+        )
+        self._signer = Signer(
+            self.target,
+            self._marker,
+            self._inventory,
+            self._survey,
+            self._keeper,
+            self._reporter.notice,
+            self._inbox.put,
         )
         self._has_receipt = False
         self._completed = 0.0
@@ -96,6 +99,16 @@ class Job(TargetLoop):
         self._dispatcher.prover.remember(
             FromReceipt(self._inventory, self.target.destination, ledgers, self._inbox.put),
             self._keeper,
+        )
+        self._status = CopyStatus(
+            self.target,
+            self._inventory,
+            self._survey,
+            self._dispatcher,
+            self._reporter,
+            self._final,
+            self._pacer,
+            self._outlook,
         )
         self._asked_for_room = -_ROOM_INTERVAL
         if self._lock.doubt is not None:
@@ -415,22 +428,7 @@ class Job(TargetLoop):
 
     def _judge(self) -> bool:
         """Everything of the source is at the destination; whether that is all there is, or why the target fails."""
-        for path, also in self._inventory.kept.items():
-            if also:
-                both = f"{path} was changed at the destination {also} since it was copied. The destination's was kept"
-                self._end(TargetState.FAILED, f"{both}; --overwrite replaces it")
-                return False
-            self._reporter.notice(f"{path} was changed at the destination since it was copied; kept. {REPLACE}")
-        self._inventory.writers.mark_open_at_the_end()
-        for folder, reason in self._survey.metadata.unreadable().items():
-            self._reporter.notice(f"metadata of {folder} {reason}; what lies there was copied as plain files")
-        last = self._survey.last_full
-        assert last is not None  # else it would have to be walked first
-        earlier = self._keeper.earlier()
-        self._brought = Brought(last, self._inventory, earlier, self._survey.metadata.missing_nodes())
-        for run in earlier:
-            run.close()
-        verdict = judge_end(self._brought.found())
+        verdict = self._signer.judge()
         if verdict.failure:
             self._fail(verdict)
         return not verdict.failure
@@ -444,23 +442,7 @@ class Job(TargetLoop):
 
     def _begin_to_sign(self) -> None:
         self._final.signing = self._final.changes
-        account = Account(self._inventory)
-        size = self._survey.last_full.size if self._survey.last_full else 0
-        now, missing = time.monotonic(), self._brought.missing_nodes
-        receipt = account.receipt(self.target, self._tell(now), self._why_finished, size, missing)
-        kept = tuple(self._inventory.kept)
-        receipt = receipt.model_copy(update={"source_folder": self._folder, "kept_files": kept})
-        threading.Thread(target=self._sign, args=(account, receipt, self._brought), daemon=True).start()
-
-    def _sign(self, account: Account, receipt: Receipt, brought: Brought) -> None:
-        """In a thread of its own: ten million lines take a while, and the destination's disk may hang."""
-        brought.look_into_receipt(self.target.destination)
-        verdict = judge_end(brought.found())
-        problem = ""
-        if not verdict.failure:
-            whole = receipt.model_copy(update={"notes": (*receipt.notes, *verdict.notes)})
-            problem = account.sign(self.target.destination, self._marker, whole, self.target.permissions)
-        self._inbox.put(lambda: self._take_signed(problem, verdict))
+        self._signer.begin(self._tell(time.monotonic()), self._why_finished, self._folder, self._take_signed)
 
     def _take_signed(self, problem: str, verdict: Verdict) -> None:
         """Take in that the receipt is written, or why it cannot be: the copy is complete without one, too."""
@@ -511,58 +493,17 @@ class Job(TargetLoop):
     # -- telling --------------------------------------------------------------------------------------
 
     def _tell(self, now: float) -> TargetSnapshot:
-        left = self._reporter.left()
-        state = self._state(left)
-        acquiring = state in (TargetState.COPYING, TargetState.CAUGHT_UP, TargetState.WAITING) and (
-            self._survey.live or self._survey.last_pass is None or self._inventory.counts()[ChunkState.ABSENT] > 0
+        situation = Situation(
+            phase=self._phase,
+            outcome=self._outcome,
+            reason=self._reason,
+            paused=self._paused,
+            leaving=self._awaited is Swept,
+            silent_since=self._silent_since,
+            told_to_finish=self._told_to_finish,
+            completed=self._completed,
+            complete_since=self._complete_since,
+            kept=self._kept,
+            lost=self._lost,
         )
-        reason = self._explain(state, now) if self._stuck else self._reason or self._explain(state, now)
-        end = self._complete_since if self._completed else now
-        snapshot = self._reporter.snapshot(state, reason, acquiring, self._kept, end)
-        if state.ended:
-            watching = self._phase is Phase.WATCHING
-            return snapshot.model_copy(update={"completed": self._completed, "watching": watching, "lost": self._lost})
-        return snapshot.model_copy(update={"pace": self._pacer.snapshot(), "forecast": self._outlook.snapshot()})
-
-    @property
-    def _stuck(self) -> bool:
-        """Whether something stands in the way that matters more than what is waited for."""
-        return self._phase not in (Phase.ENDED, Phase.WATCHING) and (
-            self._dispatcher.destination.obstacle is not None or bool(self._silent_since)
-        )
-
-    def _state(self, left: int) -> TargetState:
-        if self._phase is Phase.ENDED or (self._phase is Phase.WATCHING and self._awaited is not Swept):
-            return self._outcome
-        if self._paused or self._dispatcher.destination.obstacle is not None:
-            return TargetState.PAUSED
-        if self._phase is Phase.WAITING:
-            return TargetState.WAITING
-        if self._phase is not Phase.COPYING:
-            return TargetState.FINISHING
-        if left or self._survey.last_pass is None:
-            return TargetState.COPYING
-        return TargetState.CAUGHT_UP
-
-    def _explain(self, state: TargetState, now: float) -> str:
-        obstacle = self._dispatcher.destination.obstacle
-        if obstacle is not None and not state.ended and not self._paused:
-            reporter = self._reporter
-            return words(obstacle, str(self.target.destination), reporter.left(), reporter.bytes_left())
-        if self._silent_since and not state.ended:
-            return f"the disk or share of source or destination has not answered since {self._silent_since}; waiting"
-        for folder, reason in self._survey.metadata.unreadable().items():
-            return f"metadata of {folder}: {reason}"
-        match state:
-            case TargetState.COPYING if self._survey.last_pass is None:
-                return "looking through all folders"
-            case TargetState.CAUGHT_UP:
-                facts = self._survey.facts(self._told_to_finish, now)
-                return waiting_for(facts, self.target.settle, self.target.finish_idle)
-            case TargetState.FINISHING:
-                if self._phase is Phase.FLUSHING:
-                    return self._dispatcher.flushing.explain()
-                if self._phase in (Phase.SIGNING, Phase.SIGNING_ALONE):
-                    return "writing the receipt"
-                return self._final.explain()
-        return ""
+        return self._status.snapshot(situation, now)
