@@ -16,7 +16,8 @@ TILE = 64
 SHARD = (8, 2, 2)
 """Inner chunks of a shard."""
 
-_CHUNK = re.compile(r"(?:.*/)?c/(\d+)/(\d+)/0/0")
+_CHUNK = re.compile(r"(?:.*/)?(\d+)/(\d+)/0/0")
+"""Of zarr v3 and, nested, of v2."""
 _SHARD = re.compile(r"(?:.*/)?c/(\d+)/(\d+)/(\d+)")
 _EMPTY = (2**64 - 1, 2**64 - 1)
 
@@ -46,7 +47,7 @@ def judge(path: str, content: bytes) -> tuple[str, int]:
     tuple of str and int
         Words; empty for a file that is whole. And its version, which only ever grows; -1 where it has none.
     """
-    if path.endswith("zarr.json"):
+    if path.endswith(("zarr.json", ".zarray")):
         try:
             json.loads(content)
         except ValueError as error:

@@ -28,7 +28,8 @@ SLOW = {"rest": 3.0}
 # which have just been written leaves them alone for two seconds.
 SHORT = [("tensorstore", {"grow": False}, 4, 1.5), ("zarr_python", {}, 2, 3.5), ("acquire", {}, 2, 2.5)]
 LONG = [
-    ("tensorstore", {}, 200, 2.0), ("zarr_python", {}, 50, 4.0), ("acquire", {}, 50, 3.0),
+    ("tensorstore", {}, 120, 2.0), ("tensorstore", {"zarr_format": 2}, 180, 2.0),
+    ("zarr_python", {}, 50, 4.0), ("acquire", {}, 50, 3.0),
     ("acquire", SLOW, 20, 6.0), ("tensorstore", {"mode": "none"}, 20, 2.0),
 ]  # fmt: skip
 

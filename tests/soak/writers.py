@@ -48,16 +48,29 @@ def _versions(frames: int, seed: str, delay: float) -> Iterator[tuple[int, int, 
 
 
 def tensorstore(
-    path: str, seed: str, frames: int = 6, delay: float = 0.01, mode: str = "lockfile", grow: bool = True
+    path: str,
+    seed: str,
+    frames: int = 6,
+    delay: float = 0.01,
+    mode: str = "lockfile",
+    grow: bool = True,
+    zarr_format: int = 3,
 ) -> None:
-    """An array, growing frame by frame or not, its chunks written again and again, each through its lock."""
+    """An array, growing frame by frame or not, its chunks written again and again, each through its lock.
+
+    Chunk files lie in folders of their own, of either format of zarr.
+    """
     import tensorstore as ts
 
-    grid = {"name": "regular", "configuration": {"chunk_shape": [1, 1, *PLANE]}}
+    shape, chunks = [1 if grow else frames, _PLANES, *PLANE], [1, 1, *PLANE]
+    grid = {"name": "regular", "configuration": {"chunk_shape": chunks}}
+    metadata: dict[str, Any] = {"shape": shape, "data_type": "uint64", "chunk_grid": grid}
+    if zarr_format == 2:
+        metadata = {"shape": shape, "dtype": "<u8", "chunks": chunks, "compressor": None, "dimension_separator": "/"}
     spec = {
-        "driver": "zarr3",
+        "driver": "zarr3" if zarr_format == 3 else "zarr",
         "kvstore": {"driver": "file", "path": f"{path}/"},
-        "metadata": {"shape": [1 if grow else frames, _PLANES, *PLANE], "data_type": "uint64", "chunk_grid": grid},
+        "metadata": metadata,
         "context": {"file_io_locking": {"mode": mode}},
     }
     array = ts.open(spec, create=True).result()
