@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine import destination_watch, final_check, hints, job, loop, retries, survey
+from softcopy_napari.engine import destination_watch, final_check, hints, loop, readiness, retries, survey
 from tests.faults.lab import Lab
 
 
@@ -22,7 +22,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setattr(retries, "_FIRST", 0.1)
     monkeypatch.setattr(retries, "_CHANGING_LAST", 0.5)
     monkeypatch.setattr(destination_watch, "_TRY_OBSTACLE", 0.5)
-    monkeypatch.setattr(job, "_PROBE_INTERVAL", 0.2)
+    monkeypatch.setattr(readiness, "_PROBE_INTERVAL", 0.2)
     monkeypatch.setattr(final_check, "LAST_CHANCE", 1.0)
     lab = Lab(tmp_path)
     yield lab

@@ -5,11 +5,12 @@ What happens elsewhere reaches it as messages: hints of the watcher, answers of 
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from pathlib import Path
 
-from softcopy_napari.engine.before import GONE, Arrival, Before
+from softcopy_napari.engine.before import GONE
 from softcopy_napari.engine.capabilities import Remark, remark_texts
 from softcopy_napari.engine.crew import Crew
 from softcopy_napari.engine.earlier import Keeper
@@ -23,28 +24,17 @@ from softcopy_napari.engine.loop import TargetLoop
 from softcopy_napari.engine.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.outlook import Outlook
 from softcopy_napari.engine.pacer import Pacer
-from softcopy_napari.engine.probe import METADATA_NAMES, Folder, Probe
+from softcopy_napari.engine.probe import METADATA_NAMES, Probe
+from softcopy_napari.engine.readiness import Readiness
 from softcopy_napari.engine.remembered import FromReceipt
 from softcopy_napari.engine.room import Room
 from softcopy_napari.engine.signing import Signer
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.status import CopyStatus, Situation
 from softcopy_napari.engine.takeover import Takeover
-from softcopy_napari.engine.tasks import (
-    Answer,
-    Flushed,
-    ProbeTask,
-    Reached,
-    ReachTask,
-    ReadDone,
-    ReadTask,
-    RoomTask,
-    Swept,
-)
+from softcopy_napari.engine.tasks import Answer, Flushed, Reached, ReadDone, ReadTask, RoomTask, Swept
 from softcopy_napari.engine.text import GOES_ON
 
-_PROBE_INTERVAL = 0.5
-_ROOM_INTERVAL = 10.0
 _GENERATION = 1_000_000
 """Between the numbers of the folders for ledgers of one target's datasets, one made in another's place."""
 
@@ -64,53 +54,25 @@ class Job(TargetLoop):
         """Copies the dataset that took the place of this one's."""
         self._takeover = Takeover(self.target, self._keeper, self._marker, self._inbox.put, lambda: self._over)
         self._phase = Phase.WAITING
-        self._outcome = TargetState.STOPPED
         self._told_to_finish = False
-        self._awaited: type[Probe | Takeover | Reached | Swept] | None = None
-        """The answer that decides how it goes on while there is nothing to copy."""
-        self._arrival = Arrival(self.target.source)
-        self._folder: Folder | None = None
-        """The source's folder."""
         self._why_finished = ""
-        self._kept = self._lost = 0
-        """Files that are left on one side only, at the end."""
-        self._final = FinalCheck(
-            self._inventory, self._survey, self._walks, self._dispatcher, self._pool, self._reporter
-        )
-        self._signer = Signer(
-            self.target,
-            self._marker,
-            self._inventory,
-            self._survey,
-            self._keeper,
-            self._reporter.notice,
-            self._inbox.put,
-        )
         self._has_receipt = False
-        self._completed = 0.0
-        """When it was complete, Unix time; 0 where it is not."""
-        self._complete_since = 0.0
-        """The same by the clock that nobody sets."""
         self._source_when_complete = 0
         """The count of the source's changes when it was complete."""
-        self._next_probe = 0.0
-        self._pacer = Pacer(self.target, self._pool, self._dispatcher, self._survey, self._inbox.put)
-        self._outlook = Outlook(self._inventory, self._dispatcher, self._survey, self._reporter)
-        self._dispatcher.prover.remember(
-            FromReceipt(self._inventory, self.target.destination, ledgers, self._inbox.put),
-            self._keeper,
+        target, reporter, keeper, post = self.target, self._reporter, self._keeper, self._inbox.put
+        inventory, survey, dispatcher, pool = self._inventory, self._survey, self._dispatcher, self._pool
+        self._final = FinalCheck(inventory, survey, self._walks, dispatcher, pool, reporter)
+        fail = functools.partial(self._end, TargetState.FAILED)
+        self._ready = Readiness(
+            inventory, survey, dispatcher, pool, self._takeover, lambda: self._phase is Phase.WAITING, self._say, fail
         )
+        self._signer = Signer(target, self._marker, inventory, survey, keeper, reporter.notice, post)
+        self._pacer = Pacer(target, pool, dispatcher, survey, post)
+        self._outlook = Outlook(inventory, dispatcher, survey, reporter)
+        dispatcher.prover.remember(FromReceipt(inventory, target.destination, ledgers, post), keeper)
         self._status = CopyStatus(
-            self.target,
-            self._inventory,
-            self._survey,
-            self._dispatcher,
-            self._reporter,
-            self._final,
-            self._pacer,
-            self._outlook,
+            target, inventory, survey, dispatcher, reporter, self._final, self._pacer, self._outlook
         )
-        self._asked_for_room = -_ROOM_INTERVAL
         if self._lock.doubt is not None:
             self._doubt(self._lock.doubt)
         self._snapshot = self._tell(time.monotonic())
@@ -166,12 +128,12 @@ class Job(TargetLoop):
     def _carry_out(self, order: Order, now: float) -> None:
         match order:
             case Order.COPY:
-                self._lock.note_source(self._folder)
-                self._arrival.before = None
+                self._lock.note_source(self._ready.folder)
+                self._ready.arrival.before = None
                 self._reason = ""
                 self._keep_pace(now)  # which disk it is, is asked before workers are busy with that disk
             case Order.FORGET_SOURCE:
-                self._forget_source(now, GONE.format(self.target.source))
+                self._ready.forget_source(self._has_receipt, GONE.format(self.target.source), now)
             case Order.CHECK:
                 self._final.begin(now)
             case Order.WALK:
@@ -179,26 +141,20 @@ class Job(TargetLoop):
             case Order.FLUSH:
                 self._final.flush()
             case Order.SIGN:
-                self._begin_to_sign()
+                self._final.signing = self._final.changes
+                told, folder = self._tell(time.monotonic()), self._ready.folder
+                self._signer.begin(told, self._why_finished, folder, self._take_signed)
             case Order.ANNOUNCE:
                 self._announce(now)
             case Order.RESUME:
                 if self._survey.changes != self._source_when_complete:  # else its user wants to be sure
                     self._survey.evidence.note_resumed()
                     self._told_to_finish = False  # that was said of what had come before
-                self._completed = 0.0
+                self._status.completed = 0.0
                 self._why_finished = ""
                 self._lock.note_doing("filled")
-                self._forget_source(now, f"{self.target.source} has changed since its copy was complete")
-
-    def _forget_source(self, now: float, reason: str) -> None:
-        """Watch the source no longer, and remember by what it is known again."""
-        occupant = self._takeover.occupant
-        complete = self._has_receipt or bool(occupant and occupant.receipt)
-        self._arrival.lost(Before.of(self._inventory, self._folder), self._survey.deletion, complete, now)
-        self._survey.end()
-        self._inventory.writers.forget()
-        self._reason = reason
+                changed = f"{self.target.source} has changed since its copy was complete"
+                self._ready.forget_source(self._has_receipt, changed, now)
 
     # -- messages and steps ---------------------------------------------------------------------------
 
@@ -206,8 +162,7 @@ class Job(TargetLoop):
         if not self._survey.take_hints(now) or self._survey.deletion.made_anew:
             self._lose_source(now)
         for folder in self._survey.metadata.take_due():
-            prefix = folder + "/" if folder else ""
-            paths = [prefix + name for name in METADATA_NAMES]
+            paths = [f"{folder}/{name}" if folder else name for name in METADATA_NAMES]
             self._dispatcher.request(ReadTask(self._pool.new_id(), paths))
 
     def _dispatch(self, now: float) -> None:
@@ -227,26 +182,24 @@ class Job(TargetLoop):
                 found = {path.rpartition("/")[2]: data for path, data in contents.items() if data is not None}
                 self._survey.take_metadata(folder, found)
             case Probe() as probe:
-                self._take_probe(probe, now)
+                if self._ready.take_probe(probe, self._told_to_finish, now):
+                    self._start_anew()
             case Reached(obstacle):
-                if obstacle is None and self._awaited is Reached:
-                    self._begin(now)
+                if obstacle is None and self._ready.begin(lambda: self._inbox.put(None), now):
+                    self._happen(Event.SOURCE_READY, now)
             case Flushed() as flushed:
                 self._take_flushed(flushed, now)
-            case Swept() if self._awaited is Swept:
-                self._awaited = None
+            case Swept() if self._ready.awaited is Swept:
+                self._ready.awaited = None
             case Room() as room:
                 self._outlook.take_room(room, now)
                 self._pacer.take_room(room)
 
     def _advance(self, now: float) -> None:
         remarks = self._dispatcher.results.remarks | self._inventory.versions.remarks
-        for text in remark_texts(remarks, str(self.target.destination)):
-            self._reporter.notice(text)
         if remarks & Remark.NO_TIMES:
             self._lock.note_times_lost()
-        for text in self._dispatcher.links.notices():
-            self._reporter.notice(text)
+        self._reporter.notice(*remark_texts(remarks, str(self.target.destination)), *self._dispatcher.links.notices())
         if self._dispatcher.source_lost:
             self._dispatcher.source_lost = False
             self._lose_source(now)
@@ -260,10 +213,7 @@ class Job(TargetLoop):
         self._dispatcher.prover.finishing = ending
         self._dispatcher.results.as_it_is = ending and self._final.last_chance_over(now)
         if self._phase is Phase.WAITING:
-            if now >= self._next_probe and not self._awaited:
-                self._next_probe = now + _PROBE_INTERVAL
-                self._awaited = Probe
-                self._dispatcher.request(self._probe())
+            self._ready.probe_if_due(now)
             return
         self._keep_pace(now)
         self._keeper.note_if_due(self._inventory, now)
@@ -281,56 +231,27 @@ class Job(TargetLoop):
     def _keep_pace(self, now: float) -> None:
         """Look ahead, and decide how fast to go."""
         acquiring = self._phase is Phase.COPYING
-        if acquiring and now - self._asked_for_room > _ROOM_INTERVAL:
-            self._asked_for_room = now
+        if acquiring and self._outlook.wants_room(now):
             self._dispatcher.request(RoomTask(self._pool.new_id()))
         self._outlook.tick(now, acquiring and self._survey.live, self._pacer.set_rate)
         self._pacer.tick(now, acquiring, self._reporter.left, self._outlook.full_in())
 
     # -- the source's coming and going ----------------------------------------------------------------
 
-    def _probe(self) -> ProbeTask:
-        before = self._arrival.before
-        folders, samples = (before.folders, before.samples) if before else ((), ())
-        return ProbeTask(self._pool.new_id(), folders, samples)
-
-    def _take_probe(self, probe: Probe, now: float) -> None:
-        self._awaited = None
-        reason = self._arrival.why_not(probe, now)
-        self._reason = reason or ""
-        if reason == "" and self._arrival.made_anew:
-            if self._dispatcher.at_rest:  # else at the next look
-                self._start_anew()
-        elif reason == "":
-            self._dispatcher.source, self._folder = probe.identity, probe.folder
-            if self._takeover.occupant is None:
-                self._awaited = Takeover
-                self._reason = f"looking at what lies at {self.target.destination}"
-                self._takeover.look(self._take_occupant)
-            else:
-                self._reach()
-        if reason and (self._told_to_finish or self._arrival.hopeless):
-            told = ", and you said that the acquisition is finished" if self._told_to_finish else ""
-            self._end(TargetState.FAILED, f"{reason}{told}")
-
     def _start_anew(self) -> None:
         """Have another job go on with the dataset that took the place of this one: nothing of this one holds for it."""
         following = Job(self._crew, self.identity, self._ledgers.with_name(str(int(self._ledgers.name) + _GENERATION)))
         following.ended = self.ended
         following._paused = self._paused
-        following._takeover.occupant = self._takeover.occupant
-        following._dispatcher.replaces_metadata = self._dispatcher.replaces_metadata
-        following._dispatcher.destination.claimed = self._dispatcher.destination.claimed
-        following._takeover.leftovers = self._arrival.leftovers(self._inventory.arrays.values())
+        self._ready.hand_over(following._ready)
         following._take_over(self._snapshot)
         self._next = following
         self._happen(Event.ENDS, time.monotonic())
 
     def _take_over(self, before: TargetSnapshot) -> None:
         """Go on with what the user was told and has set."""
-        for notice in before.notices:
-            self._reporter.notice(notice)
-        self._reporter.notice(f"{self.target.source} was deleted and made anew: the new dataset is copied")
+        anew = f"{self.target.source} was deleted and made anew: the new dataset is copied"
+        self._reporter.notice(*before.notices, anew)
         if (known := before.settings) is not None:
             self._take_changes(Changes(sleep_time=known.sleep_time, max_rate=known.max_rate, pace=known.pace))
         self._snapshot = self._tell(time.monotonic())
@@ -341,40 +262,14 @@ class Job(TargetLoop):
             self._keeper.end(self._inventory, complete=True)
         return self._next
 
+    def _say(self, reason: str) -> None:
+        """Say what is waited for."""
+        self._reason = reason
+
     def _take_removed(self, notices: list[str]) -> None:
         """What another dataset left has been removed from the destination: compare everything."""
-        for notice in notices:
-            self._reporter.notice(notice)
+        self._reporter.notice(*notices)
         self._final.recheck()
-
-    def _take_occupant(self, conflict: str) -> None:
-        """Go on once it is known that what lies at the destination may be written to."""
-        if self._phase is not Phase.WAITING:
-            return  # it was stopped
-        occupant = self._takeover.occupant
-        if occupant is None:
-            self._end(TargetState.FAILED, conflict)
-            return
-        self._inventory.copied_metadata.update(occupant.metadata)
-        self._dispatcher.replaces_metadata = self.target.overwrite
-        self._reason = ""
-        self._reach()
-
-    def _reach(self) -> None:
-        self._awaited = Reached
-        self._dispatcher.request(ReachTask(self._pool.new_id(), claim=not self._dispatcher.destination.claimed))
-
-    def _begin(self, now: float) -> None:
-        """Watch and walk the source, which is there, as is the destination."""
-        self._awaited = None
-        if self._arrival.was_unusable:
-            self._survey.evidence.excuse_late_metadata()
-        try:
-            self._survey.begin(lambda: self._inbox.put(None), now)
-        except OSError as error:
-            self._reason = f"{self.target.source} cannot be watched: {error.strerror}"
-        else:
-            self._happen(Event.SOURCE_READY, now)
 
     def _lose_source(self, now: float) -> None:
         """The source has gone: wait for it to come back. Nothing is deleted anywhere."""
@@ -435,14 +330,9 @@ class Job(TargetLoop):
 
     def _fail(self, verdict: Verdict) -> None:
         """End, because some files are on one side only that should be on both."""
-        for note in verdict.notes:
-            self._reporter.notice(note)
-        self._kept, self._lost = verdict.kept, verdict.lost
+        self._reporter.notice(*verdict.notes)
+        self._status.kept, self._status.lost = verdict.kept, verdict.lost
         self._end(TargetState.FAILED, verdict.failure)
-
-    def _begin_to_sign(self) -> None:
-        self._final.signing = self._final.changes
-        self._signer.begin(self._tell(time.monotonic()), self._why_finished, self._folder, self._take_signed)
 
     def _take_signed(self, problem: str, verdict: Verdict) -> None:
         """Take in that the receipt is written, or why it cannot be: the copy is complete without one, too."""
@@ -451,12 +341,10 @@ class Job(TargetLoop):
         if verdict.failure and signing and final.changes == final.signing:
             self._fail(verdict)
             return
-        for text in filter(None, (*verdict.notes, problem)):
-            self._reporter.notice(text)
+        self._reporter.notice(*filter(None, (*verdict.notes, problem)))
         final.signed, self._has_receipt = final.signing, not (problem or verdict.failure)
         if self._phase is Phase.SIGNING_ALONE:
-            same = self._final.changes == self._final.signing
-            self._happen(Event.NOTHING_MISSING if same else Event.CHANGED, now)
+            self._happen(Event.NOTHING_MISSING if final.changes == final.signing else Event.CHANGED, now)
         else:
             self._happen(Event.SIGNED, now)
             if self._phase is Phase.CHECKING:
@@ -464,13 +352,13 @@ class Job(TargetLoop):
 
     def _announce(self, now: float) -> None:
         self._lock.note_doubt(None)
-        self._outcome, self._reason = TargetState.COMPLETE, self._why_finished
-        self._completed, self._complete_since = time.time(), now
+        self._status.outcome, self._reason = TargetState.COMPLETE, self._why_finished
+        self._status.completed, self._status.complete_since = time.time(), now
         self._source_when_complete = self._survey.changes
         if self._phase is Phase.WATCHING:
             self._lock.note_doing("watched")
             if self.target.linger_seconds and not self._survey.blind:  # else looks go on, which need the mark
-                self._awaited = Swept
+                self._ready.awaited = Swept
                 self._dispatcher.release(self._marker)
             self._watch_on(now)
 
@@ -479,14 +367,14 @@ class Job(TargetLoop):
         if self._final.changes != self._final.signed or self._survey.unread:
             if not self._survey.unread:
                 self._happen(Event.CHANGED, now)
-        elif now >= self._complete_since + self.target.linger_seconds:
+        elif now >= self._status.complete_since + self.target.linger_seconds:
             self._happen(Event.ENDS, now)
         elif self._dispatcher.destination.claimed:
             self._survey.look_if_due(now)
 
     def _end(self, outcome: TargetState, reason: str) -> None:
         if self._phase not in (Phase.ENDED, Phase.WATCHING):  # what is complete stays so
-            self._outcome = outcome
+            self._status.outcome = outcome
             self._reason = reason
         self._happen(Event.ENDS, time.monotonic())
 
@@ -495,15 +383,10 @@ class Job(TargetLoop):
     def _tell(self, now: float) -> TargetSnapshot:
         situation = Situation(
             phase=self._phase,
-            outcome=self._outcome,
             reason=self._reason,
             paused=self._paused,
-            leaving=self._awaited is Swept,
+            leaving=self._ready.awaited is Swept,
             silent_since=self._silent_since,
             told_to_finish=self._told_to_finish,
-            completed=self._completed,
-            complete_since=self._complete_since,
-            kept=self._kept,
-            lost=self._lost,
         )
         return self._status.snapshot(situation, now)

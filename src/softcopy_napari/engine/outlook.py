@@ -18,6 +18,8 @@ from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.survey import Survey
 from softcopy_napari.engine.tracked import TrackedArray
 
+_ROOM_INTERVAL = 10.0
+"""Seconds between looks how much room there is."""
 _STEP = 2.0
 _WINDOW = 120.0
 """Seconds over which the acquisition's rate is averaged: it comes in stacks, with pauses between them."""
@@ -60,6 +62,14 @@ class Outlook:
         self._warned = {"destination": 0, "source": 0}
         """Forecasts in a row that warned of each."""
         self._noted: set[str] = set()
+        self._asked_for_room = -_ROOM_INTERVAL
+
+    def wants_room(self, now: float) -> bool:
+        """Whether it is time for a worker to look how much room there is; counts as asked then."""
+        due = now - self._asked_for_room > _ROOM_INTERVAL
+        if due:
+            self._asked_for_room = now
+        return due
 
     def take_room(self, room: Room, now: float) -> None:
         """Take in how much room a worker found."""

@@ -71,11 +71,12 @@ class Reporter:
         self._bytes = Rate(now)
         self._files = Rate(now)
 
-    def notice(self, text: str) -> None:
+    def notice(self, *texts: str) -> None:
         """Tell the user something, unless it was told before."""
-        if text not in self._notices:
-            log.info("%s: %s", self._target.source, text)
-            self._notices[text] = None
+        for text in texts:
+            if text not in self._notices:
+                log.info("%s: %s", self._target.source, text)
+                self._notices[text] = None
 
     def change(self, changes: Changes) -> None:
         """Note that settings are others now."""

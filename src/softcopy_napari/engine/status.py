@@ -26,23 +26,14 @@ class Situation(NamedTuple):
     """How far a target's life has come."""
 
     phase: Phase
-    outcome: TargetState
-    """How it has ended, or would end if it were stopped now."""
     reason: str
-    """Why that is, or what it waits for; empty where that follows from all else."""
+    """Why it has ended, or what it waits for; empty where that follows from all else."""
     paused: bool
     leaving: bool
     """Whether its mark is being removed from the destination."""
     silent_since: str
     """Time of day since which no worker has got anywhere; empty where they do."""
     told_to_finish: bool
-    completed: float
-    """When it was complete, Unix time; 0 where it is not."""
-    complete_since: float
-    """The same by the clock that nobody sets."""
-    kept: int
-    lost: int
-    """Files that are left on one side only, at the end."""
 
 
 class CopyStatus:
@@ -58,6 +49,15 @@ class CopyStatus:
     final : FinalCheck
     pacer : Pacer
     outlook : Outlook
+
+    Attributes
+    ----------
+    outcome : TargetState
+        How it has ended, or would end if it were stopped now.
+    completed, complete_since : float
+        When it was complete, Unix time, 0 where it is not; and the same by the clock that nobody sets.
+    kept, lost : int
+        Files that are left on one side only, at the end.
     """
 
     def __init__(
@@ -71,6 +71,9 @@ class CopyStatus:
         pacer: Pacer,
         outlook: Outlook,
     ) -> None:
+        self.outcome = TargetState.STOPPED
+        self.completed = self.complete_since = 0.0
+        self.kept = self.lost = 0
         self._target = target
         self._inventory = inventory
         self._survey = survey
@@ -83,7 +86,7 @@ class CopyStatus:
     def snapshot(self, situation: Situation, now: float) -> TargetSnapshot:
         """Return what front ends are told now."""
         left, obstacle = self._reporter.left(), self._dispatcher.destination.obstacle
-        state = _state_of(situation, left, obstacle is not None, self._survey.last_pass is None)
+        state = _state_of(situation, self.outcome, left, obstacle is not None, self._survey.last_pass is None)
         acquiring = state in (TargetState.COPYING, TargetState.CAUGHT_UP, TargetState.WAITING) and (
             self._survey.live or self._survey.last_pass is None or self._inventory.counts()[ChunkState.ABSENT] > 0
         )
@@ -92,13 +95,11 @@ class CopyStatus:
             reason = self._explain(situation, state, now)
         else:
             reason = situation.reason or self._explain(situation, state, now)
-        end = situation.complete_since if situation.completed else now
-        snapshot = self._reporter.snapshot(state, reason, acquiring, situation.kept, end)
+        end = self.complete_since if self.completed else now
+        snapshot = self._reporter.snapshot(state, reason, acquiring, self.kept, end)
         if state.ended:
             watching = situation.phase is Phase.WATCHING
-            return snapshot.model_copy(
-                update={"completed": situation.completed, "watching": watching, "lost": situation.lost}
-            )
+            return snapshot.model_copy(update={"completed": self.completed, "watching": watching, "lost": self.lost})
         return snapshot.model_copy(update={"pace": self._pacer.snapshot(), "forecast": self._outlook.snapshot()})
 
     def _explain(self, situation: Situation, state: TargetState, now: float) -> str:
@@ -127,9 +128,9 @@ class CopyStatus:
         return ""
 
 
-def _state_of(situation: Situation, left: int, obstacle: bool, first_walk: bool) -> TargetState:
+def _state_of(situation: Situation, outcome: TargetState, left: int, obstacle: bool, first_walk: bool) -> TargetState:
     if situation.phase is Phase.ENDED or (situation.phase is Phase.WATCHING and not situation.leaving):
-        return situation.outcome
+        return outcome
     if situation.paused or obstacle:
         return TargetState.PAUSED
     if situation.phase is Phase.WAITING:

@@ -42,6 +42,7 @@ class Takeover:
 
     Attributes
     ----------
+    target : Target
     occupant : Occupant or None
         What lay at the destination at first; None before that was looked at.
     leftovers : list of OldArray
@@ -60,7 +61,7 @@ class Takeover:
         self.leftovers: list[OldArray] = []
         self._replacing = self._removing = False
         """Whether another dataset is to be removed from the destination; and whether something is being removed."""
-        self._target = target
+        self.target = target
         self._keeper = keeper
         self._marker = marker
         self._post = post
@@ -77,18 +78,18 @@ class Takeover:
 
     def _look(self, done: Callable[[str], None]) -> None:
         try:
-            found = look_at_destination(self._target.source, self._target.destination)
+            found = look_at_destination(self.target.source, self.target.destination)
             for earlier in reversed(self._keeper.earlier()):
                 found.metadata.update(earlier.metadata())
                 earlier.close()
         except Exception as error:
-            log.exception("unexpected error while looking at %s", self._target.destination)
-            found = Occupant(f"{self._target.destination} could not be looked at: {error!r}", None, {})
+            log.exception("unexpected error while looking at %s", self.target.destination)
+            found = Occupant(f"{self.target.destination} could not be looked at: {error!r}", None, {})
         self._post(lambda: done(self._take(found)))
 
     def _take(self, found: Occupant) -> str:
         """Copy into a destination that is empty or holds a copy of this source; into any, if its user said so."""
-        if found.conflict and not self._target.overwrite:
+        if found.conflict and not self.target.overwrite:
             return f"{found.conflict}. {HOW_TO_GO_ON}"
         self.occupant = found._replace(receipt=None) if found.conflict else found
         self._replacing = bool(found.conflict)
@@ -102,7 +103,7 @@ class Takeover:
         threading.Thread(target=self._remove, args=(source, done), daemon=True).start()
 
     def _remove(self, identity: Identity | None, done: Callable[[list[str]], None]) -> None:
-        source, destination = self._target.source, self._target.destination
+        source, destination = self.target.source, self.target.destination
         remover = Remover(str(source), identity, str(destination), self._marker, self._over)
         arrays, notices = self.leftovers, []
         try:
