@@ -167,6 +167,9 @@ class Job(TargetLoop):
 
     def _dispatch(self, now: float) -> None:
         may_copy = not self._paused and self._phase in (Phase.COPYING, Phase.CHECKING, Phase.FLUSHING)
+        ending = self._phase in (Phase.CHECKING, Phase.FLUSHING, Phase.SIGNING)
+        self._dispatcher.prover.finishing = ending
+        self._dispatcher.results.as_it_is = ending and self._final.last_chance_over(now)
         # While a destination is left alone, nothing marks it: what is compared could be another one's.
         compare = self._phase is not Phase.WATCHING or self._dispatcher.destination.claimed
         self._dispatcher.dispatch(now, copy=may_copy, compare=compare)
@@ -209,9 +212,6 @@ class Job(TargetLoop):
         if self._dispatcher.flushing.doubt is not None:
             self._doubt(self._dispatcher.flushing.doubt)
             self._dispatcher.flushing.doubt = None
-        ending = self._phase in (Phase.CHECKING, Phase.FLUSHING, Phase.SIGNING)
-        self._dispatcher.prover.finishing = ending
-        self._dispatcher.results.as_it_is = ending and self._final.last_chance_over(now)
         if self._phase is Phase.WAITING:
             self._ready.probe_if_due(now)
             return
