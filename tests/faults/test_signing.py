@@ -73,6 +73,9 @@ def test_a_receipt_holds_although_its_array_grows_while_it_is_written(lab: Lab, 
     if then == "is unplugged":
         lab.real_source = lab.source.rename(lab.folder / "unplugged")
         assert until(lambda: running._phase is Phase.SIGNING_ALONE, SOON)
+    if then == "is killed":
+        running.order("pause")  # else the new metadata may be copied before it is
+        assert until(lambda: running._paused, SOON)
     signing.go_on.set()
     if then == "is killed":
         assert signing.over.wait(SOON)
