@@ -140,6 +140,15 @@ def test_a_marker_counts_while_no_data_are_newer(
     assert known.evidence.marker() == answer
 
 
+@pytest.mark.parametrize(("made", "answer"), [(5, (True, False)), (15, (False, True))])
+def test_a_marker_of_the_acquisition_before_does_not_end_one_that_has_no_data_yet(
+    known: Known, made: int, answer: tuple[bool, bool]
+) -> None:
+    known.inventory.set_state("complete", ChunkState.COPIED)
+    known.evidence.note_part(FolderPart("", marked=THEN + 10 * SECOND, described=THEN + made * SECOND))
+    assert known.evidence.marker() == answer
+
+
 def test_markers_in_the_folders_of_all_arrays_count_together(known: Known) -> None:
     known.find(make_layout((2,), "a"), make_layout((2,), "b"))
     known.inventory.set_state("a/complete", ChunkState.COPIED)

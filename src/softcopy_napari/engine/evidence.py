@@ -149,7 +149,8 @@ class GrowthEvidence:
         written = min(self._marked.get(folder, 0) for folder in folders)
         if not written:  # seen by an event: a walk will tell its time
             return False, False
-        fresh = written + _MOMENT_NS >= self._newest_chunk
+        # Where there are no data yet, one that is older than the arrays was left by an acquisition before.
+        fresh = written + _MOMENT_NS >= (self._newest_chunk or self._described[0])
         return fresh, not fresh
 
 
