@@ -224,11 +224,13 @@ def test_what_was_not_flushed_before_a_stop_is_read_back_after_a_power_failure(
     assert any("computer went down" in notice for notice in lab.now.notices)
 
 
-@pytest.mark.parametrize("end", ["complete", "at rest", "nothing copied"])
+@pytest.mark.parametrize("end", ["complete", pytest.param("at rest", marks=may_mount), "nothing copied"])
 def test_what_was_flushed_is_not_read_back_after_a_power_failure(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     make_chunks(lab.source, 5, more=1)
+    if end == "at rest":
+        lab.mount(lab.destination)  # a disk that the source lies on, too, is left to its writer
     running = lab.start()
     assert lab.caught_up()
     if end == "complete":

@@ -168,6 +168,7 @@ class Dispatcher:
         if copy and self.destination.obstacle is None:
             self._dispatch_copies(workers, now)
             self._dispatch_proofs(workers, now)
+        self.flushing.source_device = self.source[0] if self.source is not None else 0
         self.flushing.dispatch(workers, now, bool(self._batches), copy and self.destination.obstacle is None)
         self.look_at_destination_if_due(now)
 

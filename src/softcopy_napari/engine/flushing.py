@@ -1,11 +1,11 @@
 """What this run has written and that may not be where it is stored yet; has it flushed, at the end and in between.
 
-A disk is flushed whole, by one call, also whenever nothing has been copied for a moment: from then on it may be
-unmounted, or lose its power. Where that call does not reach what stores the files (shares, FUSE) they are flushed one
-by one, before the end alone, for each costs a round trip or two. Only those that were written are: they are noted as
-they are handed out, and above a bound all files of the target are taken. To flush each file while it is copied would
-cost the same for every version of it, while the acquisition goes on, and the server's disk would have less to write
-together.
+A disk is flushed whole, by one call, also whenever nothing has been copied for a moment, unless the source lies on it:
+from then on it may be unmounted, or lose its power. Where that call does not reach what stores the files (shares, FUSE)
+they are flushed one by one, before the end alone, for each costs a round trip or two. Only those that were written are:
+they are noted as they are handed out, and above a bound all files of the target are taken. To flush each file while it
+is copied would cost the same for every version of it, while the acquisition goes on, and the server's disk would have
+less to write together.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ class Flushing:
     ----------
     file_system : FileSystem
         What the destination lies on.
+    source_device : int
+        The system's number of the source's file system; 0 while it is not known.
     files : int
         Flushed one by one, by the flush under way or the last one.
     doubt : Doubt or None
@@ -68,7 +70,7 @@ class Flushing:
 
     def __init__(self, pool: Pool, inventory: Inventory) -> None:
         self.file_system = FileSystem()
-        self.files = 0
+        self.source_device = self.files = 0
         self.doubt: Doubt | None = None
         self._pool = pool
         self._inventory = inventory
@@ -177,7 +179,7 @@ class Flushing:
     def _begin(self, now: float, may_read: bool) -> bool:
         if self._asked:
             self._task, self._in_between = self._asked.popleft(), False
-        elif may_read and self._dirty and self.file_system.flushed_whole and now - self._last_write > _REST:
+        elif may_read and self._dirty and self._flushes_at_rest and now - self._last_write > _REST:
             self._task, self._in_between = FlushTask(self._pool.new_id()), True
         else:
             return False
@@ -185,6 +187,11 @@ class Flushing:
         self.files = 0
         self._begin_files()
         return True
+
+    @property
+    def _flushes_at_rest(self) -> bool:
+        """Whether a disk is flushed in between: not the source's, whose writer would have to wait for it."""
+        return self.file_system.flushed_whole and self.file_system.device != self.source_device
 
     def _begin_files(self) -> None:
         if self.file_system.flushed_whole:
