@@ -269,8 +269,8 @@ def test_what_comes_after_complete_is_copied_while_the_source_is_watched_on(
     assert not list(lab.destination.glob(".softcopy-*")), "nothing of ours stays there while the source is watched on"
     change(lab)
     assert until(lambda: tree(lab.source) == tree(lab.destination), SOON)
-    assert until(lambda: lab.now.state is TargetState.CAUGHT_UP, SOON), lab.words()
-    assert "more came after the copy was complete" in lab.now.reason and not lab.now.watching
+    assert until(lambda: "more came after the copy was complete" in lab.now.reason, SOON), lab.words()
+    assert lab.now.state is TargetState.CAUGHT_UP and not lab.now.watching
     running.order("finish")
     complete(lab)
     assert lab.now.watching

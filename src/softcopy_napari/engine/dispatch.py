@@ -382,6 +382,7 @@ class Dispatcher:
         for path in batch.paths:
             set_aside = self.retries.death(path, why, now)
             self._inventory.damaged.pop(path, None)
+            self._inventory.copied_metadata.pop(path, None)  # it may have copied another version
             states.append(ChunkState.FAILED if set_aside else ChunkState.PENDING)
         self._inventory.finished(batch, states)
 

@@ -111,6 +111,7 @@ class Job(TargetLoop):
         self._told_to_finish = True
 
     def _leave(self) -> None:
+        self._lock.note_all_noted(self._dispatcher.at_rest)
         self._inventory.digests.close(remove=False)
         self._keeper.end(self._inventory, self._has_receipt)
 
@@ -153,6 +154,7 @@ class Job(TargetLoop):
                 self._status.completed = 0.0
                 self._why_finished = ""
                 self._lock.note_doing("filled")
+                self._lock.note_all_noted(False)
                 changed = f"{self.target.source} has changed since its copy was complete"
                 self._ready.forget_source(self._has_receipt, changed, now)
 
@@ -352,6 +354,7 @@ class Job(TargetLoop):
 
     def _announce(self, now: float) -> None:
         self._lock.note_doubt(None)
+        self._lock.note_all_noted(True)
         self._status.outcome, self._reason = TargetState.COMPLETE, self._why_finished
         self._status.completed, self._status.complete_since = time.time(), now
         self._source_when_complete = self._survey.changes

@@ -95,6 +95,9 @@ class DestinationLock:
         """Why what an earlier engine copied to it may not be there, though it looks so; None if there is no reason."""
         if before.boot and not _is_same_boot(before.boot, _boot()) and self.doubt is None:
             self.doubt = Doubt.POWER_LOST
+        self.all_was_noted = before.all_noted or not before.pid
+        """Whether the engine before has noted all that it copied, if there was one."""
+        self._all_noted = before.all_noted and doing == "checked"
         self._doing = doing
         self._folder = before.folder
         self._keeps_times = before.keeps_times
@@ -126,6 +129,11 @@ class DestinationLock:
     def note_doing(self, doing: str) -> None:
         """Leave word of what is being done: "filled", "checked", or "watched" once it is complete."""
         self._doing = doing
+        self._note()
+
+    def note_all_noted(self, noted: bool) -> None:
+        """Leave word of whether all that was copied is noted, so that anything else there is somebody else's."""
+        self._all_noted = noted
         self._note()
 
     def note_doubt(self, doubt: Doubt | None) -> None:
@@ -184,6 +192,8 @@ class DestinationLock:
             words |= {"boot": self._boot, "device": self._device}
         if not self._keeps_times:
             words["keeps_times"] = False
+        if self._all_noted:
+            words["all_noted"] = True
         with contextlib.suppress(OSError):  # it helps, but nothing depends on it
             os.lseek(self._fd, 0, os.SEEK_SET)
             os.write(self._fd, json.dumps(words).encode().ljust(_SIZE))  # in one piece: the power may fail amid it
@@ -257,6 +267,8 @@ class _Owner(NamedTuple):
     """The system's number of the disk that it was written to."""
     keeps_times: bool = True
     """Whether the destination keeps modification times, as far as is known."""
+    all_noted: bool = False
+    """Whether all that was copied to it is noted: no copy process was at work when its engine ended."""
 
 
 def _boot() -> str:
@@ -307,7 +319,8 @@ def _read_owner(fd: int) -> _Owner:
         doubt = Doubt.__members__.get(str(owner.get("doubt")))
         boot, times = str(owner.get("boot") or ""), owner.get("keeps_times") is not False
         device = int(owner.get("device") or 0)
-        return _Owner(int(owner["pid"]), float(owner["started"]), doing, known, doubt, boot, device, times)
+        noted = owner.get("all_noted") is True
+        return _Owner(int(owner["pid"]), float(owner["started"]), doing, known, doubt, boot, device, times, noted)
     return _Owner()
 
 

@@ -116,7 +116,8 @@ class Readiness:
         if occupant is None:
             self._fail(conflict)
             return
-        self._inventory.copied_metadata.update(occupant.metadata)
+        if self._pool.lock is None or self._pool.lock.all_was_noted:  # else more may have been copied than is known
+            self._inventory.copied_metadata.update(occupant.metadata)
         self._dispatcher.replaces_metadata = self._takeover.target.overwrite
         self._say("")
         self._reach()
