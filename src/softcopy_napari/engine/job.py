@@ -367,9 +367,10 @@ class Job(TargetLoop):
 
     def _watch_on(self, now: float) -> None:
         """Look whether the source has changed since the target was complete."""
-        if self._final.changes != self._final.signed or self._survey.unread:
-            if not self._survey.unread:
-                self._happen(Event.CHANGED, now)
+        if self._survey.unread:
+            return  # it is taken in first
+        if self._final.changes != self._final.signed:
+            self._happen(Event.CHANGED, now)
         elif now >= self._status.complete_since + self.target.linger_seconds:
             self._happen(Event.ENDS, now)
         elif self._dispatcher.destination.claimed:
