@@ -19,14 +19,15 @@ NO_NAPARI := -p no:napari -p no:npe2 -p no:pytest-qt
 # which would compile everything anew where no bytecode may be written.
 unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX
 
-.PHONY: help demo test soak bench lint venv clean
+.PHONY: help demo test soak bench docs lint venv clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo   a simulated microscope and a live copy of it, in napari"
 	@echo "make test   lint, then all tests; make test ARGS='-k resume' for some"
 	@echo "make soak   what takes long: hundreds of killed engines, random orders, a million files (20 minutes at most)"
-	@echo "make bench  measure it beside cp, rsync, rclone, ... and write docs/benchmarks.md (25 minutes at most)"
+	@echo "make bench  measure it beside cp, rsync, rclone, ... and write docs/dev/benchmarks.md (25 minutes at most)"
+	@echo "make docs   the documentation as a site, in build/site; fails where a link leads nowhere"
 	@echo "make lint   ruff, mypy, import-linter"
 	@echo "make venv   set up $(VENV) only"
 	@echo "make clean  remove $(VENV) and everything that was built"
@@ -60,6 +61,10 @@ bench: $(READY)
 	@PYTHON=$(PYTHON) bash benchmarks/install_peers.sh $(VENV)/peers
 	@$(PYTHON) benchmarks/everything.py $(ARGS)
 
+docs: $(READY)
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
+	@echo "build/site/index.html"
+
 lint: $(READY)
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
@@ -75,7 +80,7 @@ ifneq ($(shell $(PYTHON) -c "" 2>/dev/null && cat $(READY) 2>/dev/null),$(CURDIR
 endif
 
 $(READY): pyproject.toml hatch_build.py src/softcopy_napari/__init__.py src/softcopy_napari/engine/native.c tools/setup_venv.sh
-	@bash tools/setup_venv.sh $(VENV) demo,dev,test
+	@bash tools/setup_venv.sh $(VENV) demo,dev,docs,test
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

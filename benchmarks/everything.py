@@ -1,4 +1,4 @@
-"""All benchmarks, one after another, into docs/benchmarks.md: what `make bench` runs.
+"""All benchmarks, one after another, into docs/dev/benchmarks.md: what `make bench` runs.
 
     python benchmarks/everything.py [--quick] [--only NAME,NAME]
 

@@ -1,4 +1,4 @@
-"""What a benchmark has to tell: printed as it comes, and put into docs/benchmarks.md with `--write`.
+"""What a benchmark has to tell: printed as it comes, and put into docs/dev/benchmarks.md with `--write`.
 
 Each script writes `results/NAME.json`. The page is made of all of them: what stands between the markers
 `<!-- figures: NAME -->` and `<!-- end -->` is replaced, and the table of goals (`figures: goals`) is made anew.
@@ -17,7 +17,7 @@ from typing import Any
 from common import Others, machine, versions
 
 RESULTS = Path(__file__).with_name("results")
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+PAGE = Path(__file__).parents[1] / "docs" / "dev" / "benchmarks.md"
 ORDER = ["bulk", "live", "burst", "slowdown", "idle", "memory", "growth", "overlay", "napari_cost"]
 """In which `make bench` runs the scripts, and the table of goals lists what they found."""
 
@@ -86,7 +86,7 @@ class Report:
 def options(description: str | None, **defaults: Any) -> argparse.ArgumentParser:
     """What all scripts can be asked for."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="put the figures into docs/benchmarks.md")
+    parser.add_argument("--write", action="store_true", help="put the figures into docs/dev/benchmarks.md")
     parser.add_argument("--quick", action="store_true", help="a fraction of it, too little to judge by")
     parser.add_argument("--folder", help="where to work  [/dev/shm]")
     for name, value in defaults.items():
@@ -95,7 +95,7 @@ def options(description: str | None, **defaults: Any) -> argparse.ArgumentParser
 
 
 def write_page() -> None:
-    """Make docs/benchmarks.md from all results that there are."""
+    """Make docs/dev/benchmarks.md from all results that there are."""
     results = {path.stem: json.loads(path.read_text()) for path in RESULTS.glob("*.json")}
     rows = ["| what | goal | measured | |", "|---|---|---|---|"]
     for name in ORDER:

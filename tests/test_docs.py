@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -19,10 +21,10 @@ from softcopy_napari.engine.targets import Settings, Target
 from softcopy_napari.engine.targetsfile import load_targets
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 README, COMMAND, TARGETS_FILE, PYTHON, HOW_IT_WORKS = (
     ROOT / name
-    for name in ("README.md", "docs/command.md", "docs/targets-file.md", "docs/python.md", "docs/how-it-works.md")
+    for name in ("README.md", "docs/command.md", "docs/targets-file.md", "docs/python.md", "docs/dev/how-it-works.md")
 )
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
@@ -166,9 +168,17 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_the_table_of_contents_has_every_page() -> None:
-    index = text_of(ROOT / "docs" / "index.md")
-    for page in ROOT.glob("docs/*.md"):
-        assert page.name == "index.md" or f"]({page.name}" in index
+    folder = ROOT / "docs"
+    index = text_of(folder / "index.md")
+    for page in folder.glob("**/*.md"):
+        assert page.name == "index.md" or f"]({page.relative_to(folder).as_posix()}" in index
+
+
+def test_the_site_can_be_built_and_none_of_its_links_leads_nowhere(tmp_path: Path) -> None:
+    pytest.importorskip("material", reason="mkdocs-material is not installed: the extra `docs`")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
 
 
 # --- Python -------------------------------------------------------------------------------------------------

@@ -132,7 +132,7 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-LISTED = [text for page in sorted(ROOT.glob("docs/*.md")) for text in tables(text_of(page))]
+LISTED = [text for page in sorted(ROOT.glob("docs/**/*.md")) for text in tables(text_of(page))]
 MESSAGES = {path.relative_to(PACKAGE).as_posix(): messages(text_of(path)) for path in sorted(PACKAGE.rglob("*.py"))}
 EXCEPTIONS = set().union(*NO_MESSAGES.values())
 

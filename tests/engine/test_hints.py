@@ -1,4 +1,4 @@
-"""What each zarr writer does on disk (docs/writers.md, as traced), and what must come of it."""
+"""What each zarr writer does on disk (docs/dev/writers.md, as traced), and what must come of it."""
 
 from __future__ import annotations
 

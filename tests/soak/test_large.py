@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs a file sy
 
 MEMORY = Path("/dev/shm")
 LARGEST = 100 * 10**6, 4, 150
-"""Bytes of an engine, and in addition for each chunk file (docs/benchmarks.md: 10 million are under 140 MB) and for
+"""Bytes of an engine, and in addition for each chunk file (docs/dev/benchmarks.md: 10 million are under 140 MB) and for
 each folder, whose path is kept."""
 LARGEST_WORKER = 25 * 10**6
 

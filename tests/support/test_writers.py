@@ -1,4 +1,4 @@
-"""The writers that other tests copy from do what they say, and leave on disk what docs/writers.md says."""
+"""The writers that other tests copy from do what they say, and leave on disk what docs/dev/writers.md says."""
 
 from __future__ import annotations
 

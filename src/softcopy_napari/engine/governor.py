@@ -1,7 +1,7 @@
 """Decides how fast to copy while an acquisition goes on: gives way when its writer suffers, and comes back slowly.
 
 Like congestion control in networks: fast down, slowly up, never quite to nothing. Pure: fed with one sample about
-every second, it says how fast copying may go until the next. docs/how-it-works.md tells why it is as it is.
+every second, it says how fast copying may go until the next. docs/dev/how-it-works.md tells why it is as it is.
 """
 
 from __future__ import annotations

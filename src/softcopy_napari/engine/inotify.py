@@ -2,7 +2,7 @@
 
 watchdog's binding is made for its observers: it pairs moves by a linear search, walks new folders by itself,
 makes several objects and two thread hand-overs of every event (50 to 460 us each, and bursts are lost), and
-its lower half warns when a folder is watched again after a rename. See docs/watching.md.
+its lower half warns when a folder is watched again after a rename. See docs/dev/watching.md.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Turns file system events into hints for a target's job: what was opened, written, renamed, deleted.
 
-Events are hints only: reconciling finds what they miss. See docs/watching.md for what each system reports
+Events are hints only: reconciling finds what they miss. See docs/dev/watching.md for what each system reports
 and what it costs.
 """
 

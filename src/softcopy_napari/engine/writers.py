@@ -1,6 +1,6 @@
 """Names of the temporaries and locks that zarr writers leave beside the files they write.
 
-None of these files is ever copied. Pure functions of a file's name; measured facts are in docs/writers.md.
+None of these files is ever copied. Pure functions of a file's name; measured facts are in docs/dev/writers.md.
 """
 
 from __future__ import annotations
