@@ -80,7 +80,7 @@ ifneq ($(shell $(PYTHON) -c "" 2>/dev/null && cat $(READY) 2>/dev/null),$(CURDIR
 endif
 
 $(READY): pyproject.toml hatch_build.py src/softcopy_napari/__init__.py src/softcopy_napari/engine/native.c tools/setup_venv.sh
-	@bash tools/setup_venv.sh $(VENV) demo,dev,docs,test
+	@bash tools/setup_venv.sh $(VENV)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

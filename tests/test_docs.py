@@ -175,7 +175,7 @@ def test_the_table_of_contents_has_every_page() -> None:
 
 
 def test_the_site_can_be_built_and_none_of_its_links_leads_nowhere(tmp_path: Path) -> None:
-    pytest.importorskip("material", reason="mkdocs-material is not installed: the extra `docs`")
+    pytest.importorskip("material", reason="mkdocs-material is not installed: the group `docs`")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr

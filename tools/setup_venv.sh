@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# Makes the checkout's virtual environment: setup_venv.sh FOLDER EXTRAS. Called by the Makefile.
+# Makes the checkout's virtual environment: setup_venv.sh FOLDER. Called by the Makefile.
 #
 # A bare Debian has a Python that cannot make virtual environments, and lacks what windows need: what is missing is
 # then installed with apt-get. Where all is there already, nothing outside FOLDER is touched.
 set -eu
 
 venv=$1
-extras=$2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
@@ -119,8 +118,10 @@ has_pip || make_venv || {
     fail "needs Python 3.11 or newer that can make environments (python3 -m venv); found: $(pythons | tr '\n' ' ')"
 }
 
-say "installing softcopy-napari[$extras] into $venv (a minute or two the first time)"
-"$venv/bin/python" -m pip install -qq --no-input --no-compile \
-    --disable-pip-version-check --editable ".[$extras]"
+# Dependency groups need a newer pip than an older Python brings.
+pip=("$venv/bin/python" -m pip --disable-pip-version-check install -qq --no-input)
+"${pip[@]}" 'pip>=25.1'
+say "installing softcopy-napari into $venv (a minute or two the first time)"
+"${pip[@]}" --no-compile --editable '.[demo]' --group dev
 check_screen
 pwd -P >"$venv/ready"
