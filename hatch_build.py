@@ -1,4 +1,9 @@
-"""Builds the C library of the copy workers with the package, where there is a compiler; elsewhere it does without."""
+"""Builds the C library of the copy workers into the package, where there is a C compiler.
+
+A wheel with the library fits this system (`py3-none-PLATFORM`). One without it fits every system (`py3-none-any`) and
+copies small files more slowly: it is built on Windows, where there is no compiler, and where SOFTCOPY_PURE=1 is set.
+That variable leaves a library in the checkout alone.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +23,13 @@ LIBRARY = f"{FOLDER}/libsoftcopy.so"
 
 
 class NativeLibrary(BuildHookInterface):  # type: ignore[type-arg]
-    """Makes a wheel one for this system if it holds the library, and one for all if not."""
+    """Adds the library to a wheel, and the platform to its name."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before it builds a wheel or an editable install."""
-        if self._compile(Path(self.root)):
+        if os.environ.get("SOFTCOPY_PURE") != "1" and self._compile(Path(self.root)):
             build_data["artifacts"].append(LIBRARY)
             build_data["pure_python"] = False
             # No Python is called from C: one library is for all of them.
@@ -44,6 +49,8 @@ class NativeLibrary(BuildHookInterface):  # type: ignore[type-arg]
         if sys.platform == "win32" or not compiler[0]:
             return False
         flags = ["-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", str(library), f"{FOLDER}/native.c"]
+        if sys.platform == "darwin":
+            flags = [*_architectures(), *flags]
         try:
             done = subprocess.run([*compiler, *flags], cwd=root, capture_output=True, text=True)
         except OSError as error:
@@ -52,3 +59,9 @@ class NativeLibrary(BuildHookInterface):  # type: ignore[type-arg]
         if done.returncode:
             self.app.display_warning(f"{compiler[0]} cannot build native.c, so copying will be slower:\n{done.stderr}")
         return done.returncode == 0
+
+
+def _architectures() -> list[str]:
+    """Return the flags for the processors that the wheel's tag promises on macOS."""
+    both = "-arch arm64 -arch x86_64" if sysconfig.get_platform().endswith("universal2") else ""
+    return shlex.split(os.environ.get("ARCHFLAGS", both))

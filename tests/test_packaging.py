@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
+import zipfile
 from importlib import metadata, resources
+from pathlib import Path
 
 import pytest
 
@@ -70,9 +74,43 @@ def test_napari_finds_the_plugin(distribution: metadata.Distribution) -> None:
 
 
 def test_no_extra_changes_the_qt_binding_of_a_napari_that_is_there(distribution: metadata.Distribution) -> None:
-    """Neither PyQt nor PySide but for tests, and by `napari[all]`, which is for those who have no napari."""
-    bindings = [line for line in distribution.requires or [] if re.match(r"pyqt|pyside", line, re.IGNORECASE)]
-    assert all(re.search(r"extra == ['\"]test['\"]", line) for line in bindings)
+    """Neither PyQt nor PySide but by `napari[all]`, which is for those who have no napari."""
+    assert not [line for line in distribution.requires or [] if re.match(r"pyqt|pyside", line, re.IGNORECASE)]
+
+
+def _build_wheel(folder: Path, **environment: str) -> tuple[str, list[str]]:
+    """Return name and files of a wheel, built from a copy of the sources: the library of this checkout is in use."""
+    pytest.importorskip("hatchling")
+    here = Path(__file__).parents[1]
+    shutil.copytree(here / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in (".gitignore", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
+        shutil.copy(here / name, folder)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--target", "wheel"],
+        cwd=folder,
+        env={**os.environ, "SOFTCOPY_PURE": "0", **environment},
+        check=True,
+        timeout=60,
+    )
+    (wheel,) = (folder / "dist").iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        return wheel.name, archive.namelist()
+
+
+@pytest.mark.skipif(sys.platform == "win32" or not shutil.which("cc"), reason="needs a C compiler")
+def test_a_wheel_with_the_library_is_for_this_system_and_every_python(tmp_path: Path) -> None:
+    wheel, names = _build_wheel(tmp_path)
+    platform = re.sub(r"[-.]", "_", sysconfig.get_platform())
+    assert wheel.endswith(f"-py3-none-{platform}.whl")
+    (module,) = [name for name in names if name.endswith("/native.py")]
+    assert [name for name in names if name.endswith(".so")] == [module.replace("native.py", "libsoftcopy.so")]
+
+
+def test_a_pure_wheel_is_for_every_system_and_has_no_library(tmp_path: Path) -> None:
+    wheel, names = _build_wheel(tmp_path, SOFTCOPY_PURE="1")
+    assert wheel.endswith("-py3-none-any.whl")
+    assert "softcopy_napari/napari.yaml" in names
+    assert not [name for name in names if name.endswith(".so")]
 
 
 def test_type_checkers_see_the_types() -> None:
