@@ -62,8 +62,8 @@ bench: $(READY)
 	@$(PYTHON) benchmarks/everything.py $(ARGS)
 
 docs: $(READY)
-	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet
-	@echo "build/site/index.html"
+	@$(PYTHON) tools/docs_options.py
+	@NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 
 lint: $(READY)
 	@$(VENV)/bin/ruff check

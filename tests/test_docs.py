@@ -22,9 +22,9 @@ from softcopy_napari.engine.targetsfile import load_targets
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-README, COMMAND, TARGETS_FILE, PYTHON, HOW_IT_WORKS = (
-    ROOT / name
-    for name in ("README.md", "docs/command.md", "docs/targets-file.md", "docs/python.md", "docs/dev/how-it-works.md")
+DEVELOPERS = [ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/dev/*.md")]
+README, COMMAND, TARGETS_FILE, PYTHON = (
+    ROOT / name for name in ("README.md", "docs/command.md", "docs/targets-file.md", "docs/python.md")
 )
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
@@ -100,6 +100,19 @@ def test_the_reference_has_the_options_defaults() -> None:
         assert listed["--" + name.replace("_", "-")] == expected
 
 
+def test_the_tables_of_options_are_those_of_the_help() -> None:
+    command = [sys.executable, str(ROOT / "tools" / "docs_options.py"), "--check"]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_the_tables_of_options_have_each_command_with_options() -> None:
+    tabled = set(re.findall(r"<!-- options: (\w+) -->", text_of(COMMAND)))
+    assert tabled == {"copy", "check", "verify", "set", "demo"}
+    orders = {"finish", "pause", "resume", "stop"}  # they have --all only
+    assert {name for name, command in cli.softcopy.commands.items() if command.params} == tabled | orders
+
+
 def test_every_setting_is_an_option_of_the_command_with_the_same_default() -> None:
     """The command's help does without the settings' module, which takes as long to import as all else."""
     given = cli.copy.make_context("copy", ["source", "destination"]).params
@@ -137,7 +150,7 @@ def test_there_are_examples_of_targets_files(page: Path) -> None:
 
 
 def test_the_page_of_the_targets_file_has_every_key_and_its_default() -> None:
-    listed = {row[0]: row[2] for row in rows(section(TARGETS_FILE, "## Keys"))}
+    listed = {row[0]: row[2] for row in rows(section(TARGETS_FILE, "## Settings"))}
     assert set(listed) == set(Target.model_fields) - {"check", "detached"}
     for name, field in Settings.model_fields.items():
         words = {None: "null", True: "true", False: "false"}
@@ -176,9 +189,15 @@ def test_the_table_of_contents_has_every_page() -> None:
 
 def test_the_site_can_be_built_and_none_of_its_links_leads_nowhere(tmp_path: Path) -> None:
     pytest.importorskip("material", reason="mkdocs-material is not installed: the group `docs`")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_list_has_a_blank_line_before_it_or_the_site_shows_it_as_text(page: Path) -> None:
+    text = without_code(text_of(page))
+    assert re.findall(r"^(?!\s*(?:[-*]|\d+\.) |\s{2,}|\s*$|#).*\n(?:- |1\. ).*", text, flags=re.MULTILINE) == []
 
 
 # --- Python -------------------------------------------------------------------------------------------------
@@ -241,9 +260,9 @@ def test_every_method_of_a_copy_is_described() -> None:
     assert names == {name for name, value in vars(Copy).items() if callable(value) and not name.startswith("_")}
 
 
-def test_how_it_works_names_modules_that_exist() -> None:
-    package = Path(softcopy_napari.__file__).parent
-    named = set(re.findall(r"`(\w+\.py)`", section(HOW_IT_WORKS, "## The parts")))
-    there = {path.name for path in package.rglob("*.py")}
+def test_pages_for_developers_name_files_that_exist() -> None:
+    folders = [ROOT / name for name in ("src", "tests", "benchmarks", "tools")]
+    there = {path.name for folder in folders for path in folder.rglob("*.*")}
+    named = {name for page in DEVELOPERS for name in re.findall(r"\b\w+\.(?:py|c)\b(?![/\w])", text_of(page))}
     assert named
     assert named <= there

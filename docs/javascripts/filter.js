@@ -1,0 +1,44 @@
+// Above the table of messages, a field that leaves only the rows with what is typed or pasted into it.
+// A pasted message has its own paths and numbers in it: a row also counts if a fixed part of its message is in there.
+"use strict";
+
+const SHORTEST = 8;
+
+function plain(text) {
+  return text.toLowerCase().replace(/[\s"'“”‘’]+/g, " ").trim();
+}
+
+// The longest fixed part of each message in a cell.
+function fixedParts(html) {
+  const messages = html.split(/<br\s*\/?>/).map((one) => one.replace(/<[^>]*>/g, "").replace(/&amp;/g, "&"));
+  return messages.map((one) => one.split("…").map(plain).sort((a, b) => b.length - a.length)[0]);
+}
+
+function matches(words, row, parts) {
+  return row.includes(words) || parts.some((part) => part.length >= SHORTEST && words.includes(part));
+}
+
+function addFilter(table) {
+  const rows = [...table.tBodies[0].rows].map((row) => ({
+    row,
+    heading: row.cells[0].querySelector("strong") !== null && row.cells[1].textContent === "",
+    text: plain(row.textContent),
+    parts: fixedParts(row.cells[0].innerHTML),
+  }));
+  const field = document.createElement("input");
+  field.type = "search";
+  field.placeholder = "Type or paste a message";
+  field.setAttribute("aria-label", field.placeholder);
+  field.style.cssText = "width: 100%; padding: .5em; font: inherit; color: inherit; border: 1px solid";
+  field.addEventListener("input", () => {
+    const words = plain(field.value);
+    for (const { row, heading, text, parts } of rows) {
+      row.hidden = words !== "" && (heading || !matches(words, text, parts));
+    }
+  });
+  (table.closest(".md-typeset__scrollwrap") || table).before(field);
+}
+
+if (typeof document !== "undefined" && /troubleshooting/.test(location.pathname)) {
+  addFilter(document.querySelector("article table"));
+}

@@ -1,0 +1,99 @@
+"""Write the documentation's tables of options from the command itself: `docs_options.py [--check]`.
+
+What stands between `<!-- options: COMMAND -->` or `<!-- keys -->` and `<!-- end -->` is replaced. With `--check`
+nothing is written; the exit code is 1 where a table is out of date. `make docs` runs this.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from softcopy_napari.cli import softcopy
+from softcopy_napari.engine.targets import Settings
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = [DOCS / "command.md", DOCS / "targets-file.md"]
+_TABLE = re.compile(r"<!-- (?:options: (?P<command>\w+)|keys) -->.*?<!-- end -->", re.DOTALL)
+
+
+def spelled(default: object) -> str:
+    """Return a default as users write it."""
+    words = {True: "`true`", False: "`false`", None: "`null`"}
+    if default is None or isinstance(default, bool):
+        return words[default]
+    return f"`{default:g}`" if isinstance(default, int | float) else f"`{default}`"
+
+
+def meaning(option: click.Option) -> str:
+    """Return an option's help without its default, its words first."""
+    text = re.sub(r"\s*\[default: [^\]]*\]", "", option.help or "").strip()
+    return text.replace("|", "\\|")
+
+
+def choices(option: click.Option) -> str:
+    """Return the words that an option takes, where it takes only some."""
+    if not isinstance(option.type, click.Choice):
+        return ""
+    return " or ".join(f"`{word}`" for word in option.type.choices) + ": "
+
+
+def option_row(option: click.Option) -> str:
+    """Return an option's row in the table of a command."""
+    names = [name for name in [*option.opts, *option.secondary_opts] if name.startswith("--")]
+    word = "" if option.is_flag else " WORD" if choices(option) else f" {option.make_metavar(click.Context(softcopy))}"
+    stated = re.search(r"\[default: ([^\]]*)\]", option.help or "")
+    unset = "off" if option.is_flag and not option.secondary_opts else ""
+    default = stated[1] if stated else spelled(option.default) if option.show_default else unset
+    cell = ", ".join(f"`{name}{word}`" for name in names)
+    return f"| {cell} | {default} | {choices(option)}{meaning(option)} |"
+
+
+def options_table(command: str) -> str:
+    """Return the table of a command's options."""
+    params = list(softcopy.commands[command].params)
+    if command == "copy":  # `softcopy --help` is the only one that people look for
+        params.append(softcopy.get_help_option(click.Context(softcopy)))
+    options = [one for one in params if isinstance(one, click.Option) and not one.hidden]
+    return "\n".join(["| option | default | meaning |", "|---|---|---|", *map(option_row, options)])
+
+
+def keys_table() -> str:
+    """Return the table of a targets file's keys: the options of a copy under other names."""
+    options = {one.name: one for one in reversed(softcopy.commands["copy"].params) if isinstance(one, click.Option)}
+    rows = [
+        "| `source` | a path | required | The folder of the zarr dataset. It need not exist yet. |",
+        "| `destination` | a path | required | Where the copy goes. The folder is made if need be. |",
+    ]
+    for name, field in Settings.model_fields.items():
+        rows.append(f"| `{name}` | {field.description} | {spelled(field.default)} | {meaning(options[name])} |")
+    return "\n".join(["| key | value | default | meaning |", "|---|---|---|---|", *rows])
+
+
+def filled(page: str) -> str:
+    """Return a page with its tables as the command is now."""
+
+    def table(match: re.Match[str]) -> str:
+        text = options_table(match["command"]) if match["command"] else keys_table()
+        return f"{match[0].splitlines()[0]}\n{text}\n<!-- end -->"
+
+    return _TABLE.sub(table, page)
+
+
+def main() -> int:
+    """Write the tables, or check them; return the exit code."""
+    stale = [page for page in PAGES if filled(page.read_text(encoding="utf-8")) != page.read_text(encoding="utf-8")]
+    if "--check" in sys.argv:
+        for page in stale:
+            print(f"docs/{page.name}: its options are not those of the command; run `make docs`", file=sys.stderr)
+        return int(bool(stale))
+    for page in stale:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
