@@ -29,7 +29,7 @@ def spelled(default: object) -> str:
 
 
 def meaning(option: click.Option) -> str:
-    """Return an option's help without its default, its words first."""
+    """Return an option's help without its default."""
     text = re.sub(r"\s*\[default: [^\]]*\]", "", option.help or "").strip()
     return text.replace("|", "\\|")
 
@@ -44,12 +44,15 @@ def choices(option: click.Option) -> str:
 def option_row(option: click.Option) -> str:
     """Return an option's row in the table of a command."""
     names = [name for name in [*option.opts, *option.secondary_opts] if name.startswith("--")]
-    word = "" if option.is_flag else " WORD" if choices(option) else f" {option.make_metavar(click.Context(softcopy))}"
+    word = "" if option.is_flag else " WORD" if choices(option) else f" {option.metavar or option.type.name.upper()}"
     stated = re.search(r"\[default: ([^\]]*)\]", option.help or "")
     unset = "off" if option.is_flag and not option.secondary_opts else ""
     default = stated[1] if stated else spelled(option.default) if option.show_default else unset
+    text = meaning(option)
+    if choices(option):
+        text = choices(option) + text[:1].lower() + text[1:]
     cell = ", ".join(f"`{name}{word}`" for name in names)
-    return f"| {cell} | {default} | {choices(option)}{meaning(option)} |"
+    return f"| {cell} | {default} | {text} |"
 
 
 def options_table(command: str) -> str:
