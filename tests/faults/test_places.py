@@ -37,6 +37,18 @@ class Disk:
         return sorted(self.place.rglob("*"))
 
 
+class LoopDisk(Disk):
+    """The same with a file system of its own, which the source's writer has no part in."""
+
+    def attach(self) -> None:
+        image = self.lab.folder / "image"
+        if not image.exists():
+            subprocess.run(["truncate", "-s", "16m", str(image)], check=True)
+            subprocess.run(["mkfs.ext4", "-q", str(image)], check=True, capture_output=True)
+        self.lab.mount(self.place, "loop", "ext4", str(image))
+        self.content = self.place
+
+
 def on_disk(lab: Lab, side: str, folder: str) -> Disk:
     """Have a side lie on a disk of its own: in a folder on it, or all over it."""
     disk = Disk(lab, side)
@@ -252,7 +264,11 @@ def test_a_source_lost_while_the_end_is_near_is_not_called_complete(lab: Lab) ->
 @pytest.mark.skipif(shutil.which("umount") is None, reason="umount is needed")
 def test_a_disk_can_be_unmounted_without_force_while_nothing_is_copied(lab: Lab) -> None:
     """A person who takes a disk away in good order is not told that it is busy."""
-    disk = on_disk(lab, "destination", "d.zarr")
+    try:
+        disk = LoopDisk(lab, "destination")
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no disk can be made here: {error}")
+    lab.destination = lab.real_destination = disk.place / "d.zarr"
     started(lab)
     assert until(lambda: subprocess.run(["umount", str(disk.place)], capture_output=True).returncode == 0)
     assert disk.everything() == []

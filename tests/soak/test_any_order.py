@@ -295,7 +295,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.last = self.copy.finish(SOON)
         assert self.last.state.ended, self.last
         if self.last.state is TargetState.FAILED:
-            assert "gone from the source" in self.last.reason, self.last
+            assert "not in the source any more" in self.last.reason, self.last
         run = self.copy.engine.run
         wait_for(lambda: not run.alive(), "the engine ends", lambda: run)
         self._forget()

@@ -76,8 +76,11 @@ def identities(*paths: Path) -> list[tuple[int, int, int, int] | None]:
 
 def leftovers(path: Path) -> list[Path]:
     """Temporaries of a file that runs have left which were killed."""
-    with contextlib.suppress(OSError):
-        return sorted(path.parent.glob(f"{TEMPORARY_PREFIX}*{_ending(path)}"))
+    ending = _ending(path)
+    # Not by `Path.glob`: it holds all of a folder's names at once, and the folder may be that of 100,000 chunk files.
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+        names = [entry.name for entry in entries if entry.name.startswith(TEMPORARY_PREFIX)]
+        return [path.with_name(name) for name in sorted(names) if name.endswith(ending)]
     return []
 
 
