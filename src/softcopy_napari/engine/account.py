@@ -29,7 +29,7 @@ from softcopy_napari.engine.targets import Target
 from softcopy_napari.engine.tracked import TrackedArray
 from softcopy_napari.engine.writers import run_of
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 13
 
 log = logging.getLogger(__name__)
 

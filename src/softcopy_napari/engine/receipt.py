@@ -31,7 +31,7 @@ from softcopy_napari.engine.writers import RECEIPTS
 
 SOFTWARE = "softcopy-napari"
 
-_BLOCK = 1 << 14
+_BLOCK = 1 << 13
 """Lines written together."""
 _NAMED = 1000
 """Files of a kind that are named at most."""

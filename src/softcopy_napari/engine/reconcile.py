@@ -80,7 +80,8 @@ class Walks:
         self._number += 1
         self.full_begun += full
         self.current = Pass(full, changes)
-        for folder in dict.fromkeys(["", *self.known]):
+        self.ask("", for_pass=True)
+        for folder in list(self.known):
             self.ask(folder, for_pass=True)
         return self.current
 
