@@ -18,7 +18,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDER = "src/softcopy_napari/engine"
+FOLDER = "src/softcopy_napari/engine/worker"
 LIBRARY = f"{FOLDER}/libsoftcopy.so"
 
 

@@ -27,7 +27,7 @@ from report import Report
 from report import options as common_options
 
 from softcopy_napari.engine.client import EngineGone, engines
-from softcopy_napari.engine.messages import EngineSnapshot
+from softcopy_napari.engine.protocol.messages import EngineSnapshot
 from softcopy_napari.engine.states import TargetState
 
 FOLDER_FILES = 1000

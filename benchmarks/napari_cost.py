@@ -54,7 +54,7 @@ def show() -> None:
     import napari
     from qtpy.QtCore import QTimer
 
-    from softcopy_napari.plugin.widget import SoftcopyWidget
+    from softcopy_napari.plugin.dock.dock_widget import SoftcopyWidget
 
     viewer = napari.Viewer()
     viewer.window.add_dock_widget(SoftcopyWidget(viewer), name="Softcopy", area="right")

@@ -198,9 +198,9 @@ def make_array(source: Path, grid: tuple[int, ...]) -> tuple[tuple[int, ...], tu
 
 def dataset(folder: Path, grid: tuple[int, ...]) -> Any:
     """An array without chunk files, and its target with a ledger."""
-    from softcopy_napari.engine.ledger import Ledger
-    from softcopy_napari.engine.messages import ArraySnapshot, TargetSnapshot
-    from softcopy_napari.engine.statefolder import ledger_folder
+    from softcopy_napari.engine.inventory.ledger import Ledger
+    from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
+    from softcopy_napari.engine.state_folder.folder import ledger_folder
     from softcopy_napari.engine.states import TargetState
 
     source = folder / "source.zarr"
@@ -224,13 +224,13 @@ def measure(app: Any, what: str, grid: tuple[int, ...], folder: Path, report: Re
 
     seconds, rate, image = report.options.seconds, report.options.rate, report.options.image
 
-    from softcopy_napari.plugin.scene import Scene
+    from softcopy_napari.plugin.viewer.target_layers import TargetLayers
 
     target = dataset(folder, grid)
     beacon = folder / "beacon.npy"
     np.save(beacon, np.zeros((64, 2)))
     viewer = napari.Viewer(show=True, show_welcome_screen=False)
-    scene = Scene(viewer)
+    scene = TargetLayers(viewer)
     command = [sys.executable, __file__, "--change", target.arrays[0].ledger, str(beacon), "--rate", str(rate)]
     changer = None
     try:

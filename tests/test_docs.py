@@ -15,10 +15,10 @@ from click.testing import CliRunner
 import softcopy_napari
 from softcopy_napari import cli
 from softcopy_napari.engine.client import Copy
-from softcopy_napari.engine.messages import ArraySnapshot, Failure, Message, TargetSnapshot
+from softcopy_napari.engine.protocol.messages import ArraySnapshot, Failure, Message, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets import Settings, Target
-from softcopy_napari.engine.targetsfile import load_targets
+from softcopy_napari.engine.targets.target import Settings, Target
+from softcopy_napari.engine.targets.targets_file import load_targets
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

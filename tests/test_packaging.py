@@ -147,5 +147,5 @@ def test_importing_the_package_costs_nothing() -> None:
 
 
 def test_a_copy_worker_loads_nothing_heavy() -> None:
-    loaded = _loaded("-c", "import softcopy_napari.engine.worker")
+    loaded = _loaded("-c", "import softcopy_napari.engine.worker.process")
     assert not loaded & (_SCREEN_OR_ZARR | {"numpy", "psutil", "pydantic", "watchdog", "yaml"})

@@ -23,10 +23,10 @@ from PIL import Image, ImageOps
 from qtpy.QtWidgets import QApplication, QLineEdit, QPushButton
 
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.plugin.dock import open_dock
-from softcopy_napari.plugin.widget import SoftcopyWidget
-from softcopy_napari.screen import virtual_screen
-from softcopy_napari.simulation import Simulation
+from softcopy_napari.plugin.dock.dock_widget import SoftcopyWidget
+from softcopy_napari.plugin.dock.open_dock import open_dock
+from softcopy_napari.simulation.simulation import Simulation
+from softcopy_napari.virtual_screen import virtual_screen
 
 SIZE = (1240, 860)
 PATIENCE = 120.0
@@ -160,7 +160,7 @@ def check(folder: Path) -> None:
     try:
         source, destination = place / "embryo.zarr", place / "cluster.zarr"
         options = ("--size", "8x512x512", "--slab", "8", "--tile", "64", "--rate", "0", "--frames", "6")
-        command = [sys.executable, "-m", "softcopy_napari.microscope", str(source), *options]
+        command = [sys.executable, "-m", "softcopy_napari.simulation.microscope", str(source), *options]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         shutil.copytree(source, destination, copy_function=shutil.copy2)
         for number in (4, 5):

@@ -14,9 +14,9 @@ from napari.qt import get_qapp, get_stylesheet
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QPushButton, QWidget
 
-from softcopy_napari.engine.messages import Failure, TargetSnapshot
+from softcopy_napari.engine.formatting import GOES_ON
+from softcopy_napari.engine.protocol.messages import Failure, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.text import GOES_ON
 from softcopy_napari.widgets.panel import Panel
 from softcopy_napari.widgets.targets_model import Row
 

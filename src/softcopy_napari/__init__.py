@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from softcopy_napari.engine.client import EngineGone as EngineGone
     from softcopy_napari.engine.client import check as check
     from softcopy_napari.engine.client import start as start
-    from softcopy_napari.engine.mistakes import TargetsError as TargetsError
+    from softcopy_napari.engine.errors import TargetsError as TargetsError
     from softcopy_napari.engine.states import ChunkState as ChunkState
     from softcopy_napari.engine.states import TargetState as TargetState
 
@@ -24,7 +24,7 @@ _HOMES = {
     "TargetState": "softcopy_napari.engine.states",
     "Copy": "softcopy_napari.engine.client",
     "EngineGone": "softcopy_napari.engine.client",
-    "TargetsError": "softcopy_napari.engine.mistakes",
+    "TargetsError": "softcopy_napari.engine.errors",
     "check": "softcopy_napari.engine.client",
     "start": "softcopy_napari.engine.client",
 }

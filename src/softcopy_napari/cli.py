@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from softcopy_napari import __version__
-from softcopy_napari.output import let_output_fail
+from softcopy_napari.terminal.output import let_output_fail
 
 if TYPE_CHECKING:
-    from softcopy_napari.engine.targets import Settings, Target
+    from softcopy_napari.engine.targets.target import Settings, Target
 
 WRONG_USAGE = 2
 
@@ -182,9 +182,9 @@ def verify(
 
     Every file is read. Exit code 0 if all is as it should be, 1 if something is missing or changed.
     """
-    from softcopy_napari.engine.checksumfile import ReceiptError
-    from softcopy_napari.engine.scrub import ScrubError
-    from softcopy_napari.verifying import choice_of, run_verify
+    from softcopy_napari.engine.receipt.checksum_file import ReceiptError
+    from softcopy_napari.engine.verify.verify import VerifyError
+    from softcopy_napari.terminal.verify import choice_of, run_verify
 
     if len(folders) > 2:
         _fail(f"{len(folders)} paths were given: give a destination, or a source and a destination")
@@ -193,7 +193,7 @@ def verify(
     try:
         chosen = choice_of(sample, part, seed)
         sys.exit(run_verify(tuple(_path(folder) for folder in folders), chosen, nprocs, verbose))
-    except (ReceiptError, ScrubError, ValueError) as error:
+    except (ReceiptError, VerifyError, ValueError) as error:
         _fail(str(error))
 
 
@@ -201,8 +201,8 @@ def verify(
 def status() -> None:
     """Show what the engines on this machine are doing."""
     from softcopy_napari.engine.client import EngineGone, engines
-    from softcopy_napari.orders import foreign_words
-    from softcopy_napari.terminal import show_status
+    from softcopy_napari.terminal.orders import foreign_words
+    from softcopy_napari.terminal.terminal import show_status
 
     snapshots = []
     for engine in engines():
@@ -257,7 +257,7 @@ def stop(which: tuple[str, ...], everything: bool) -> None:
 
 def _order(do: str, which: tuple[str, ...], everything: bool) -> None:
     """Give an order to the copies that are meant, and say what comes of it."""
-    from softcopy_napari.orders import CannotOrder, choose_copies, give_order
+    from softcopy_napari.terminal.orders import CannotOrder, choose_copies, give_order
 
     problems = []
     try:
@@ -279,8 +279,8 @@ def _order(do: str, which: tuple[str, ...], everything: bool) -> None:
 @click.option("--pace", type=click.Choice(["auto", "full"]), help="Slow down while the acquisition suffers, or never.")
 def set_(which: tuple[str, ...], everything: bool, **settings: Any) -> None:
     """Change how fast a running copy goes, at once."""
-    from softcopy_napari.engine.messages import Changes
-    from softcopy_napari.orders import CannotOrder, change_settings, choose_copies
+    from softcopy_napari.engine.protocol.messages import Changes
+    from softcopy_napari.terminal.orders import CannotOrder, change_settings, choose_copies
 
     given = {name: value for name, value in settings.items() if value is not None}
     if not given:
@@ -317,9 +317,9 @@ def _run(targets: Callable[[], tuple[Target, ...]], verbose: bool) -> NoReturn:
     """Run an engine with these targets in this process, show it, and exit."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's idle threads cost time at the start
     gc.disable()  # nothing that is imported goes away again
-    from softcopy_napari.engine.mistakes import TargetsError
+    from softcopy_napari.engine.errors import TargetsError
     from softcopy_napari.engine.server import Engine
-    from softcopy_napari.running import INTERRUPTED, run
+    from softcopy_napari.terminal.run import INTERRUPTED, run
 
     gc.freeze()
     gc.enable()
@@ -338,7 +338,7 @@ def _run(targets: Callable[[], tuple[Target, ...]], verbose: bool) -> NoReturn:
 def _settings(values: dict[str, Any]) -> Settings:
     from pydantic import ValidationError
 
-    from softcopy_napari.engine.targets import Settings, settings_problem
+    from softcopy_napari.engine.targets.target import Settings, settings_problem
 
     try:
         return Settings(**values)
@@ -347,8 +347,8 @@ def _settings(values: dict[str, Any]) -> Settings:
 
 
 def _targets(paths: tuple[str, ...], settings: Settings) -> tuple[Target, ...]:
-    from softcopy_napari.engine.mistakes import TargetsError
-    from softcopy_napari.engine.targets import make_target
+    from softcopy_napari.engine.errors import TargetsError
+    from softcopy_napari.engine.targets.target import make_target
 
     match paths:
         case (file,):
@@ -358,7 +358,9 @@ def _targets(paths: tuple[str, ...], settings: Settings) -> tuple[Target, ...]:
                     path = Path(file)  # messages name it as its user does
             if path.is_dir():
                 raise TargetsError(f"{file} is a folder: give its destination too, as in softcopy {file} DESTINATION")
-            from softcopy_napari.engine.targetsfile import load_targets  # with YAML, which the other case is spared
+            from softcopy_napari.engine.targets.targets_file import (
+                load_targets,  # with YAML, which the other case is spared
+            )
 
             return load_targets(path, settings)
         case (source, destination):
@@ -368,7 +370,7 @@ def _targets(paths: tuple[str, ...], settings: Settings) -> tuple[Target, ...]:
 
 def _path(text: str, what: str = "path") -> Path:
     """What a user means by a path."""
-    from softcopy_napari.engine.paths import written_path
+    from softcopy_napari.engine.targets.user_paths import written_path
 
     try:
         return written_path(text, Path())

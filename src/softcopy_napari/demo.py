@@ -18,11 +18,11 @@ from pathlib import Path
 
 import click
 
-from softcopy_napari.engine.messages import Order
+from softcopy_napari.engine.protocol.messages import Order
 from softcopy_napari.engine.server import Engine
-from softcopy_napari.engine.targets import Settings, make_target
-from softcopy_napari.running import run
-from softcopy_napari.screen import NoScreen, has_screen, virtual_screen
+from softcopy_napari.engine.targets.target import Settings, make_target
+from softcopy_napari.terminal.run import run
+from softcopy_napari.virtual_screen import NoScreen, has_screen, virtual_screen
 
 
 def run_demo(arguments: Sequence[str] = (), terminal: bool = False, screenshots: Path | None = None) -> int:
@@ -65,7 +65,7 @@ def _in_terminal(arguments: Sequence[str]) -> int:
         click.echo()
         engine = Engine([make_target(source, destination, Settings(nprocs=2, settle=2.0))])
         microscope = subprocess.Popen(
-            [sys.executable, "-P", "-m", "softcopy_napari.microscope", str(source), *arguments]
+            [sys.executable, "-P", "-m", "softcopy_napari.simulation.microscope", str(source), *arguments]
         )
         threading.Thread(target=_stop_with, args=(engine, microscope), daemon=True).start()
         try:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import softcopy_napari
-from softcopy_napari.engine.messages import TargetSnapshot
-from softcopy_napari.engine.mistakes import TargetsError
+from softcopy_napari.engine.errors import TargetsError
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.support.command import Softcopy, softcopy, until
 from tests.support.writers import write

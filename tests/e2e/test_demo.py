@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.screen import SIZE, virtual_screen
+from softcopy_napari.virtual_screen import SIZE, virtual_screen
 from tests.support.command import environment, softcopy
 
 _WHERE = pytest.mark.parametrize("where", ["terminal", "window"])

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from softcopy_napari import cli
 from softcopy_napari.engine.client import EngineHandle, engines, start
-from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.states import TargetState
 from tests.engine.support import make_array, replace
 from tests.support.command import Softcopy, until

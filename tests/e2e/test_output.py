@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine.receipt import find_receipt
+from softcopy_napari.engine.receipt.receipt import find_receipt
 from tests.engine.support import OLD
 from tests.support.command import COMMAND, environment, softcopy, until
 from tests.support.trees import assert_same

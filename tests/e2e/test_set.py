@@ -11,10 +11,10 @@ from click.testing import CliRunner
 
 from softcopy_napari import cli
 from softcopy_napari.engine.client import EngineHandle, engines, start
-from softcopy_napari.engine.messages import PaceSnapshot, TargetSnapshot
-from softcopy_napari.engine.mistakes import TargetsError
+from softcopy_napari.engine.errors import TargetsError
+from softcopy_napari.engine.protocol.messages import PaceSnapshot, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.targets import Settings
+from softcopy_napari.engine.targets.target import Settings
 from tests.engine.support import make_array, write
 from tests.support.command import Softcopy, softcopy, until
 from tests.support.trees import assert_same

@@ -8,13 +8,13 @@ from typing import Any
 
 import psutil
 
-from softcopy_napari.engine.crew import Crew
-from softcopy_napari.engine.job import Job
-from softcopy_napari.engine.lock import DestinationLock
-from softcopy_napari.engine.messages import TargetSnapshot
-from softcopy_napari.engine.statefolder import ledger_folder
+from softcopy_napari.engine.job.copy_job import CopyJob
+from softcopy_napari.engine.job.target_resources import TargetResources
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
+from softcopy_napari.engine.state_folder.destination_lock import DestinationLock
+from softcopy_napari.engine.state_folder.folder import ledger_folder
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.targets import Settings, make_target
+from softcopy_napari.engine.targets.target import Settings, make_target
 from tests.engine.support import tree, until
 
 
@@ -23,11 +23,11 @@ class Jobs:
 
     def __init__(self, folder: Path) -> None:
         self.source, self.destination = folder / "source.zarr", folder / "destination"
-        self.job: Job | None = None
+        self.job: CopyJob | None = None
 
-    def start(self, **settings: Any) -> Job:
+    def start(self, **settings: Any) -> CopyJob:
         target = make_target(self.source, self.destination, Settings(**{"nprocs": 2, "settle": 1000.0, **settings}))
-        self.job = Job(Crew(target, DestinationLock(target.destination)), "1", ledger_folder() / "1")
+        self.job = CopyJob(TargetResources(target, DestinationLock(target.destination)), "1", ledger_folder() / "1")
         self.job.start()
         return self.job
 

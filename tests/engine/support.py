@@ -11,7 +11,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from softcopy_napari.engine.layout import ArrayLayout
+from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
 
 OLD = 1_600_000_000
 """A modification time, in s, of a file that nobody is writing any more."""

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from softcopy_napari.engine import before
-from softcopy_napari.engine.leftovers import OldArray, Remover
-from softcopy_napari.engine.place import OtherFolder
+from softcopy_napari.engine.destination.leftovers import Remover
+from softcopy_napari.engine.fs.root_folder import WrongFolder
+from softcopy_napari.engine.inventory.old_array import OldArray
+from softcopy_napari.engine.source import source_identity
 from softcopy_napari.engine.states import TargetState
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, make_layout, tree, until, write, zarray
@@ -105,7 +106,7 @@ def test_only_the_array_that_was_made_anew_loses_what_its_writer_deleted(jobs: J
 def test_what_was_removed_long_before_to_free_space_is_kept_and_named(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(before, "_DELETING", 0.2)
+    monkeypatch.setattr(source_identity, "_DELETING", 0.2)
     copied_first(jobs)
     (jobs.source / "3.2").unlink()
     time.sleep(0.4)
@@ -131,7 +132,7 @@ def test_a_copy_is_not_replaced_where_the_name_is_used_again(
         jobs.start()
         assert jobs.caught_up()
     else:
-        monkeypatch.setattr(before, "_AT_ONCE", 0.0)
+        monkeypatch.setattr(source_identity, "_AT_ONCE", 0.0)
         copied_first(jobs)
     first = tree(jobs.destination)
     shutil.rmtree(jobs.source)
@@ -163,6 +164,6 @@ def test_the_remover_takes_nothing_but_old_chunk_files_and_metadata(tmp_path: Pa
     assert set(tree(destination)) == kept
     assert remover.removed == 8 and not (destination / "a" / "0" / "1").exists()
     (destination / "mark").unlink()
-    with pytest.raises(OtherFolder):
+    with pytest.raises(WrongFolder):
         remover.remove([OldArray(layout)])
     assert (destination / "a/1/1/1").exists()

@@ -20,10 +20,10 @@ import pytest
 import softcopy_napari
 from softcopy_napari.engine import client
 from softcopy_napari.engine.client import Copy, EngineGone, EngineHandle, engines, launch
-from softcopy_napari.engine.messages import Order, Reply
-from softcopy_napari.engine.mistakes import TargetsError
+from softcopy_napari.engine.errors import TargetsError
+from softcopy_napari.engine.protocol.messages import Order, Reply
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets import Settings, Target, make_target, targets_to_json
+from softcopy_napari.engine.targets.target import Settings, Target, make_target, targets_to_json
 from tests.engine.support import make_array, make_old, replace, temporaries, tree, until, write
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals, sockets that are files")

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from softcopy_napari.engine import survey
-from softcopy_napari.engine.checksumfile import read_lines
-from softcopy_napari.engine.messages import TargetSnapshot
-from softcopy_napari.engine.receipt import receipt_paths
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
+from softcopy_napari.engine.receipt.checksum_file import read_lines
+from softcopy_napari.engine.receipt.receipt import receipt_paths
+from softcopy_napari.engine.source import source_tracker
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.watcher import NoWatcher
+from softcopy_napari.engine.watch.watcher import NoWatcher
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_old, tree, until, write
 
@@ -108,14 +108,14 @@ class TestWhereNothingTellsOfClosing:
     def blind(self, monkeypatch: pytest.MonkeyPatch, jobs: Jobs) -> None:
         watcher = NoWatcher(lambda: None)
         watcher.problem = "a share"
-        monkeypatch.setattr(survey, "make_watcher", lambda *_: watcher)
-        monkeypatch.setattr(survey, "_BLIND_INTERVAL", 0.1)
-        monkeypatch.setattr(survey, "_LOOK_INTERVAL", 0.1)
+        monkeypatch.setattr(source_tracker, "make_watcher", lambda *_: watcher)
+        monkeypatch.setattr(source_tracker, "_BLIND_INTERVAL", 0.1)
+        monkeypatch.setattr(source_tracker, "_LOOK_INTERVAL", 0.1)
 
     def test_a_chunk_that_proves_whole_needs_no_quiet_time(self, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-        from softcopy_napari.engine import loop
+        from softcopy_napari.engine.job import target_thread
 
-        for module in (survey, loop):
+        for module in (source_tracker, target_thread):
             monkeypatch.setattr(module, "QUIET", 30.0)
         make_raw_array(jobs.source, 4)
         write(jobs.source / "0", WHOLE)

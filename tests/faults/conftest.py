@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine import destination_watch, final_check, hints, loop, readiness, retries, survey
+from softcopy_napari.engine.destination import destination_watch
+from softcopy_napari.engine.dispatch import retries
+from softcopy_napari.engine.job import final_check, readiness, target_thread
+from softcopy_napari.engine.source import event_rules, source_tracker
 from tests.faults.lab import Lab
 
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """A lab, in which everybody waits less."""
-    for module in (hints, loop, survey):
+    for module in (event_rules, target_thread, source_tracker):
         monkeypatch.setattr(module, "QUIET", 0.3)
-    monkeypatch.setattr(survey, "_LOOK_INTERVAL", 1.0)
+    monkeypatch.setattr(source_tracker, "_LOOK_INTERVAL", 1.0)
     monkeypatch.setattr(retries, "_FIRST", 0.1)
     monkeypatch.setattr(retries, "_CHANGING_LAST", 0.5)
     monkeypatch.setattr(destination_watch, "_TRY_OBSTACLE", 0.5)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.states import TargetState
 from tests.engine.jobs import Jobs
 from tests.engine.support import OLD, make_layout, tree, write, zarray

@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from softcopy_napari.engine.checksumfile import read_lines
-from softcopy_napari.engine.place import Place
-from softcopy_napari.engine.receipt import find_receipt
+from softcopy_napari.engine.fs.root_folder import RootFolder
+from softcopy_napari.engine.receipt.checksum_file import read_lines
+from softcopy_napari.engine.receipt.receipt import find_receipt
+from tests.engine.checksums.test_receipt_digests import of_content
 from tests.engine.support import replace, until, write
-from tests.engine.test_remembered import of_content
 from tests.faults.lab import SOON, Lab, content, make_chunks
 from tests.support.command import Softcopy
 from tests.support.faultfs import FaultFs, why_not
@@ -53,7 +53,7 @@ def test_a_killed_runs_copy_does_not_get_the_checksum_of_the_version_before(lab:
 @pytest.mark.parametrize("behind", [0, 30, -3600])
 def test_a_destinations_own_clock_is_read_from_what_it_says_of_its_files(tmp_path: Path, behind: int) -> None:
     with FaultFs(tmp_path / "below", tmp_path / "shown", behind=behind * 10**9) as faults:
-        place = Place(str(faults.place))
+        place = RootFolder(str(faults.place))
         place.claim(".marker")
         place.hold(marker=".marker")
         first, second = place.read_clock(".marker"), place.read_clock(".marker")
@@ -65,11 +65,11 @@ def test_a_destinations_own_clock_is_read_from_what_it_says_of_its_files(tmp_pat
 def test_nothing_is_known_of_the_clock_where_change_times_are_what_was_set(tmp_path: Path) -> None:
     """Some cloud mounts have one time for both: it does not tell that a file was changed."""
     write(tmp_path / ".marker", b"")
-    place = Place(str(tmp_path))
+    place = RootFolder(str(tmp_path))
     place.hold()
     found = os.stat(tmp_path / ".marker")
 
-    class Unchanging(Place):
+    class Unchanging(RootFolder):
         def stat(self, path: str) -> os.stat_result:
             there = super().stat(path)
             return os.stat_result(there, {"st_ctime_ns": there.st_mtime_ns})

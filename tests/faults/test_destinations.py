@@ -11,13 +11,13 @@ import unicodedata
 
 import pytest
 
-from softcopy_napari.engine.check import Check
-from softcopy_napari.engine.crew import Crew
-from softcopy_napari.engine.lock import DestinationLock
-from softcopy_napari.engine.messages import TargetSnapshot
-from softcopy_napari.engine.statefolder import ledger_folder
+from softcopy_napari.engine.job.check_job import CheckJob
+from softcopy_napari.engine.job.target_resources import TargetResources
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
+from softcopy_napari.engine.state_folder.destination_lock import DestinationLock
+from softcopy_napari.engine.state_folder.folder import ledger_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets import Settings, make_target
+from softcopy_napari.engine.targets.target import Settings, make_target
 from tests.engine.support import until, write
 from tests.faults.lab import SOON, Lab, content, copied, make_chunks
 from tests.support.command import softcopy
@@ -93,7 +93,9 @@ def test_a_check_compares_contents_where_no_times_are_kept(lab: Lab) -> None:
 def check(lab: Lab) -> TargetSnapshot:
     """Compare both sides."""
     target = make_target(lab.source, lab.destination, Settings(nprocs=1)).model_copy(update={"check": True})
-    job = Check(Crew(target, DestinationLock(target.destination, "checked")), "1", ledger_folder() / "check")
+    job = CheckJob(
+        TargetResources(target, DestinationLock(target.destination, "checked")), "1", ledger_folder() / "check"
+    )
     job.start()
     assert job.ended.wait(SOON)
     return job.snapshot()

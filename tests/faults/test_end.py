@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from softcopy_napari.engine import account, lock, survey
-from softcopy_napari.engine.checksumfile import read_lines
-from softcopy_napari.engine.job import Job
-from softcopy_napari.engine.life import Phase
-from softcopy_napari.engine.lock import DestinationLock, Doubt
-from softcopy_napari.engine.receipt import Receipt, receipt_paths, write_receipt
+from softcopy_napari.engine.job.copy_job import CopyJob
+from softcopy_napari.engine.job.life import Phase
+from softcopy_napari.engine.receipt import receipt_builder
+from softcopy_napari.engine.receipt.checksum_file import read_lines
+from softcopy_napari.engine.receipt.receipt import Receipt, receipt_paths, write_receipt
+from softcopy_napari.engine.source import source_tracker
+from softcopy_napari.engine.state_folder import destination_lock
+from softcopy_napari.engine.state_folder.destination_lock import DestinationLock, ReverifyReason
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.tasks import Answer, Flushed
+from softcopy_napari.engine.worker.tasks import Answer, Flushed
+from tests.engine.checksums.test_read_back_queue import flip
 from tests.engine.support import make_torn_shards, replace, tree, until, write
-from tests.engine.test_proof import flip
 from tests.faults.conftest import why_no_mounts
 from tests.faults.lab import SOON, Lab, make_chunks
 from tests.faults.test_places import on_disk, started
@@ -38,16 +40,16 @@ class Flushes:
         self.holding = True
         self.change: Flushed | None = None
         """Told instead of what is true."""
-        self._take = Job._take_answer
-        monkeypatch.setattr(Job, "_take_answer", lambda job, answer, now: self._taken(job, answer, now))
+        self._take = CopyJob._take_answer
+        monkeypatch.setattr(CopyJob, "_take_answer", lambda job, answer, now: self._taken(job, answer, now))
 
-    def _taken(self, job: Job, answer: Answer | None, now: float) -> None:
+    def _taken(self, job: CopyJob, answer: Answer | None, now: float) -> None:
         if isinstance(answer, Flushed) and self.holding:
             self.held.append(answer)
         else:
             self._take(job, self.change if self.change and isinstance(answer, Flushed) else answer, now)
 
-    def let_go(self, job: Job) -> None:
+    def let_go(self, job: CopyJob) -> None:
         """Tell the job now."""
         self.holding = False
         for answer in self.held:
@@ -117,16 +119,16 @@ def test_a_destination_unmounted_before_it_was_flushed_is_not_called_complete(
     """Its mount point would be flushed in its place."""
     disk = on_disk(lab, "destination", "")
     make_chunks(lab.source, 5)
-    go_on = Job._check
+    go_on = CopyJob._check
 
-    def unmounted_first(job: Job, now: float) -> None:
+    def unmounted_first(job: CopyJob, now: float) -> None:
         go_on(job, now)
         if job._final._flush_asked and not monkey:
             monkey.append(True)
             disk.detach()
 
     monkey: list[bool] = []
-    monkeypatch.setattr(Job, "_check", unmounted_first)
+    monkeypatch.setattr(CopyJob, "_check", unmounted_first)
     running = lab.start(settle=0.0)
     assert until(lambda: lab.now.state is TargetState.PAUSED or running.ended.is_set(), SOON), lab.words()
     assert lab.now.state is TargetState.PAUSED, lab.words()
@@ -179,7 +181,7 @@ def stopped_in_the_middle(lab: Lab) -> tuple[Path, bytes]:
     make_chunks(lab.source, 5, more=1)
     lab.start()
     assert lab.caught_up()
-    lock_file = lock._lock_path(lab.destination)
+    lock_file = destination_lock._lock_path(lab.destination)
     killed = lock_file.read_bytes()
     lab.stop()
     return lock_file, killed
@@ -192,7 +194,7 @@ def test_after_a_power_failure_nothing_is_believed_that_was_not_read_back(
     lock_file, killed = stopped_in_the_middle(lab)
     damage_one(lab)
     lock_file.write_bytes(killed)
-    monkeypatch.setattr(lock, "_boot", lambda: "another")
+    monkeypatch.setattr(destination_lock, "_boot", lambda: "another")
     lab.start()
     lab.finish()
     lab.assert_equal()
@@ -216,7 +218,7 @@ def test_what_was_not_flushed_before_a_stop_is_read_back_after_a_power_failure(
     """A stop does not wait until the disk has written everything: that takes half a minute, and the power fails."""
     stopped_in_the_middle(lab)
     damage_one(lab)
-    monkeypatch.setattr(lock, "_boot", lambda: "another")
+    monkeypatch.setattr(destination_lock, "_boot", lambda: "another")
     DestinationLock(lab.destination, "checked").release()
     lab.start()
     lab.finish()
@@ -243,7 +245,7 @@ def test_what_was_flushed_is_not_read_back_after_a_power_failure(
         lab.start()
         assert lab.caught_up()
         lab.stop()
-    monkeypatch.setattr(lock, "_boot", lambda: "another")
+    monkeypatch.setattr(destination_lock, "_boot", lambda: "another")
     DestinationLock(lab.destination, "checked").release()
     lab.start()
     lab.finish()
@@ -269,13 +271,13 @@ def test_an_error_of_a_disk_puts_targets_in_doubt_that_were_stopped_before_it_ha
         doubts[name] = locks[name].doubt
     for one in locks.values():
         one.release()
-    assert doubts == {"same": Doubt.FLUSH_FAILED, "flushed": None, "other": None}
+    assert doubts == {"same": ReverifyReason.FLUSH_FAILED, "flushed": None, "other": None}
 
 
 def test_starts_of_a_system_that_tells_only_when_are_told_apart_though_its_clock_is_set() -> None:
-    assert lock._is_same_boot("1764441000", "1764441012")
-    assert not lock._is_same_boot("1764441000", "1764444600")
-    assert not lock._is_same_boot("1764441000", "6d0d3f1e-0000")
+    assert destination_lock._is_same_boot("1764441000", "1764441012")
+    assert not destination_lock._is_same_boot("1764441000", "1764444600")
+    assert not destination_lock._is_same_boot("1764441000", "6d0d3f1e-0000")
 
 
 def test_a_check_in_between_does_not_take_a_doubt_away(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,10 +285,10 @@ def test_a_check_in_between_does_not_take_a_doubt_away(lab: Lab, monkeypatch: py
     first.note_unflushed(0)
     os.close(first.fileno())  # as if it was killed
     DestinationLock(lab.destination, "checked").release()
-    monkeypatch.setattr(lock, "_boot", lambda: "another")
+    monkeypatch.setattr(destination_lock, "_boot", lambda: "another")
     DestinationLock(lab.destination, "checked").release()
     second = DestinationLock(lab.destination)
-    assert second.doubt is Doubt.POWER_LOST
+    assert second.doubt is ReverifyReason.POWER_LOST
     second.release()
 
 
@@ -308,7 +310,7 @@ def test_a_copy_stopped_while_its_receipt_is_written_leaves_none_that_is_not_tru
         finally:
             over.set()
 
-    monkeypatch.setattr(account, "write_receipt", slow)
+    monkeypatch.setattr(receipt_builder, "write_receipt", slow)
     running = lab.start(settle=0.0)
     assert begun.wait(SOON)
     lab.stop()
@@ -330,7 +332,7 @@ def test_what_happens_while_the_receipt_is_written(lab: Lab, monkeypatch: pytest
         assert go_on.wait(SOON)
         return write_receipt(destination, lines, receipt)
 
-    monkeypatch.setattr(account, "write_receipt", slow)
+    monkeypatch.setattr(receipt_builder, "write_receipt", slow)
     running = lab.start()
     assert lab.caught_up()
     running.order("finish")
@@ -355,7 +357,7 @@ def test_a_receipt_that_cannot_be_made_does_not_hold_up_the_end(lab: Lab, monkey
         raise ValueError("a flaw of our own")
 
     make_chunks(lab.source, 2)
-    monkeypatch.setattr(account, "write_receipt", fail)
+    monkeypatch.setattr(receipt_builder, "write_receipt", fail)
     lab.start(settle=0.0)
     end = lab.ends(SOON)
     assert end.state is TargetState.COMPLETE
@@ -372,5 +374,5 @@ def test_a_clock_that_is_set_is_no_time_of_quiet(lab: Lab, monkeypatch: pytest.M
     real_time = time.time
     running = lab.start(finish_idle=600.0)
     assert lab.caught_up()
-    monkeypatch.setattr(survey.time, "time", lambda: real_time() + hours * 3600)
+    monkeypatch.setattr(source_tracker.time, "time", lambda: real_time() + hours * 3600)
     assert not running.ended.wait(1.0), lab.words()

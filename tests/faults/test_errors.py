@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from softcopy_napari.engine import before
+from softcopy_napari.engine.job.preflight import validate
+from softcopy_napari.engine.source import source_identity
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets import Settings, make_target
-from softcopy_napari.engine.validate import validate
+from softcopy_napari.engine.targets.target import Settings, make_target
 from tests.engine.support import temporaries, tree, until
 from tests.faults.lab import SOON, Lab, content, make_chunks
 from tests.support.command import softcopy
@@ -170,7 +170,7 @@ def test_a_bad_moment_of_the_share_at_the_start_is_named_and_waited_out(lab: Lab
 def test_metadata_that_can_never_be_read_end_the_copy_with_their_name(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(before, "_UNREADABLE", 0.5)
+    monkeypatch.setattr(source_identity, "_UNREADABLE", 0.5)
     faults = lab.faulty_source()
     make_chunks(lab.real_source, 3)
     faults.fail("read", "*.zarray")

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from softcopy_napari.engine import destination_watch, flushing
+from softcopy_napari.engine.destination import destination_watch
+from softcopy_napari.engine.dispatch import flush_scheduler
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.support import until, write
 from tests.faults.conftest import why_no_mounts
@@ -65,12 +66,12 @@ def test_an_error_of_the_disk_that_somebody_else_was_told_of_is_known_all_the_sa
 
     So it is after copy processes have died, of whom some, or all, would have been told.
     """
-    monkeypatch.setattr(flushing, "_REST", 1000.0)
+    monkeypatch.setattr(flush_scheduler, "_REST", 1000.0)
     lab.destination = lab.real_destination = failing_disk.place / "d.zarr"
     make_chunks(lab.source, 20, size=2_000_000, more=1)
     running = lab.start(nprocs=2)
     assert until(lambda: arrived(lab) == 20, SOON), lab.words()
-    time.sleep(flushing._SLACK)  # processes that are started from now on are told of nothing before
+    time.sleep(flush_scheduler._SLACK)  # processes that are started from now on are told of nothing before
     failing_disk.flush()
     failing_disk.mend()
     for worker in list(running._pool.workers)[:killed]:

@@ -11,14 +11,17 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from softcopy_napari.engine import account, final_check, survey, watcher
-from softcopy_napari.engine.checksumfile import read_lines
-from softcopy_napari.engine.folder_part import FolderPart
-from softcopy_napari.engine.job import Job
-from softcopy_napari.engine.life import Phase
-from softcopy_napari.engine.receipt import Receipt, receipt_paths, write_receipt
+from softcopy_napari.engine.job import final_check
+from softcopy_napari.engine.job.copy_job import CopyJob
+from softcopy_napari.engine.job.life import Phase
+from softcopy_napari.engine.receipt import receipt_builder
+from softcopy_napari.engine.receipt.checksum_file import read_lines
+from softcopy_napari.engine.receipt.receipt import Receipt, receipt_paths, write_receipt
+from softcopy_napari.engine.source import source_tracker
+from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.survey import Survey
+from softcopy_napari.engine.watch import watcher
+from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from tests.engine.support import make_array, replace, tree, until, write, zarray
 from tests.faults.lab import SOON, Lab, make_chunks
 from tests.faults.test_end import Flushes
@@ -34,7 +37,7 @@ class Signing:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun, self.go_on = threading.Event(), threading.Event()
-        monkeypatch.setattr(account, "write_receipt", self._slow)
+        monkeypatch.setattr(receipt_builder, "write_receipt", self._slow)
 
     def _slow(self, destination: Path, lines: Iterable[tuple[bytes, str]], receipt: Receipt, *more: object) -> Path:
         def held() -> Iterator[tuple[bytes, str]]:
@@ -54,8 +57,8 @@ def signing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Signing]:
 
 def blind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the source be one that no events come from."""
-    monkeypatch.setattr(survey, "make_watcher", lambda source, wake, *_: watcher.NoWatcher(wake))
-    monkeypatch.setattr(survey, "_BLIND_INTERVAL", 0.5)
+    monkeypatch.setattr(source_tracker, "make_watcher", lambda source, wake, *_: watcher.NoWatcher(wake))
+    monkeypatch.setattr(source_tracker, "_BLIND_INTERVAL", 0.5)
 
 
 def assert_the_receipt_is_right(lab: Lab) -> None:
@@ -113,16 +116,16 @@ def test_a_rewrite_amid_the_last_walk_over_a_share_is_found(lab: Lab, monkeypatc
     make_chunks(lab.source, 12, more=2)
     running = lab.start()
     assert lab.caught_up()
-    take, done = Survey.take_part, threading.Event()
+    take, done = SourceTracker.take_part, threading.Event()
 
-    def take_part(self: Survey, part: FolderPart, now: float, finishing: bool) -> bool:
+    def take_part(self: SourceTracker, part: FolderDiff, now: float, finishing: bool) -> bool:
         here = take(self, part, now, finishing)
         if finishing and part.folder == "3" and part.last and not done.is_set():
             done.set()
             write(lab.source / "3" / "0", b"another version, written amid the last walk")
         return here
 
-    monkeypatch.setattr(Survey, "take_part", take_part)
+    monkeypatch.setattr(SourceTracker, "take_part", take_part)
     running.order("finish")
     assert lab.ends(SOON).state is TargetState.COMPLETE
     assert done.is_set()
@@ -161,9 +164,9 @@ def test_events_that_wait_while_the_receipt_becomes_ready_are_heard_before_compl
 ) -> None:
     """The job is busy telling of thousands of arrays; meanwhile a chunk is rewritten and the receipt is written."""
     make_chunks(lab.source, 5, together=True)
-    tick, late = Job._tick, threading.Event()
+    tick, late = CopyJob._tick, threading.Event()
 
-    def slow_tick(self: Job, now: float) -> None:
+    def slow_tick(self: CopyJob, now: float) -> None:
         tick(self, now)
         if self._phase is Phase.SIGNING and signing.begun.is_set() and not late.is_set():
             late.set()
@@ -171,7 +174,7 @@ def test_events_that_wait_while_the_receipt_becomes_ready_are_heard_before_compl
             signing.go_on.set()
             assert until(lambda: self._inbox.qsize() > 0, SOON)  # the receipt is written
 
-    monkeypatch.setattr(Job, "_tick", slow_tick)
+    monkeypatch.setattr(CopyJob, "_tick", slow_tick)
     lab.start(settle=0.2)
     assert lab.ends(SOON).state is TargetState.COMPLETE
     assert late.is_set()
@@ -186,15 +189,15 @@ def test_a_folder_that_is_not_found_for_a_moment_is_looked_for_again(lab: Lab, m
     assert lab.caught_up()
     write(lab.source / "3" / "0", b"another version")
     blind(monkeypatch)
-    take, missed = Survey.take_part, threading.Event()
+    take, missed = SourceTracker.take_part, threading.Event()
 
-    def take_part(self: Survey, part: FolderPart, now: float, finishing: bool) -> bool:
+    def take_part(self: SourceTracker, part: FolderDiff, now: float, finishing: bool) -> bool:
         if finishing and part.folder == "3" and not missed.is_set():
             missed.set()
-            part = FolderPart("3", missing=True, last=True, final=part.final)
+            part = FolderDiff("3", missing=True, last=True, final=part.final)
         return take(self, part, now, finishing)
 
-    monkeypatch.setattr(Survey, "take_part", take_part)
+    monkeypatch.setattr(SourceTracker, "take_part", take_part)
     running.order("finish")
     assert lab.ends(SOON).state is TargetState.COMPLETE
     assert missed.is_set()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine.ending import UNLISTED
-from softcopy_napari.engine.receipt import receipt_paths
+from softcopy_napari.engine.destination.end_findings import UNLISTED
+from softcopy_napari.engine.receipt.receipt import receipt_paths
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.support import OLD, make_array, replace, tree, until, write, zarray
 from tests.faults.lab import SOON, Lab, make_chunks
@@ -268,8 +268,8 @@ def test_a_half_written_chunk_that_is_deleted_is_lost(lab: Lab, seen: str, monke
     """Whoever aborts writing it knows that; whoever reads the summary does not."""
     make_chunks(lab.source, 2, more=2)
     if seen == "by looking":
-        monkeypatch.setattr("softcopy_napari.engine.survey.make_watcher", _no_watcher)
-        monkeypatch.setattr("softcopy_napari.engine.survey._BLIND_INTERVAL", 0.2)
+        monkeypatch.setattr("softcopy_napari.engine.source.source_tracker.make_watcher", _no_watcher)
+        monkeypatch.setattr("softcopy_napari.engine.source.source_tracker._BLIND_INTERVAL", 0.2)
     lab.start()
     assert lab.caught_up()
     (lab.source / "3").mkdir()
@@ -284,7 +284,7 @@ def test_a_half_written_chunk_that_is_deleted_is_lost(lab: Lab, seen: str, monke
 
 
 def _no_watcher(source: Path, wake: object, *_: object) -> object:
-    from softcopy_napari.engine.watcher import NoWatcher
+    from softcopy_napari.engine.watch.watcher import NoWatcher
 
     return NoWatcher(wake)  # type: ignore[arg-type]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.support import temporaries, until
 from tests.faults.conftest import why_no_mounts

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from softcopy_napari.engine import account
-from softcopy_napari.engine.checksumfile import read_lines
-from softcopy_napari.engine.life import Phase
-from softcopy_napari.engine.receipt import Receipt, find_receipt, write_receipt
+from softcopy_napari.engine.fs.own_files import RECEIPTS, is_own_temporary
+from softcopy_napari.engine.job.life import Phase
+from softcopy_napari.engine.receipt import receipt_builder
+from softcopy_napari.engine.receipt.checksum_file import read_lines
+from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt, write_receipt
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.writers import RECEIPTS, is_own_temporary
 from tests.engine.support import replace, tree, until, write, zarray
 from tests.faults.conftest import why_no_mounts
 from tests.faults.lab import SOON, Lab, make_chunks
@@ -27,7 +27,7 @@ class Signing:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun, self.go_on, self.over = threading.Event(), threading.Event(), threading.Event()
-        monkeypatch.setattr(account, "write_receipt", self._write)
+        monkeypatch.setattr(receipt_builder, "write_receipt", self._write)
 
     def _write(self, destination: Path, lines: Iterable[tuple[bytes, str]], receipt: Receipt) -> Path:
         def held() -> Iterator[tuple[bytes, str]]:

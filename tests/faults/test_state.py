@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine import digests, proof
-from softcopy_napari.engine.checksumfile import read_lines
-from softcopy_napari.engine.receipt import receipt_paths
-from softcopy_napari.engine.statefolder import STATE_FOLDER_VARIABLE
+from softcopy_napari.engine.checksums import read_back_queue
+from softcopy_napari.engine.inventory import digest_store
+from softcopy_napari.engine.receipt.checksum_file import read_lines
+from softcopy_napari.engine.receipt.receipt import receipt_paths
+from softcopy_napari.engine.state_folder.folder import STATE_FOLDER_VARIABLE
 from softcopy_napari.engine.states import TargetState
 from tests.engine.support import until
 from tests.faults.conftest import why_no_mounts
@@ -36,7 +37,7 @@ class Disk:
         self.left: int | None = None
         self.refused = 0
         self._write = os.pwrite
-        monkeypatch.setattr(digests.os, "pwrite", self._take)
+        monkeypatch.setattr(digest_store.os, "pwrite", self._take)
 
     def _take(self, fd: int, data: bytes, offset: int) -> int:
         if self.left is not None:
@@ -50,7 +51,7 @@ class Disk:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    monkeypatch.setattr(proof, "_LONG_PAUSE", 0.2)
+    monkeypatch.setattr(read_back_queue, "_LONG_PAUSE", 0.2)
     return Disk(monkeypatch)
 
 

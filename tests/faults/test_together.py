@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine import dispatch, native
+from softcopy_napari.engine.dispatch import dispatcher
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.worker import native
 from tests.engine.support import temporaries, until
 from tests.faults.lab import SOON, Lab, make_chunks
 from tests.faults.test_errors import AT_DESTINATION, AT_SOURCE, ERRORS
@@ -43,7 +44,7 @@ mostly_with = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here each call takes long, and batches would stay small."""
-    monkeypatch.setattr(dispatch, "_BATCH_SECONDS", 10.0)
+    monkeypatch.setattr(dispatcher, "_BATCH_SECONDS", 10.0)
 
 
 def choose(monkeypatch: pytest.MonkeyPatch, library: bool) -> None:

@@ -13,12 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from softcopy_napari.engine import patience, pool
-from softcopy_napari.engine.lock import DestinationBusy
-from softcopy_napari.engine.mistakes import TargetsError
+from softcopy_napari.engine.dispatch import worker_pool
+from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.server import Engine
+from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets import Settings, Target, make_target
+from softcopy_napari.engine.targets import timeout
+from softcopy_napari.engine.targets.target import Settings, Target, make_target
 from tests.engine.support import OLD, replace, temporaries, until
 from tests.faults.lab import SOON, Lab, content, make_chunks
 from tests.support.command import Softcopy
@@ -44,8 +45,8 @@ SOON_ENOUGH = pytest.mark.parametrize("limit", [3.0, pytest.param(2.0, marks=pyt
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "_HUNG", 2.0)
-    monkeypatch.setattr(pool, "_SILENT", 1.0)
+    monkeypatch.setattr(worker_pool, "_HUNG", 2.0)
+    monkeypatch.setattr(worker_pool, "_SILENT", 1.0)
 
 
 def where(op: str, number: int) -> str:
@@ -112,7 +113,7 @@ def test_while_a_worker_is_stopped_the_others_go_on_and_it_brings_nothing_back_t
     lab: Lab, monkeypatch: pytest.MonkeyPatch, replaced: bool
 ) -> None:
     if not replaced:
-        monkeypatch.setattr(pool, "_HUNG", 300.0)
+        monkeypatch.setattr(worker_pool, "_HUNG", 300.0)
     rule, published = stop_at_last_look(lab)
     make_chunks(lab.real_source, 30, more=31)
     lab.start()
@@ -278,7 +279,7 @@ def test_stop_ends_at_once_though_a_whole_share_hangs(lab: Lab, side: str, limit
 def test_a_share_that_hangs_when_a_copy_is_to_be_started_is_named(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, side: str, act: Callable[..., object]
 ) -> None:
-    monkeypatch.setattr(patience, "_ANSWER", 0.5)
+    monkeypatch.setattr(timeout, "_ANSWER", 0.5)
     faults = lab.faulty_source() if side == "source" else lab.faulty_destination()
     make_chunks(lab.real_source, 2)
     lab.real_destination.mkdir(exist_ok=True)

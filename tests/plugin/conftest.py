@@ -29,14 +29,14 @@ from napari.settings import get_settings
 from qtpy.QtCore import QCoreApplication, QEvent, QThread
 from qtpy.QtWidgets import QApplication, QMainWindow
 
-from softcopy_napari.engine.layout import ArrayLayout
-from softcopy_napari.engine.ledger import Ledger
-from softcopy_napari.engine.messages import ArraySnapshot, TargetSnapshot
-from softcopy_napari.engine.metadata import parse_metadata
-from softcopy_napari.engine.probe import read_metadata
-from softcopy_napari.engine.statefolder import ledger_folder
+from softcopy_napari.engine.inventory.ledger import Ledger
+from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
+from softcopy_napari.engine.state_folder.folder import ledger_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.plugin.scene import Scene
+from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
+from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
+from softcopy_napari.engine.zarr_layout.probe import read_metadata
+from softcopy_napari.plugin.viewer.target_layers import TargetLayers
 
 _GRACE = 3.0
 """Seconds in which what a test has ended may go."""
@@ -175,9 +175,9 @@ def own_viewer(make_napari_viewer: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
-def scene(viewer: Any) -> Iterator[Scene]:
+def scene(viewer: Any) -> Iterator[TargetLayers]:
     """A scene in that viewer."""
-    scene = Scene(viewer)
+    scene = TargetLayers(viewer)
     yield scene
     scene.close()
 

@@ -11,7 +11,7 @@ from npe2 import PluginManager, PluginManifest
 
 import softcopy_napari
 from softcopy_napari.plugin import SoftcopyWidget
-from softcopy_napari.plugin.dock import open_dock
+from softcopy_napari.plugin.dock.open_dock import open_dock
 
 if TYPE_CHECKING:
     import napari

@@ -12,9 +12,9 @@ from npe2 import PluginManager, PluginManifest
 from qtpy.QtWidgets import QLabel, QTableView
 
 import softcopy_napari
-import softcopy_napari.plugin.widget
+import softcopy_napari.plugin.dock.dock_widget
 from softcopy_napari.engine.client import engines
-from softcopy_napari.engine.targetsfile import load_targets
+from softcopy_napari.engine.targets.targets_file import load_targets
 from softcopy_napari.plugin import SoftcopyWidget
 from softcopy_napari.plugin.reader import get_reader
 
@@ -85,7 +85,7 @@ def test_a_drop_does_not_wait_for_the_disk(
         threads.append(threading.current_thread())
         return load_targets(*arguments)
 
-    monkeypatch.setattr(softcopy_napari.plugin.widget, "load_targets", load)
+    monkeypatch.setattr(softcopy_napari.plugin.dock.dock_widget, "load_targets", load)
     (tmp_path / "targets.yaml").write_text(_TARGETS)
     viewer.open(tmp_path / "targets.yaml", plugin=None)
     qtbot.waitUntil(lambda: len(_sources(_dock(viewer))) == 2)

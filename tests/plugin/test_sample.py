@@ -17,7 +17,7 @@ from npe2 import PluginManager, PluginManifest
 import softcopy_napari
 from softcopy_napari.engine.client import engines
 from softcopy_napari.plugin import sample
-from softcopy_napari.simulation import Simulation
+from softcopy_napari.simulation.simulation import Simulation
 from tests.support.command import environment
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def test_without_tensorstore_the_sample_says_what_to_install(
 _KILLED = """
 import sys, time
 from softcopy_napari import start
-from softcopy_napari.simulation import Simulation
+from softcopy_napari.simulation.simulation import Simulation
 simulation = Simulation("--frames", "1000", "--rate", "5")
 start(simulation.source, simulation.destination, nprocs=1)
 print(simulation.folder, flush=True)

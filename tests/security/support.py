@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 from hypothesis import strategies as st
 
-from softcopy_napari.engine.statefolder import RunFile, runs_folder
+from softcopy_napari.engine.state_folder.folder import RunFile, runs_folder
 
 KEY = bytes(range(32))
 ODD_TEXTS = (

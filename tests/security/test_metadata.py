@@ -13,12 +13,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from softcopy_napari.engine.layout import ArrayLayout, GroupLayout, LayoutError, OpaqueNode
-from softcopy_napari.engine.ledger import Ledger
-from softcopy_napari.engine.messages import ArraySnapshot
-from softcopy_napari.engine.metadata import parse_metadata
-from softcopy_napari.engine.ome import is_plain_path
-from softcopy_napari.engine.probe import probe, read_metadata
+from softcopy_napari.engine.inventory.ledger import Ledger
+from softcopy_napari.engine.protocol.messages import ArraySnapshot
+from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLayout, LayoutError, OpaqueNode
+from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
+from softcopy_napari.engine.zarr_layout.ome import is_plain_path
+from softcopy_napari.engine.zarr_layout.probe import probe, read_metadata
 from tests.security.support import JSON, ODD_TEXTS, changed
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="fifos")
@@ -195,7 +195,7 @@ def test_a_path_that_is_none_is_no_metadata(path: str, tmp_path: Path) -> None:
 
 def _placement(array: dict[str, bytes], group: dict[str, bytes]) -> Any:
     pytest.importorskip("pint")
-    from softcopy_napari.plugin.ome_layers import read_placement
+    from softcopy_napari.plugin.viewer.ome_placement import read_placement
 
     return read_placement("g/0", lambda folder: {"g/0": array, "g": group}.get(folder, {}))
 
@@ -241,7 +241,7 @@ def test_no_level_of_an_image_lies_outside_of_it(path: str) -> None:
 @given(content=changed(st.sampled_from((V2_ARRAY, V3_ARRAY))))
 def test_an_array_is_opened_or_it_is_said_why_not(content: dict[str, Any], tmp_path_factory: Any) -> None:
     pytest.importorskip("tensorstore")
-    from softcopy_napari.plugin.stored import CannotShow, open_stored
+    from softcopy_napari.plugin.viewer.zarr_reader import CannotShow, open_stored
 
     folder = tmp_path_factory.mktemp("array")
     zarr_format = 2 if "chunks" in content else 3
@@ -255,7 +255,7 @@ def test_an_array_is_opened_or_it_is_said_why_not(content: dict[str, Any], tmp_p
 
 def test_a_chunk_of_terabytes_is_not_unpacked(tmp_path: Path) -> None:
     pytest.importorskip("tensorstore")
-    from softcopy_napari.plugin.stored import CannotShow, open_stored
+    from softcopy_napari.plugin.viewer.zarr_reader import CannotShow, open_stored
 
     huge = {**V2_ARRAY, "shape": [1 << 40, 6], "chunks": [1 << 40, 6]}
     (tmp_path / ".zarray").write_text(json.dumps(huge))

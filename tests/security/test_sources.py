@@ -9,7 +9,8 @@ from pathlib import Path
 import softcopy_napari
 
 PACKAGE = Path(softcopy_napari.__file__).parent
-PICKLES = {"engine/tasks.py", "engine/worker.py"}  # on the pipes of processes that the engine itself has started
+# On the pipes of processes that the engine itself has started.
+PICKLES = {"engine/worker/tasks.py", "engine/worker/process.py"}
 CALLS = {
     "eval",
     "exec",

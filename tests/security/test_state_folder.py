@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
-from softcopy_napari.engine.ledger import Ledger, open_ledger
-from softcopy_napari.engine.statefolder import (
+from softcopy_napari.engine.inventory.ledger import Ledger, open_ledger
+from softcopy_napari.engine.state_folder.folder import (
     RunFile,
     StateFolderError,
     clean_up,

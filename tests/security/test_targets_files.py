@@ -12,9 +12,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from softcopy_napari.engine.mistakes import TargetsError
-from softcopy_napari.engine.targets import Settings
-from softcopy_napari.engine.targetsfile import load_targets
+from softcopy_napari.engine.errors import TargetsError
+from softcopy_napari.engine.targets.target import Settings
+from softcopy_napari.engine.targets.targets_file import load_targets
 from tests.security.support import JSON, changed
 from tests.support.command import softcopy
 

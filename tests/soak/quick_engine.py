@@ -15,12 +15,15 @@ _PASS_OVER_PERMISSIONS = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
 def main() -> None:
     """Be an engine."""
-    from softcopy_napari.engine import final_check, hints, loop, pool, retries, server, survey
+    from softcopy_napari.engine import server
+    from softcopy_napari.engine.dispatch import retries, worker_pool
+    from softcopy_napari.engine.job import final_check, target_thread
+    from softcopy_napari.engine.source import event_rules, source_tracker
 
     faulthandler.register(signal.SIGUSR1)  # says where all its threads are
-    for module in (hints, loop, survey):
+    for module in (event_rules, target_thread, source_tracker):
         module.QUIET = 0.3  # type: ignore[attr-defined]
-    pool._HUNG = 3.0
+    worker_pool._HUNG = 3.0
     retries._LAST = 3.0
     final_check.LAST_CHANCE, final_check.OPEN_PATIENCE = 0.5, 2.0
     server.main()

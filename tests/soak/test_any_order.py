@@ -32,10 +32,10 @@ from hypothesis.stateful import (
 
 from softcopy_napari.engine import client
 from softcopy_napari.engine.client import Copy, launch
-from softcopy_napari.engine.messages import TargetSnapshot
-from softcopy_napari.engine.statefolder import state_folder
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
+from softcopy_napari.engine.state_folder.folder import state_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets import Settings, make_target
+from softcopy_napari.engine.targets.target import Settings, make_target
 from tests.engine.support import temporaries, until
 from tests.soak.model import Destination, Source, difference, files
 

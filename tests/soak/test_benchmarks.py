@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.screen import virtual_screen
+from softcopy_napari.virtual_screen import virtual_screen
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

@@ -60,7 +60,7 @@ def largest_worker(engine: psutil.Process) -> int:
     found = [0]
     for worker in engine.children():
         with contextlib.suppress(psutil.Error, OSError, AssertionError):  # it may end just now
-            if "softcopy_napari.engine.worker" in worker.cmdline():  # else it has the engine's memory yet
+            if "softcopy_napari.engine.worker.process" in worker.cmdline():  # else it has the engine's memory yet
                 found.append(largest(worker.pid))
     return max(found)
 

@@ -11,7 +11,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDialog, QLineEdit, QWidget
 
-from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.targets_model import Key, Row
 

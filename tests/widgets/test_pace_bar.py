@@ -8,7 +8,7 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QColor, QPalette, QWheelEvent
 from qtpy.QtWidgets import QApplication, QCheckBox, QDoubleSpinBox, QLabel, QLineEdit, QWidget
 
-from softcopy_napari.engine.messages import Changes, PaceSnapshot
+from softcopy_napari.engine.protocol.messages import Changes, PaceSnapshot
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.pace_bar import PaceBar
 from softcopy_napari.widgets.targets_model import Row

@@ -8,7 +8,7 @@ import pytest
 from qtpy.QtGui import QColor, QPalette
 
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.widgets.painting import percent_text
+from softcopy_napari.widgets.bars import percent_text
 from softcopy_napari.widgets.palette import bar_colour, chunk_colour, is_dark, label_colours, mix, target_colour
 
 

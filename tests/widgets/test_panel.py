@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from softcopy_napari.engine.messages import Changes, ForecastSnapshot, PaceSnapshot
+from softcopy_napari.engine.protocol.messages import Changes, ForecastSnapshot, PaceSnapshot
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.widgets.panel import FIRST_STEPS, Panel
 from softcopy_napari.widgets.targets_model import Key, Row

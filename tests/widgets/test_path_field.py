@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QDialog, QFileDialog, QLabel, QLineEdit, QMenu, QPushButton, QToolButton
 
-from softcopy_napari.engine.paths import unwrap_path
+from softcopy_napari.engine.targets.user_paths import unwrap_path
 from softcopy_napari.widgets.path_field import MAX_RECENT, PathField
 from tests.widgets.support import child, choose_in, dialog_answered, drop
 

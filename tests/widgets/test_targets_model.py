@@ -11,9 +11,9 @@ from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
-from softcopy_napari.engine.messages import Failure
+from softcopy_napari.engine.formatting import GOES_ON
+from softcopy_napari.engine.protocol.messages import Failure
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.text import GOES_ON
 from softcopy_napari.widgets.targets_model import (
     HEADERS,
     PROGRESS_ROLE,

@@ -16,12 +16,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from softcopy_napari import __version__
-from softcopy_napari.engine.messages import Changes, EngineSnapshot, Order, Reply, TargetSnapshot
-from softcopy_napari.engine.mistakes import TargetsError
-from softcopy_napari.engine.news import Told
-from softcopy_napari.engine.statefolder import RunFile, read_run, run_files, state_folder
-from softcopy_napari.engine.targets import Settings, Target, make_target, settings_problem, targets_to_json
-from softcopy_napari.engine.wire import MAX_REPLY, Wire, connect, introduce
+from softcopy_napari.engine.errors import TargetsError
+from softcopy_napari.engine.protocol.connection import MAX_REPLY, Wire, connect, introduce
+from softcopy_napari.engine.protocol.messages import Changes, EngineSnapshot, Order, Reply, TargetSnapshot
+from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
+from softcopy_napari.engine.state_folder.folder import RunFile, read_run, run_files, state_folder
+from softcopy_napari.engine.targets.target import Settings, Target, make_target, settings_problem, targets_to_json
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.server"]
 _OWN_GROUP: int = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
@@ -48,7 +48,7 @@ class EngineHandle:
     def __init__(self, run: RunFile) -> None:
         self.run = run
         self._wire: Wire | None = None
-        self._told = Told()
+        self._told = SnapshotDelta()
         self._knows = False
         """Whether it is of this version, and knows `only_news`."""
         self._turn = threading.Lock()
@@ -91,7 +91,7 @@ class EngineHandle:
             self._wire = connect(self.run.address, _ANSWER)
             self._wire.within(_ANSWER)
             introduce(self._wire, bytes.fromhex(self.run.key))
-            self._told, self._knows = Told(), False
+            self._told, self._knows = SnapshotDelta(), False
         self._wire.within(_ANSWER)
         # Without what an older engine would not know.
         order = order.model_copy(update={"only_news": True if self._knows else None})

@@ -24,15 +24,16 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from softcopy_napari import __version__
-from softcopy_napari.engine.crew import Crew
-from softcopy_napari.engine.limits import NO_THREADS, allow_many_files, fit_processes
-from softcopy_napari.engine.lock import DestinationBusy, DestinationLock, name_of
-from softcopy_napari.engine.messages import EngineSnapshot, Order, Reply
-from softcopy_napari.engine.mistakes import TargetsError
-from softcopy_napari.engine.news import Told
-from softcopy_napari.engine.pace import lower_priority, lower_session
-from softcopy_napari.engine.patience import in_time
-from softcopy_napari.engine.statefolder import (
+from softcopy_napari.engine.dispatch.priority import lower_priority, lower_session
+from softcopy_napari.engine.errors import TargetsError
+from softcopy_napari.engine.job.preflight import validate
+from softcopy_napari.engine.job.target_resources import TargetResources
+from softcopy_napari.engine.protocol.connection import MAX_ORDER, Door, Wire, admit
+from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order, Reply
+from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
+from softcopy_napari.engine.session_limits import NO_THREADS, allow_many_files, fit_processes
+from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock, name_of
+from softcopy_napari.engine.state_folder.folder import (
     RunFile,
     clean_up,
     in_state_folder,
@@ -41,12 +42,11 @@ from softcopy_napari.engine.statefolder import (
     private_folder,
     runs_folder,
 )
-from softcopy_napari.engine.targets import Target, check_targets, targets_from_json
-from softcopy_napari.engine.validate import validate
-from softcopy_napari.engine.wire import MAX_ORDER, Door, Wire, admit
+from softcopy_napari.engine.targets.target import Target, check_targets, targets_from_json
+from softcopy_napari.engine.targets.timeout import in_time
 
 if TYPE_CHECKING:
-    from softcopy_napari.engine.loop import TargetLoop
+    from softcopy_napari.engine.job.target_thread import TargetThread
 
 _MOST_FRONT_ENDS = 100
 """Connections at a time: each takes a thread, and a file that a ledger might need."""
@@ -77,10 +77,10 @@ class Engine:
             in_time(partial(validate, target), [target])
         clean_up()
         self._started = time.time()
-        crews: list[Crew] = []
+        crews: list[TargetResources] = []
         try:
             for target, count in zip(targets, processes, strict=True):
-                crews.append(Crew(target, _lock(target), count, note if count < target.nprocs else ""))
+                crews.append(TargetResources(target, _lock(target), count, note if count < target.nprocs else ""))
             with in_state_folder():
                 self._door = Door(runs_folder())
             self.jobs = _jobs(crews)
@@ -209,7 +209,7 @@ class Engine:
                 # In this connection's own thread: a stranger who says nothing keeps nobody else waiting.
                 wire.within(_PATIENCE)
                 admit(wire, self._key)
-                told = Told()
+                told = SnapshotDelta()
                 while True:
                     wire.within(None)
                     reply = self._answer(wire.recv_bytes(MAX_ORDER), told)
@@ -218,7 +218,7 @@ class Engine:
         finally:
             self._places.release()
 
-    def _answer(self, message: bytes, told: Told) -> Reply:
+    def _answer(self, message: bytes, told: SnapshotDelta) -> Reply:
         try:
             order = Order.model_validate_json(message)
         except ValidationError as error:
@@ -248,16 +248,16 @@ def _lock(target: Target) -> DestinationLock:
     return DestinationLock(target.destination, "checked" if target.check else "filled", end_watch)
 
 
-def _jobs(crews: Sequence[Crew]) -> list[TargetLoop]:
+def _jobs(crews: Sequence[TargetResources]) -> list[TargetThread]:
     """The targets' threads, not started yet; their copy processes are."""
     for crew in crews:
         crew.pool.fill(time.monotonic())
     # What these need (numpy) takes as long to import as a copy process takes to start: both at once.
-    from softcopy_napari.engine.check import Check
-    from softcopy_napari.engine.job import Job
+    from softcopy_napari.engine.job.check_job import CheckJob
+    from softcopy_napari.engine.job.copy_job import CopyJob
 
     return [
-        (Check if crew.target.check else Job)(crew, str(number), ledger_folder() / str(number))
+        (CheckJob if crew.target.check else CopyJob)(crew, str(number), ledger_folder() / str(number))
         for number, crew in enumerate(crews, start=1)
     ]
 

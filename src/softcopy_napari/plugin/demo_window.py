@@ -13,12 +13,12 @@ import napari
 from qtpy.QtCore import QObject, QTimer
 
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.plugin.dock import open_dock
-from softcopy_napari.plugin.engine_contact import Seen
+from softcopy_napari.plugin.dock.engine_contact import Seen
+from softcopy_napari.plugin.dock.engine_monitor import EngineMonitor
+from softcopy_napari.plugin.dock.open_dock import open_dock
 from softcopy_napari.plugin.sample import SCAN, simulate
-from softcopy_napari.plugin.supervisor import Supervisor
-from softcopy_napari.running import INTERRUPTED, NOT_COMPLETE, signals
-from softcopy_napari.simulation import Simulation
+from softcopy_napari.simulation.simulation import Simulation
+from softcopy_napari.terminal.run import INTERRUPTED, NOT_COMPLETE, signals
 
 _SIZE = (1240, 960)
 _DRAWN = 1000
@@ -88,7 +88,7 @@ class _Demo(QObject):
         self._comparison: threading.Thread | None = None
         self._why_ended = ""
         """Why the copy has ended before its time."""
-        self._supervisor = Supervisor()
+        self._supervisor = EngineMonitor()
         self._supervisor.updated.connect(self._see)
         self._clock = QTimer(self)  # also lets Python look at signals
         self._clock.timeout.connect(self._look)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
 from typing import Any
 
-from softcopy_napari.plugin.dock import open_dock
+from softcopy_napari.plugin.dock.open_dock import open_dock
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """One path, or several of a stack."""

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from softcopy_napari.plugin.dock import open_dock
+from softcopy_napari.plugin.dock.open_dock import open_dock
 from softcopy_napari.plugin.reader import NO_LAYERS, Layers, Paths
-from softcopy_napari.simulation import Simulation
+from softcopy_napari.simulation.simulation import Simulation
 
 if TYPE_CHECKING:
-    from softcopy_napari.plugin.widget import SoftcopyWidget
+    from softcopy_napari.plugin.dock.dock_widget import SoftcopyWidget
 
 SCAN = ("--rate", "0.5", "--size", "8x512x512", "--slab", "8", "--tile", "64")
 """A stage that moves so slowly that one can look on; for the microscope, as on its command line."""
@@ -36,12 +36,12 @@ def open_sample(path: Paths) -> Layers:
     """Start the microscope, and its copy in the dock of the current viewer."""
     from napari import current_viewer
 
-    from softcopy_napari.plugin import toasts
+    from softcopy_napari.plugin.dock import notifications
     from softcopy_napari.widgets.log_view import Level
 
     viewer = current_viewer()
     if find_spec("tensorstore") is None:
-        toasts.show(Level.WARNING, _MISSING)
+        notifications.show(Level.WARNING, _MISSING)
     elif viewer is not None:
         simulate(open_dock(viewer), *_ACQUISITION)
     return NO_LAYERS

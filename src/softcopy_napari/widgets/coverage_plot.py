@@ -22,11 +22,11 @@ from qtpy.QtGui import (
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
 from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.widgets.chooser import Chooser
+from softcopy_napari.widgets.bars import percent_text
+from softcopy_napari.widgets.combo_box import ComboBox
 from softcopy_napari.widgets.coverage_bins import Counts, Coverage, stack_heights
-from softcopy_napari.widgets.painting import percent_text
+from softcopy_napari.widgets.labels import wrapping_label
 from softcopy_napari.widgets.palette import chunk_colour, faint
-from softcopy_napari.widgets.words import wrapping_label
 
 _NAMES = ("copied", "pending", "missing")
 _SWATCHES = "\u25a0\u25a0\u25a8"
@@ -45,7 +45,7 @@ class CoveragePlot(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("coverage_plot")
-        self._axis = Chooser("coverage_axis", "Axis of the coverage plot", 4)
+        self._axis = ComboBox("coverage_axis", "Axis of the coverage plot", 4)
         self._bars = _Bars()
         self._words = wrapping_label("coverage_words")
         self._words.setTextFormat(Qt.TextFormat.RichText)

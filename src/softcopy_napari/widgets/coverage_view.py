@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.widgets.chooser import Chooser
+from softcopy_napari.widgets.combo_box import ComboBox
 from softcopy_napari.widgets.coverage_plot import CoveragePlot
 from softcopy_napari.widgets.legend import Legend
 from softcopy_napari.widgets.plate_map import PlateMap
@@ -33,8 +33,8 @@ class CoverageView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._array = Chooser("array_chooser", "Array", 10)
-        self._image = Chooser("image_chooser", "Image", 10)
+        self._array = ComboBox("array_chooser", "Array", 10)
+        self._image = ComboBox("image_chooser", "Image", 10)
         self._image.setToolTip("Where the image comes from. Reading the source makes work for the microscope's disk.")
         self._image.offer(IMAGES, "destination")
         self._legend, self._wells, self._plot = Legend(), PlateMap(), CoveragePlot()

@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.engine.text import count_text
 from softcopy_napari.widgets.palette import chunk_colour, chunk_name, mix
 
 COUNT_ROLE = int(Qt.ItemDataRole.UserRole) + 1

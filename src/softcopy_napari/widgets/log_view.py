@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVB
 from superqt import QCollapsible
 
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.widgets.chooser import Chooser
+from softcopy_napari.widgets.combo_box import ComboBox
 from softcopy_napari.widgets.palette import is_dark, target_colour
 
 MAX_LINES = 5_000
@@ -45,7 +45,7 @@ class LogView(QWidget):
         self._calendar.setInterval(_MINUTE)
         self._calendar.timeout.connect(self._look_at_calendar)
         self._calendar.start()
-        self._filter = Chooser("log_level", "Which lines the log shows", 8)
+        self._filter = ComboBox("log_level", "Which lines the log shows", 8)
         self._filter.offer(_FILTERS, Level.INFO)
         self._copy = QPushButton("Copy")
         self._copy.setObjectName("log_copy")

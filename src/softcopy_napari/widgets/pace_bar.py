@@ -9,9 +9,9 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from softcopy_napari.engine.maxrate import FULL, rate_error
-from softcopy_napari.engine.messages import Changes, PaceSnapshot
+from softcopy_napari.engine.protocol.messages import Changes, PaceSnapshot
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.targets.rate_schedule import FULL, rate_error
 from softcopy_napari.widgets.path_field import Problem
 from softcopy_napari.widgets.target_form import flow
 from softcopy_napari.widgets.targets_model import Key, Row

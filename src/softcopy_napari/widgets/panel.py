@@ -10,18 +10,18 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from qtpy.QtWidgets import QFrame, QMessageBox, QScrollArea, QVBoxLayout, QWidget
 
-from softcopy_napari.engine.messages import Changes
-from softcopy_napari.engine.paths import spell_path
+from softcopy_napari.engine.protocol.messages import Changes
+from softcopy_napari.engine.targets.user_paths import spell_path
 from softcopy_napari.widgets.actions_bar import ActionsBar
 from softcopy_napari.widgets.coverage_view import CoverageView
 from softcopy_napari.widgets.focus_ring import FocusRing
+from softcopy_napari.widgets.labels import show_words, wrapping_label
 from softcopy_napari.widgets.log_view import LogSection
 from softcopy_napari.widgets.pace_bar import PaceBar, can_be_paced
 from softcopy_napari.widgets.path_field import dropped_paths, is_targets_file
 from softcopy_napari.widgets.target_form import TargetForm
 from softcopy_napari.widgets.targets_model import Key, Row, TargetsModel, details
 from softcopy_napari.widgets.targets_table import Action, TargetsTable, allowed_actions
-from softcopy_napari.widgets.words import show_words, wrapping_label
 
 FIRST_STEPS = (
     "No targets yet. Choose above the folder that the microscope writes and a folder for the copy, and press "

@@ -24,8 +24,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from softcopy_napari.engine.paths import address_problem, unwrap_path
-from softcopy_napari.widgets.words import show_words, wrapping_label
+from softcopy_napari.engine.targets.user_paths import address_problem, unwrap_path
+from softcopy_napari.widgets.labels import show_words, wrapping_label
 
 MAX_RECENT = 12
 

@@ -9,7 +9,7 @@ from qtpy.QtGui import QFocusEvent, QHelpEvent, QKeyEvent, QMouseEvent, QPainter
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.widgets.painting import paint_bar, percent_text
+from softcopy_napari.widgets.bars import paint_bar, percent_text
 from softcopy_napari.widgets.palette import chunk_colour, faint
 from softcopy_napari.widgets.plate_layout import PlateLayout, Well, lay_out
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
-from softcopy_napari.engine.messages import TargetSnapshot
+from softcopy_napari.engine.formatting import GOES_ON, time_text
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.text import GOES_ON, time_text
-from softcopy_napari.widgets.painting import percent_text
+from softcopy_napari.widgets.bars import percent_text
+from softcopy_napari.widgets.labels import plain_tip
 from softcopy_napari.widgets.palette import target_colour
-from softcopy_napari.widgets.words import plain_tip
 
 DIED = "engine died"
 

@@ -32,7 +32,7 @@ from qtpy.QtWidgets import (
 )
 
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.widgets.painting import paint_bar
+from softcopy_napari.widgets.bars import paint_bar
 from softcopy_napari.widgets.palette import bar_colour, is_dark
 from softcopy_napari.widgets.targets_model import (
     HEADERS,

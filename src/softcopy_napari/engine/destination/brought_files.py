@@ -1,0 +1,224 @@
+"""Which of the files that only the destination has were brought there by this copy, or by an earlier one.
+
+Only these can be gone from the source: whatever else lies there belongs to people who work on the copy already. Chunk
+files and zarr metadata count; other files come and go as their writers like.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from softcopy_napari.engine.checksums.saved_digests import SavedDigests
+from softcopy_napari.engine.destination.end_findings import EndFindings
+from softcopy_napari.engine.formatting import MOST_NAMES, NO_NAMES, CountedNames, count_names
+from softcopy_napari.engine.fs.hashing import DIGEST_SIZE
+from softcopy_napari.engine.fs.relative_paths import nearest
+from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.inventory.tracked_array import Batch, TrackedArray
+from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
+from softcopy_napari.engine.receipt.receipt import check_unchanged, find_receipt
+from softcopy_napari.engine.source.walk_planner import Walk
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, cells_below
+from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES
+
+_BLOCK = 1 << 16
+"""Cells looked at together."""
+_ARRIVED = (ChunkState.COPIED, ChunkState.VERIFIED)
+
+log = logging.getLogger(__name__)
+
+
+class BroughtFiles:
+    """Files that copies brought to the destination and that the source has no more.
+
+    Parameters
+    ----------
+    walk : Walk
+        The last one over everything, which found what only the destination has.
+    inventory : Inventory
+        What this run copied, or found to be equal on both sides. Read now, and not later.
+    earlier : sequence of SavedDigests
+        What earlier runs have kept checksums of.
+    missing_nodes : sequence of str
+        What OME metadata promise and never came.
+
+    Attributes
+    ----------
+    files : CountedNames
+        What was found so far.
+    moved : dict of str to str
+        What of it was renamed inside the source, and its new name.
+    left : dict of str to None
+        In what of it nothing was found so far.
+    """
+
+    def __init__(
+        self, walk: Walk, inventory: Inventory, earlier: Sequence[SavedDigests], missing_nodes: Sequence[str]
+    ) -> None:
+        gone = sorted(set(walk.gone))
+        self.files = NO_NAMES
+        self._receipt_read = False
+        """Whether it is known what an earlier copy brought by its receipt."""
+        self.missing_nodes = missing_nodes
+        self._lost = inventory.lost()
+        self._walk = walk
+        self.moved = {path: now for path in gone if (now := inventory.renames.new_path(path.rstrip("/"))) is not None}
+        self.left = dict.fromkeys(path for path in gone if path not in self.moved)
+        self._renamed = dict(inventory.renames.new_names)
+        self._layouts = {path: array.layout for path, array in inventory.arrays.items()}
+        for folder, group in itertools.groupby(list(self.left), lambda path: path.rstrip("/").rpartition("/")[0]):
+            entries = list(group)
+            self._look_for_files(inventory, earlier, folder, [path for path in entries if not path.endswith("/")])
+        folders = [path for path in self.left if path.endswith("/")]
+        if folders:
+            self._look_into_folders(inventory, earlier, folders)
+
+    def _note(self, entry: str, names: CountedNames) -> None:
+        if names.total:
+            self.left.pop(entry, None)
+            self.files = self.files.plus(names)
+
+    def _look_for_files(
+        self, inventory: Inventory, earlier: Sequence[SavedDigests], folder: str, paths: list[str]
+    ) -> None:
+        start = len(folder) + 1 if folder else 0
+        names = [path[start:] for path in paths]
+        for path, name in zip(paths, names, strict=True):
+            arrived = inventory.others.get(path) in _ARRIVED or path in inventory.digests.others
+            if name in METADATA_NAMES and (arrived or any(run.has(path) for run in earlier)):
+                self._note(path, CountedNames(1, (path,)))
+        home = inventory.cells(folder, names)
+        if home is not None:
+            array, cells = home
+            for path in array.paths(_brought(inventory, array, cells[cells >= 0], earlier)):
+                self._note(path, CountedNames(1, (path,)))
+
+    def _look_into_folders(self, inventory: Inventory, earlier: Sequence[SavedDigests], folders: list[str]) -> None:
+        arrays, others = sorted(inventory.arrays), sorted(inventory.others)
+        for entry in folders:
+            found = NO_NAMES
+            for path in _below(others, entry):
+                if path.rpartition("/")[2] in METADATA_NAMES and inventory.others[path] in _ARRIVED:
+                    found = found.plus(CountedNames(1, (path,)))
+            for path in _below(arrays, entry):
+                array = inventory.arrays[path]
+                found = found.plus(_brought_within(inventory, array, range(array.layout.n_chunk_files), earlier))
+            home = inventory.home(entry.rstrip("/"))
+            if home is not None and home[1]:
+                found = found.plus(_brought_within(inventory, home[0], cells_below(home[0].layout, home[1]), earlier))
+            for run in earlier:
+                if not found.total:
+                    for path, count in run.below(entry):
+                        if self._renamed_from(path) is None:
+                            found = found.plus(CountedNames(count, (path,)))
+            self._note(entry, found)
+
+    def _renamed_from(self, path: str) -> str | None:
+        return nearest(path, self._renamed)
+
+    def look_into_receipt(self, destination: Path) -> None:
+        """Find what an earlier copy brought by its receipt; it may have ten million lines, and the disk may hang.
+
+        For a thread of its own: of the inventory nothing is used any more.
+        """
+        self._receipt_read = True
+        if not self.left:
+            return
+        try:
+            sums, facts = find_receipt(destination)
+            if facts is None:
+                return
+            check_unchanged(sums, destination, facts)
+            before = {array.path for array in facts.arrays} - self._layouts.keys()
+            folders = {path.rstrip("/"): path for path in self.left if path.endswith("/")}
+            left = dict(self.left)
+            within: str | None = None
+            last = None
+            for _, path in read_lines(sums, destination):
+                folder = path.rpartition("/")[0]
+                if folder != last:
+                    last, within = folder, nearest(folder, folders)
+                if (within is not None or path in left) and self._is_data(path, before):
+                    self._note(path if within is None else folders[within], CountedNames(1, (path,)))
+        except (ReceiptError, OSError) as error:
+            log.info("nothing is known of an earlier copy: %s", error)
+
+    def found(self) -> EndFindings:
+        """Return what there is to be judged. May be called from any thread."""
+        chunks = dict.fromkeys(path for path in self.left if is_chunk_of(self._layouts, path))
+        strange = chunks if self._receipt_read else ()  # before that an earlier copy may have brought them
+        return EndFindings(
+            lost=self._lost,
+            brought=self.files,
+            strange=count_names(strange),
+            others=[path for path in self.left if path not in chunks],
+            system=self._walk.system,
+            renamed=self.moved,
+            unlisted=self._walk.unlisted,
+            missing_nodes=count_names(self.missing_nodes),
+        )
+
+    def _is_data(self, path: str, arrays_before: set[str]) -> bool:
+        """Whether a file of an earlier copy is data that the source should have still."""
+        folder, _, name = path.rpartition("/")
+        if self._renamed_from(path) is not None:
+            return False
+        if name in METADATA_NAMES or nearest(folder, arrays_before) is not None:
+            return True
+        return is_chunk_of(self._layouts, path)  # one outside of the grid went when its array was made smaller
+
+
+def is_chunk_of(layouts: Mapping[str, ArrayLayout], path: str) -> bool:
+    """Whether a path is that of a chunk file in the grid of an array, or of a folder (ending in `/`) of such."""
+    home = nearest(path.rstrip("/"), layouts)
+    if home is None:
+        return False
+    relative = path[len(home) + 1 if home else 0 :]
+    if relative.endswith("/"):
+        return bool(cells_below(layouts[home], relative.rstrip("/")))
+    return layouts[home].flat_index(relative) is not None
+
+
+def _below(paths: Sequence[str], folder: str) -> Iterator[str]:
+    """Those of sorted paths that begin with a folder, which ends in `/`; or are the folder itself."""
+    for path in itertools.islice(paths, bisect_left(paths, folder.rstrip("/")), None):
+        if path.startswith(folder) or path + "/" == folder:
+            yield path
+        elif path > folder and not folder.startswith(path):
+            return
+
+
+def _brought_within(
+    inventory: Inventory, array: TrackedArray, cells: range, earlier: Sequence[SavedDigests]
+) -> CountedNames:
+    found = NO_NAMES
+    for start in range(cells.start, cells.stop, _BLOCK):
+        block = np.arange(start, min(start + _BLOCK, cells.stop))
+        brought = _brought(inventory, array, block, earlier)
+        found = found.plus(CountedNames(len(brought), tuple(array.paths(brought[:MOST_NAMES]))))
+    return found
+
+
+def _brought(
+    inventory: Inventory, array: TrackedArray, cells: npt.NDArray[np.int64], earlier: Sequence[SavedDigests]
+) -> npt.NDArray[np.int64]:
+    """Those of an array's cells whose chunk files this run or an earlier one brought to the destination."""
+    brought = np.isin(array.ledger.flat[cells], _ARRIVED)
+    for digests in (
+        lambda batch: inventory.digests.get(batch.cells + array.first_digest).tobytes(),
+        *(run.digests for run in earlier),
+    ):
+        left = np.flatnonzero(~brought)
+        if len(left):
+            data = digests(Batch(array, cells[left], [], array.ledger))
+            if data:  # a run whose file cannot be read tells nothing
+                brought[left] = np.frombuffer(data, np.uint8).reshape(-1, DIGEST_SIZE).any(axis=1)
+    return cells[brought]

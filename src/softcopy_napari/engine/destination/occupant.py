@@ -1,0 +1,259 @@
+"""Tells whether what lies at a destination is a copy of its source; and if not, whose data they are.
+
+A name is used again: what was copied yesterday may be all that is left of a deleted source, and must not be overwritten
+by today's. Called where a disk that hangs holds up nobody: before an engine starts, and in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from softcopy_napari.engine.fs.birth_time import born
+from softcopy_napari.engine.fs.file_times import TIME_UNITS, unit_of, up_to_date
+from softcopy_napari.engine.fs.files import extended_path, native
+from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
+from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt, read_facts, receipt_paths
+from softcopy_napari.engine.state_folder.destination_lock import filled_from, keeps_times
+from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLayout, LayoutError
+from softcopy_napari.engine.zarr_layout.metadata import parse_metadata, why_unusable
+from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES, Folder, folder_of, probe, read_metadata
+from softcopy_napari.engine.zarr_layout.writer_files import temporary_of
+
+_MAX_FOLDERS = 200
+"""Folders of a destination that are searched for arrays."""
+_MAX_ENTRIES = 2000
+_SAMPLES_A_FOLDER = 8
+_SAMPLES_AN_ARRAY = 16
+_SAMPLES = 128
+HOW_TO_GO_ON = "Nothing was touched. To replace it add --overwrite (or overwrite: true); or give another destination"
+
+
+class Occupant(NamedTuple):
+    """What was found at a destination."""
+
+    conflict: str
+    """Why the source must not be copied there, in words for its user; empty where it may be."""
+    receipt: Receipt | None
+    """Of the copy that lies there, if that was complete."""
+    metadata: dict[str, bytes]
+    """XXH128 of the metadata that were copied there, by path, as far as it is known."""
+
+
+def find_other_dataset(source: Path, destination: Path) -> str:
+    """Say whose data lie at a destination, if the source is there and they are no copy of it; else empty."""
+    found = probe(str(source))
+    return "" if not found.exists or why_unusable(found) else look_at_destination(source, destination).conflict
+
+
+def look_at_destination(source: Path, destination: Path) -> Occupant:
+    """Compare what lies at a destination with the source, as far as it takes to know one from another.
+
+    It is a copy of the source if this computer, or the receipt, remembers the source's folder; or if any of some
+    chunk files there is equal to the source's in size and time.
+    """
+    here, there = extended_path(str(source)), extended_path(str(destination))
+    receipt = _receipt_of(destination)
+    seen = _Seen()
+    times_tell = keeps_times(destination)
+    for path, then, has_metadata in _arrays(there, here):
+        now = _layout(here, path)
+        seen.differs = seen.differs or _difference(path, now, then, ignore_shape=True)
+        seen.shape = seen.shape or _difference(path, now, then, ignore_shape=False)
+        seen.rewritten = seen.rewritten or (times_tell and _written_again(here, there, path))
+        if not seen.equal and seen.samples < _SAMPLES:
+            known_form = then if isinstance(then, ArrayLayout) else None
+            for file in _samples(os.path.join(there, native(path)), known_form):
+                seen.compare(here, there, os.path.join(native(path), file), has_metadata)
+    conflict = seen.conflict(_is_known(folder_of(here), destination, receipt), receipt)
+    if conflict:
+        conflict = f"destination {destination} holds another dataset than {source}: {conflict}"
+    return Occupant(conflict, receipt, _metadata_in(destination, receipt))
+
+
+class _Seen:
+    """What a look at both sides has shown."""
+
+    def __init__(self) -> None:
+        self.rewritten = False
+        self.differs = self.shape = ""
+        self.samples = self.equal = self.in_both = self.newest = 0
+
+    def compare(self, here: str, there: str, name: str, has_metadata: bool) -> None:
+        """Compare a chunk file of the destination with the source's."""
+        try:
+            copy = os.stat(os.path.join(there, name), follow_symlinks=False)
+        except OSError:
+            return
+        self.newest = max(self.newest, copy.st_mtime_ns)
+        self.samples += has_metadata
+        with contextlib.suppress(OSError):
+            original = os.stat(os.path.join(here, name), follow_symlinks=False)
+            self.in_both += 1
+            self.equal += up_to_date(original, copy, unit_of(copy.st_mtime_ns))
+
+    def conflict(self, known: bool, receipt: Receipt | None) -> str:
+        """Say why this is no copy of the source; empty where it may be one."""
+        if self.differs:
+            return self.differs
+        if self.equal or not (self.samples or self.in_both) or (known and not (self.rewritten and self.in_both)):
+            return ""
+        if known:
+            return f"{_whose(receipt, self.newest)}; the source has been written anew since"
+        return "; ".join(filter(None, (self.shape, f"{_whose(receipt, self.newest)}, and the source is another now")))
+
+
+def replaceable_arrays(source: Path, destination: Path, receipt: Receipt | None) -> list[ArrayLayout]:
+    """Arrays at a destination that are of another dataset for certain: its receipt lists them, or the source has them.
+
+    Labels, for example, that others have added to a copy, are neither.
+    """
+    here, there = extended_path(str(source)), extended_path(str(destination))
+    listed = {array.path for array in receipt.arrays} if receipt is not None else set()
+    return [
+        layout
+        for path, layout, _ in _arrays(there, here, sys.maxsize)
+        if isinstance(layout, ArrayLayout) and (path in listed or _layout(here, path) is not None)
+    ]
+
+
+def discard_receipt(destination: Path) -> None:
+    """Remove the receipt of a copy that is being replaced: it is not true any more."""
+    sums, json = receipt_paths(destination)
+    if read_facts(json) is not None:
+        sums.unlink(missing_ok=True)
+        json.unlink(missing_ok=True)
+
+
+def _metadata_in(destination: Path, receipt: Receipt | None) -> dict[str, bytes]:
+    """Checksums of zarr metadata that a receipt lists: its first lines are of the files that are no chunks."""
+    found: dict[str, bytes] = {}
+    if receipt is not None:
+        with contextlib.suppress(ReceiptError, OSError):
+            lines = read_lines(find_receipt(destination)[0], destination)
+            for digest, path in islice(lines, max(0, receipt.files - receipt.chunk_files) + receipt.links):
+                if path.rpartition("/")[2] in METADATA_NAMES:
+                    found[path] = digest
+    return found
+
+
+def _receipt_of(destination: Path) -> Receipt | None:
+    with contextlib.suppress(ReceiptError, OSError):
+        return find_receipt(destination)[1]
+    return None
+
+
+def _is_known(now: Folder | None, destination: Path, receipt: Receipt | None) -> bool:
+    """Whether the folder of a source is the one that the destination was filled from."""
+    # Inodes are used again: without the time at which it was made, a folder is not known by its own.
+    return now is not None and now in (filled_from(destination), receipt.source_folder if receipt else None)
+
+
+def _whose(receipt: Receipt | None, newest: int) -> str:
+    """Whose data lie at a destination."""
+    if receipt is not None:
+        with contextlib.suppress(ValueError):
+            when = datetime.fromisoformat(receipt.finished)
+            return f"the copy of {receipt.source} that was complete on {when:%Y-%m-%d %H:%M}"
+    when_text = time.strftime("%Y-%m-%d %H:%M", time.localtime(newest / 1e9))
+    return f"a copy of another acquisition (newest chunk of {when_text})"
+
+
+def _arrays(there: str, here: str, most: int = _MAX_FOLDERS) -> Iterator[tuple[str, object, bool]]:
+    """Arrays at a destination: path, layout, and whether it has metadata.
+
+    One whose metadata have not arrived is taken to be what the source has there.
+    """
+    level = deque([""])
+    for _ in range(most):
+        if not level:
+            return
+        folder = level.popleft()
+        try:
+            layout = parse_metadata(folder, read_metadata(there, folder))
+        except LayoutError:
+            layout = None
+        has_metadata = layout is not None
+        if layout is None and isinstance(ours := _layout(here, folder), ArrayLayout):
+            layout = ours
+        if layout is not None and not isinstance(layout, GroupLayout):
+            yield folder, layout, has_metadata
+            continue
+        with contextlib.suppress(OSError), os.scandir(os.path.join(there, native(folder))) as entries:
+            for _, entry in zip(range(_MAX_ENTRIES), entries, strict=False):
+                if entry.is_dir(follow_symlinks=False):
+                    level.append(f"{folder}/{entry.name}" if folder else entry.name)
+
+
+def _layout(root: str, folder: str) -> object:
+    with contextlib.suppress(LayoutError):
+        return parse_metadata(folder, read_metadata(root, folder))
+    return None
+
+
+def _difference(path: str, now: object, then: object, *, ignore_shape: bool) -> str:
+    """How an array of the source is another than the one at the destination."""
+    if now is None or not isinstance(then, ArrayLayout):
+        return ""
+    where = f"{path}: " if path else ""
+    if isinstance(now, GroupLayout):
+        return f"{where}it is an array"
+    what = then.difference(now, ignore_shape=ignore_shape) if isinstance(now, ArrayLayout) else ""
+    return f"{where}{what}" if what else ""
+
+
+def _written_again(here: str, there: str, path: str) -> bool:
+    """Whether an array's metadata were deleted and then made with the same content, since they were copied."""
+    for name in METADATA_NAMES:
+        ours, copy = (os.path.join(root, native(path), name) for root in (here, there))
+        with contextlib.suppress(OSError):
+            found = os.stat(ours)
+            if born(ours, found) > os.stat(copy).st_mtime_ns + TIME_UNITS[0]:
+                return read_metadata(here, path, (name,)) == read_metadata(there, path, (name,))
+    return False
+
+
+def _samples(folder: str, layout: ArrayLayout | None) -> Iterator[str]:
+    """Some of an array's chunk files, from all over it; where its layout is not known, any files in it."""
+    count = 0
+    for path in _spread(folder, "", _SAMPLES_AN_ARRAY):
+        name = path.replace(os.sep, "/")
+        if layout is not None and not layout.has_form_of_key(name):
+            continue
+        yield path
+        count += 1
+        if count == _SAMPLES_AN_ARRAY:
+            return
+
+
+def _spread(root: str, folder: str, most: int) -> Iterator[str]:
+    """Files below a folder, of each folder some, and at most so many."""
+    files: list[str] = []
+    folders: list[str] = []
+    with contextlib.suppress(OSError), os.scandir(os.path.join(root, folder)) as entries:
+        for _, entry in zip(range(_MAX_ENTRIES), entries, strict=False):
+            name = os.path.join(folder, entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(name)
+            elif entry.name not in METADATA_NAMES and temporary_of(entry.name) is None:
+                files.append(name)
+    yield from _some_of(files, most)
+    chosen = _some_of(folders, min(most, _SAMPLES_A_FOLDER))
+    for name in chosen:
+        yield from _spread(root, name, max(1, most // len(chosen)))
+
+
+def _some_of(names: list[str], most: int) -> list[str]:
+    """At most so many, the first and the last in order among them."""
+    names.sort()
+    if len(names) <= most:
+        return names
+    return [names[number * (len(names) - 1) // max(1, most - 1)] for number in range(most)]

@@ -1,0 +1,130 @@
+"""Sees what lies at a destination before the first file is copied there, and removes what another dataset left.
+
+Part of a target's job. What may take minutes, or hang with the destination's disk, runs in threads of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from softcopy_napari.engine.checksums.saved_digests import DigestJournal
+from softcopy_napari.engine.destination.leftovers import Remover
+from softcopy_napari.engine.destination.occupant import (
+    HOW_TO_GO_ON,
+    Occupant,
+    discard_receipt,
+    look_at_destination,
+    replaceable_arrays,
+)
+from softcopy_napari.engine.formatting import count_text
+from softcopy_napari.engine.inventory.old_array import OldArray
+from softcopy_napari.engine.targets.target import Target
+from softcopy_napari.engine.worker.tasks import Identity
+
+log = logging.getLogger(__name__)
+
+
+class Takeover:
+    """Takes a destination over for a target.
+
+    Parameters
+    ----------
+    target : Target
+    keeper : DigestJournal
+        Knows what earlier runs have left.
+    marker : str
+        Name of the file by which the destination is known again.
+    post : callable
+        Has something called in the job's thread.
+    over : callable
+        Tells whether the job has ended.
+
+    Attributes
+    ----------
+    target : Target
+    occupant : Occupant or None
+        What lay at the destination at first; None before that was looked at.
+    leftovers : list of OldArray
+        Arrays of a dataset before whose files may be left at the destination.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        keeper: DigestJournal,
+        marker: str,
+        post: Callable[[Callable[[], None]], None],
+        over: Callable[[], bool],
+    ) -> None:
+        self.occupant: Occupant | None = None
+        self.leftovers: list[OldArray] = []
+        self._replacing = self._removing = False
+        """Whether another dataset is to be removed from the destination; and whether something is being removed."""
+        self.target = target
+        self._keeper = keeper
+        self._marker = marker
+        self._post = post
+        self._over = over
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether something is still to be removed."""
+        return bool(self._removing or self._replacing or self.leftovers)
+
+    def look(self, done: Callable[[str], None]) -> None:
+        """Look at the destination; `done` is told why nothing may be copied there, or an empty text."""
+        threading.Thread(target=self._look, args=(done,), daemon=True).start()
+
+    def _look(self, done: Callable[[str], None]) -> None:
+        try:
+            found = look_at_destination(self.target.source, self.target.destination)
+            for earlier in reversed(self._keeper.earlier()):
+                found.metadata.update(earlier.metadata())
+                earlier.close()
+        except Exception as error:
+            log.exception("unexpected error while looking at %s", self.target.destination)
+            found = Occupant(f"{self.target.destination} could not be looked at: {error!r}", None, {})
+        self._post(lambda: done(self._take(found)))
+
+    def _take(self, found: Occupant) -> str:
+        """Copy into a destination that is empty or holds a copy of this source; into any, if its user said so."""
+        if found.conflict and not self.target.overwrite:
+            return f"{found.conflict}. {HOW_TO_GO_ON}"
+        self.occupant = found._replace(receipt=None) if found.conflict else found
+        self._replacing = bool(found.conflict)
+        return ""
+
+    def remove_if_due(self, source: Identity | None, done: Callable[[list[str]], None]) -> None:
+        """Remove what is to be removed, unless that is under way; `done` is told what the user should know."""
+        if self._removing or not (self.leftovers or self._replacing):
+            return
+        self._removing = True
+        threading.Thread(target=self._remove, args=(source, done), daemon=True).start()
+
+    def _remove(self, identity: Identity | None, done: Callable[[list[str]], None]) -> None:
+        source, destination = self.target.source, self.target.destination
+        remover = Remover(str(source), identity, str(destination), self._marker, self._over)
+        arrays, notices = self.leftovers, []
+        try:
+            if self._replacing:
+                receipt = look_at_destination(source, destination).receipt
+                replaced = replaceable_arrays(source, destination, receipt)
+                discard_receipt(destination)
+                arrays = [*arrays, *map(OldArray, replaced)]
+            remover.remove(arrays)
+        except OSError as error:
+            notices = [f"files of the dataset before could not be removed from {destination}: {error.strerror}"]
+        except Exception:
+            log.exception("unexpected error while removing files from %s", destination)
+            notices = [f"files of the dataset before could not be removed from {destination}: see the log"]
+        if remover.removed:
+            count = count_text(remover.removed, "file")
+            notices.insert(0, f"{count} of the dataset before removed from {destination}")
+        self._post(lambda: self._take_removed(notices, done))
+
+    def _take_removed(self, notices: list[str], done: Callable[[list[str]], None]) -> None:
+        self.leftovers = []
+        self._replacing = self._removing = False
+        done(notices)

@@ -1,0 +1,1 @@
+"""Hands work to the copy processes and takes in what becomes of it."""

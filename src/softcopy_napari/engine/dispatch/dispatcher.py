@@ -1,0 +1,405 @@
+"""Hands work to a target's copy workers and takes in what becomes of it.
+
+Batches are sized by time, what fails comes again (retries.py), and the work of a worker that died goes to the others.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from softcopy_napari.engine.checksums.read_back_queue import ReadBackQueue, VerifyBatch
+from softcopy_napari.engine.destination.clashes import Clashes
+from softcopy_napari.engine.destination.destination_watch import DestinationWatch
+from softcopy_napari.engine.dispatch.copy_results import CopyResults
+from softcopy_napari.engine.dispatch.flush_scheduler import FlushScheduler
+from softcopy_napari.engine.dispatch.retries import Retries
+from softcopy_napari.engine.dispatch.worker_pool import (
+    OUTSTANDING,
+    WorkerAnswer,
+    WorkerDied,
+    WorkerPool,
+    WorkerProcess,
+    folders_of,
+    is_final,
+)
+from softcopy_napari.engine.fs.capabilities import Remark
+from softcopy_napari.engine.fs.destination_problem import ProblemKind
+from softcopy_napari.engine.fs.followed_links import KEEP
+from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.inventory.tracked_array import Batch
+from softcopy_napari.engine.source.links_out import LinksOut
+from softcopy_napari.engine.source.walk_planner import WalkPlanner
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
+from softcopy_napari.engine.worker.file_verifier import VerifyOutcome
+from softcopy_napari.engine.worker.folder_diff import FolderDiff
+from softcopy_napari.engine.worker.publish_rules import PublishRules
+from softcopy_napari.engine.worker.tasks import (
+    Answer,
+    CompareTask,
+    CopyDone,
+    CopyTask,
+    Flushed,
+    FlushTask,
+    Identity,
+    Progress,
+    Reached,
+    ReachTask,
+    RoomTask,
+    SweepTask,
+    Synced,
+    SyncTask,
+    Task,
+    VerifyDone,
+    VerifyTask,
+)
+from softcopy_napari.engine.zarr_layout.probe import Probe
+
+_BATCH_SECONDS = 0.04
+_MAX_BATCH = 512
+
+
+class Dispatcher:
+    """Stands between a target's job and its pool.
+
+    Attributes
+    ----------
+    retries : Retries
+        Files that failed or keep changing.
+    prover : ReadBackQueue
+        Reads back what has arrived.
+    flushing : FlushScheduler
+        Has what was written stored.
+    source : tuple of int and int, or None
+        What the source is known by.
+    source_lost : bool
+        A worker found that the source is not there, or is another folder.
+    replaces_metadata : bool
+        Whether metadata that were changed at the destination are replaced.
+    results : CopyResults
+        What has become of the files that were copied.
+    destination : DestinationWatch
+        Whether the destination is there, and takes files.
+    links : LinksOut
+        Links of the source of which only the link is copied.
+    """
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        inventory: Inventory,
+        walks: WalkPlanner,
+        quiet: float,
+        verify: bool = False,
+        links: str = KEEP,
+    ) -> None:
+        self.prover = ReadBackQueue(inventory, verify)
+        self.flushing = FlushScheduler(pool, inventory)
+        self.source: Identity | None = None
+        self.source_lost = False
+        self.replaces_metadata = False
+        self.destination = DestinationWatch()
+        self.links = LinksOut(links)
+        self._clashes = Clashes()
+        self.retries = Retries(inventory)
+        self.results = CopyResults(inventory, self.retries, self.prover)
+        self._pool = pool
+        self._inventory = inventory
+        self._walks = walks
+        self._quiet = quiet
+        self._batches: dict[int, Batch] = {}
+        self._compares: dict[int, list[tuple[str, int]]] = {}
+        self._others: dict[int, Task] = {}
+        self._under_way: dict[int, int] = {}
+        self._urgent: deque[Task] = deque()
+        self._proofs: dict[int, VerifyBatch] = {}
+        self._seconds_a_file = 0.01
+        self._seconds_a_proof = 0.01
+
+    @property
+    def idle(self) -> bool:
+        """Whether no worker has anything to do, and nothing waits to be retried soon."""
+        return not (
+            self._batches
+            or self._compares
+            or self._walks.waiting
+            or self.retries.changing
+            or self.flushing.awaited
+            or any(map(self._is_awaited, (*self._others.values(), *self._urgent)))
+        )
+
+    def _is_awaited(self, task: Task) -> bool:
+        # Whether there is room, and the destination, is asked every now and then: nothing waits for the answer.
+        return not isinstance(task, RoomTask) and task.id != self.destination.look
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no worker has anything to answer."""
+        return self.idle and not (self._others or self._urgent or self._proofs)
+
+    @property
+    def bytes_moved(self) -> int:
+        """Bytes copied, with those of large files that are not whole yet."""
+        return self.results.bytes_copied + sum(self._under_way.values())
+
+    def request(self, task: Task) -> None:
+        """Have a task done before anything else; a flush, when what is being copied is whole."""
+        if isinstance(task, FlushTask):
+            self.flushing.ask(task)
+        else:
+            self._urgent.append(task)
+
+    def release(self, marker: str) -> None:
+        """Leave the destination alone, without its mark; it is claimed again before anything is done there."""
+        self.destination.claimed = False
+        self.request(SweepTask(self._pool.new_id(), [""], marker))
+
+    def dispatch(self, now: float, copy: bool, compare: bool = True) -> None:
+        """Give every worker enough to do: files to copy only if `copy`, and folders to compare only if `compare`."""
+        hopeless = self._inventory.versions.hopeless
+        while hopeless:
+            self.retries.give_up(*hopeless.popitem())
+        self.retries.due(now)
+        workers = [worker for worker in self._pool.workers if not worker.hung]
+        if not workers:
+            return
+        while self._urgent:
+            task = self._urgent.popleft()
+            self._others[task.id] = task
+            self._pool.send(min(workers, key=lambda worker: len(worker.tasks)), task)
+        if not compare:
+            return
+        if self.destination.obstacle is not None:
+            self._try_obstacle(workers, now, copy)
+        if self.destination.obstacle is None or self.destination.obstacle.kind is not ProblemKind.GONE:
+            self._dispatch_walks(workers)
+        if copy and self.destination.obstacle is None:
+            self._dispatch_copies(workers, now)
+            self._dispatch_proofs(workers, now)
+        self.flushing.source_device = self.source[0] if self.source is not None else 0
+        self.flushing.dispatch(workers, now, bool(self._batches), copy and self.destination.obstacle is None)
+        self.look_at_destination_if_due(now)
+
+    def look_at_destination_if_due(self, now: float) -> None:
+        """Now and then, see whether the destination is still there, and what its clock says when files have come."""
+        if self.destination.look_is_due(now, bool(self._batches)):
+            task = ReachTask(self._pool.new_id(), claim=False)
+            self.destination.look = task.id
+            self.request(task)
+
+    def _try_obstacle(self, workers: list[WorkerProcess], now: float, copy: bool) -> None:
+        """Now and then, see whether the destination is there again, and whether it takes a file."""
+        destination = self.destination
+        if destination.obstacle is None or self._batches or not destination.begin_try(now):
+            return
+        worker = min(workers, key=lambda worker: len(worker.tasks))
+        if destination.obstacle.kind is not ProblemKind.GONE and copy:
+            if not self._dispatch_copy(worker, 1, now):
+                destination.overcome()  # nothing is left to be copied
+            return
+        task = ReachTask(self._pool.new_id(), claim=not destination.claimed)
+        self._others[task.id] = task
+        self._pool.send(worker, task)
+
+    def _dispatch_walks(self, workers: list[WorkerProcess]) -> None:
+        while self._walks.waiting:
+            worker = max(workers, key=lambda worker: worker.room(CompareTask))
+            if worker.room(CompareTask) <= 0:
+                return
+            folders = self._walks.next(len(workers))
+            current = self._walks.current
+            last = current is not None and current.full and self.prover.finishing
+            task = CompareTask(self._pool.new_id(), folders, self._quiet, self.source, fresh_attributes=last)
+            self._compares[task.id] = folders
+            self._pool.send(worker, task)
+
+    def _dispatch_copies(self, workers: list[WorkerProcess], now: float) -> None:
+        while self._inventory.queue.waiting:
+            worker = max(workers, key=lambda worker: worker.room(CopyTask))
+            if worker.room(CopyTask) <= 0:
+                return
+            if not self._dispatch_copy(worker, self._batch_size(self._seconds_a_file), now):
+                return
+
+    def _dispatch_copy(self, worker: WorkerProcess, limit: int, now: float) -> bool:
+        """Have a worker copy up to `limit` files; returns whether there were any."""
+        batch = self._inventory.queue.take(limit)
+        if batch is None:
+            return False
+        if self._clashes and any(map(self._clashes.blocks, batch.paths)):
+            blocked = map(self._clashes.blocks, batch.paths)
+            self._inventory.finished(batch, [ChunkState.FAILED if one else ChunkState.PENDING for one in blocked])
+            return True
+        deleted = self._inventory.writers.deleted
+        gone = frozenset(path for path in batch.paths if path in deleted) if deleted else frozenset()
+        unsettled = self._inventory.writers.unsettled
+        copied = None
+        if not self.replaces_metadata and batch.array is None:
+            digests = self._inventory.copied_metadata
+            copied = {path: digests[path] for path in batch.paths if path in digests}
+        rules = PublishRules(batch.chunk_format, self.results.as_it_is, self._quiet if unsettled else 0.0, copied)
+        unsettled = unsettled.intersection(batch.paths) if unsettled else unsettled
+        task = CopyTask(self._pool.new_id(), batch.paths, gone, self.source, rules, frozenset(unsettled))
+        self._batches[task.id] = batch
+        self.flushing.hand_out(worker, batch, now)
+        self._pool.send(worker, task)
+        return True
+
+    def _dispatch_proofs(self, workers: list[WorkerProcess], now: float) -> None:
+        """Give those who have nothing to copy something to read back."""
+        if not self.prover.wanted:
+            return
+        for worker in workers:
+            if worker.room(CopyTask) < OUTSTANDING or worker.room(VerifyTask) < OUTSTANDING:
+                continue
+            proof = self.prover.take(self._batch_size(self._seconds_a_proof), now)
+            if proof is None:
+                return
+            batch = proof.batch
+            chunk_format = None if batch.array is None else batch.array.layout.chunk_format
+            known, verify, remembered = proof.digests, self.prover.verify, proof.remembered
+            task = VerifyTask(self._pool.new_id(), batch.paths, known, verify, self.source, chunk_format, remembered)
+            self._proofs[task.id] = proof
+            self._pool.send(worker, task)
+
+    def _batch_size(self, seconds: float) -> int:
+        """Files of a batch, each of which takes so long."""
+        return max(1, min(int(_BATCH_SECONDS / seconds), _MAX_BATCH))
+
+    def heard(self, heard: WorkerAnswer, now: float) -> Answer | None:
+        """Take in an answer; returns it if it is for the job to act upon."""
+        answer = heard.answer
+        final = is_final(answer)
+        if self._pool.take(heard, final) is None:
+            return None  # of a worker that was given up
+        if isinstance(answer, Progress):
+            self._under_way[heard.task] = self._under_way.get(heard.task, 0) + answer.size
+            return None
+        if isinstance(answer, CopyDone):
+            self._under_way.pop(heard.task, None)
+            self.flushing.copied(heard.worker, answer.held_since, now)
+            self._copied(self._batches.pop(heard.task), answer, now)
+            return None
+        if isinstance(answer, VerifyDone):
+            self._proven(self._proofs.pop(heard.task), answer, now)
+            return None
+        if final:
+            self._under_way.pop(heard.task, None)
+            self._compares.pop(heard.task, None)
+            self._others.pop(heard.task, None)
+        if isinstance(answer, FolderDiff):
+            self.links.take(answer)
+        if isinstance(answer, FolderDiff) and answer.last and not answer.unchanged:
+            self._take_clashes(answer)
+        if isinstance(answer, Reached):
+            return self._reached(heard.task, answer, now)
+        if isinstance(answer, FolderDiff | Synced | Flushed | Probe) and answer.obstacle is not None:
+            self.destination.meet(answer.obstacle, now)
+        if isinstance(answer, Synced):
+            for path, reason in answer.failed.items() if answer.obstacle is None else ():
+                if self._inventory.state(path) in (ChunkState.COPIED, ChunkState.VERIFIED):
+                    self._inventory.set_state(path, ChunkState.FAILED)
+                    self.retries.mismatch(path, True, reason, now)
+            return self.flushing.synced(heard.task, answer)
+        return self.flushing.flushed(answer) if isinstance(answer, Flushed) else answer
+
+    def _take_clashes(self, part: FolderDiff) -> None:
+        """Names that are one at the destination: neither is copied, or one would overwrite the other."""
+        before, now = self._clashes.replace(part.folder, part.clashes)
+        for path, reason in now.items():
+            self.retries.give_up(path, reason)
+            if self._inventory.state(path) in (ChunkState.PENDING, ChunkState.COPIED, ChunkState.VERIFIED):
+                self._inventory.set_state(path, ChunkState.FAILED)
+        if over := before.keys() - now.keys():
+            self.retries.forget(over)
+            self._inventory.replace_all(ChunkState.FAILED, ChunkState.PENDING)
+
+    def _reached(self, task: int, answer: Reached, now: float) -> Reached | None:
+        """Take in a look at the destination; returns it if it is for the job."""
+        if answer.obstacle is None:
+            self.flushing.file_system = answer.file_system
+            self.prover.note_clock(answer.clock)
+            if answer.file_system.uploader:
+                self.results.remarks |= Remark.STORED_LATER
+        return None if self.destination.reached(task, answer.obstacle, now) else answer
+
+    def _take_sides(self, answer: CopyDone | VerifyDone, now: float) -> None:
+        """Take in what an answer tells of the two sides as a whole."""
+        self.source_lost = self.source_lost or answer.lost
+        self.destination.note_answer(None if answer.lost else answer.obstacle, not answer.lost, now)
+
+    def _proven(self, proof: VerifyBatch, done: VerifyDone, now: float) -> None:
+        self._take_sides(done, now)
+        count = len(proof.batch.paths)
+        looked_at = count - done.findings.count(VerifyOutcome.STOPPED)
+        self._seconds_a_proof = _mean(self._seconds_a_proof, done.seconds, looked_at)
+        for path, finding, reason in self.prover.take_in(proof, done):
+            if finding in (VerifyOutcome.EQUAL, VerifyOutcome.HASHED):
+                self._inventory.damaged[path] = reason  # at the source, too
+                self._inventory.set_state(path, ChunkState.FAILED)
+                continue
+            self._inventory.damaged.pop(path, None)
+            self.prover.start_anew()
+            if finding is VerifyOutcome.MOVED:
+                self._inventory.set_state(path, ChunkState.PENDING)
+                continue
+            self._inventory.set_state(path, ChunkState.FAILED)
+            self.retries.mismatch(path, finding is VerifyOutcome.DIFFERENT, reason, now)
+
+    def _copied(self, batch: Batch, done: CopyDone, now: float) -> None:
+        self._take_sides(done, now)
+        looked_at = len(batch.paths) - done.outcomes.count(CopyOutcome.STOPPED)  # a worker held back returns the rest
+        self._seconds_a_file = _mean(self._seconds_a_file, done.seconds, looked_at)
+        if self.results.take(batch, done, now):
+            self.destination.note_files()
+
+    def died(self, died: WorkerDied, now: float) -> None:
+        """Hand the work of a dead worker to the others, or of one that is stuck."""
+        if self._pool.returned(died.worker):
+            # Its last call may have brought an older version after all.
+            for folder in died.worker.folders:
+                self._walks.ask(folder)
+            if died.worker.folders:
+                self.request(SweepTask(self._pool.new_id(), died.worker.folders, died.worker.temporary))
+            return
+        tasks = self._pool.bury(died.worker)
+        self.flushing.died(died.worker)
+        folders = folders_of(tasks)
+        if folders:
+            self.request(SweepTask(self._pool.new_id(), folders, died.worker.temporary))
+        why = "hung and was ended" if died.worker.hung else "died"
+        for task in tasks:
+            self._others.pop(task.id, None)
+            self._under_way.pop(task.id, None)
+            if isinstance(task, CopyTask):
+                self._give_back(self._batches.pop(task.id), why, now)
+            elif isinstance(task, VerifyTask):
+                del self._proofs[task.id]
+                self.prover.give_back()
+            elif isinstance(task, CompareTask):
+                self._walks.put_back(self._compares.pop(task.id))
+            elif isinstance(task, FlushTask | SyncTask):
+                self.flushing.give_back(task)
+            else:
+                self._urgent.append(task)
+
+    def _give_back(self, batch: Batch, why: str, now: float) -> None:
+        """Files of a dead worker wait again; one that workers keep dying of is set aside."""
+        self._seconds_a_file = 1.0  # small batches for a while: the next death shall name its file
+        states = []
+        for path in batch.paths:
+            set_aside = self.retries.death(path, why, now)
+            self._inventory.damaged.pop(path, None)
+            self._inventory.copied_metadata.pop(path, None)  # it may have copied another version
+            states.append(ChunkState.FAILED if set_aside else ChunkState.PENDING)
+        self._inventory.finished(batch, states)
+
+    def unswept(self) -> list[tuple[str, list[str]]]:
+        """Sweeps that were asked for and not done: temporaries, and the folders they may be in."""
+        tasks = [*self._urgent, *self._others.values()]
+        return [(task.temporary, task.folders) for task in tasks if isinstance(task, SweepTask)]
+
+
+def _mean(before: float, seconds: float, files: int) -> float:
+    """Seconds a file, by the answers so far and one more."""
+    return before + 0.3 * (max(seconds / max(1, files), 1e-6) - before)

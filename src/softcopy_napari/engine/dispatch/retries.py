@@ -1,0 +1,152 @@
+"""Files that could not be copied so far: why, how often, and when each is tried again, after growing pauses."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
+
+_FIRST = 0.5
+_LAST = 60.0
+_CHANGING_FIRST = 0.1
+_CHANGING_LAST = 5.0
+_MAX_DEATHS = 3
+LAST_ATTEMPTS = 5
+"""Attempts at a file before its target ends without it."""
+
+
+@dataclass(slots=True)
+class FailedFile:
+    """A file that could not be copied so far."""
+
+    reason: str = ""
+    attempts: int = 0
+    deaths: int = 0
+    """Workers that died with it."""
+    changes: int = 0
+    """Times that it changed while it was read, or was torn, in a row."""
+    mismatches: int = 0
+    """Times that it came back from the destination with other content."""
+    final: bool = False
+    """Whether to try it again now and then would be in vain."""
+    hopeless: bool = False
+    """Whether it is not even tried again at the end, unless it has changed."""
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the target may end without it."""
+        return self.final or self.attempts >= LAST_ATTEMPTS
+
+
+class Retries:
+    """Brings files back to those that wait.
+
+    Attributes
+    ----------
+    troubles : dict of str to FailedFile
+        Files that failed or keep changing, by path.
+    changing : int
+        How many files wait to be tried again because they changed while they were read.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.troubles: dict[str, FailedFile] = {}
+        self.changing = 0
+        self._inventory = inventory
+        self._again: list[tuple[float, str, bool]] = []
+        """When to try which file again, and whether because it changed while it was read."""
+
+    def due(self, now: float) -> None:
+        """Try those again whose time has come."""
+        while self._again and self._again[0][0] <= now:
+            _, path, changed = heapq.heappop(self._again)
+            self.changing -= changed
+            self._try(path)
+
+    def all_now(self) -> None:
+        """Try every file that failed once more, now."""
+        for path in list(self.troubles):
+            self._try(path)
+
+    def _try(self, path: str) -> None:
+        inventory = self._inventory
+        inventory.writers.changing.discard(path)
+        if path not in self.troubles or self.troubles[path].hopeless:
+            return
+        match inventory.state(path):
+            case ChunkState.FAILED:
+                inventory.set_state(path, ChunkState.PENDING)
+            case ChunkState.WRITING if path not in inventory.writers.held:  # else its writer will say when
+                inventory.set_state(path, ChunkState.PENDING)
+            case ChunkState.ABSENT | ChunkState.COPIED | ChunkState.VERIFIED:  # no longer to be copied
+                del self.troubles[path]
+
+    def note(self, path: str, outcome: CopyOutcome, reason: str, now: float) -> None:
+        """Note what became of an attempt that came to nothing, and when the next one is due."""
+        trouble = self.troubles.setdefault(path, FailedFile())
+        trouble.final = outcome is CopyOutcome.TOO_LARGE
+        if trouble.final:
+            trouble.attempts = 1
+            trouble.reason = reason
+            return
+        if outcome is not CopyOutcome.FAILED:
+            # What is torn may stay so for hours: it is looked at again when it has been so for twice as long.
+            last = _LAST if outcome is CopyOutcome.TORN else _CHANGING_LAST
+            pause = min(_CHANGING_FIRST * 2 ** min(trouble.changes, 10), last)
+            trouble.changes += 1
+            trouble.reason = reason or trouble.reason
+        else:
+            pause = min(_FIRST * 2 ** min(trouble.attempts, 10), _LAST)
+            trouble.attempts += 1
+            trouble.changes = 0
+            trouble.reason = reason
+        changed = outcome is CopyOutcome.CHANGED
+        self.changing += changed
+        heapq.heappush(self._again, (now + pause, path, changed))
+
+    def give_up(self, path: str, reason: str) -> None:
+        """Note that a file cannot be copied as it is: it is not tried again before it changes."""
+        trouble = self.troubles.setdefault(path, FailedFile())
+        trouble.final = trouble.hopeless = True
+        trouble.attempts = max(trouble.attempts, 1)
+        trouble.reason = reason
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """What was the matter with these files is over."""
+        for path in paths:
+            self.troubles.pop(path, None)
+
+    def mismatch(self, path: str, different: bool, reason: str, now: float) -> None:
+        """Note that a file could not be read back, or came back with other content."""
+        trouble = self.troubles.setdefault(path, FailedFile())
+        trouble.mismatches += different
+        if trouble.mismatches >= LAST_ATTEMPTS:
+            trouble.attempts = trouble.mismatches
+            trouble.reason = f"{reason}, {trouble.mismatches} times: the destination's disk may be faulty"
+        else:
+            self.note(path, CopyOutcome.FAILED, reason, now)
+
+    def death(self, path: str, why: str, now: float) -> bool:
+        """Note that a worker died with a file; returns whether so many have that it is set aside."""
+        trouble = self.troubles.setdefault(path, FailedFile())
+        trouble.deaths += 1
+        if trouble.deaths < _MAX_DEATHS:
+            return False
+        self.note(path, CopyOutcome.FAILED, f"cannot be copied: the copy process {why}, {trouble.deaths} times", now)
+        return True
+
+    def copied(self, path: str) -> None:
+        """Note that an attempt has come to its end."""
+        trouble = self.troubles.get(path)
+        if trouble is not None and trouble.mismatches:
+            trouble.attempts = 0  # it is kept in mind until it was read back
+        elif trouble is not None:
+            del self.troubles[path]
+
+    def failed(self) -> dict[str, FailedFile]:
+        """Files that have failed and not been copied since."""
+        return {path: trouble for path, trouble in self.troubles.items() if trouble.attempts}

@@ -1,0 +1,121 @@
+"""What file systems and systems differ in, spelled once: paths, opening for reading, times, what counts as equal.
+
+Used by the copy workers: must import nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+REGULAR = stat.S_IFREG
+LINK = stat.S_IFLNK
+KIND = 0o170000
+"""The bits of a mode that tell files from folders, links and the rest."""
+
+if sys.platform == "win32":
+    from softcopy_napari.engine.fs.windows import extended_path, open_shared
+else:
+
+    def extended_path(path: str) -> str:
+        """Windows needs another spelling of long paths; nobody else does."""
+        return path
+
+
+def native(path: str) -> str:
+    """Spell a `/` separated relative path as this system does."""
+    return path if os.sep == "/" else path.replace("/", os.sep)
+
+
+BINARY: int = getattr(os, "O_BINARY", 0)
+NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+NO_ATIME: int = getattr(os, "O_NOATIME", 0)
+READ = os.O_RDONLY | BINARY | NOFOLLOW | getattr(os, "O_NONBLOCK", 0)  # a fifo in a file's place must not hang us
+
+
+if sys.platform == "win32":
+
+    def open_source(path: str, dir_fd: int | None = None) -> int:
+        """Open a file of the source for reading while anybody may replace it; there are no folders' descriptors."""
+        return open_shared(path)
+else:
+
+    def open_source(path: str, dir_fd: int | None = None) -> int:
+        """Open a file of the source for reading, without following a link, blocking, or touching its access time.
+
+        Raises
+        ------
+        OSError
+            It cannot be opened; or it is a link.
+        """
+        if NO_ATIME:
+            try:
+                return os.open(path, READ | NO_ATIME, dir_fd=dir_fd)
+            except PermissionError:  # somebody else's file: only its owner may ask for that
+                pass
+        return os.open(path, READ, dir_fd=dir_fd)
+
+
+if hasattr(os, "readv"):
+
+    def read_into(fd: int, view: memoryview) -> int:
+        """Read into a buffer; returns the bytes read, 0 at the end."""
+        return os.readv(fd, [view])
+else:
+
+    def read_into(fd: int, view: memoryview) -> int:
+        """Read into a buffer; returns the bytes read, 0 at the end."""
+        data = os.read(fd, len(view))
+        view[: len(data)] = data
+        return len(data)
+
+
+if hasattr(os, "posix_fadvise"):
+
+    def spare_the_cache(fd: int) -> None:
+        """Read without pushing out of the page cache what the acquisition keeps there (Linux 6.3 and later)."""
+        try:  # noqa: SIM105 - suppress() takes as long as the call
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_NOREUSE)
+        except OSError:  # not known to this file system
+            pass
+
+    def forget_cached(fd: int) -> None:
+        """Have the next read of a file come from where it is stored: write out what is not, drop what is cached."""
+        os.fdatasync(fd)
+        try:  # noqa: SIM105
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        except OSError:
+            pass
+else:
+
+    def spare_the_cache(fd: int) -> None:
+        """Not known to this system."""
+
+    if sys.platform == "darwin":
+        import fcntl
+
+        def forget_cached(fd: int) -> None:
+            """Have reads through this descriptor come from where the file is stored."""
+            os.fsync(fd)
+            fcntl.fcntl(fd, fcntl.F_NOCACHE, 1)
+    else:
+
+        def forget_cached(fd: int) -> None:
+            """Not known to this system."""
+
+
+def kind_of(mode: int) -> str:
+    """What something is that is neither file, folder nor link, in words."""
+    for test, name in (
+        (stat.S_ISFIFO, "fifo"),
+        (stat.S_ISSOCK, "socket"),
+        (stat.S_ISBLK, "device"),
+        (stat.S_ISCHR, "device"),
+    ):
+        if test(mode):
+            return name
+    return "thing of unknown kind"
+
+
+# -- times --------------------------------------------------------------------------------------------

@@ -1,0 +1,116 @@
+"""Links of a source that lead out of it: told apart, and followed where the setting `links` says so.
+
+Used by the copy workers: must import nothing heavy.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from softcopy_napari.engine.fs.files import NOFOLLOW, READ, native
+from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
+
+KEEP = "keep"
+_NO_FILE = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
+"""What systems say of a link where they are to open none."""
+
+
+def leads_out(root: str, folder: str, target: str) -> bool:
+    """Whether a link in a folder of the source leads out of it; by names alone, so that nothing there is touched.
+
+    Parameters
+    ----------
+    root : str
+        The source.
+    folder : str
+        Relative to it, `/` separated.
+    target : str
+        What the link says.
+    """
+    there = os.path.normpath(os.path.join(root, native(folder), target))
+    return not any(_is_in(there, top) for top in (root, os.path.realpath(root)))
+
+
+def _is_in(path: str, top: str) -> bool:
+    return path == top or path.startswith(top.rstrip(os.sep) + os.sep)
+
+
+def source_place(source: str, destination: str, links: str) -> RootFolder:
+    """Make the place of a source, for a target with this setting of `links`."""
+    return RootFolder(source) if links == KEEP else FollowedLink(source, destination)
+
+
+class FollowedLink(RootFolder):
+    """A source whose links out of it are followed: what they lead to is as if it were there.
+
+    Links within the source stay links; so does what would lead into a circle: to a folder that the link lies in, or to
+    one that holds the source or the destination.
+
+    Parameters
+    ----------
+    root, destination : str
+    """
+
+    def __init__(self, root: str, destination: str) -> None:
+        super().__init__(root)
+        self._destination = destination
+
+    def stat(self, path: str) -> os.stat_result:
+        """As `os.lstat`, but of what a link leads to, if it is followed."""
+        found = super().stat(path)
+        return (self._followed(path) or found) if stat.S_ISLNK(found.st_mode) else found
+
+    def open(self, path: str, flags: int, mode: int = 0o777) -> int:
+        """As `os.open`."""
+        try:
+            return super().open(path, flags, mode)
+        except OSError as error:
+            if error.errno not in _NO_FILE or self._followed(path) is None:
+                raise
+            return super().open(path, flags & ~NOFOLLOW, mode)
+
+    def open_for_reading(self, path: str) -> int:
+        """As `files.open_source`."""
+        try:
+            return super().open_for_reading(path)
+        except OSError as error:
+            if error.errno not in _NO_FILE:
+                raise
+            return self.open(path, READ)
+
+    def _open_folder(self, name: str, at: int) -> int:
+        try:
+            return super()._open_folder(name, at)
+        except OSError as error:
+            path = "/".join([*(entered for entered, _ in self._stack), name])
+            if error.errno not in _NO_FILE or self._followed(path) is None:
+                raise
+            return os.open(name, FOLDER & ~NOFOLLOW, dir_fd=at)
+
+    def _may_pass(self, path: str) -> bool:
+        return self._followed(path) is not None
+
+    def _followed(self, path: str) -> os.stat_result | None:
+        """What a link leads to; None if it is not followed."""
+        link = self.path(path)
+        try:
+            found = os.stat(link)
+            there = os.path.realpath(link)
+            if not stat.S_ISDIR(found.st_mode):
+                followed = stat.S_ISREG(found.st_mode) and not _is_in(there, os.path.realpath(self.root))
+                return found if followed else None
+            if any(_is_in(os.path.realpath(other), there) for other in (self.root, self._destination)):
+                return None
+            if _is_in(there, os.path.realpath(self.root)):
+                return None
+            above = path
+            while above:
+                above = above.rpartition("/")[0]
+                holder = os.stat(self.path(above))
+                if (holder.st_dev, holder.st_ino) == (found.st_dev, found.st_ino):
+                    return None
+        except OSError:
+            return None  # it leads nowhere
+        return found

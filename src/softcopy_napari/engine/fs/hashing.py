@@ -1,0 +1,13 @@
+"""XXH3-128 digests as they are stored: their size, and what stands in place of one."""
+
+from __future__ import annotations
+
+DIGEST_SIZE = 16
+
+
+LINK = b"\xff" * DIGEST_SIZE
+"""Stands in place of the digest of a link."""
+
+
+NO_DIGEST = bytes(16)
+"""Stands for one that is not known."""

@@ -1,0 +1,346 @@
+"""The top folder of a source or destination, held while files in it are worked on.
+
+Volumes are unmounted, shares go away, and what then lies under the same path is another folder: an empty mount point,
+or somebody else's disk. So before a batch of files the folder is opened and told from others, and as far as the
+system can all paths of the batch are looked up from that open folder: nothing is ever read from, written to or
+deleted in another one. Between batches nothing is held, so that a share can be unmounted.
+
+Runs in the copy workers and must import nothing heavy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+
+from softcopy_napari.engine.fs.capabilities import Capabilities, try_out
+from softcopy_napari.engine.fs.files import NOFOLLOW, extended_path, native, open_source
+from softcopy_napari.engine.fs.permissions import SOURCE, modes
+
+BY_DESCRIPTOR = (
+    {os.open, os.stat, os.rename, os.unlink, os.mkdir, os.symlink, os.readlink} <= os.supports_dir_fd
+    and os.utime in os.supports_fd
+    and hasattr(os, "readv")
+)
+"""Whether this system looks names up in open folders."""
+UTIME_ON_FD = os.utime in os.supports_fd
+FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_LONG_AGO = 10**17
+"""March 1973, ns."""
+_ROOT = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+
+
+class WrongFolder(OSError):
+    """What lies at the place is not the folder that was there before."""
+
+
+class RootFolder:
+    """One side of a target. All paths are `/` separated and relative to its folder.
+
+    Links in the middle of a path are never followed, so that nothing outside of the folder is reached through
+    links that a writer made. The folder itself may be a link: that is its user's.
+
+    Parameters
+    ----------
+    root : str
+        The folder, absolute.
+    permissions : str
+        Which ones files and folders get, as in a target's settings.
+
+    Attributes
+    ----------
+    fd : int or None
+        The folder's descriptor while it is held; None where the system cannot use one.
+    mode : int
+        The folder's mode.
+    file_mode : int
+        Of files that are made in it; negative where they are to have the source's.
+    """
+
+    def __init__(self, root: str, permissions: str = SOURCE) -> None:
+        self.root = extended_path(root)
+        self.fd: int | None = None
+        self.mode = 0o777
+        self._permissions = permissions
+        self.file_mode, self._folder_mode = modes(permissions, self.mode)
+        self._stack: list[tuple[str, int]] = []
+        """Folders from the top to the one entered last, with their descriptors: the next one is often close by."""
+        self._entered: str | None = None
+        self._checked: set[str] = set()
+        """Folders seen to be no links, where the system has no descriptors of folders."""
+        self._capabilities: Capabilities | None = None
+
+    def hold(self, identity: tuple[int, int] | None = None, marker: str = "") -> None:
+        """Open the folder, if it is the right one.
+
+        Parameters
+        ----------
+        identity : tuple of int and int, optional
+            Device and inode that it must have.
+        marker : str, optional
+            Name of a file that must lie in it.
+
+        Raises
+        ------
+        WrongFolder
+            It is another folder.
+        OSError
+            It cannot be looked at; as a rule it is not there.
+        """
+        self.leave()
+        try:
+            if BY_DESCRIPTOR:
+                self.fd = os.open(self.root, _ROOT)
+            found = os.stat(self.root if self.fd is None else self.fd)
+            self.mode = found.st_mode
+            self.file_mode, self._folder_mode = modes(self._permissions, self.mode)
+            if identity is not None and (found.st_dev, found.st_ino) != identity:
+                raise WrongFolder(0, "another folder lies there", self.root)
+            if marker:
+                try:
+                    self.stat(marker)
+                except FileNotFoundError:
+                    raise WrongFolder(0, "another folder lies there", self.root) from None
+        except OSError:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Let go of the folder, and of those in it."""
+        self._shorten(0)
+        self._checked.clear()
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
+
+    def claim(self, marker: str) -> None:
+        """Make the folder, if need be, and leave the file in it by which it will be known again.
+
+        Raises
+        ------
+        OSError
+            It cannot be made or written.
+        """
+        self._make_root(self.root)
+        os.close(os.open(os.path.join(self.root, marker), os.O_WRONLY | os.O_CREAT | NOFOLLOW, 0o600))
+
+    def _make_root(self, folder: str) -> None:
+        """Make the folder, and those that it lies in, each as the one that it lies in is meant."""
+        if os.path.isdir(folder):
+            return
+        above = os.path.dirname(folder)
+        if above != folder:
+            self._make_root(above)
+        mode = modes(self._permissions, os.stat(above).st_mode)[1]
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, mode)
+
+    # -- folders --------------------------------------------------------------------------------------
+
+    def enter(self, folder: str, make: bool = False) -> int | None:
+        """Go into a folder.
+
+        Parameters
+        ----------
+        folder : str
+        make : bool
+            Make what is missing of it; a link in its way is replaced.
+
+        Returns
+        -------
+        int or None
+            Its descriptor, good until the next call; None where the system cannot use one.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such folder.
+        NotADirectoryError
+            There is a link or a file in its place or on the way to it.
+        """
+        if self.fd is None:
+            self._check(folder, make)
+            return None
+        if make:
+            self._shorten(0)  # what is held open may have been deleted since
+        elif folder == self._entered:
+            return self._stack[-1][1] if self._stack else self.fd
+        names = folder.split("/") if folder else []
+        common = 0
+        for (held, _), name in zip(self._stack, names, strict=False):
+            if held != name:
+                break
+            common += 1
+        self._shorten(common)
+        at = self._stack[-1][1] if self._stack else self.fd
+        for name in names[common:]:
+            at = _make_folder(name, at, self._folder_mode) if make else self._open_folder(name, at)
+            self._stack.append((name, at))
+        self._entered = folder
+        return at
+
+    def _open_folder(self, name: str, at: int) -> int:
+        """Open a folder by its name in the one that was entered last."""
+        return os.open(name, FOLDER, dir_fd=at)
+
+    def _may_pass(self, path: str) -> bool:
+        """Whether a link on the way to a folder is followed."""
+        return False
+
+    def _shorten(self, length: int) -> None:
+        self._entered = None
+        for _, fd in self._stack[length:]:
+            os.close(fd)
+        del self._stack[length:]
+
+    def _check(self, folder: str, make: bool) -> None:
+        """The same by paths, for systems that cannot look names up in open folders."""
+        if folder in self._checked and not make:
+            return
+        path, relative = self.root, ""
+        for name in folder.split("/") if folder else []:
+            path = os.path.join(path, name)
+            relative = f"{relative}/{name}" if relative else name
+            try:
+                found = os.lstat(path)
+            except FileNotFoundError:
+                if not make:
+                    raise
+                os.mkdir(path, self._folder_mode)
+                continue
+            if _is_link(found) and make:
+                os.rmdir(path) if stat.S_ISDIR(found.st_mode) else os.unlink(path)
+                os.mkdir(path, self._folder_mode)
+            elif _is_link(found) and self._may_pass(relative):
+                continue
+            elif _is_link(found) or not stat.S_ISDIR(found.st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+        self._checked.add(folder)
+
+    # -- files ----------------------------------------------------------------------------------------
+
+    def _at(self, path: str) -> tuple[str, int | None]:
+        """What the system is asked for: a name, and the descriptor of the folder in which it is looked up."""
+        folder, _, name = path.rpartition("/")
+        fd = self.enter(folder)
+        return (self.path(path), None) if fd is None else (name or ".", fd)
+
+    def path(self, path: str) -> str:
+        """The absolute path of something in the folder."""
+        return os.path.join(self.root, native(path)) if path else self.root
+
+    def open(self, path: str, flags: int, mode: int = 0o777) -> int:
+        """As `os.open`."""
+        name, fd = self._at(path)
+        return os.open(name, flags, mode, dir_fd=fd)
+
+    def open_for_reading(self, path: str) -> int:
+        """As `files.open_source`."""
+        return open_source(*self._at(path))
+
+    def stat(self, path: str) -> os.stat_result:
+        """As `os.lstat`."""
+        name, fd = self._at(path)
+        return os.stat(name, dir_fd=fd, follow_symlinks=False)
+
+    def unlink(self, path: str) -> None:
+        """As `os.unlink`."""
+        name, fd = self._at(path)
+        os.unlink(name, dir_fd=fd)
+
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder, if it is empty."""
+        name, fd = self._at(path)
+        with contextlib.suppress(OSError):
+            os.rmdir(name, dir_fd=fd)
+
+    def discard(self, path: str) -> None:
+        """Unlink a file, if that is possible."""
+        with contextlib.suppress(OSError):
+            self.unlink(path)
+
+    def replace(self, path: str, by: str) -> None:
+        """Rename `by`, a file in the same folder, to `path`, over what is there."""
+        name, fd = self._at(path)
+        temporary, _ = self._at(by)
+        os.replace(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
+
+    def read_link(self, path: str) -> str:
+        """As `os.readlink`."""
+        name, fd = self._at(path)
+        return os.readlink(name, dir_fd=fd)
+
+    def link(self, target: str, path: str, to_folder: bool) -> None:
+        """As `os.symlink`; Windows alone wants to know whether the link is to a folder."""
+        name, fd = self._at(path)
+        os.symlink(target, name, target_is_directory=to_folder, dir_fd=fd)
+
+    def read_clock(self, name: str) -> int:
+        """Ask the file system's own clock, which may not be this computer's.
+
+        Parameters
+        ----------
+        name : str
+            A file of ours, which is touched; its modification time is of no use afterwards.
+
+        Returns
+        -------
+        int
+            In ns, as change times of files are; 0 where they do not tell when a file was changed.
+        """
+        if os.name != "posix":
+            return 0
+        try:
+            self.set_times(name, self.open(name, os.O_WRONLY | NOFOLLOW), _LONG_AGO, _LONG_AGO)
+            changed = self.stat(name).st_ctime_ns
+        except OSError:
+            return 0
+        return changed if changed > 2 * _LONG_AGO else 0  # else it is what the time was set to
+
+    # -- what the file system can do -------------------------------------------------------------------
+
+    def set_times(self, path: str, fd: int, accessed: int, modified: int) -> None:
+        """Set the times (ns) of a file that was written, and close it."""
+        try:
+            if UTIME_ON_FD:
+                os.utime(fd, ns=(accessed, modified))
+        finally:
+            os.close(fd)
+        if not UTIME_ON_FD:  # Windows: to close it would set the time again
+            os.utime(self._at(path)[0], ns=(accessed, modified))
+
+    def capabilities(self, name: str) -> Capabilities:
+        """What the file system can do: tried out once, with a file of this name, which is removed again."""
+        if self._capabilities is None:
+            try:
+                self._capabilities = try_out(self, name)
+            except OSError:
+                return Capabilities()  # full, or gone: the next one who asks may learn more
+        return self._capabilities
+
+    def lost_times(self) -> None:
+        """Note that a file did not keep the modification time that was set."""
+        self._capabilities = (self._capabilities or Capabilities())._replace(keeps_times=False)
+
+
+def _make_folder(name: str, at: int, mode: int) -> int:
+    """Open a folder in another one, made if need be."""
+    try:
+        return os.open(name, FOLDER, dir_fd=at)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        if not stat.S_ISLNK(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+            raise
+        os.unlink(name, dir_fd=at)  # a link of the source was here, and is a folder there now
+    with contextlib.suppress(FileExistsError):  # by another worker, just now
+        os.mkdir(name, mode, dir_fd=at)
+    return os.open(name, FOLDER, dir_fd=at)
+
+
+def _is_link(found: os.stat_result) -> bool:
+    """Whether this is a link, or a junction of Windows."""
+    tag = getattr(found, "st_reparse_tag", 0)
+    return stat.S_ISLNK(found.st_mode) or (tag != 0 and tag == getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1))

@@ -1,0 +1,151 @@
+"""Which version of each file this run has copied: for destinations that do not show what they were given.
+
+Some keep no modification times, some show other sizes, or lose files. A walk cannot tell that from a source that has
+changed; what was copied can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from softcopy_napari.engine.fs.capabilities import Remark
+from softcopy_napari.engine.fs.file_times import NO_VERSION
+from softcopy_napari.engine.fs.hashing import DIGEST_SIZE as SIZE
+from softcopy_napari.engine.inventory.digest_store import DigestStore
+from softcopy_napari.engine.inventory.tracked_array import Batch
+from softcopy_napari.engine.states import ChunkState
+
+if TYPE_CHECKING:
+    from softcopy_napari.engine.inventory.inventory import Inventory
+
+Unlike = Mapping[str, tuple[bytes, bool]]
+"""As `FolderDiff.unlike`."""
+_MOST_COPIES = 5
+"""Copies of one version of a file after which it is given up, if the destination does not have it afterwards."""
+_ARRIVED = (ChunkState.COPIED, ChunkState.VERIFIED)
+_IS_ARRIVED = np.zeros(len(ChunkState), bool)
+_IS_ARRIVED[list(_ARRIVED)] = True
+
+
+class CopiedVersions:
+    """The versions (see `files.version_of`) of a target's files, as they were copied.
+
+    Parameters
+    ----------
+    inventory : Inventory
+    path : Path
+        File for those of chunk files, in the places that their digests have.
+
+    Attributes
+    ----------
+    remarks : int
+        What the user should know of the destination, see `Remark`.
+    hopeless : dict of str to str
+        Files that were just given up after they were copied again and again, and why.
+    """
+
+    def __init__(self, inventory: Inventory, path: Path) -> None:
+        self.remarks = 0
+        self.hopeless: dict[str, str] = {}
+        self._inventory = inventory
+        self._chunks = DigestStore(path)
+        self._others = self._chunks.others
+        self._in_vain: dict[str, tuple[bytes, int]] = {}
+        """Files that the destination did not have after they were copied: which version, and how often."""
+
+    def note(self, batch: Batch, versions: bytes) -> None:
+        """Note the versions of a batch's files, 16 bytes each; zeros for those that were not copied."""
+        if batch.array is not None and batch.array.ledger is batch.ledger:
+            self._chunks.extend(batch.array.first_digest + batch.array.layout.n_chunk_files)
+            self._chunks.put(batch.cells + batch.array.first_digest, versions)
+            return
+        for number, path in enumerate(batch.paths):
+            version = versions[number * SIZE : (number + 1) * SIZE]
+            where = self._inventory.locate(path)
+            if where is None:
+                self._others[path] = version
+            else:
+                self._chunks.put(np.array([where[0].first_digest + where[1]]), version)
+
+    def move(self, old: npt.NDArray[np.int64], new: npt.NDArray[np.int64]) -> None:
+        """Bring versions of an array's chunk files to where they are after it was resized."""
+        self._chunks.put(new, self._chunks.get(old).tobytes())
+
+    def adopt(self, path: str, place: int) -> None:
+        """A file turned out to be a chunk file."""
+        self._chunks.put(np.array([place]), self._others.pop(path, NO_VERSION))
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._chunks.close()
+
+    def left_to_copy(self, folder: str, names: Sequence[str], unlike: Unlike) -> list[str]:
+        """Leave out files that look other than their source, but were copied from this very version of it.
+
+        Of those that have the right size, the destination does not keep the time. What it does not have at all, or with
+        another size, is copied again, but not for ever.
+        """
+        arrived = self._copied(folder, names)
+        if not (arrived or self._in_vain):
+            return list(names)
+        rest = []
+        prefix = folder + "/" if folder else ""
+        for name in names:
+            copied = arrived.get(name, NO_VERSION)
+            version, same_size = unlike.get(name, (copied, False))
+            if copied == NO_VERSION or copied != version:
+                self._forget_given_up(prefix + name, version)
+                rest.append(name)
+            elif same_size:
+                self.remarks |= Remark.NO_TIMES
+            elif self._try_again(prefix + name, copied, "has another size" if name in unlike else "is not"):
+                rest.append(name)
+        return rest
+
+    def found(self, folder: str, names: Sequence[str]) -> None:
+        """The destination has these as they should be."""
+        for name in names if self._in_vain else ():
+            self._in_vain.pop(f"{folder}/{name}" if folder else name, None)
+
+    def _try_again(self, path: str, version: bytes, what: str) -> bool:
+        before, times = self._in_vain.get(path, (NO_VERSION, 0))
+        times = times + 1 if before == version else 1
+        self._in_vain[path] = version, times
+        if times < _MOST_COPIES:
+            return True
+        self._inventory.set_state(path, ChunkState.FAILED)
+        self.hopeless[path] = f"was copied to the destination {times} times, and {what} there every time"
+        return False
+
+    def _forget_given_up(self, path: str, version: bytes) -> None:
+        """Try a file that was given up once more, if it has changed since."""
+        if path in self._in_vain and version not in (NO_VERSION, self._in_vain[path][0]):
+            del self._in_vain[path]
+            if self._inventory.state(path) is ChunkState.FAILED:
+                self._inventory.set_state(path, ChunkState.PENDING)
+
+    def _copied(self, folder: str, names: Sequence[str]) -> dict[str, bytes]:
+        """Versions of those files of a folder that this run has copied, and that are not being copied anew."""
+        prefix = folder + "/" if folder else ""
+        found: dict[str, bytes] = {}
+        rest: Sequence[str] = names
+        where = self._inventory.cells(folder, names) if names else None
+        if where is not None:
+            array, cells = where
+            indices = np.flatnonzero(cells >= 0)
+            rest = [names[index] for index in np.flatnonzero(cells < 0).tolist()]
+            indices = indices[_IS_ARRIVED[array.ledger.flat[cells[indices]]]]
+            if len(indices):
+                data = self._chunks.get(cells[indices] + array.first_digest).tobytes()
+                versions = (data[at : at + SIZE] for at in range(0, len(data), SIZE))
+                found = {names[index]: version for index, version in zip(indices.tolist(), versions, strict=True)}
+        states = self._inventory.others
+        for name in rest:
+            if states.get(prefix + name) in _ARRIVED:
+                found[name] = self._others.get(prefix + name, NO_VERSION)
+        return found

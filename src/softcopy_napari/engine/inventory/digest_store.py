@@ -1,0 +1,196 @@
+"""XXH3-128 digests of the files that were copied: chunk files' on disk, 16 bytes each, all other files' in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from softcopy_napari.engine.fs.hashing import DIGEST_SIZE
+
+
+class DigestStore:
+    """The digests of a target's files.
+
+    Chunk files have places in one file beside the ledgers, which is written and read piecewise: mapped, ten million of
+    them would count as memory of the engine's.
+
+    Parameters
+    ----------
+    path : Path
+        The file to make. Cells never written cost no disk where the file system has sparse files.
+
+    Attributes
+    ----------
+    others : dict of str to bytes
+        Those of files that are no chunk files, by path.
+    problem : str
+        Why some could not be kept, in words for the user; empty while all can.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.others: dict[str, bytes] = {}
+        self.problem = ""
+        self._path = path
+        self._fd = -1
+        self._end = 0
+        self._put = 0
+        """Places before this one may have been put."""
+        self._closed = False
+        self._lock = threading.Lock()  # the receipt is written by a thread of its own
+        self._unknown: npt.NDArray[np.bool_] | None = None
+        """Places of which the file may hold what is no longer true; None while there are none."""
+
+    @property
+    def allotted(self) -> int:
+        """How many places there are."""
+        return self._end
+
+    def allot(self, count: int) -> int:
+        """Make room for an array's chunk files; returns the place of the first."""
+        start = self._end
+        self._end += count
+        return start
+
+    def extend(self, end: int) -> None:
+        """Make room for places before this one, which somebody else has allotted."""
+        self._end = max(self._end, end)
+
+    def put(self, places: npt.NDArray[np.int64], digests: bytes) -> bool:
+        """Note digests, one for each place; unknown ones replace known ones, too.
+
+        Returns
+        -------
+        bool
+            Whether they could be kept. If not (the disk with the state folder is full), they are not known: that is no
+            reason to end a copy, for what lies at the destination can be read.
+        """
+        kept = True
+        self._put = max(self._put, int(places.max()) + 1 if len(places) else 0)
+        for run, data in _runs(places, digests):
+            try:
+                self._write_all(run * DIGEST_SIZE, data)
+            except OSError as error:
+                kept = False
+                self.problem = (
+                    f"checksums cannot be kept in {self._path.parent}: {error.strerror}. Copying goes on; the receipt "
+                    "needs them: make room there"
+                )
+                if self._unknown is None:
+                    self._unknown = np.zeros(self._end, bool)
+            self._mark(run, len(data) // DIGEST_SIZE, not kept)
+            if not kept:
+                break
+        if kept:
+            self.problem = ""
+        elif self._unknown is not None:
+            self._unknown[places] = True  # those before the one that failed as well: it does no harm
+        return kept
+
+    def _mark(self, place: int, count: int, unknown: bool) -> None:
+        if self._unknown is None:
+            return
+        if len(self._unknown) < self._end:
+            self._unknown = np.concatenate([self._unknown, np.zeros(self._end - len(self._unknown), bool)])
+        self._unknown[place : place + count] = unknown
+
+    def get(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Digests at these places, shape (n, 16); zeros where they are not known.
+
+        Raises
+        ------
+        OSError
+            They have been closed: whoever still reads them must not take them for unknown.
+        """
+        found = np.zeros((len(places), DIGEST_SIZE), np.uint8)
+        with self._lock:
+            if self._closed:
+                raise OSError(errno.EBADF, "the copy has ended")
+            if self._fd < 0 or not len(places):
+                return found
+            breaks = np.flatnonzero(np.diff(places) != 1) + 1
+            for start, stop in zip([0, *breaks.tolist()], [*breaks.tolist(), len(places)], strict=True):
+                try:
+                    data = self._read(int(places[start]) * DIGEST_SIZE, (stop - start) * DIGEST_SIZE)
+                except OSError:
+                    continue  # not known
+                data = data[: len(data) - len(data) % DIGEST_SIZE]
+                found.reshape(-1)[start * DIGEST_SIZE : start * DIGEST_SIZE + len(data)] = np.frombuffer(data, np.uint8)
+        if self._unknown is not None:
+            known = places[places < len(self._unknown)]
+            found[: len(places)][np.isin(places, known[self._unknown[known]])] = 0
+        return found
+
+    def forget(self, places: npt.NDArray[np.int64]) -> None:
+        """Have digests at these places be unknown."""
+        if not len(places) or places.min() >= self._put:
+            return  # the rule: they are copied for the first time
+        if self.get(places).any() and not self.put(places, bytes(len(places) * DIGEST_SIZE)):
+            with contextlib.suppress(OSError):  # this run knows; another one that finds the file would not
+                self._path.unlink(missing_ok=True)
+
+    def open(self) -> None:
+        """Read those of a file that another `DigestStore` has written.
+
+        Raises
+        ------
+        OSError
+            It cannot be opened.
+        """
+        self._fd = os.open(self._path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+
+    def close(self, remove: bool = True) -> None:
+        """Let go of the file, and delete it, unless another run may need it."""
+        with self._lock:
+            self._closed = True
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
+                if remove:
+                    self._path.unlink(missing_ok=True)
+
+    def _write_all(self, offset: int, data: bytes) -> None:
+        """A disk that is almost full takes a part: half a digest must not be taken for one."""
+        while data:
+            written = self._write(offset, data)
+            offset, data = offset + written, data[written:]
+
+    def _open(self) -> int:
+        if self._fd < 0:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+        return self._fd
+
+    if hasattr(os, "pwrite"):
+
+        def _write(self, offset: int, data: bytes) -> int:
+            return os.pwrite(self._open(), data, offset)
+
+        def _read(self, offset: int, size: int) -> bytes:
+            return os.pread(self._fd, size, offset)
+    else:
+
+        def _write(self, offset: int, data: bytes) -> int:
+            os.lseek(self._open(), offset, os.SEEK_SET)
+            return os.write(self._fd, data)
+
+        def _read(self, offset: int, size: int) -> bytes:
+            os.lseek(self._fd, offset, os.SEEK_SET)
+            return os.read(self._fd, size)
+
+
+def _runs(places: npt.NDArray[np.int64], digests: bytes) -> list[tuple[int, bytes]]:
+    """Neighbouring places together: the first of each run, and its digests."""
+    if not len(places):
+        return []
+    breaks = (np.flatnonzero(np.diff(places) != 1) + 1).tolist()
+    starts, stops = [0, *breaks], [*breaks, len(places)]
+    return [
+        (int(places[start]), digests[start * DIGEST_SIZE : stop * DIGEST_SIZE])
+        for start, stop in zip(starts, stops, strict=True)
+    ]

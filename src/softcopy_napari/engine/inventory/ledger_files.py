@@ -1,0 +1,67 @@
+"""The ledger files of one target: made, replaced when an array has another shape, and removed a moment later."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+
+from softcopy_napari.engine.inventory.ledger import Ledger, StateCounts, remove_ledger
+
+_LINGER = 2.0
+"""Seconds that a replaced ledger stays: a front end may only now be about to map the one it was told of last, and
+an array that grows several times a second would always be ahead of it."""
+
+
+class LedgerFiles:
+    """Makes ledgers in one folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Need not exist.
+
+    Attributes
+    ----------
+    sums : StateCounts
+        Of all that have not been replaced.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.sums = StateCounts()
+        self._folder = folder
+        self._made = 0
+        self._replaced: deque[tuple[float, Path]] = deque()
+
+    def make(self, grid: tuple[int, ...]) -> Ledger:
+        """A new one, all ABSENT.
+
+        Raises
+        ------
+        OSError
+            There is no room for it.
+        """
+        self._remove(time.monotonic() - _LINGER)
+        self._made += 1
+        try:
+            return Ledger(self._folder / f"{self._made}.npy", grid, self.sums)
+        except OSError:
+            self.close()
+            raise
+
+    def replaced(self, ledger: Ledger) -> None:
+        """Have one removed that another has taken the place of."""
+        ledger.leave()
+        self._replaced.append((time.monotonic(), ledger.path))
+
+    def no_room(self, error: OSError) -> str:
+        """Say why an array's chunk files cannot be kept track of."""
+        return f"cannot be followed: no ledger can be kept in {self._folder}: {error.strerror}. Make room there"
+
+    def close(self) -> None:
+        """Remove all that were replaced."""
+        self._remove(time.monotonic())
+
+    def _remove(self, before: float) -> None:
+        while self._replaced and self._replaced[0][0] <= before:
+            remove_ledger(self._replaced.popleft()[1])

@@ -1,0 +1,234 @@
+"""A checked target's life: one comparison of source and destination, which changes nothing in either.
+
+It stands where a job stands, so that front ends see and draw a check as they do a copy.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from softcopy_napari.engine.destination.brought_files import is_chunk_of
+from softcopy_napari.engine.destination.end_findings import UNLISTED
+from softcopy_napari.engine.formatting import count_text
+from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.job.target_resources import TargetResources
+from softcopy_napari.engine.job.target_thread import TargetThread
+from softcopy_napari.engine.protocol.messages import Findings, TargetSnapshot
+from softcopy_napari.engine.source.walk_planner import Walk
+from softcopy_napari.engine.state_folder.destination_lock import keeps_times
+from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.worker.folder_diff import FolderDiff
+from softcopy_napari.engine.worker.tasks import Answer, Inspected, InspectTask
+from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES
+
+_SHOWN = 100
+"""Paths of each kind that are told of at most."""
+_INSPECTED_TOGETHER = 256
+_INSPECTIONS_A_WORKER = 2
+
+
+class CheckJob(TargetThread):
+    """Compares one target's source and destination."""
+
+    afterwards = "check again to compare everything"
+
+    def __init__(self, crew: TargetResources, identity: str, ledgers: Path) -> None:
+        super().__init__(crew, identity, ledgers)
+        self._outcome: TargetState | None = None
+        self._missing = _Missing(self._inventory)
+        self._findings = Findings()
+        self._kept = 0
+        self._damaged: dict[str, str] = {}
+        """Chunk files that cannot be whole, and why."""
+        self._inspections: Iterator[InspectTask] | None = None
+        """What is still to be inspected once everything has been compared."""
+        self._inspecting = 0
+        """Tasks that are with workers."""
+        self._survey.heeds_locks = False
+        self._survey.start_pass(full=True, now=time.monotonic())
+        self._snapshot = self._tell(time.monotonic())
+
+    @property
+    def _over(self) -> bool:
+        return self._outcome is not None
+
+    def _end(self, outcome: TargetState, reason: str) -> None:
+        if self._outcome is None:
+            self._outcome = outcome
+            self._reason = reason
+
+    def _dispatch(self, now: float) -> None:
+        if not self._paused:
+            self._dispatcher.dispatch(now, copy=False)
+
+    def _take_answer(self, answer: Answer | None, now: float) -> None:
+        if isinstance(answer, Inspected):
+            self._damaged |= answer.damaged
+            self._inspecting -= 1
+            self._inspect()
+        if not isinstance(answer, FolderDiff):
+            return
+        if self._survey.take_part(answer, now, finishing=True):
+            self._missing.take(answer)
+        else:
+            self._end(TargetState.FAILED, f"{self.target.source} has gone")
+
+    def _advance(self, now: float) -> None:
+        self._survey.after_pass(now)
+        if self._survey.last_pass is None:
+            return
+        if self._inspections is None:
+            self._inspections = self._all_inspections()
+            self._inspect()
+        if not self._inspecting:
+            self._judge(self._survey.last_pass)
+
+    def _inspect(self) -> None:
+        """Keep all workers busy with what is still to be inspected."""
+        wanted = _INSPECTIONS_A_WORKER * len(self._pool.workers) - self._inspecting
+        for task in itertools.islice(self._inspections or (), max(wanted, 0)):
+            self._inspecting += 1
+            self._dispatcher.request(task)
+
+    def _all_inspections(self) -> Iterator[InspectTask]:
+        """Tasks for all chunk files that are there and may tell whether they are whole."""
+        for _, array in sorted(self._inventory.arrays.items()):
+            chunk_format = array.layout.chunk_format
+            if chunk_format is None:
+                continue
+            cells = np.concatenate([array.all_in(state) for state in (ChunkState.COPIED, ChunkState.PENDING)])
+            for start in range(0, len(cells), _INSPECTED_TOGETHER):
+                paths = array.paths(cells[start : start + _INSPECTED_TOGETHER])
+                yield InspectTask(self._pool.new_id(), paths, chunk_format)
+
+    def _judge(self, done: Walk) -> None:
+        for folder, reason in self._survey.metadata.unreadable().items():
+            self._reporter.notice(f"metadata of {folder} {reason}; what lies there was compared as plain files")
+        layouts = {path: array.layout for path, array in self._inventory.arrays.items()}
+        gone = sorted({*done.gone, *done.system})
+        self._kept = sum(path.rpartition("/")[2] in METADATA_NAMES or is_chunk_of(layouts, path) for path in gone)
+        for folder in sorted(done.unlisted):
+            self._reporter.notice(UNLISTED.format(folder))
+        self._findings = self._missing.findings(gone).model_copy(
+            update={
+                "damaged": len(self._damaged),
+                "damaged_paths": tuple(f"{path} {why}" for path, why in sorted(self._damaged.items())[:_SHOWN]),
+            }
+        )
+        if done.errors:
+            path, reason = next(iter(done.errors.items()))
+            more = f", and {len(done.errors) - 1:,} more" if len(done.errors) > 1 else ""
+            self._end(TargetState.FAILED, f"{path or self.target.source} {reason}{more}")
+        elif self._kept or self._reporter.left():
+            self._end(TargetState.INCOMPLETE, self._words(self._findings))
+        else:
+            by = "time" if keeps_times(self.target.destination) else "content"
+            equal = f"every file of the source is at the destination, equal in size and {by}"
+            self._end(TargetState.COMPLETE, "; ".join([equal, *_damage(self._findings)]))
+
+    def _words(self, found: Findings) -> str:
+        if not (found.chunk_files_different or found.other_different or found.extra or self._compared(copied=True)):
+            return "nothing of the source is at the destination"
+        kinds = (
+            ("missing at the destination", found.chunk_files_missing, found.other_missing),
+            ("different there", found.chunk_files_different, found.other_different),
+        )
+        parts = [
+            f"{what}: {' and '.join(_counted(chunk_files, others))}"
+            for what, chunk_files, others in kinds
+            if chunk_files or others
+        ]
+        if self._kept:
+            parts.append(f"only there: {self._kept:,} {'file or folder' if self._kept == 1 else 'files and folders'}")
+        return "; ".join([*parts, *_damage(found)])
+
+    def _compared(self, copied: bool = False) -> int:
+        """Files that were compared so far, or those of them that are equal."""
+        states = [ChunkState.COPIED] if copied else [ChunkState.COPIED, ChunkState.PENDING]
+        counts = self._inventory.counts()
+        return sum(counts[state] for state in states) + self._inventory.others_in(*states)
+
+    def _tell(self, now: float) -> TargetSnapshot:
+        state = self._outcome or (TargetState.PAUSED if self._paused else TargetState.CHECKING)
+        reason = self._reason or f"{self._compared():,} files compared so far"
+        snapshot = self._reporter.snapshot(state, reason, acquiring=False, kept=self._kept, now=now)
+        return snapshot.model_copy(update={"findings": self._findings})
+
+
+class _Missing:
+    """Which of the files that are not equal are not at the destination at all.
+
+    Kept by cell and path, not as a count: of a folder whose comparison was begun by a worker that died,
+    parts come twice.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._cells: dict[TrackedArray, npt.NDArray[np.bool_]] = {}
+        self._others: set[str] = set()
+
+    def take(self, part: FolderDiff) -> None:
+        """Note what a part of a folder's comparison did not find at the destination."""
+        prefix = part.folder + "/" if part.folder else ""
+        rest: Sequence[str] = part.lacking
+        where = self._inventory.cells(part.folder, part.lacking)
+        if where is not None:
+            array, cells = where
+            is_chunk = cells >= 0
+            self._of(array)[cells[is_chunk]] = True
+            rest = [name for name, chunk in zip(part.lacking, is_chunk, strict=True) if not chunk]
+        self._others.update(prefix + name for name in rest)
+        if part.empty:
+            self._others.add(part.folder)
+
+    def _of(self, array: TrackedArray) -> npt.NDArray[np.bool_]:
+        """Which of an array's chunk files are missing; none so far, if it has become another array."""
+        size = array.layout.n_chunk_files
+        if array not in self._cells or len(self._cells[array]) != size:
+            self._cells[array] = np.zeros(size, bool)
+        return self._cells[array]
+
+    def findings(self, extra: Sequence[str]) -> Findings:
+        """What was found, with the paths that only the destination has."""
+        missing: list[str] = []
+        different: list[str] = []
+        counts = [0, 0]
+        for _, array in sorted(self._inventory.arrays.items()):
+            pending = array.all_in(ChunkState.PENDING)
+            lacking = self._of(array)[pending]
+            for kind, cells in enumerate((pending[lacking], pending[~lacking])):
+                paths = (missing, different)[kind]
+                counts[kind] += len(cells)
+                paths += array.paths(cells[: _SHOWN - len(paths)])
+        others = sorted(path for path, state in self._inventory.others.items() if state is ChunkState.PENDING)
+        others_missing = [path for path in others if path in self._others]
+        others_different = [path for path in others if path not in self._others]
+        return Findings(
+            chunk_files_missing=counts[0],
+            chunk_files_different=counts[1],
+            other_missing=len(others_missing),
+            other_different=len(others_different),
+            extra=len(extra),
+            missing_paths=tuple([*missing, *others_missing][:_SHOWN]),
+            different_paths=tuple([*different, *others_different][:_SHOWN]),
+            extra_paths=tuple(extra[:_SHOWN]),
+        )
+
+
+def _damage(found: Findings) -> Iterator[str]:
+    if found.damaged:
+        yield f"damaged at the source: {count_text(found.damaged, 'chunk file')}"
+
+
+def _counted(chunk_files: int, others: int) -> Iterator[str]:
+    if chunk_files:
+        yield count_text(chunk_files, "chunk file")
+    if others:
+        yield count_text(others, "other file")

@@ -1,0 +1,398 @@
+"""A copied target's life, from waiting for its source to complete and beyond: carries out what life.py decides.
+
+What happens elsewhere reaches it as messages: hints of the watcher, answers of the workers, orders of front ends.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from pathlib import Path
+
+from softcopy_napari.engine.checksums.receipt_digests import ReceiptDigests
+from softcopy_napari.engine.checksums.saved_digests import DigestJournal
+from softcopy_napari.engine.destination.end_findings import EndVerdict
+from softcopy_napari.engine.destination.takeover import Takeover
+from softcopy_napari.engine.formatting import GOES_ON
+from softcopy_napari.engine.fs.capabilities import Remark, remark_texts
+from softcopy_napari.engine.fs.free_space import FreeSpace
+from softcopy_napari.engine.job.copy_status import CopyStatus, Situation
+from softcopy_napari.engine.job.final_check import FinalCheck
+from softcopy_napari.engine.job.life import Event, Order, Phase, next_phase
+from softcopy_napari.engine.job.readiness import Readiness
+from softcopy_napari.engine.job.signer import Signer
+from softcopy_napari.engine.job.target_resources import TargetResources
+from softcopy_napari.engine.job.target_thread import TargetThread
+from softcopy_napari.engine.pacing.pacer import Pacer
+from softcopy_napari.engine.progress.forecast_inputs import ForecastInputs
+from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
+from softcopy_napari.engine.source.finish_rules import finished_because
+from softcopy_napari.engine.source.source_identity import GONE
+from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.worker.folder_diff import FolderDiff
+from softcopy_napari.engine.worker.tasks import Answer, Flushed, Reached, ReadDone, ReadTask, RoomTask, Swept
+from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES, Probe
+
+_GENERATION = 1_000_000
+"""Between the numbers of the folders for ledgers of one target's datasets, one made in another's place."""
+
+log = logging.getLogger(__name__)
+
+
+class CopyJob(TargetThread):
+    """Copies one target."""
+
+    afterwards = GOES_ON
+
+    def __init__(self, crew: TargetResources, identity: str, ledgers: Path) -> None:
+        self._keeper = DigestJournal(crew.target.destination)
+        super().__init__(crew, identity, ledgers, self._keeper.path)
+        self._ledgers = ledgers
+        self._next: CopyJob | None = None
+        """Copies the dataset that took the place of this one's."""
+        self._takeover = Takeover(self.target, self._keeper, self._marker, self._inbox.put, lambda: self._over)
+        self._phase = Phase.WAITING
+        self._told_to_finish = False
+        self._why_finished = ""
+        self._has_receipt = False
+        self._source_when_complete = 0
+        """The count of the source's changes when it was complete."""
+        target, reporter, keeper, post = self.target, self._reporter, self._keeper, self._inbox.put
+        inventory, survey, dispatcher, pool = self._inventory, self._survey, self._dispatcher, self._pool
+        self._final = FinalCheck(inventory, survey, self._walks, dispatcher, pool, reporter)
+        fail = functools.partial(self._end, TargetState.FAILED)
+        self._ready = Readiness(
+            inventory, survey, dispatcher, pool, self._takeover, lambda: self._phase is Phase.WAITING, self._say, fail
+        )
+        self._signer = Signer(target, self._marker, inventory, survey, keeper, reporter.notice, post)
+        self._pacer = Pacer(target, pool, dispatcher, survey, post)
+        self._outlook = ForecastInputs(inventory, dispatcher, survey, reporter)
+        dispatcher.prover.remember(ReceiptDigests(inventory, target.destination, ledgers, post), keeper)
+        self._status = CopyStatus(
+            target, inventory, survey, dispatcher, reporter, self._final, self._pacer, self._outlook
+        )
+        if self._lock.doubt is not None:
+            self._doubt(self._lock.doubt)
+        self._snapshot = self._tell(time.monotonic())
+
+    def snapshot(self) -> TargetSnapshot:
+        return self._next.snapshot() if self._next is not None else super().snapshot()
+
+    def change(self, changes: Changes) -> str:
+        """Change settings while it runs."""
+        if self._next is not None:
+            return self._next.change(changes)
+        if self.ended.is_set():
+            return f"{self.target.source} is no longer copied: it has ended"
+        self._inbox.put(lambda: self._take_changes(changes))
+        return ""
+
+    def _take_changes(self, changes: Changes) -> None:
+        self._pacer.change(changes)
+        self._reporter.change(changes)
+
+    def _doubt(self, why: ReverifyReason) -> None:
+        """Equal size and time do not tell any more whether what was copied is still there: read it back."""
+        self._lock.note_doubt(why)  # whoever goes on from here must know
+        self._reporter.notice(f"{why.value}: what was copied before is read back and compared")
+        self._dispatcher.prover.doubt()
+        self._final.recheck()
+
+    @property
+    def _over(self) -> bool:
+        return self._phase is Phase.ENDED
+
+    def _finish(self) -> None:
+        if self._phase is Phase.WATCHING:  # what came since it was complete may not have been heard of yet
+            self._final.recheck()
+            self._happen(Event.CHANGED, time.monotonic())
+        self._told_to_finish = True
+
+    def _leave(self) -> None:
+        self._lock.note_all_noted(self._dispatcher.at_rest)
+        self._inventory.digests.close(remove=False)
+        self._keeper.end(self._inventory, self._has_receipt)
+
+    # -- its life -------------------------------------------------------------------------------------
+
+    def _happen(self, event: Event, now: float) -> None:
+        """Go over to the next phase, and do what that asks for."""
+        before = self._phase
+        self._phase, orders = next_phase(before, event)
+        if self._phase is not before:
+            log.info("%s: %s, %s", self.target.source, event.name, self._phase.name)
+        for order in orders:
+            self._carry_out(order, now)
+
+    def _carry_out(self, order: Order, now: float) -> None:
+        match order:
+            case Order.COPY:
+                self._lock.note_source(self._ready.folder)
+                self._ready.arrival.before = None
+                self._reason = ""
+                self._keep_pace(now)  # which disk it is, is asked before workers are busy with that disk
+            case Order.FORGET_SOURCE:
+                self._ready.forget_source(self._has_receipt, GONE.format(self.target.source), now)
+            case Order.CHECK:
+                self._final.begin(now)
+            case Order.WALK:
+                self._final.walk(now)
+            case Order.FLUSH:
+                self._final.flush()
+            case Order.SIGN:
+                self._final.signing = self._final.changes
+                told, folder = self._tell(time.monotonic()), self._ready.folder
+                self._signer.begin(told, self._why_finished, folder, self._take_signed)
+            case Order.ANNOUNCE:
+                self._announce(now)
+            case Order.RESUME:
+                if self._survey.changes != self._source_when_complete:  # else its user wants to be sure
+                    self._survey.evidence.note_resumed()
+                    self._told_to_finish = False  # that was said of what had come before
+                self._status.completed = 0.0
+                self._why_finished = ""
+                self._lock.note_doing("filled")
+                self._lock.note_all_noted(False)
+                changed = f"{self.target.source} has changed since its copy was complete"
+                self._ready.forget_source(self._has_receipt, changed, now)
+
+    # -- messages and steps ---------------------------------------------------------------------------
+
+    def _take_hints(self, now: float) -> None:
+        if not self._survey.take_hints(now) or self._survey.deletion.made_anew:
+            self._lose_source(now)
+        for folder in self._survey.metadata.take_due():
+            paths = [f"{folder}/{name}" if folder else name for name in METADATA_NAMES]
+            self._dispatcher.request(ReadTask(self._pool.new_id(), paths))
+
+    def _dispatch(self, now: float) -> None:
+        may_copy = not self._paused and self._phase in (Phase.COPYING, Phase.CHECKING, Phase.FLUSHING)
+        ending = self._phase in (Phase.CHECKING, Phase.FLUSHING, Phase.SIGNING)
+        self._dispatcher.prover.finishing = ending
+        self._dispatcher.results.as_it_is = ending and self._final.last_chance_over(now)
+        # While a destination is left alone, nothing marks it: what is compared could be another one's.
+        compare = self._phase is not Phase.WATCHING or self._dispatcher.destination.claimed
+        self._dispatcher.dispatch(now, copy=may_copy, compare=compare)
+
+    def _take_answer(self, answer: Answer | None, now: float) -> None:
+        match answer:
+            case FolderDiff() as part:
+                finishing = self._phase is Phase.CHECKING
+                if not self._survey.take_part(part, now, finishing) and self._phase is not Phase.WAITING:
+                    self._lose_source(now)
+            case ReadDone(contents):
+                folder = next(iter(contents)).rpartition("/")[0]
+                found = {path.rpartition("/")[2]: data for path, data in contents.items() if data is not None}
+                self._survey.take_metadata(folder, found)
+            case Probe() as probe:
+                if self._ready.take_probe(probe, self._told_to_finish, now):
+                    self._start_anew()
+            case Reached(obstacle):
+                if obstacle is None and self._ready.begin(lambda: self._inbox.put(None), now):
+                    self._happen(Event.SOURCE_READY, now)
+            case Flushed() as flushed:
+                self._take_flushed(flushed, now)
+            case Swept() if self._ready.awaited is Swept:
+                self._ready.awaited = None
+            case FreeSpace() as room:
+                self._outlook.take_room(room, now)
+                self._pacer.take_room(room)
+
+    def _advance(self, now: float) -> None:
+        remarks = self._dispatcher.results.remarks | self._inventory.versions.remarks
+        if remarks & Remark.NO_TIMES:
+            self._lock.note_times_lost()
+        self._reporter.notice(*remark_texts(remarks, str(self.target.destination)), *self._dispatcher.links.notices())
+        if self._dispatcher.source_lost:
+            self._dispatcher.source_lost = False
+            self._lose_source(now)
+        if self._dispatcher.destination.taken_away:
+            self._dispatcher.destination.taken_away = False
+            self._doubt(ReverifyReason.TAKEN_AWAY)
+        if self._dispatcher.flushing.doubt is not None:
+            self._doubt(self._dispatcher.flushing.doubt)
+            self._dispatcher.flushing.doubt = None
+        if self._phase is Phase.WAITING:
+            self._ready.probe_if_due(now)
+            return
+        self._keep_pace(now)
+        self._keeper.note_if_due(self._inventory, now)
+        self._survey.after_pass(now)
+        if self._survey.last_full is not None:
+            self._takeover.remove_if_due(self._dispatcher.source, self._take_removed)
+        match self._phase:
+            case Phase.COPYING if not self._paused and self._survey.last_pass is not None:
+                self._look_for_the_end(now)
+            case Phase.CHECKING if not self._paused:
+                self._check(now)
+            case Phase.WATCHING:
+                self._watch_on(now)
+
+    def _keep_pace(self, now: float) -> None:
+        """Look ahead, and decide how fast to go."""
+        acquiring = self._phase is Phase.COPYING
+        if acquiring and self._outlook.wants_room(now):
+            self._dispatcher.request(RoomTask(self._pool.new_id()))
+        self._outlook.tick(now, acquiring and self._survey.live, self._pacer.set_rate)
+        self._pacer.tick(now, acquiring, self._reporter.left, self._outlook.full_in())
+
+    # -- the source's coming and going ----------------------------------------------------------------
+
+    def _start_anew(self) -> None:
+        """Have another job go on with the dataset that took the place of this one: nothing of this one holds for it."""
+        following = CopyJob(
+            self._crew, self.identity, self._ledgers.with_name(str(int(self._ledgers.name) + _GENERATION))
+        )
+        following.ended = self.ended
+        following._paused = self._paused
+        self._ready.hand_over(following._ready)
+        following._take_over(self._snapshot)
+        self._next = following
+        self._happen(Event.ENDS, time.monotonic())
+
+    def _take_over(self, before: TargetSnapshot) -> None:
+        """Go on with what the user was told and has set."""
+        anew = f"{self.target.source} was deleted and made anew: the new dataset is copied"
+        self._reporter.notice(*before.notices, anew)
+        if (known := before.settings) is not None:
+            self._take_changes(Changes(sleep_time=known.sleep_time, max_rate=known.max_rate, pace=known.pace))
+        self._snapshot = self._tell(time.monotonic())
+
+    def _successor(self) -> CopyJob | None:
+        if self._next is not None:
+            self._forget()
+            self._keeper.end(self._inventory, complete=True)
+        return self._next
+
+    def _say(self, reason: str) -> None:
+        """Say what is waited for."""
+        self._reason = reason
+
+    def _take_removed(self, notices: list[str]) -> None:
+        """What another dataset left has been removed from the destination: compare everything."""
+        self._reporter.notice(*notices)
+        self._final.recheck()
+
+    def _lose_source(self, now: float) -> None:
+        """The source has gone: wait for it to come back. Nothing is deleted anywhere."""
+        self._survey.await_deletion()
+        if self._phase is Phase.SIGNING:
+            self._survey.take_hints(now)  # what was heard of it until then
+        self._happen(Event.SOURCE_LOST, now)
+
+    # -- the end --------------------------------------------------------------------------------------
+
+    @property
+    def _nearly_done(self) -> bool:
+        # While an acquisition goes on, workers are idle after every few files.
+        return self._phase is not Phase.COPYING or not self._survey.live
+
+    @property
+    def _calm(self) -> bool:
+        return self._phase in (Phase.COPYING, Phase.WATCHING) and not self._final.at_work
+
+    def _finished_because(self, now: float) -> str:
+        facts = self._survey.facts(self._told_to_finish, now)
+        return finished_because(facts, self.target.settle, self.target.finish_idle)
+
+    def _look_for_the_end(self, now: float) -> None:
+        if not self._told_to_finish:
+            self._survey.look_if_due(now)
+            if self._final.at_work:
+                return
+        if self._finished_because(now):
+            self._happen(Event.FINISHED, now)
+
+    def _check(self, now: float) -> None:
+        """Go round until nothing is missing: copy what is left, walk, flush, write the receipt."""
+        self._why_finished = self._finished_because(now)
+        if not self._why_finished:
+            self._happen(Event.UNFINISHED, now)
+            return
+        step = self._final.next_step(self._takeover.unfinished, now)
+        if self._final.failure:
+            self._end(TargetState.FAILED, self._final.failure)
+        elif step is not Event.NOT_SIGNED or self._judge():
+            self._happen(step, now)
+
+    def _take_flushed(self, flushed: Flushed, now: float) -> None:
+        if (doubt := self._final.take_flushed(flushed)) is not None:
+            self._doubt(doubt)
+        if flushed.error:
+            self._end(TargetState.FAILED, f"{self.target.destination} {flushed.error}")
+        else:
+            self._happen(Event.FLUSHED, now)
+
+    def _judge(self) -> bool:
+        """Everything of the source is at the destination; whether that is all there is, or why the target fails."""
+        verdict = self._signer.judge()
+        if verdict.failure:
+            self._fail(verdict)
+        return not verdict.failure
+
+    def _fail(self, verdict: EndVerdict) -> None:
+        """End, because some files are on one side only that should be on both."""
+        self._reporter.notice(*verdict.notes)
+        self._status.kept, self._status.lost = verdict.kept, verdict.lost
+        self._end(TargetState.FAILED, verdict.failure)
+
+    def _take_signed(self, problem: str, verdict: EndVerdict) -> None:
+        """Take in that the receipt is written, or why it cannot be: the copy is complete without one, too."""
+        now = time.monotonic()
+        final, signing = self._final, self._phase in (Phase.SIGNING, Phase.SIGNING_ALONE)
+        if verdict.failure and signing and final.changes == final.signing:
+            self._fail(verdict)
+            return
+        self._reporter.notice(*filter(None, (*verdict.notes, problem)))
+        final.signed, self._has_receipt = final.signing, not (problem or verdict.failure)
+        if self._phase is Phase.SIGNING_ALONE:
+            self._happen(Event.NOTHING_MISSING if final.changes == final.signing else Event.CHANGED, now)
+        else:
+            self._happen(Event.SIGNED, now)
+            if self._phase is Phase.CHECKING:
+                self._check(now)
+
+    def _announce(self, now: float) -> None:
+        self._lock.note_doubt(None)
+        self._lock.note_all_noted(True)
+        self._status.outcome, self._reason = TargetState.COMPLETE, self._why_finished
+        self._status.completed, self._status.complete_since = time.time(), now
+        self._source_when_complete = self._survey.changes
+        if self._phase is Phase.WATCHING:
+            self._lock.note_doing("watched")
+            if self.target.linger_seconds and not self._survey.blind:  # else looks go on, which need the mark
+                self._ready.awaited = Swept
+                self._dispatcher.release(self._marker)
+            self._watch_on(now)
+
+    def _watch_on(self, now: float) -> None:
+        """Look whether the source has changed since the target was complete."""
+        if self._survey.unread:
+            return  # it is taken in first
+        if self._final.changes != self._final.signed:
+            self._happen(Event.CHANGED, now)
+        elif now >= self._status.complete_since + self.target.linger_seconds:
+            self._happen(Event.ENDS, now)
+        elif self._dispatcher.destination.claimed:
+            self._survey.look_if_due(now)
+
+    def _end(self, outcome: TargetState, reason: str) -> None:
+        if self._phase not in (Phase.ENDED, Phase.WATCHING):  # what is complete stays so
+            self._status.outcome = outcome
+            self._reason = reason
+        self._happen(Event.ENDS, time.monotonic())
+
+    # -- telling --------------------------------------------------------------------------------------
+
+    def _tell(self, now: float) -> TargetSnapshot:
+        situation = Situation(
+            phase=self._phase,
+            reason=self._reason,
+            paused=self._paused,
+            leaving=self._ready.awaited is Swept,
+            silent_since=self._silent_since,
+            told_to_finish=self._told_to_finish,
+        )
+        return self._status.snapshot(situation, now)

@@ -1,0 +1,142 @@
+"""Says in what state a copy is, and what it waits for, in words for users.
+
+Part of a target's job, and called from its one thread.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
+from softcopy_napari.engine.fs.destination_problem import words
+from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.job.final_check import FinalCheck
+from softcopy_napari.engine.job.life import Phase
+from softcopy_napari.engine.pacing.pacer import Pacer
+from softcopy_napari.engine.progress.forecast_inputs import ForecastInputs
+from softcopy_napari.engine.progress.reporter import Reporter
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
+from softcopy_napari.engine.source.finish_rules import waiting_for
+from softcopy_napari.engine.source.source_tracker import SourceTracker
+from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.targets.target import Target
+
+
+class Situation(NamedTuple):
+    """How far a target's life has come."""
+
+    phase: Phase
+    reason: str
+    """Why it has ended, or what it waits for; empty where that follows from all else."""
+    paused: bool
+    leaving: bool
+    """Whether its mark is being removed from the destination."""
+    silent_since: str
+    """Time of day since which no worker has got anywhere; empty where they do."""
+    told_to_finish: bool
+
+
+class CopyStatus:
+    """Tells how far a copy has come.
+
+    Parameters
+    ----------
+    target : Target
+    inventory : Inventory
+    survey : SourceTracker
+    dispatcher : Dispatcher
+    reporter : Reporter
+    final : FinalCheck
+    pacer : Pacer
+    outlook : ForecastInputs
+
+    Attributes
+    ----------
+    outcome : TargetState
+        How it has ended, or would end if it were stopped now.
+    completed, complete_since : float
+        When it was complete, Unix time, 0 where it is not; and the same by the clock that nobody sets.
+    kept, lost : int
+        Files that are left on one side only, at the end.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        inventory: Inventory,
+        survey: SourceTracker,
+        dispatcher: Dispatcher,
+        reporter: Reporter,
+        final: FinalCheck,
+        pacer: Pacer,
+        outlook: ForecastInputs,
+    ) -> None:
+        self.outcome = TargetState.STOPPED
+        self.completed = self.complete_since = 0.0
+        self.kept = self.lost = 0
+        self._target = target
+        self._inventory = inventory
+        self._survey = survey
+        self._dispatcher = dispatcher
+        self._reporter = reporter
+        self._final = final
+        self._pacer = pacer
+        self._outlook = outlook
+
+    def snapshot(self, situation: Situation, now: float) -> TargetSnapshot:
+        """Return what front ends are told now."""
+        left, obstacle = self._reporter.left(), self._dispatcher.destination.obstacle
+        state = _state_of(situation, self.outcome, left, obstacle is not None, self._survey.last_pass is None)
+        acquiring = state in (TargetState.COPYING, TargetState.CAUGHT_UP, TargetState.WAITING) and (
+            self._survey.live or self._survey.last_pass is None or self._inventory.counts()[ChunkState.ABSENT] > 0
+        )
+        stuck = situation.phase not in (Phase.ENDED, Phase.WATCHING) and (obstacle or situation.silent_since)
+        if stuck:  # what stands in the way matters more than what is waited for
+            reason = self._explain(situation, state, now)
+        else:
+            reason = situation.reason or self._explain(situation, state, now)
+        end = self.complete_since if self.completed else now
+        snapshot = self._reporter.snapshot(state, reason, acquiring, self.kept, end)
+        if state.ended:
+            watching = situation.phase is Phase.WATCHING
+            return snapshot.model_copy(update={"completed": self.completed, "watching": watching, "lost": self.lost})
+        return snapshot.model_copy(update={"pace": self._pacer.snapshot(), "forecast": self._outlook.snapshot()})
+
+    def _explain(self, situation: Situation, state: TargetState, now: float) -> str:
+        obstacle = self._dispatcher.destination.obstacle
+        if obstacle is not None and not state.ended and not situation.paused:
+            reporter = self._reporter
+            return words(obstacle, str(self._target.destination), reporter.left(), reporter.bytes_left())
+        if situation.silent_since and not state.ended:
+            return (
+                f"the disk or share of source or destination has not answered since {situation.silent_since}; waiting"
+            )
+        for folder, reason in self._survey.metadata.unreadable().items():
+            return f"metadata of {folder}: {reason}"
+        match state:
+            case TargetState.COPYING if self._survey.last_pass is None:
+                return "looking through all folders"
+            case TargetState.CAUGHT_UP:
+                facts = self._survey.facts(situation.told_to_finish, now)
+                return waiting_for(facts, self._target.settle, self._target.finish_idle)
+            case TargetState.FINISHING:
+                if situation.phase is Phase.FLUSHING:
+                    return self._dispatcher.flushing.explain()
+                if situation.phase in (Phase.SIGNING, Phase.SIGNING_ALONE):
+                    return "writing the receipt"
+                return self._final.explain()
+        return ""
+
+
+def _state_of(situation: Situation, outcome: TargetState, left: int, obstacle: bool, first_walk: bool) -> TargetState:
+    if situation.phase is Phase.ENDED or (situation.phase is Phase.WATCHING and not situation.leaving):
+        return outcome
+    if situation.paused or obstacle:
+        return TargetState.PAUSED
+    if situation.phase is Phase.WAITING:
+        return TargetState.WAITING
+    if situation.phase is not Phase.COPYING:
+        return TargetState.FINISHING
+    if left or first_walk:
+        return TargetState.COPYING
+    return TargetState.CAUGHT_UP

@@ -1,0 +1,241 @@
+"""Brings the copy of a finished acquisition to its end: waits for writers, has everything compared and flushed.
+
+Part of a target's job, and called from its thread alone. What is to be done next, `Knowledge.missing` of life.py says.
+"""
+
+from __future__ import annotations
+
+from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
+from softcopy_napari.engine.dispatch.retries import LAST_ATTEMPTS
+from softcopy_napari.engine.dispatch.worker_pool import WorkerPool
+from softcopy_napari.engine.formatting import count_text
+from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.job.life import Event, Knowledge
+from softcopy_napari.engine.progress.reporter import Reporter
+from softcopy_napari.engine.source.source_tracker import SourceTracker
+from softcopy_napari.engine.source.walk_planner import WalkPlanner
+from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.worker.tasks import Flushed, FlushTask
+
+_LONG_PROOF = 30.0
+"""Seconds of reading back after which everything is compared once more."""
+LAST_CHANCE = 5.0
+"""Seconds that writers have at the end to make whole what is not, or to let go of locks that nobody saw them take."""
+OPEN_PATIENCE = 30.0
+"""The same for files that they were seen to open or to lock."""
+
+
+class FinalCheck:
+    """What is done and known at the end of a copy.
+
+    Parameters
+    ----------
+    inventory, survey, walks, dispatcher, pool, reporter
+        The job's.
+
+    Attributes
+    ----------
+    failure : str
+        Why the target cannot become complete; empty while it can.
+    signing : int
+        The count of changes when the receipt under way was begun.
+    signed : int or None
+        The same of the receipt that was written last, or that cannot be written.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        survey: SourceTracker,
+        walks: WalkPlanner,
+        dispatcher: Dispatcher,
+        pool: WorkerPool,
+        reporter: Reporter,
+    ) -> None:
+        self.failure = ""
+        self.signing = 0
+        self.signed: int | None = None
+        self._inventory = inventory
+        self._survey = survey
+        self._walks = walks
+        self._dispatcher = dispatcher
+        self._pool = pool
+        self._reporter = reporter
+        self._rechecks = 0
+        self._since = 0.0
+        """When the acquisition was found to be finished, monotonic."""
+        self._flush_asked: tuple[int, int] | None = None
+        """What had been published, and walks begun, when the flush was asked for that was not answered yet."""
+        self._flushed = (-1, 0)
+        """The same of the last flush that succeeded."""
+        self._proving_since = 0.0
+        self._bad_walks = 0
+        self._next_walk = 0.0
+
+    # -- what is known --------------------------------------------------------------------------------
+
+    @property
+    def changes(self) -> int:
+        """The count of all that was learned or done: a comparison of both sides must be younger than the last."""
+        return self._survey.changes + self._dispatcher.results.published + self._rechecks
+
+    def recheck(self) -> None:
+        """Have everything compared once more, though nothing is known to have changed at the source."""
+        self._rechecks += 1
+
+    def last_chance_over(self, now: float) -> bool:
+        """Whether writers have had the time to make whole what is not."""
+        return now - self._since > LAST_CHANCE
+
+    @property
+    def at_work(self) -> bool:
+        """Whether files are being looked for, wait to be copied, or are copied."""
+        counts = self._inventory.counts()
+        return bool(
+            not self._dispatcher.idle
+            or self._survey.busy
+            or counts[ChunkState.PENDING]
+            or counts[ChunkState.COPYING]
+            or self._inventory.others_in(ChunkState.PENDING, ChunkState.COPYING)
+        )
+
+    def known(self, removing: bool) -> Knowledge:
+        """Everything that decides whether the target is complete; `removing` tells whether files are being removed."""
+        inventory, dispatcher = self._inventory, self._dispatcher
+        counts = inventory.counts()
+        states = (ChunkState.WRITING, ChunkState.PENDING, ChunkState.COPYING)
+        unfinished = sum(counts[state] for state in states) + inventory.others_in(*states)
+        last = self._survey.last_full
+        stuck = bool(self._pool.stuck) or dispatcher.destination.obstacle is not None
+        return Knowledge(
+            unread=self._survey.unread,
+            unfinished=unfinished + len(inventory.writers.held) + len(inventory.writers.changing),
+            unproven=not dispatcher.prover.done,
+            failed=len(dispatcher.retries.failed()),
+            busy=not dispatcher.idle or self._survey.busy or stuck or removing,
+            changes=self.changes,
+            walked=last.changes if last is not None and not last.errors else None,
+            published=dispatcher.results.published,
+            flushed=self._flushed[0],
+            signed=self.signed,
+            blind=self._survey.blind,
+            walks=self._walks.full_begun,
+            walks_at_flush=self._flushed[1],
+        )
+
+    def explain(self) -> str:
+        """Say what takes its time, in words for the user."""
+        prover = self._dispatcher.prover
+        if self._pool.stuck:
+            return "a copy process is stuck in a call to a disk or share, and could still write; waiting"
+        if self._inventory.digests.problem:
+            return self._inventory.digests.problem
+        if not prover.done:
+            if prover.verify:
+                return f"reading back what was copied: {prover.read:,} files so far"
+            return f"finding the checksums of what was copied before: {prover.read:,} files so far"
+        return "checking every file"
+
+    # -- steps ----------------------------------------------------------------------------------------
+
+    def begin(self, now: float) -> None:
+        """The acquisition is finished: try everything that failed once more, and walk over both sides."""
+        self._since = now
+        self._inventory.recheck_kept()
+        self._dispatcher.retries.all_now()
+        self._dispatcher.prover.start_anew()
+        self.walk(now)
+
+    def walk(self, now: float) -> None:
+        """Walk over both sides."""
+        self._survey.start_pass(full=True, now=now, changes=self.changes)
+
+    def next_step(self, removing: bool, now: float) -> Event:
+        """Say what stands between the target and complete; `failure` says where nothing will help."""
+        self._wait_for_writers(now)
+        if self._temporaries_may_go(now):
+            return Event.WORK_LEFT
+        missing = self.known(removing).missing
+        if missing is Event.WORK_LEFT:
+            if not self._dispatcher.prover.done:
+                self._proving_since = self._proving_since or now
+            self._give_up_failed()
+            return missing
+        if missing is not Event.NOTHING_MISSING and self._long_proof_has_ended(now):
+            self._rechecks += 1
+            missing = Event.NOT_WALKED
+        last = self._survey.last_full
+        if missing is Event.NOT_WALKED and last is not None and last.errors:
+            return self._walk_again(*next(iter(last.errors.items())), now)
+        return missing
+
+    def _wait_for_writers(self, now: float) -> None:
+        """Wait for files that writers have open or locked, but not for ever: then name them, and copy what is there."""
+        for path, held in list(self._inventory.writers.held.items()):
+            seen = held.open or self._survey.locked_lately(path, now)
+            if now - max(held.since, self._since) > (OPEN_PATIENCE if seen else LAST_CHANCE):
+                self._inventory.writers.abandon(path)
+                self._rechecks += 1
+                what = "open" if held.open else "locked"
+                self._reporter.notice(f"{path} was still {what} by its writer at the end; copied as it was")
+
+    def _temporaries_may_go(self, now: float) -> bool:
+        """Whether writers have a moment left to turn their temporaries into files: those do not tell which."""
+        left = [path for paths in self._survey.temporaries.values() for path in paths]
+        if left and not self.last_chance_over(now):
+            self._survey.look_at_temporaries(now)
+            return True
+        if left:
+            self._reporter.notice(f"writers left {count_text(len(left), 'temporary file')}, not copied: {left[0]}")
+        return False
+
+    def _give_up_failed(self) -> None:
+        """Go on without the files that failed too often, once there is nothing else to do."""
+        dispatcher, changing = self._dispatcher, self._inventory.writers.changing
+        if self.at_work or changing or self._pool.stuck or dispatcher.destination.obstacle is not None:
+            return
+        failed = self._dispatcher.retries.failed()
+        if failed and all(trouble.given_up for trouble in failed.values()):
+            path, trouble = next(iter(failed.items()))
+            self.failure = f"{count_text(len(failed), 'file')} could not be copied; {path} {trouble.reason}"
+
+    def _long_proof_has_ended(self, now: float) -> bool:
+        """Whether reading back has just ended, and took so long that everything is to be compared once more."""
+        begun, self._proving_since = self._proving_since, 0.0
+        return bool(begun) and now - begun > _LONG_PROOF
+
+    def _walk_again(self, path: str, reason: str, now: float) -> Event:
+        """A folder could not be listed: walk again, after growing pauses, for a network may be gone for a moment."""
+        if self._bad_walks == 0:
+            self._next_walk = now
+        if now < self._next_walk:
+            return Event.WORK_LEFT
+        self._bad_walks += 1
+        self._next_walk = now + 0.5 * 2**self._bad_walks
+        if self._bad_walks < LAST_ATTEMPTS:
+            self._dispatcher.retries.all_now()
+            return Event.NOT_WALKED
+        self.failure = f"{path or self._survey.source} {reason}"
+        return Event.WORK_LEFT
+
+    # -- the flush ------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Have the destination flushed; where that was asked for before and not answered, the answer comes first."""
+        if self._flush_asked is None:
+            self._flush_asked = self._dispatcher.results.published, self._walks.full_begun
+            self._dispatcher.request(FlushTask(self._pool.new_id()))
+
+    def take_flushed(self, flushed: Flushed) -> ReverifyReason | None:
+        """Take in the answer; returns why what was copied may be lost."""
+        asked, self._flush_asked = self._flush_asked, None
+        if flushed.error:  # the system says so once, and then takes what it could not write for written
+            return ReverifyReason.FLUSH_FAILED
+        if flushed.unsure:
+            return ReverifyReason.FLUSH_UNSURE
+        if flushed.obstacle is not None:
+            self._rechecks += 1
+        elif asked is not None:
+            self._flushed = asked
+        return None

@@ -1,0 +1,111 @@
+"""Checks targets against what lies on the disks, before anything is touched."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+
+from softcopy_napari.engine.destination.occupant import HOW_TO_GO_ON, find_other_dataset
+from softcopy_napari.engine.errors import TargetsError
+from softcopy_napari.engine.fs.files import extended_path
+from softcopy_napari.engine.targets.target import Target
+from softcopy_napari.engine.zarr_layout.array_layout import LayoutError
+from softcopy_napari.engine.zarr_layout.json_text import read_json
+from softcopy_napari.engine.zarr_layout.metadata import parse_metadata, why_unusable
+from softcopy_napari.engine.zarr_layout.probe import Probe, probe
+
+_PATIENCE = 2.0
+"""Seconds for which metadata may be half-written."""
+
+
+def validate(target: Target) -> None:
+    """Check a target's source and destination.
+
+    A source that may become a zarr dataset is no mistake where it is to be waited for: then its job says what it
+    waits for.
+
+    Raises
+    ------
+    TargetsError
+        The source is not a zarr dataset (and will not become one by waiting), the destination is not a
+        folder, or it holds another dataset.
+    """
+    waits = target.wait_for_source and not target.check
+    deadline = time.monotonic() + (0 if waits or target.check else _PATIENCE)
+    while True:
+        found = probe(str(target.source))
+        problem = _source_problem(found, waits)
+        if not problem or time.monotonic() >= deadline:
+            break
+        time.sleep(0.1)
+    if problem:
+        raise TargetsError(f"source {target.source} {problem}")
+    if target.check:
+        _check_readable(target)
+        return
+    _check_place(target)
+    if not target.overwrite and (conflict := find_other_dataset(target.source, target.destination)):
+        raise TargetsError(f"{conflict}. {HOW_TO_GO_ON}")
+
+
+def _source_problem(found: Probe, waits: bool) -> str:
+    """Say why a source cannot be copied, or waited for; empty where it can."""
+    if not found.exists:
+        return "" if waits else "does not exist"
+    if found.no_such_path:
+        return f"{found.error}: check the path and your permissions"
+    if not found.is_folder and not found.error:
+        return "is a file, not a folder: give the folder of the zarr dataset"
+    problem = why_unusable(found)
+    if waits and not _is_wrong(found):
+        return ""
+    if problem and found.error:
+        return f"{problem}: check the path and your permissions"
+    if problem and not found.nodes:
+        return "is not a zarr dataset: no zarr.json, .zarray or .zgroup in it"
+    return problem
+
+
+def _is_wrong(found: Probe) -> bool:
+    """Whether a source's metadata are whole and say what no zarr dataset can: no writer is at work there."""
+    for folder, files in found.nodes.items():
+        try:
+            parse_metadata(folder, files)
+        except LayoutError as error:
+            try:
+                read_json(files[error.file])
+            except LayoutError:
+                return False
+        else:
+            return False
+    return bool(found.nodes)
+
+
+def _check_readable(target: Target) -> None:
+    """Check that the destination is a folder, if it is there at all: one that was never made lacks everything."""
+    try:
+        there = os.stat(extended_path(str(target.destination)))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise TargetsError(f"destination {target.destination} cannot be read: {error.strerror}") from None
+    if not stat.S_ISDIR(there.st_mode):
+        raise TargetsError(f"destination {target.destination} is a file, not a folder")
+
+
+def _check_place(target: Target) -> None:
+    """Check that the destination is a folder that can be written, or can be made."""
+    place = target.destination
+    while not os.path.lexists(extended_path(str(place))) and place != place.parent:
+        place = place.parent
+    if not os.path.isdir(extended_path(str(place))):
+        what = "is a file, not a folder" if place == target.destination else f"cannot be made: {place} is a file"
+        raise TargetsError(f"destination {target.destination} {what}: choose another destination")
+    if not os.access(extended_path(str(place)), os.W_OK | os.X_OK) and not _is_read_only(str(place)):
+        raise TargetsError(f"destination {target.destination} cannot be written: you have no permission in {place}")
+
+
+def _is_read_only(place: str) -> bool:
+    """Whether its disk is: that may pass, and is waited for."""
+    return hasattr(os, "statvfs") and bool(os.statvfs(place).f_flag & os.ST_RDONLY)

@@ -1,0 +1,284 @@
+"""The thread of one target: takes in messages, keeps its workers busy, and tells how far it has come.
+
+What it is there for, its subclasses say: a job copies, a check only compares.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+
+from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
+from softcopy_napari.engine.dispatch.worker_pool import WorkerAnswer, WorkerDied
+from softcopy_napari.engine.fs.root_folder import RootFolder
+from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.job.target_resources import TargetResources
+from softcopy_napari.engine.progress.reporter import Reporter
+from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
+from softcopy_napari.engine.source.event_rules import QUIET
+from softcopy_napari.engine.source.source_tracker import SourceTracker
+from softcopy_napari.engine.source.walk_planner import WalkPlanner
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.worker.folder_diff import FolderDiff
+from softcopy_napari.engine.worker.tasks import Answer
+
+_TICK = 0.2
+_CALM_TICK = 2.0
+"""The same while nothing happens and nothing waits: hours of a microscope between two time points."""
+_CALM_AFTER = 5.0
+_TICK_SHARE = 10
+
+log = logging.getLogger(__name__)
+
+
+class TargetThread(ABC):
+    """One target's thread. It alone changes the target's inventory; everything else reaches it as messages.
+
+    Parameters
+    ----------
+    crew : TargetResources
+        Of its target; its lock is held until the thread has ended.
+    identity : str
+        What front ends call it.
+    ledgers : Path
+        Folder for its ledgers.
+    digests : Path, optional
+        File for its digests.
+    """
+
+    afterwards: str
+    """What its user can do after it was ended early."""
+
+    def __init__(self, crew: TargetResources, identity: str, ledgers: Path, digests: Path | None = None) -> None:
+        self.target = target = crew.target
+        self._crew = crew
+        self.identity = identity
+        self.ended = threading.Event()
+        self._lock = crew.lock
+        self._inbox = crew.inbox
+        self._inventory = Inventory(ledgers, digests)
+        self._walks = WalkPlanner()
+        self._survey = SourceTracker(
+            target.source,
+            self._inventory,
+            self._walks,
+            lambda text: self._reporter.notice(text),
+            follow_links=target.links == "copy",
+        )
+        self._marker = crew.marker
+        self._pool = crew.pool
+        self._dispatcher = Dispatcher(
+            self._pool,
+            self._inventory,
+            self._walks,
+            QUIET,
+            verify=target.verify == "checksum",
+            links=target.links,
+        )
+        self._reporter = Reporter(target, identity, self._inventory, self._dispatcher)
+        self._reason = ""
+        self._paused = False
+        self._silent_since = ""
+        """Time of day since which no worker has got anywhere; empty where they do."""
+        self._was_idle = True
+        self._next_tick = 0.0
+        self._last_message = 0.0
+        self._snapshot: TargetSnapshot
+        """Made by the subclass when it is ready to tell anything."""
+
+    # -- for other threads ----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin."""
+        threading.Thread(target=self._run, name=f"job-{self.identity}", daemon=True).start()
+
+    def order(self, what: str) -> None:
+        """Ask for pause, resume, finish or stop."""
+        self._inbox.put(what)
+
+    def change(self, changes: Changes) -> str:
+        """Change settings while it runs; returns why that cannot be, empty if it can."""
+        return f"{self.target.source} is only compared: it has no pace"
+
+    def snapshot(self) -> TargetSnapshot:
+        """What was known at the last tick: a moment ago, where anything happens."""
+        return self._snapshot
+
+    # -- what it is there for -------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def _over(self) -> bool:
+        """Whether it has come to its end."""
+
+    @property
+    def _nearly_done(self) -> bool:
+        """Whether the end may come as soon as all workers are idle."""
+        return True
+
+    @property
+    def _calm(self) -> bool:
+        """Whether nothing waits for its time to come."""
+        return False
+
+    @abstractmethod
+    def _end(self, outcome: TargetState, reason: str) -> None:
+        """Come to the end, unless it has come already."""
+
+    @abstractmethod
+    def _take_answer(self, answer: Answer | None, now: float) -> None:
+        """Act upon an answer of a worker."""
+
+    @abstractmethod
+    def _advance(self, now: float) -> None:
+        """Take the next step, if it is time."""
+
+    @abstractmethod
+    def _dispatch(self, now: float) -> None:
+        """Give the workers something to do."""
+
+    @abstractmethod
+    def _tell(self, now: float) -> TargetSnapshot:
+        """How far it has come."""
+
+    def _take_hints(self, now: float) -> None:  # noqa: B027
+        """Take in what was heard of the source."""
+
+    def _leave(self) -> None:
+        """Keep nothing, or what a later run can use."""
+        self._inventory.digests.close()
+
+    def _successor(self) -> TargetThread | None:
+        """Who goes on in its place, with the same workers."""
+        return None
+
+    def _finish(self) -> None:  # noqa: B027
+        """Its user says that the acquisition is finished."""
+
+    # -- the thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._over:
+                self._step()
+        except Exception:
+            log.exception("%s: unexpected error", self.target.source)
+            self._end(TargetState.FAILED, f"an error in softcopy itself, which its log describes; {self.afterwards}")
+        if (successor := self._successor()) is not None:
+            successor._run()
+            return
+        try:
+            self._shut_down()
+        except Exception:
+            log.exception("%s: unexpected error at the end", self.target.source)
+        finally:
+            self._lock.release()
+            self.ended.set()
+
+    def _step(self) -> None:
+        self._pool.fill(time.monotonic())
+        self._receive()
+        now = time.monotonic()
+        for worker in self._pool.kill_hung(now):
+            self._reporter.notice(f"copy process {worker.process.pid} did not answer and was replaced")
+        self._take_hints(now)
+        idle = self._dispatcher.idle
+        # The last answer may be what was waited for.
+        if now >= self._next_tick or (idle and not self._was_idle and self._nearly_done):
+            self._tick(now)
+            # With thousands of arrays telling takes time: never more than a part of it.
+            calm = now - self._last_message > _CALM_AFTER and self._calm
+            self._next_tick = now + max(_CALM_TICK if calm else _TICK, _TICK_SHARE * (time.monotonic() - now))
+        self._dispatch(now)
+        self._was_idle = idle and self._dispatcher.idle
+
+    def _receive(self) -> None:
+        """Wait for messages up to the next tick, and take in those that are there."""
+        with contextlib.suppress(queue.Empty):
+            self._take_message(self._inbox.get(timeout=max(0.001, self._next_tick - time.monotonic())))
+            self._last_message = time.monotonic()
+            self._next_tick = min(self._next_tick, self._last_message + _TICK)
+            for _ in range(256):
+                self._take_message(self._inbox.get_nowait())
+
+    def _take_message(self, message: WorkerAnswer | WorkerDied | str | Callable[[], None] | None) -> None:
+        now = time.monotonic()
+        match message:
+            case WorkerAnswer():
+                answer = self._dispatcher.heard(message, now)
+                if self._over:  # it was told to stop a moment before: this must not set it going again
+                    return
+                self._take_answer(answer, now)
+                if not isinstance(answer, FolderDiff | None):  # rare, and what the next step waits for
+                    self._next_tick = now
+            case WorkerDied():
+                if not message.worker.hung:
+                    self._reporter.notice(f"copy process {message.worker.process.pid} died and was replaced")
+                self._dispatcher.died(message, now)
+            case "pause" | "resume":
+                self._paused = message == "pause"
+                self._dispatcher.destination.try_now()
+            case "finish":
+                self._finish()
+            case "stop":
+                self._end(TargetState.STOPPED, self.afterwards)
+            case _ if callable(message):  # something that was done in another thread is done
+                message()
+                self._next_tick = now
+
+    def _tick(self, now: float) -> None:
+        if not self._over:
+            self._advance(now)
+        for problem in filter(None, (self._pool.problem, self._inventory.digests.problem)):
+            self._reporter.notice(problem)
+        silence = self._pool.silent_for(now)
+        if not silence:
+            self._silent_since = ""
+        elif not self._silent_since:
+            self._silent_since = time.strftime("%H:%M:%S", time.localtime(time.time() - silence))
+        self._reporter.tick(now)
+        if not self._over:  # that is told once, when the workers have gone
+            self._snapshot = self._tell(now)
+
+    def _shut_down(self) -> None:
+        left = self._pool.stop() + self._dispatcher.unswept()
+        if self._marker:
+            left.append((self._marker, [""]))
+        if left:
+            # In a thread: the destination may be what hangs.
+            clock: list[int] = []
+            arguments = (self.target.destination, left, self._marker, clock)
+            sweeper = threading.Thread(target=_sweep, args=arguments, daemon=True)
+            sweeper.start()
+            sweeper.join(0.5)
+            self._dispatcher.prover.note_clock(sum(clock))
+        self._snapshot = self._tell(time.monotonic())
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of all that is known of the source's files."""
+        self._survey.end()
+        self._dispatcher.prover.close()
+        self._leave()
+        self._inventory.versions.close()
+        self._inventory.ledgers.close()
+
+
+def _sweep(destination: Path, left: list[tuple[str, list[str]]], marker: str, clock: list[int]) -> None:
+    """Remove temporaries that workers could not; adds what the destination's clock says to a list."""
+    place = RootFolder(str(destination))
+    with contextlib.suppress(OSError):
+        place.hold(marker=marker)
+        clock.append(place.read_clock(marker))
+    place.leave()
+    for temporary, folders in left:
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                os.unlink(destination / folder / temporary)

@@ -1,0 +1,1 @@
+"""How fast to copy while an acquisition goes on."""

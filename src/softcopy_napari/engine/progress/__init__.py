@@ -1,0 +1,1 @@
+"""What the user is told of a copy: counts, rates, failures, and a forecast."""

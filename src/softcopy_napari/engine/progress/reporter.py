@@ -1,0 +1,167 @@
+"""What a target's user is told: counts, rates, failures, and notices, each once."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator
+
+from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
+from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.inventory.ledger import Ledger
+from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.protocol.messages import ArraySnapshot, Changes, Failure, TargetSnapshot
+from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.targets.target import Target, settings_of
+
+_MAX_FAILURES = 100
+_MAX_DAMAGED = 20
+_WINDOW = 8.0
+_STEP = 0.25
+
+
+log = logging.getLogger(__name__)
+
+
+class Rate:
+    """How fast a total grows, averaged over the last seconds."""
+
+    def __init__(self, now: float) -> None:
+        self._samples: deque[tuple[float, int]] = deque([(now, 0)])
+
+    def note(self, total: int, now: float) -> None:
+        """Note the total as it is now."""
+        if now - self._samples[-1][0] >= _STEP:
+            self._samples.append((now, total))
+            while now - self._samples[0][0] > _WINDOW:
+                self._samples.popleft()
+
+    def per_second(self) -> float:
+        """Growth a second; 0 before there is anything to tell from."""
+        (start, first), (end, last) = self._samples[0], self._samples[-1]
+        return max(0.0, last - first) / (end - start) if end > start else 0.0
+
+
+class Reporter:
+    """Makes a target's snapshots; for the job's thread.
+
+    Parameters
+    ----------
+    target : Target
+    identity : str
+        What front ends call the target.
+    inventory, dispatcher
+        The job's, which tell what there is to tell.
+    """
+
+    def __init__(self, target: Target, identity: str, inventory: Inventory, dispatcher: Dispatcher) -> None:
+        self._target = target
+        self._settings = settings_of(target)
+        self._identity = identity
+        self._inventory = inventory
+        self._dispatcher = dispatcher
+        self._notices: dict[str, None] = {}
+        self._arrays: dict[str, tuple[Ledger, ArraySnapshot]] = {}
+        self._told: tuple[int, tuple[ArraySnapshot, ...]] = -1, ()
+        """All arrays, and how many changes there had been when they were as told."""
+        self._started = time.time()
+        self._clock_start = now = time.monotonic()
+        self._bytes = Rate(now)
+        self._files = Rate(now)
+
+    def notice(self, *texts: str) -> None:
+        """Tell the user something, unless it was told before."""
+        for text in texts:
+            if text not in self._notices:
+                log.info("%s: %s", self._target.source, text)
+                self._notices[text] = None
+
+    def change(self, changes: Changes) -> None:
+        """Note that settings are others now."""
+        self._settings = self._settings.model_copy(update=changes.given)
+
+    def tick(self, now: float) -> None:
+        """Note how far it has come; a few times a second."""
+        self._bytes.note(self._dispatcher.bytes_moved, now)
+        self._files.note(self._dispatcher.results.files_copied, now)
+
+    def bytes_left(self) -> int:
+        """About how much is still to be copied, from the size of what was; 0 before anything was."""
+        copied = self._dispatcher.results
+        return self.left() * copied.bytes_copied // copied.files_copied if copied.files_copied else 0
+
+    def left(self) -> int:
+        """Files that are there and have to be copied."""
+        counts = self._inventory.counts()
+        return counts[ChunkState.PENDING] + counts[ChunkState.COPYING] + self._others_waiting()
+
+    def _others_waiting(self) -> int:
+        return self._inventory.others_in(ChunkState.PENDING, ChunkState.COPYING, ChunkState.FAILED)
+
+    def snapshot(self, state: TargetState, reason: str, acquiring: bool, kept: int, now: float) -> TargetSnapshot:
+        """What is known now."""
+        dispatcher, inventory = self._dispatcher, self._inventory
+        failed = dispatcher.retries.failed()
+        moving = not state.ended and state is not TargetState.PAUSED
+        left, rate = self.left(), self._files.per_second()
+        return TargetSnapshot(
+            id=self._identity,
+            source=str(self._target.source),
+            destination=str(self._target.destination),
+            state=state,
+            reason=reason,
+            counts=inventory.counts(),
+            other_files=inventory.others_in(ChunkState.COPIED, ChunkState.VERIFIED),
+            other_waiting=self._others_waiting(),
+            files_copied=dispatcher.results.files_copied,
+            bytes_copied=dispatcher.results.bytes_copied,
+            bytes_per_second=0.0 if state.ended else self._bytes.per_second(),
+            eta=left / rate if rate and left and moving and not acquiring else None,
+            acquiring=acquiring,
+            failed_files=len(failed),
+            failures=tuple(
+                Failure(path=path, reason=trouble.reason, attempts=trouble.attempts)
+                for path, trouble in list(failed.items())[:_MAX_FAILURES]
+            ),
+            kept=kept,
+            notices=(*self._notices, *self._damage()),
+            started=self._started,
+            elapsed=now - self._clock_start,
+            settings=self._settings,
+            arrays=self._all_arrays(),
+        )
+
+    def _damage(self) -> Iterator[str]:
+        """What was copied as it is: the first files, and how many more."""
+        damaged = self._inventory.damaged
+        for path, reason in itertools.islice(damaged.items(), _MAX_DAMAGED):
+            yield f"not whole at the source (copied as it is): {path} {reason}"
+        if len(damaged) > _MAX_DAMAGED:
+            yield f"not whole at the source (copied as they are): {len(damaged):,} files in all"
+
+    def _all_arrays(self) -> tuple[ArraySnapshot, ...]:
+        changes = self._inventory.changes
+        if self._told[0] != changes:
+            arrays = self._inventory.arrays.items()
+            self._told = changes, tuple(self._array(path, array) for path, array in arrays)
+        return self._told[1]
+
+    def _array(self, path: str, array: TrackedArray) -> ArraySnapshot:
+        """An array's part of the snapshot; the one before, where nothing has changed."""
+        counts = array.ledger.tally()
+        ledger, before = self._arrays.get(path, (None, None))
+        if before is None or ledger is not array.ledger or before.counts != counts:
+            before = ArraySnapshot(
+                path=path,
+                shape=array.layout.shape,
+                chunk_shape=array.layout.chunk_shape,
+                grid=array.layout.grid,
+                dtype=array.layout.dtype,
+                ledger=str(array.ledger.path),
+                counts=counts,
+                regular=array.layout.edge_lengths is None,
+            )
+            self._arrays[path] = array.ledger, before
+        return before

@@ -1,0 +1,278 @@
+"""What an engine and its front ends say to each other: snapshots one way, orders the other.
+
+Plain JSON on the wire. Both sides validate what they receive, so that a damaged or hostile
+message is refused with a reason and never acted upon.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from softcopy_napari.engine.formatting import clock_text, printable, size_text
+from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.targets.rate_schedule import FULL, RateSetting
+from softcopy_napari.engine.targets.target import Settings
+
+_NOTHING = 1000.0
+"""Bytes a second that are as good as none."""
+Text = Annotated[str, AfterValidator(printable)]
+"""Text for users; names of files are spelled so that they can be shown."""
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+"""A number of things, or a length: never one that arithmetic in 64 bits, or in floats, would fail on."""
+Counts = tuple[Count, Count, Count, Count, Count, Count, Count]
+"""Chunk files in each `ChunkState`."""
+Lengths = Annotated[tuple[Count, ...], Field(max_length=32)]
+"""Of the dimensions of an array."""
+
+
+class Message(BaseModel):
+    """Base of every message: immutable, and strict about its fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+
+
+class Failure(Message):
+    """One file that could not be copied so far."""
+
+    path: Text
+    """Relative to the source, `/` separated."""
+    reason: Text
+    attempts: Count = 1
+
+
+class ArraySnapshot(Message):
+    """One zarr array of a target."""
+
+    path: Text
+    """Relative to the source, `/` separated; empty for an array at the root."""
+    shape: Lengths
+    """In elements."""
+    chunk_shape: Lengths
+    """In elements, of one chunk file: a chunk, or a whole shard. The longest along each axis, where not `regular`."""
+    grid: Lengths
+    """The shape in chunk files; the shape of the ledger."""
+    dtype: Text
+    ledger: str
+    """Path of the ledger, a `.npy` file of uint8 `ChunkState`s that may be mapped read-only."""
+    counts: Counts
+    regular: bool = True
+    """Whether all chunk files are of one shape; those of a rectilinear chunk grid are not."""
+
+    @model_validator(mode="after")
+    def _is_an_array(self) -> Self:
+        if not len(self.shape) == len(self.chunk_shape) == len(self.grid):
+            raise ValueError("shape, chunk_shape and grid are of different lengths")
+        sizes = zip(self.shape, self.chunk_shape, self.grid, strict=True)
+        for length, chunk, n in sizes:
+            fewest = -(-length // max(chunk, 1))
+            if (length and not chunk) or not fewest <= n <= (fewest if self.regular else length):
+                raise ValueError("the grid is not the shape in chunk files")
+        return self
+
+
+class Findings(Message):
+    """What a check found: how the destination is not as the source is."""
+
+    chunk_files_missing: Count = 0
+    """At the destination."""
+    chunk_files_different: Count = 0
+    other_missing: Count = 0
+    """Of the files that are no chunks."""
+    other_different: Count = 0
+    extra: Count = 0
+    """Files and folders that only the destination has; a folder counts as one, with what lies in it."""
+    damaged: Count = 0
+    """Chunk files that cannot be whole at the source, as far as can be told without reading them."""
+    missing_paths: tuple[Text, ...] = ()
+    """The first of them (at most 100), relative to the source; so are those of the other kinds."""
+    different_paths: tuple[Text, ...] = ()
+    extra_paths: tuple[Text, ...] = ()
+    """Those of folders end in `/`."""
+    damaged_paths: tuple[Text, ...] = ()
+    """Each with what is wrong with it."""
+
+
+class PaceSnapshot(Message):
+    """How fast a target is copied, and why not faster."""
+
+    mode: Literal["auto", "full"] = "auto"
+    """Whether it slows down while the acquisition suffers; as set."""
+    max_rate: RateSetting = FULL
+    """As set."""
+    sleep_time: float = 0.0
+    """Seconds that each copy process sleeps after each file; as set."""
+    limit: float | None = None
+    """Bytes a second that are allowed now; None where there is no limit."""
+    reason: Text = ""
+    """Why there is a limit, in words for its user; empty where there is none."""
+
+    @property
+    def words(self) -> str:
+        """The limit and its reason in one sentence; empty where there is none."""
+        if self.limit is None or self.limit < _NOTHING:
+            return self.reason
+        return f"at most {size_text(self.limit)}/s: {self.reason}"
+
+
+class ForecastSnapshot(Message):
+    """What is going to happen, as far as that can be known."""
+
+    words: Text = ""
+    """When the copy will be complete; empty while that is not known."""
+    warnings: tuple[Text, ...] = ()
+    """What will go wrong if nothing is done, each in one sentence."""
+    complete_after: float | None = None
+    """Seconds from the end of the acquisition until everything is copied."""
+    source_full: float | None = None
+    """Unix time at which the source's disk is full."""
+    destination_short: Count = 0
+    """Bytes for which there will be no room at the destination."""
+
+
+class TargetSnapshot(Message):
+    """One target at one moment."""
+
+    id: Text
+    source: Text
+    destination: Text
+    state: TargetState
+    reason: Text = ""
+    """Why it is in this state, in words for its user; empty where the state says it all."""
+    counts: Counts = (0, 0, 0, 0, 0, 0, 0)
+    """Of all arrays together."""
+    other_files: Count = 0
+    """Files that are no chunks (metadata, sidecars, links), copied and known to be up to date."""
+    other_waiting: Count = 0
+    """Files that are no chunks and still have to be copied."""
+    files_copied: Count = 0
+    """Files copied by this run, rewritten ones counted each time."""
+    bytes_copied: Count = 0
+    """Bytes copied by this run."""
+    bytes_per_second: float = 0.0
+    """Averaged over the last seconds."""
+    eta: float | None = None
+    """Seconds until everything is copied; None while that cannot be known (still acquiring)."""
+    acquiring: bool = True
+    """Whether more is expected to be written to the source."""
+    failed_files: Count = 0
+    failures: tuple[Failure, ...] = ()
+    """The first of them (at most 100)."""
+    kept: Count = 0
+    """Files that were copied and that the source has no more, without their writer's lock: left alone."""
+    lost: Count = 0
+    """Chunk files that left the source before they were copied; told at the end."""
+    notices: tuple[Text, ...] = ()
+    """Things its user should know, each said once (a stale lock, no watches left, ...)."""
+    started: float = 0.0
+    """Unix time."""
+    completed: float = 0.0
+    """Unix time at which it was complete; 0 where it is not."""
+    watching: bool = False
+    """Whether it is complete, and its source is watched on: copying resumes when that changes."""
+    elapsed: float = 0.0
+    """Seconds since the start, until the end where it has ended."""
+    settings: Settings | None = None
+    """How it is copied, with what was changed since its start; None from an engine that does not tell."""
+    pace: PaceSnapshot = PaceSnapshot()
+    """How fast it is copied, and why not faster."""
+    forecast: ForecastSnapshot = ForecastSnapshot()
+    """What is going to happen."""
+    findings: Findings | None = None
+    """What a check found, filled in at its end; None for a copy."""
+    arrays: tuple[ArraySnapshot, ...] = ()
+
+    @property
+    def over(self) -> bool:
+        """Whether its engine has done with it: it has ended, and its source is not watched."""
+        return self.state.ended and not self.watching
+
+    @property
+    def can_finish(self) -> bool:
+        """Whether it waits for the end of the acquisition, which its user may know of: front ends say how to tell."""
+        return self.state is TargetState.CAUGHT_UP
+
+    @property
+    def state_text(self) -> str:
+        """Its state in words; where its source is watched on, since when it is complete."""
+        return f"{self.state} {clock_text(self.completed, time.time())}, watching on" if self.watching else self.state
+
+    @property
+    def chunk_files(self) -> int:
+        """Chunk files that the metadata promises."""
+        return sum(self.counts)
+
+    @property
+    def chunk_files_copied(self) -> int:
+        """Chunk files at the destination that are equal to the source's."""
+        return self.counts[ChunkState.COPIED] + self.counts[ChunkState.VERIFIED]
+
+    @property
+    def chunk_files_absent(self) -> int:
+        """Chunk files that the metadata promises and that never came: the fill value."""
+        return self.counts[ChunkState.ABSENT] - self.lost
+
+    @property
+    def files_left(self) -> int:
+        """Files seen at the source that are still to be copied, those that are being written among them."""
+        states = (ChunkState.WRITING, ChunkState.PENDING, ChunkState.COPYING)
+        return sum(self.counts[state] for state in states) + self.other_waiting
+
+
+class EngineSnapshot(Message):
+    """One engine and all its targets at one moment."""
+
+    pid: Count
+    version: Text
+    started: float
+    """Unix time."""
+    ended: bool = False
+    targets: tuple[TargetSnapshot, ...] = ()
+
+
+class Changes(Message):
+    """Settings of a target to be changed while it runs; None for those that stay."""
+
+    sleep_time: float | None = Field(None, ge=0)
+    max_rate: RateSetting | None = None
+    """`full` for no limit."""
+    pace: Literal["auto", "full"] | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is changed, by name."""
+        return {name: value for name, value in self if value is not None}
+
+    def words(self) -> str:
+        """What is changed, as settings are spelled."""
+        given = self.given.items()
+        return ", ".join(f"{name} {f'{value:g}' if name == 'sleep_time' else value}" for name, value in given)
+
+
+class Order(Message):
+    """What a front end asks of an engine."""
+
+    do: Literal["snapshot", "pause", "resume", "finish", "stop", "set"]
+    target: str | None = None
+    """A target's id; None means all of them."""
+    changes: Changes | None = None
+    """What to set."""
+    only_news: bool | None = None
+    """Leave out of the answer the arrays that are as they were in the one before on this connection."""
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        if (self.do == "set") != (self.changes is not None):
+            raise ValueError("changes go with set, and set with changes")
+        return self
+
+
+class Reply(Message):
+    """What an engine answers to an order."""
+
+    snapshot: EngineSnapshot | None = None
+    left_out: tuple[Count, ...] = ()
+    """How many arrays of each target are as they were in the answer before, and not told again (`only_news`)."""
+    error: Text = ""

@@ -1,0 +1,68 @@
+"""Leaves out of an engine's answers the arrays that are as they were in the one before, and puts them in again.
+
+A plate has ten thousands of arrays, and a front end asks five times a second: to spell and read all of them each time
+would take much of a core on both sides, and hold up the window.
+"""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+from softcopy_napari.engine.protocol.messages import ArraySnapshot, EngineSnapshot, Reply, TargetSnapshot
+
+_NEVER_TOLD = "its answer left out what it had not told before"
+
+
+class SnapshotDelta:
+    """What was told last on one connection: the engine has one to leave out by, the front end one to put in from."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, tuple[ArraySnapshot, ...]] = {}
+        """By target."""
+
+    def forget(self) -> None:
+        """Tell all of it the next time."""
+        self._arrays.clear()
+
+    def leave_out(self, now: EngineSnapshot) -> Reply:
+        """An answer that has only what is new since the last one."""
+        left_out = []
+        targets = []
+        for target in now.targets:
+            before = self._arrays.get(target.id, ())
+            # Unchanged ones are the same objects, in the same places: arrays are only ever added, or all is new.
+            news = target.arrays
+            if [array.path for array in before] == [array.path for array in news[: len(before)]]:
+                news = tuple(new for new, old in zip_longest(news, before) if new is not old)
+            left_out.append(len(target.arrays) - len(news))
+            targets.append(target.model_copy(update={"arrays": news}) if left_out[-1] else target)
+            self._arrays[target.id] = target.arrays
+        return Reply(snapshot=now.model_copy(update={"targets": tuple(targets)}), left_out=tuple(left_out))
+
+    def put_in(self, reply: Reply) -> EngineSnapshot | None:
+        """The whole snapshot of an answer; None for one that has none.
+
+        Raises
+        ------
+        ValueError
+            Something is left out that was never told.
+        """
+        if reply.snapshot is None:
+            return None
+        left_out = reply.left_out or (0,) * len(reply.snapshot.targets)
+        if len(left_out) != len(reply.snapshot.targets):
+            raise ValueError(_NEVER_TOLD)
+        targets = tuple(map(self._whole, reply.snapshot.targets, left_out))
+        return reply.snapshot.model_copy(update={"targets": targets})
+
+    def _whole(self, target: TargetSnapshot, left_out: int) -> TargetSnapshot:
+        arrays = target.arrays
+        if left_out:
+            known = {array.path: array for array in self._arrays.get(target.id, ())}
+            known.update((array.path, array) for array in arrays)
+            if len(known) != left_out + len(arrays):
+                raise ValueError(_NEVER_TOLD)
+            arrays = tuple(known.values())
+            target = target.model_copy(update={"arrays": arrays})
+        self._arrays[target.id] = arrays
+        return target

@@ -1,0 +1,1 @@
+"""The receipt of a copy: its checksum file and its JSON file."""

@@ -1,0 +1,194 @@
+"""What the receipt of a complete target says: its facts, and a line for each of its files."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from softcopy_napari import __version__
+from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK, NO_DIGEST
+from softcopy_napari.engine.fs.own_files import run_of
+from softcopy_napari.engine.fs.permissions import SOURCE, modes
+from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
+from softcopy_napari.engine.receipt.receipt import SOFTWARE, ArrayFacts, Paths, Receipt, write_receipt
+from softcopy_napari.engine.receipt.receipt_files import possible_files
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.targets.target import Target
+from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
+
+_BLOCK = 1 << 13
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _ArrayFiles:
+    """The chunk files of an array that had arrived, however it is resized meanwhile."""
+
+    layout: ArrayLayout
+    first_digest: int
+    arrived: npt.NDArray[np.uint8]
+    """A bit for each chunk file."""
+
+    @classmethod
+    def of(cls, array: TrackedArray, damaged: npt.NDArray[np.int64]) -> _ArrayFiles:
+        states = array.ledger.flat
+        blocks = []
+        for start in range(0, len(states), _BLOCK):
+            part = states[start : start + _BLOCK]
+            arrived = (part == ChunkState.COPIED) | (part == ChunkState.VERIFIED)
+            arrived[damaged[(damaged >= start) & (damaged < start + _BLOCK)] - start] = True  # copied as they are
+            blocks.append(np.packbits(arrived))
+        return cls(array.layout, array.first_digest, np.concatenate(blocks) if blocks else np.zeros(0, np.uint8))
+
+    def cells(self) -> Iterator[npt.NDArray[np.int64]]:
+        """Flat indices of the files, some at a time."""
+        for start in range(0, len(self.arrived), _BLOCK // 8):
+            found = np.flatnonzero(np.unpackbits(self.arrived[start : start + _BLOCK // 8])) + 8 * start
+            if len(found):
+                yield found
+
+
+class ReceiptBuilder:
+    """The files of a target as they are now; what changes later does not show.
+
+    While the lines are read nothing may be copied. Arrays may be resized, files may be found changed or gone: the lines
+    are of what lay at the destination at first, and lies there still.
+
+    Parameters
+    ----------
+    inventory : Inventory
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._digests = inventory.digests
+        arrived = (ChunkState.COPIED, ChunkState.VERIFIED)
+        files = {
+            path: self._digests.others.get(path, NO_DIGEST) for path, s in inventory.others.items() if s in arrived
+        }
+        self.links = sum(digest == LINK for digest in files.values())
+        self._others = {path: digest for path, digest in files.items() if digest not in (LINK, NO_DIGEST)}
+        places = [inventory.locate(path) for path in inventory.damaged]
+        damaged = [where for where in places if where and where[0].ledger.get(where[1]) == ChunkState.FAILED]
+        self._arrays = [
+            _ArrayFiles.of(array, np.array([cell for where, cell in damaged if where is array], np.int64))
+            for array in inventory.arrays.values()
+        ]
+        abandoned = inventory.writers.abandoned
+        self._open = sorted(abandoned)
+        self._damaged = [f"{path} {why}" for path, why in inventory.damaged.items() if path not in abandoned]
+
+    def lines(self) -> Iterator[tuple[bytes, str]]:
+        """Every regular file's XXH128 and path, arrays one after the other, each in the order of its chunk grid."""
+        yield from ((digest, path) for path, digest in sorted(self._others.items()))
+        for array in self._arrays:
+            for cells in array.cells():
+                data = self._digests.get(cells + array.first_digest).tobytes()
+                digests = [data[at : at + DIGEST_SIZE] for at in range(0, len(data), DIGEST_SIZE)]
+                for digest, path in zip(digests, array.layout.paths(cells), strict=True):
+                    if digest != LINK:
+                        yield digest, path
+
+    def sign(self, destination: Path, marker: str, receipt: Receipt, permissions: str = SOURCE) -> str:
+        """Write the receipt, if the destination has its mark: else it would go to a bare mount point.
+
+        Its files have the permissions that copies have, unless those are the source's.
+
+        Returns
+        -------
+        str
+            Why it could not be written; empty when it was.
+        """
+        try:
+            os.stat(destination / marker)
+            mode, _ = modes(permissions, os.stat(destination).st_mode)
+            sums = write_receipt(destination, self.lines(), receipt.model_copy(update={"run": run_of(marker)}))
+            if mode >= 0:
+                for path in (sums, dict(possible_files(destination))[sums]):
+                    path.chmod(mode)
+            log.info("receipt %s", sums)
+        except OSError as error:
+            return f"the receipt beside {destination} could not be written: {error.strerror}"
+        except Exception:  # a copy that is complete must not hang for that
+            log.exception("unexpected error in the receipt of %s", destination)
+            return "the receipt could not be written: an error in softcopy itself, which its log describes"
+        return ""
+
+    def receipt(
+        self,
+        target: Target,
+        snapshot: TargetSnapshot,
+        because: str,
+        size: int,
+        missing_images: Sequence[str] = (),
+    ) -> Receipt:
+        """The facts.
+
+        Parameters
+        ----------
+        target : Target
+        snapshot : TargetSnapshot
+            Of the target, now.
+        because : str
+            How it was decided that the acquisition was finished.
+        size : int
+            Bytes of all regular files.
+        missing_images : sequence of str
+            Images, wells and labels that OME metadata promise and that never came, by path.
+        """
+        return Receipt(
+            software=f"{SOFTWARE} {__version__}",
+            # platform.platform() would run another program, to ask it for the processor.
+            system=f"Python {platform.python_version()}, {platform.system()} {platform.release()} {platform.machine()}",
+            host=platform.node(),
+            user=_user(),
+            source=snapshot.source,
+            destination=snapshot.destination,
+            started=_when(snapshot.started),
+            finished=_when(time.time()),
+            finished_because=because,
+            verified=target.verify,
+            links=self.links,
+            bytes=size,
+            chunk_files=snapshot.chunk_files_copied,
+            never_written=snapshot.chunk_files_absent,
+            missing_images=Paths.of(missing_images),
+            damaged_files=Paths.of(self._damaged),
+            open_files=Paths.of(self._open),
+            failures=tuple(f"{failure.path} {failure.reason}" for failure in snapshot.failures),
+            notes=snapshot.notices,
+            arrays=tuple(
+                ArrayFacts(
+                    path=array.path,
+                    shape=array.shape,
+                    chunk_file_shape=array.chunk_shape,
+                    dtype=array.dtype,
+                    chunk_files=sum(array.counts),
+                    never_written=array.counts[ChunkState.ABSENT],
+                )
+                for array in snapshot.arrays
+            ),
+        )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user may have no name
+        return ""
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,158 @@
+"""Where the two files of a receipt lie and what they are called, and how they are put there.
+
+Beside the destination `NAME` they are `NAME.xxh128` and `NAME.receipt.json`; where somebody else has files of these
+names, `NAME.softcopy.xxh128` and `NAME.softcopy.receipt.json`. A name that leaves no room for that is shortened. What
+lies beside the top of a disk is on another disk, and a folder may not be writable: then both lie in the destination.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from xxhash import xxh3_64_hexdigest
+
+from softcopy_napari.engine.fs.own_files import RECEIPTS, TEMPORARY_PREFIX, TEMPORARY_SUFFIX
+
+_SUMS, _JSON = ".xxh128", ".receipt.json"
+_SECOND = ".softcopy"
+_LONGEST_NAME = 255
+
+
+def possible_files(destination: Path) -> list[tuple[Path, Path]]:
+    """Checksum file and JSON file, in each place where a destination may have them; the last one is within it."""
+    places = []
+    if destination.name:
+        places = [_beside(destination, ""), _beside(destination, _SECOND)]
+    return [*places, (destination / RECEIPTS[0], destination / RECEIPTS[1])]
+
+
+def _beside(destination: Path, suffix: str) -> tuple[Path, Path]:
+    name = os.fsencode(destination.name)
+    room = _longest_name(destination.parent) - len(os.fsencode(suffix + _JSON))
+    if len(name) > room:
+        digest = xxh3_64_hexdigest(name)
+        stem = name[: room - len(digest) - 1].decode(errors="ignore") + "~" + digest
+    else:
+        stem = destination.name
+    return destination.with_name(stem + suffix + _SUMS), destination.with_name(stem + suffix + _JSON)
+
+
+def _longest_name(folder: Path) -> int:
+    """Bytes that a file's name may have."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        return min(_LONGEST_NAME, os.pathconf(folder, "PC_NAME_MAX"))
+    return _LONGEST_NAME
+
+
+def can_lie_beside(destination: Path) -> bool:
+    """Whether what lies beside a destination is on the same disk and can be written there."""
+    return (
+        bool(destination.name) and not os.path.ismount(destination) and os.access(destination.parent, os.W_OK | os.X_OK)
+    )
+
+
+def json_of(sums: Path) -> Path:
+    """The JSON file that belongs to a checksum file."""
+    return sums.with_name(sums.name.removesuffix(_SUMS) + _JSON)
+
+
+def identities(*paths: Path) -> list[tuple[int, int, int, int] | None]:
+    """What tells whether files are still the same, and unchanged."""
+    found: list[tuple[int, int, int, int] | None] = []
+    for path in paths:
+        try:
+            there = os.lstat(path)
+        except OSError:
+            found.append(None)
+        else:
+            found.append((there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns))
+    return found
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Temporaries of a file that runs have left which were killed."""
+    ending = _ending(path)
+    # Not by `Path.glob`: it holds all of a folder's names at once, and the folder may be that of 100,000 chunk files.
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+        names = [entry.name for entry in entries if entry.name.startswith(TEMPORARY_PREFIX)]
+        return [path.with_name(name) for name in sorted(names) if name.endswith(ending)]
+    return []
+
+
+def _ending(path: Path) -> str:
+    return f"-{xxh3_64_hexdigest(os.fsencode(path.name))}{TEMPORARY_SUFFIX}"
+
+
+class Temporary:
+    """A file that is written beside the one whose place it takes when it is whole and on the disk.
+
+    Its name holds the run's, so that this run's walks leave it alone, and those of later ones clear it away.
+
+    Parameters
+    ----------
+    path : Path
+        Where it is to be.
+    run : str
+
+    Raises
+    ------
+    OSError
+        From any method; it is said of the file, not of its temporary.
+    """
+
+    def __init__(self, path: Path, run: str) -> None:
+        self._path = path
+        self._temporary = path.with_name(f"{TEMPORARY_PREFIX}{run}{_ending(path)}")
+        with self._told_of_file():
+            self._temporary.unlink(missing_ok=True)
+            self._file = open(self._temporary, "xb")  # noqa: SIM115 - it is closed in `finish`
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
+
+    def write(self, data: bytes) -> None:
+        """Write on."""
+        with self._told_of_file():
+            self._file.write(data)
+
+    def finish(self) -> None:
+        """Have all of it on the disk."""
+        with self._told_of_file():
+            if not self._file.closed:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+
+    def publish(self, path: Path) -> None:
+        """Give it its name, which may be another one in the same folder than was thought at first."""
+        self._path = path
+        self.finish()
+        with self._told_of_file():
+            self._temporary.replace(path)
+        if os.name == "posix":
+            with contextlib.suppress(OSError):  # some network file systems cannot flush folders
+                fd = os.open(path.parent, os.O_RDONLY)
+                try:
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
+
+    @contextlib.contextmanager
+    def _told_of_file(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.filename in (None, str(self._temporary)):
+                error.filename, error.filename2 = str(self._path), None
+            raise

@@ -1,0 +1,241 @@
+"""What a watcher's hints mean for the files of a target, given what its writers are known to do."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+
+from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.inventory.old_array import OldArray, old_array
+from softcopy_napari.engine.source.walk_planner import WalkPlanner
+from softcopy_napari.engine.watch.events import FileEvent, Watcher
+from softcopy_napari.engine.zarr_layout.probe import ARRAY_METADATA_NAMES, METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.writer_files import (
+    ENDINGS,
+    LOCK_ENDING,
+    LOCK_LIFE,
+    MARKER,
+    Temporary,
+    file_of_lock,
+    temporary_of,
+)
+
+QUIET = 2.0
+"""Seconds without a change after which a file counts as settled where nothing tells that it was closed."""
+_SOON = 1.0
+_NEW = 5.0
+"""Seconds for which a folder counts as new."""
+
+
+class EventRules:
+    """Applies hints to the inventory.
+
+    Attributes
+    ----------
+    metadata : set of str
+        Folders whose metadata have changed and are to be read.
+    lost : bool
+        Events were lost: a full pass is needed.
+    root_gone, root_deleted : bool
+        The source itself has gone; and it is certain that it was deleted.
+    deleted_arrays : dict of str to OldArray
+        Arrays whose metadata were deleted.
+    first_deletion : float or None
+        When the first chunk file went without its writer's lock.
+    """
+
+    def __init__(self, watcher: Watcher, inventory: Inventory, walks: WalkPlanner) -> None:
+        self.metadata: set[str] = set()
+        self.lost = False
+        self.root_gone = self.root_deleted = False
+        self.deleted_arrays: dict[str, OldArray] = {}
+        self.first_deletion: float | None = None
+        self._watcher = watcher
+        self._inventory = inventory
+        self._walks = walks
+        self._replaces = False
+        self._in_place = False
+        self._locked: dict[str, float] = {}
+        """Files whose lock was seen to be taken, and when."""
+        self._just_deleted: dict[str, float] = {}
+        self._new_folders: dict[str, float] = {}
+        self._quiet: dict[str, float] = {}
+        self._timers: list[tuple[float, str]] = []
+
+    @property
+    def whole_files_only(self) -> bool:
+        """Whether writers were seen to rename chunk files into place, and none to write one in place."""
+        return self._replaces and not self._in_place
+
+    @property
+    def unread(self) -> bool:
+        """Whether something happened that was not taken in yet."""
+        return self._watcher.unread or bool(self._watcher.hints)
+
+    def take(self, now: float, limit: int = 20_000) -> int:
+        """Apply the hints that wait, up to a number of them; returns how many tell of a change in the source."""
+        waiting = self._watcher.hints
+        taken = [waiting.popleft() for _ in range(min(len(waiting), limit))]
+        count = sum(hint not in (FileEvent.ROOT_GONE, FileEvent.ROOT_DELETED) for hint, _ in taken)
+        for hint, path in self._without_steps(taken):
+            self._apply(hint, path, now)
+        while self._timers and self._timers[0][0] <= now:
+            self._quiet_ends(*heapq.heappop(self._timers), now)
+        return count
+
+    def _without_steps(self, hints: list[tuple[FileEvent, str]]) -> list[tuple[FileEvent, str]]:
+        """Leave out how files came to be closed, where that was heard together: a busy writer does it for thousands.
+
+        Only locks and renames are left out: what creations and deletions mean, hangs on every step before.
+        """
+        closed = {
+            path: number
+            for number, (hint, path) in enumerate(hints)
+            if hint is FileEvent.WRITTEN
+            and not path.endswith(ENDINGS)  # what happens to temporaries means something else
+        }
+        if not closed or any(hint is FileEvent.DELETED for hint, _ in hints):
+            return hints
+        left: list[tuple[FileEvent, str]] = []
+        for number, (hint, path) in enumerate(hints):
+            file = path
+            if hint is FileEvent.OPENED and path.endswith(LOCK_ENDING):
+                file = file_of_lock(path)
+            elif hint is not FileEvent.RENAMED:
+                left.append((hint, path))
+                continue
+            if closed.get(file, -1) > number:
+                self._replaces = True
+            else:
+                left.append((hint, path))
+        return left
+
+    def _apply(self, hint: FileEvent, path: str, now: float) -> None:
+        if hint is FileEvent.FOLDER_RENAMED:
+            for folder in (names := path.split("\0")):
+                self._walks.forget(folder)
+            self._inventory.renames.note(*names)
+            return
+        if hint is FileEvent.FOLDER:
+            self._new_folders[path] = now
+            _prune(self._new_folders, now - _NEW)
+            self._watcher.watch(path)
+            # Not before the metadata of the folder that it lies in have been read: what is in it would be taken for any
+            # other files, and a shard be copied without its index. To compare that one once more will find it.
+            parent = path.rpartition("/")[0]
+            self._walks.ask(path if self._walks.compared(parent) else parent)
+            return
+        if hint is FileEvent.LOST:
+            self.lost = True
+            self._locked.clear()
+            self._inventory.writers.forget()
+            return
+        if hint in (FileEvent.ROOT_GONE, FileEvent.ROOT_DELETED):
+            self.root_gone = True
+            self.root_deleted = self.root_deleted or hint is FileEvent.ROOT_DELETED
+            return
+        folder, slash, name = path.rpartition("/")
+        temporary = temporary_of(name)
+        self._walks.touch(folder, temporary[1] if temporary else name)
+        if temporary is None:
+            self._file(hint, path, folder, name, now)
+        elif temporary[0] is Temporary.LOCK:
+            self._lock(hint, folder + slash + temporary[1], now)
+
+    def _lock(self, hint: FileEvent, path: str, now: float) -> None:
+        if hint is FileEvent.OPENED:
+            self._replaces = True
+            self._locked[path] = now
+            self._inventory.writers.writing(path, itself=False)
+        elif hint is FileEvent.DELETED:
+            if self._just_deleted.pop(path, -_SOON) > now - _SOON and self._in_new_folder(path, now):
+                # Lock and deletion were quicker than the watch of their new folder.
+                self._inventory.writers.gone(path, lock_held=True)
+            self._locked.pop(path, None)
+            self._inventory.writers.released(path)
+
+    def _deleted(self, path: str, now: float) -> None:
+        """A file was deleted: on purpose, if its writer has just taken its lock. One left by a crash does not count."""
+        locked = self.under_lock(path, now)
+        self._inventory.writers.gone(path, lock_held=locked)
+        folder, _, name = path.rpartition("/")
+        # Writers rename new metadata over the old ones: only where an array is to go are they deleted.
+        if name in ARRAY_METADATA_NAMES and folder in self._inventory.arrays and self._watcher.tells_closing:
+            self.deleted_arrays[folder] = old_array(self._inventory.arrays[folder])
+        if not locked:
+            if self.first_deletion is None and self._inventory.locate(path) is not None:
+                self.first_deletion = now
+            self._just_deleted[path] = now
+            _prune(self._just_deleted, now - _SOON)
+
+    def under_lock(self, path: str, now: float) -> bool:
+        """Whether a file's lock has been taken, and not so long ago that its writer must have crashed."""
+        return self._locked.get(path, -LOCK_LIFE) > now - LOCK_LIFE
+
+    def _in_new_folder(self, path: str, now: float) -> bool:
+        """Whether a folder that a file lies in has just been made."""
+        folder = path
+        while folder:
+            folder = folder.rpartition("/")[0]
+            if self._new_folders.get(folder, -_NEW) > now - _NEW:
+                return True
+        return False
+
+    def _file(self, hint: FileEvent, path: str, folder: str, name: str, now: float) -> None:
+        inventory = self._inventory
+        match hint:
+            case FileEvent.OPENED | FileEvent.MODIFIED:
+                if hint is FileEvent.OPENED and inventory.locate(path) is not None:
+                    self._in_place = True
+                if not self._watcher.tells_closing and inventory.writers.try_unsettled(path):
+                    return
+                inventory.writers.writing(path, itself=True)
+                # A chunk file waits for its writer to close it. Metadata and notes may stay open all day.
+                if not self._watcher.tells_closing or inventory.locate(path) is None:
+                    self._wait(path, now)
+            case FileEvent.WRITTEN:
+                self._settled(path, folder, name)
+            case FileEvent.RENAMED:
+                self._replaces = True
+                self._locked.pop(path, None)  # it is what was renamed
+                held = inventory.writers.held.get(path)
+                if self._watcher.tells_closing and held is not None and not held.open:
+                    # tensorstore renames its lock, still open, to the final name: its closing follows at once.
+                    self._wait(path, now)
+                else:
+                    self._settled(path, folder, name)
+            case FileEvent.DELETED:
+                self._deleted(path, now)
+
+    def _settled(self, path: str, folder: str, name: str) -> None:
+        self._quiet.pop(path, None)
+        self._locked.pop(path, None)
+        self._inventory.writers.settled(path)
+        if name in METADATA_NAMES:
+            self.metadata.add(folder)
+        elif name == MARKER:
+            self._walks.ask(folder)  # which tells when it was written
+
+    def _wait(self, path: str, now: float) -> None:
+        if path not in self._quiet:
+            heapq.heappush(self._timers, (now + QUIET, path))
+        self._quiet[path] = now + QUIET
+
+    def _quiet_ends(self, when: float, path: str, now: float) -> None:
+        due = self._quiet.get(path)
+        if due is None:
+            return
+        if self.under_lock(path, now):
+            due = self._quiet[path] = now + QUIET  # its writer is at work again, and may be about to delete it
+        if due > now:
+            heapq.heappush(self._timers, (due, path))
+            return
+        folder, _, name = path.rpartition("/")
+        self._settled(path, folder, name)
+
+
+def _prune(times: dict[str, float], oldest: float) -> None:
+    """Forget some of what is too old to matter: two for each one that is added."""
+    for path in list(itertools.islice(times, 2)):
+        if times[path] < oldest:
+            del times[path]

@@ -1,0 +1,173 @@
+"""Whether a source can be copied, and whether it is the one that was lost: another must not be copied over its copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.inventory.old_array import OldArray, old_array
+from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, LayoutError
+from softcopy_napari.engine.zarr_layout.metadata import parse_metadata, why_unusable
+from softcopy_napari.engine.zarr_layout.probe import Folder, Probe
+
+GONE = "{} has gone; waiting for it to come back"
+_HOW = "start it with --overwrite to replace what was copied, or with another destination"
+_AT_ONCE = 10.0
+"""Seconds within which a dataset that takes the place of a deleted one was made by what deleted that."""
+_DELETING = 60.0
+"""Seconds that a writer may take to delete a dataset."""
+_UNREADABLE = 30.0
+"""Seconds after which a source that could never be read is given up."""
+_SAMPLES = 16
+"""Copied files by which a source is known again."""
+_FOLDERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFingerprint:
+    """What a lost source is known by when it comes back."""
+
+    arrays: dict[str, ArrayLayout]
+    samples: tuple[str, ...]
+    """Some of the files that were copied from it."""
+    folder: Folder | None
+
+    @classmethod
+    def of(cls, inventory: Inventory, folder: Folder | None) -> SourceFingerprint:
+        """Of the source that the inventory has come to know, and of its folder."""
+        samples: list[str] = []
+        for array in inventory.arrays.values():
+            if len(samples) >= _SAMPLES:
+                break
+            for state in (ChunkState.COPIED, ChunkState.VERIFIED):
+                samples += array.paths(array.all_in(state)[: _SAMPLES - len(samples)])
+        layouts = {path: array.layout for path, array in list(inventory.arrays.items())[:_FOLDERS]}
+        return cls(layouts, tuple(samples), folder)
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Folders whose metadata are looked at."""
+        return tuple(self.arrays)
+
+    def differs(self, probe: Probe) -> str:
+        """How what lies there now differs from what lay there; empty if it is the same, as far as can be told."""
+        for path, known in self.arrays.items():
+            name = path or "the array"
+            try:
+                now = parse_metadata(path, probe.nodes.get(path, {}))
+            except LayoutError:
+                now = None
+            if not isinstance(now, ArrayLayout):
+                return f"{name} is missing"
+            if what := known.difference(now, ignore_shape=True):
+                return f"{name}: {what}"
+        if self.folder is not None and self.folder == probe.folder:
+            return ""  # all of them may have been written anew meanwhile
+        if self.samples and not probe.equal:
+            return "its chunk files are others" if probe.samples else "it holds none of the chunk files"
+        return ""
+
+
+class Deletion(NamedTuple):
+    """What was seen of a deletion of a source by its writer or user."""
+
+    root: bool = False
+    """Its folder was deleted."""
+    arrays: Mapping[str, OldArray] = {}
+    """Arrays that were deleted."""
+    made_anew: frozenset[str] = frozenset()
+    """Those of them that were made again in their place."""
+    first: float | None = None
+    """When the first chunk file went without its writer's lock, monotonic."""
+
+
+class Arrival:
+    """Waits for a source to come, to become readable, or to come back.
+
+    Parameters
+    ----------
+    source : Path
+
+    Attributes
+    ----------
+    before : SourceFingerprint or None
+        What lay there when it was lost; None where it has not been seen yet.
+    hopeless : bool
+        Whether it would be waited for in vain.
+    was_unusable : bool
+        Whether it was there at some time without metadata that could be used.
+    made_anew : bool
+        Whether its writer deleted what lay there and made another dataset in its place at once.
+    """
+
+    def __init__(self, source: Path) -> None:
+        self.before: SourceFingerprint | None = None
+        self.hopeless = self.made_anew = self.was_unusable = False
+        self._source = source
+        self._unreadable_since: float | None = None
+        self._deletion = Deletion()
+        self._lost_at = 0.0
+        self._complete = False
+
+    def lost(self, before: SourceFingerprint, deletion: Deletion, complete: bool, now: float) -> None:
+        """Note what the source was, what was seen of its deletion, and whether a complete copy of it had been made."""
+        self.before, self._deletion, self._complete, self._lost_at = before, deletion, complete, now
+        self.made_anew = False
+
+    def why_not(self, probe: Probe, now: float) -> str | None:
+        """Say why the source cannot be copied now.
+
+        Returns
+        -------
+        str or None
+            Empty where it can be; None where nothing can be told: it could not be compared with its copy.
+        """
+        source, before = self._source, self.before
+        deleted = self._deletion.root or bool(self._deletion.made_anew)
+        if deleted and probe.exists and not self._complete and now - self._lost_at < _AT_ONCE:
+            self.made_anew = True
+        if not probe.error:
+            self._unreadable_since = None
+        if not probe.exists:
+            return GONE.format(source) if before else f"{source} does not exist yet"
+        if not probe.is_folder and not probe.error:
+            return f"{source} is not a folder"
+        if problem := why_unusable(probe):
+            if not probe.error:
+                self.was_unusable = True
+                return f"{source} {problem}; waiting for it"
+            self._unreadable_since = now if self._unreadable_since is None else self._unreadable_since
+            self.hopeless = before is None and now - self._unreadable_since > _UNREADABLE
+            return f"{source} {problem}" if self.hopeless else f"{source} {problem}; trying again"
+        if before is None or self.made_anew:
+            return ""
+        what = before.differs(probe)
+        if (what or deleted) and probe.obstacle is not None:
+            return None  # it is looked at again when the destination is back
+        if deleted and not probe.equal and before.samples:
+            self.hopeless = True
+            return f"{source} was deleted, and another dataset lies there now. The copy of the first was kept: {_HOW}"
+        if not what:
+            return ""
+        return (
+            f"{source} is another dataset than before ({what}); waiting for that one to come back. "
+            f"If this is the one, stop the copy: {_HOW}"
+        )
+
+    def leftovers(self, arrays: Iterable[TrackedArray]) -> list[OldArray]:
+        """The arrays of a dataset that was made anew whose copied chunk files its writer has deleted.
+
+        Not where chunk files went long before: those were taken away by somebody who relies on their copies.
+        """
+        first = self._deletion.first
+        if first is not None and self._lost_at - first > _DELETING:
+            return []
+        known = self._deletion.arrays
+        if not self._deletion.root:
+            return [known[path]._replace(if_made_anew=True) for path in sorted(self._deletion.made_anew)]
+        return [known.get(array.layout.path) or old_array(array) for array in arrays]

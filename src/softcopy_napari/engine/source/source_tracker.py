@@ -1,0 +1,374 @@
+"""What is known of a target's source: its folders, metadata, and when anything changed there last.
+
+Brings together the watcher's hints, the walks and the metadata read on the way. Part of the job, and called
+from its thread alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from softcopy_napari.engine.inventory.comparison import note_comparison
+from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.source.event_rules import QUIET, EventRules
+from softcopy_napari.engine.source.finish_rules import Against, Objection, SourceFacts
+from softcopy_napari.engine.source.growth_evidence import GrowthEvidence
+from softcopy_napari.engine.source.seen_files import SeenFiles, StaleLocks, Unsettled
+from softcopy_napari.engine.source.source_identity import Deletion
+from softcopy_napari.engine.source.source_metadata import Reading, SourceMetadata
+from softcopy_napari.engine.source.walk_planner import Walk, WalkPlanner
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.watch.events import Watcher
+from softcopy_napari.engine.watch.watcher import make_watcher
+from softcopy_napari.engine.worker.folder_diff import FolderDiff
+from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES
+
+_LOOK_INTERVAL = 10.0
+"""Seconds between looks at folders whose time has changed, at least."""
+_LONGEST_INTERVAL = 320.0
+"""The same after looks that found nothing, where all folders are watched and nothing was heard either."""
+_BLIND_INTERVAL = 2.0
+"""The same where not all folders can be watched."""
+_LOOK_SHARE = 20
+"""Looks take at most one part in this many of the time."""
+_TEMPORARIES_INTERVAL = 1.0
+_MOST_MISSES = 5
+"""Times that a folder which its parent lists is looked for."""
+_LATE_EVENT = 0.3
+"""Seconds that the system may take to tell of a deletion."""
+_MOMENT = 15.0
+"""Seconds after a change for which a source counts as being written to: more than pass between two looks."""
+
+
+class SourceTracker:
+    """Keeps the inventory in step with the source.
+
+    Parameters
+    ----------
+    source : Path
+    inventory : Inventory
+    walks : WalkPlanner
+    notice : callable
+        Takes what the target's user should know.
+    follow_links : bool
+        Whether folders of the source may be links.
+
+    Attributes
+    ----------
+    last_pass : Walk or None
+        The last walk that came to its end; None before the first has.
+    last_full : Walk or None
+        The last walk that listed every folder and came to its end.
+    live : bool
+        Whether anything was seen to change at the source since the start.
+    changes : int
+        Goes up with everything that is learned of the source and was not known before.
+    evidence : GrowthEvidence
+        What speaks against the end of the acquisition.
+    metadata : SourceMetadata
+        What the metadata of its folders say.
+    heeds_locks : bool
+        Whether locks that walks come across are those of writers at work.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        inventory: Inventory,
+        walks: WalkPlanner,
+        notice: Callable[[str], None],
+        follow_links: bool = False,
+    ) -> None:
+        self.last_pass: Walk | None = None
+        self.last_full: Walk | None = None
+        self.live = False
+        self.changes = 0
+        self.heeds_locks = True
+        self.source = source
+        self._inventory = inventory
+        self._walks = walks
+        self._notice = notice
+        self._follow_links = follow_links
+        self._watcher: Watcher | None = None
+        self._reader: EventRules | None = None
+        children: dict[str, tuple[str, ...]] = {}
+        self.evidence = GrowthEvidence(inventory, children)
+        self.metadata = SourceMetadata(source, inventory, walks, self.evidence, children, notice)
+        self._missed: dict[str, int] = {}
+        """Folders that were not found, and how often."""
+        self._later: dict[str, float] = {}
+        self._locks = StaleLocks(inventory)
+        self._unsettled = Unsettled(inventory)
+        self._scratch = SeenFiles()
+        """Temporaries of writers that do not tell whose they are."""
+        self._last_change = self._pass_started = time.monotonic()
+        self._longest_pause = 0.0
+        self._clock_ahead = time.time() - self._last_change
+        """By how much the system's clock was ahead of the one that never jumps when it all began, s."""
+        self._newest = 0
+        self._next_look = self._next_temporaries = 0.0
+        self._look_interval = self._least_interval = _LOOK_INTERVAL
+
+    # -- coming and going -----------------------------------------------------------------------------
+
+    def begin(self, wake: Callable[[], None], now: float) -> None:
+        """Watch the source and start the first walk.
+
+        Raises
+        ------
+        OSError
+            It cannot be watched.
+        """
+        self._watcher = make_watcher(self.source, wake, self._follow_links)
+        self._reader = EventRules(self._watcher, self._inventory, self._walks)
+        self.metadata.made_anew.clear()
+        for folder in self._walks.known:
+            self._watcher.watch(folder)
+        self.start_pass(full=True, now=now)
+
+    def end(self) -> None:
+        """Stop watching; what is known stays known."""
+        if self._watcher is not None:
+            self._watcher.stop()
+        self._watcher = self._reader = None
+        self._walks.current = None
+        self.last_pass = self.last_full = None
+
+    def start_pass(self, full: bool, now: float, changes: int | None = None) -> None:
+        """Start a walk over all folders; it is dated by the count of changes, of the source alone if none is given."""
+        self._pass_started = now
+        self._walks.start(full, self.changes if changes is None else changes)
+
+    def _note_change(self, now: float) -> None:
+        """Something has changed at the source."""
+        self.changes += 1
+        self._longest_pause = max(self._longest_pause, now - self._last_change)
+        self._last_change = now
+        self.live = True
+
+    # -- taking in ------------------------------------------------------------------------------------
+
+    def take_hints(self, now: float) -> bool:
+        """Take in what the watcher saw; returns whether the source itself is still there."""
+        reader = self._reader
+        if reader is None or self._watcher is None:
+            return True
+        if reader.take(now):
+            self._note_change(now)
+            self._look_interval = _LOOK_INTERVAL
+            self._next_look = min(self._next_look, now + self._least_interval)
+        if reader.root_gone:
+            return False
+        if reader.lost:
+            reader.lost = False
+            self._notice("the system dropped file events (too many at once): looking through all folders instead")
+            self.start_pass(full=True, now=now)
+        self.metadata.stale |= reader.metadata
+        reader.metadata.clear()
+        for folder in [folder for folder, when in self._later.items() if when <= now]:
+            del self._later[folder]
+            self._walks.ask(folder)
+        for folder in self._locks.due(now):
+            self._walks.ask(folder)
+        if self._watcher.problem:
+            self._notice(self._watcher.problem)
+        return True
+
+    def take_part(self, part: FolderDiff, now: float, finishing: bool) -> bool:
+        """Take in a part of a folder's comparison; returns whether the source itself is still there."""
+        if part.lost:
+            self._walks.took(part)
+            return False
+        # It was not compared, or will be understood when the metadata above have been read: once more.
+        if part.obstacle is not None or self.metadata.awaited_above(part.folder):
+            part.size = 0  # it comes again
+            self._walks.took(part)
+            self._walks.ask(part.folder, for_pass=True)
+            return True
+        self.evidence.note_part(part)
+        if not part.missing:
+            self._missed.pop(part.folder, None)
+        touched = self._walks.touched(part.folder)
+        for folder in self._walks.took(part):
+            if self._watcher is not None:
+                self._watcher.watch(folder)
+            self._walks.ask(folder, for_pass=True)
+        if part.missing:
+            if not part.folder:
+                return False
+            self.metadata.forget(part.folder)
+            self._look_for_missing(part.folder)
+        if part.metadata:
+            stale = not touched.isdisjoint(METADATA_NAMES)  # written anew since, and maybe read anew already
+            if stale:
+                self.metadata.stale.add(part.folder)
+            if not stale or part.folder not in self._inventory.arrays:
+                self._read_node(part.folder, part.metadata)
+        if self.heeds_locks:
+            self._locks.take(part, now)
+        self._scratch.take(part, part.scratch)
+        different, unsettled, tried = part.different, part.fresh, 0
+        if self._reader is not None and self._reader.whole_files_only:
+            unsettled = []
+        if unsettled:
+            # Someone may still be writing these: look again when they have been quiet.
+            self._later[part.folder] = now + QUIET
+            if finishing:
+                unsettled = []
+            else:
+                fresh = set(unsettled)
+                different = [name for name in different if name not in fresh]
+                prefix = part.folder + "/" if part.folder else ""
+                before = len(self._inventory.writers.unsettled)
+                unsettled = [name for name in unsettled if not self._inventory.writers.try_unsettled(prefix + name)]
+                tried = len(self._inventory.writers.unsettled) - before
+        same = [name for name in part.same if name not in touched] if touched else part.same
+        news = note_comparison(self._inventory, part.folder, same, different, part.unlike) + tried
+        self._unsettled.take(part, [name for name in unsettled if name not in touched])
+        if part.last and part.folder in self._unsettled.listed:
+            self._walks.known[part.folder] = 0  # to be listed again even if its own time stays
+        if part.empty and part.folder:
+            self._inventory.writers.settled(part.folder)
+        self.changes += bool(news)
+        if self._walks.current is not None:
+            self._walks.current.news += news
+        return True
+
+    def _look_for_missing(self, folder: str) -> None:
+        """Look once more at the parent of a folder that was not found: shares say so for a moment, and mean nothing."""
+        self.changes += 1
+        self._missed[folder] = self._missed.get(folder, 0) + 1
+        if self._missed[folder] <= _MOST_MISSES:
+            self._walks.ask(folder.rpartition("/")[0], for_pass=True)
+        elif self._walks.current is not None:
+            self._walks.current.errors[folder] = "is listed by its parent, and cannot be found"
+
+    def take_metadata(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """Take in a folder's metadata that were to be read."""
+        self.metadata.note_answered(folder)
+        self._read_node(folder, files)
+
+    def _read_node(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """Take in a folder's metadata, new or changed; half-written ones are looked at again."""
+        match self.metadata.read(folder, files, {} if self._reader is None else self._reader.deleted_arrays):
+            case Reading.NEW:
+                self.changes += 1
+            case Reading.AGAIN:
+                self._later.setdefault(folder, time.monotonic() + QUIET)
+
+    def after_pass(self, now: float) -> None:
+        """Take in the end of a walk, if there was one; start the next look when it is time."""
+        done = self._walks.finished()
+        if done is not None:
+            if self.last_pass is not None and done.news:
+                self._note_change(now)
+            self.last_pass = done
+            if done.full:
+                self.last_full = done
+                self.evidence.note_walked()
+            self._newest = max(self._newest, done.newest)
+            self._walks.known |= dict.fromkeys(self.metadata.no_room, 0)  # the next look reads their metadata again
+            blind = self._watcher is not None and self._watcher.problem
+            share = (now - self._pass_started) * _LOOK_SHARE
+            self._least_interval = max(share, _BLIND_INTERVAL if blind else _LOOK_INTERVAL)
+            self._next_look = now + max(self._least_interval, 0.0 if blind else self._look_interval)
+            if self._watcher is not None and self._watcher.tells_closing and not (done.news or self.metadata.no_room):
+                self._look_interval = min(2 * self._look_interval, _LONGEST_INTERVAL)
+
+    def look_if_due(self, now: float) -> None:
+        """Start a walk over the folders whose time has changed, every now and then."""
+        if self._walks.current is None and now >= self._next_look:
+            self.start_pass(full=False, now=now)
+
+    # -- what is known --------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to look at that was not looked at yet."""
+        return self._walks.current is not None or bool(self._later) or self.metadata.awaited
+
+    def await_deletion(self) -> None:
+        """Hear how the source went, where it was a worker that has found it gone: the event may be a moment late."""
+        deadline = time.monotonic() + _LATE_EVENT
+        while self._reader is not None and not self._reader.root_gone and time.monotonic() < deadline:
+            time.sleep(0.01)
+            self._reader.take(time.monotonic())
+
+    @property
+    def deletion(self) -> Deletion:
+        """What was seen of a deletion of the source."""
+        reader = self._reader
+        if reader is None:
+            return Deletion()
+        return Deletion(
+            reader.root_deleted, reader.deleted_arrays, frozenset(self.metadata.made_anew), reader.first_deletion
+        )
+
+    @property
+    def unread(self) -> bool:
+        """Whether events of the source wait to be taken in."""
+        return self._reader is not None and self._reader.unread
+
+    @property
+    def blind(self) -> bool:
+        """Whether changes of the source may not be heard of: on a share, or where not all folders are watched."""
+        return self._watcher is not None and bool(self._watcher.problem)
+
+    def locked_lately(self, path: str, now: float) -> bool:
+        """Whether a file's lock was seen to be taken, and not so long ago that its writer must have crashed."""
+        return self._reader is not None and self._reader.under_lock(path, now)
+
+    @property
+    def temporaries(self) -> dict[str, dict[str, None]]:
+        """Temporaries of writers that do not tell whose they are, by folder."""
+        return self._scratch.paths
+
+    def look_at_temporaries(self, now: float) -> None:
+        """See now and then whether they are still there."""
+        if now >= self._next_temporaries:
+            self._next_temporaries = now + _TEMPORARIES_INTERVAL
+            for folder in self._scratch.paths:
+                self._walks.ask(folder)
+
+    def writing(self, now: float) -> bool:
+        """Whether the source is written to, or was a moment ago."""
+        return self.live and now - self._last_change < _MOMENT
+
+    def lock_holds(self) -> list[float]:
+        """How long writers held their locks lately, see `LockTimer.holds`."""
+        return self._watcher.locks.holds() if self._watcher is not None else []
+
+    def facts(self, told_to_finish: bool, now: float) -> SourceFacts:
+        """What tells whether the acquisition is finished."""
+        inventory = self._inventory
+        counts = inventory.counts()
+        held = next(iter(inventory.writers.held), "") or self._scratch.first or self._unsettled.first
+        marker, stale_marker = self.evidence.marker()
+        torn = inventory.left_torn
+        quiet = now - self._last_change
+        if not self.live:
+            # By the files' own times: an old dataset never waits. A clock that is set meanwhile is no quiet time.
+            quiet = max(quiet, now + self._clock_ahead - self._newest / 1e9)
+        return SourceFacts(
+            told_to_finish=told_to_finish,
+            marker=marker,
+            stale_marker=stale_marker,
+            arrays=len(inventory.arrays),
+            absent=counts[ChunkState.ABSENT],
+            missing_nodes=len(self.metadata.missing_nodes()),
+            temporaries=len(inventory.writers.held)
+            + counts[ChunkState.WRITING]
+            - sum(inventory.locate(path) is not None for path in torn)
+            + self._scratch.count
+            + len(self.metadata.bad),
+            temporary=held or next(iter(self.metadata.bad), ""),
+            quiet=quiet,
+            objections=(
+                *(Objection(Against.UNKNOWN_LAYOUT, path) for path in self.metadata.opaque),
+                *(Objection(Against.NOT_WHOLE, path) for path in torn[:1] if self.live),  # of an old one nobody writes
+                *self.evidence.objections,
+            ),
+            longest_pause=self._longest_pause,
+        )

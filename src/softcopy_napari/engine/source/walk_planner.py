@@ -1,0 +1,209 @@
+"""Plans the walks that compare source and destination, folder by folder; the workers carry them out.
+
+The file system is the truth and events are hints: a full pass over all folders at the start, after a loss of
+events and before saying "complete" is what decides. In between, looks at folders whose own time has changed
+catch what nobody reported.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from softcopy_napari.engine.fs.relative_paths import is_below
+from softcopy_napari.engine.fs.system_names import lies_in_system_folder, system_name
+from softcopy_napari.engine.worker.folder_diff import FolderDiff
+
+_NEVER = -1
+_FOLDERS_A_TASK = 64
+
+
+@dataclass(slots=True)
+class Walk:
+    """One walk over all folders of the source, and what it found."""
+
+    full: bool
+    """Whether every folder is listed; else only those whose time has changed."""
+    changes: int = 0
+    """The count of changes when it began."""
+    open: int = 0
+    """Folders asked for and not answered."""
+    newest: int = 0
+    """Latest modification time seen, ns."""
+    news: int = 0
+    """Files found that have to be copied and that were not known to."""
+    size: int = 0
+    """Bytes of the regular files that are up to date at the destination."""
+    gone: list[str] = field(default_factory=list)
+    """What only the destination has: paths of files and folders, which end in `/`."""
+    system: set[str] = field(default_factory=set)
+    """Names of what only the destination has because its system made it, wherever in it."""
+    errors: dict[str, str] = field(default_factory=dict)
+    """Folders that could not be listed, and why."""
+    unlisted: set[str] = field(default_factory=set)
+    """Folders that could not be listed either, and that hold no data: a system made them."""
+
+
+class WalkPlanner:
+    """Which folders are to be compared, and the pass under way.
+
+    Attributes
+    ----------
+    known : dict of str to int
+        All folders of the source seen so far, each with the modification time (ns) at which its content
+        is known, or 0; -1 for those that were never compared.
+    current : Walk or None
+        The pass under way.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, int] = {}
+        self.current: Walk | None = None
+        self.full_begun = 0
+        """Passes over every folder begun so far."""
+        self._number = 0
+        """Of the latest pass."""
+        self._waiting: deque[str] = deque()
+        self._asked: dict[str, int] = {}
+        """Folders waiting or with a worker, and the number of the pass they count for; 0 for none."""
+        self._out: set[str] = set()
+        """Those of them that are with a worker."""
+        self._touched: dict[str, set[str]] = {}
+        """Files that something happened to while their folder was with a worker, by folder."""
+        self._sizes: dict[str, int] = {}
+        """Bytes found so far in folders that are with a worker."""
+        self._again: dict[str, int] = {}
+        """Those of them to be compared once more when the worker has answered, as in `_asked`."""
+
+    def start(self, full: bool, changes: int = 0) -> Walk:
+        """Begin a pass over all known folders, and those it will find; it takes the place of one under way."""
+        self._number += 1
+        self.full_begun += full
+        self.current = Walk(full, changes)
+        self.ask("", for_pass=True)
+        for folder in list(self.known):
+            self.ask(folder, for_pass=True)
+        return self.current
+
+    def ask(self, folder: str, for_pass: bool = False) -> None:
+        """Have a folder compared; once more, if it is being compared just now."""
+        number = self._number if for_pass and self.current is not None else 0
+        if folder not in self._asked:
+            self._waiting.append(folder)
+            self._asked[folder] = 0
+            self.known.setdefault(folder, _NEVER)
+        if folder not in self._out:
+            self._count(self._asked, folder, number)
+        elif not (number and self._asked[folder] == number):
+            self._count(self._again, folder, number)
+
+    def forget(self, folder: str) -> None:
+        """A folder is another one than before: what lies in it has to be found anew."""
+        for path in [path for path in self.known if is_below(path, folder)]:
+            del self.known[path]
+
+    def compared(self, folder: str) -> bool:
+        """Whether a folder has been compared: its metadata, if it has any, have been read."""
+        return self.known.get(folder, _NEVER) != _NEVER
+
+    def _count(self, numbers: dict[str, int], folder: str, number: int) -> None:
+        """Have a folder count for a pass, once."""
+        before = numbers.setdefault(folder, 0)
+        if number and before != number and self.current is not None:
+            numbers[folder] = number
+            self.current.open += 1
+
+    def next(self, workers: int) -> list[tuple[str, int]]:
+        """Folders for one task of one of several workers, with the times at which they need not be listed."""
+        share = max(1, min(len(self._waiting) // (4 * workers), _FOLDERS_A_TASK))
+        taken: list[tuple[str, int]] = []
+        while self._waiting and len(taken) < share:
+            folder = self._waiting.popleft()
+            light = self.current is not None and not self.current.full and self._counts(folder)
+            taken.append((folder, self.known.get(folder, 0) if light else 0))
+            self._out.add(folder)
+        return taken
+
+    def _counts(self, folder: str) -> bool:
+        """Whether a folder that was asked for counts for the pass under way."""
+        return self.current is not None and self._asked.get(folder) == self._number
+
+    def touch(self, folder: str, name: str) -> None:
+        """Something happens to a file: what a comparison under way says of it may be old."""
+        if folder in self._out:
+            self._touched.setdefault(folder, set()).add(name)
+
+    def touched(self, folder: str) -> set[str]:
+        """Files of a folder of which a comparison under way may say something old."""
+        return self._touched.get(folder, set())
+
+    @property
+    def waiting(self) -> bool:
+        """Whether folders wait for a worker."""
+        return bool(self._waiting)
+
+    def put_back(self, folders: list[tuple[str, int]]) -> None:
+        """Take back the folders that a worker which died has not answered."""
+        left = [folder for folder, _ in folders if folder in self._out]
+        self._out.difference_update(left)
+        for folder in left:
+            self._sizes.pop(folder, None)  # the next worker counts anew
+        self._waiting.extendleft(left)
+
+    def took(self, part: FolderDiff) -> list[str]:
+        """Note a part of a comparison.
+
+        Returns
+        -------
+        list of str
+            Folders not seen before; to be watched first, and then asked for.
+        """
+        prefix = part.folder + "/" if part.folder else ""
+        current = self.current
+        self._sizes[part.folder] = self._sizes.get(part.folder, 0) + part.size
+        if current is not None and self._counts(part.folder):
+            current.newest = max(current.newest, part.newest)
+            self._note_gone(current, part, prefix)
+            if part.error and lies_in_system_folder(part.folder):
+                current.unlisted.add(part.folder)
+            elif part.error:
+                current.errors[part.folder] = part.error
+        if part.last:
+            self._end(part)
+        return [prefix + name for name in part.folders if prefix + name not in self.known]
+
+    @staticmethod
+    def _note_gone(current: Walk, part: FolderDiff, prefix: str) -> None:
+        """Note what only the destination has. A file server may make something of its own in each of its folders."""
+        if not part.gone or lies_in_system_folder(part.folder):
+            return
+        for name in part.gone:
+            if system := system_name(name):
+                current.system.add(system)
+            else:
+                current.gone.append(prefix + name)
+
+    def _end(self, part: FolderDiff) -> None:
+        folder = part.folder
+        size = self._sizes.pop(folder, 0)
+        if self.current is not None and self._counts(folder):
+            self.current.open -= 1
+            self.current.size += size
+        self._asked.pop(folder, None)
+        self._touched.pop(folder, None)
+        self._out.discard(folder)
+        if part.missing:
+            self.known.pop(folder, None)
+        elif not part.unchanged:
+            self.known[folder] = 0 if part.error else part.modified
+        if folder in self._again:
+            self._asked[folder] = self._again.pop(folder)
+            self._waiting.append(folder)
+            self.known.setdefault(folder, 0)
+
+    def finished(self) -> Walk | None:
+        """The pass under way, if it has just come to its end."""
+        if self.current is not None and self.current.open == 0:
+            done, self.current = self.current, None
+            return done
+        return None

@@ -1,0 +1,1 @@
+"""The state folder: where engines are found, and who writes into which destination."""

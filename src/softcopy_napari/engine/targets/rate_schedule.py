@@ -1,0 +1,226 @@
+"""The setting `max_rate`: how fast a target may be copied, always or by time of day. Pure: no clock, no disk."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator
+
+from softcopy_napari.engine.formatting import printable
+
+_FULL = "full"
+_ELSE = "else"
+_UNITS = {
+    **{unit: 1000.0**power for power, unit in enumerate(("kB", "MB", "GB", "TB"), start=1)},
+    **{unit: 1024.0**power for power, unit in enumerate(("KiB", "MiB", "GiB", "TiB"), start=1)},
+}
+_RATE = re.compile(r"(\d+(?:\.\d*)?|\.\d+) *([A-Za-z]*?) *(/ *s|ps|/ *sec)?", re.ASCII)
+_SPAN = re.compile(r"(\d\d?):(\d\d) *[-\u2013] *(\d\d?):(\d\d)", re.ASCII)
+_ITEM = re.compile(r"(\d\d?:\d\d *[-\u2013] *\d\d?:\d\d|[A-Za-z]+) *[:=]? *(.*)", re.ASCII)
+_DAY = 24 * 60
+_LEAST = 1000.0
+"""Bytes a second. Less is as good as nothing, and a pause says that better."""
+_MOST_SPANS = 48
+_SHOWN = 80
+DESCRIPTION = "a rate such as 200 MB/s, or full, or rates by time of day"
+
+
+class RateError(ValueError):
+    """What is wrong with a `max_rate`, in words that go on after its name.
+
+    Attributes
+    ----------
+    key : str
+        Which of the times of day it is about; empty where there are none.
+    """
+
+    def __init__(self, words: str, key: str = "") -> None:
+        super().__init__(words)
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True)
+class RateSchedule:
+    """How fast a target may be copied, for each minute of the day."""
+
+    otherwise: str = _FULL
+    """At all other times: a rate as it is spelled, or "full"."""
+    spans: tuple[tuple[int, int, str], ...] = ()
+    """From which minute of the day to before which one, and the rate then; past midnight where that is less."""
+
+    def at(self, minute: int) -> float:
+        """Bytes a second at a minute of the day (local time, 0 to 1439); inf where there is no limit."""
+        return _bytes(next((rate for *span, rate in self.spans if _covers(span, minute)), self.otherwise))
+
+    @property
+    def limits(self) -> bool:
+        """Whether there is a limit at any time."""
+        return self != FULL
+
+    def setting(self) -> str | dict[str, str]:
+        """As a targets file has it."""
+        if not self.spans:
+            return self.otherwise
+        return {**{_spell(start, end): rate for start, end, rate in self.spans}, _ELSE: self.otherwise}
+
+    def __str__(self) -> str:
+        """On one line, as the command and the panel have it."""
+        setting = self.setting()
+        return setting if isinstance(setting, str) else ", ".join(f"{key}: {rate}" for key, rate in setting.items())
+
+
+FULL = RateSchedule()
+"""No limit."""
+
+
+def parse(value: object) -> RateSchedule:
+    """Read a setting.
+
+    Parameters
+    ----------
+    value : object
+        "200 MB/s", "full", None (as "full"), a mapping such as {"09:00-18:00": "50 MB/s", "else": "full"}, or
+        that on one line: "09:00-18:00: 50 MB/s, else: full".
+
+    Raises
+    ------
+    RateError
+        It is something else.
+    """
+    if isinstance(value, RateSchedule):
+        return value
+    if isinstance(value, Mapping):
+        return _parse_times(value)
+    if isinstance(value, str) and re.search(r"\d:\d", value):
+        return _parse_line(value)
+    return RateSchedule(_parse_rate(value))
+
+
+def rate_error(error: Mapping[str, Any]) -> RateError | None:
+    """What is wrong with a rate, where that is what pydantic's validation found."""
+    found = error.get("ctx", {}).get("error")
+    return found if isinstance(found, RateError) else None
+
+
+def _parse_line(text: str) -> RateSchedule:
+    items: dict[str, str] = {}
+    for part in text.strip().strip("{}").split(","):
+        found = _ITEM.fullmatch(part.strip().replace('"', "").replace("'", ""))
+        if found is None:
+            raise RateError(f"must be {DESCRIPTION}, not {_words(text)}; write 09:00-18:00: 50 MB/s, else: full")
+        if found[1] in items:
+            raise RateError(f"has {found[1]} twice; remove one", found[1])
+        items[found[1]] = found[2]
+    return _parse_times(items)
+
+
+def _parse_times(value: Mapping[Any, object]) -> RateSchedule:
+    spans: list[tuple[int, int, str]] = []
+    taken: dict[int, str] = {}
+    otherwise = _FULL
+    if not value or len(value) > _MOST_SPANS:
+        words = "an empty mapping" if not value else f"more than {_MOST_SPANS} times"
+        raise RateError(f"must be {DESCRIPTION}, not {words}")
+    for key, rate in value.items():
+        name = printable(str(key).strip())[:_SHOWN]
+        try:
+            spelled = _parse_rate(rate, "a rate such as 50 MB/s, or full")
+        except RateError as error:
+            raise RateError(f"at {name} {error}", str(key)) from None
+        if name == _ELSE:
+            otherwise = spelled
+            continue
+        start, end = _parse_span(name, str(key))
+        for minute in range(start, end if end > start else end + _DAY):
+            if (other := taken.setdefault(minute % _DAY, name)) is not name:
+                raise RateError(f"has {other} and {name}, which overlap; give each time of day one rate", str(key))
+        spans.append((start, end, spelled))
+    return RateSchedule(otherwise, tuple(spans))
+
+
+def _parse_span(name: str, key: str) -> tuple[int, int]:
+    found = _SPAN.fullmatch(name)
+    if found is None:
+        close = difflib.get_close_matches(name.lower(), [_ELSE, "otherwise"], n=1, cutoff=0.5)
+        hint = '; did you mean "else"?' if close else '; write it as in 09:00-18:00, or "else" for all other times'
+        raise RateError(f'has "{name}", which is no time of day{hint}', key)
+    first, last = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
+    if int(found[2]) > 59 or int(found[4]) > 59 or first >= _DAY or last > _DAY:
+        raise RateError(f'has "{name}", which is no time of day; a day has 00:00 to 24:00', key)
+    if first == last:
+        raise RateError(f'has "{name}", which is no time at all; the whole day is 00:00-24:00', key)
+    return first, last
+
+
+def _parse_rate(value: object, allowed: str = DESCRIPTION) -> str:
+    """A rate as it is to be spelled."""
+    if value is None or (isinstance(value, str) and value.strip().lower() == _FULL):
+        return _FULL
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise RateError(f"must be {allowed}, not {_words(value)}")
+    text = str(value).strip()
+    found = _RATE.fullmatch(text)
+    if found is None or found[2] not in (*_UNITS, "KB") or found[3] is None:
+        raise RateError(f"must be {allowed}, not {_words(value)}{_hint(text)}")
+    number = float(found[1])
+    unit = "kB" if found[2] == "KB" else found[2]
+    if not _LEAST <= number * _UNITS[unit] < math.inf:
+        raise RateError(f"must be {allowed}, at least 1 kB/s, not {_words(value)}; to copy nothing, pause")
+    return f"{found[1].rstrip('.')} {unit}/s"
+
+
+def _hint(text: str) -> str:
+    """What may have been meant."""
+    found = _RATE.match(text)
+    if found is None:
+        return f'; did you mean "{_FULL}"?' if difflib.get_close_matches(text.lower(), [_FULL, "none", "max"]) else ""
+    rest = text[found.end(1) :].strip()
+    if "bit" in rest.lower():
+        return "; write bytes: 8 Mbit/s are 1 MB/s"
+    letters = re.sub(r"(/|p).*$", "", rest).strip().lower()
+    units = {unit.lower(): unit for unit in _UNITS} | {unit[0].lower(): unit for unit in _UNITS if len(unit) == 2}
+    unit = units.get(letters or "m")
+    return f'; did you mean "{found[1]} {unit}/s"?' if unit else ""
+
+
+def _words(value: object) -> str:
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+        case str():
+            return f'the text "{printable(value if len(value) <= _SHOWN else value[:_SHOWN] + "...")}"'
+        case _:
+            return "a value of another kind"
+
+
+@lru_cache
+def _bytes(rate: str) -> float:
+    if rate == _FULL:
+        return math.inf
+    number, _, unit = rate.partition(" ")
+    return float(number) * _UNITS[unit.removesuffix("/s")]
+
+
+def _covers(span: list[int], minute: int) -> bool:
+    start, end = span
+    return start <= minute < end if start < end else minute >= start or minute < end
+
+
+def _spell(start: int, end: int) -> str:
+    return f"{start // 60:02d}:{start % 60:02d}-{end // 60:02d}:{end % 60:02d}"
+
+
+RateSetting = Annotated[
+    RateSchedule, PlainValidator(parse), PlainSerializer(RateSchedule.setting, return_type=str | dict)
+]
+"""A `RateSchedule` in a model: validated by `parse`, and dumped as a targets file has it."""

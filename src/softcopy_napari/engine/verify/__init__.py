@@ -1,0 +1,1 @@
+"""Checks data by content: for `softcopy verify`."""

@@ -1,0 +1,1 @@
+"""File system events of a source: heard from the system, and queued for the job."""

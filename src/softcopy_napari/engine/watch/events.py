@@ -1,0 +1,91 @@
+"""What happens to the files of a source, as every watcher tells it, and the queue in which that waits for the job."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from enum import Enum, auto
+from pathlib import Path
+from typing import Protocol
+
+from softcopy_napari.engine.fs.file_system_type import file_system_of
+from softcopy_napari.engine.watch.lock_timer import LockTimer
+from softcopy_napari.engine.zarr_layout.writer_files import LOCK_ENDING
+
+
+class FileEvent(Enum):
+    """What happened to a file or folder of the source."""
+
+    OPENED = auto()
+    """It was created; its writer has it open."""
+    WRITTEN = auto()
+    """Its writer closed it."""
+    RENAMED = auto()
+    """It got this name, whole."""
+    MODIFIED = auto()
+    """Its content changes; only where the system does not tell of closing."""
+    DELETED = auto()
+    FOLDER = auto()
+    """A folder appeared."""
+    FOLDER_RENAMED = auto()
+    """A folder has another name than before; both are told, with a NUL in between."""
+    LOST = auto()
+    """Events were lost: anything may have happened."""
+    ROOT_GONE = auto()
+    """The source itself was removed, renamed or unmounted."""
+    ROOT_DELETED = auto()
+    """The source itself was removed, for certain."""
+
+
+class Watcher(Protocol):
+    """Watches a source; hints wait in `hints` as (Hint, path), `/` separated and relative to the source."""
+
+    hints: deque[tuple[FileEvent, str]]
+    locks: LockTimer
+    """How long writers hold their locks."""
+    problem: str
+    """Why some folders cannot be watched, in words for the user; empty while all can."""
+    tells_closing: bool
+    """Whether WRITTEN is reported; where it is not, a file counts as written after a quiet time."""
+
+    @property
+    def unread(self) -> bool:
+        """Whether the system has reported something that is not among `hints` yet."""
+
+    def watch(self, folder: str) -> None:
+        """Watch a folder for what happens directly in it, from now on."""
+
+    def stop(self) -> None:
+        """End watching."""
+
+
+class EventQueue:
+    """Hints on their way from the watching thread to the job."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self.hints: deque[tuple[FileEvent, str]] = deque()
+        self.locks = LockTimer()
+        self.wake = wake
+
+    def put(self, hint: FileEvent, path: str) -> None:
+        """Leave a hint; who leaves several wakes the job after the last."""
+        if hint is FileEvent.RENAMED:
+            self.locks.renamed(path)
+        elif path.endswith(LOCK_ENDING):
+            if hint is FileEvent.OPENED:
+                self.locks.taken(path)
+            elif hint is FileEvent.DELETED:
+                self.locks.let_go(path)
+        elif hint is FileEvent.LOST:
+            self.locks.forget()
+        self.hints.append((hint, path))
+
+
+def share_problem(source: Path) -> str:
+    """Say so where a source lies on a network share: nobody hears of what other machines do there."""
+    lies_on = file_system_of(os.fspath(source))
+    if not lies_on.is_share:
+        return ""
+    kind = f" ({lies_on.kind})" if lies_on.kind else ""
+    return f"the source is on a network share{kind}: new files are found by looking every few seconds"

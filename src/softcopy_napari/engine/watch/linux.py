@@ -1,0 +1,178 @@
+"""Watches a source on Linux: one inotify watch a folder."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from softcopy_napari.engine.fs.relative_paths import is_below
+from softcopy_napari.engine.watch import inotify
+from softcopy_napari.engine.watch.event_coalescer import PAUSE, EventCoalescer
+from softcopy_napari.engine.watch.events import EventQueue, FileEvent, share_problem
+
+log = logging.getLogger(__name__)
+
+_HINTS = {
+    inotify.CLOSE_WRITE: FileEvent.WRITTEN,
+    inotify.MOVED_TO: FileEvent.RENAMED,
+    inotify.CREATE: FileEvent.OPENED,
+    inotify.DELETE: FileEvent.DELETED,
+}
+
+
+_OF_FILES = inotify.CLOSE_WRITE | inotify.MOVED_TO | inotify.CREATE | inotify.DELETE
+
+
+_GONE = inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT | inotify.IGNORED
+
+
+_MASK = (
+    _OF_FILES | inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.ONLYDIR | inotify.DONT_FOLLOW | inotify.EXCL_UNLINK
+)
+
+
+class LinuxWatcher(EventQueue):
+    """One inotify watch a folder, set when the job says so: before it lists the folder."""
+
+    tells_closing = True
+
+    def __init__(self, source: Path, wake: Callable[[], None], follow_links: bool = False) -> None:
+        super().__init__(wake)
+        self.problem = share_problem(source)
+        self._mask = _MASK & ~inotify.DONT_FOLLOW if follow_links else _MASK
+        self._root = os.fsencode(os.path.realpath(source))  # the source itself may be a link
+        self._lock = threading.Lock()
+        self._folders: dict[int, str] = {}
+        self._watches: dict[str, int] = {}
+        self._inotify = inotify.Inotify()
+        self._thread = threading.Thread(target=self._read, name="watch", daemon=True)
+        try:
+            self._add("")
+        except OSError:
+            self._inotify.close()
+            raise
+        self._thread.start()
+
+    def watch(self, folder: str) -> None:
+        if folder in self._watches:
+            return
+        try:
+            self._add(folder)
+        except OSError as error:
+            # Any other reason is the folder's own, and a walk will say it: it has gone, may not be read...
+            if error.errno == errno.ENOSPC:
+                self.problem = (
+                    "not all folders can be watched: new files are found by looking every few seconds instead. "
+                    "To allow more: sysctl fs.inotify.max_user_watches=1000000"
+                )
+
+    def _add(self, folder: str) -> None:
+        path = os.path.join(self._root, os.fsencode(folder)) if folder else self._root
+        with self._lock:
+            watch = self._inotify.add(path, self._mask)
+            before = self._folders.get(watch, folder)
+            if before != folder and self._watches.get(before) == watch:
+                self._rename(before, folder)
+            self._folders[watch] = folder
+            self._watches[folder] = watch
+
+    @property
+    def unread(self) -> bool:
+        # In this order: what is no longer with the kernel is being taken in, until it is among the hints.
+        return self._inotify.waiting or self._inotify.taking
+
+    def _rename(self, old: str, new: str) -> None:
+        """A watch stays with its folder, whatever that is called: so do those of the folders in it."""
+        for path in [path for path in self._watches if is_below(path, old)]:
+            watch = self._watches.pop(path)
+            self._folders[watch] = new + path[len(old) :]
+            self._watches[new + path[len(old) :]] = watch
+        self.put(FileEvent.FOLDER_RENAMED, f"{old}\0{new}")
+
+    def _read(self) -> None:
+        try:
+            self._listen()
+        except Exception:  # a copy that hears nothing must not wait for word
+            log.exception("unexpected error in watching")
+            self.tells_closing = False
+            self.problem = (
+                "folders are not watched any more, because of an error in softcopy itself, which its log describes: "
+                "new files are found by looking every few seconds instead"
+            )
+            self.put(FileEvent.LOST, "")
+            self.wake()
+
+    def _listen(self) -> None:
+        gatherer = EventCoalescer()
+        timeout = None
+        while (events := self._inotify.read(timeout)) is not None:
+            for watch, mask, name in events:
+                self._event_or_loss(watch, mask, name)
+            self._inotify.taking = False
+            now = time.monotonic()
+            gatherer.heard(len(events), now)
+            self.locks.closely = gatherer.closely
+            timeout = gatherer.left(now)
+            if self.hints and timeout is None:
+                self.wake()
+            if not gatherer.closely:
+                time.sleep(PAUSE)
+
+    def _event_or_loss(self, watch: int, mask: int, name: bytes) -> None:
+        folder = self._folders.get(watch)
+        if mask & inotify.OVERFLOW:
+            self.put(FileEvent.LOST, "")
+        elif folder is not None:
+            self._event(watch, mask, folder, os.fsdecode(name))
+
+    def _event(self, watch: int, mask: int, folder: str, name: str) -> None:
+        path = f"{folder}/{name}" if folder else name
+        if mask & _GONE:
+            self._folder_gone(watch, mask, folder)
+        elif not mask & inotify.IS_FOLDER:
+            self.put(_HINTS[mask & _OF_FILES], path)
+        elif mask & (inotify.CREATE | inotify.MOVED_TO):
+            known = self._watches.get(path)
+            if known is not None and not self._still_there(known, path):
+                self._forget(path)  # what was watched under that name was another folder
+            if mask & inotify.MOVED_TO:
+                self.watch(path)  # before it is told that the folder of the old name has gone: that ends its watch
+            self.put(FileEvent.FOLDER, path)
+
+    def _folder_gone(self, watch: int, mask: int, folder: str) -> None:
+        if mask & inotify.IGNORED:  # the watch has ended
+            with self._lock:
+                self._folders.pop(watch, None)
+                if self._watches.get(folder) == watch:
+                    del self._watches[folder]
+        elif not folder:
+            self.put(FileEvent.ROOT_DELETED if mask & inotify.DELETE_SELF else FileEvent.ROOT_GONE, "")
+        elif mask & inotify.MOVE_SELF and not self._still_there(watch, folder):
+            self._forget(folder)
+
+    def _still_there(self, watch: int, folder: str) -> bool:
+        """Whether the folder of that name is the one that this watch is for."""
+        try:
+            return self._inotify.add(os.path.join(self._root, os.fsencode(folder)), _MASK) == watch
+        except OSError:
+            return False
+
+    def _forget(self, folder: str) -> None:
+        """End the watches of a folder and of all below it."""
+        with self._lock:
+            for path in [path for path in self._watches if path == folder or path.startswith(folder + "/")]:
+                watch = self._watches.pop(path)
+                if self._folders.get(watch) == path:  # else it is known by its new name already
+                    del self._folders[watch]
+                    self._inotify.remove(watch)
+
+    def stop(self) -> None:
+        self._inotify.stop()
+        self._thread.join(1.0)
+        if not self._thread.is_alive():  # else the source hangs it
+            self._inotify.close()

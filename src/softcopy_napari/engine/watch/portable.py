@@ -1,0 +1,73 @@
+"""Watches a source on Windows and macOS, with watchdog."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from softcopy_napari.engine.watch.events import EventQueue, FileEvent, share_problem
+
+
+class PortableWatcher(EventQueue, FileSystemEventHandler):
+    """watchdog's own observer over the whole tree, for Windows and macOS, which do not tell of closing."""
+
+    tells_closing = False
+
+    def __init__(self, source: Path, wake: Callable[[], None]) -> None:
+        super().__init__(wake)
+        self.problem = share_problem(source)
+        self._root = os.fspath(source)
+        os.stat(self._root)  # watchdog leaves threads behind when it cannot start
+        self._observer = Observer()
+        self._observer.schedule(self, self._root, recursive=True)
+        self._observer.start()
+
+    @property
+    def unread(self) -> bool:
+        return not self._observer.event_queue.empty()
+
+    def watch(self, folder: str) -> None:
+        """Nothing to do: the whole tree is watched."""
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Called by watchdog's dispatching thread."""
+        match event.event_type:
+            case "created":
+                self._put(FileEvent.FOLDER if event.is_directory else FileEvent.OPENED, event.src_path)
+            case "modified" if not event.is_directory:
+                self._put(FileEvent.MODIFIED, event.src_path)
+            case "closed" if not event.is_directory:
+                self._put(FileEvent.WRITTEN, event.src_path)
+            case "deleted" if not event.is_directory:
+                self._put(FileEvent.DELETED, event.src_path)
+            case "deleted" if self._relative(event.src_path) == "":
+                self.put(FileEvent.ROOT_GONE, "")
+                self._wake_for_first()
+            case "moved":
+                if event.is_directory:
+                    old, new = self._relative(event.src_path), self._relative(event.dest_path)
+                    if not (old.startswith("../") or new.startswith("../")):
+                        self.put(FileEvent.FOLDER_RENAMED, f"{old}\0{new}")
+                self._put(FileEvent.FOLDER if event.is_directory else FileEvent.RENAMED, event.dest_path)
+
+    def _put(self, hint: FileEvent, path: bytes | str) -> None:
+        relative = self._relative(path)
+        if relative and not relative.startswith("../"):
+            self.put(hint, relative)
+            self._wake_for_first()
+
+    def _wake_for_first(self) -> None:
+        if len(self.hints) == 1:  # looked at after it was left: whoever empties it before has seen this one
+            self.wake()
+
+    def _relative(self, path: bytes | str) -> str:
+        relative = os.path.relpath(os.fsdecode(path), self._root).replace(os.sep, "/")
+        return "" if relative == "." else relative
+
+    def stop(self) -> None:
+        self._observer.stop()
+        self._observer.join(5)

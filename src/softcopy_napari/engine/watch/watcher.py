@@ -1,0 +1,63 @@
+"""Turns file system events into hints for a target's job: what was opened, written, renamed, deleted.
+
+Events are hints only: reconciling finds what they miss. See docs/dev/watching.md for what each system reports
+and what it costs.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from softcopy_napari.engine.watch.events import EventQueue, Watcher
+from softcopy_napari.engine.watch.linux import LinuxWatcher
+from softcopy_napari.engine.watch.portable import PortableWatcher
+
+log = logging.getLogger(__name__)
+
+
+def make_watcher(source: Path, wake: Callable[[], None], follow_links: bool = False) -> Watcher:
+    """Make the best watcher for this system.
+
+    Parameters
+    ----------
+    source : Path
+        An existing folder.
+    wake : callable
+        Called from another thread when `hints` was empty and no longer is.
+    follow_links : bool
+        Whether folders to be watched may be links; not every system can watch those.
+
+    Raises
+    ------
+    OSError
+        The source cannot be watched at all.
+    """
+    if sys.platform == "linux":
+        try:
+            return LinuxWatcher(source, wake, follow_links)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EMFILE):
+                raise
+            return NoWatcher(wake)
+    return PortableWatcher(source, wake)
+
+
+class NoWatcher(EventQueue):
+    """Sees nothing: there are no watches left. Walks find what it does not."""
+
+    tells_closing = False
+    unread = False
+    problem = (
+        "folders cannot be watched: new files are found by looking every few seconds instead. "
+        "To allow it: sysctl fs.inotify.max_user_watches=1000000 fs.inotify.max_user_instances=1024"
+    )
+
+    def watch(self, folder: str) -> None:
+        """Nothing to do."""
+
+    def stop(self) -> None:
+        """Nothing to do."""

@@ -1,0 +1,390 @@
+"""Compares folders of the source with the same folders of the destination.
+
+The part of reconciling that touches the disks; it runs in the copy workers, so that a share that hangs
+holds up a worker and not the engine, and walks use as many processes as copies do. Memory stays the same
+however many files a folder holds. Must import nothing heavy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import stat
+import time
+from collections.abc import Iterator
+
+from softcopy_napari.engine.fs.capabilities import Capabilities, time_unit_seen
+from softcopy_napari.engine.fs.destination_problem import DestinationProblem, obstacle_of
+from softcopy_napari.engine.fs.file_system_type import file_system_of
+from softcopy_napari.engine.fs.file_times import up_to_date, version_of
+from softcopy_napari.engine.fs.files import KIND, LINK, REGULAR
+from softcopy_napari.engine.fs.followed_links import KEEP, leads_out, source_place
+from softcopy_napari.engine.fs.name_clashes import NameClashes
+from softcopy_napari.engine.fs.own_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
+from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
+from softcopy_napari.engine.fs.statx import refresh_attributes
+from softcopy_napari.engine.worker.extra_files import ExtraFiles
+from softcopy_napari.engine.worker.file_streams import same_content
+from softcopy_napari.engine.worker.folder_diff import FolderDiff
+from softcopy_napari.engine.worker.native import FRESH, LACKING, MOST, SAME, load_look
+from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES, read_metadata
+from softcopy_napari.engine.zarr_layout.writer_files import (
+    ARRAY_METADATA,
+    ENDINGS,
+    MARKER,
+    Temporary,
+    named_like_a_chunk,
+    temporary_of,
+)
+
+PART = 2048
+"""Names in one part of a folder's comparison at most."""
+_FEW = 256
+"""Names of a folder that are listed before its metadata are read."""
+_MAX_NAMES = 1 << 14  # remembered of one folder; above that, asking the file system is slower but costs no memory
+_SIGN_OF_LIFE = 2.0
+"""Seconds after which what was found so far is told, so that a slow share is not taken for one that hangs."""
+_CLOCK_SKEW_NS = 2_000_000_000
+_RACY_NS = 2_500_000_000  # coarser than the times of any file system in use (FAT: 2 s)
+
+
+@contextlib.contextmanager
+def _holding(place: RootFolder, folder: str | None) -> Iterator[int | None]:
+    """A descriptor of a folder; None where there is no folder, or the system does not know such things."""
+    if folder is None or place.fd is None:
+        yield None
+        return
+    # Looking names up in an open folder, instead of whole paths, takes a third off a comparison.
+    fd = place.open(folder, FOLDER)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _listing(place: RootFolder, folder: str) -> Iterator[tuple[Iterator[os.DirEntry[str]], int | None]]:
+    """What lies in a folder, and its descriptor as `_holding`; entries know their names, not always their paths."""
+    with _holding(place, folder) as fd, os.scandir(place.path(folder) if fd is None else fd) as entries:
+        yield entries, fd
+
+
+class FolderComparer:
+    """Compares folders of one target.
+
+    Parameters
+    ----------
+    source, destination : str
+        The target's folders, absolute.
+    own_run : str
+        What the names of this run's temporaries contain; those of other runs are removed.
+    read_only : bool
+        Remove nothing, and make nothing to try anything out.
+    temporary : str
+        Name of a temporary of this process's alone, to try things out at the destination's top.
+    links : str
+        Whether links out of the source are followed, as in a target's settings.
+    by_content : bool
+        Read files of equal size whose times differ: the destination keeps no times.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        destination: str,
+        own_run: str,
+        read_only: bool = False,
+        temporary: str = "",
+        links: str = KEEP,
+        by_content: bool = False,
+    ) -> None:
+        self._source = source_place(source, destination, links)
+        self._follows = links != KEEP
+        self._by_content = by_content
+        self._destination = RootFolder(destination)
+        self._temporary = temporary or f"{TEMPORARY_PREFIX}{own_run}-0{TEMPORARY_SUFFIX}"
+        self._read_only = read_only
+        self._extras = ExtraFiles(self._source, self._destination, None if read_only else own_run)
+        self._unit = 1
+        self._native = load_look()
+
+    def folders(
+        self,
+        folders: list[tuple[str, int]],
+        quiet: float,
+        identity: tuple[int, int] | None = None,
+        marker: str = "",
+        fresh_attributes: bool = False,
+    ) -> Iterator[FolderDiff]:
+        """Compare folders, without what lies in their folders.
+
+        Parameters
+        ----------
+        folders : list of tuple of str and int
+            Relative to the source, each with the modification time (ns) at which its content is known, or 0.
+        quiet : float
+            Seconds; files that differ and changed more recently are `fresh`.
+        identity, marker : optional
+            What source and destination must be known by, see `RootFolder.hold`.
+        fresh_attributes : bool
+            Where the source is a share, ask its server for sizes and times, which a network mount may have cached since
+            before another computer wrote; costs a round trip a file.
+
+        Yields
+        ------
+        FolderDiff
+            Of each folder at least one; its last one has `last` set, that of the last folder `final`.
+        """
+        lost, obstacle = self._hold(identity, marker)
+        refresh = fresh_attributes and not lost and file_system_of(self._source.root).is_share
+        try:
+            for number, (folder, known) in enumerate(folders, start=1):
+                if lost or obstacle:
+                    parts = iter([FolderDiff(folder, lost=lost, obstacle=obstacle, last=True)])
+                else:
+                    parts = self._parts(folder, known, quiet, refresh)
+                for part in parts:
+                    part.final = part.last and number == len(folders)
+                    yield part
+        finally:
+            self._source.leave()
+            self._destination.leave()
+
+    def _hold(self, identity: tuple[int, int] | None, marker: str) -> tuple[bool, DestinationProblem | None]:
+        """Hold both sides; returns whether the source is lost, and what is the matter with the destination."""
+        try:
+            self._source.hold(identity)
+        except OSError:
+            return True, None
+        try:
+            self._destination.hold(marker=marker)
+        except FileNotFoundError:
+            if marker:
+                return False, obstacle_of(FileNotFoundError(), self._destination.root)
+        except OSError as error:
+            return False, obstacle_of(error, self._destination.root)
+        return False, None
+
+    def _parts(self, folder: str, known: int, quiet: float, refresh: bool) -> Iterator[FolderDiff]:
+        source, destination = self._source, self._destination
+        part = FolderDiff(folder)
+        try:
+            if refresh:
+                refresh_attributes(source.path(folder))  # that it has other names by now shows in its time
+            found = source.stat(folder)
+            if not stat.S_ISDIR(found.st_mode):
+                raise FileNotFoundError
+            part.modified = part.newest = found.st_mtime_ns
+            if part.modified == known:
+                part.unchanged = part.last = True
+                yield part
+                return
+            if time.time_ns() - part.modified < _RACY_NS:
+                part.modified = 0  # a change after the listing could leave the same time
+            there = self._is_there(folder)
+            can = Capabilities() if self._read_only else destination.capabilities(self._temporary)
+            clashes, clashing = NameClashes(can), []
+            if there and not self._read_only:
+                self._unit = can.time_unit
+            elif there:
+                self._unit = time_unit_seen(destination.stat(""), destination.stat(folder))
+            names: set[str] = set()
+            seen = temporaries = 0
+            deadline = time.monotonic() + _SIGN_OF_LIFE
+            files: list[os.DirEntry[str]] = []
+            with (
+                _listing(source, folder) as (entries, here),
+                _holding(destination, folder if there else None) as held,
+            ):
+                # Metadata come first, so that what follows is understood; most folders hold few names and no metadata.
+                first = list(itertools.islice(entries, _FEW))
+                metadata = METADATA_NAMES.intersection([entry.name for entry in first])
+                part.metadata = read_metadata(source.root, folder, metadata if len(first) < _FEW else METADATA_NAMES)
+                for entry in itertools.chain(first, entries):
+                    seen += 1
+                    name = entry.name
+                    if seen <= _MAX_NAMES:
+                        names.add(name)
+                    if other := clashes.add(name):
+                        clashing.append((other, name))
+                    if entry.is_dir(follow_symlinks=False) or (self._follows and self._leads_to_folder(folder, entry)):
+                        part.folders.append(name)
+                    elif name.endswith(ENDINGS) and (temporary := temporary_of(name)) is not None:
+                        kind, becomes = temporary
+                        temporaries += 1
+                        (part.locks if kind is Temporary.LOCK else part.scratch).append(becomes or name)
+                    else:
+                        files.append(entry)
+                        if refresh:
+                            refresh_attributes(name if here is not None else entry.path, here)
+                        if len(files) == MOST:
+                            self._look_at_all(files, there, here, held, part, quiet)
+                            files.clear()
+                    if seen % PART == 0 or time.monotonic() > deadline:
+                        self._look_at_all(files, there, here, held, part, quiet)
+                        files.clear()
+                        deadline = time.monotonic() + _SIGN_OF_LIFE
+                        yield part
+                        part = FolderDiff(folder, modified=part.modified, newest=part.newest)
+                self._look_at_all(files, there, here, held, part, quiet)
+                clashing += clashes.in_large_folder(lambda: os.listdir(source.path(folder) if here is None else here))
+                part.clashes = clashing
+                part.empty = seen == temporaries and not there
+                if there:
+                    part.gone = self._extras.find(folder, held, names if seen <= _MAX_NAMES else None)
+        except FileNotFoundError:
+            part.missing = True
+        except OSError as error:
+            part.error = f"cannot be listed: {error.strerror}"
+        part.last = True
+        yield part
+
+    def _is_there(self, folder: str) -> bool:
+        """Whether the destination has a folder."""
+        try:
+            return stat.S_ISDIR(self._destination.stat(folder).st_mode)
+        except OSError:
+            return False
+
+    def _look_at_all(
+        self,
+        files: list[os.DirEntry[str]],
+        there: bool,
+        here: int | None,
+        held: int | None,
+        part: FolderDiff,
+        quiet: float,
+    ) -> None:
+        """Compare some files; as `_look`, of which `here` is the descriptor of the source's folder."""
+        if self._native is None or here is None:
+            for entry in files:
+                self._look(entry, there, held, part, quiet)
+            return
+        chunks = [entry for entry in files if named_like_a_chunk(entry.name)]
+        rest = [entry for entry in files if not named_like_a_chunk(entry.name)] if len(chunks) < len(files) else []
+        self._look_by_library(chunks, True, there, here, held, part, quiet)
+        self._look_by_library(rest, False, there, here, held, part, quiet)
+
+    def _look_by_library(
+        self,
+        files: list[os.DirEntry[str]],
+        chunks: bool,
+        there: bool,
+        here: int,
+        held: int | None,
+        part: FolderDiff,
+        quiet: float,
+    ) -> None:
+        """Compare some files, all of which are named like chunks, or none."""
+        if self._native is None or not files:
+            return
+        names = [entry.name for entry in files]
+        now = time.time_ns()
+        verdicts, newest, size, oldest = self._native.compare(
+            here, held, names, self._unit, now - int(quiet * 1e9), now + _CLOCK_SKEW_NS
+        )
+        part.newest = max(part.newest, newest)
+        if chunks:
+            part.oldest_chunk = min(part.oldest_chunk, oldest)
+            part.newest_chunk = max(part.newest_chunk, newest)
+        elif not ARRAY_METADATA.isdisjoint(names) or MARKER in names:
+            for entry in files:
+                part.note_time(entry)
+        part.size += size
+        if not any(verdicts):  # all SAME
+            part.same += names
+            return
+        for entry, name, verdict in zip(files, names, verdicts, strict=True):
+            if verdict == SAME:
+                part.same.append(name)
+            elif verdict & LACKING:
+                part.different.append(name)
+                if self._read_only:
+                    part.lacking.append(name)
+                if verdict & FRESH:
+                    part.fresh.append(name)
+            else:  # in detail; such files are few
+                self._look(entry, there, held, part, quiet)
+
+    def _look(self, entry: os.DirEntry[str], there: bool, held: int | None, part: FolderDiff, quiet: float) -> None:
+        """Compare one file; `there` tells whether the destination has the folder, `held` is its descriptor."""
+        name = entry.name
+        try:
+            here = entry.stat(follow_symlinks=False)
+            if here.st_mode & KIND == LINK:
+                here = self._look_at_link(here, name, part)
+        except FileNotFoundError:
+            return
+        modified = here.st_mtime_ns
+        if modified > part.newest:
+            part.newest = modified
+        part.note_time(entry)
+        lacking = not there
+        if there:
+            try:
+                if here.st_mode & KIND != REGULAR:
+                    same = self._is_same_link(_join(part.folder, name), here)
+                else:
+                    path = _join(part.folder, name)
+                    copy = (
+                        self._destination.stat(path)
+                        if held is None
+                        else os.stat(name, dir_fd=held, follow_symlinks=False)
+                    )
+                    same = up_to_date(here, copy, self._unit)
+                    if copy.st_mode & KIND == REGULAR:
+                        same_size = copy.st_size == here.st_size
+                        part.size += here.st_size if same_size else 0
+                        if not same and same_size and self._by_content:
+                            same = self._have_same_content(path, here.st_size)
+                        if not same:
+                            part.unlike[name] = version_of(modified, here.st_size), same_size
+                if same:
+                    part.same.append(name)
+                    return
+            except FileNotFoundError:
+                lacking = True
+            except OSError:
+                pass
+        part.different.append(name)
+        if self._read_only and lacking:
+            part.lacking.append(name)
+        if -_CLOCK_SKEW_NS < time.time_ns() - modified < quiet * 1e9:
+            part.fresh.append(name)
+
+    def _have_same_content(self, path: str, size: int) -> bool:
+        view = memoryview(bytearray(1 << 20))
+        with contextlib.ExitStack() as stack:
+            here = self._source.open_for_reading(path)
+            stack.callback(os.close, here)
+            there = self._destination.open_for_reading(path)
+            stack.callback(os.close, there)
+            return bool(same_content(here, there, size, view, lambda _: True))
+
+    def _leads_to_folder(self, folder: str, entry: os.DirEntry[str]) -> bool:
+        """Whether this is a link to a folder, and followed."""
+        with contextlib.suppress(OSError):
+            return entry.is_symlink() and stat.S_ISDIR(self._source.stat(_join(folder, entry.name)).st_mode)
+        return False
+
+    def _look_at_link(self, found: os.stat_result, name: str, part: FolderDiff) -> os.stat_result:
+        """Look at what a link leads to, if it is followed; else note where to, if that is out of the source."""
+        path = _join(part.folder, name)
+        if self._follows:
+            found = self._source.stat(path)
+        if found.st_mode & KIND == LINK:
+            target = self._source.read_link(path)
+            if leads_out(self._source.root, part.folder, target):
+                part.links[name] = target
+        return found
+
+    def _is_same_link(self, path: str, here: os.stat_result) -> bool:
+        if not stat.S_ISLNK(here.st_mode):
+            self._destination.stat(path)  # not there at all is another matter
+            return False
+        return self._source.read_link(path) == self._destination.read_link(path)
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

@@ -1,0 +1,402 @@
+"""The copy process: `python -m softcopy_napari.engine.worker.process`, driven by its pool through stdin and stdout.
+
+It knows files, not zarr. When stdin closes, the process ends, whatever it was doing: an engine that dies takes
+its workers with it. Imports nothing heavy: it starts in tens of milliseconds and stays under 25 MB.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from queue import Empty, SimpleQueue
+from typing import BinaryIO
+
+from softcopy_napari.engine.fs.destination_problem import DestinationProblem, ProblemKind, obstacle_of
+from softcopy_napari.engine.fs.file_times import NO_VERSION, version_of
+from softcopy_napari.engine.fs.files import extended_path
+from softcopy_napari.engine.fs.followed_links import source_place
+from softcopy_napari.engine.fs.free_space import look
+from softcopy_napari.engine.fs.hashing import NO_DIGEST
+from softcopy_napari.engine.fs.held_file_system import HeldFileSystem, flush_files
+from softcopy_napari.engine.fs.permissions import SOURCE
+from softcopy_napari.engine.fs.root_folder import RootFolder
+from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
+from softcopy_napari.engine.worker.file_copier import FileCopier
+from softcopy_napari.engine.worker.file_verifier import FileVerifier, VerifyOutcome, find_damage
+from softcopy_napari.engine.worker.folder_comparer import FolderComparer
+from softcopy_napari.engine.worker.folder_diff import FolderDiff
+from softcopy_napari.engine.worker.tasks import (
+    Answer,
+    CompareTask,
+    CopyDone,
+    CopyTask,
+    Flushed,
+    FlushTask,
+    Identity,
+    Inspected,
+    InspectTask,
+    LetGo,
+    ProbeTask,
+    Progress,
+    Reached,
+    ReachTask,
+    ReadDone,
+    ReadTask,
+    RoomTask,
+    SetPace,
+    Setup,
+    SweepTask,
+    Swept,
+    Synced,
+    SyncTask,
+    Task,
+    VerifyDone,
+    VerifyTask,
+    read_message,
+    write_message,
+)
+from softcopy_napari.engine.worker.token_bucket import TokenBucket
+from softcopy_napari.engine.zarr_layout.probe import probe, read_small, recognise
+
+_PROGRESS_INTERVAL = 0.25
+_TOGETHER = 0.005
+"""Seconds for which folders are compared before what was found is told, and a copy that waits begins."""
+_LAST_WORDS = 1.5
+"""Seconds that a worker has to end by itself when its engine has gone."""
+
+
+class Worker:
+    """Carries out tasks in their order, folder comparisons in the gaps between copies."""
+
+    def __init__(self, setup: Setup, tasks: SimpleQueue[Task | LetGo | None], out: BinaryIO) -> None:
+        self._setup = setup
+        self._tasks = tasks
+        self._out = out
+        self._stopping = False
+        self._comparisons: deque[tuple[int, Iterator[FolderDiff]]] = deque()
+        self._compare = FolderComparer(
+            setup.source,
+            setup.destination,
+            setup.run,
+            setup.read_only,
+            setup.temporary,
+            setup.links,
+            setup.by_content,
+        )
+        self._source = source_place(setup.source, setup.destination, setup.links)
+        self._destination = RootFolder(setup.destination, setup.permissions)
+        if setup.permissions != SOURCE:
+            os.umask(0)
+        self._file_system = HeldFileSystem()
+        self._throttle = TokenBucket(setup.rate, setup.sleep_time, lambda: self._stopping, lambda: self._progressed(0))
+        self._transfer = FileCopier(
+            self._source, self._destination, setup.temporary, lambda: self._stopping, self._copied_block
+        )
+        self._read_back = FileVerifier(
+            self._source, self._destination, self._transfer.buffer, lambda: self._stopping, self._read_block
+        )
+        self._task_id = 0
+        self._unreported = 0
+        self._last_report = 0.0
+
+    def stop(self) -> None:
+        """End the copy under way at its next block; called from the reading thread."""
+        self._stopping = True
+
+    def set_pace(self, pace: SetPace) -> None:
+        """Go at another pace, at once; called from the reading thread."""
+        self._throttle.set(pace.rate, pace.sleep_time)
+
+    def run(self) -> None:
+        """Work until a None comes out of the queue."""
+        while True:
+            try:
+                task = self._tasks.get(block=not self._comparisons)
+            except Empty:
+                self._advance_comparison()
+                continue
+            if task is None:
+                return
+            self._do(task)
+            if self._comparisons:  # copies must not hold up the walk that finds what is to be copied
+                self._advance_comparison()
+
+    def _do(self, task: Task | LetGo) -> None:
+        match task:
+            case CopyTask():
+                self._copy(task)
+            case CompareTask():
+                parts = self._compare.folders(
+                    task.folders, task.quiet, task.source, self._setup.marker, task.fresh_attributes
+                )
+                self._comparisons.append((task.id, parts))
+            case VerifyTask():
+                self._prove(task)
+            case InspectTask():
+                self._inspect(task)
+            case ReachTask():
+                self._send(task.id, self._reach(task.claim, ask_clock=True))
+            case ProbeTask():
+                found = probe(self._setup.source)
+                recognise(found, self._setup.source, self._setup.destination, task.folders, task.samples)
+                if task.samples:
+                    found.obstacle = self._reach().obstacle
+                self._send(task.id, found)
+            case ReadTask():
+                source = extended_path(self._setup.source)
+                self._send(task.id, ReadDone({path: read_small(source, path) for path in task.paths}))
+            case SweepTask():
+                if self._reach().obstacle is None:
+                    with self._holding(None):
+                        for folder in task.folders:
+                            self._transfer.sweep(folder, task.temporary)
+                self._send(task.id, Swept())
+            case SyncTask():
+                self._sync(task)
+            case FlushTask():
+                self._send(task.id, self._flush())
+            case LetGo():
+                self._file_system.let_go()
+            case RoomTask():
+                self._send(task.id, look(self._setup.source, self._setup.destination))
+
+    def _begin(self, task_id: int) -> float:
+        """Note the start of a task that reports its progress."""
+        self._task_id = task_id
+        self._unreported = 0
+        self._throttle.begin()
+        self._last_report = time.perf_counter()
+        return self._last_report
+
+    @contextlib.contextmanager
+    def _holding(
+        self, source: Identity | None, to_write: bool = False
+    ) -> Iterator[tuple[bool, DestinationProblem | None]]:
+        """Hold both sides; tells whether the source is lost, and what is the matter with the destination."""
+        lost, obstacle = False, None
+        try:
+            self._source.hold(source)
+        except OSError:
+            lost = source is not None
+        obstacle = self._hold_destination(to_write=to_write)
+        try:
+            yield lost, obstacle
+        finally:
+            self._source.leave()
+            self._destination.leave()
+
+    def _hold_destination(self, claim: bool = False, to_write: bool = False) -> DestinationProblem | None:
+        """Hold the destination; tells what is the matter with it."""
+        marker = self._setup.marker
+        try:
+            if claim:
+                self._destination.claim(marker)
+            self._destination.hold(marker=marker)
+            if self._file_system.is_replaced(self._destination):
+                return DestinationProblem(ProblemKind.GONE, "it was taken away and is back", away=True)
+            if to_write:
+                self._file_system.hold(self._destination)
+        except OSError as error:
+            obstacle = obstacle_of(error, self._destination.root)
+            if obstacle.away:
+                self._file_system.let_go()  # who takes a disk away must be able to do that
+            return obstacle
+        return None
+
+    def _reach(self, claim: bool = False, ask_clock: bool = False) -> Reached:
+        """What is the matter with the destination, and what it is."""
+        try:
+            obstacle = self._hold_destination(claim=claim)
+            clock = self._destination.read_clock(self._setup.marker) if ask_clock and obstacle is None else 0
+        finally:
+            self._destination.leave()
+        return Reached(obstacle, self._file_system.kind, clock)
+
+    def _flush(self) -> Flushed:
+        """Flush the destination: where it is unmounted meanwhile, what lies in its place is flushed in vain."""
+        with self._holding(None) as (_, obstacle):
+            since = self._file_system.since
+            error = self._file_system.flush(self._destination) if obstacle is None else ""
+        obstacle = obstacle or self._reach().obstacle
+        return Flushed("" if obstacle else error, obstacle, since)
+
+    def _sync(self, task: SyncTask) -> None:
+        started = self._begin(task.id)
+        count, failed = 0, dict[str, str]()
+        with self._holding(None) as (_, obstacle):
+            if obstacle is None:
+                count, failed = flush_files(self._destination, task.paths, self._goes_on)
+        if failed:
+            obstacle = self._reach().obstacle
+        self._send(task.id, Synced(count, failed, time.perf_counter() - started, obstacle))
+
+    def _goes_on(self) -> bool:
+        self._progressed(0)
+        return not self._stopping
+
+    def _copy(self, task: CopyTask) -> None:
+        started = self._begin(task.id)
+        outcomes = bytearray()
+        digests = []
+        versions = []
+        reasons = {}
+        copied = 0
+        together = not self._throttle.due  # after each of them
+        with self._holding(task.source, to_write=True) as (lost, obstacle):
+            if not (lost or obstacle):
+                self._transfer.begin()
+                results = self._transfer.copy_all(task.paths, task.delete_if_gone, task.rules, task.unsettled, together)
+                for outcome, size, digest, reason, error, modified in results:
+                    outcomes.append(outcome)
+                    digests.append(digest or NO_DIGEST)
+                    versions.append(version_of(modified, size) if digest else NO_VERSION)
+                    copied += size if outcome in (CopyOutcome.COPIED, CopyOutcome.DAMAGED) else 0
+                    if reason:
+                        reasons[len(outcomes) - 1] = reason
+                    if error is not None:
+                        obstacle = obstacle_of(error, self._setup.destination)
+                        break
+                    if self._stopping or (self._throttle.due and self._throttle.file(size)):
+                        break
+        missing = len(task.paths) - len(outcomes)
+        outcomes += bytes([CopyOutcome.STOPPED]) * missing
+        digests += [NO_DIGEST] * missing
+        versions += [NO_VERSION] * missing
+        seconds = time.perf_counter() - started
+        done = CopyDone(bytes(outcomes), b"".join(digests), copied, reasons, seconds, obstacle, lost)
+        remarks, since = self._transfer.remarks, self._file_system.since
+        self._send(task.id, done._replace(versions=b"".join(versions), remarks=remarks, held_since=since))
+
+    def _prove(self, task: VerifyTask) -> None:
+        started = self._begin(task.id)
+        findings = bytearray()
+        digests = []
+        reasons = {}
+        read = 0
+        with self._holding(task.source) as (lost, obstacle):
+            if not (lost or obstacle):
+                self._read_back.can = self._destination.capabilities(self._setup.temporary)
+                for number, path in enumerate(task.paths):
+                    if self._stopping:
+                        break
+                    part = slice(number * 16, number * 16 + 16)
+                    remembered = [(since, digests[part]) for since, digests in task.remembered]
+                    digest, chunk_format = task.digests[part], task.chunk_format
+                    proof = self._read_back.prove(path, digest, task.against_source, chunk_format, remembered)
+                    findings.append(proof.finding)
+                    digests.append(proof.digest)
+                    read += proof.size
+                    if proof.reason:
+                        reasons[number] = proof.reason
+                    if self._throttle.late:
+                        break
+        missing = len(task.paths) - len(findings)
+        findings += bytes([VerifyOutcome.STOPPED]) * missing
+        digests += [NO_DIGEST] * missing
+        seconds = time.perf_counter() - started
+        self._send(task.id, VerifyDone(bytes(findings), b"".join(digests), read, reasons, seconds, obstacle, lost))
+
+    def _inspect(self, task: InspectTask) -> None:
+        self._begin(task.id)
+        damaged = {}
+        with self._holding(task.source) as (lost, _):
+            for path in () if lost else task.paths:
+                with contextlib.suppress(OSError):
+                    size = self._source.stat(path).st_size
+                    if reason := find_damage(self._source, path, size, task.chunk_format):
+                        damaged[path] = reason
+                self._progressed(0)
+                if self._stopping:
+                    break
+        self._send(task.id, Inspected(damaged))
+
+    def _copied_block(self, size: int) -> None:
+        self._progressed(size)
+        self._throttle.block(size)
+
+    def _read_block(self, size: int) -> None:
+        self._progressed(0)
+        self._throttle.pay(size)
+
+    def _advance_comparison(self) -> None:
+        """Compare for a moment, and tell what was found: a part of a large folder, or many small folders."""
+        task_id, parts = self._comparisons[0]
+        until = time.perf_counter() + _TOGETHER
+        found = []
+        for part in parts:
+            found.append(part)
+            if time.perf_counter() > until:
+                break
+        else:
+            self._comparisons.popleft()
+        if found:
+            self._send(task_id, found)
+
+    def _progressed(self, size: int) -> None:
+        self._unreported += size
+        now = time.perf_counter()
+        if now - self._last_report >= _PROGRESS_INTERVAL:
+            self._send(self._task_id, Progress(self._unreported))
+            self._unreported = 0
+            self._last_report = now
+
+    def _send(self, task_id: int, answer: Answer | list[FolderDiff]) -> None:
+        write_message(self._out, (task_id, answer))
+
+
+def _read_tasks(stream: BinaryIO, tasks: SimpleQueue[Task | LetGo | None], worker: Worker) -> None:
+    """Pass tasks on until the engine closes the pipe, then end the process."""
+    try:
+        while True:
+            message = read_message(stream)
+            if isinstance(message, SetPace):
+                worker.set_pace(message)
+            else:
+                tasks.put(message)
+    except (EOFError, OSError, pickle.UnpicklingError):
+        worker.stop()
+        tasks.put(None)
+        time.sleep(_LAST_WORDS)
+        os._exit(1)  # still in a read that does not return
+
+
+def main() -> None:
+    """Serve the engine on stdin and stdout until it closes them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal: the engine decides
+    stdin = sys.stdin.buffer
+    # What anything prints must not end up between messages.
+    stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=1 << 16)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    gc.freeze()
+    gc.disable()  # nothing here makes cycles, and stat results set it off every few hundred files
+    try:
+        setup: Setup = read_message(stdin)
+    except EOFError:  # the engine could not start after all
+        return
+    tasks: SimpleQueue[Task | LetGo | None] = SimpleQueue()
+    worker = Worker(setup, tasks, stdout)
+    threading.Thread(target=_read_tasks, args=(stdin, tasks, worker), daemon=True).start()
+    code = 0
+    try:
+        worker.run()
+    except OSError:  # the engine has gone
+        pass
+    except BaseException:
+        import traceback  # now: it takes as long as the rest of a worker's start together
+
+        traceback.print_exc()
+        code = 1
+    sys.stderr.flush()
+    os._exit(code)  # the reading thread may still be blocked in its pipe
+
+
+if __name__ == "__main__":
+    main()

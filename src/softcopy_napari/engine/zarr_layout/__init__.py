@@ -1,0 +1,1 @@
+"""Which files a zarr dataset has, and when a chunk file is whole: read from its metadata, without zarr."""

@@ -1,0 +1,295 @@
+"""Which chunk files an array has, and under which names: from its metadata (metadata.py), by index or by name.
+
+numpy is imported where it is used: an engine knows layouts before its copy processes are started, and has the time
+that they take to import it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat
+from softcopy_napari.engine.zarr_layout.chunk_keys import ChunkKeys, parse_names
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_BLOCK = 4096  # names handled at once: large enough for numpy, small enough for the processor's cache
+_FEW = 24  # below this, a loop is faster than numpy
+
+Runs = tuple[tuple[int, int], ...]
+"""Chunk files along one axis: runs of (length in elements, number of chunk files of that length)."""
+
+
+class LayoutError(ValueError):
+    """Metadata that are half written, or are none; the message says why, in words that go on after the file's name."""
+
+    file: str = ""
+    """Name of the metadata file that is at fault, without its folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayLayout:
+    """Where the chunk files of one array lie.
+
+    Chunk files are numbered in C order; that number is the flat index.
+    """
+
+    path: str
+    """Relative to the source, `/` separated; empty for an array at the root."""
+    zarr_format: int
+    shape: tuple[int, ...]
+    """In elements."""
+    chunk_shape: tuple[int, ...]
+    """In elements, of one chunk file: a chunk, or a whole shard. The longest along each axis where `edge_lengths` says
+    that they differ."""
+    inner_chunk_shape: tuple[int, ...] | None
+    """In elements, of the chunks in a shard, as seen after a transpose codec; None where not sharded."""
+    dtype: str
+    """As the metadata has it; JSON text where that is more than a name."""
+    encoding: Literal["default", "v2", "fanout"]
+    """How chunk files are called; see `ChunkKeys`."""
+    separator: Literal[".", "/"]
+    dimension_names: tuple[str | None, ...] | None
+    chunk_format: ChunkFormat | None = None
+    """How its chunk files are known to be whole; None where nothing tells."""
+    suffix: str = ""
+    """What stands behind the name of each chunk file."""
+    max_children: int = 0
+    """The most names in a folder, with the encoding `fanout`."""
+    edge_lengths: tuple[Runs, ...] | None = None
+    """Lengths of the chunk files along each axis, as far as the array goes, in a rectilinear chunk grid; None where all
+    chunk files are of one shape."""
+    note: str = field(default="", compare=False)
+    """What users should know of the metadata file, in words that go on after its name; empty where all is well."""
+    grid: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    """The shape in chunk files."""
+    n_chunk_files: int = field(init=False, repr=False, compare=False)
+    """Chunk files that the metadata promises."""
+    _keys: ChunkKeys = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.edge_lengths is None:
+            # A chunk of length 0 is only let in where the array's length is 0 as well.
+            sizes = zip(self.shape, self.chunk_shape, strict=True)
+            grid = tuple(-(-n // chunk) if n else 0 for n, chunk in sizes)
+        else:
+            grid = tuple(sum(count for _, count in runs) for runs in self.edge_lengths)
+        keys = ChunkKeys(self.encoding, self.separator, len(grid), self.suffix, self.max_children)
+        object.__setattr__(self, "grid", grid)
+        object.__setattr__(self, "n_chunk_files", math.prod(grid))
+        object.__setattr__(self, "_keys", keys)
+
+    def key_at(self, index: Sequence[int]) -> str:
+        """Path, relative to the array, of the chunk file at a place in the chunk grid, or beyond its far edges."""
+        return self._keys.spell(index)
+
+    def key(self, flat: int) -> str:
+        """Path of a chunk file relative to its array.
+
+        Raises
+        ------
+        IndexError
+            The array has no such chunk file.
+        """
+        if not 0 <= flat < self.n_chunk_files:
+            raise IndexError(f"{self.path or 'the array'} has {self.n_chunk_files} chunk files")
+        indices = []
+        for n in reversed(self.grid):
+            indices.append(flat % n)
+            flat //= n
+        return self._keys.spell(indices[::-1])
+
+    def keys(self, flats: npt.NDArray[np.int64]) -> list[str]:
+        """Paths of several chunk files relative to their array."""
+        form = self._keys.bulk_form
+        if not self.grid or not form or len(flats) < _FEW:
+            return [self.key(flat) for flat in flats.tolist()]
+        import numpy as np
+
+        keys: list[str] = []
+        for start in range(0, len(flats), _BLOCK):
+            block = flats[start : start + _BLOCK]
+            indices = np.stack(np.unravel_index(block, self.grid), axis=-1)
+            # One long format string: far faster than one short one a key.
+            keys += ("\n".join([form] * len(block)) % tuple(indices.ravel().tolist())).split("\n")
+        return keys
+
+    def paths(self, flats: npt.NDArray[np.int64]) -> list[str]:
+        """Paths of several chunk files relative to the source."""
+        prefix = self.path + "/" if self.path else ""
+        return [prefix + key for key in self.keys(flats)]
+
+    def flat_index(self, key: str) -> int | None:
+        """Flat index of the chunk file at a path relative to the array.
+
+        Returns
+        -------
+        int or None
+            None for what no zarr writer would call a chunk of this array: `00/1`, `-1`, too few or
+            too many indices, an index outside the grid.
+        """
+        indices = self._keys.read(key)
+        if indices is None:
+            return None
+        flat = 0
+        for index, n in zip(indices, self.grid, strict=True):
+            if index >= n:
+                return None
+            flat = flat * n + index
+        return flat
+
+    def has_form_of_key(self, key: str) -> bool:
+        """Whether a path relative to the array is that of a chunk file, in the grid or outside of it."""
+        return self._keys.read(key) is not None
+
+    def flat_indices(self, folder: str, names: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Flat indices of the files of one folder.
+
+        Parameters
+        ----------
+        folder : str
+            Relative to the array, `/` separated; empty for the array's own folder.
+        names : sequence of str
+            Names of files in it.
+
+        Returns
+        -------
+        numpy.ndarray of int64, shape (len(names),)
+            -1 for files that are no chunk files of the array.
+        """
+        import numpy as np
+
+        head = f"{folder}/" if folder else ""
+        flats = np.full(len(names), -1, np.int64)
+        first: int | None = 0
+        varying, prefix = self.grid, "c." if self.encoding == "default" else ""
+        if not self._keys.bulk_form:
+            varying = ()
+        elif folder and self.separator == ".":
+            return flats
+        elif self.separator == "/" and self.grid:  # the folder has all indices but the last
+            first, varying, prefix = self.flat_index(f"{head}0{self.suffix}"), self.grid[-1:], ""
+        if first is None:
+            return flats
+        for start in range(0, len(names), _BLOCK):
+            block = names[start : start + _BLOCK]
+            bare = self._keys.without_suffix(block) if varying and len(block) >= _FEW else None
+            indices = parse_names(bare, prefix, len(varying)) if bare is not None else None
+            if indices is None:
+                found = (self.flat_index(head + name) for name in block)
+                flats[start : start + len(block)] = [-1 if flat is None else flat for flat in found]
+            else:
+                inside = (indices < varying).all(axis=1)
+                known = np.ravel_multi_index(tuple(indices[inside].T), varying) + first
+                flats[start : start + len(block)][inside] = known
+        return flats
+
+    def difference(self, other: ArrayLayout, *, ignore_shape: bool = False) -> str:
+        """Say in what this is another array than `other`, so that their chunk files must not be mixed.
+
+        Parameters
+        ----------
+        other : ArrayLayout
+            What this should be like.
+        ignore_shape : bool
+            Let the lengths of the dimensions differ, as they do when an array is resized.
+
+        Returns
+        -------
+        str
+            Words about this array, such as `its chunks are (1, 64, 64), not (1, 128, 128)`; empty
+            where there is no difference.
+        """
+        if self.zarr_format != other.zarr_format:
+            return f"it is of zarr format {self.zarr_format}, not {other.zarr_format}"
+        if len(self.shape) != len(other.shape):
+            return f"its number of dimensions is {len(self.shape)}, not {len(other.shape)}"
+        if not ignore_shape and self.shape != other.shape:
+            return f"its shape is {self.shape}, not {other.shape}"
+        if self.dtype != other.dtype:
+            return f"its type is {self.dtype}, not {other.dtype}"
+        sharded = self.inner_chunk_shape is not None
+        if sharded != (other.inner_chunk_shape is not None):
+            return f"it is {'' if sharded else 'not '}sharded"
+        files = "shards" if sharded else "chunks"
+        if (self.edge_lengths or other.edge_lengths) is None and self.chunk_shape != other.chunk_shape:
+            return f"its {files} are {self.chunk_shape}, not {other.chunk_shape}"
+        for axis, (here, there) in enumerate(zip(self._runs(), other._runs(), strict=True)):
+            if not _agree(here, there):
+                return f"its {files} have other lengths along axis {axis}"
+        if self.inner_chunk_shape != other.inner_chunk_shape:
+            return f"the chunks in its shards are {self.inner_chunk_shape}, not {other.inner_chunk_shape}"
+        # With `fanout` the first keys are called alike whatever the base: the digits differ from that number on.
+        index = (max(self.max_children, other.max_children),) * len(self.shape)
+        here_called, there_called = self.key_at(index), other.key_at(index)
+        return f"its chunk files are called {here_called}, not {there_called}" if here_called != there_called else ""
+
+    def _runs(self) -> tuple[Runs, ...]:
+        if self.edge_lengths is not None:
+            return self.edge_lengths
+        return tuple(((chunk, n),) for chunk, n in zip(self.chunk_shape, self.grid, strict=True))
+
+    def same_array(self, other: ArrayLayout) -> bool:
+        """Whether both are the same array, resized or not."""
+        return not self.difference(other, ignore_shape=True)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLayout:
+    """A zarr group, and what its OME metadata promises to lie in it."""
+
+    path: str
+    """Relative to the source, `/` separated; empty for the source itself."""
+    children: tuple[str, ...]
+    """Paths of arrays and groups, relative to the source."""
+    note: str = field(default="", compare=False)
+    """See `ArrayLayout.note`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpaqueNode:
+    """A zarr array or group whose metadata are whole, and cannot be followed: its files are copied as plain files.
+
+    Nothing tells how many files it promises, so nothing but its user's word, a marker or quiet tells when it is whole.
+    """
+
+    path: str
+    """Relative to the source, `/` separated; empty for the source itself."""
+    reason: str
+    """Why, in words such as `zarr.json has storage transformers, ...`."""
+
+
+def _agree(here: Runs, there: Runs) -> bool:
+    """Whether chunk files along an axis have the same lengths, as far as both arrays go."""
+    n = min(sum(count for _, count in runs) for runs in (here, there))
+    return list(_first(here, n)) == list(_first(there, n))
+
+
+def _first(runs: Runs, n: int) -> Iterator[tuple[int, int]]:
+    """The first chunk files of some runs."""
+    for length, count in runs:
+        if n > 0:
+            yield length, min(count, n)
+        n -= count
+
+
+def cells_below(layout: ArrayLayout, folder: str) -> range:
+    """Return the flat indices of the chunk files in a folder.
+
+    Parameters
+    ----------
+    layout : ArrayLayout
+    folder : str
+        Relative to the array. Its name tells the first indices of what lies in it, and the others vary; none do where
+        it is no folder of chunk files.
+    """
+    for unknown in range(1, len(layout.grid) + 1):
+        first = layout.flat_index(folder + "/0" * unknown)
+        if first is not None:
+            return range(first, first + math.prod(layout.grid[-unknown:]))
+    return range(0)

@@ -1,0 +1,78 @@
+"""Reads JSON documents as zarr's writers in all languages leave them.
+
+What can be meant in one way only is understood: bytes of an older, longer version behind the end of the document
+(acquire-zarr up to 0.8.1 leaves them), comments, commas before a closing bracket, numbers of any size.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from softcopy_napari.engine.zarr_layout.array_layout import LayoutError
+
+LEFTOVER = "has bytes of an older version behind its end; they are copied, and not read"
+_SPACE = re.compile(r"[ \t\r\n]*+")
+# Possessive, and to the end of the text where no end is found: so each runs over a text once, whatever is in it.
+_STRING_OR_COMMENT = re.compile(r'("(?:[^"\\]++|\\.)*+"?+)|//[^\r\n]*+|/\*(?:.*?\*/|.*+)', re.DOTALL)
+_STRING_OR_COMMA = re.compile(r'("(?:[^"\\]++|\\.)*+"?+)|,(?=[ \t\r\n]*+[}\]])', re.DOTALL)
+
+
+def read_json(content: bytes) -> tuple[object, str]:
+    """Read the JSON document that a metadata file begins with.
+
+    Returns
+    -------
+    tuple of object and str
+        The document, and what users should know of the file, in words that go on after its name.
+
+    Raises
+    ------
+    LayoutError
+        There is none, or not the whole of it: it is half written, or damaged.
+    """
+    # Outside of texts all of JSON is ASCII; so what else the text may be makes no difference to what is looked at.
+    text = content.decode("utf-8-sig", "replace")
+    if _is_blank(text):
+        raise LayoutError("is empty")
+    try:
+        document, end = _decode(text)
+    except json.JSONDecodeError as error:
+        text = _without_comments(text)
+        try:
+            document, end = _decode(text)
+        except json.JSONDecodeError:
+            where = f"line {error.lineno} column {error.colno}"
+            raise LayoutError(f"is not valid JSON ({where}: {error.msg})") from None
+    rest = text[end:]
+    return document, "" if _is_blank(rest) or _is_blank(_without_comments(rest)) else LEFTOVER
+
+
+def _decode(text: str) -> tuple[object, int]:
+    start = _end_of_space(text)
+    try:
+        return json.JSONDecoder().raw_decode(text, start)
+    except RecursionError:
+        raise LayoutError("is not valid JSON (nested too deeply)") from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError:  # Python refuses to read integers of thousands of digits; floats of them are infinite
+        return json.JSONDecoder(parse_int=float).raw_decode(text, start)
+
+
+def _end_of_space(text: str) -> int:
+    space = _SPACE.match(text)
+    return space.end() if space else 0
+
+
+def _is_blank(text: str) -> bool:
+    return _end_of_space(text) == len(text)
+
+
+def _without_comments(text: str) -> str:
+    """The text without comments, and without commas before a closing bracket."""
+    return _STRING_OR_COMMA.sub(_string_or_space, _STRING_OR_COMMENT.sub(_string_or_space, text))
+
+
+def _string_or_space(match: re.Match[str]) -> str:
+    return match[1] or " "

@@ -1,0 +1,345 @@
+"""Reads zarr metadata: whether a folder is an array or a group, and of which layout.
+
+The target's job passes what the copy workers read of metadata files. Only what decides where chunk files
+lie is looked at, so that arrays whose codecs or types nobody here knows are followed all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLayout, LayoutError, OpaqueNode, Runs
+from softcopy_napari.engine.zarr_layout.chunk_format import format_of_v2, format_of_v3
+from softcopy_napari.engine.zarr_layout.json_text import read_json
+from softcopy_napari.engine.zarr_layout.ome import children_of, is_plain_path
+from softcopy_napari.engine.zarr_layout.probe import MAX_METADATA, METADATA_NAMES, Probe
+from softcopy_napari.engine.zarr_layout.writer_files import temporary_of
+
+_MAX_RANK = 32  # numpy's and tensorstore's own limit
+_MAX_LENGTH = (1 << 63) - 1
+_MAX_EXACT = 1 << 53  # floats beyond may stand for several whole numbers
+_MAX_DTYPE = 4096  # characters; it is part of every snapshot
+_MAX_RUNS = 1 << 18  # of chunk files of equal length, along all axes of an array
+
+
+def parse_metadata(path: str, files: Mapping[str, bytes]) -> ArrayLayout | GroupLayout | OpaqueNode | None:
+    """Read the metadata of one folder.
+
+    Parameters
+    ----------
+    path : str
+        The folder relative to the source, `/` separated.
+    files : mapping of str to bytes
+        Contents of those of `probe.METADATA_NAMES` that lie in it, as `probe.read_metadata` gives them.
+
+    Returns
+    -------
+    ArrayLayout, GroupLayout, OpaqueNode or None
+        An OpaqueNode for metadata that are whole and cannot be followed, now or later; None for a folder that is
+        neither array nor group.
+
+    Raises
+    ------
+    LayoutError
+        The metadata are half written, damaged, or none of zarr's: it may help to read them again later.
+    """
+    for name, parse in (("zarr.json", _parse_v3), (".zarray", _parse_v2_array), (".zgroup", _parse_v2_group)):
+        if name not in files:
+            continue
+        if len(files[name]) > MAX_METADATA:
+            return OpaqueNode(path, f"{name} has more than {MAX_METADATA >> 20} MiB, which are not read")
+        try:
+            data, note = _load(files[name])
+        except LayoutError as error:
+            error.file = name
+            raise
+        try:
+            layout = parse(path, data, note, files)
+            # An axis of length 0 makes none of it, but numpy multiplies the others all the same.
+            if isinstance(layout, ArrayLayout) and math.prod(n or 1 for n in layout.grid) > _MAX_LENGTH:
+                raise LayoutError("promises more chunk files than any disk can hold")
+        except LayoutError as error:
+            return OpaqueNode(path, f"{name} {error}")
+        return layout
+    return None
+
+
+def why_unusable(probe: Probe) -> str:
+    """Say why a folder is no zarr dataset yet; empty where it is one."""
+    problem = ""
+    for folder, files in probe.nodes.items():
+        try:
+            parse_metadata(folder, files)
+        except LayoutError as error:
+            where = f"{folder}/" if folder else ""
+            problem = problem or f"has zarr metadata that cannot be used: {where}{error.file} {error}"
+        else:
+            return ""
+    return probe.error or problem or "holds no zarr metadata yet (zarr.json, .zarray or .zgroup)"
+
+
+def _load(content: bytes) -> tuple[dict[str, object], str]:
+    data, note = read_json(content)
+    if not isinstance(data, dict):
+        raise LayoutError("is not zarr metadata: not a JSON object")
+    if "zarr_format" not in data:
+        raise LayoutError("is not zarr metadata: it has no zarr_format")
+    return data, note
+
+
+def _parse_v3(path: str, data: dict[str, object], note: str, files: Mapping[str, bytes]) -> ArrayLayout | GroupLayout:
+    _check_format(data, 3)
+    node_type = data.get("node_type")
+    if node_type == "group":
+        return GroupLayout(path, children_of(path, data.get("attributes")), note)
+    if node_type != "array":
+        reason = f"its node_type is {_say(node_type)}" if node_type else "it has no node_type"
+        raise LayoutError(f"is not zarr metadata: {reason}")
+    if data.get("storage_transformers"):
+        raise LayoutError("has storage transformers, which decide where its chunks lie and are not supported")
+    shape = _lengths(data, "shape")
+    chunk_shape, edge_lengths = _chunk_grid(data, shape)
+    names = data.get("dimension_names")
+    named = isinstance(names, list) and all(name is None or isinstance(name, str) for name in names)
+    keys = _chunk_key_encoding(data)
+    return ArrayLayout(
+        path,
+        3,
+        shape,
+        chunk_shape,
+        _inner_chunk_shape(data.get("codecs"), shape),
+        _dtype(data, "data_type"),
+        keys.encoding,
+        keys.separator,
+        tuple(names) if isinstance(names, list) and named and len(names) == len(shape) else None,
+        format_of_v3(data.get("codecs"), data.get("data_type"), chunk_shape if edge_lengths is None else None),
+        keys.suffix,
+        keys.max_children,
+        edge_lengths,
+        note,
+    )
+
+
+def _parse_v2_array(path: str, data: dict[str, object], note: str, files: Mapping[str, bytes]) -> ArrayLayout:
+    _check_format(data, 2)
+    shape = _lengths(data, "shape")
+    chunks, dtype = _chunk_shape(data, "chunks", shape), _dtype(data, "dtype")
+    separator = _separator(data.get("dimension_separator"), ".")
+    chunk_format = None
+    if "compressor" in data:
+        chunk_format = format_of_v2(data["compressor"], data.get("filters"), data.get("dtype"), chunks)
+    return ArrayLayout(path, 2, shape, chunks, None, dtype, "v2", separator, None, chunk_format, note=note)
+
+
+def _parse_v2_group(path: str, data: dict[str, object], note: str, files: Mapping[str, bytes]) -> GroupLayout:
+    _check_format(data, 2)
+    attributes: object = {}
+    with contextlib.suppress(LayoutError):
+        if ".zattrs" in files:
+            attributes, more = read_json(files[".zattrs"])
+            note = note or more
+    return GroupLayout(path, children_of(path, attributes), note)
+
+
+def _check_format(data: dict[str, object], expected: int) -> None:
+    value = data["zarr_format"]
+    if _number(value) != expected:
+        raise LayoutError(f"is not zarr metadata: its zarr_format is {_say(value)}, not {expected}")
+
+
+def _number(value: object) -> int | None:
+    """A whole number, also where another language has spelled it `2.0` or `"2"`; None for anything else."""
+    if isinstance(value, str):
+        return int(value) if len(value) < 20 and value.isascii() and value.isdecimal() else None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) <= _MAX_EXACT else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _length(value: object, key: str) -> int:
+    length = _number(value)
+    if length is None or length < 0:
+        raise LayoutError(f"has a {key} with {_say(value)} in it, which is no length")
+    if length > _MAX_LENGTH:
+        raise LayoutError(f"has a {key} with {_say(value)} in it, which is too large")
+    return length
+
+
+def _lengths(data: Mapping[str, object], key: str) -> tuple[int, ...]:
+    if key not in data:
+        raise LayoutError(f"has no {key}")
+    values = data[key]
+    if _number(values) is not None:
+        values = [values]  # of the one axis there is
+    if not isinstance(values, list):
+        raise LayoutError(f"has a {key} that is {_say(values)}, not a list of lengths")
+    if len(values) > _MAX_RANK:
+        raise LayoutError(f"has a {key} with {len(values)} dimensions; at most {_MAX_RANK} are supported")
+    return tuple(_length(value, key) for value in values)
+
+
+def _chunk_grid(data: Mapping[str, object], shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[Runs, ...] | None]:
+    """Shape of the chunk files, and their lengths along each axis where these differ."""
+    name, configuration = _extension(data, "chunk_grid")
+    if name == "regular":
+        return _chunk_shape(configuration, "chunk_shape", shape), None
+    kind = configuration.get("kind", "inline")
+    if name != "rectilinear" or kind != "inline":
+        kinds = _say(name if name != "rectilinear" else kind)
+        raise LayoutError(f"has a chunk grid of the kind {kinds}, which is not known")
+    axes = configuration.get("chunk_shapes")
+    if not isinstance(axes, list):
+        raise LayoutError(f"has a chunk_shapes that is {_say(axes)}, not a list of lengths")
+    if len(axes) != len(shape):
+        raise LayoutError(f"has {len(shape)} dimensions in its shape, but {len(axes)} in its chunk_shapes")
+    runs = tuple(_runs(axis, length) for axis, length in zip(axes, shape, strict=True))
+    if sum(map(len, runs)) > _MAX_RUNS:
+        raise LayoutError("has more chunk lengths than can be kept track of")
+    longest = tuple(map(_longest, axes, runs))
+    return longest, runs if any(len(axis) > 1 for axis in runs) else None
+
+
+def _longest(axis: object, runs: Runs) -> int:
+    """Length of an axis's longest chunk file; where it has none yet, of the first that it will have."""
+    while not runs and isinstance(axis, list):
+        axis = axis[0] if axis else 0
+    return max((length for length, _ in runs), default=_number(axis) or 0)
+
+
+def _runs(axis: object, extent: int) -> Runs:
+    """Chunk files along an axis, as far as the array goes; a rectilinear grid may have more."""
+    every = _number(axis)
+    parts: list[object] = axis if isinstance(axis, list) else [axis]
+    if every:
+        parts = [[every, -(-extent // every)]]
+    runs: list[tuple[int, int]] = []
+    covered = 0
+    for part in parts:
+        pair = part if isinstance(part, list) and len(part) == 2 else [part, 1]
+        length, count = (_length(value, "chunk_shapes") for value in pair)
+        if not length:
+            raise LayoutError("has chunk_shapes with a length of 0")
+        count = min(count, -(-(extent - covered) // length))
+        if count <= 0:
+            continue
+        covered += length * count
+        if runs and runs[-1][0] == length:
+            count += runs.pop()[1]
+        runs.append((length, count))
+    if covered < extent:
+        raise LayoutError("has chunk_shapes that end before the array does")
+    return tuple(runs)
+
+
+def _chunk_shape(data: Mapping[str, object], key: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    chunks = _lengths(data, key)
+    if len(chunks) != len(shape):
+        raise LayoutError(f"has {len(shape)} dimensions in its shape, but {len(chunks)} in its {key}")
+    # zarr-python writes chunks of length 0 for dimensions of length 0, if told to.
+    if any(n and not chunk for n, chunk in zip(shape, chunks, strict=True)):
+        raise LayoutError(f"has {key} with a length of 0")
+    return chunks
+
+
+def _extension(data: Mapping[str, object], key: str) -> tuple[str, Mapping[str, object]]:
+    """Name and configuration of one of zarr v3's extension points."""
+    if key not in data:
+        raise LayoutError(f"has no {key}")
+    value = data[key]
+    name = value.get("name") if isinstance(value, Mapping) else value
+    if not isinstance(name, str):
+        raise LayoutError(f"has a {key} without a name")
+    configuration = value.get("configuration") if isinstance(value, Mapping) else None
+    return name, configuration if isinstance(configuration, Mapping) else {}
+
+
+class _Keys(NamedTuple):
+    """How chunk files are called."""
+
+    encoding: Literal["default", "v2", "fanout"]
+    separator: Literal[".", "/"]
+    suffix: str
+    max_children: int
+
+
+def _chunk_key_encoding(data: dict[str, object]) -> _Keys:
+    name, configuration = _extension(data, "chunk_key_encoding")
+    suffix = ""
+    while name == "suffix":
+        more = configuration.get("suffix")
+        if not isinstance(more, str):
+            raise LayoutError("has a chunk_key_encoding without a suffix")
+        suffix = more + suffix
+        key = "base_encoding" if "base_encoding" in configuration else "base-encoding"  # the draft has both
+        name, configuration = _extension(configuration, key)
+    separator = configuration.get("separator")
+    if name == "default":
+        keys = _Keys("default", _separator(separator, "/"), suffix, 0)
+    elif name == "v2":
+        keys = _Keys("v2", _separator(separator, "."), suffix, 0)
+    elif name == "fanout":
+        most = _number(configuration.get("max_children", 1001))
+        if most is None or not 3 < most <= _MAX_LENGTH:
+            raise LayoutError(f"has a max_children that is {_say(configuration['max_children'])}")
+        keys = _Keys("fanout", "/", suffix, most)
+    else:
+        raise LayoutError(f"names its chunks in a way that is not known: {_say(name)}")
+    _check_suffix(suffix)
+    return keys
+
+
+def _check_suffix(suffix: str) -> None:
+    """See to it that names with a suffix are those of files below the array, and of none that mean something else."""
+    name = f"0{suffix}".rpartition("/")[2]
+    if not is_plain_path(f"0{suffix}") or not suffix.isprintable():
+        raise LayoutError(f"names its chunks in a way that leads elsewhere: {_say(suffix)} behind each")
+    if temporary_of(name) is not None or name in METADATA_NAMES:
+        raise LayoutError(f"names its chunks as other files are named: {_say(suffix)} behind each")
+
+
+def _separator(value: object, default: Literal[".", "/"]) -> Literal[".", "/"]:
+    if value is None:
+        return default
+    if value not in (".", "/"):
+        raise LayoutError(f'separates chunk indices by {_say(value)}; only "." and "/" are allowed')
+    return "." if value == "." else "/"
+
+
+def _inner_chunk_shape(codecs: object, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Chunk shape in shards; other codecs may stand before the one that makes them."""
+    for codec in codecs if isinstance(codecs, list) else []:
+        if isinstance(codec, Mapping) and codec.get("name") == "sharding_indexed":
+            configuration = codec.get("configuration")
+            if not isinstance(configuration, Mapping) or "chunk_shape" not in configuration:
+                raise LayoutError("has shards without a chunk_shape")
+            return _chunk_shape({"chunks in shards": configuration["chunk_shape"]}, "chunks in shards", shape)
+    return None
+
+
+def _dtype(data: dict[str, object], key: str) -> str:
+    value = data.get(key)
+    if isinstance(value, Mapping) and not value.get("configuration"):
+        value = value.get("name")
+    text = ""
+    if isinstance(value, str):
+        text = value if value.isprintable() else json.dumps(value)
+    elif isinstance(value, Mapping | list):
+        with contextlib.suppress(RecursionError):
+            text = json.dumps(value, sort_keys=True)
+    if len(text) > _MAX_DTYPE:
+        raise LayoutError(f"has a {key} of {len(text):,} characters, which is too long")
+    if text or value == "":
+        return text
+    raise LayoutError(f"has no {key}" if key not in data else f"has a {key} that is {_say(value)}")
+
+
+def _say(value: object) -> str:
+    """A short word for a JSON value."""
+    if isinstance(value, Mapping | list):
+        return "a list" if isinstance(value, list) else "an object"
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:36]}..."

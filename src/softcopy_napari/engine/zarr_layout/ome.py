@@ -1,0 +1,84 @@
+"""What OME-Zarr attributes (0.1 to 0.5) promise: images, levels, wells, labels that may not be there yet.
+
+Used by array_layout.py. Attributes are their users' data: whatever is odd in them is passed over.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+
+_MAX_CHILDREN = 1 << 16
+"""Of one group: more than any plate has wells and fields. Each is looked for many times a second."""
+_MAX_PATH = 4096
+
+
+def promised_children(attributes: Mapping[str, object], group: str = "") -> tuple[str, ...]:
+    """Paths of arrays and groups that the attributes of a group promise.
+
+    Parameters
+    ----------
+    attributes : mapping
+        The attributes of a zarr group.
+    group : str
+        The group's own name. Outside the namespace `ome`, the word `labels` only means a list of
+        groups in one of that name; elsewhere it may be anything, such as the names of channels.
+
+    Returns
+    -------
+    tuple of str
+        Relative to the group; never paths that lead out of it.
+    """
+    found: list[object] = []
+    for ome in (attributes, attributes.get("ome")):
+        if not isinstance(ome, Mapping):
+            continue
+        for image in _objects(ome.get("multiscales")):
+            found += [dataset.get("path") for dataset in _objects(image.get("datasets"))]
+        for kind, members in (("plate", "wells"), ("well", "images")):
+            if isinstance(node := ome.get(kind), Mapping):
+                found += [member.get("path") for member in _objects(node.get(members))]
+        if ome is not attributes or group == "labels":
+            found += _list(ome.get("labels"))
+    return _plain_paths(found)
+
+
+def is_plain_path(path: object) -> bool:
+    """Whether a path in metadata leads to something below the folder that it starts from, on every system."""
+    if not isinstance(path, str) or len(path) > _MAX_PATH:
+        return False
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    if "\\" in path or "\0" in path:
+        return False
+    return all(part not in ("", ".", "..") and part[1:2] != ":" for part in path.split("/"))
+
+
+def children_of(path: str, attributes: object) -> tuple[str, ...]:
+    """Paths relative to the source of what the attributes of the group at `path` promise."""
+    if not isinstance(attributes, Mapping):
+        return ()
+    head = f"{path}/" if path else ""
+    parent, _, name = path.rpartition("/")
+    children = [head + child for child in promised_children(attributes, name)]
+    if name == "OME":  # bioformats2raw: a group beside the images that lists them
+        for ome in (attributes, attributes.get("ome")):
+            if isinstance(ome, Mapping):
+                series = _plain_paths(_list(ome.get("series")))
+                children += [f"{parent}/{child}" if parent else child for child in series]
+    return tuple(itertools.islice(dict.fromkeys(children), _MAX_CHILDREN))
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _objects(value: object) -> Iterator[Mapping[str, object]]:
+    return (item for item in _list(value) if isinstance(item, Mapping))
+
+
+def _plain_paths(values: list[object]) -> tuple[str, ...]:
+    paths = dict.fromkeys(value for value in values if isinstance(value, str) and is_plain_path(value))
+    return tuple(itertools.islice(paths, _MAX_CHILDREN))

@@ -1,0 +1,216 @@
+"""The coverage part of the panel: which array of the selected target is shown, its counts, its wells, its plot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+from qtpy.QtCore import QTimer
+
+from softcopy_napari.engine.inventory.ledger import open_ledger
+from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.plugin.main_thread import MainThreadQueue
+from softcopy_napari.plugin.viewer.target_layers import TargetLayers
+from softcopy_napari.widgets.panel import Panel
+
+_PLOT_INTERVAL = 1_000
+"""Milliseconds."""
+Counts = npt.NDArray[np.int64]
+
+
+class CoveragePanel:
+    """Follows the selected target.
+
+    Parameters
+    ----------
+    panel : Panel
+    scene : TargetLayers
+    mailbox : MainThreadQueue
+        For what takes longer than a redraw may.
+    """
+
+    def __init__(self, panel: Panel, scene: TargetLayers, mailbox: MainThreadQueue) -> None:
+        self._panel = panel
+        self._scene = scene
+        self._mailbox = mailbox
+        self._target: TargetSnapshot | None = None
+        self._array = ""
+        self._wanted: str | None = None
+        """The array that the user has chosen."""
+        self._image = "destination"
+        self._wanted_axis = ""
+        """The one that the user has chosen for the plot, by its name."""
+        self._plotted: tuple[str, int, tuple[int, ...]] | None = None
+        """What the plot shows: ledger, axis and counts."""
+        self._plotting = False
+        self._timer = QTimer()
+        self._timer.setInterval(_PLOT_INTERVAL)
+        self._timer.timeout.connect(self._plot)
+        self._timer.start()
+        panel.array_chosen.connect(self._choose)
+        panel.well_clicked.connect(self._open_well)
+        panel.state_clicked.connect(lambda state: scene.jump_to(ChunkState(state)))
+        panel.axis_changed.connect(self._choose_axis)
+        panel.position_clicked.connect(self._go_to)
+        panel.image_choice_changed.connect(self.show_image)
+
+    def take(self, target: TargetSnapshot | None) -> None:
+        """Show what is known of the selected target now; None where none is selected, or it was not started."""
+        before, self._target = self._target, target
+        if target is None:
+            if before is not None:
+                self._scene.show(None, None, self._image)
+            self._panel.set_arrays([], "")
+            self._panel.set_counts((0,) * len(ChunkState))
+            self._panel.set_wells({})
+            return
+        another = before is None or (before.source, before.destination) != (target.source, target.destination)
+        paths = [array.path for array in target.arrays]
+        if another:
+            self._wanted = None
+        # While arrays appear, the one to be shown first may not be the first to come.
+        chosen = self._wanted if self._wanted in paths else first_array(paths)
+        if another or chosen != self._array or (before is not None and not before.arrays):
+            self._array = chosen
+            self._scene.show(target, chosen if paths else None, self._image)
+        else:
+            self._scene.update(target)
+        if paths or another:
+            self._panel.set_arrays(paths, self._array)
+        array = self._snapshot()
+        self._panel.set_counts(array.counts if array is not None else target.counts)
+        self._panel.set_wells(wells(target.arrays))
+
+    def follow(self, target: TargetSnapshot | None) -> None:
+        """Hand a newer snapshot to the layers: an array may have grown. The numbers wait for `take`."""
+        if target is not None:
+            self._scene.update(target)
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        self._timer.stop()
+
+    def show_image(self, choice: str) -> None:
+        """Show the data of the destination, of the source, or none."""
+        self._image = choice
+        if self._target is not None and self._target.arrays:
+            self._scene.show(self._target, self._array, choice)
+
+    def show_again(self) -> None:
+        """Bring back the layers of the selected target that the user has removed."""
+        if self._target is not None and self._target.arrays:
+            self._scene.show(self._target, self._array, self._image)
+
+    # -- the chosen array ------------------------------------------------------------------------------------
+
+    def _snapshot(self) -> ArraySnapshot | None:
+        arrays = self._target.arrays if self._target is not None else ()
+        return next((array for array in arrays if array.path == self._array), None)
+
+    def _choose(self, path: str) -> None:
+        if self._target is None or path == self._array:
+            return
+        self._array = self._wanted = path
+        self._scene.show(self._target, path, self._image)
+        self.take(self._target)
+        self._plot()
+
+    def _open_well(self, well: str) -> None:
+        """Show the first field of a well."""
+        if self._target is not None:
+            inside = [array.path for array in self._target.arrays if array.path.startswith(well + "/")]
+            if inside:
+                self._choose(first_array(inside))
+
+    # -- the plot --------------------------------------------------------------------------------------------
+
+    def _axes(self, array: ArraySnapshot) -> tuple[list[str], int]:
+        """Names of the axes, and which of them the plot is along: the user's, or else the one of time."""
+        names, unnamed = list(self._scene.axis_names), [f"axis {number}" for number in range(len(array.grid))]
+        axes = names if len(names) == len(unnamed) else unnamed
+        for known in (axes, unnamed):  # it may have been chosen before the names had been read
+            if self._wanted_axis in known:
+                return axes, known.index(self._wanted_axis)
+        return axes, self._scene.time_axis if self._scene.time_axis < len(axes) else 0
+
+    def _choose_axis(self, axis: str) -> None:
+        self._wanted_axis = axis
+        self._plot()
+
+    def _plot(self) -> None:
+        """Draw the plot anew, if anything in it has changed. Counting ten million cells takes too long for here."""
+        array = self._snapshot()
+        if array is None or not array.grid or self._plotting:
+            return
+        axes, axis = self._axes(array)
+        self._panel.set_axes(axes, axes[axis])
+        now = (array.ledger, axis, array.counts)
+        if now != self._plotted:
+            self._plotted, self._plotting = now, True
+            self._mailbox.fetch(partial(coverage_along, array.ledger, axis), self._plot_done)
+
+    def _plot_done(self, counts: tuple[Counts, Counts, Counts] | None) -> None:
+        self._plotting = False
+        if counts is not None:
+            self._panel.set_coverage(*counts)
+
+    def _go_to(self, position: int) -> None:
+        array = self._snapshot()
+        if array is not None and array.grid:
+            self._scene.go_to(self._axes(array)[1], position)
+
+
+def first_array(paths: Sequence[str]) -> str:
+    """The array to be shown first: of several levels or fields the first, by the numbers in their names."""
+    return min(paths, key=lambda path: (path.count("/"), _by_number(path)), default="")
+
+
+def _by_number(path: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in path.split("/")]
+
+
+def wells(arrays: Sequence[ArraySnapshot]) -> Mapping[str, tuple[int, int]]:
+    """Chunk files copied, and in all, of each well of a plate; empty where the arrays are no plate's.
+
+    A plate's arrays lie at `row/column/field/level`, as OME-Zarr has it.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for array in arrays:
+        parts = array.path.split("/")
+        if len(parts) < 4 or not (parts[-4].isalpha() and len(parts[-4]) <= 2 and parts[-3].isalnum()):
+            continue
+        well = "/".join(parts[:-2])
+        copied, total = found.get(well, (0, 0))
+        arrived = array.counts[ChunkState.COPIED] + array.counts[ChunkState.VERIFIED]
+        found[well] = copied + arrived, total + sum(array.counts)
+    return found
+
+
+def coverage_along(ledger: str, axis: int) -> tuple[Counts, Counts, Counts] | None:
+    """Chunk files copied, still to be copied, and never written, at each position along an axis of the grid.
+
+    Parameters
+    ----------
+    ledger : str
+        The ledger's file.
+    axis : int
+
+    Returns
+    -------
+    tuple of numpy.ndarray of int64, shape (grid[axis],), or None
+        None where the ledger has gone, with its engine or by a resize.
+    """
+    try:
+        states = open_ledger(ledger)
+    except (OSError, ValueError):
+        return None
+    if axis >= states.ndim:
+        return None
+    others = tuple(number for number in range(states.ndim) if number != axis)
+    copied = ((states == ChunkState.COPIED) | (states == ChunkState.VERIFIED)).sum(axis=others, dtype=np.int64)
+    missing = (states == ChunkState.ABSENT).sum(axis=others, dtype=np.int64)
+    total = states.size // max(1, states.shape[axis])
+    return copied, total - copied - missing, missing

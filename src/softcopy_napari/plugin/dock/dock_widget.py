@@ -1,0 +1,386 @@
+"""The dock widget: connects what the user does in the panel with engines and with what the viewer shows.
+
+It owns nothing that must outlive it: copies are the engines', and go on when the dock or napari is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, QTimer, QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+
+from softcopy_napari.engine.errors import TargetsError
+from softcopy_napari.engine.formatting import count_text
+from softcopy_napari.engine.fs.files import extended_path
+from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
+from softcopy_napari.engine.targets.target import Settings, Target, check_targets, make_target
+from softcopy_napari.engine.targets.targets_file import dump_targets, load_targets
+from softcopy_napari.engine.targets.user_paths import spell_path
+from softcopy_napari.plugin.dock import notifications, preferences
+from softcopy_napari.plugin.dock.close_prompt import ClosePrompt
+from softcopy_napari.plugin.dock.coverage_panel import CoveragePanel
+from softcopy_napari.plugin.dock.engine_contact import Key, Seen
+from softcopy_napari.plugin.dock.engine_monitor import EngineMonitor
+from softcopy_napari.plugin.dock.event_log import EventLog
+from softcopy_napari.plugin.dock.overwrite_prompt import OverwritePrompt
+from softcopy_napari.plugin.dock.preferences import Preferences
+from softcopy_napari.plugin.dock.target_list import TargetList
+from softcopy_napari.plugin.main_thread import MainThreadQueue
+from softcopy_napari.plugin.viewer.preload import preload
+from softcopy_napari.plugin.viewer.redraw_budget import RedrawBudget, of_numbers
+from softcopy_napari.plugin.viewer.target_layers import TargetLayers
+from softcopy_napari.widgets.log_view import Level
+from softcopy_napari.widgets.panel import Panel
+from softcopy_napari.widgets.targets_model import Row
+from softcopy_napari.widgets.targets_table import Action
+
+if TYPE_CHECKING:
+    import napari
+
+
+_ASKED = 1.0
+"""Seconds between questions to an engine at most, however seldom it is shown: one that has died is to be missed."""
+
+
+class SoftcopyWidget(QWidget):
+    """Copies zarr datasets while they are written, and shows over the image which chunks have arrived.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        napari hands itself over under this name.
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        self.setObjectName("softcopy")
+        preload()
+        self._preferences = Preferences()
+        self._book = TargetList()
+        self._chronicle = EventLog()
+        self._mailbox = MainThreadQueue()
+        self._supervisor = EngineMonitor()
+        self._scene = TargetLayers(napari_viewer)
+        self._panel = Panel()
+        self._filled = OverwritePrompt(self._panel, self._mailbox)
+        self._coverage = CoveragePanel(self._panel, self._scene, self._mailbox)
+        self._numbers = RedrawBudget(of_numbers)
+        self._outline: list[object] = []
+        """Of what the table shows, all that is to be seen at once when it changes."""
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._show_all)
+        self._closing = ClosePrompt(self, self._book.under_way, self.stop)
+        # Else napari would put an empty stretch below.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._panel)
+        self._connect()
+        self._take_preferences()
+        self._show_recent()
+
+    def _connect(self) -> None:
+        panel, supervisor, scene = self._panel, self._supervisor, self._scene
+        panel.add_requested.connect(self._add)
+        panel.load_requested.connect(self.open_targets)
+        panel.save_requested.connect(self._save)
+        panel.check_requested.connect(self._check)
+        panel.action_requested.connect(self._act)
+        panel.pace_requested.connect(self._set_pace)
+        panel.selection_changed.connect(self._select)
+        supervisor.updated.connect(self._update)
+        supervisor.not_started.connect(self._not_started)
+        supervisor.refused.connect(self._refused)
+        scene.problem.connect(partial(self._panel.log, Level.WARNING))
+        parts = (supervisor, self._coverage, scene, self._mailbox)
+        self._end = partial(_call_all, (preferences.on_change(self._take_preferences), *(part.close for part in parts)))
+        self.destroyed.connect(self._end)  # no method of this widget: that would no longer be called then
+
+    def event(self, event: QEvent) -> bool:
+        """Notice that the dock was closed: napari then leaves the widget without a parent, and makes a new one."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            QTimer.singleShot(0, self._end_if_left)
+        return super().event(event)
+
+    def _end_if_left(self) -> None:
+        if self.parent() is None and not self.isVisible():
+            running = self._book.under_way()
+            self._end()
+            if running:
+                copies = "A copy goes on" if running == 1 else f"{running} copies go on"
+                notifications.show(Level.INFO, f"{copies}. Plugins > Softcopy shows it again.")
+            self.deleteLater()
+
+    # -- for scripts, tests and the reader -------------------------------------------------------------------
+
+    def load_targets(self, path: str | os.PathLike[str]) -> None:
+        """List the targets of a targets file; nothing is started.
+
+        What is wrong with the file is said in the panel.
+        """
+        self._adopt(Path(path), _load(Path(path), self._preferences.settings))
+
+    def add_target(self, source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> Key | None:
+        """List a target; it is not started.
+
+        What is wrong with the paths is said in the panel.
+
+        Returns
+        -------
+        tuple or None
+            What `start` knows it by; None where it was not listed.
+        """
+        return self._added(_make(os.fspath(source), os.fspath(destination), self._preferences.settings, []))
+
+    def start(self, keys: Sequence[Key] | None = None) -> None:
+        """Start targets of the list that no engine works on: these, or all of them."""
+        self._start(self._book.startable(self._book.keys() if keys is None else keys))
+
+    def pause(self) -> None:
+        """Copy nothing more for the targets under way, until they are started again."""
+        self._order_all("pause")
+
+    def resume(self) -> None:
+        """Go on with the targets that were paused."""
+        self._order_all("resume")
+
+    def finish(self) -> None:
+        """Say that the acquisitions of all targets under way are finished: what is there is copied and checked."""
+        self._order_all("finish")
+
+    def stop(self) -> None:
+        """End all copies as they are, and watch no source any longer; Start continues them."""
+        self._supervisor.order("stop", self._book.watched(self._book.keys()))
+        self._order_all("stop")
+
+    def _order_all(self, do: str) -> None:
+        self._supervisor.order(do, self._book.running())
+        self._supervisor.order_starting(do)
+
+    # -- adding targets --------------------------------------------------------------------------------------
+
+    def _add(self, source: str, destination: str) -> None:
+        others = self._book.targets(self._book.running() + self._book.not_started(), self._preferences.settings)
+
+        def made(target: Target | TargetsError) -> None:
+            if self._added(target) is not None:
+                self._panel.set_paths("", "")
+                self._show_recent(preferences.remember([source], [destination]))
+
+        self._mailbox.fetch(partial(_make, source, destination, self._preferences.settings, others), made)
+
+    def _added(self, made: Target | TargetsError) -> Key | None:
+        if isinstance(made, TargetsError):
+            self._panel.set_problem("", str(made))
+            return None
+        self._panel.set_problem("", "")
+        key = self._book.add(made)
+        self._show_rows()
+        self._panel.select(self._book.not_started())
+        return key
+
+    def open_targets(self, path: str) -> None:
+        """List the targets of a targets file as `load_targets` does, but soon: a network drive may take its time."""
+        self._mailbox.fetch(partial(_load, Path(path), self._preferences.settings), partial(self._adopt, Path(path)))
+
+    def _adopt(self, path: Path, loaded: Sequence[Target] | TargetsError) -> None:
+        if isinstance(loaded, TargetsError):
+            self._panel.set_problem("", str(loaded))
+            for line in str(loaded).splitlines():
+                self._panel.log(Level.ERROR, line)
+            return
+        self._panel.set_problem("", "")
+        for target in loaded:
+            self._book.add(target)
+        self._show_rows()
+        self._panel.select(self._book.not_started())
+        self._panel.log(Level.INFO, f"{count_text(len(loaded), 'target')} from {path}")
+        self._show_recent(preferences.remember(targets_file=str(path)))
+
+    def _save(self, path: str) -> None:
+        targets = self._book.targets(self._book.keys(), self._preferences.settings)
+
+        def done(problem: str) -> None:
+            if problem:
+                self._panel.set_problem("", problem)
+            else:
+                self._panel.log(Level.INFO, f"{count_text(len(targets), 'target')} saved to {path}")
+
+        self._mailbox.fetch(partial(_save, targets, Path(path)), done)
+
+    # -- actions ---------------------------------------------------------------------------------------------
+
+    def _act(self, action: Action, keys: Sequence[Key]) -> None:
+        match action:
+            case Action.START:
+                self._ask_and_start(self._book.startable(keys))
+            case Action.RESUME:
+                lost = self._book.startable(keys)
+                self._start(lost)
+                self._supervisor.order("resume", [key for key in keys if key not in lost])
+            case Action.PAUSE | Action.FINISH | Action.STOP:
+                self._supervisor.order(action.name.lower(), keys)
+            case Action.SHOW:
+                self._panel.select(list(keys)[:1])
+                self._coverage.show_again()
+            case Action.OPEN_SOURCE | Action.OPEN_DESTINATION:
+                targets = self._book.targets(keys, self._preferences.settings)
+                self._open([one.source if action is Action.OPEN_SOURCE else one.destination for one in targets])
+            case Action.REMOVE:
+                self._supervisor.order("stop", self._book.watched(keys))
+                self._supervisor.forget(self._book.remove(keys))
+                self._show_rows()
+
+    def _set_pace(self, keys: Sequence[Key], changes: Changes) -> None:
+        self._book.change(keys, changes)
+        self._supervisor.change(keys, changes)
+
+    def _open(self, folders: Sequence[Path]) -> None:
+        """Show folders in the system's file manager."""
+
+        def looked(there: list[bool]) -> None:
+            for folder, exists in zip(folders, there, strict=True):
+                if not exists:
+                    self._panel.set_problem("", f"{folder} is not there (yet)")
+                elif not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
+                    self._panel.set_problem("", f"{folder} cannot be opened: no file manager was found")
+
+        self._mailbox.fetch(lambda: [os.path.isdir(extended_path(str(folder))) for folder in folders], looked)
+
+    def _ask_and_start(self, keys: Sequence[Key]) -> None:
+        """Start targets; before, ask about destinations that hold something and were not filled from here."""
+        keys = self._filled.not_asked(keys)
+        new = [key for key in keys if not self._book.was_copied(key)]
+        targets, first = (self._book.targets(some, self._preferences.settings) for some in (keys, new))
+        destinations = [target.destination for target in first]
+        self._filled.ask(keys, targets, destinations, lambda replace: self._start(self._book.startable(keys), replace))
+
+    def _start(self, keys: Sequence[Key], replace: frozenset[Path] = frozenset()) -> None:
+        if not keys:
+            return
+        self._panel.set_problem("", "")
+        self._book.starting(keys, True)
+        self._show_rows()
+        targets = [
+            target.model_copy(update={"overwrite": True}) if target.destination in replace else target
+            for target in self._book.targets(keys, self._preferences.settings)
+        ]
+        self._supervisor.start_targets(targets)
+        known = preferences.remember(
+            [spell_path(one.source) for one in targets], [spell_path(one.destination) for one in targets]
+        )
+        self._show_recent(known)
+
+    def _not_started(self, targets: Sequence[Target]) -> None:
+        self._book.starting([key for one in targets if (key := self._book.listed(one)) is not None], False)
+        self._show_rows()
+
+    def _refused(self, words: str) -> None:
+        self._panel.set_problem("", words)
+        self._panel.log(Level.ERROR, words)
+        notifications.show(Level.ERROR, words)
+
+    def _check(self, source: str, destination: str) -> None:
+        def made(target: Target | TargetsError) -> None:
+            if isinstance(target, TargetsError):
+                self._panel.set_problem("", str(target))
+                return
+            key = self._book.listed(target) or self._book.add(target)
+            self._book.starting([key], True)
+            self._show_rows()
+            checked = self._book.targets([key], self._preferences.settings)
+            self._supervisor.start_targets([one.model_copy(update={"check": True}) for one in checked])
+            self._show_recent(preferences.remember([source], [destination]))
+
+        self._mailbox.fetch(partial(_make, source, destination, self._preferences.settings, []), made)
+
+    # -- what is seen ----------------------------------------------------------------------------------------
+
+    def _update(self, seen: Sequence[Seen]) -> None:
+        for line in self._chronicle.take(seen):
+            self._panel.log(line.level, line.text)
+            if line.ending:
+                notifications.show(line.level, line.text)
+        self._book.take(seen)
+        outline = [_outline(row) for row in self._book.rows()]
+        if outline != self._outline or self._numbers.due():
+            self._outline = outline
+            self._show_all()
+        else:
+            self._coverage.follow(self._target(self._panel.current))
+            if not self._later.isActive():
+                self._later.start(int(1000 * self._numbers.left) + 1)
+
+    def _show_all(self) -> None:
+        with self._numbers.measured():
+            self._show_rows()
+            self._select(self._panel.current)
+
+    def _show_rows(self) -> None:
+        self._panel.set_rows(self._book.rows())
+
+    def _select(self, key: Key | None) -> None:
+        self._coverage.take(self._target(key))
+
+    def _target(self, key: Key | None) -> TargetSnapshot | None:
+        seen = self._book.seen(key)
+        return seen.target if seen is not None else None
+
+    def _take_preferences(self) -> None:
+        before, self._preferences = self._preferences, preferences.preferences()
+        self._scene.interval = 1.0 / self._preferences.refresh_rate
+        self._supervisor.interval = min(_ASKED, self._scene.interval)
+        image = self._preferences.image
+        if image != before.image == self._panel.image:  # else the user has chosen otherwise
+            self._panel.set_image(image)
+            self._coverage.show_image(image)
+
+    def _show_recent(self, known: preferences.Remembered | None = None) -> None:
+        known = known or preferences.remembered()
+        self._panel.set_recent(known.sources, known.destinations, known.targets_files)
+
+
+def _call_all(functions: Sequence[Callable[[], object]]) -> None:
+    for function in functions:
+        with contextlib.suppress(RuntimeError):  # Qt has deleted a part of it before: the application is ending
+            function()
+
+
+def _outline(row: Row) -> object:
+    """All of a row but its numbers."""
+    return row.key, row.state_text, row.running, len(row.snapshot.arrays) if row.snapshot is not None else 0
+
+
+def _make(source: str, destination: str, defaults: Settings, others: Sequence[Target]) -> Target | TargetsError:
+    """Make a target that may run beside others, or say why that cannot be."""
+    try:
+        target = make_target(source, destination, defaults)
+        check_targets([*(other for other in others if other.destination != target.destination), target])
+    except TargetsError as error:
+        return error
+    return target
+
+
+def _load(path: Path, defaults: Settings) -> tuple[Target, ...] | TargetsError:
+    try:
+        return load_targets(path, defaults)
+    except TargetsError as error:
+        return error
+
+
+def _save(targets: Sequence[Target], path: Path) -> str:
+    try:
+        dump_targets(targets, path)
+    except OSError as error:
+        return f"{path} cannot be written: {error.strerror}"
+    except TargetsError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,304 @@
+"""Finds the engines of this user, starts them, gives them orders and polls their snapshots, all in threads.
+
+A `QThread` collects what is new and hands it to the main thread as plain signals. Each engine is asked in a thread
+of its own: one that hangs holds up nobody else. Nothing here must outlive its window: engines go on without it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+
+from qtpy.QtCore import QCoreApplication, QObject, QThread, Signal
+
+from softcopy_napari.engine.client import EngineGone, EngineHandle, engines, launch
+from softcopy_napari.engine.errors import TargetsError
+from softcopy_napari.engine.protocol.messages import Changes, EngineSnapshot, Order
+from softcopy_napari.engine.targets.target import Target
+from softcopy_napari.plugin.dock.engine_contact import EngineContact, Key, Seen
+
+_INTERVAL = 0.2
+_SEARCH_INTERVAL = 1.0
+"""Seconds between searches for engines that others have started."""
+_LAST_WORDS = 2_000
+"""Milliseconds that the thread has to end; it waits for nothing, so this is never needed."""
+_LAST_ORDERS = 1.0
+"""Seconds that orders have to reach their engines when all ends: a window that closes must not hang."""
+
+_threads: set[_Collector] = set()
+"""Threads that may be running: Qt aborts the process when such a one is deleted."""
+
+
+class EngineMonitor(QObject):
+    """Supervises the engines of this user on this machine, whoever started them. For the main thread.
+
+    Every call returns at once. `close`, the object's deletion and the application's end all end its threads.
+    """
+
+    updated = Signal(object)
+    """A tuple of `Seen`: all targets of all engines seen since the beginning, oldest first; sent when any differs."""
+    refused = Signal(str)
+    """Why something could not be started or done, in words for users."""
+    started = Signal(object)
+    """A tuple of `Key`: the targets that a call of `start_targets` has started."""
+    not_started = Signal(object)
+    """A tuple of `Target`: those that a call of `start_targets` could not start, which `refused` explains."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        collector = self._collector = _Collector()
+        collector.refused.connect(self.refused)
+        collector.updated.connect(collector.told_of)  # before the widget, which then sees them running
+        collector.updated.connect(self.updated)
+        collector.started_targets.connect(self.started)
+        collector.not_started.connect(self.not_started)
+        # Of the thread's object, which outlives this one: a method of this one would no longer be called.
+        self.destroyed.connect(collector.end)
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(collector.end)
+        _threads.difference_update([thread for thread in _threads if thread.isFinished()])
+        _threads.add(collector)
+        collector.start()
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks at the engines."""
+        return self._collector.interval
+
+    @interval.setter
+    def interval(self, seconds: float) -> None:
+        self._collector.interval = seconds
+
+    def start_targets(self, targets: Sequence[Target]) -> None:
+        """Start an engine for these targets; answered by `started`, or by `not_started` and `refused`."""
+        self._collector.start_targets(targets)
+
+    def order(self, do: str, keys: Sequence[Key]) -> None:
+        """Ask for pause, resume, finish or stop."""
+        for pid, target in keys:
+            self._collector.order(pid, Order.model_validate({"do": do, "target": target}))
+
+    def order_starting(self, do: str) -> None:
+        """Ask the same of all targets that are being started: those that `updated` has not told of yet."""
+        self._collector.order_starting(Order.model_validate({"do": do}))
+
+    def change(self, keys: Sequence[Key], changes: Changes) -> None:
+        """Ask for settings to be changed."""
+        for pid, target in keys:
+            self._collector.order(pid, Order(do="set", target=target, changes=changes))
+
+    def forget(self, keys: Sequence[Key]) -> None:
+        """Tell nothing more of these targets."""
+        self._collector.forget(keys)
+
+    def close(self) -> None:
+        """End the threads; engines go on."""
+        self._collector.end()
+
+
+class _Launch:
+    """Targets that are being started, in a thread of its own: that takes longer than a window may wait."""
+
+    def __init__(self, targets: tuple[Target, ...], collector: _Collector) -> None:
+        self.targets = targets
+        self.keys: tuple[Key, ...] = ()
+        """What they are known by since their engine runs."""
+        self.wish: Order | None = None
+        """What was ordered before."""
+        self.thread = threading.Thread(target=collector.launch, args=(self,), name="softcopy-start", daemon=True)
+
+
+class _Collector(QThread):
+    """Keeps a contact to every engine, and tells what they have seen."""
+
+    updated = Signal(object)
+    refused = Signal(str)
+    started_targets = Signal(object)
+    not_started = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.interval = _INTERVAL
+        self._contacts: dict[int, EngineContact] = {}
+        """By process id, oldest first."""
+        self._launches: list[_Launch] = []
+        self._known: set[Key] = set()
+        """What whoever gives orders was told of."""
+        self._forgotten: set[Key] = set()
+        self._changing = threading.RLock()
+        self._news = threading.Event()
+        self._over = threading.Event()
+        self._told: tuple[Seen, ...] = ()
+        self._no_search = ""
+        """Why the last search for engines failed."""
+        self._answers: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        """What other threads have to say. Only this one is Qt's and waited for: one that Python has made, and that ends
+        after it has sent a signal, crashes a program that ends at the same moment."""
+
+    # -- for the main thread ---------------------------------------------------------------------------------
+
+    def start_targets(self, targets: Sequence[Target]) -> None:
+        """Start an engine."""
+        launch = _Launch(tuple(targets), self)
+        with self._changing:
+            self._launches.append(launch)
+        launch.thread.start()
+
+    def order_starting(self, order: Order) -> None:
+        """Pass an order to the targets that are being started, as soon as there is an engine to take it."""
+        with self._changing:
+            for launch in self._untold():
+                if not launch.keys:
+                    launch.wish = order
+                for pid, target in launch.keys:
+                    self.order(pid, order.model_copy(update={"target": target}))
+
+    def told_of(self, seen: Sequence[Seen]) -> None:
+        """Note that whoever gives orders knows of these targets: they are not being started any more."""
+        with self._changing:
+            self._known = {one.key for one in seen}
+            self._untold()
+
+    def _untold(self) -> list[_Launch]:
+        self._launches = [launch for launch in self._launches if self._known.isdisjoint(launch.keys)]
+        return self._launches
+
+    def order(self, pid: int, order: Order) -> None:
+        """Pass an order to an engine."""
+        with self._changing:
+            contact = self._contacts.get(pid)
+        if contact is not None and contact.alive:
+            contact.order(order)
+        else:
+            self.refuse(f"the copy engine (process {pid}) has ended already")
+
+    def forget(self, keys: Sequence[Key]) -> None:
+        """Leave out these targets."""
+        with self._changing:
+            self._forgotten.update(keys)
+        self.wake()
+
+    def end(self) -> None:
+        """End this thread and those of the contacts; again, or from anywhere, it does no harm."""
+        self._over.set()
+        self._news.set()
+        if self.isRunning() and QThread.currentThread() is not self:
+            self.wait(_LAST_WORDS)
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Wait a moment for orders that are on their way: whoever stops all copies and leaves is not there to see."""
+        deadline = time.monotonic() + _LAST_ORDERS
+        with self._changing:
+            threads = [contact.thread for contact in self._contacts.values() if contact.waiting]
+            threads += [launch.thread for launch in self._launches if launch.wish is not None]
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    # -- for the threads -------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """There may be something new."""
+        self._news.set()
+
+    def refuse(self, words: str) -> None:
+        """Say why something was not done."""
+        self._answer(lambda: self.refused.emit(words))
+
+    def _answer(self, say: Callable[[], None]) -> None:
+        self._answers.put(say)
+        self.wake()
+
+    def launch(self, launched: _Launch) -> None:
+        """Start an engine; takes a second."""
+        try:
+            handle = launch(launched.targets)
+            snapshot = handle.snapshot()
+        except (TargetsError, EngineGone, OSError, ValueError) as error:
+            with self._changing:
+                self._launches.remove(launched)
+            self._answer(lambda: self.not_started.emit(launched.targets))
+            self.refuse(str(error))
+            return
+        keys = tuple((snapshot.pid, target.id) for target in snapshot.targets)
+        with self._changing:
+            launched.keys = keys
+            met = self._meet(handle, snapshot)
+        if launched.wish is not None:  # and nobody gives it one any more: it has keys
+            try:
+                handle.ask(launched.wish)
+            except (EngineGone, ValueError) as error:
+                self.refuse(str(error))
+        if not met:  # the search was faster
+            handle.close()
+        self._answer(lambda: self.started_targets.emit(keys))
+
+    def _meet(self, handle: EngineHandle, snapshot: EngineSnapshot | None = None) -> bool:
+        """Make contact with an engine, unless there is one; an older engine may have had the same process id.
+
+        With what it is known to have said already: it may never say anything again.
+        """
+        with self._changing:
+            pid = handle.run.pid
+            known = self._contacts.get(pid)
+            if known is not None and known.handle.run.process_started == handle.run.process_started:
+                known.snapshot = known.snapshot or snapshot
+                return False
+            if self._over.is_set():
+                return False
+            if known is not None:
+                known.end()
+                del self._contacts[pid]
+                self._forgotten = {key for key in self._forgotten if key[0] != pid}
+            self._contacts[pid] = EngineContact(handle, snapshot, lambda: self.interval, self.refuse, self.wake)
+            return True
+
+    def run(self) -> None:
+        """Collect until told to end. Qt's own name."""
+        next_search = 0.0
+        while not self._over.is_set():
+            if time.monotonic() >= next_search:
+                self._search()
+                next_search = time.monotonic() + _SEARCH_INTERVAL
+            self._tell()
+            self._over.wait(self.interval)  # what comes in a burst is told together
+            self._news.wait(max(0.0, next_search - time.monotonic()))
+            self._news.clear()
+        with self._changing:
+            for contact in self._contacts.values():
+                contact.end()
+
+    def _search(self) -> None:
+        """Make contact with engines that others have started."""
+        try:
+            for handle in engines():
+                self._meet(handle)
+        except OSError as error:
+            words = f"running copies cannot be found: {error}"
+            if words != self._no_search:
+                self.refuse(words)
+            self._no_search = words
+        else:
+            self._no_search = ""
+
+    def _tell(self) -> None:
+        while not self._answers.empty():
+            self._answers.get()()
+        with self._changing:
+            found = [seen for contact in self._contacts.values() for seen in contact.seen()]
+            now = tuple(seen for seen in found if seen.key not in self._forgotten)
+        if now != self._told:
+            self._told = now
+            self.updated.emit(now)
+
+
+def _end_all() -> None:
+    for thread in list(_threads):
+        thread.end()
+
+
+atexit.register(_end_all)  # a script may end without an event loop, and so without `aboutToQuit`

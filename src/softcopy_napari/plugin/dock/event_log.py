@@ -1,0 +1,77 @@
+"""Tells what has happened to targets, as lines for the log, from one look at them to the next. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from softcopy_napari.engine.formatting import size_text, time_text
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.plugin.dock.engine_contact import Key, Seen
+from softcopy_napari.widgets.log_view import Level
+from softcopy_napari.widgets.targets_model import why
+
+_QUIET = {TargetState.COPYING, TargetState.CAUGHT_UP}
+"""States between which a live copy goes to and fro: not worth a line each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something that happened."""
+
+    level: Level
+    text: str
+    ending: bool = False
+    """Whether a target has come to its end, or lost its engine: worth a message to its user."""
+
+
+class EventLog:
+    """Compares what is seen with what was seen before."""
+
+    def __init__(self) -> None:
+        self._before: dict[Key, Seen] = {}
+
+    def take(self, seen: Sequence[Seen]) -> list[Line]:
+        """Lines about what is new. Of a target seen for the first time, only what concerns it now."""
+        lines = [line for one in seen for line in self._changes(self._before.get(one.key), one)]
+        self._before = {one.key: one for one in seen}
+        return lines
+
+    def _changes(self, before: Seen | None, now: Seen) -> Iterator[Line]:
+        if before is now:
+            return
+        old, new = before.target if before is not None else None, now.target
+        name = PurePath(new.source).name or new.source
+        said = set(old.notices) if old is not None else set()
+        for notice in new.notices:
+            if notice not in said:
+                yield Line(Level.WARNING, f"{name}: {notice}")
+        failed = {failure.path for failure in old.failures} if old is not None else set()
+        for failure in new.failures:
+            if failure.path not in failed:
+                yield Line(Level.WARNING, f"{name}: {failure.path} {failure.reason}")
+        if now.lost:
+            if before is not None and not before.lost:
+                words = f"{name}: the copy engine (process {now.pid}) has ended unexpectedly; Resume goes on from here"
+                yield Line(Level.ERROR, words, ending=True)
+        elif old is None or old.state is not new.state:
+            yield from _state_line(name, old, new)
+        elif old.watching and not new.watching:
+            yield Line(Level.INFO, f"{name}: {new.state}; its source is no longer watched")
+
+
+def _state_line(name: str, old: TargetSnapshot | None, new: TargetSnapshot) -> Iterator[Line]:
+    reason = f" ({why(new)})" if new.reason else ""
+    if new.state.ended:
+        if old is None:  # ended before anybody looked
+            return
+        level = Level.INFO if new.state in (TargetState.COMPLETE, TargetState.STOPPED) else Level.ERROR
+        copied = f"{new.chunk_files_copied:,} of {new.chunk_files:,} chunk files are at the destination"
+        run = f"{size_text(new.bytes_copied)} copied in {time_text(new.elapsed)}"
+        yield Line(level, f"{name}: {new.state_text}{reason}; {copied}; {run}", ending=True)
+    elif old is not None and old.state is TargetState.COMPLETE:
+        yield Line(Level.INFO, f"{name}: {new.state} again: the source has changed since the copy was complete")
+    elif not (old is not None and old.state in _QUIET and new.state in _QUIET):
+        yield Line(Level.INFO, f"{name}: {new.state}{reason}")

@@ -1,0 +1,43 @@
+"""Finds the dock widget of a viewer, or opens it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QDockWidget, QWidget
+
+if TYPE_CHECKING:
+    import napari
+
+    from softcopy_napari.plugin.dock.dock_widget import SoftcopyWidget
+
+NAME = "Softcopy (Softcopy)"
+"""Of the dock, as napari's menus call it: what they open is found here, and what is opened here they close."""
+
+
+def open_dock(viewer: napari.Viewer) -> SoftcopyWidget:
+    """Show the dock widget of a viewer, made if need be.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+
+    Returns
+    -------
+    SoftcopyWidget
+    """
+    from softcopy_napari.plugin.dock.dock_widget import SoftcopyWidget
+
+    found = [one for one in viewer.window.dock_widgets.values() if isinstance(one, SoftcopyWidget)]
+    if found:
+        widget = found[0]
+    else:
+        widget = SoftcopyWidget(viewer)
+        viewer.window.add_dock_widget(widget, name=NAME, area="right")
+    dock: QWidget | None = widget
+    while dock is not None and not isinstance(dock, QDockWidget):
+        dock = dock.parentWidget()
+    if dock is not None:
+        dock.show()
+        dock.raise_()
+    return widget

@@ -1,0 +1,198 @@
+"""The targets that the dock lists: those that engines work on or have ended, and those not started yet. No Qt."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
+from softcopy_napari.engine.targets.target import Settings, Target, settings_of
+from softcopy_napari.plugin.dock.engine_contact import Key, Seen
+from softcopy_napari.widgets.targets_model import Row
+
+_Pair = tuple[str, str]
+LOST = "Resume goes on from where it was"
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One source and destination."""
+
+    source: str
+    destination: str
+    key: Key
+    added: bool = False
+    """Whether it was added here, or only found: another front end started it."""
+    settings: Settings | None = None
+    """For the next start; None where nobody has said anything about them."""
+    told: Settings | None = None
+    """What an engine that copies it said last of them."""
+    seen: Seen | None = None
+    watcher: Key | None = None
+    """Of the engine that watches its source on; another one may have checked it since."""
+    starting: bool = False
+
+
+class TargetList:
+    """One entry for each source and destination, in the order of their coming."""
+
+    def __init__(self) -> None:
+        self._entries: dict[_Pair, _Entry] = {}
+        self._numbers = itertools.count(1)
+
+    def add(self, target: Target) -> Key:
+        """List a target, to be started later; returns its key. One that is listed already gets new settings."""
+        pair = _pair(str(target.source), str(target.destination))
+        entry = self._entries.get(pair)
+        if entry is None:
+            entry = _Entry(str(target.source), str(target.destination), (0, str(next(self._numbers))))
+            self._entries[pair] = entry
+        entry.added, entry.settings = True, settings_of(target)
+        return entry.key
+
+    def listed(self, target: Target) -> Key | None:
+        """Key of the source and destination, whatever their settings; None where they are not listed."""
+        entry = self._entries.get(_pair(str(target.source), str(target.destination)))
+        return entry.key if entry is not None else None
+
+    def take(self, seen: Iterable[Seen]) -> None:
+        """Take in what engines say of their targets. Of several about one pair, a running one counts, or the last."""
+        latest: dict[_Pair, Seen] = {}
+        watchers: dict[_Pair, Key] = {}
+        for one in seen:
+            pair = _pair(one.target.source, one.target.destination)
+            before = latest.get(pair)
+            if before is None or is_running(one) or not is_running(before):
+                latest[pair] = one
+            if one.alive and one.target.watching:
+                watchers[pair] = one.key
+        for pair, entry in list(self._entries.items()):
+            if entry.seen is not None and pair not in latest:
+                entry.seen = None
+                if not entry.added:
+                    del self._entries[pair]
+        for pair, one in latest.items():
+            if pair not in self._entries and not _can_be_started(one.target):
+                continue  # no engine of ours says such a thing
+            new = _Entry(one.target.source, one.target.destination, one.key)
+            entry = self._entries.setdefault(pair, new)
+            if entry.starting and (entry.seen is None or one.key != entry.seen.key):
+                entry.starting = False
+            entry.seen, entry.key, entry.watcher = one, one.key, watchers.get(pair)
+            _follow(entry, one.target)
+
+    def rows(self) -> list[Row]:
+        """What the table shows."""
+        rows = []
+        for entry in self._entries.values():
+            lost = entry.seen is not None and entry.seen.lost
+            snapshot = entry.seen.target if entry.seen is not None else None
+            paths = entry.source, entry.destination
+            rows.append(Row(entry.key, snapshot, *paths, LOST if lost else "", lost, entry.starting))
+        return rows
+
+    def seen(self, key: Key | None) -> Seen | None:
+        """What an engine says of a target; None for one that was not started."""
+        entry = self._find(key)
+        return entry.seen if entry is not None else None
+
+    def was_copied(self, key: Key) -> bool:
+        """Whether an engine was seen to copy it; one that only checked it has copied nothing."""
+        seen = self.seen(key)
+        return seen is not None and seen.target.findings is None
+
+    def keys(self) -> list[Key]:
+        """All keys, in order."""
+        return [entry.key for entry in self._entries.values()]
+
+    def not_started(self) -> list[Key]:
+        """Keys of those that were added and have not been started."""
+        return [entry.key for entry in self._entries.values() if entry.seen is None and not entry.starting]
+
+    def running(self) -> list[Key]:
+        """Keys of those that an engine works on."""
+        return [entry.key for entry in self._entries.values() if entry.seen is not None and is_running(entry.seen)]
+
+    def watched(self, keys: Sequence[Key]) -> list[Key]:
+        """Keys by which engines know those whose sources they watch on, as their copies are complete."""
+        found = [self._find(key) for key in keys]
+        return [one.watcher for one in found if one is not None and one.watcher is not None]
+
+    def under_way(self) -> int:
+        """How many are being started, or an engine works on; not those that are complete and only watched on."""
+        return len(self._entries) - len(self.startable(self.keys()))
+
+    def startable(self, keys: Sequence[Key]) -> list[Key]:
+        """Those of the keys that no engine works on."""
+        found = [entry for key in keys if (entry := self._find(key)) is not None]
+        return [
+            entry.key for entry in found if not entry.starting and (entry.seen is None or not is_running(entry.seen))
+        ]
+
+    def targets(self, keys: Sequence[Key], defaults: Settings) -> list[Target]:
+        """Targets to be started, with their own settings: as they were added, or are copied. Else with these."""
+        found = []
+        for entry in map(self._find, keys):
+            if entry is None:
+                continue
+            paths = {"source": Path(entry.source), "destination": Path(entry.destination)}
+            found.append(Target.model_validate({**(entry.settings or defaults).model_dump(), **paths}))
+        return found
+
+    def change(self, keys: Sequence[Key], changes: Changes) -> None:
+        """Note other settings of targets, so that they hold when those are started anew, or saved."""
+        for entry in map(self._find, keys):
+            if entry is not None and entry.settings is not None:
+                entry.settings = entry.settings.model_copy(update=changes.given)
+
+    def starting(self, keys: Sequence[Key], starting: bool) -> None:
+        """Note that targets are being started, or no longer."""
+        for entry in map(self._find, keys):
+            if entry is not None:
+                entry.starting = starting
+
+    def remove(self, keys: Sequence[Key]) -> list[Key]:
+        """Strike targets that no engine works on; returns the keys of those that engines have ended, or watch on."""
+        struck = self.startable(keys)
+        ended = self.watched(struck)
+        for pair, entry in list(self._entries.items()):
+            if entry.key in struck:
+                del self._entries[pair]
+                if entry.seen is not None and entry.key not in ended:
+                    ended.append(entry.key)
+        return ended
+
+    def _find(self, key: Key | None) -> _Entry | None:
+        return next((entry for entry in self._entries.values() if entry.key == key), None)
+
+
+def is_running(seen: Seen) -> bool:
+    """Whether an engine works on the target."""
+    return seen.alive and not seen.target.state.ended
+
+
+def _follow(entry: _Entry, snapshot: TargetSnapshot) -> None:
+    """Keep the settings that a copy has, or is given while it runs, but not before those that its user has listed."""
+    if snapshot.settings is None or snapshot.findings is not None or snapshot.settings == entry.told:
+        return
+    if entry.settings is None or entry.told is not None:
+        # What was to be replaced, its user says for each start.
+        overwrite = entry.settings is not None and entry.settings.overwrite
+        entry.settings = snapshot.settings.model_copy(update={"overwrite": overwrite})
+    entry.told = snapshot.settings
+
+
+def _can_be_started(snapshot: TargetSnapshot) -> bool:
+    """Whether these are paths that a target can have."""
+    try:
+        Target(source=Path(snapshot.source), destination=Path(snapshot.destination))
+    except ValueError:
+        return False
+    return True
+
+
+def _pair(source: str, destination: str) -> _Pair:
+    return os.path.normcase(source), os.path.normcase(destination)

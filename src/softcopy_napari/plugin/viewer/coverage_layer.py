@@ -1,0 +1,263 @@
+"""The overlay: a Labels layer over the chunk grid of one array, its data the ledger itself, mapped.
+
+Used by target_layers.py. All of it runs on the main thread: the ledger is a local file, and looking at it is looking at
+memory.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari import layers
+from napari.utils.colormaps import DirectLabelColormap
+
+from softcopy_napari.engine.inventory.ledger import open_ledger
+from softcopy_napari.engine.protocol.messages import ArraySnapshot
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.plugin.viewer.clip import EdgeClip
+from softcopy_napari.plugin.viewer.geometry import Geometry, Lengths
+from softcopy_napari.plugin.viewer.ome_placement import Placement
+from softcopy_napari.plugin.viewer.redraw_budget import RedrawBudget
+from softcopy_napari.widgets.palette import chunk_name, label_colours
+
+Cells = npt.NDArray[np.uint8]
+Point = npt.NDArray[np.float64]
+
+OVERLAY_NAME = "softcopy coverage"
+OPACITY = 0.4
+_BLOCK = 1 << 22
+
+
+class Labels(layers.Labels):
+    """The layer. Called as its base because napari chooses icons and menus by a layer's class name.
+
+    Two things differ from other Labels: the extent is that of the image, also where the last chunk file sticks
+    out, so that sliders have the image's steps; and the status bar tells of the chunk file under the mouse.
+    """
+
+    def __init__(self, cells: Cells, geometry: Geometry, name_file: Callable[[Lengths], str], **kwargs: Any) -> None:
+        self.geometry = geometry
+        self.name_file = name_file
+        super().__init__(cells, **kwargs)
+
+    @functools.cached_property
+    def extent(self) -> Any:
+        """That of the image in the world."""
+        return super().extent._replace(world=self.geometry.world, step=np.abs(self.geometry.scale))
+
+    def get_status(self, position: npt.ArrayLike | None = None, **kwargs: Any) -> dict[str, str]:
+        """What napari says under the mouse: state, chunk index and chunk file."""
+        # Not what Labels make of it: they add the features, and fail in 3D before the mouse has moved.
+        status: dict[str, str] = super(layers.Labels, self).get_status(position, **kwargs)
+        if words := self.tell(position, **kwargs):
+            status["value"] = words
+            status["coordinates"] = f"{status.get('coords', '')}: {words}"
+        return status
+
+    def tell(self, position: npt.ArrayLike | None, **kwargs: Any) -> str:
+        """State, index and file of the chunk at a position, which is as `get_status` has it; empty if there is none."""
+        # Once: napari asks in a thread of its own, while the array may grow.
+        cells = np.asarray(self.data)
+        cell = None if position is None or not self.visible else self.cell_at(cells, position, **kwargs)
+        return "" if cell is None else self.describe(cell, int(cells[cell]))
+
+    def describe(self, cell: Lengths, value: int) -> str:
+        """A chunk file's state, index and name."""
+        state = chunk_name(ChunkState(value)) if value in ChunkState._value2member_map_ else str(value)
+        index = cell[self.geometry.padding :]
+        return f"{state}, chunk file ({', '.join(map(str, index))}) {self.name_file(index)}".rstrip()
+
+    def cell_at(
+        self,
+        cells: Cells,
+        position: npt.ArrayLike,
+        *,
+        view_direction: npt.ArrayLike | None = None,
+        dims_displayed: Sequence[int] | None = None,
+        world: bool = False,
+        **_: Any,
+    ) -> Lengths | None:
+        """The chunk file under the mouse; in 3D the first along the line of sight that is not absent."""
+        place = np.asarray(position, float)
+        rank = self.ndim
+        here = self.world_to_data(place) if world else place[-rank:]
+        displayed = [axis - (len(place) - rank) for axis in dims_displayed or ()]
+        displayed = [axis for axis in displayed if axis >= 0]
+        if len(displayed) == 3 and view_direction is not None:
+            ahead = place + np.asarray(view_direction, float)
+            direction = (self.world_to_data(ahead) if world else ahead[-rank:]) - here
+            return self._first_along(cells, here, direction, displayed)
+        return self._inside(here, self._end(cells))
+
+    def _end(self, cells: Cells) -> Point:
+        """Where the image's far edges lie in data coordinates, but not beyond these cells: they may be of before."""
+        return np.minimum(self.geometry.grid_end, np.asarray(cells.shape) - 0.5)
+
+    def _inside(self, point: Point, end: Point) -> Lengths | None:
+        """The cell at a point in data coordinates, unless it is beyond the edges."""
+        if (point < -0.5).any() or (point >= end).any():
+            return None
+        return tuple(np.floor(point + 0.5).astype(int).tolist())
+
+    def _first_along(self, cells: Cells, point: Point, direction: Point, displayed: list[int]) -> Lengths | None:
+        still = np.setdiff1d(np.arange(self.ndim), displayed)
+        direction = direction.copy()
+        direction[still] = 0
+        end = self._end(cells)
+        low, high = np.full(3, -0.5), end[displayed]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ends = (np.stack([low, high]) - point[displayed]) / direction[displayed]
+        near, far = np.nanmax(ends.min(axis=0)), np.nanmin(ends.max(axis=0))
+        if not near < far:
+            return None
+        steps = int(2 * np.abs(direction).max() * (far - near)) + 2
+        points = point + np.linspace(near, far, steps)[:, None] * direction
+        passed = np.floor(points + 0.5).astype(int)
+        passed[:, displayed] = np.clip(passed[:, displayed], 0, np.asarray(cells.shape)[displayed] - 1)
+        if self._inside(np.where(np.isin(np.arange(self.ndim), displayed), 0.0, point), end) is None:
+            return None
+        there = np.flatnonzero(cells[tuple(passed.T)])
+        return tuple(passed[there[0]].tolist()) if len(there) else None
+
+
+class CoverageLayer:
+    """Keeps one array's layer what its ledger is.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    array : ArraySnapshot
+        Not empty.
+    placement : Placement
+    metadata : dict
+        For the layer's `metadata["softcopy"]`.
+
+    Raises
+    ------
+    OSError, ValueError
+        The ledger is not there (any more).
+    """
+
+    def __init__(self, viewer: Any, array: ArraySnapshot, placement: Placement, metadata: dict[str, str]) -> None:
+        self._viewer = viewer
+        self._array = array
+        self._placement = placement
+        self._drawn: Cells | None = None
+        self._throttle = RedrawBudget()
+        geometry = Geometry.of(array, placement)
+        self.layer = Labels(
+            _mapped(array, geometry),
+            geometry,
+            self._name_file,
+            name=OVERLAY_NAME,
+            metadata={"softcopy": metadata},
+            colormap=DirectLabelColormap(color_dict=label_colours()),
+            features={"index": [int(state) for state in ChunkState], "state": [chunk_name(s) for s in ChunkState]},
+            opacity=OPACITY,
+            blending="translucent",
+            scale=geometry.grid_scale,
+            translate=geometry.grid_translate,
+            axis_labels=geometry.axis_labels,
+            units=geometry.units,
+        )
+        self._clip = EdgeClip(viewer, self.layer)
+        self.layer.editable = False
+        if hasattr(self.layer, "locked"):
+            self.layer.locked = True
+
+    @property
+    def geometry(self) -> Geometry:
+        """That of the array as it is shown now."""
+        return self.layer.geometry
+
+    def update(self, array: ArraySnapshot, placement: Placement) -> None:
+        """Take a newer snapshot: the array may have grown, and its ledger be another file."""
+        if array == self._array and placement == self._placement:
+            return
+        before = self._array
+        geometry = Geometry.of(array, placement)
+        if (array.ledger, array.grid) != (before.ledger, before.grid):
+            try:
+                cells = _mapped(array, geometry)
+            except (OSError, ValueError):
+                return  # replaced just now: the next snapshot names another
+        else:
+            cells = None
+        self._array, self._placement = array, placement
+        moved = geometry != self.layer.geometry
+        self.layer.geometry = geometry
+        if moved:
+            self.layer.scale, self.layer.translate = geometry.grid_scale, geometry.grid_translate
+            self.layer.units = geometry.units
+            self.layer.axis_labels = geometry.axis_labels
+        if cells is not None or moved:
+            self.layer.data = self.layer.data if cells is None else cells
+            self.layer.editable = False  # setting data makes it editable again
+            self._drawn = None
+            self.clip()
+
+    def clip(self) -> None:
+        """Keep the layer within the image; to be called when it has been added, and when other axes are shown."""
+        self._clip.update(self.geometry)
+
+    def refresh(self) -> None:
+        """Draw anew, if what is shown has changed, and if drawing does not take too much of the main thread."""
+        if not self.layer.visible or not self._throttle.due():
+            return
+        shown = self.shown()
+        if shown is None:
+            return
+        cells = np.asarray(self.layer.data)[shown]
+        if self._drawn is not None and np.array_equal(cells, self._drawn):
+            return
+        self._drawn = cells.copy()
+        with self._throttle.measured():
+            self.layer.refresh(extent=False, thumbnail=False, highlight=False)
+
+    def shown(self) -> tuple[int | slice, ...] | None:
+        """Which cells are in the picture; None where the sliders are beyond the array."""
+        return shown_part(self._viewer, self.layer, self.geometry.grid)
+
+    def find(self, state: ChunkState) -> Lengths | None:
+        """The first chunk file in a state, in C order."""
+        flat = np.asarray(self.layer.data).reshape(-1)
+        for start in range(0, len(flat), _BLOCK):
+            found = flat[start : start + _BLOCK] == state
+            first = int(found.argmax())
+            if found[first]:
+                return tuple(int(index) for index in np.unravel_index(start + first, self.geometry.grid))
+        return None
+
+    def _name_file(self, cell: Lengths) -> str:
+        layout = self._placement.layout
+        if layout is None:
+            return ""
+        key = layout.key_at(cell)
+        return f"{self._array.path}/{key}" if self._array.path else key
+
+
+def shown_part(viewer: Any, layer: Any, shape: Sequence[int]) -> tuple[int | slice, ...] | None:
+    """Index of what the viewer shows of a layer; None where the sliders are beyond it."""
+    dims = viewer.dims
+    missing = dims.ndim - layer.ndim
+    displayed = {axis - missing for axis in dims.displayed}
+    point = layer.world_to_data(dims.point)
+    index: list[int | slice] = []
+    for axis, n in enumerate(shape):
+        if axis in displayed:
+            index.append(slice(None))
+            continue
+        at = int(np.round(point[axis]))
+        if not 0 <= at < n:
+            return None
+        index.append(at)
+    return tuple(index)
+
+
+def _mapped(array: ArraySnapshot, geometry: Geometry) -> Cells:
+    """The ledger, mapped read-only, in at least two dimensions."""
+    return open_ledger(array.ledger, array.grid).reshape(geometry.grid)

@@ -1,0 +1,355 @@
+"""An array as napari wants it, of one that is still being written: it never makes the main thread wait.
+
+napari slices on the main thread, and a slice of a plain zarr array waits for the disk there: half a second on a
+network drive, for ever on one that hangs. So on the main thread this array gives what it has, asks for what it has
+not, and tells its owner when that is there; the owner refreshes the layer, and gets it. What it has is, in this order:
+the same part as read before, even if newer pixels are on their way; for a moment what was shown last, so that moving
+a slider does not flicker; the fill value. Any other thread, and `numpy.asarray(array)`, waits and gets the pixels;
+but where napari slices in threads (an experimental setting), they get what there is, too: what was waited for would
+never be looked at again.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from napari.settings import get_settings
+
+from softcopy_napari.plugin.main_thread import MainThreadQueue
+from softcopy_napari.plugin.viewer.zarr_reader import Pixels, Region, ZarrReader, blocks, is_empty, limits_of
+
+_STOPGAP = 0.25
+"""Seconds for which the picture before stands in for one that is being read."""
+_KEPT = 256 << 20
+"""Bytes of parts read before."""
+LARGEST = 1 << 30
+"""Bytes of a part that is read for a picture. A volume that is larger is not shown in 3D."""
+_SHARE = 0.25
+"""Of the time, at most, that the same part is read again and again because it changes."""
+
+
+class Arrivals(Protocol):
+    """What tells an array which of its chunk files have changed."""
+
+    @property
+    def chunk(self) -> tuple[int, ...]:
+        """Pixels in a chunk file."""
+
+    def marks(self, region: Region) -> Pixels | None:
+        """A value for each chunk file of a region, which changes when that does; None where that is not known."""
+
+
+@dataclass(slots=True)
+class _Part:
+    """A part of the array that was asked for."""
+
+    pixels: Pixels | None = None
+    marks: Pixels | None = None
+    """What the chunk files in it were like when it was read, as its owner tells."""
+    reading: bool = False
+    asked: float = 0.0
+    rest_until: float = 0.0
+
+
+class LiveArray:
+    """A zarr array that changes while it is shown.
+
+    Parameters
+    ----------
+    stored : ZarrReader
+    shape : tuple of int
+        To show; longer than the stored array where that is still to grow.
+    mailbox : MainThreadQueue
+        Of the main thread.
+    arrivals : Arrivals
+        Tells which chunk files have changed.
+    changed : callable
+        Called on the main thread when pixels that were asked for have come, or have become others; with the
+        limits between which they are best shown, or None.
+    padding : int
+        Leading dimensions of length 1 that the stored array has not.
+    channel : tuple of int, optional
+        Axis and position of the one channel to show, at every step of that axis.
+    """
+
+    def __init__(
+        self,
+        stored: ZarrReader,
+        shape: Sequence[int],
+        mailbox: MainThreadQueue,
+        arrivals: Arrivals,
+        changed: Callable[[tuple[float, float] | None], object],
+        padding: int = 0,
+        channel: tuple[int, int] | None = None,
+    ) -> None:
+        self.shape = tuple(shape)
+        self.dtype = stored.dtype
+        self._stored = stored
+        self._mailbox = mailbox
+        self._arrivals = arrivals
+        self._changed = changed
+        self._padding = padding
+        self._channel = channel
+        self._parts: OrderedDict[tuple[Any, ...], _Part] = OrderedDict()
+        self._last: Pixels | None = None
+        self._last_at = 0.0
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of pixels."""
+        return math.prod(self.shape)
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Pixels that are read together, for napari's choice of tiles."""
+        chunk = [1] * self._padding + list(self._stored.chunk)
+        if self._channel is not None:
+            chunk[self._channel[0] + self._padding] = 1
+        return tuple(chunk)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> View | Pixels:
+        return View(self, tuple((0, n, False) for n in self.shape))[key]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Pixels:
+        return np.array(self.wait(tuple(slice(0, n) for n in self.shape)), dtype)
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    def get(self, region: Region) -> Pixels:
+        """What is there of a region now on the main thread, and the region elsewhere."""
+        if threading.current_thread() is threading.main_thread():
+            return self._shown(self._part_now(self._inside(region)), region)
+        if get_settings().experimental.async_:
+            return self._shown(self._part_soon(self._inside(region)), region)
+        return self.wait(region)
+
+    def wait(self, region: Region) -> Pixels:
+        """The pixels of a region, read now."""
+        return self._shown(self._stored.read(self._inside(region)), region)
+
+    def _inside(self, region: Region) -> Region:
+        """The region in the stored array's own dimensions."""
+        inside = list(region[self._padding :])
+        if self._channel is not None:
+            axis, channel = self._channel
+            inside[axis] = slice(channel, channel + 1)
+        return tuple(inside)
+
+    def _shown(self, pixels: Pixels, region: Region) -> Pixels:
+        """Stored pixels in the shape of a region of this array."""
+        shape = tuple(part.stop - part.start for part in region)
+        return np.broadcast_to(pixels.reshape((1,) * self._padding + pixels.shape), shape)
+
+    def _part_now(self, inside: Region) -> Pixels:
+        shape = tuple(piece.stop - piece.start for piece in inside)
+        if math.prod(shape) * self.dtype.itemsize > LARGEST:
+            return np.broadcast_to(self._stored.fill, shape)
+        key = _key(inside)
+        part = self._parts.get(key)
+        if part is None:
+            part = self._parts[key] = _Part()
+            self._forget()
+        self._parts.move_to_end(key)
+        now = time.perf_counter()
+        if part.pixels is None:
+            if not part.reading:
+                self._read(inside, part, now)
+            return self._stopgap(shape, now)
+        self._update(inside, part, now)
+        self._last, self._last_at = part.pixels, now
+        return part.pixels
+
+    def _part_soon(self, inside: Region) -> Pixels:
+        """The same for another thread: what is there, and the main thread sees to the rest."""
+        self._mailbox.post(lambda: self._part_now(inside))
+        part = self._parts.get(_key(inside))
+        if part is not None and part.pixels is not None:
+            return part.pixels
+        return self._stopgap(tuple(piece.stop - piece.start for piece in inside), time.perf_counter())
+
+    def _stopgap(self, shape: tuple[int, ...], now: float) -> Pixels:
+        """What stands in for a part that is being read."""
+        last = self._last
+        if last is not None and last.shape == shape and now - self._last_at < _STOPGAP:
+            return last
+        return np.broadcast_to(self._stored.fill, shape)
+
+    def look(self) -> None:
+        """Read again what is shown and has changed; a few times a second."""
+        if not self._parts:
+            return
+        now = time.perf_counter()
+        for key in list(self._parts)[-2:]:  # with several levels, the picture and its thumbnail
+            part = self._parts[key]
+            inside = tuple(slice(start, stop) for start, stop in key)
+            if part.pixels is not None:
+                self._update(inside, part, now)
+            elif part.reading and now - part.asked > _STOPGAP and self._last is not None:
+                self._last = None
+                self._changed(None)  # what stood in for it has stood there for long enough
+
+    def read_again(self) -> None:
+        """Read what is shown once more, for whatever may have changed unseen."""
+        now = time.perf_counter()
+        for key in list(self._parts)[-2:]:
+            inside = tuple(slice(start, stop) for start, stop in key)
+            if not self._parts[key].reading:
+                self._read(inside, self._parts[key], now)
+        for key in list(self._parts)[:-2]:
+            del self._parts[key]
+
+    def grow(self, stored: ZarrReader | None, shape: Sequence[int]) -> None:
+        """Take the array as it was opened anew, and the shape that it is to have."""
+        self.shape = tuple(shape)
+        if stored is not None and stored is not self._stored:
+            before, self._stored = self._stored.shape, stored
+            if before != stored.shape:  # what reached beyond it was made up
+                for key in list(self._parts):
+                    if any(stop > n for (_, stop), n in zip(key, before, strict=True)):
+                        del self._parts[key]
+
+    def _update(self, inside: Region, part: _Part, now: float) -> None:
+        """Begin to read what has changed of a part."""
+        if part.reading or now < part.rest_until:
+            return
+        marks = self._arrivals.marks(inside)
+        if marks is None or part.marks is None or marks.shape != part.marks.shape:
+            if marks is not None:
+                self._read(inside, part, now)
+            return
+        changed = marks != part.marks
+        count = int(np.count_nonzero(changed))
+        if count:
+            self._read(inside, part, now, changed if count * 4 < changed.size else None)
+
+    def _read(self, inside: Region, part: _Part, now: float, changed: Pixels | None = None) -> None:
+        """Read a part, or those of its chunk files that have changed. Asking for many takes long, too."""
+        part.reading, part.asked = True, now
+        marks = self._arrivals.marks(inside)
+        fill = self._stored.fill
+
+        def take(pixels: Pixels) -> None:  # in one of tensorstore's threads
+            same = part.pixels is not None and np.array_equal(pixels, part.pixels)
+            limits = None if same else limits_of(pixels, fill)
+            took = time.perf_counter() - now
+            self._mailbox.post(lambda: self._deliver(part, pixels, marks, same, limits, took))
+
+        stored, base, chunk = self._stored, part.pixels, self._arrivals.chunk
+
+        def begin() -> None:
+            stored.begin(inside, base, [inside] if changed is None else blocks(inside, chunk, changed), take)
+
+        threading.Thread(target=begin, name="softcopy-read", daemon=True).start()
+
+    def _deliver(
+        self,
+        part: _Part,
+        pixels: Pixels,
+        marks: Pixels | None,
+        same: bool,
+        limits: tuple[float, float] | None,
+        took: float,
+    ) -> None:
+        part.reading, part.marks = False, marks
+        part.rest_until = part.asked + took / _SHARE
+        if not same or part.pixels is None:
+            part.pixels = pixels
+            self._changed(limits)
+
+    def _forget(self) -> None:
+        """Drop what was not shown for longest, when it is too much."""
+        total = sum(part.pixels.nbytes for part in self._parts.values() if part.pixels is not None)
+        while total > _KEPT and len(self._parts) > 3:
+            _, part = self._parts.popitem(last=False)
+            total -= part.pixels.nbytes if part.pixels is not None else 0
+
+
+class View:
+    """A part of a live array that has not been read: napari cuts out what is in the window first, and then a plane."""
+
+    def __init__(self, array: LiveArray, cut: tuple[tuple[int, int, bool], ...]) -> None:
+        self._array = array
+        self._cut = cut
+        """Start, stop, and whether the dimension is gone, for each of the array's dimensions."""
+        self.dtype = array.dtype
+        self.shape = tuple(stop - start for start, stop, gone in cut if not gone)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of pixels."""
+        return math.prod(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> View | Pixels:
+        keys = list(key) if isinstance(key, tuple) else [key]
+        if Ellipsis in [part for part in keys if not isinstance(part, np.ndarray)]:
+            at = keys.index(Ellipsis)
+            keys[at : at + 1] = [slice(None)] * (self.ndim - len(keys) + 1)
+        keys += [slice(None)] * (self.ndim - len(keys))
+        if len(keys) > self.ndim:
+            raise IndexError(f"too many indices: {len(keys)} for {self.ndim} dimensions")
+        cut, rest, left = [], [], iter(keys)
+        for start, stop, gone in self._cut:
+            if gone:
+                cut.append((start, stop, True))
+                continue
+            one = next(left)
+            part, more = _part_of(one, stop - start)
+            cut.append((start + part.start, start + part.stop, more is None))
+            rest += [more] if more is not None else []
+        view = View(self._array, tuple(cut))
+        if len(rest) == self.ndim and all(isinstance(more, slice) and more == slice(None) for more in rest):
+            return view
+        pixels: Pixels = np.asarray(view)[tuple(rest)]
+        return pixels
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Pixels:
+        region = tuple(slice(start, stop) for start, stop, _ in self._cut)
+        if is_empty(region):
+            return np.zeros(self.shape, dtype or self.dtype)
+        pixels = self._array.get(region)[tuple(0 if gone else slice(None) for _, _, gone in self._cut)]
+        return np.asarray(pixels, dtype)  # also where a single pixel is left
+
+
+def _key(inside: Region) -> tuple[tuple[int, int], ...]:
+    """What a part is known by: slices cannot be looked up."""
+    return tuple((piece.start, piece.stop) for piece in inside)
+
+
+def _part_of(key: Any, length: int) -> tuple[slice, Any]:
+    """What has to be read of a dimension for a key, and the key within that; None for a single position."""
+    if isinstance(key, slice):
+        start, stop, step = key.indices(length)
+        if step == 1:
+            return slice(start, max(start, stop)), slice(None)
+        return slice(0, length), key
+    if isinstance(key, list | np.ndarray):
+        return slice(0, length), key
+    at = operator.index(key)
+    if not -length <= at < length:
+        raise IndexError(f"index {at} is out of bounds for a length of {length}")
+    at %= length
+    return slice(at, at + 1), None

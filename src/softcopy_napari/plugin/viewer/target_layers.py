@@ -1,0 +1,393 @@
+"""What of the selected target is in the viewer: the image layers and the overlay of one of its arrays.
+
+Used by the dock widget, which tells it what to show and hands it snapshots. Everything here runs on the main thread,
+but for reading metadata and opening arrays, which happens in threads: a network drive may take its time.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
+
+from softcopy_napari.engine.fs.files import extended_path
+from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.zarr_layout.probe import read_metadata
+from softcopy_napari.plugin.main_thread import MainThreadQueue
+from softcopy_napari.plugin.viewer.coverage_layer import OVERLAY_NAME, CoverageLayer
+from softcopy_napari.plugin.viewer.image_layers import ImageLayers
+from softcopy_napari.plugin.viewer.ome_placement import Placement, plain_placement, read_placement
+
+_INTERVAL = 0.2
+"""Seconds between two looks at the ledger, if nothing else is wished."""
+_PATIENCE = 1.5
+"""Seconds to wait for metadata before the overlay is shown without them."""
+_RETRY = 1.0
+_SMALL, _LARGE = 24.0, 400.0
+"""Screen pixels that a chunk file should have, at least and at most, when the viewer jumps to it."""
+
+
+class TargetLayers(QObject):
+    """What of one target is in the viewer.
+
+    It touches no layers but its own, and those that the user removes stay away until they are shown anew.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    """
+
+    problem = Signal(str)
+    """What cannot be shown and why, in words for users."""
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._target: TargetSnapshot | None = None
+        self._path: str | None = None
+        self._choice = "destination"
+        self._overlay: CoverageLayer | None = None
+        self._image: ImageLayers | None = None
+        self._placement: Placement | None = None
+        self._mailbox = MainThreadQueue()
+        self._looking = self._settled = False
+        self._shown_at = 0.0
+        self._next_look = 0.0
+        self._removed = self._image_removed = False
+        self._told = False
+        self._old: list[CoverageLayer | ImageLayers] = []
+        self._closed = False
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self.interval = _INTERVAL
+        self._timer.timeout.connect(self._look)
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.dims.events.ndisplay.connect(self._on_axes)
+        viewer.dims.events.order.connect(self._on_axes)
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two looks at the ledger and at the image."""
+        return self._timer.interval() / 1000
+
+    @interval.setter
+    def interval(self, seconds: float) -> None:
+        self._timer.setInterval(int(1000 * seconds))
+
+    @property
+    def overlay(self) -> Any:
+        """The overlay's layer; None while there is none."""
+        return None if self._overlay is None else self._overlay.layer
+
+    @property
+    def images(self) -> list[Any]:
+        """The image layers."""
+        return [] if self._image is None else list(self._image.layers)
+
+    @property
+    def axis_names(self) -> tuple[str, ...]:
+        """Names of the shown array's axes; empty where they are not known."""
+        return (self._placement.axis_names or ()) if self._placement is not None else ()
+
+    @property
+    def time_axis(self) -> int:
+        """Along which of the shown array's axes its acquisition goes; the first one, where that is not known."""
+        return (_time_axis(self._placement) or 0) if self._placement is not None else 0
+
+    def show(self, target: TargetSnapshot | None, array: str | None, image: str = "destination") -> None:
+        """Show an array of a target in place of what was shown.
+
+        Returns at once; the layers come when what they need has been read.
+
+        Parameters
+        ----------
+        target : TargetSnapshot or None
+            None takes away what is shown.
+        array : str or None
+            Its path; None for the target's first one. It need not be there yet.
+        image : str
+            Where its pixels are read from: `destination`, `source`, or `none`.
+        """
+        if self._closed:
+            return
+        if target is None:
+            self._clear()
+            self._target = None
+            return
+        path = array if array is not None else (target.arrays[0].path if target.arrays else None)
+        same = self._target is not None and _same(self._target, target)
+        if same and path == self._path and image == self._choice and not (self._removed or self._image_removed):
+            self.update(target)
+            return
+        self._retire()
+        self._target, self._path, self._choice = target, path, image
+        self._placement, self._looking, self._settled, self._told = None, False, False, False
+        self._removed = self._image_removed = False
+        self._mailbox.close()  # what was asked for before is not wanted any more
+        self._mailbox = MainThreadQueue()
+        self._shown_at = self._next_look = time.perf_counter()
+        self._timer.start()
+        self._look()
+
+    def update(self, target: TargetSnapshot) -> None:
+        """Take a newer snapshot of the target that is shown; others are passed over."""
+        if self._closed or self._target is None or not _same(self._target, target):
+            return
+        before = self._target
+        if (before.state.ended, before.completed) != (target.state.ended, target.completed):  # watched on, it resumes
+            self._settled, self._next_look = False, time.perf_counter()
+        self._target = target
+        if self._path is None and target.arrays:
+            self._path = target.arrays[0].path
+        array = self._array()
+        if array is None or 0 in array.shape:
+            return
+        placement = self._known(array)
+        if self._overlay is not None:
+            self._overlay.update(array, placement)
+        if self._image is not None:
+            self._image.update(target, array, placement)
+
+    def jump_to(self, state: ChunkState) -> None:
+        """Bring the first chunk file in a state into view, if there is one."""
+        cell = None if self._overlay is None else self._overlay.find(state)
+        if self._overlay is None or cell is None:
+            return
+        geometry, dims = self._overlay.geometry, self._viewer.dims
+        camera = getattr(self._viewer, "scene", self._viewer).camera  # napari 0.9 has moved it
+        centre, size = geometry.centre(cell), geometry.size(cell)
+        missing = dims.ndim - len(centre)
+        displayed = [axis - missing for axis in dims.displayed]  # below 0: another layer's, which has more of them
+        for axis in range(len(centre)):
+            if axis not in displayed:
+                dims.set_point(axis + missing, float(centre[axis]))
+        here = camera.center[-len(displayed) :]
+        place = [float(centre[axis]) if axis >= 0 else at for axis, at in zip(displayed, here, strict=True)]
+        camera.center = (*(0.0,) * (3 - len(place)), *place)
+        longest = max((size[axis] for axis in displayed if axis >= 0), default=0.0) * camera.zoom
+        if longest:
+            camera.zoom *= np.clip(longest, _SMALL, _LARGE) / longest
+
+    def go_to(self, axis: int, position: int) -> None:
+        """Move the slider of one of the array's axes to a position, counted in chunk files."""
+        if self._overlay is None:
+            return
+        geometry, dims = self._overlay.geometry, self._viewer.dims
+        cell = tuple(position if at == axis + geometry.padding else 0 for at in range(len(geometry.grid)))
+        at = axis + geometry.padding
+        dims.set_point(at + dims.ndim - len(cell), float(geometry.centre(cell)[at]))
+
+    def close(self) -> None:
+        """Take everything away, and stop looking. Idempotent."""
+        if self._closed:
+            return
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._viewer.dims.events.ndisplay.disconnect(self._on_axes)
+        self._viewer.dims.events.order.disconnect(self._on_axes)
+        self._clear()
+        self._closed = True
+
+    # -- what is shown ---------------------------------------------------------------------------------------
+
+    def _array(self) -> ArraySnapshot | None:
+        """The array that is to be shown, as the engine saw it last."""
+        arrays = self._target.arrays if self._target is not None else ()
+        return next((array for array in arrays if array.path == self._path), None)
+
+    def _known(self, array: ArraySnapshot) -> Placement:
+        """What is known of where the array lies."""
+        if self._placement is not None and len(self._placement.scale) == len(array.shape):
+            return self._placement
+        return plain_placement(array.path, len(array.shape))
+
+    def _look(self) -> None:
+        """Add what has become known, and draw what has changed."""
+        array, target = self._array(), self._target
+        now = time.perf_counter()
+        if array is None or target is None:
+            if now - self._shown_at > _PATIENCE:
+                self._drop_old()
+            return
+        self._look_for_metadata(target, array, now)
+        if 0 not in array.shape:
+            placed = self._placement is not None
+            if self._overlay is None and not self._removed and (placed or now - self._shown_at > _PATIENCE):
+                self._add_overlay(target, array)
+            decided = self._overlay is not None or self._removed or self._told
+            if self._image is None and placed and self._choice != "none" and decided:
+                self._add_image(target, array)
+        if self._overlay is not None:
+            self._overlay.refresh()
+        if self._image is not None:
+            self._image.look()
+
+    def _look_for_metadata(self, target: TargetSnapshot, array: ArraySnapshot, now: float) -> None:
+        """Read where the array lies: again and again until the copy has ended, for writers complete it at their end."""
+        if self._looking or self._settled or now < self._next_look:
+            return
+        self._looking = True
+        sides = [target.source] if self._choice == "source" else [target.destination, target.source]
+        ended = target.state.ended
+
+        def get() -> Placement | None:
+            good: list[Placement] = []
+            for side in sides:  # the source's disk is left alone if the destination says it all
+                found = _placement(side, array.path)
+                good += [found] if found is not None else []
+                if found is not None and found.in_image:
+                    return found
+            return good[0] if good else None
+
+        self._mailbox.fetch(get, lambda placement: self._placed(placement, ended))
+
+    def _placed(self, placement: Placement | None, ended: bool) -> None:
+        self._looking = False
+        now = time.perf_counter()
+        # Ever less often: most arrays that have no OME metadata never get any, and few are ever changed.
+        self._next_look = now + max(_RETRY, (now - self._shown_at) / 4)
+        array, target, before = self._array(), self._target, self._placement
+        if placement is None or array is None or target is None:
+            return
+        lost = before is not None and before.in_image and not placement.in_image  # being written just now
+        self._settled = ended and target.state.ended and not lost
+        if placement == before or lost:
+            return
+        self._placement = placement
+        other = before is not None and replace(before, layout=None) != replace(placement, layout=None)
+        if self._image is not None and other:  # channels and levels may be others
+            image, self._image = self._image, None
+            image.close()
+        self.update(target)
+        self._look()
+
+    def _add_overlay(self, target: TargetSnapshot, array: ArraySnapshot) -> None:
+        metadata = {"source": target.source, "destination": target.destination, "array": array.path}
+        try:
+            overlay = CoverageLayer(self._viewer, array, self._known(array), metadata)
+        except (OSError, ValueError):  # replaced just now, or its engine is gone and another has tidied up
+            if not self._told and time.perf_counter() - self._shown_at > _PATIENCE:
+                self._told = True
+                self.problem.emit(
+                    f"The coverage of {target.source} cannot be shown any more: it is not known since its copy ended. "
+                    "Check coverage, or start the copy again"
+                )
+            return
+        viewer, old = self._viewer, next((one for one in self._old if isinstance(one, CoverageLayer)), None)
+        first, others = not len(viewer.layers), self._others()
+        viewer.add_layer(overlay.layer)
+        self._overlay = overlay
+        self._drop_old()
+        overlay.layer.name = OVERLAY_NAME  # napari numbers it while the one before is still there
+        time_axis = _time_axis(self._known(array))
+        if first and time_axis is not None:  # napari goes to the middle, where an acquisition has nothing yet
+            axis = time_axis + overlay.geometry.padding
+            viewer.dims.set_point(axis, overlay.geometry.translate[axis])
+        if not others and old is not None and not np.allclose(_bounds(old), _bounds(overlay), equal_nan=True):
+            viewer.reset_view()
+        overlay.clip()
+
+    def _add_image(self, target: TargetSnapshot, array: ArraySnapshot) -> None:
+        from_source = self._choice == "source"
+        root = target.source if from_source else target.destination
+        name = root.replace("\\", "/").rstrip("/").rpartition("/")[2] + (f"/{array.path}" if array.path else "")
+        image = ImageLayers(self._viewer, root, from_source, name, self._mailbox, self._tell_chunk)
+        image.problem.connect(self.problem)
+        image.added.connect(self._insert)
+        image.update(target, array, self._known(array))
+        self._image = image
+
+    def _tell_chunk(self, position: Any, **kwargs: Any) -> str:
+        overlay = self._overlay  # napari asks in a thread of its own
+        return "" if overlay is None else overlay.layer.tell(position, **kwargs)
+
+    def _insert(self, layers: list[Any]) -> None:
+        """Put image layers below the overlay, and leave selected what is."""
+        self._drop_old()
+        viewer = self._viewer
+        selected = [layer for layer in viewer.layers if layer in viewer.layers.selection]
+        for layer in layers:
+            below = self.overlay if self.overlay is not None and self.overlay in viewer.layers else None
+            viewer.layers.insert(len(viewer.layers) if below is None else viewer.layers.index(below), layer)
+        if selected:
+            viewer.layers.selection = selected
+
+    # -- taking away -----------------------------------------------------------------------------------------
+
+    def _others(self) -> bool:
+        """Whether the user has layers in the viewer."""
+        own = [layer for part in (self._overlay, self._image, *self._old) for layer in _layers(part)]
+        return any(not any(layer is one for one in own) for layer in self._viewer.layers)
+
+    def _retire(self) -> None:
+        """Have what is shown go when something else has come: sliders and camera stay where they are."""
+        self._old += [part for part in (self._overlay, self._image) if part is not None]
+        self._overlay = self._image = None
+
+    def _drop_old(self) -> None:
+        old, self._old = self._old, []
+        for part in old:
+            _take_away(self._viewer, part)
+
+    def _clear(self) -> None:
+        self._timer.stop()
+        self._mailbox.close()
+        self._retire()
+        self._drop_old()
+        self._placement, self._path = None, None
+
+    def _on_removed(self, event: Any) -> None:
+        """Leave what the user has removed alone."""
+        if self._overlay is not None and event.value is self._overlay.layer:
+            self._overlay, self._removed = None, True
+        elif self._image is not None:
+            self._image_removed |= any(event.value is layer for layer in self._image.layers)
+            self._image.forget(event.value)
+
+    def _on_axes(self, event: Any = None) -> None:
+        if self._overlay is not None:
+            self._overlay.clip()
+
+
+def _same(one: TargetSnapshot, other: TargetSnapshot) -> bool:
+    """Whether both are the same target, seen by one engine or by two."""
+    return (one.source, one.destination) == (other.source, other.destination)
+
+
+def _placement(side: str, path: str) -> Placement | None:
+    """What the metadata at the source or at the destination say; waits for the disk."""
+    root = extended_path(side)
+    return read_placement(path, lambda folder: read_metadata(root, folder))
+
+
+def _time_axis(placement: Placement) -> int | None:
+    """The axis that an acquisition goes along; the first one, where nothing tells of axes."""
+    if placement.time_axis is not None:
+        return placement.time_axis
+    if placement.axis_names is None:
+        return 0 if placement.scale else None  # an array may have no axes
+    return next((axis for axis, name in enumerate(placement.axis_names) if name.lower() in ("t", "time")), None)
+
+
+def _bounds(overlay: CoverageLayer) -> np.ndarray:
+    """Of what is in the picture, to tell whether another array is somewhere else."""
+    world = overlay.geometry.world
+    return world[:, -3:] if world.shape[1] >= 3 else np.pad(world, ((0, 0), (3 - world.shape[1], 0)))
+
+
+def _layers(part: CoverageLayer | ImageLayers | None) -> list[Any]:
+    if part is None:
+        return []
+    return [part.layer] if isinstance(part, CoverageLayer) else list(part.layers)
+
+
+def _take_away(viewer: Any, part: CoverageLayer | ImageLayers) -> None:
+    if isinstance(part, ImageLayers):
+        part.close()
+    elif part.layer in viewer.layers:
+        if hasattr(part.layer, "locked"):
+            part.layer.locked = False
+        viewer.layers.remove(part.layer)

@@ -1,0 +1,1 @@
+"""A simulated microscope, which writes OME-Zarr acquisitions as a real one would."""

@@ -1,0 +1,1 @@
+"""What the `softcopy` command shows and asks for in a terminal."""

@@ -1,0 +1,185 @@
+"""Finds running copies by how their user calls them, and gives them orders: `softcopy finish`, `pause`, `stop`, `set`.
+
+A copy is called by its destination, however that is spelled, or with all others of its engine by its process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
+from softcopy_napari.engine.errors import TargetsError
+from softcopy_napari.engine.formatting import count_text
+from softcopy_napari.engine.protocol.messages import Changes, Order, TargetSnapshot
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.targets.timeout import in_time
+from softcopy_napari.engine.targets.user_paths import written_path
+
+_MOST_TOLD = 8
+"""Copies that are listed where one has to be chosen."""
+
+
+class CannotOrder(Exception):
+    """An order that cannot be given, and why, in words for its user."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningCopy:
+    """One target of an engine that runs."""
+
+    engine: EngineHandle
+    target: TargetSnapshot
+
+    @property
+    def pid(self) -> int:
+        """The engine's process."""
+        return self.engine.run.pid
+
+
+def foreign_words(pid: int) -> str:
+    """Say that an engine is of another version of softcopy."""
+    return f"the copy engine (process {pid}) is of another version and cannot be shown"
+
+
+def choose_copies(names: Sequence[str], everything: bool, command: str) -> list[RunningCopy]:
+    """Find the copies that a user means.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Processes and destinations; none for the only one that is running.
+    everything : bool
+        All of them.
+    command : str
+        What is to be done, for the message.
+
+    Raises
+    ------
+    CannotOrder
+        There is no such copy, or it is not clear which one is meant.
+    """
+    running = list(_running(names))
+    under_way = [copy for copy in running if not copy.target.state.ended]
+    if names and everything:
+        raise CannotOrder("give processes and destinations, or --all, not both")
+    if names:
+        chosen = [copy for name in names for copy in _called(name, running)]
+        return list({(copy.pid, copy.target.id): copy for copy in chosen}.values())
+    found = running if everything and command == "stop" else under_way or (running if command == "stop" else [])
+    if not found:
+        raise CannotOrder("no copy is running")
+    if len(found) > 1 and not everything:
+        listed = [f"  {copy.target.destination} (process {copy.pid})" for copy in found[:_MOST_TOLD]]
+        listed += [f"  and {len(found) - _MOST_TOLD:,} more"] if len(found) > _MOST_TOLD else []
+        words = f"{len(found):,} copies are running: give a destination or a process, or --all"
+        raise CannotOrder("\n".join([words, *listed]))
+    return found
+
+
+def _running(names: Sequence[str]) -> Iterator[RunningCopy]:
+    """All copies that engines work on or watch, oldest first."""
+    for engine in engines():
+        try:
+            snapshot = engine.snapshot()
+        except EngineGone:
+            continue
+        except ValueError:
+            if str(engine.run.pid) in names:
+                raise CannotOrder(foreign_words(engine.run.pid)) from None
+            continue
+        yield from (RunningCopy(engine, target) for target in snapshot.targets if not target.over)
+
+
+def _called(name: str, running: Sequence[RunningCopy]) -> list[RunningCopy]:
+    """Find the copies of one name."""
+    if found := [copy for copy in running if name == str(copy.pid)]:
+        return found
+    try:
+        path = written_path(name, Path())
+        found = [copy for copy in running if copy.target.destination == str(path)]
+        if not found and running:  # only now are disks asked, which may hang
+            found = in_time(lambda: [one for one in running if _same_folder(path, Path(one.target.destination))], [])
+    except ValueError as error:
+        raise CannotOrder(f"the path {error}") from None
+    except TargetsError:
+        raise CannotOrder(f"{name} has not answered; write the destination as softcopy status does") from None
+    if not found:
+        raise CannotOrder(f"no running copy is called {name}: see softcopy status")
+    return found
+
+
+def _same_folder(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one folder, through links or mounts, or would if it were there."""
+    if os.path.normcase(os.path.realpath(one)) == os.path.normcase(os.path.realpath(other)):
+        return True
+    with contextlib.suppress(OSError, ValueError):
+        return os.path.samefile(one, other)
+    return False
+
+
+def give_order(do: str, copy: RunningCopy) -> str:
+    """Ask a copy to finish, pause, resume or stop; returns what is said of that.
+
+    Raises
+    ------
+    CannotOrder
+        It cannot be done now, or its engine does not take it.
+    """
+    target = copy.target
+    if target.state.ended and do in ("pause", "resume"):
+        raise CannotOrder(f"{target.destination} is {target.state}: there is nothing to {do}")
+    _ask(copy, Order.model_validate({"do": do, "target": target.id}))
+    match do:
+        case "finish" if target.state.ended:
+            return f"{target.destination} is {target.state}; comparing once more"
+        case "finish":
+            missing = _missing(target)
+            return f"Finishing {target.destination}" + (f": {'; '.join(missing)}" if missing else "")
+        case "pause":
+            return f"Pausing {target.destination}. Continue with: softcopy resume"
+        case "resume":
+            return f"Resuming {target.destination}"
+    if target.state.ended:
+        return f"{target.destination} is {target.state}; its source is no longer watched"
+    return f"Stopping {target.destination} (process {copy.pid}). Run it again to continue."
+
+
+def change_settings(copy: RunningCopy, changes: Changes) -> None:
+    """Change how fast a copy goes.
+
+    Raises
+    ------
+    CannotOrder
+        Its engine does not take that.
+    """
+    _ask(copy, Order(do="set", target=copy.target.id, changes=changes))
+
+
+def _ask(copy: RunningCopy, order: Order) -> None:
+    try:
+        copy.engine.ask(order)
+    except EngineGone as error:
+        if order.do != "stop":  # else it has come to its end
+            raise CannotOrder(str(error)) from None
+    except ValueError as error:
+        raise CannotOrder(str(error)) from None
+
+
+def _missing(target: TargetSnapshot) -> list[str]:
+    """Say what an acquisition that is over now lacks, and what is still to be done."""
+    parts = []
+    if target.state is TargetState.WAITING:
+        parts.append(target.reason)
+    if target.chunk_files_absent:
+        parts.append(f"{count_text(target.chunk_files_absent, 'chunk')} never came")
+    if target.files_left:
+        parts.append(f"{count_text(target.files_left, 'file')} still to copy")
+    if target.failed_files:
+        parts.append(f"{count_text(target.failed_files, 'file')} failed so far")
+    if target.state is TargetState.PAUSED:
+        parts.append("it is paused: softcopy resume")
+    return parts

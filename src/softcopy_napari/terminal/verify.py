@@ -1,0 +1,224 @@
+"""`softcopy verify` in a terminal: what it is asked for, its progress, and what it found."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
+
+from softcopy_napari.engine.dispatch.priority import lower_priority
+from softcopy_napari.engine.formatting import count_text, printable, size_text, time_text
+from softcopy_napari.engine.receipt.receipt import find_receipt
+from softcopy_napari.engine.verify.content_checker import Interrupted, Mismatch
+from softcopy_napari.engine.verify.verify import (
+    Selection,
+    VerifyError,
+    VerifyOptions,
+    VerifyReport,
+    verify_receipt,
+    verify_source,
+)
+from softcopy_napari.terminal.run import INTERRUPTED, signals
+
+_SHOWN = 20
+_LOG_INTERVAL = 5.0
+_AFTERWARDS = {
+    Mismatch.MOVING: "nothing can be said about them before their writer is done",
+    Mismatch.EXTRA: "not part of the copy",
+    Mismatch.UNREADABLE: "nothing can be said about their content",
+}
+
+
+def choice_of(sample: str | None, part: str | None, seed: int | None) -> Selection:
+    """What `--sample 5%`, `--part 3/30` and `--seed` ask for; without a seed, another sample every time.
+
+    Raises
+    ------
+    ValueError
+        In words for a user.
+    """
+    share, number, parts = 1.0, 1, 1
+    if sample is not None:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", sample.strip())
+        share = float(found[1]) / 100 if found else 0.0
+        if not 0 < share <= 1:
+            raise ValueError(f"--sample must be a percentage such as 5%, not {printable(sample)}")
+    if part is not None:
+        found = re.fullmatch(r"(\d{1,6})\s*/\s*(\d{1,6})", part.strip())
+        number, parts = (int(found[1]), int(found[2])) if found else (0, 0)
+        if not 1 <= number <= parts:
+            raise ValueError(f"--part must be a number of parts such as 3/30, not {printable(part)}")
+    if seed is None:
+        seed = secrets.randbelow(1_000_000)
+    elif not 0 <= seed < 2**32:
+        raise ValueError(f"--seed must be a whole number from 0 to {2**32 - 1}, not {seed}")
+    return Selection(share, number, parts, seed)
+
+
+def run_verify(folders: tuple[Path, ...], choice: Selection, nprocs: int, verbose: bool) -> int:
+    """Verify, and tell; returns the exit code.
+
+    Raises
+    ------
+    ReceiptError
+        There is no receipt to compare with, or it is damaged.
+    VerifyError
+        A folder is missing, or goes away meanwhile.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise VerifyError(f"{folder} is not a folder: check the path")
+    if len(folders) == 2 and os.path.samefile(*folders):
+        raise VerifyError(f"{folders[0]} and {folders[1]} are the same folder: it would be compared with itself")
+    console = Console(highlight=False, soft_wrap=True)
+    findings = _Findings(console, verbose)
+    report = VerifyReport(findings.add)
+    started = time.monotonic()
+    lower_priority(os.getpid())  # threads take it over
+    with signals() as caught:
+        try:
+            if len(folders) == 1:
+                _verify_receipt(folders[0], choice, nprocs, report, console, caught)
+            else:
+                _say(console, f"Comparing {folders[1]} with {folders[0]}, byte by byte{_chosen(choice)}", "bold")
+                with _telling(console, folders[1], 0, report) as tell:
+                    manner = VerifyOptions(choice, nprocs, lambda: tell() and not caught)
+                    verify_source(folders[0], folders[1], manner, report)
+        except Interrupted:
+            _say(console, f"Interrupted after {count_text(report.files, 'file')}; nothing was changed.", "yellow")
+            findings.sum_up(report)
+            return INTERRUPTED
+    findings.sum_up(report)
+    _say(
+        console, f"{_extent(report, choice)}; {size_text(report.bytes)} read in {time_text(time.monotonic() - started)}"
+    )
+    if report.good and report.files:
+        _say(console, f"{'everything' if choice.everything else 'what was looked at'} is as it should be", "green")
+    return 0 if report.good else 1
+
+
+def _verify_receipt(
+    destination: Path, choice: Selection, nprocs: int, report: VerifyReport, console: Console, caught: list[int]
+) -> None:
+    sums, facts = find_receipt(destination)
+    of = f" of {facts.finished}" if facts is not None and facts.finished else ""
+    _say(console, f"Comparing {destination} with {sums}{of}{_chosen(choice)}", "bold")
+    if facts is None or not facts.checksums_xxh128:
+        _say(console, f"note: nothing beside {sums} tells whether it is still as it was written", "yellow")
+    expected = round(facts.files * choice.sample / choice.parts) if facts is not None else 0
+    with _telling(console, destination, expected, report) as tell:
+        verify_receipt(destination, sums, facts, VerifyOptions(choice, nprocs, lambda: tell() and not caught), report)
+
+
+class _Findings:
+    """What is not as it should be: the first of each kind, or all of them as they are found."""
+
+    def __init__(self, console: Console, verbose: bool) -> None:
+        self._console = console
+        self._verbose = verbose
+        self._first: dict[Mismatch, list[str]] = {}
+
+    def add(self, kind: Mismatch, path: str) -> None:
+        """Take a path, with what there is to say about it."""
+        first = self._first.setdefault(kind, [])
+        if self._verbose:  # there may be millions: none is kept
+            _say(self._console, f"{kind}: {path}", "red")
+        elif len(first) < _SHOWN:
+            first.append(path)
+
+    def sum_up(self, report: VerifyReport) -> None:
+        """Tell how many of each kind there are, and the first of them."""
+        for kind in Mismatch:
+            count = report.counts.get(kind, 0)
+            if not count:
+                continue
+            more = f"; {_AFTERWARDS[kind]}" if kind in _AFTERWARDS else ""
+            _say(
+                self._console,
+                f"{kind}: {count_text(count, 'file')}{more}",
+                "yellow" if kind is Mismatch.MOVING or report.good else "red",
+            )
+            first = self._first[kind]
+            for path in first:
+                _say(self._console, f"  {path}")
+            if first and count > len(first):
+                _say(self._console, f"  and {count - len(first):,} more (--verbose lists them)")
+
+
+@contextlib.contextmanager
+def _telling(console: Console, folder: Path, expected: int, report: VerifyReport) -> Iterator[Callable[[], bool]]:
+    """What tells of the progress: a line that changes on a terminal, else one every few seconds; always true."""
+    clock = _Clock(report)
+    if not console.is_terminal:
+        next_line = time.monotonic() + _LOG_INTERVAL
+
+        def log() -> bool:
+            nonlocal next_line
+            if time.monotonic() >= next_line:
+                next_line = time.monotonic() + _LOG_INTERVAL
+                print(f"{time.strftime('%H:%M:%S')} {printable(str(folder))}: {clock.text(expected)}", flush=True)
+            return True
+
+        yield log
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(24), TextColumn("{task.fields[text]}"))
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
+        task = bar.add_task(printable(folder.name), total=expected or None, text="")
+
+        def show() -> bool:
+            bar.update(task, completed=min(report.files, expected or report.files), text=clock.text(expected))
+            bar.refresh()
+            return True
+
+        yield show
+
+
+class _Clock:
+    """Speed, and time left."""
+
+    def __init__(self, report: VerifyReport) -> None:
+        self._report = report
+        self._started = time.monotonic()
+
+    def text(self, expected: int) -> str:
+        """In words."""
+        report, seconds = self._report, max(0.001, time.monotonic() - self._started)
+        parts = [
+            f"{report.files:,}/{expected:,} files" if expected else count_text(report.files, "file"),
+            f"{report.bytes / seconds / 1e6:.1f} MB/s",
+        ]
+        if report.files and expected > report.files:
+            parts.append(f"ETA {time_text(seconds * (expected - report.files) / report.files)}")
+        if bad := sum(report.counts.values()):
+            parts.append(f"{bad:,} not as they should be")
+        return ", ".join(parts)
+
+
+def _chosen(choice: Selection) -> str:
+    parts = []
+    if choice.parts > 1:
+        parts.append(f"part {choice.part} of {choice.parts}")
+    if choice.sample < 1:
+        parts.append(f"a sample of {choice.sample * 100:g} % (--seed {choice.seed} chooses the same files again)")
+    return f": {', '.join(parts)}" if parts else ""
+
+
+def _extent(report: VerifyReport, choice: Selection) -> str:
+    if choice.everything:
+        return f"All {count_text(report.files, 'file')} were compared"
+    share = 100 * report.files / report.listed if report.listed else 0
+    chosen = _chosen(choice).replace(":", ",", 1)
+    compared = f"{report.files:,} of {count_text(report.listed, 'file')} were compared, {share:.1f} %{chosen}"
+    return f"{compared}; the others were not looked at"
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(printable(text), style=style))

@@ -1,0 +1,47 @@
+"""A combo box as the panel needs it: narrow, named, and left alone by the wheel that scrolls the panel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QComboBox, QWidget
+
+
+class ComboBox(QComboBox):
+    """A combo box of texts, each of which stands for a value.
+
+    Parameters
+    ----------
+    object_name, accessible_name : str
+        For scripts, and for screen readers.
+    letters : int
+        Least width in letters.
+    """
+
+    def __init__(self, object_name: str, accessible_name: str, letters: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName(object_name)
+        self.setAccessibleName(accessible_name)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(letters)
+        self.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self._offered: tuple[tuple[str, object], ...] = ()
+
+    def offer(self, choices: Sequence[tuple[str, object]], chosen: object) -> None:
+        """Offer these texts and values, and choose one value; says nothing by signals: the caller knows."""
+        blocked = self.blockSignals(True)
+        if tuple(choices) != self._offered:
+            self._offered = tuple(choices)
+            self.clear()
+            for text, value in choices:
+                self.addItem(text, value)
+        place = next((at for at, (_, value) in enumerate(self._offered) if value == chosen), 0)
+        self.setCurrentIndex(place if self._offered else -1)
+        self.blockSignals(blocked)
+
+    # Qt's own names from here on.
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()

@@ -1,0 +1,173 @@
+"""Reading back what has arrived: what `verify: checksum` finds, and the checksums of what an earlier run copied."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xxhash
+
+from softcopy_napari.engine.dispatch import retries, worker_pool
+from softcopy_napari.engine.fs.hashing import LINK
+from softcopy_napari.engine.inventory.digest_store import DigestStore
+from softcopy_napari.engine.job import copy_job
+from softcopy_napari.engine.receipt.checksum_file import read_lines
+from softcopy_napari.engine.receipt.receipt import receipt_paths
+from softcopy_napari.engine.states import ChunkState, TargetState
+from tests.engine.jobs import Jobs
+from tests.engine.support import make_array, make_torn_shards, replace, tree, until, write
+
+
+def flip(file: Path) -> None:
+    """Change one bit of a file, and leave no other trace."""
+    found = file.stat()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def known(jobs: Jobs, path: str) -> bytes:
+    """The digest of a file that the job has noted."""
+    assert jobs.job is not None
+    inventory = jobs.job._inventory
+    where = inventory.locate(path)
+    if where is None:
+        return inventory.digests.others[path]
+    return inventory.digests.get(np.array([where[0].first_digest + where[1]])).tobytes()
+
+
+def test_what_was_verified_is_called_so(jobs: Jobs) -> None:
+    make_array(jobs.source, (3, 2))
+    write(jobs.source / "notes", b"x", old=True)
+    os.symlink("notes", jobs.source / "link")
+    jobs.start(verify="checksum", settle=0.0)
+    end = jobs.ends()
+    assert end.state is TargetState.COMPLETE
+    assert end.counts[ChunkState.VERIFIED] == 6
+    assert jobs.equal()
+
+
+@pytest.mark.parametrize("verify", ["size", "checksum"])
+def test_a_shard_without_a_whole_index_that_an_earlier_run_copied_is_named_again(jobs: Jobs, verify: str) -> None:
+    make_torn_shards(jobs.source, 1)
+    for _ in range(2):
+        jobs.start(verify=verify).order("finish")
+        end = jobs.ends()
+        assert end.state is TargetState.COMPLETE and end.counts[ChunkState.FAILED] == 1 and end.failed_files == 0
+        reason = "not whole at the source (copied as it is): c/0 is too short for its index"
+        assert end.notices.count(reason) == 1, end.notices
+        lines = {path: digest for digest, path in read_lines(receipt_paths(jobs.destination)[0], jobs.destination)}
+        assert lines["c/0"] == xxhash.xxh3_128_digest((jobs.source / "c" / "0").read_bytes())
+
+
+def test_copies_of_an_earlier_run_are_compared_with_the_source(jobs: Jobs) -> None:
+    """Size and time agree, so that they are not copied again; only reading shows that they are something else."""
+    make_array(jobs.source, (4,))
+    jobs.start(settle=0.0)
+    assert jobs.ends().state is TargetState.COMPLETE
+    flip(jobs.destination / "2")
+    jobs.start(verify="checksum", settle=0.0)
+    end = jobs.ends(20.0)
+    assert end.state is TargetState.COMPLETE and end.counts[ChunkState.VERIFIED] == 4
+    assert jobs.equal()
+    assert end.files_copied == 1
+
+
+FLIPPING = """
+import os
+from softcopy_napari.engine.worker import file_copier, process
+copy = file_copier.FileCopier.copy
+def faulty(self, path, *more):
+    result = copy(self, path, *more)
+    if path == "1":
+        file = os.path.join(self._destination.root, path)
+        found = os.stat(file)
+        with open(file, "r+b") as opened:
+            first = opened.read(1)
+            opened.seek(0)
+            opened.write(bytes([first[0] ^ 1]))
+        os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+    return result
+file_copier.FileCopier.copy = faulty
+process.main()
+"""
+
+
+def test_a_disk_that_keeps_changing_what_is_written_is_named_and_nothing_is_called_complete(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_pool, "_COMMAND", [sys.executable, "-c", FLIPPING])
+    monkeypatch.setenv("SOFTCOPY_NATIVE", "0")  # what is replaced here is to be called for every file
+    monkeypatch.setattr(retries, "_FIRST", 0.02)
+    make_array(jobs.source, (3,))
+    jobs.start(verify="checksum", settle=0.0)
+    end = jobs.ends(20.0)
+    assert end.state is TargetState.FAILED
+    assert "other content" in end.reason and "faulty" in end.reason
+    assert end.counts[ChunkState.VERIFIED] == 2 and end.counts[ChunkState.FAILED] == 1
+
+
+def test_checksums_of_what_an_earlier_run_copied_are_found_at_the_end(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_array(jobs.source, (4,))
+    write(jobs.source / "notes", b"text", old=True)
+    os.symlink("notes", jobs.source / "link")
+    jobs.start(settle=0.0)
+    assert jobs.ends().state is TargetState.COMPLETE
+    found: dict[str, bytes] = {}
+    judge = copy_job.CopyJob._judge
+
+    def look(self: copy_job.CopyJob) -> bool:
+        found.update({path: known(jobs, path) for path in ("0", "3", "notes", "link")})
+        return judge(self)
+
+    monkeypatch.setattr(copy_job.CopyJob, "_judge", look)
+    jobs.start(settle=0.0)
+    end = jobs.ends()
+    assert end.state is TargetState.COMPLETE and end.files_copied == 0
+    for path in ("0", "3", "notes"):
+        assert found[path] == xxhash.xxh3_128_digest((jobs.source / path).read_bytes())
+    assert found["link"] == LINK
+
+
+def test_digests_keep_their_chunk_files_when_the_array_grows(jobs: Jobs) -> None:
+    make_array(jobs.source, (2, 2))
+    (jobs.source / "0.1").unlink()  # else it would be complete, and end
+    jobs.start()
+    assert until(lambda: jobs.now.counts[ChunkState.COPIED] == 3)
+    before = {path: known(jobs, path) for path in ("0.0", "1.0", "1.1")}
+    make_array(jobs.source, (3, 3), chunks=False)
+    assert until(lambda: jobs.now.chunk_files == 9)
+    assert {path: known(jobs, path) for path in before} == before
+    assert before["1.1"] == xxhash.xxh3_128_digest((jobs.source / "1.1").read_bytes())
+
+
+def test_a_rewritten_file_is_verified_in_its_last_version(jobs: Jobs) -> None:
+    make_array(jobs.source, (2,))
+    running = jobs.start(verify="checksum")
+    for version in range(10):
+        replace(jobs.source / "0", b"version %d" % version)
+        until(lambda: jobs.now.counts[ChunkState.VERIFIED] == 2, 0.3)
+    running.order("finish")
+    end = jobs.ends()
+    assert end.state is TargetState.COMPLETE and end.counts[ChunkState.VERIFIED] == 2
+    assert tree(jobs.destination) == tree(jobs.source)
+
+
+def test_digests_at_scattered_places_are_found_again(tmp_path: Path) -> None:
+    digests = DigestStore(tmp_path / "digests")
+    first, second = digests.allot(1000), digests.allot(10)
+    places = np.array([3, 4, 5, 900, 17])
+    values = os.urandom(16 * len(places))
+    digests.put(places + first, values)
+    digests.put(np.array([second + 9]), b"z" * 16)
+    assert digests.get(places + first).tobytes() == values
+    assert digests.get(np.array([second + 9, first + 3])).tobytes() == b"z" * 16 + values[:16]
+    assert not digests.get(np.array([0, 1, 2, 6, 999])).any()
+    digests.close()
+    assert not (tmp_path / "digests").exists()

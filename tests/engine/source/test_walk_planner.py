@@ -1,0 +1,256 @@
+"""A pass that ends too early says "complete" of what nobody looked at; one that never ends says nothing at all."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from softcopy_napari.engine.source.walk_planner import Walk, WalkPlanner
+from softcopy_napari.engine.worker.folder_diff import FolderDiff
+
+
+def answer(walks: WalkPlanner, folder: str, folders: tuple[str, ...] = (), **found: object) -> list[str]:
+    """Take in the only part of a folder's comparison, and ask for the folders in it as the survey does."""
+    new = walks.took(FolderDiff(folder, folders=list(folders), last=True, **found))  # type: ignore[arg-type]
+    for one in new:
+        walks.ask(one, for_pass=True)
+    return new
+
+
+def take_all(walks: WalkPlanner) -> list[str]:
+    taken: list[str] = []
+    while walks.waiting:
+        taken += [folder for folder, _ in walks.next(1)]
+    return taken
+
+
+def explore(walks: WalkPlanner, tree: dict[str, tuple[str, ...]], modified: int = 7) -> Walk:
+    """Run a pass over a tree to its end."""
+    looked: list[str] = []
+    while True:
+        for folder in take_all(walks):
+            looked.append(folder)
+            answer(walks, folder, tree[folder], modified=modified)
+        if (done := walks.finished()) is not None:
+            assert sorted(looked) == sorted(tree), "every folder once"
+            return done
+
+
+TREE = {"": ("a", "b"), "a": ("x",), "b": (), "a/x": ()}
+
+
+@pytest.fixture
+def known() -> WalkPlanner:
+    """Walks that know a tree."""
+    walks = WalkPlanner()
+    walks.start(full=True)
+    explore(walks, TREE)
+    return walks
+
+
+def test_a_pass_looks_at_every_folder_once_and_ends_when_all_have_answered() -> None:
+    walks = WalkPlanner()
+    walks.start(full=True)
+    assert take_all(walks) == [""]
+    assert answer(walks, "", ("a", "b")) == ["a", "b"]
+    assert walks.finished() is None
+    assert sorted(take_all(walks)) == ["a", "b"]
+    answer(walks, "a", ("x",))
+    answer(walks, "b")
+    assert walks.finished() is None
+    assert take_all(walks) == ["a/x"]
+    answer(walks, "a/x")
+    assert walks.finished() is not None
+    assert walks.current is None and walks.finished() is None
+
+
+def test_a_pass_begins_at_the_top_even_if_that_was_missing_a_moment_ago(known: WalkPlanner) -> None:
+    """The source was away for so short a time that not all of its folders were missed."""
+    known.start(full=True)
+    known.next(1)
+    for folder in ("", "a"):
+        answer(known, folder, missing=True)
+    known.start(full=True)
+    explore(known, TREE)
+
+
+def test_a_pass_reports_all_that_its_parts_found(known: WalkPlanner) -> None:
+    known.start(full=True)
+    take_all(known)
+    known.took(FolderDiff("a", gone=["0", "old/"], newest=5))
+    known.took(FolderDiff("a", gone=["1"], newest=9, last=True))
+    known.took(FolderDiff("", gone=["z"], newest=3, last=True))
+    known.took(FolderDiff("b", error="cannot be listed: Input/output error", last=True))
+    known.took(FolderDiff("a/x", missing=True, last=True))
+    done = known.finished()
+    assert done is not None
+    assert done.gone == ["a/0", "a/old/", "a/1", "z"]
+    assert done.newest == 9
+    assert done.errors == {"b": "cannot be listed: Input/output error"}
+    assert "a/x" not in known.known
+
+
+def test_a_light_pass_lists_only_what_changed_and_a_full_one_everything(known: WalkPlanner) -> None:
+    known.start(full=False)
+    assert dict(known.next(1) + known.next(1) + known.next(1) + known.next(1)) == dict.fromkeys(TREE, 7)
+    for folder in TREE:
+        answer(known, folder, unchanged=True, modified=7)
+    assert known.finished() is not None
+    known.start(full=True)
+    assert [time for _ in range(4) for _, time in known.next(1)] == [0] * 4
+
+
+def test_a_folder_asked_for_by_an_event_is_listed_even_in_a_light_pass(known: WalkPlanner) -> None:
+    known.ask("b")
+    assert known.next(1) == [("b", 0)]
+    answer(known, "b", modified=9)
+    assert known.known["b"] == 9
+
+
+def test_a_folder_asked_for_while_it_is_compared_is_compared_once_more() -> None:
+    walks = WalkPlanner()
+    walks.ask("a")
+    take_all(walks)
+    walks.ask("a")
+    walks.ask("a")
+    assert not walks.waiting
+    answer(walks, "a")
+    assert take_all(walks) == ["a"]
+    answer(walks, "a")
+    assert not walks.waiting
+
+
+def test_a_folder_that_could_not_be_listed_is_listed_again_next_time(known: WalkPlanner) -> None:
+    known.ask("a")
+    take_all(known)
+    answer(known, "a", error="cannot be listed: Permission denied", modified=7)
+    known.start(full=False)
+    assert ("a", 0) in [one for _ in range(4) for one in known.next(1)]
+
+
+def test_the_folders_of_a_dead_worker_are_compared_by_another(known: WalkPlanner) -> None:
+    known.start(full=True)
+    taken = [known.next(1)[0] for _ in range(4)]
+    assert len(taken) == 4 and not known.waiting
+    answer(known, taken[0][0])
+    known.put_back(taken)
+    assert sorted(take_all(known)) == sorted(folder for folder, _ in taken[1:])
+    for folder, _ in taken[1:]:
+        assert known.finished() is None
+        answer(known, folder)
+    assert known.finished() is not None
+
+
+def test_many_folders_are_handed_out_in_shares_for_all_workers() -> None:
+    walks = WalkPlanner()
+    for number in range(1000):
+        walks.ask(str(number))
+    sizes = []
+    while walks.waiting:
+        sizes.append(len(walks.next(4)))
+    assert sum(sizes) == 1000 and sizes[0] > 16 and sizes[-1] == 1 and max(sizes) <= 64
+
+
+@pytest.mark.parametrize("full_before", [False, True])
+def test_a_pass_started_during_another_still_looks_at_every_folder(known: WalkPlanner, full_before: bool) -> None:
+    """Finish, or a loss of events, in the middle of a walk."""
+    known.start(full=full_before)
+    early = [known.next(1)[0][0] for _ in range(2)]  # with workers, who list them as they were before
+    known.start(full=True)
+    assert known.finished() is None
+    looked: list[str] = []
+    for folder in early:
+        answer(known, folder, unchanged=not full_before, modified=7)
+    while known.waiting:
+        folder, time = known.next(1)[0]
+        assert time == 0, "a full pass lists every folder"
+        looked.append(folder)
+        assert known.finished() is None
+        answer(known, folder)
+    assert sorted(looked) == sorted(TREE)
+    assert known.finished() is not None
+
+
+def test_a_pass_after_the_source_came_back_waits_for_folders_asked_for_before(known: WalkPlanner) -> None:
+    known.start(full=True)
+    known.current = None  # what the survey does when the source has gone
+    known.start(full=True)
+    assert known.finished() is None
+
+
+class AnyWalk(RuleBasedStateMachine):
+    """Folders come and go, workers answer in any order and die, passes overtake each other.
+
+    A pass must not end before every folder that is known has been answered by a worker who was asked after
+    the pass began, and it must end.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.walks = WalkPlanner()
+        self.out: list[tuple[int, list[tuple[str, int]]]] = []
+        self.passes = 0
+        self.full = False
+        self.looked: set[str] = set()
+        self.expected: set[str] = set()
+
+    @rule(full=st.booleans())
+    def start(self, full: bool) -> None:
+        self.passes += 1
+        self.full = full
+        self.walks.start(full)
+        self.looked, self.expected = set(), set(self.walks.known) or {""}
+
+    @rule(folder=st.sampled_from(["a", "b", "a/x"]))
+    def event(self, folder: str) -> None:
+        self.walks.ask(folder)
+
+    @rule(workers=st.integers(1, 3))
+    def hand_out(self, workers: int) -> None:
+        if taken := self.walks.next(workers):
+            if self.walks.current is not None and self.full:
+                assert all(time == 0 for _, time in taken), "a full pass lists every folder"
+            self.out.append((self.passes, taken))
+        folders = [folder for _, task in self.out for folder, _ in task]
+        assert len(folders) == len(set(folders)), "one folder with two workers"
+
+    @precondition(lambda self: self.out)
+    @rule(data=st.data(), die=st.booleans(), found=st.sets(st.sampled_from("ab")), gone=st.booleans())
+    def hear(self, data: st.DataObject, die: bool, found: set[str], gone: bool) -> None:
+        number, folders = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
+        answered = data.draw(st.integers(0, len(folders))) if die else len(folders)
+        for folder, _ in folders[:answered]:
+            if number == self.passes:
+                self.looked.add(folder)
+            if gone and folder:
+                answer(self.walks, folder, missing=True)
+            else:
+                names = sorted(found) if folder.count("/") < 1 else []
+                self.expected.update(answer(self.walks, folder, tuple(names), modified=5))
+        if die:
+            self.walks.put_back(folders)
+
+    @invariant()
+    def a_pass_never_ends_before_its_time(self) -> None:
+        if self.walks.current is not None:
+            assert self.walks.current.open >= 0
+        if self.walks.finished() is not None:
+            assert self.looked >= self.expected
+
+    def teardown(self) -> None:
+        for _ in range(100):
+            while taken := self.walks.next(1):
+                self.out.append((self.passes, taken))
+            if not self.out:
+                break
+            for folder, _ in [one for _, task in self.out for one in task]:
+                answer(self.walks, folder)
+            self.out.clear()
+        assert not self.walks.waiting
+        assert self.walks.current is None or self.walks.finished() is not None
+
+
+TestAnyWalk = AnyWalk.TestCase
+TestAnyWalk.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)

@@ -1,0 +1,122 @@
+"""Zarr metadata that people have changed at a destination are kept, and named."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from softcopy_napari.engine.receipt.receipt import receipt_paths
+from softcopy_napari.engine.states import TargetState
+from tests.engine.jobs import Jobs
+from tests.engine.support import make_array, tree, until, write, zarray
+from tests.support.command import softcopy
+
+NOTED = "was changed at the destination since it was copied; kept. --overwrite replaces it"
+FIRST = b'{"of": "the source"}'
+THEIRS = b'{"of": "the source", "note": "cells 3 to 5 divide"}'
+
+
+def copied(jobs: Jobs, complete: bool = True) -> None:
+    """A copy with attributes, complete or stopped."""
+    make_array(jobs.source, (2,))
+    write(jobs.source / ".zattrs", FIRST, old=True)
+    if complete:
+        jobs.start(settle=0.0)
+        assert jobs.ends().state is TargetState.COMPLETE
+    else:
+        jobs.start()
+        assert jobs.caught_up()
+        jobs.stop()
+
+
+@pytest.mark.parametrize("complete", [True, False], ids=["complete", "stopped"])
+@pytest.mark.parametrize("when", ["since then", "with the time of before"])
+def test_annotated_metadata_are_kept_and_named_and_the_copy_is_complete(jobs: Jobs, complete: bool, when: str) -> None:
+    copied(jobs, complete)
+    write(jobs.destination / ".zattrs", THEIRS, old=when != "since then")
+    write(jobs.source / "sidecar.txt", b"more to copy", old=True)
+    jobs.start(finish_idle=0.0)
+    end = jobs.ends()
+    assert end.state is TargetState.COMPLETE and f".zattrs {NOTED}" in end.notices
+    assert (jobs.destination / ".zattrs").read_bytes() == THEIRS
+    assert (jobs.destination / "sidecar.txt").exists()
+    sums, facts = receipt_paths(jobs.destination)
+    assert ".zattrs" not in sums.read_text() and json.loads(facts.read_text())["kept_files"] == [".zattrs"]
+    verified = softcopy("verify", jobs.destination)
+    assert verified.returncode == 0, verified.stdout
+
+
+def test_metadata_that_both_sides_have_changed_fail_the_copy_which_brings_all_else(jobs: Jobs) -> None:
+    copied(jobs)
+    write(jobs.destination / ".zattrs", THEIRS)
+    write(jobs.source / ".zattrs", b'{"of": "the source, later"}', old=True)
+    write(jobs.source / "sidecar.txt", b"more to copy", old=True)
+    jobs.start(finish_idle=0.0)
+    end = jobs.ends()
+    assert end.state is TargetState.FAILED
+    assert ".zattrs was changed at the destination and at the source since it was copied" in end.reason
+    assert (jobs.destination / ".zattrs").read_bytes() == THEIRS
+    assert (jobs.destination / "sidecar.txt").exists()
+    jobs.start(finish_idle=0.0, overwrite=True)
+    assert jobs.ends().state is TargetState.COMPLETE
+    assert tree(jobs.destination) == tree(jobs.source)
+
+
+@pytest.mark.parametrize("edited", [True, False])
+def test_metadata_that_only_the_source_has_changed_are_copied(jobs: Jobs, edited: bool) -> None:
+    copied(jobs)
+    write(jobs.source / ".zattrs", b'{"of": "the source, later"}', old=True)
+    if edited:  # by a program that has written the same again
+        write(jobs.destination / ".zattrs", FIRST)
+    jobs.start(finish_idle=0.0)
+    assert jobs.ends().state is TargetState.COMPLETE
+    assert tree(jobs.destination) == tree(jobs.source)
+
+
+def test_metadata_that_are_changed_at_the_destination_while_the_copy_runs_are_kept(jobs: Jobs) -> None:
+    make_array(jobs.source, (2,))
+    write(jobs.source / ".zattrs", FIRST, old=True)
+    jobs.start()
+    assert until(lambda: (jobs.destination / ".zattrs").exists()) and jobs.caught_up()
+    write(jobs.destination / ".zattrs", THEIRS)
+    write(jobs.source / ".zattrs", b'{"of": "the source, later"}')
+    write(jobs.source / "sidecar.txt", b"more to copy")
+    assert until(lambda: (jobs.destination / "sidecar.txt").exists())
+    assert jobs.job is not None
+    jobs.job.order("finish")
+    end = jobs.ends()
+    assert end.state is TargetState.FAILED and ".zattrs was changed" in end.reason
+    assert (jobs.destination / ".zattrs").read_bytes() == THEIRS
+
+
+@pytest.mark.parametrize("resized", [False, True])
+def test_without_a_receipt_a_newer_file_with_other_attributes_is_kept_and_with_another_shape_named(
+    jobs: Jobs, resized: bool, tmp_path: Path
+) -> None:
+    """As on another computer, after a copy that never came to its end."""
+    make_array(jobs.source, (2,))
+    jobs.destination.mkdir()
+    for name in ("0", "1"):
+        write(jobs.destination / name, (jobs.source / name).read_bytes(), old=True)
+    theirs = json.dumps({**json.loads(zarray((2,))), "attributes": {"note": "mine"}}).encode()
+    write(jobs.destination / ".zarray", theirs)
+    if resized:
+        write(jobs.source / ".zarray", zarray((1,)), old=True)
+        (jobs.source / "1").unlink()
+        (jobs.destination / "1").unlink()
+    jobs.start(finish_idle=0.0)
+    end = jobs.ends()
+    assert (jobs.destination / ".zarray").read_bytes() == theirs
+    assert end.state is (TargetState.FAILED if resized else TargetState.COMPLETE), end.reason
+
+
+def test_a_copied_file_that_only_has_another_time_is_copied_again(jobs: Jobs) -> None:
+    copied(jobs)
+    later = time.time() + 100
+    os.utime(jobs.destination / ".zattrs", (later, later))
+    jobs.start(finish_idle=0.0)
+    assert jobs.ends().state is TargetState.COMPLETE and not any(NOTED in one for one in jobs.now.notices)

@@ -1,0 +1,321 @@
+"""Whole chunks must never be called damaged, whoever wrote them, and shorter ones must never prove whole."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numcodecs
+import numpy as np
+import pytest
+import tensorstore
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numcodecs.abc import Codec
+
+from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
+from softcopy_napari.engine.zarr_layout.chunk_check import (
+    CODECS,
+    ChunkFormat,
+    Encoding,
+    FileBytes,
+    can_prove,
+    check,
+    check_buffer,
+    is_filled,
+    needs_checksum,
+)
+from softcopy_napari.engine.zarr_layout.chunk_format import format_of_v2, format_of_v3
+from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
+from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES
+from tests.support.writers import write
+
+LITTLE: dict[str, Any] = {"name": "bytes", "configuration": {"endian": "little"}}
+CRC: dict[str, Any] = {"name": "crc32c"}
+
+
+def v3(name: str, **configuration: Any) -> dict[str, Any]:
+    return {"name": name, "configuration": configuration}
+
+
+def format_of(array: Path) -> ChunkFormat | None:
+    layout = parse_metadata(
+        "", {path.name: path.read_bytes() for path in array.iterdir() if path.name in METADATA_NAMES}
+    )
+    assert isinstance(layout, ArrayLayout)
+    return layout.chunk_format
+
+
+def chunks_of(array: Path) -> Iterator[bytes]:
+    found = [path for path in array.rglob("*") if path.is_file() and not path.name.startswith((".z", "zarr.json"))]
+    assert found
+    return (path.read_bytes() for path in found)
+
+
+def judge(content: bytes, chunk_format: ChunkFormat) -> str | None:
+    """As a worker does: a small file in memory, a large one on its way; both must agree."""
+    said = check_buffer(memoryview(content), chunk_format)
+    if needs_checksum(chunk_format):
+        return said
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        assert check(FileBytes(file.fileno(), len(content)), chunk_format) == said
+    return said
+
+
+def image(shape: tuple[int, ...], dtype: Any = "uint16") -> np.ndarray:
+    """Noise above a background, as a camera has it: it can be compressed, and does not end in zeros."""
+    return np.random.default_rng(1).integers(100, 200, shape).astype(dtype)
+
+
+# --- what writers write ---------------------------------------------------------------------------------------
+
+
+def by_tensorstore(driver: str, **metadata: Any) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        grid: dict[str, Any] = {"shape": [20, 16]}
+        if driver == "zarr3":
+            grid |= {"data_type": "uint16", "chunk_grid": v3("regular", chunk_shape=[8, 8])}
+        else:
+            grid |= {"dtype": "<u2", "chunks": [8, 8]}
+        spec = {"driver": driver, "kvstore": {"driver": "file", "path": f"{path}/"}, "metadata": {**grid, **metadata}}
+        tensorstore.open(spec, create=True).result().write(image((20, 16))).result()
+
+    return make
+
+
+def by_zarr_python(version: int, dtype: str = "uint16", **codecs: Any) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        array = zarr.create_array(path, shape=(20, 16), chunks=(8, 8), dtype=dtype, zarr_format=version, **codecs)  # type: ignore[arg-type]
+        array[...] = image((20, 16), dtype)
+
+    return make
+
+
+PROVING: dict[str, Callable[[Path], None]] = {
+    "tensorstore, raw": by_tensorstore("zarr3", codecs=[LITTLE]),
+    "tensorstore, transposed": by_tensorstore("zarr3", codecs=[v3("transpose", order=[1, 0]), LITTLE]),
+    "tensorstore, blosc": by_tensorstore("zarr3", codecs=[LITTLE, v3("blosc", cname="lz4", shuffle="shuffle")]),
+    "tensorstore, zstd": by_tensorstore("zarr3", codecs=[LITTLE, v3("zstd", level=3)]),
+    "tensorstore, gzip": by_tensorstore("zarr3", codecs=[LITTLE, v3("gzip", level=5)]),
+    "tensorstore, crc32c": by_tensorstore("zarr3", codecs=[LITTLE, CRC]),
+    "tensorstore, zstd with crc32c": by_tensorstore("zarr3", codecs=[LITTLE, v3("zstd"), CRC]),
+    "tensorstore v2, raw": by_tensorstore("zarr", compressor=None),
+    "tensorstore v2, blosc": by_tensorstore("zarr", compressor=numcodecs.Blosc("zstd", 1, 2).get_config()),
+    "tensorstore v2, zstd": by_tensorstore("zarr", compressor={"id": "zstd", "level": 1}),
+    "zarr-python, raw": by_zarr_python(3, compressors=None),
+    "zarr-python, zstd": by_zarr_python(3),
+    "zarr-python, zstd with a checksum": by_zarr_python(3, compressors=zarr.codecs.ZstdCodec(checksum=True)),
+    "zarr-python, blosc": by_zarr_python(3, compressors=zarr.codecs.BloscCodec()),
+    "zarr-python, gzip": by_zarr_python(3, compressors=zarr.codecs.GzipCodec()),
+    "zarr-python, crc32c": by_zarr_python(3, compressors=[zarr.codecs.ZstdCodec(), zarr.codecs.Crc32cCodec()]),
+    "zarr-python, raw with crc32c": by_zarr_python(3, compressors=[zarr.codecs.Crc32cCodec()]),
+    "zarr-python, shards": by_zarr_python(3, shards=(16, 16)),
+    "zarr-python, datetimes": by_zarr_python(3, dtype="datetime64[s]", compressors=None),
+    "zarr-python v2, strings of one length": by_zarr_python(2, dtype="<U5", compressors=None),
+    "zarr-python v2, raw": by_zarr_python(2, compressors=None),
+    "zarr-python v2, zstd": by_zarr_python(2),
+    "zarr-python v2, blosc": by_zarr_python(2, compressors=numcodecs.Blosc(cname="zlib", shuffle=0)),
+    "zarr-python v2, gzip": by_zarr_python(2, compressors=numcodecs.GZip()),
+    "zarr-python v2, delta and blosc": by_zarr_python(2, filters=numcodecs.Delta("<u2"), compressors=numcodecs.Blosc()),
+    "zarr-python v2, shuffled": by_zarr_python(2, filters=numcodecs.Shuffle(2), compressors=None),
+    "zarr-python v2, crc32": by_zarr_python(2, compressors=numcodecs.CRC32()),
+    "zarr-python v2, adler32": by_zarr_python(2, compressors=numcodecs.Adler32()),
+    "zarr-python v2, crc32c": by_zarr_python(2, compressors=numcodecs.CRC32C()),
+    "zarr-python v2, fletcher32": by_zarr_python(2, filters=numcodecs.Fletcher32(), compressors=None),
+    "acquire-zarr": lambda path: write("acquire", path.with_suffix(".zarr"), frames=3, planes=3),
+}  # fmt: skip
+OTHERS: dict[str, Callable[[Path], None]] = {
+    "tensorstore v2, zlib": by_tensorstore("zarr", compressor={"id": "zlib", "level": 1}),
+    "tensorstore v2, bz2": by_tensorstore("zarr", compressor={"id": "bz2", "level": 1}),
+    "zarr-python v2, lz4": by_zarr_python(2, compressors=numcodecs.LZ4()),
+    "zarr-python v2, lzma": by_zarr_python(2, compressors=numcodecs.LZMA()),
+    "zarr-python v2, delta and gzip": by_zarr_python(2, filters=numcodecs.Delta("<u2"), compressors=numcodecs.GZip()),
+}
+
+
+def made_by(make: Callable[[Path], None], path: Path) -> tuple[ChunkFormat, list[bytes]]:
+    """The format of an array, and its chunk files."""
+    make(path)
+    if not path.exists():
+        path = path.with_suffix(".zarr") / "image"
+    found = format_of(path)
+    assert found is not None
+    return found, list(chunks_of(path))
+
+
+@pytest.mark.parametrize("name", PROVING)
+def test_whole_chunks_prove_it_and_shorter_ones_cannot_be_whole(tmp_path: Path, name: str) -> None:
+    chunk_format, chunks = made_by(PROVING[name], tmp_path / "a")
+    assert can_prove(chunk_format)
+    for content in chunks:
+        assert judge(content, chunk_format) == ""
+    content = chunks[0]
+    for length in range(0, len(content), 1 + len(content) // 500):
+        assert judge(content[:length], chunk_format), f"{length} of {len(content)} bytes"
+
+
+@pytest.mark.parametrize("name", PROVING)
+def test_a_file_of_full_size_that_is_still_being_filled_proves_nothing(tmp_path: Path, name: str) -> None:
+    chunk_format, (content, *_) = made_by(PROVING[name], tmp_path / "a")
+    last = len(content) - 64
+    for length in range(0, last, 1 + last // 200):
+        filled = content[:length] + bytes(len(content) - length)
+        assert judge(filled, chunk_format) != "" or not is_filled(memoryview(filled)), length
+    zeros = bytes(len(content))
+    assert judge(zeros, chunk_format) or (isinstance(chunk_format, Encoding) and chunk_format.codec == "raw")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_chunks_that_nothing_proves_are_left_to_the_rules_of_quiet(tmp_path: Path, name: str) -> None:
+    chunk_format, chunks = made_by(OTHERS[name], tmp_path / "a")
+    assert not can_prove(chunk_format)
+    for content in chunks:
+        assert judge(content, chunk_format) is None
+        assert all(judge(content[:length], chunk_format) != "" for length in range(len(content)))
+        assert judge(b"", chunk_format) and judge(bytes(len(content)), chunk_format)
+
+
+@pytest.mark.parametrize("codec", [
+    numcodecs.Zstd(level=1), numcodecs.Zstd(checksum=True), numcodecs.Blosc("zstd"), numcodecs.GZip(1),
+], ids=repr)  # fmt: skip
+@pytest.mark.parametrize("data", [
+    image((900, 1500)).tobytes(), bytes(3_000_000), os.urandom(1_500_000),
+], ids=["image", "dark", "noise"])  # fmt: skip
+def test_chunks_of_many_blocks_are_followed_to_their_end(codec: Codec, data: bytes) -> None:
+    content = bytes(codec.encode(data))
+    encoding = Encoding(codec.codec_id, len(data))
+    assert judge(content, encoding) == ""
+    assert check_buffer(memoryview(content), encoding._replace(decoded_size=-1)) == (
+        None if codec.codec_id == "gzip" else ""
+    )
+    for length in {*range(0, len(content), 1 + len(content) // 50), *range(max(0, len(content) - 20), len(content))}:
+        assert judge(content[:length], encoding), f"{length} of {len(content)} bytes"
+    for hole in (len(content) // 3, len(content) // 2):
+        filled = content[:hole] + bytes(len(content) - hole)
+        assert judge(filled, encoding) != "" or not is_filled(memoryview(filled))
+
+
+# --- never a whole chunk ---------------------------------------------------------------------------------------
+
+DTYPES = ["|b1", "|u1", "<u2", ">u2", "<i4", "<f4", ">f8", "<c8", "|S3", "<U2", "<M8[ns]", "|V5"]
+COMPRESSORS: list[Codec | None] = [
+    None, numcodecs.Zstd(1), numcodecs.Zstd(9, checksum=True), numcodecs.GZip(1), numcodecs.Zlib(1), numcodecs.LZ4(),
+    numcodecs.BZ2(1), numcodecs.LZMA(preset=1), numcodecs.CRC32(), numcodecs.Adler32(location="end"),
+    numcodecs.CRC32C(location="start"), numcodecs.Fletcher32(), numcodecs.JenkinsLookup3(),
+    *(numcodecs.Blosc(cname, 5, shuffle) for cname in ("lz4", "zstd", "blosclz", "zlib") for shuffle in (0, 1, 2)),
+]  # fmt: skip
+FILTERS: list[Codec] = [
+    numcodecs.Shuffle(4),
+    numcodecs.Zstd(1),
+    numcodecs.CRC32C(),
+    numcodecs.Blosc(),
+    numcodecs.GZip(1),
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.sampled_from(DTYPES), st.lists(st.integers(1, 9), max_size=3), st.lists(st.sampled_from(FILTERS), max_size=2),
+    st.sampled_from(COMPRESSORS), st.integers(0, 2**32), st.integers(1, 256),
+)  # fmt: skip
+def test_no_whole_chunk_is_ever_called_damaged(
+    dtype: str, shape: list[int], filters: list[Codec], compressor: Codec | None, seed: int, values: int
+) -> None:
+    """Those are not copied while the acquisition runs, and not called copied afterwards."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    content = np.random.default_rng(seed).integers(0, values, size, np.uint8).tobytes()
+    for codec in [*filters, *([] if compressor is None else [compressor])]:
+        if isinstance(codec, numcodecs.Shuffle | numcodecs.Fletcher32) and len(content) % 4:
+            return
+        content = bytes(codec.encode(content))
+    metadata = [codec.get_config() for codec in filters]
+    found = format_of_v2(compressor and compressor.get_config(), metadata, dtype, shape)
+    if found is not None:
+        assert not judge(content, found)
+        if can_prove(found):
+            assert judge(content, found) == ""
+            assert all(
+                judge(content[:length], found) != "" for length in range(0, len(content), 1 + len(content) // 40)
+            )
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300), st.sampled_from([*CODECS, "crc32c"]), st.integers(-1, 400), st.sampled_from([
+    b"", b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18", b"\x1f\x8b\x08\0", b"\x02\x01",
+]))  # fmt: skip
+def test_no_content_raises(content: bytes, codec: str, decoded: int, start: bytes) -> None:
+    judge(start + content, Encoding(codec, decoded))
+
+
+def test_odd_files_that_readers_can_read_are_not_called_damaged() -> None:
+    data = image((64,)).tobytes()
+    gzip, zstd = bytes(numcodecs.GZip().encode(data[:64])), bytes(numcodecs.Zstd(1).encode(data))
+    two = gzip + bytes(numcodecs.GZip().encode(data[64:]))
+    assert bytes(numcodecs.GZip().decode(two)) == data and not judge(two, Encoding("gzip", 128))
+    assert not judge(gzip + bytes(10), Encoding("gzip", 64))
+    skippable = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"notes"
+    assert judge(skippable + zstd, Encoding("zstd", 128)) == "" == judge(zstd + skippable, Encoding("zstd", 128))
+    assert judge(zstd + skippable[:7], Encoding("zstd", 128))
+    halves = bytes(numcodecs.Zstd(1).encode(data[:64])) + bytes(numcodecs.Zstd(1).encode(data[64:]))
+    assert judge(halves, Encoding("zstd", 128)) == ""
+    for codec in (numcodecs.Blosc(), numcodecs.Zstd(1), numcodecs.GZip(1)):
+        content = bytes(codec.encode(data))
+        assert judge(content, Encoding(codec.codec_id, 64)) is None  # whole, but of another size than was expected
+        assert judge(content + b"more", Encoding(codec.codec_id, 128)) is None
+    assert judge(data + b"more", Encoding("raw", 128)) is None
+
+
+def test_every_changed_byte_is_found_by_a_checksum() -> None:
+    content = bytearray(numcodecs.CRC32C().encode(image((16,)).tobytes()))
+    for place in range(len(content)):
+        content[place] ^= 0x40
+        assert judge(bytes(content), Encoding("crc32c", 32)) == "does not agree with its crc32c"
+        content[place] ^= 0x40
+    assert judge(bytes(content), Encoding("crc32c", 32)) == ""
+
+
+# --- what metadata say ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("codecs", "data_type", "expected"), [
+    ([LITTLE], "uint16", Encoding("raw", 128)),
+    (["bytes"], {"name": "numpy.datetime64", "configuration": {"unit": "s"}}, Encoding("raw", 512)),
+    (["bytes"], v3("fixed_length_utf32", length_bytes=20), Encoding("raw", 1280)),
+    (["bytes"], "r24", Encoding("raw", 192)),
+    ([LITTLE, "zstd"], "complex128", Encoding("zstd", 1024)),
+    ([LITTLE, "zstd", CRC], "bool", Encoding("crc32c", -1)),
+    ([LITTLE, CRC, "zstd"], "bool", Encoding("zstd", 68)),
+    ([LITTLE, v3("numcodecs.blosc")], "float32", Encoding("blosc", 256)),
+    ([v3("numcodecs.delta"), LITTLE, "gzip"], "uint16", Encoding("gzip", -1)),
+    (["vlen-utf8", "zstd"], "string", Encoding("zstd", -1)),
+    ([LITTLE, "zstd"], "of tomorrow", Encoding("zstd", -1)),
+    ([LITTLE, v3("crc32c", location="middle")], "uint8", None),
+    ([LITTLE, "of tomorrow"], "uint16", None),
+    ([LITTLE], "of tomorrow", None), ([LITTLE], "int4", None), ([LITTLE], None, None), (["vlen-utf8"], "string", None),
+    ([], "uint8", None), (None, "uint8", None), ("bytes", "uint8", None), ([None, 1, []], "uint8", None),
+], ids=repr)  # fmt: skip
+def test_formats_of_zarr_3(codecs: object, data_type: object, expected: Encoding | None) -> None:
+    assert format_of_v3(codecs, data_type, (8, 8)) == expected
+
+
+@pytest.mark.parametrize(("compressor", "filters", "dtype", "expected"), [
+    (None, None, "<u2", Encoding("raw", 128)), (None, [], "|V3", Encoding("raw", 192)),
+    (None, None, "<U2", Encoding("raw", 512)), (None, None, "<M8[25s]", Encoding("raw", 512)),
+    (None, None, "|O", None), (None, None, [["x", "<u2"]], None), (None, None, "u2", None), (None, None, None, None),
+    ({"id": "blosc"}, None, "|O", Encoding("blosc", -1)),
+    ({"id": "zstd"}, [{"id": "delta", "dtype": "<u2"}], "<u2", Encoding("zstd", -1)),
+    (None, [{"id": "delta", "dtype": "<u2"}], "<u2", None),
+    (None, [{"id": "zstd"}], "<u2", Encoding("zstd", 128)),
+    ({"id": "crc32"}, None, "<u2", Encoding("crc32", 128, True)),
+    ({"id": "lzma", "format": 2}, None, "<u2", None), ({"id": "lzma"}, None, "<u2", Encoding("lzma", 128)),
+    ({"id": "raw"}, None, "<u2", None), ({"id": ["zstd"]}, None, "<u2", None), ("zstd", None, "<u2", None),
+    (None, "delta", "<u2", None), (None, ["delta"], "<u2", None), ({}, None, "<u2", None),
+], ids=repr)  # fmt: skip
+def test_formats_of_zarr_2(compressor: object, filters: object, dtype: object, expected: Encoding | None) -> None:
+    assert format_of_v2(compressor, filters, dtype, (8, 8)) == expected
