@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from softcopy_napari.cli import softcopy
-from softcopy_napari.engine.targets import Settings
+from softcopy_napari.engine.targets.target import Settings
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = [DOCS / "command.md", DOCS / "targets-file.md"]
