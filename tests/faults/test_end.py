@@ -12,7 +12,7 @@ import pytest
 import xxhash
 
 from softcopy_napari.engine.job.copy_job import CopyJob
-from softcopy_napari.engine.job.life import Phase
+from softcopy_napari.engine.job.lifecycle import Phase
 from softcopy_napari.engine.receipt import receipt_builder
 from softcopy_napari.engine.receipt.checksum_file import read_lines
 from softcopy_napari.engine.receipt.receipt import Receipt, receipt_paths, write_receipt

@@ -10,7 +10,7 @@ import pytest
 import xxhash
 
 from softcopy_napari.engine.fs.own_files import RECEIPTS, is_own_temporary
-from softcopy_napari.engine.job.life import Phase
+from softcopy_napari.engine.job.lifecycle import Phase
 from softcopy_napari.engine.receipt import receipt_builder
 from softcopy_napari.engine.receipt.checksum_file import read_lines
 from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt, write_receipt

@@ -19,7 +19,7 @@ import pytest
 from softcopy_napari.engine.dispatch import worker_pool
 from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
 from softcopy_napari.engine.fs.birth_time import born
-from softcopy_napari.engine.job import life
+from softcopy_napari.engine.job import lifecycle
 from softcopy_napari.engine.job.copy_job import CopyJob
 from softcopy_napari.engine.source import source_tracker
 from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock
@@ -141,7 +141,7 @@ def test_a_stop_at_the_moment_the_source_goes_away_is_a_stop(jobs: Jobs, monkeyp
     running = jobs.start()
     assert jobs.caught_up()
     with monkeypatch.context() as patch:
-        patch.setattr(running._survey, "take_hints", lambda now: running._phase is not life.Phase.ENDED)
+        patch.setattr(running._survey, "take_hints", lambda now: running._phase is not lifecycle.Phase.ENDED)
         running.order("stop")
         ended = running.ended.wait(1.0)
     assert ended and jobs.now.state is TargetState.STOPPED

@@ -1,4 +1,4 @@
-"""A copied target's life, from waiting for its source to complete and beyond: carries out what life.py decides.
+"""A copied target's life, from waiting for its source to complete and beyond: carries out what lifecycle.py decides.
 
 What happens elsewhere reaches it as messages: hints of the watcher, answers of the workers, orders of front ends.
 """
@@ -19,7 +19,7 @@ from softcopy_napari.engine.fs.capabilities import Remark, remark_texts
 from softcopy_napari.engine.fs.free_space import FreeSpace
 from softcopy_napari.engine.job.copy_status import CopyStatus, Situation
 from softcopy_napari.engine.job.final_check import FinalCheck
-from softcopy_napari.engine.job.life import Event, Order, Phase, next_phase
+from softcopy_napari.engine.job.lifecycle import Action, Event, Phase, next_phase
 from softcopy_napari.engine.job.readiness import Readiness
 from softcopy_napari.engine.job.signer import Signer
 from softcopy_napari.engine.job.target_resources import TargetResources
@@ -120,34 +120,34 @@ class CopyJob(TargetThread):
     def _happen(self, event: Event, now: float) -> None:
         """Go over to the next phase, and do what that asks for."""
         before = self._phase
-        self._phase, orders = next_phase(before, event)
+        self._phase, actions = next_phase(before, event)
         if self._phase is not before:
             log.info("%s: %s, %s", self.target.source, event.name, self._phase.name)
-        for order in orders:
-            self._carry_out(order, now)
+        for action in actions:
+            self._carry_out(action, now)
 
-    def _carry_out(self, order: Order, now: float) -> None:
-        match order:
-            case Order.COPY:
+    def _carry_out(self, action: Action, now: float) -> None:
+        match action:
+            case Action.COPY:
                 self._lock.note_source(self._ready.folder)
                 self._ready.arrival.before = None
                 self._reason = ""
                 self._keep_pace(now)  # which disk it is, is asked before workers are busy with that disk
-            case Order.FORGET_SOURCE:
+            case Action.FORGET_SOURCE:
                 self._ready.forget_source(self._has_receipt, GONE.format(self.target.source), now)
-            case Order.CHECK:
+            case Action.CHECK:
                 self._final.begin(now)
-            case Order.WALK:
+            case Action.WALK:
                 self._final.walk(now)
-            case Order.FLUSH:
+            case Action.FLUSH:
                 self._final.flush()
-            case Order.SIGN:
+            case Action.SIGN:
                 self._final.signing = self._final.changes
                 told, folder = self._tell(time.monotonic()), self._ready.folder
                 self._signer.begin(told, self._why_finished, folder, self._take_signed)
-            case Order.ANNOUNCE:
+            case Action.ANNOUNCE:
                 self._announce(now)
-            case Order.RESUME:
+            case Action.RESUME:
                 if self._survey.changes != self._source_when_complete:  # else its user wants to be sure
                     self._survey.evidence.note_resumed()
                     self._told_to_finish = False  # that was said of what had come before

@@ -11,7 +11,7 @@ from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
 from softcopy_napari.engine.fs.destination_problem import words
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.job.final_check import FinalCheck
-from softcopy_napari.engine.job.life import Phase
+from softcopy_napari.engine.job.lifecycle import Phase
 from softcopy_napari.engine.pacing.pacer import Pacer
 from softcopy_napari.engine.progress.forecast_inputs import ForecastInputs
 from softcopy_napari.engine.progress.reporter import Reporter

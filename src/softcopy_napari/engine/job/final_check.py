@@ -1,6 +1,6 @@
 """Brings the copy of a finished acquisition to its end: waits for writers, has everything compared and flushed.
 
-Part of a target's job, and called from its thread alone. What is to be done next, `Knowledge.missing` of life.py says.
+Part of a target's job, and called from its thread alone. `CompletionFacts.missing` says what comes next.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from softcopy_napari.engine.dispatch.retries import LAST_ATTEMPTS
 from softcopy_napari.engine.dispatch.worker_pool import WorkerPool
 from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.job.life import Event, Knowledge
+from softcopy_napari.engine.job.lifecycle import CompletionFacts, Event
 from softcopy_napari.engine.progress.reporter import Reporter
 from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
@@ -100,7 +100,7 @@ class FinalCheck:
             or self._inventory.others_in(ChunkState.PENDING, ChunkState.COPYING)
         )
 
-    def known(self, removing: bool) -> Knowledge:
+    def completion_facts(self, removing: bool) -> CompletionFacts:
         """Everything that decides whether the target is complete; `removing` tells whether files are being removed."""
         inventory, dispatcher = self._inventory, self._dispatcher
         counts = inventory.counts()
@@ -108,7 +108,7 @@ class FinalCheck:
         unfinished = sum(counts[state] for state in states) + inventory.others_in(*states)
         last = self._survey.last_full
         stuck = bool(self._pool.stuck) or dispatcher.destination.obstacle is not None
-        return Knowledge(
+        return CompletionFacts(
             unread=self._survey.unread,
             unfinished=unfinished + len(inventory.writers.held) + len(inventory.writers.changing),
             unproven=not dispatcher.prover.done,
@@ -156,7 +156,7 @@ class FinalCheck:
         self._wait_for_writers(now)
         if self._temporaries_may_go(now):
             return Event.WORK_LEFT
-        missing = self.known(removing).missing
+        missing = self.completion_facts(removing).missing
         if missing is Event.WORK_LEFT:
             if not self._dispatcher.prover.done:
                 self._proving_since = self._proving_since or now

@@ -9,9 +9,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from softcopy_napari.engine.job.life import TRANSITIONS, Event, Forbidden, Knowledge, Order, Phase, next_phase
+from softcopy_napari.engine.job.lifecycle import (
+    TRANSITIONS,
+    Action,
+    CompletionFacts,
+    Event,
+    ImpossibleEvent,
+    Phase,
+    next_phase,
+)
 
-COMPLETE = Knowledge(
+COMPLETE = CompletionFacts(
     unread=False,
     unfinished=0,
     unproven=False,
@@ -50,12 +58,12 @@ def test_complete_is_missing_what_is_not_done_since_the_last_change(known: dict[
 
 
 def test_what_cannot_happen_is_an_error_and_not_passed_over() -> None:
-    with pytest.raises(Forbidden, match="NOTHING_MISSING while COPYING"):
+    with pytest.raises(ImpossibleEvent, match="NOTHING_MISSING while COPYING"):
         next_phase(Phase.COPYING, Event.NOTHING_MISSING)
 
 
 def test_complete_is_announced_only_where_nothing_is_missing() -> None:
-    announcing = [event for (_, event), (_, orders) in TRANSITIONS.items() if Order.ANNOUNCE in orders]
+    announcing = [event for (_, event), (_, actions) in TRANSITIONS.items() if Action.ANNOUNCE in actions]
     assert announcing and set(announcing) == {Event.NOTHING_MISSING}
 
 
@@ -81,21 +89,21 @@ class Life(RuleBasedStateMachine):
         self.finished = False
 
     def happen(self, event: Event) -> None:
-        self.phase, orders = next_phase(self.phase, event)
-        for order in orders:
-            match order:
-                case Order.COPY | Order.CHECK | Order.WALK:
+        self.phase, actions = next_phase(self.phase, event)
+        for action in actions:
+            match action:
+                case Action.COPY | Action.CHECK | Action.WALK:
                     self.walk = self.changes
                     self.log.append("walk begins")
-                case Order.FORGET_SOURCE | Order.RESUME:
+                case Action.FORGET_SOURCE | Action.RESUME:
                     self.walk = self.walked = None
-                case Order.FLUSH if self.flush is None:  # else the answer to the one before comes first
+                case Action.FLUSH if self.flush is None:  # else the answer to the one before comes first
                     self.flush = self.published
                     self.log.append("flush asked")
-                case Order.SIGN:
+                case Action.SIGN:
                     self.signing = self.changes
                     self.log.append("receipt begins")
-                case Order.ANNOUNCE:
+                case Action.ANNOUNCE:
                     self.announced()
 
     def last(self, *what: str) -> int:
@@ -111,7 +119,7 @@ class Life(RuleBasedStateMachine):
         assert changed < self.last("receipt begins") < self.last("receipt written")
         self.log.append("complete")
 
-    def knowledge(self) -> Knowledge:
+    def facts(self) -> CompletionFacts:
         return replace(
             COMPLETE,
             unread=bool(self.unread),
@@ -199,7 +207,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.phase is Phase.CHECKING)
     @rule()
     def look_what_is_missing(self) -> None:
-        self.happen(self.knowledge().missing)
+        self.happen(self.facts().missing)
 
     @precondition(lambda self: self.phase is Phase.WATCHING)
     @rule()
@@ -253,7 +261,7 @@ class Life(RuleBasedStateMachine):
             if self.unread:
                 self.take_in()
             self.go_on()
-        raise AssertionError(f"{self.phase}: {self.knowledge()}")
+        raise AssertionError(f"{self.phase}: {self.facts()}")
 
 
 def test_in_every_order_of_events_complete_is_true_when_it_is_said() -> None:
