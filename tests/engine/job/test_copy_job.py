@@ -141,7 +141,7 @@ def test_a_stop_at_the_moment_the_source_goes_away_is_a_stop(jobs: Jobs, monkeyp
     running = jobs.start()
     assert jobs.caught_up()
     with monkeypatch.context() as patch:
-        patch.setattr(running._survey, "take_hints", lambda now: running._phase is not lifecycle.Phase.ENDED)
+        patch.setattr(running._survey, "apply_events", lambda now: running._phase is not lifecycle.Phase.ENDED)
         running.order("stop")
         ended = running.ended.wait(1.0)
     assert ended and jobs.now.state is TargetState.STOPPED
@@ -426,7 +426,7 @@ def test_the_destination_is_let_go_when_the_job_ends_whatever_happens(
     def fail(*args: object) -> None:
         raise RuntimeError("an error in softcopy itself")
 
-    monkeypatch.setattr(running._survey, "take_hints", fail)
+    monkeypatch.setattr(running._survey, "apply_events", fail)
     end = jobs.ends(3.0)
     assert end.state is TargetState.FAILED and "an error in softcopy itself" in end.reason
     assert until(lambda: free(jobs.destination), 2.0)

@@ -34,7 +34,7 @@ class Told:
     """A watcher that is told what to say."""
 
     def __init__(self, tells_closing: bool) -> None:
-        self.hints: deque[tuple[FileEvent, str]] = deque()
+        self.events: deque[tuple[FileEvent, str]] = deque()
         self.problem = ""
         self.tells_closing = tells_closing
         self.watched: list[str] = []
@@ -47,7 +47,7 @@ class Told:
 
 
 class Source:
-    """A reader of hints over one array at the source's root, of 4 chunk files."""
+    """Event rules over one array at the source's root, of 4 chunk files."""
 
     def __init__(self, folder: Path, tells_closing: bool) -> None:
         self.inventory = Inventory(folder / "ledgers")
@@ -57,10 +57,10 @@ class Source:
         self.reader = EventRules(self.watcher, self.inventory, self.walks)
         self.now = 1000.0
 
-    def say(self, *hints: tuple[FileEvent, str], after: float = 0.0) -> None:
+    def say(self, *events: tuple[FileEvent, str], after: float = 0.0) -> None:
         self.now += after
-        self.watcher.hints.extend(hints)
-        assert self.reader.take(self.now) == sum(hint is not FileEvent.ROOT_GONE for hint, _ in hints)
+        self.watcher.events.extend(events)
+        assert self.reader.take(self.now) == sum(event is not FileEvent.ROOT_GONE for event, _ in events)
 
     def state(self, path: str = "0/0") -> ChunkState:
         return self.inventory.state(path)
@@ -348,8 +348,8 @@ def test_the_end_of_the_source_is_noticed(source: Source) -> None:
     assert source.reader.root_gone
 
 
-def test_hints_of_a_burst_are_taken_in_turns_and_none_is_lost(source: Source) -> None:
-    source.watcher.hints.extend((WRITTEN, f"note {n}") for n in range(250))
+def test_events_of_a_burst_are_taken_in_turns_and_none_is_lost(source: Source) -> None:
+    source.watcher.events.extend((WRITTEN, f"note {n}") for n in range(250))
     assert [source.reader.take(source.now, limit=100) for _ in range(4)] == [100, 100, 50, 0]
     assert len(source.copy()) == 250
 

@@ -27,7 +27,7 @@ KINDS = ["LinuxWatcher", "PortableWatcher"] if sys.platform == "linux" else ["Po
 
 
 class Watched:
-    """A source that is watched, and all hints so far."""
+    """A source that is watched, and all events so far."""
 
     def __init__(self, source: Path, kind: str) -> None:
         self.source = source
@@ -36,13 +36,13 @@ class Watched:
         self.seen: list[tuple[FileEvent, str]] = []
 
     def take(self) -> list[tuple[FileEvent, str]]:
-        while self.watcher.hints:
-            self.seen.append(self.watcher.hints.popleft())
+        while self.watcher.events:
+            self.seen.append(self.watcher.events.popleft())
         return self.seen
 
-    def sees(self, *hints: FileEvent, path: str, timeout: float = 5.0) -> bool:
-        """Whether one of these hints comes for a path."""
-        return bool(until(lambda: any((hint, path) in self.take() for hint in hints), timeout))
+    def sees(self, *events: FileEvent, path: str, timeout: float = 5.0) -> bool:
+        """Whether one of these events comes for a path."""
+        return bool(until(lambda: any((event, path) in self.take() for event in events), timeout))
 
     def flush(self) -> None:
         """Wait until everything done so far has been reported, and forget it."""
@@ -112,7 +112,7 @@ def test_a_deletion_is_reported_after_what_came_before_it(watched: Watched) -> N
     (watched.source / "0.0").unlink()
     lock.unlink()
     assert watched.sees(FileEvent.DELETED, path="0.0.__lock")
-    order = [(hint, path) for hint, path in watched.seen if hint in (FileEvent.OPENED, FileEvent.DELETED)]
+    order = [(event, path) for event, path in watched.seen if event in (FileEvent.OPENED, FileEvent.DELETED)]
     assert order == [(FileEvent.OPENED, "0.0.__lock"), (FileEvent.DELETED, "0.0"), (FileEvent.DELETED, "0.0.__lock")]
 
 
@@ -171,10 +171,10 @@ def test_a_burst_of_files_is_reported_whole(watched: Watched) -> None:
     for name in names:
         write(watched.source / name, b"x")
     whole = (FileEvent.WRITTEN, FileEvent.MODIFIED)
-    assert until(lambda: names <= {path for hint, path in watched.take() if hint in whole}, 20.0)
+    assert until(lambda: names <= {path for event, path in watched.take() if event in whole}, 20.0)
 
 
-def test_the_job_is_woken_by_the_first_hint_after_it_has_taken_all(watched: Watched) -> None:
+def test_the_job_is_woken_by_the_first_event_after_it_has_taken_all(watched: Watched) -> None:
     for number in range(20):
         watched.take()
         watched.woken.clear()
@@ -190,14 +190,14 @@ def test_the_removal_of_the_source_is_reported(watched: Watched) -> None:
     assert watched.sees(FileEvent.ROOT_GONE, FileEvent.ROOT_DELETED, path="")
 
 
-@pytest.mark.parametrize(("how", "hint"), [("deleted", FileEvent.ROOT_DELETED), ("renamed", FileEvent.ROOT_GONE)])
-def test_a_source_that_is_renamed_is_not_taken_for_deleted(linux: Watched, how: str, hint: FileEvent) -> None:
+@pytest.mark.parametrize(("how", "event"), [("deleted", FileEvent.ROOT_DELETED), ("renamed", FileEvent.ROOT_GONE)])
+def test_a_source_that_is_renamed_is_not_taken_for_deleted(linux: Watched, how: str, event: FileEvent) -> None:
     if how == "renamed":
         linux.source.rename(linux.source.with_name("away"))
     else:
         shutil.rmtree(linux.source)
     assert linux.sees(FileEvent.ROOT_GONE, FileEvent.ROOT_DELETED, path="")
-    assert {one for one, path in linux.seen if not path} == {hint}
+    assert {one for one, path in linux.seen if not path} == {event}
 
 
 def test_the_removal_of_a_folder_in_it_is_not_the_end_of_the_source(watched: Watched) -> None:
@@ -299,7 +299,7 @@ def test_where_nothing_can_be_watched_a_copy_goes_on_without_and_says_what_to_se
     monkeypatch.setattr(inotify.Inotify, step, refusing(error))
     watcher = make_watcher(source, lambda: None)
     assert "sysctl fs.inotify.max_user_watches=1000000 fs.inotify.max_user_instances=1024" in watcher.problem
-    assert not watcher.tells_closing and not watcher.hints
+    assert not watcher.tells_closing and not watcher.events
     watcher.watch("1")
     watcher.stop()
     assert psutil.Process().num_fds() == files
@@ -385,7 +385,7 @@ def test_files_below_a_renamed_folder_are_reported_under_its_new_name(linux: Wat
     os.rename(linux.source / "1", linux.source / "2")
     assert linux.sees(FileEvent.FOLDER, path="2")
     linux.flush()
-    for folder in ("2", "2/sub"):  # as the walk that the hint asks for does
+    for folder in ("2", "2/sub"):  # as the walk that the event asks for does
         linux.watcher.watch(folder)
     write(linux.source / "2" / "sub" / "0", b"x")
     assert linux.sees(FileEvent.WRITTEN, path="2/sub/0")

@@ -1,6 +1,6 @@
 """A copied target's life, from waiting for its source to complete and beyond: carries out what lifecycle.py decides.
 
-What happens elsewhere reaches it as messages: hints of the watcher, answers of the workers, orders of front ends.
+What happens elsewhere reaches it as messages: events of the watcher, answers of the workers, orders of front ends.
 """
 
 from __future__ import annotations
@@ -160,8 +160,8 @@ class CopyJob(TargetThread):
 
     # -- messages and steps ---------------------------------------------------------------------------
 
-    def _take_hints(self, now: float) -> None:
-        if not self._survey.take_hints(now) or self._survey.deletion.made_anew:
+    def _apply_events(self, now: float) -> None:
+        if not self._survey.apply_events(now) or self._survey.deletion.made_anew:
             self._lose_source(now)
         for folder in self._survey.metadata.take_due():
             paths = [f"{folder}/{name}" if folder else name for name in METADATA_NAMES]
@@ -279,7 +279,7 @@ class CopyJob(TargetThread):
         """The source has gone: wait for it to come back. Nothing is deleted anywhere."""
         self._survey.await_deletion()
         if self._phase is Phase.SIGNING:
-            self._survey.take_hints(now)  # what was heard of it until then
+            self._survey.apply_events(now)  # what was heard of it until then
         self._happen(Event.SOURCE_LOST, now)
 
     # -- the end --------------------------------------------------------------------------------------

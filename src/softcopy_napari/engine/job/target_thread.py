@@ -148,7 +148,7 @@ class TargetThread(ABC):
     def _tell(self, now: float) -> TargetSnapshot:
         """How far it has come."""
 
-    def _take_hints(self, now: float) -> None:  # noqa: B027
+    def _apply_events(self, now: float) -> None:  # noqa: B027
         """Take in what was heard of the source."""
 
     def _leave(self) -> None:
@@ -188,7 +188,7 @@ class TargetThread(ABC):
         now = time.monotonic()
         for worker in self._pool.kill_hung(now):
             self._reporter.notice(f"copy process {worker.process.pid} did not answer and was replaced")
-        self._take_hints(now)
+        self._apply_events(now)
         idle = self._dispatcher.idle
         # The last answer may be what was waited for.
         if now >= self._next_tick or (idle and not self._was_idle and self._nearly_done):

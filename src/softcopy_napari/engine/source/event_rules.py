@@ -1,4 +1,4 @@
-"""What a watcher's hints mean for the files of a target, given what its writers are known to do."""
+"""What a watcher's events mean for the files of a target, given what its writers are known to do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NEW = 5.0
 
 
 class EventRules:
-    """Applies hints to the inventory.
+    """Applies file system events to the inventory.
 
     Attributes
     ----------
@@ -70,53 +70,53 @@ class EventRules:
     @property
     def unread(self) -> bool:
         """Whether something happened that was not taken in yet."""
-        return self._watcher.unread or bool(self._watcher.hints)
+        return self._watcher.unread or bool(self._watcher.events)
 
     def take(self, now: float, limit: int = 20_000) -> int:
-        """Apply the hints that wait, up to a number of them; returns how many tell of a change in the source."""
-        waiting = self._watcher.hints
+        """Apply the events that wait, up to a number of them; returns how many tell of a change in the source."""
+        waiting = self._watcher.events
         taken = [waiting.popleft() for _ in range(min(len(waiting), limit))]
-        count = sum(hint not in (FileEvent.ROOT_GONE, FileEvent.ROOT_DELETED) for hint, _ in taken)
-        for hint, path in self._without_steps(taken):
-            self._apply(hint, path, now)
+        count = sum(event not in (FileEvent.ROOT_GONE, FileEvent.ROOT_DELETED) for event, _ in taken)
+        for event, path in self._without_steps(taken):
+            self._apply(event, path, now)
         while self._timers and self._timers[0][0] <= now:
             self._quiet_ends(*heapq.heappop(self._timers), now)
         return count
 
-    def _without_steps(self, hints: list[tuple[FileEvent, str]]) -> list[tuple[FileEvent, str]]:
+    def _without_steps(self, events: list[tuple[FileEvent, str]]) -> list[tuple[FileEvent, str]]:
         """Leave out how files came to be closed, where that was heard together: a busy writer does it for thousands.
 
         Only locks and renames are left out: what creations and deletions mean, hangs on every step before.
         """
         closed = {
             path: number
-            for number, (hint, path) in enumerate(hints)
-            if hint is FileEvent.WRITTEN
+            for number, (event, path) in enumerate(events)
+            if event is FileEvent.WRITTEN
             and not path.endswith(ENDINGS)  # what happens to temporaries means something else
         }
-        if not closed or any(hint is FileEvent.DELETED for hint, _ in hints):
-            return hints
+        if not closed or any(event is FileEvent.DELETED for event, _ in events):
+            return events
         left: list[tuple[FileEvent, str]] = []
-        for number, (hint, path) in enumerate(hints):
+        for number, (event, path) in enumerate(events):
             file = path
-            if hint is FileEvent.OPENED and path.endswith(LOCK_ENDING):
+            if event is FileEvent.OPENED and path.endswith(LOCK_ENDING):
                 file = file_of_lock(path)
-            elif hint is not FileEvent.RENAMED:
-                left.append((hint, path))
+            elif event is not FileEvent.RENAMED:
+                left.append((event, path))
                 continue
             if closed.get(file, -1) > number:
                 self._replaces = True
             else:
-                left.append((hint, path))
+                left.append((event, path))
         return left
 
-    def _apply(self, hint: FileEvent, path: str, now: float) -> None:
-        if hint is FileEvent.FOLDER_RENAMED:
+    def _apply(self, event: FileEvent, path: str, now: float) -> None:
+        if event is FileEvent.FOLDER_RENAMED:
             for folder in (names := path.split("\0")):
                 self._walks.forget(folder)
             self._inventory.renames.note(*names)
             return
-        if hint is FileEvent.FOLDER:
+        if event is FileEvent.FOLDER:
             self._new_folders[path] = now
             _prune(self._new_folders, now - _NEW)
             self._watcher.watch(path)
@@ -125,29 +125,29 @@ class EventRules:
             parent = path.rpartition("/")[0]
             self._walks.ask(path if self._walks.compared(parent) else parent)
             return
-        if hint is FileEvent.LOST:
+        if event is FileEvent.LOST:
             self.lost = True
             self._locked.clear()
             self._inventory.writers.forget()
             return
-        if hint in (FileEvent.ROOT_GONE, FileEvent.ROOT_DELETED):
+        if event in (FileEvent.ROOT_GONE, FileEvent.ROOT_DELETED):
             self.root_gone = True
-            self.root_deleted = self.root_deleted or hint is FileEvent.ROOT_DELETED
+            self.root_deleted = self.root_deleted or event is FileEvent.ROOT_DELETED
             return
         folder, slash, name = path.rpartition("/")
         temporary = temporary_of(name)
         self._walks.touch(folder, temporary[1] if temporary else name)
         if temporary is None:
-            self._file(hint, path, folder, name, now)
+            self._file(event, path, folder, name, now)
         elif temporary[0] is Temporary.LOCK:
-            self._lock(hint, folder + slash + temporary[1], now)
+            self._lock(event, folder + slash + temporary[1], now)
 
-    def _lock(self, hint: FileEvent, path: str, now: float) -> None:
-        if hint is FileEvent.OPENED:
+    def _lock(self, event: FileEvent, path: str, now: float) -> None:
+        if event is FileEvent.OPENED:
             self._replaces = True
             self._locked[path] = now
             self._inventory.writers.writing(path, itself=False)
-        elif hint is FileEvent.DELETED:
+        elif event is FileEvent.DELETED:
             if self._just_deleted.pop(path, -_SOON) > now - _SOON and self._in_new_folder(path, now):
                 # Lock and deletion were quicker than the watch of their new folder.
                 self._inventory.writers.gone(path, lock_held=True)
@@ -181,11 +181,11 @@ class EventRules:
                 return True
         return False
 
-    def _file(self, hint: FileEvent, path: str, folder: str, name: str, now: float) -> None:
+    def _file(self, event: FileEvent, path: str, folder: str, name: str, now: float) -> None:
         inventory = self._inventory
-        match hint:
+        match event:
             case FileEvent.OPENED | FileEvent.MODIFIED:
-                if hint is FileEvent.OPENED and inventory.locate(path) is not None:
+                if event is FileEvent.OPENED and inventory.locate(path) is not None:
                     self._in_place = True
                 if not self._watcher.tells_closing and inventory.writers.try_unsettled(path):
                     return

@@ -1,6 +1,6 @@
 """What is known of a target's source: its folders, metadata, and when anything changed there last.
 
-Brings together the watcher's hints, the walks and the metadata read on the way. Part of the job, and called
+Brings together the watcher's events, the walks and the metadata read on the way. Part of the job, and called
 from its thread alone.
 """
 
@@ -150,7 +150,7 @@ class SourceTracker:
 
     # -- taking in ------------------------------------------------------------------------------------
 
-    def take_hints(self, now: float) -> bool:
+    def apply_events(self, now: float) -> bool:
         """Take in what the watcher saw; returns whether the source itself is still there."""
         reader = self._reader
         if reader is None or self._watcher is None:

@@ -1,6 +1,6 @@
 """Plans the walks that compare source and destination, folder by folder; the workers carry them out.
 
-The file system is the truth and events are hints: a full pass over all folders at the start, after a loss of
+The file system is the truth and events miss some of it: a full pass over all folders at the start, after a loss of
 events and before saying "complete" is what decides. In between, looks at folders whose own time has changed
 catch what nobody reported.
 """

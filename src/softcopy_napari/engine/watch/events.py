@@ -39,9 +39,9 @@ class FileEvent(Enum):
 
 
 class Watcher(Protocol):
-    """Watches a source; hints wait in `hints` as (Hint, path), `/` separated and relative to the source."""
+    """Watches a source; `events` holds what the job has not read yet, with paths `/` separated and relative to it."""
 
-    hints: deque[tuple[FileEvent, str]]
+    events: deque[tuple[FileEvent, str]]
     locks: LockTimer
     """How long writers hold their locks."""
     problem: str
@@ -51,7 +51,7 @@ class Watcher(Protocol):
 
     @property
     def unread(self) -> bool:
-        """Whether the system has reported something that is not among `hints` yet."""
+        """Whether the system has reported something that is not among `events` yet."""
 
     def watch(self, folder: str) -> None:
         """Watch a folder for what happens directly in it, from now on."""
@@ -61,25 +61,25 @@ class Watcher(Protocol):
 
 
 class EventQueue:
-    """Hints on their way from the watching thread to the job."""
+    """Events on their way from the watching thread to the job."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
-        self.hints: deque[tuple[FileEvent, str]] = deque()
+        self.events: deque[tuple[FileEvent, str]] = deque()
         self.locks = LockTimer()
         self.wake = wake
 
-    def put(self, hint: FileEvent, path: str) -> None:
-        """Leave a hint; who leaves several wakes the job after the last."""
-        if hint is FileEvent.RENAMED:
+    def put(self, event: FileEvent, path: str) -> None:
+        """Queue an event; who queues several wakes the job after the last."""
+        if event is FileEvent.RENAMED:
             self.locks.renamed(path)
         elif path.endswith(LOCK_ENDING):
-            if hint is FileEvent.OPENED:
+            if event is FileEvent.OPENED:
                 self.locks.taken(path)
-            elif hint is FileEvent.DELETED:
+            elif event is FileEvent.DELETED:
                 self.locks.let_go(path)
-        elif hint is FileEvent.LOST:
+        elif event is FileEvent.LOST:
             self.locks.forget()
-        self.hints.append((hint, path))
+        self.events.append((event, path))
 
 
 def share_problem(source: Path) -> str:

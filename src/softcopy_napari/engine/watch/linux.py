@@ -17,7 +17,7 @@ from softcopy_napari.engine.watch.events import EventQueue, FileEvent, share_pro
 
 log = logging.getLogger(__name__)
 
-_HINTS = {
+_FILE_EVENTS = {
     inotify.CLOSE_WRITE: FileEvent.WRITTEN,
     inotify.MOVED_TO: FileEvent.RENAMED,
     inotify.CREATE: FileEvent.OPENED,
@@ -83,7 +83,7 @@ class LinuxWatcher(EventQueue):
 
     @property
     def unread(self) -> bool:
-        # In this order: what is no longer with the kernel is being taken in, until it is among the hints.
+        # In this order: what is no longer with the kernel is being queued, until it is among the events.
         return self._inotify.waiting or self._inotify.taking
 
     def _rename(self, old: str, new: str) -> None:
@@ -118,7 +118,7 @@ class LinuxWatcher(EventQueue):
             gatherer.heard(len(events), now)
             self.locks.closely = gatherer.closely
             timeout = gatherer.left(now)
-            if self.hints and timeout is None:
+            if self.events and timeout is None:
                 self.wake()
             if not gatherer.closely:
                 time.sleep(PAUSE)
@@ -135,7 +135,7 @@ class LinuxWatcher(EventQueue):
         if mask & _GONE:
             self._folder_gone(watch, mask, folder)
         elif not mask & inotify.IS_FOLDER:
-            self.put(_HINTS[mask & _OF_FILES], path)
+            self.put(_FILE_EVENTS[mask & _OF_FILES], path)
         elif mask & (inotify.CREATE | inotify.MOVED_TO):
             known = self._watches.get(path)
             if known is not None and not self._still_there(known, path):

@@ -54,14 +54,14 @@ class PortableWatcher(EventQueue, FileSystemEventHandler):
                         self.put(FileEvent.FOLDER_RENAMED, f"{old}\0{new}")
                 self._put(FileEvent.FOLDER if event.is_directory else FileEvent.RENAMED, event.dest_path)
 
-    def _put(self, hint: FileEvent, path: bytes | str) -> None:
+    def _put(self, event: FileEvent, path: bytes | str) -> None:
         relative = self._relative(path)
         if relative and not relative.startswith("../"):
-            self.put(hint, relative)
+            self.put(event, relative)
             self._wake_for_first()
 
     def _wake_for_first(self) -> None:
-        if len(self.hints) == 1:  # looked at after it was left: whoever empties it before has seen this one
+        if len(self.events) == 1:  # looked at after it was left: whoever empties it before has seen this one
             self.wake()
 
     def _relative(self, path: bytes | str) -> str:

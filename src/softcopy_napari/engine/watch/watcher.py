@@ -1,6 +1,6 @@
-"""Turns file system events into hints for a target's job: what was opened, written, renamed, deleted.
+"""Chooses how a source is watched for what is created, written, renamed and deleted in it.
 
-Events are hints only: reconciling finds what they miss. See docs/dev/watching.md for what each system reports
+Walks find what events miss. See docs/dev/watching.md for what each system reports
 and what it costs.
 """
 
@@ -27,7 +27,7 @@ def make_watcher(source: Path, wake: Callable[[], None], follow_links: bool = Fa
     source : Path
         An existing folder.
     wake : callable
-        Called from another thread when `hints` was empty and no longer is.
+        Called from another thread when `events` was empty and no longer is.
     follow_links : bool
         Whether folders to be watched may be links; not every system can watch those.
 
