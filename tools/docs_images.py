@@ -25,7 +25,7 @@ from qtpy.QtWidgets import QApplication, QLineEdit, QPushButton
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.plugin.dock.dock_widget import SoftcopyWidget
 from softcopy_napari.plugin.dock.open_dock import open_dock
-from softcopy_napari.simulation.simulation import Simulation
+from softcopy_napari.simulation.temporary_acquisition import TemporaryAcquisition
 from softcopy_napari.virtual_screen import virtual_screen
 
 SIZE = (1240, 860)
@@ -109,9 +109,9 @@ def live(folder: Path, name: str, theme: str, at: float, *options: str) -> None:
 
 
 @contextmanager
-def acquisition(widget: SoftcopyWidget, *options: str) -> Iterator[Simulation]:
+def acquisition(widget: SoftcopyWidget, *options: str) -> Iterator[TemporaryAcquisition]:
     """A microscope and the copy of what it writes."""
-    simulation = Simulation(*options)
+    simulation = TemporaryAcquisition(*options)
     try:
         key = widget.add_target(simulation.source, simulation.destination)
         widget.start([key] if key is not None else [])

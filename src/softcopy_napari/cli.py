@@ -184,14 +184,14 @@ def verify(
     """
     from softcopy_napari.engine.receipt.checksum_file import ReceiptError
     from softcopy_napari.engine.verify.verify import VerifyError
-    from softcopy_napari.terminal.verify import choice_of, run_verify
+    from softcopy_napari.terminal.verify import parse_selection, run_verify
 
     if len(folders) > 2:
         _fail(f"{len(folders)} paths were given: give a destination, or a source and a destination")
     if not 1 <= nprocs <= 64:
         _fail(f"--nprocs must be a whole number from 1 to 64, not {nprocs}")
     try:
-        chosen = choice_of(sample, part, seed)
+        chosen = parse_selection(sample, part, seed)
         sys.exit(run_verify(tuple(_path(folder) for folder in folders), chosen, nprocs, verbose))
     except (ReceiptError, VerifyError, ValueError) as error:
         _fail(str(error))
@@ -202,7 +202,7 @@ def status() -> None:
     """Show what the engines on this machine are doing."""
     from softcopy_napari.engine.client import EngineGone, engines
     from softcopy_napari.terminal.orders import foreign_words
-    from softcopy_napari.terminal.terminal import show_status
+    from softcopy_napari.terminal.summary import show_status
 
     snapshots = []
     for engine in engines():
@@ -319,13 +319,14 @@ def _run(targets: Callable[[], tuple[Target, ...]], verbose: bool) -> NoReturn:
     gc.disable()  # nothing that is imported goes away again
     from softcopy_napari.engine.errors import TargetsError
     from softcopy_napari.engine.server import Engine
-    from softcopy_napari.terminal.run import INTERRUPTED, run
+    from softcopy_napari.terminal.run_engine import run_engine
+    from softcopy_napari.terminal.signals import INTERRUPTED
 
     gc.freeze()
     gc.enable()
     _log_to_stderr(verbose)
     try:
-        code = run(Engine(targets()), live=not verbose)
+        code = run_engine(Engine(targets()), live=not verbose)
     except TargetsError as error:
         _fail(str(error))
     except KeyboardInterrupt:

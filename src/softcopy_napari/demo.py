@@ -21,7 +21,7 @@ import click
 from softcopy_napari.engine.protocol.messages import Order
 from softcopy_napari.engine.server import Engine
 from softcopy_napari.engine.targets.target import Settings, make_target
-from softcopy_napari.terminal.run import run
+from softcopy_napari.terminal.run_engine import run_engine
 from softcopy_napari.virtual_screen import NoScreen, has_screen, virtual_screen
 
 
@@ -69,7 +69,7 @@ def _in_terminal(arguments: Sequence[str]) -> int:
         )
         threading.Thread(target=_stop_with, args=(engine, microscope), daemon=True).start()
         try:
-            code = run(engine)
+            code = run_engine(engine)
         finally:
             ended = microscope.poll() is not None
             microscope.terminate()

@@ -17,7 +17,7 @@ from npe2 import PluginManager, PluginManifest
 import softcopy_napari
 from softcopy_napari.engine.client import engines
 from softcopy_napari.plugin import sample
-from softcopy_napari.simulation.simulation import Simulation
+from softcopy_napari.simulation.temporary_acquisition import TemporaryAcquisition
 from tests.support.command import environment
 
 if TYPE_CHECKING:
@@ -35,16 +35,16 @@ def viewer(npe2pm: PluginManager, make_napari_viewer: Callable[..., napari.Viewe
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Simulation]]:
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[TemporaryAcquisition]]:
     """The simulations that a test has started; all of them must have gone at its end, by whatever it did."""
-    found: list[Simulation] = []
+    found: list[TemporaryAcquisition] = []
 
-    class Noted(Simulation):
+    class Noted(TemporaryAcquisition):
         def __init__(self, *arguments: str) -> None:
             super().__init__(*arguments)
             found.append(self)
 
-    monkeypatch.setattr(sample, "Simulation", Noted)
+    monkeypatch.setattr(sample, "TemporaryAcquisition", Noted)
     yield found
     for one in found:
         one.end()
@@ -52,12 +52,12 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Simulation]]:
         assert not one.folder.exists()
 
 
-def _copied(simulation: Simulation) -> int:
+def _copied(simulation: TemporaryAcquisition) -> int:
     return sum(path.is_file() for path in simulation.destination.glob("0/c/*/*/*/*/*"))
 
 
 def test_the_sample_is_copied_live_and_goes_with_the_window(
-    viewer: napari.Viewer, started: list[Simulation], qtbot: QtBot
+    viewer: napari.Viewer, started: list[TemporaryAcquisition], qtbot: QtBot
 ) -> None:
     assert viewer.open_sample("softcopy-napari", "simulated_acquisition") == []
     (simulation,) = started
@@ -69,7 +69,7 @@ def test_the_sample_is_copied_live_and_goes_with_the_window(
 
 
 def test_without_tensorstore_the_sample_says_what_to_install(
-    viewer: napari.Viewer, started: list[Simulation], monkeypatch: pytest.MonkeyPatch
+    viewer: napari.Viewer, started: list[TemporaryAcquisition], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from napari.utils.notifications import notification_manager
 
@@ -84,8 +84,8 @@ def test_without_tensorstore_the_sample_says_what_to_install(
 _KILLED = """
 import sys, time
 from softcopy_napari import start
-from softcopy_napari.simulation.simulation import Simulation
-simulation = Simulation("--frames", "1000", "--rate", "5")
+from softcopy_napari.simulation.temporary_acquisition import TemporaryAcquisition
+simulation = TemporaryAcquisition("--frames", "1000", "--rate", "5")
 start(simulation.source, simulation.destination, nprocs=1)
 print(simulation.folder, flush=True)
 time.sleep(600)
@@ -106,7 +106,7 @@ def test_a_simulation_does_not_outlive_a_napari_that_was_killed() -> None:
 
 
 def test_a_microscope_that_cannot_write_is_noticed_and_leaves_nothing() -> None:
-    simulation = Simulation("--no-such-option")
+    simulation = TemporaryAcquisition("--no-such-option")
     simulation.wait(_WAIT)
     assert simulation.failed
     assert not simulation.folder.exists()

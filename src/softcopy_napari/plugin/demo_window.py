@@ -17,8 +17,9 @@ from softcopy_napari.plugin.dock.engine_contact import Seen
 from softcopy_napari.plugin.dock.engine_monitor import EngineMonitor
 from softcopy_napari.plugin.dock.open_dock import open_dock
 from softcopy_napari.plugin.sample import SCAN, simulate
-from softcopy_napari.simulation.simulation import Simulation
-from softcopy_napari.terminal.run import INTERRUPTED, NOT_COMPLETE, signals
+from softcopy_napari.simulation.temporary_acquisition import TemporaryAcquisition
+from softcopy_napari.terminal.run_engine import NOT_COMPLETE
+from softcopy_napari.terminal.signals import INTERRUPTED, collect_signals
 
 _SIZE = (1240, 960)
 _DRAWN = 1000
@@ -46,7 +47,7 @@ def show_demo(
     stay : bool
         Leave the window open until its user closes it; otherwise it closes when the copy has ended.
     """
-    with signals() as caught:
+    with collect_signals() as caught:
         viewer = napari.Viewer(title="softcopy demo")
         viewer.window.resize(*_SIZE)
         simulation = simulate(open_dock(viewer), *SCAN, "--frames", "8", *arguments)
@@ -68,7 +69,7 @@ class _Demo(QObject):
     def __init__(
         self,
         viewer: napari.Viewer,
-        simulation: Simulation,
+        simulation: TemporaryAcquisition,
         compare: Callable[[Path, Path], int],
         screenshots: Path | None,
         stay: bool,

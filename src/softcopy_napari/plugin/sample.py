@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from softcopy_napari.plugin.dock.open_dock import open_dock
 from softcopy_napari.plugin.reader import NO_LAYERS, Layers, Paths
-from softcopy_napari.simulation.simulation import Simulation
+from softcopy_napari.simulation.temporary_acquisition import TemporaryAcquisition
 
 if TYPE_CHECKING:
     from softcopy_napari.plugin.dock.dock_widget import SoftcopyWidget
@@ -47,7 +47,7 @@ def open_sample(path: Paths) -> Layers:
     return NO_LAYERS
 
 
-def simulate(widget: SoftcopyWidget, *arguments: str) -> Simulation:
+def simulate(widget: SoftcopyWidget, *arguments: str) -> TemporaryAcquisition:
     """Start a microscope, and its copy in a dock; both end with the dock, or with this process.
 
     Parameters
@@ -56,7 +56,7 @@ def simulate(widget: SoftcopyWidget, *arguments: str) -> Simulation:
     *arguments : str
         For the microscope, as on its command line.
     """
-    simulation = Simulation(*arguments)
+    simulation = TemporaryAcquisition(*arguments)
     widget.destroyed.connect(lambda: simulation.end())  # a bound method would not keep it alive
     key = widget.add_target(simulation.source, simulation.destination)
     widget.start([key] if key is not None else [])

@@ -23,7 +23,7 @@ class MicroscopeSettings:
         Time points a second; 0 for as fast as it goes.
     channels : int
     size : tuple of int
-        Of a volume in pixels: z, y, x.
+        Pixels of a volume along z, y and x.
     slab : int
         Planes in a chunk.
     tile : int

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, TargetSnapshot
-from softcopy_napari.terminal.terminal import COLOURS, eta_text, files_text, outlook, rate_text, reason_text
+from softcopy_napari.terminal.texts import COLOURS, eta_text, files_text, outlook, rate_text, reason_text
 
 _SHOWN_NOTICES = 3
 

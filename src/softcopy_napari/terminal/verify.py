@@ -26,7 +26,7 @@ from softcopy_napari.engine.verify.verify import (
     verify_receipt,
     verify_source,
 )
-from softcopy_napari.terminal.run import INTERRUPTED, signals
+from softcopy_napari.terminal.signals import INTERRUPTED, collect_signals
 
 _SHOWN = 20
 _LOG_INTERVAL = 5.0
@@ -37,7 +37,7 @@ _AFTERWARDS = {
 }
 
 
-def choice_of(sample: str | None, part: str | None, seed: int | None) -> Selection:
+def parse_selection(sample: str | None, part: str | None, seed: int | None) -> Selection:
     """What `--sample 5%`, `--part 3/30` and `--seed` ask for; without a seed, another sample every time.
 
     Raises
@@ -83,7 +83,7 @@ def run_verify(folders: tuple[Path, ...], choice: Selection, nprocs: int, verbos
     report = VerifyReport(findings.add)
     started = time.monotonic()
     lower_priority(os.getpid())  # threads take it over
-    with signals() as caught:
+    with collect_signals() as caught:
         try:
             if len(folders) == 1:
                 _verify_receipt(folders[0], choice, nprocs, report, console, caught)

@@ -1,132 +1,20 @@
-"""What the `softcopy` command shows: a live table on a terminal, log lines elsewhere, a summary at the end.
+"""What `softcopy` prints of each target at the end of a run, and for `softcopy status`.
 
-What draws on terminals takes 40 ms to import, a tenth of a short run: without a terminal it is not.
+rich is imported only where the output is a terminal: that takes 40 ms, a tenth of a short run.
 """
 
 from __future__ import annotations
 
-import contextlib
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from softcopy_napari.engine.formatting import GOES_ON, count_text, size_text, time_text
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Findings, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.terminal.texts import COLOURS, eta_text, files_text, outlook, rate_text, reason_text
 
-_LOG_INTERVAL = 5.0
-_LOG_LONGEST = 60.0
-"""Seconds between log lines of a target of which there is nothing new to say."""
 _SHOWN_FAILURES = 10
 _SHOWN_FINDINGS = 5
-_TO_AND_FRO = {TargetState.COPYING, TargetState.CAUGHT_UP}
-COLOURS = {
-    TargetState.WAITING: "yellow",
-    TargetState.COPYING: "cyan",
-    TargetState.CAUGHT_UP: "blue",
-    TargetState.FINISHING: "cyan",
-    TargetState.CHECKING: "cyan",
-    TargetState.COMPLETE: "green",
-    TargetState.INCOMPLETE: "red",
-    TargetState.PAUSED: "yellow",
-    TargetState.FAILED: "red",
-    TargetState.STOPPED: "yellow",
-}
-
-
-def files_text(target: TargetSnapshot) -> str:
-    """Chunk files that have arrived, of how many."""
-    return f"{target.chunk_files_copied:,}/{target.chunk_files:,}" if target.arrays else "-"
-
-
-def reason_text(target: TargetSnapshot) -> str:
-    """Why it is in its state, and what its user can do about it from a terminal."""
-    if target.can_finish:
-        return ". ".join(filter(None, (target.reason, "Over already? `softcopy finish`")))
-    return target.reason
-
-
-def eta_text(target: TargetSnapshot) -> str:
-    """When it will be complete, or how long it took."""
-    if target.state.ended:
-        return time_text(target.elapsed)
-    if target.eta is not None:
-        return time_text(target.eta)
-    return "acquiring" if target.acquiring else "-"
-
-
-def rate_text(target: TargetSnapshot) -> str:
-    """In MB/s."""
-    return f"{target.bytes_per_second / 1e6:.1f}"
-
-
-def outlook(target: TargetSnapshot) -> list[str]:
-    """At what pace it goes, where that is held back, and what is to be expected."""
-    return [words for words in (target.pace.words, target.forecast.words) if words]
-
-
-@contextlib.contextmanager
-def watch(snapshot: Callable[[], EngineSnapshot], live: bool = True) -> Iterator[Callable[[], None]]:
-    """Show an engine while it works; what is yielded is to be called a few times a second."""
-    if live and sys.stdout.isatty():
-        from softcopy_napari.terminal.live_table import live_table
-
-        with live_table(snapshot) as show:
-            yield show
-    else:
-        log = _Log()
-        yield lambda: log.show(snapshot())
-        log.show(snapshot(), now=True)
-
-
-class _Log:
-    """A line a target every few seconds, and at every change of its state, for logs and pipes.
-
-    While a source is watched on there is nothing to tell.
-    """
-
-    def __init__(self) -> None:
-        self._next = 0.0
-        self._said: dict[str, tuple[TargetState, str, float]] = {}
-        self._told: set[tuple[str, str]] = set()
-
-    def show(self, engine: EngineSnapshot, now: bool = False) -> None:
-        """Print what is due."""
-        due = now or time.monotonic() >= self._next
-        if due:
-            self._next = time.monotonic() + _LOG_INTERVAL
-        for target in engine.targets:
-            state, text, when = self._said.get(target.id, (None, "", 0.0))
-            # Between stacks a target is caught up for a moment: that is nothing to tell.
-            changed = state is not target.state and not {state, target.state} <= _TO_AND_FRO
-            if changed or due:
-                new = self._text(target, resumed=state is TargetState.COMPLETE and not target.state.ended)
-                again = time.monotonic() - when >= _LOG_LONGEST and not target.watching
-                repeats = new == text and not now and not again
-                if changed or not repeats:
-                    self._said[target.id] = target.state, new, time.monotonic()
-                    self._line(new)
-            for notice in target.notices:
-                if (target.id, notice) not in self._told:
-                    self._told.add((target.id, notice))
-                    self._line(f"{target.source}: note: {notice}")
-
-    @staticmethod
-    def _text(target: TargetSnapshot, resumed: bool) -> str:
-        parts = [
-            f"{target.source}: {target.state_text}" + (" again: the source has changed" if resumed else ""),
-            f"{files_text(target)} chunk files",
-            f"{rate_text(target)} MB/s",
-            f"ETA {eta_text(target)}" if not target.state.ended else f"took {eta_text(target)}",
-        ]
-        if target.failed_files:
-            parts.append(f"{target.failed_files:,} failed")
-        parts += filter(None, (*outlook(target), reason_text(target)))
-        return ", ".join(parts)
-
-    @staticmethod
-    def _line(text: str) -> None:
-        print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
 def show_summary(engine: EngineSnapshot) -> None:

@@ -1,0 +1,64 @@
+"""Log lines of an engine's progress, for pipes and files in place of the live table."""
+
+from __future__ import annotations
+
+import time
+
+from softcopy_napari.engine.protocol.messages import EngineSnapshot, TargetSnapshot
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.terminal.texts import eta_text, files_text, outlook, rate_text, reason_text
+
+_LOG_INTERVAL = 5.0
+_LOG_LONGEST = 60.0
+"""Seconds between log lines of a target of which there is nothing new to say."""
+_TO_AND_FRO = {TargetState.COPYING, TargetState.CAUGHT_UP}
+
+
+class LogLines:
+    """A line a target every few seconds, and at every change of its state, for logs and pipes.
+
+    While a source is watched on there is nothing to tell.
+    """
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._said: dict[str, tuple[TargetState, str, float]] = {}
+        self._told: set[tuple[str, str]] = set()
+
+    def show(self, engine: EngineSnapshot, now: bool = False) -> None:
+        """Print what is due."""
+        due = now or time.monotonic() >= self._next
+        if due:
+            self._next = time.monotonic() + _LOG_INTERVAL
+        for target in engine.targets:
+            state, text, when = self._said.get(target.id, (None, "", 0.0))
+            # Between stacks a target is caught up for a moment: that is nothing to tell.
+            changed = state is not target.state and not {state, target.state} <= _TO_AND_FRO
+            if changed or due:
+                new = self._text(target, resumed=state is TargetState.COMPLETE and not target.state.ended)
+                again = time.monotonic() - when >= _LOG_LONGEST and not target.watching
+                repeats = new == text and not now and not again
+                if changed or not repeats:
+                    self._said[target.id] = target.state, new, time.monotonic()
+                    self._line(new)
+            for notice in target.notices:
+                if (target.id, notice) not in self._told:
+                    self._told.add((target.id, notice))
+                    self._line(f"{target.source}: note: {notice}")
+
+    @staticmethod
+    def _text(target: TargetSnapshot, resumed: bool) -> str:
+        parts = [
+            f"{target.source}: {target.state_text}" + (" again: the source has changed" if resumed else ""),
+            f"{files_text(target)} chunk files",
+            f"{rate_text(target)} MB/s",
+            f"ETA {eta_text(target)}" if not target.state.ended else f"took {eta_text(target)}",
+        ]
+        if target.failed_files:
+            parts.append(f"{target.failed_files:,} failed")
+        parts += filter(None, (*outlook(target), reason_text(target)))
+        return ", ".join(parts)
+
+    @staticmethod
+    def _line(text: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)

@@ -1,0 +1,52 @@
+"""What the table, the log lines and the summaries on a terminal say of a target, and the colours of its states."""
+
+from __future__ import annotations
+
+from softcopy_napari.engine.formatting import time_text
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
+from softcopy_napari.engine.states import TargetState
+
+COLOURS = {
+    TargetState.WAITING: "yellow",
+    TargetState.COPYING: "cyan",
+    TargetState.CAUGHT_UP: "blue",
+    TargetState.FINISHING: "cyan",
+    TargetState.CHECKING: "cyan",
+    TargetState.COMPLETE: "green",
+    TargetState.INCOMPLETE: "red",
+    TargetState.PAUSED: "yellow",
+    TargetState.FAILED: "red",
+    TargetState.STOPPED: "yellow",
+}
+"""The colour of each state, as rich calls it."""
+
+
+def files_text(target: TargetSnapshot) -> str:
+    """Chunk files that have arrived, of how many."""
+    return f"{target.chunk_files_copied:,}/{target.chunk_files:,}" if target.arrays else "-"
+
+
+def reason_text(target: TargetSnapshot) -> str:
+    """Why it is in its state, and what its user can do about it from a terminal."""
+    if target.can_finish:
+        return ". ".join(filter(None, (target.reason, "Over already? `softcopy finish`")))
+    return target.reason
+
+
+def eta_text(target: TargetSnapshot) -> str:
+    """When it will be complete, or how long it took."""
+    if target.state.ended:
+        return time_text(target.elapsed)
+    if target.eta is not None:
+        return time_text(target.eta)
+    return "acquiring" if target.acquiring else "-"
+
+
+def rate_text(target: TargetSnapshot) -> str:
+    """In MB/s."""
+    return f"{target.bytes_per_second / 1e6:.1f}"
+
+
+def outlook(target: TargetSnapshot) -> list[str]:
+    """At what pace it goes, where that is held back, and what is to be expected."""
+    return [words for words in (target.pace.words, target.forecast.words) if words]

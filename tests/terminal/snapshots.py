@@ -1,0 +1,39 @@
+"""Snapshots of engines that the tests of this folder show."""
+
+from __future__ import annotations
+
+import time
+
+from softcopy_napari.engine.protocol.messages import EngineSnapshot, ForecastSnapshot, PaceSnapshot, TargetSnapshot
+from softcopy_napari.engine.states import TargetState
+
+GIVES_WAY = "at most 42.0 MB/s: gives way to the acquisition"
+KEEPS_UP = "the copy keeps up with the acquisition"
+SHORT = "the destination will not fit: about 1.2 TB short"
+WATCHED = {
+    "state": TargetState.COMPLETE,
+    "completed": time.mktime((2020, 11, 20, 15, 46, 0, 0, 0, -1)),
+    "watching": True,
+}
+FINISH_HINT = "chunk files still to come: 99. Over already? `softcopy finish`"
+WAITING = {"state": TargetState.CAUGHT_UP, "reason": "chunk files still to come: 99"}
+
+
+def engine(state: TargetState = TargetState.COPYING, *, limit: float | None = 42e6, count: int = 1) -> EngineSnapshot:
+    held = PaceSnapshot(limit=limit, reason="gives way to the acquisition" if limit is not None else "")
+    target = TargetSnapshot(
+        id="1",
+        source="/data/a.zarr",
+        destination="/nas/a.zarr",
+        state=state,
+        pace=held,
+        forecast=ForecastSnapshot(words=KEEPS_UP, warnings=(SHORT,)),
+    )
+    return EngineSnapshot(pid=7, version="1", started=0.0, targets=(target,) * count)
+
+
+def engine_with(**changes: object) -> EngineSnapshot:
+    """An engine with one target, of which there is no forecast."""
+    (target,) = engine().targets
+    nothing = {"pace": PaceSnapshot(), "forecast": ForecastSnapshot()}
+    return engine().model_copy(update={"targets": (target.model_copy(update={**nothing, **changes}),)})

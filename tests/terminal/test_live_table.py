@@ -1,0 +1,42 @@
+"""The live table: what it shows of pace, forecast and watching."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from softcopy_napari.engine.protocol.messages import EngineSnapshot, PaceSnapshot
+from softcopy_napari.terminal.live_table import draw
+from tests.terminal.snapshots import FINISH_HINT, GIVES_WAY, KEEPS_UP, SHORT, WAITING, WATCHED, engine, engine_with
+
+
+def table(shown: EngineSnapshot) -> list[str]:
+    console = Console(width=100)
+    with console.capture() as said:
+        console.print(draw(shown, 100))
+    return [line.rstrip() for line in said.get().splitlines()]
+
+
+def test_the_table_tells_at_what_pace_it_goes_and_what_is_to_be_expected() -> None:
+    assert table(engine())[-3:] == [GIVES_WAY, KEEPS_UP, SHORT]
+
+
+def test_of_several_targets_each_line_names_its_own() -> None:
+    assert table(engine(count=2))[-3:] == [f"a.zarr: {words}" for words in (GIVES_WAY, KEEPS_UP, SHORT)]
+
+
+def test_without_a_limit_nothing_is_said_of_it() -> None:
+    assert table(engine(limit=None))[-2:] == [KEEPS_UP, SHORT]
+
+
+def test_standing_still_is_told_without_a_figure() -> None:
+    assert PaceSnapshot(limit=1.0, reason="stands still").words == "stands still"
+
+
+def test_the_table_tells_how_to_end_watching() -> None:
+    assert "watching on" in table(engine_with(**WATCHED))[1]
+    assert table(engine_with(**WATCHED))[-1] == "Ctrl-C ends it"
+    assert table(engine_with())[-1] != "Ctrl-C ends it"
+
+
+def test_the_table_says_which_command_ends_an_acquisition_that_is_over() -> None:
+    assert table(engine_with(**WAITING))[-1] == FINISH_HINT
