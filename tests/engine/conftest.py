@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine.job import target_thread
+from softcopy_napari.engine.job import job_parts
 from softcopy_napari.engine.source import event_rules, source_tracker
 from tests.engine.jobs import Jobs
 
 
 @pytest.fixture
 def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    for module in (event_rules, target_thread, source_tracker):  # seconds of quiet, so that tests need not wait for two
+    for module in (event_rules, job_parts, source_tracker):  # seconds of quiet, so that tests need not wait for two
         monkeypatch.setattr(module, "QUIET", 0.3)
     jobs = Jobs(tmp_path)
     yield jobs

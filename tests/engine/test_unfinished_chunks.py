@@ -113,9 +113,9 @@ class TestWhereNothingTellsOfClosing:
         monkeypatch.setattr(source_tracker, "_LOOK_INTERVAL", 0.1)
 
     def test_a_chunk_that_proves_whole_needs_no_quiet_time(self, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-        from softcopy_napari.engine.job import target_thread
+        from softcopy_napari.engine.job import job_parts
 
-        for module in (source_tracker, target_thread):
+        for module in (source_tracker, job_parts):
             monkeypatch.setattr(module, "QUIET", 30.0)
         make_raw_array(jobs.source, 4)
         write(jobs.source / "0", WHOLE)

@@ -11,7 +11,7 @@ import pytest
 
 from softcopy_napari.engine.destination import destination_watch
 from softcopy_napari.engine.dispatch import retries
-from softcopy_napari.engine.job import final_check, readiness, target_thread
+from softcopy_napari.engine.job import final_check, job_parts, readiness
 from softcopy_napari.engine.source import event_rules, source_tracker
 from tests.faults.lab import Lab
 
@@ -19,7 +19,7 @@ from tests.faults.lab import Lab
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """A lab, in which everybody waits less."""
-    for module in (event_rules, target_thread, source_tracker):
+    for module in (event_rules, job_parts, source_tracker):
         monkeypatch.setattr(module, "QUIET", 0.3)
     monkeypatch.setattr(source_tracker, "_LOOK_INTERVAL", 1.0)
     monkeypatch.setattr(retries, "_FIRST", 0.1)

@@ -68,7 +68,7 @@ def test_a_torn_shard_that_was_being_copied_when_its_user_said_finish_is_copied(
     make_torn_shards(lab.real_source, 3)
     rule = faults.hang("read", "s.zarr/c/1", times=1)
     running = lab.start(nprocs=2)
-    assert until(lambda: rule.met and running._survey.last_pass, SOON)
+    assert until(lambda: rule.met and running._tracker.last_pass, SOON)
     running.order("finish")
     assert until(lambda: lab.now.state is TargetState.FINISHING, SOON), lab.words()
     assert not running.ended.wait(1.0)  # time for the walk over everything, which does not wait for this one

@@ -82,7 +82,7 @@ def test_a_lock_that_is_seen_again_while_the_disk_is_flushed_takes_no_file_out_o
     assert until(lambda: flushes.held, SOON), lab.words()
     looked = threading.Event()
     running._inbox.put(lambda: (running._walks.ask(""), looked.set()))
-    assert looked.wait(SOON) and until(lambda: running._dispatcher.idle and not running._survey.busy, SOON)
+    assert looked.wait(SOON) and until(lambda: running._dispatcher.idle and not running._tracker.busy, SOON)
     flushes.let_go(running)
     end = lab.ends(SOON)
     assert end.state is TargetState.COMPLETE

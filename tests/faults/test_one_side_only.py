@@ -459,6 +459,6 @@ def test_metadata_of_arrays_that_are_not_known_any_more_do_not_count_as_promised
     write(lab.source / "image" / "0" / ".zarray", zarray((1,)), old=True)
     running = lab.start(settle=0.0)
     assert lab.caught_up()
-    assert running._survey.metadata.missing_nodes() == ["image/1"]
+    assert running._tracker.metadata.missing_nodes() == ["image/1"]
     (lab.source / "image").rename(lab.folder / "elsewhere")
-    assert until(lambda: not running._survey.metadata.missing_nodes(), SOON), lab.words()
+    assert until(lambda: not running._tracker.metadata.missing_nodes(), SOON), lab.words()

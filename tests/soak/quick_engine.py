@@ -17,11 +17,11 @@ def main() -> None:
     """Be an engine."""
     from softcopy_napari.engine import server
     from softcopy_napari.engine.dispatch import retries, worker_pool
-    from softcopy_napari.engine.job import final_check, target_thread
+    from softcopy_napari.engine.job import final_check, job_parts
     from softcopy_napari.engine.source import event_rules, source_tracker
 
     faulthandler.register(signal.SIGUSR1)  # says where all its threads are
-    for module in (event_rules, target_thread, source_tracker):
+    for module in (event_rules, job_parts, source_tracker):
         module.QUIET = 0.3  # type: ignore[attr-defined]
     worker_pool._HUNG = 3.0
     retries._LAST = 3.0

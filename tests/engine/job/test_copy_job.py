@@ -141,7 +141,7 @@ def test_a_stop_at_the_moment_the_source_goes_away_is_a_stop(jobs: Jobs, monkeyp
     running = jobs.start()
     assert jobs.caught_up()
     with monkeypatch.context() as patch:
-        patch.setattr(running._survey, "apply_events", lambda now: running._phase is not lifecycle.Phase.ENDED)
+        patch.setattr(running._tracker, "apply_events", lambda now: running._phase is not lifecycle.Phase.ENDED)
         running.order("stop")
         ended = running.ended.wait(1.0)
     assert ended and jobs.now.state is TargetState.STOPPED
@@ -168,7 +168,7 @@ def test_a_loss_of_events_is_made_good_by_looking(jobs: Jobs, monkeypatch: pytes
     make_array(jobs.source, (4,), chunks=False)
     running = jobs.start()
     assert jobs.caught_up()
-    watcher = running._survey._watcher
+    watcher = running._tracker._watcher
     assert watcher is not None
     monkeypatch.setattr(watcher, "_event", lambda *event: None)
     write(jobs.source / "0", b"x", old=True)
@@ -426,7 +426,7 @@ def test_the_destination_is_let_go_when_the_job_ends_whatever_happens(
     def fail(*args: object) -> None:
         raise RuntimeError("an error in softcopy itself")
 
-    monkeypatch.setattr(running._survey, "apply_events", fail)
+    monkeypatch.setattr(running._tracker, "apply_events", fail)
     end = jobs.ends(3.0)
     assert end.state is TargetState.FAILED and "an error in softcopy itself" in end.reason
     assert until(lambda: free(jobs.destination), 2.0)
@@ -469,13 +469,13 @@ def test_an_error_on_the_way_down_still_ends_the_job(jobs: Jobs, monkeypatch: py
     make_array(jobs.source, (2,), chunks=False)
     running = jobs.start()
     assert jobs.caught_up()
-    real: Callable[[], None] = running._survey.end
+    real: Callable[[], None] = running._tracker.end
 
     def fail() -> None:
         real()
         raise RuntimeError("thread cannot be joined")
 
-    monkeypatch.setattr(running._survey, "end", fail)
+    monkeypatch.setattr(running._tracker, "end", fail)
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
     running.order("stop")
     ended = running.ended.wait(3.0)
@@ -509,7 +509,7 @@ def test_a_temporary_that_has_gone_does_not_hold_up_the_end(jobs: Jobs) -> None:
     running = jobs.start(settle=0.0)
     running.order("pause")
     assert until(lambda: jobs.now.state is TargetState.PAUSED)
-    looked = running._survey
+    looked = running._tracker
     looked._scratch.take(FolderDiff("a"), ["x.tmp"])
     looked._scratch.take(FolderDiff("b", last=True), [])
     looked._scratch.take(FolderDiff("a", last=True), [])

@@ -86,15 +86,18 @@ class Takeover:
         except Exception as error:
             log.exception("unexpected error while looking at %s", self.target.destination)
             found = Occupant(f"{self.target.destination} could not be looked at: {error!r}", None, {})
-        self._post(lambda: done(self._take(found)))
+        self._post(lambda: self._take(found, done))
 
-    def _take(self, found: Occupant) -> str:
+    def _take(self, found: Occupant, done: Callable[[str], None]) -> None:
         """Copy into a destination that is empty or holds a copy of this source; into any, if its user said so."""
+        if self._over():
+            return
         if found.conflict and not self.target.overwrite:
-            return f"{found.conflict}. {HOW_TO_GO_ON}"
+            done(f"{found.conflict}. {HOW_TO_GO_ON}")
+            return
         self.occupant = found._replace(receipt=None) if found.conflict else found
         self._replacing = bool(found.conflict)
-        return ""
+        done("")
 
     def remove_if_due(self, source: Identity | None, done: Callable[[list[str]], None]) -> None:
         """Remove what is to be removed, unless that is under way; `done` is told what the user should know."""

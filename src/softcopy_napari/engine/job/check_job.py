@@ -18,6 +18,7 @@ from softcopy_napari.engine.destination.end_findings import UNLISTED
 from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.job.target_resources import TargetResources
 from softcopy_napari.engine.job.target_thread import TargetThread
 from softcopy_napari.engine.protocol.messages import Findings, TargetSnapshot
@@ -39,8 +40,8 @@ class CheckJob(TargetThread):
 
     afterwards = "check again to compare everything"
 
-    def __init__(self, crew: TargetResources, identity: str, ledgers: Path) -> None:
-        super().__init__(crew, identity, ledgers)
+    def __init__(self, resources: TargetResources, identity: str, ledgers: Path) -> None:
+        super().__init__(JobParts(resources, identity, ledgers))
         self._outcome: TargetState | None = None
         self._missing = _Missing(self._inventory)
         self._findings = Findings()
@@ -51,8 +52,8 @@ class CheckJob(TargetThread):
         """What is still to be inspected once everything has been compared."""
         self._inspecting = 0
         """Tasks that are with workers."""
-        self._survey.heeds_locks = False
-        self._survey.start_pass(full=True, now=time.monotonic())
+        self._tracker.heeds_locks = False
+        self._tracker.start_pass(full=True, now=time.monotonic())
         self._snapshot = self._tell(time.monotonic())
 
     @property
@@ -75,20 +76,20 @@ class CheckJob(TargetThread):
             self._inspect()
         if not isinstance(answer, FolderDiff):
             return
-        if self._survey.take_part(answer, now, finishing=True):
+        if self._tracker.take_part(answer, now, finishing=True):
             self._missing.take(answer)
         else:
             self._end(TargetState.FAILED, f"{self.target.source} has gone")
 
     def _advance(self, now: float) -> None:
-        self._survey.after_pass(now)
-        if self._survey.last_pass is None:
+        self._tracker.after_pass(now)
+        if self._tracker.last_pass is None:
             return
         if self._inspections is None:
             self._inspections = self._all_inspections()
             self._inspect()
         if not self._inspecting:
-            self._judge(self._survey.last_pass)
+            self._judge(self._tracker.last_pass)
 
     def _inspect(self) -> None:
         """Keep all workers busy with what is still to be inspected."""
@@ -109,7 +110,7 @@ class CheckJob(TargetThread):
                 yield InspectTask(self._pool.new_id(), paths, chunk_format)
 
     def _judge(self, done: Walk) -> None:
-        for folder, reason in self._survey.metadata.unreadable().items():
+        for folder, reason in self._tracker.metadata.unreadable().items():
             self._reporter.notice(f"metadata of {folder} {reason}; what lies there was compared as plain files")
         layouts = {path: array.layout for path, array in self._inventory.arrays.items()}
         gone = sorted({*done.gone, *done.system})

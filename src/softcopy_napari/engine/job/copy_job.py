@@ -5,7 +5,6 @@ What happens elsewhere reaches it as messages: events of the watcher, answers of
 
 from __future__ import annotations
 
-import functools
 import logging
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ from softcopy_napari.engine.fs.capabilities import Remark, remark_texts
 from softcopy_napari.engine.fs.free_space import FreeSpace
 from softcopy_napari.engine.job.copy_status import CopyStatus, Situation
 from softcopy_napari.engine.job.final_check import FinalCheck
+from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.job.lifecycle import Action, Event, Phase, next_phase
 from softcopy_napari.engine.job.readiness import Readiness
 from softcopy_napari.engine.job.signer import Signer
@@ -46,33 +46,28 @@ class CopyJob(TargetThread):
 
     afterwards = GOES_ON
 
-    def __init__(self, crew: TargetResources, identity: str, ledgers: Path) -> None:
-        self._keeper = DigestJournal(crew.target.destination)
-        super().__init__(crew, identity, ledgers, self._keeper.path)
-        self._ledgers = ledgers
+    def __init__(self, resources: TargetResources, identity: str, ledgers: Path) -> None:
+        self._journal = DigestJournal(resources.target.destination)
+        parts = JobParts(resources, identity, ledgers, self._journal.path)
+        super().__init__(parts)
         self._next: CopyJob | None = None
         """Copies the dataset that took the place of this one's."""
-        self._takeover = Takeover(self.target, self._keeper, self._marker, self._inbox.put, lambda: self._over)
         self._phase = Phase.WAITING
         self._told_to_finish = False
         self._why_finished = ""
         self._has_receipt = False
         self._source_when_complete = 0
         """The count of the source's changes when it was complete."""
-        target, reporter, keeper, post = self.target, self._reporter, self._keeper, self._inbox.put
-        inventory, survey, dispatcher, pool = self._inventory, self._survey, self._dispatcher, self._pool
-        self._final = FinalCheck(inventory, survey, self._walks, dispatcher, pool, reporter)
-        fail = functools.partial(self._end, TargetState.FAILED)
-        self._ready = Readiness(
-            inventory, survey, dispatcher, pool, self._takeover, lambda: self._phase is Phase.WAITING, self._say, fail
-        )
-        self._signer = Signer(target, self._marker, inventory, survey, keeper, reporter.notice, post)
-        self._pacer = Pacer(target, pool, dispatcher, survey, post)
-        self._outlook = ForecastInputs(inventory, dispatcher, survey, reporter)
-        dispatcher.prover.remember(ReceiptDigests(inventory, target.destination, ledgers, post), keeper)
-        self._status = CopyStatus(
-            target, inventory, survey, dispatcher, reporter, self._final, self._pacer, self._outlook
-        )
+        target, post = parts.target, parts.post
+        self._takeover = Takeover(target, self._journal, parts.marker, post, lambda: self._over)
+        self._final = FinalCheck(parts)
+        self._ready = Readiness(parts, self._takeover)
+        self._signer = Signer(parts, self._journal)
+        self._pacer = Pacer(target, parts.pool, parts.dispatcher, parts.tracker, post)
+        self._forecaster = ForecastInputs(parts.inventory, parts.dispatcher, parts.tracker, parts.reporter)
+        self._status = CopyStatus(parts, self._final, self._pacer, self._forecaster)
+        receipt_digests = ReceiptDigests(parts.inventory, target.destination, ledgers, post)
+        parts.dispatcher.prover.remember(receipt_digests, self._journal)
         if self._lock.doubt is not None:
             self._doubt(self._lock.doubt)
         self._snapshot = self._tell(time.monotonic())
@@ -113,7 +108,7 @@ class CopyJob(TargetThread):
     def _leave(self) -> None:
         self._lock.note_all_noted(self._dispatcher.at_rest)
         self._inventory.digests.close(remove=False)
-        self._keeper.end(self._inventory, self._has_receipt)
+        self._journal.end(self._inventory, self._has_receipt)
 
     # -- its life -------------------------------------------------------------------------------------
 
@@ -148,22 +143,23 @@ class CopyJob(TargetThread):
             case Action.ANNOUNCE:
                 self._announce(now)
             case Action.RESUME:
-                if self._survey.changes != self._source_when_complete:  # else its user wants to be sure
-                    self._survey.evidence.note_resumed()
+                if self._tracker.changes != self._source_when_complete:  # else its user wants to be sure
+                    self._tracker.evidence.note_resumed()
                     self._told_to_finish = False  # that was said of what had come before
                 self._status.completed = 0.0
                 self._why_finished = ""
                 self._lock.note_doing("filled")
                 self._lock.note_all_noted(False)
+                self._reason = ""
                 changed = f"{self.target.source} has changed since its copy was complete"
                 self._ready.forget_source(self._has_receipt, changed, now)
 
     # -- messages and steps ---------------------------------------------------------------------------
 
     def _apply_events(self, now: float) -> None:
-        if not self._survey.apply_events(now) or self._survey.deletion.made_anew:
+        if not self._tracker.apply_events(now) or self._tracker.deletion.made_anew:
             self._lose_source(now)
-        for folder in self._survey.metadata.take_due():
+        for folder in self._tracker.metadata.take_due():
             paths = [f"{folder}/{name}" if folder else name for name in METADATA_NAMES]
             self._dispatcher.request(ReadTask(self._pool.new_id(), paths))
 
@@ -180,12 +176,12 @@ class CopyJob(TargetThread):
         match answer:
             case FolderDiff() as part:
                 finishing = self._phase is Phase.CHECKING
-                if not self._survey.take_part(part, now, finishing) and self._phase is not Phase.WAITING:
+                if not self._tracker.take_part(part, now, finishing) and self._phase is not Phase.WAITING:
                     self._lose_source(now)
             case ReadDone(contents):
                 folder = next(iter(contents)).rpartition("/")[0]
                 found = {path.rpartition("/")[2]: data for path, data in contents.items() if data is not None}
-                self._survey.take_metadata(folder, found)
+                self._tracker.take_metadata(folder, found)
             case Probe() as probe:
                 if self._ready.take_probe(probe, self._told_to_finish, now):
                     self._start_anew()
@@ -197,7 +193,7 @@ class CopyJob(TargetThread):
             case Swept() if self._ready.awaited is Swept:
                 self._ready.awaited = None
             case FreeSpace() as room:
-                self._outlook.take_room(room, now)
+                self._forecaster.take_room(room, now)
                 self._pacer.take_room(room)
 
     def _advance(self, now: float) -> None:
@@ -215,15 +211,18 @@ class CopyJob(TargetThread):
             self._doubt(self._dispatcher.flushing.doubt)
             self._dispatcher.flushing.doubt = None
         if self._phase is Phase.WAITING:
-            self._ready.probe_if_due(now)
+            if self._ready.failure:
+                self._end(TargetState.FAILED, self._ready.failure)
+            else:
+                self._ready.probe_if_due(now)
             return
         self._keep_pace(now)
-        self._keeper.note_if_due(self._inventory, now)
-        self._survey.after_pass(now)
-        if self._survey.last_full is not None:
+        self._journal.note_if_due(self._inventory, now)
+        self._tracker.after_pass(now)
+        if self._tracker.last_full is not None:
             self._takeover.remove_if_due(self._dispatcher.source, self._take_removed)
         match self._phase:
-            case Phase.COPYING if not self._paused and self._survey.last_pass is not None:
+            case Phase.COPYING if not self._paused and self._tracker.last_pass is not None:
                 self._look_for_the_end(now)
             case Phase.CHECKING if not self._paused:
                 self._check(now)
@@ -233,18 +232,18 @@ class CopyJob(TargetThread):
     def _keep_pace(self, now: float) -> None:
         """Look ahead, and decide how fast to go."""
         acquiring = self._phase is Phase.COPYING
-        if acquiring and self._outlook.wants_room(now):
+        if acquiring and self._forecaster.wants_room(now):
             self._dispatcher.request(RoomTask(self._pool.new_id()))
-        self._outlook.tick(now, acquiring and self._survey.live, self._pacer.set_rate)
-        self._pacer.tick(now, acquiring, self._reporter.left, self._outlook.full_in())
+        self._forecaster.tick(now, acquiring and self._tracker.live, self._pacer.set_rate)
+        self._pacer.tick(now, acquiring, self._reporter.left, self._forecaster.full_in())
 
     # -- the source's coming and going ----------------------------------------------------------------
 
     def _start_anew(self) -> None:
         """Have another job go on with the dataset that took the place of this one: nothing of this one holds for it."""
-        following = CopyJob(
-            self._crew, self.identity, self._ledgers.with_name(str(int(self._ledgers.name) + _GENERATION))
-        )
+        before = self._parts.ledgers
+        ledgers = before.with_name(str(int(before.name) + _GENERATION))
+        following = CopyJob(self._parts.resources, self.identity, ledgers)
         following.ended = self.ended
         following._paused = self._paused
         self._ready.hand_over(following._ready)
@@ -263,12 +262,8 @@ class CopyJob(TargetThread):
     def _successor(self) -> CopyJob | None:
         if self._next is not None:
             self._forget()
-            self._keeper.end(self._inventory, complete=True)
+            self._journal.end(self._inventory, complete=True)
         return self._next
-
-    def _say(self, reason: str) -> None:
-        """Say what is waited for."""
-        self._reason = reason
 
     def _take_removed(self, notices: list[str]) -> None:
         """What another dataset left has been removed from the destination: compare everything."""
@@ -277,9 +272,9 @@ class CopyJob(TargetThread):
 
     def _lose_source(self, now: float) -> None:
         """The source has gone: wait for it to come back. Nothing is deleted anywhere."""
-        self._survey.await_deletion()
+        self._tracker.await_deletion()
         if self._phase is Phase.SIGNING:
-            self._survey.apply_events(now)  # what was heard of it until then
+            self._tracker.apply_events(now)  # what was heard of it until then
         self._happen(Event.SOURCE_LOST, now)
 
     # -- the end --------------------------------------------------------------------------------------
@@ -287,19 +282,19 @@ class CopyJob(TargetThread):
     @property
     def _nearly_done(self) -> bool:
         # While an acquisition goes on, workers are idle after every few files.
-        return self._phase is not Phase.COPYING or not self._survey.live
+        return self._phase is not Phase.COPYING or not self._tracker.live
 
     @property
     def _calm(self) -> bool:
         return self._phase in (Phase.COPYING, Phase.WATCHING) and not self._final.at_work
 
     def _finished_because(self, now: float) -> str:
-        facts = self._survey.facts(self._told_to_finish, now)
+        facts = self._tracker.facts(self._told_to_finish, now)
         return finished_because(facts, self.target.settle, self.target.finish_idle)
 
     def _look_for_the_end(self, now: float) -> None:
         if not self._told_to_finish:
-            self._survey.look_if_due(now)
+            self._tracker.look_if_due(now)
             if self._final.at_work:
                 return
         if self._finished_because(now):
@@ -359,24 +354,24 @@ class CopyJob(TargetThread):
         self._lock.note_all_noted(True)
         self._status.outcome, self._reason = TargetState.COMPLETE, self._why_finished
         self._status.completed, self._status.complete_since = time.time(), now
-        self._source_when_complete = self._survey.changes
+        self._source_when_complete = self._tracker.changes
         if self._phase is Phase.WATCHING:
             self._lock.note_doing("watched")
-            if self.target.linger_seconds and not self._survey.blind:  # else looks go on, which need the mark
+            if self.target.linger_seconds and not self._tracker.blind:  # else looks go on, which need the mark
                 self._ready.awaited = Swept
-                self._dispatcher.release(self._marker)
+                self._dispatcher.release(self._parts.marker)
             self._watch_on(now)
 
     def _watch_on(self, now: float) -> None:
         """Look whether the source has changed since the target was complete."""
-        if self._survey.unread:
+        if self._tracker.unread:
             return  # it is taken in first
         if self._final.changes != self._final.signed:
             self._happen(Event.CHANGED, now)
         elif now >= self._status.complete_since + self.target.linger_seconds:
             self._happen(Event.ENDS, now)
         elif self._dispatcher.destination.claimed:
-            self._survey.look_if_due(now)
+            self._tracker.look_if_due(now)
 
     def _end(self, outcome: TargetState, reason: str) -> None:
         if self._phase not in (Phase.ENDED, Phase.WATCHING):  # what is complete stays so
@@ -389,7 +384,7 @@ class CopyJob(TargetThread):
     def _tell(self, now: float) -> TargetSnapshot:
         situation = Situation(
             phase=self._phase,
-            reason=self._reason,
+            reason=self._reason or self._ready.reason,
             paused=self._paused,
             leaving=self._ready.awaited is Swept,
             silent_since=self._silent_since,

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
 from softcopy_napari.engine.fs.destination_problem import words
-from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.job.final_check import FinalCheck
+from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.job.lifecycle import Phase
 from softcopy_napari.engine.pacing.pacer import Pacer
 from softcopy_napari.engine.progress.forecast_inputs import ForecastInputs
-from softcopy_napari.engine.progress.reporter import Reporter
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.source.finish_rules import waiting_for
-from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets.target import Target
 
 
 class Situation(NamedTuple):
@@ -41,14 +37,10 @@ class CopyStatus:
 
     Parameters
     ----------
-    target : Target
-    inventory : Inventory
-    survey : SourceTracker
-    dispatcher : Dispatcher
-    reporter : Reporter
+    parts : JobParts
     final : FinalCheck
     pacer : Pacer
-    outlook : ForecastInputs
+    forecaster : ForecastInputs
 
     Attributes
     ----------
@@ -60,35 +52,20 @@ class CopyStatus:
         Files that are left on one side only, at the end.
     """
 
-    def __init__(
-        self,
-        target: Target,
-        inventory: Inventory,
-        survey: SourceTracker,
-        dispatcher: Dispatcher,
-        reporter: Reporter,
-        final: FinalCheck,
-        pacer: Pacer,
-        outlook: ForecastInputs,
-    ) -> None:
+    def __init__(self, parts: JobParts, final: FinalCheck, pacer: Pacer, forecaster: ForecastInputs) -> None:
         self.outcome = TargetState.STOPPED
         self.completed = self.complete_since = 0.0
         self.kept = self.lost = 0
-        self._target = target
-        self._inventory = inventory
-        self._survey = survey
-        self._dispatcher = dispatcher
-        self._reporter = reporter
-        self._final = final
-        self._pacer = pacer
-        self._outlook = outlook
+        self._target, self._inventory, self._tracker = parts.target, parts.inventory, parts.tracker
+        self._dispatcher, self._reporter = parts.dispatcher, parts.reporter
+        self._final, self._pacer, self._forecaster = final, pacer, forecaster
 
     def snapshot(self, situation: Situation, now: float) -> TargetSnapshot:
         """Return what front ends are told now."""
         left, obstacle = self._reporter.left(), self._dispatcher.destination.obstacle
-        state = _state_of(situation, self.outcome, left, obstacle is not None, self._survey.last_pass is None)
+        state = _state_of(situation, self.outcome, left, obstacle is not None, self._tracker.last_pass is None)
         acquiring = state in (TargetState.COPYING, TargetState.CAUGHT_UP, TargetState.WAITING) and (
-            self._survey.live or self._survey.last_pass is None or self._inventory.counts()[ChunkState.ABSENT] > 0
+            self._tracker.live or self._tracker.last_pass is None or self._inventory.counts()[ChunkState.ABSENT] > 0
         )
         stuck = situation.phase not in (Phase.ENDED, Phase.WATCHING) and (obstacle or situation.silent_since)
         if stuck:  # what stands in the way matters more than what is waited for
@@ -100,7 +77,7 @@ class CopyStatus:
         if state.ended:
             watching = situation.phase is Phase.WATCHING
             return snapshot.model_copy(update={"completed": self.completed, "watching": watching, "lost": self.lost})
-        return snapshot.model_copy(update={"pace": self._pacer.snapshot(), "forecast": self._outlook.snapshot()})
+        return snapshot.model_copy(update={"pace": self._pacer.snapshot(), "forecast": self._forecaster.snapshot()})
 
     def _explain(self, situation: Situation, state: TargetState, now: float) -> str:
         obstacle = self._dispatcher.destination.obstacle
@@ -111,13 +88,13 @@ class CopyStatus:
             return (
                 f"the disk or share of source or destination has not answered since {situation.silent_since}; waiting"
             )
-        for folder, reason in self._survey.metadata.unreadable().items():
+        for folder, reason in self._tracker.metadata.unreadable().items():
             return f"metadata of {folder}: {reason}"
         match state:
-            case TargetState.COPYING if self._survey.last_pass is None:
+            case TargetState.COPYING if self._tracker.last_pass is None:
                 return "looking through all folders"
             case TargetState.CAUGHT_UP:
-                facts = self._survey.facts(situation.told_to_finish, now)
+                facts = self._tracker.facts(situation.told_to_finish, now)
                 return waiting_for(facts, self._target.settle, self._target.finish_idle)
             case TargetState.FINISHING:
                 if situation.phase is Phase.FLUSHING:

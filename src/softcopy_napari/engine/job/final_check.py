@@ -5,15 +5,10 @@ Part of a target's job, and called from its thread alone. `CompletionFacts.missi
 
 from __future__ import annotations
 
-from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
 from softcopy_napari.engine.dispatch.retries import LAST_ATTEMPTS
-from softcopy_napari.engine.dispatch.worker_pool import WorkerPool
 from softcopy_napari.engine.formatting import count_text
-from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.job.lifecycle import CompletionFacts, Event
-from softcopy_napari.engine.progress.reporter import Reporter
-from softcopy_napari.engine.source.source_tracker import SourceTracker
-from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.tasks import Flushed, FlushTask
@@ -31,8 +26,7 @@ class FinalCheck:
 
     Parameters
     ----------
-    inventory, survey, walks, dispatcher, pool, reporter
-        The job's.
+    parts : JobParts
 
     Attributes
     ----------
@@ -44,24 +38,12 @@ class FinalCheck:
         The same of the receipt that was written last, or that cannot be written.
     """
 
-    def __init__(
-        self,
-        inventory: Inventory,
-        survey: SourceTracker,
-        walks: WalkPlanner,
-        dispatcher: Dispatcher,
-        pool: WorkerPool,
-        reporter: Reporter,
-    ) -> None:
+    def __init__(self, parts: JobParts) -> None:
         self.failure = ""
         self.signing = 0
         self.signed: int | None = None
-        self._inventory = inventory
-        self._survey = survey
-        self._walks = walks
-        self._dispatcher = dispatcher
-        self._pool = pool
-        self._reporter = reporter
+        self._inventory, self._walks, self._tracker = parts.inventory, parts.walks, parts.tracker
+        self._dispatcher, self._pool, self._reporter = parts.dispatcher, parts.pool, parts.reporter
         self._rechecks = 0
         self._since = 0.0
         """When the acquisition was found to be finished, monotonic."""
@@ -78,7 +60,7 @@ class FinalCheck:
     @property
     def changes(self) -> int:
         """The count of all that was learned or done: a comparison of both sides must be younger than the last."""
-        return self._survey.changes + self._dispatcher.results.published + self._rechecks
+        return self._tracker.changes + self._dispatcher.results.published + self._rechecks
 
     def recheck(self) -> None:
         """Have everything compared once more, though nothing is known to have changed at the source."""
@@ -94,7 +76,7 @@ class FinalCheck:
         counts = self._inventory.counts()
         return bool(
             not self._dispatcher.idle
-            or self._survey.busy
+            or self._tracker.busy
             or counts[ChunkState.PENDING]
             or counts[ChunkState.COPYING]
             or self._inventory.others_in(ChunkState.PENDING, ChunkState.COPYING)
@@ -106,20 +88,20 @@ class FinalCheck:
         counts = inventory.counts()
         states = (ChunkState.WRITING, ChunkState.PENDING, ChunkState.COPYING)
         unfinished = sum(counts[state] for state in states) + inventory.others_in(*states)
-        last = self._survey.last_full
+        last = self._tracker.last_full
         stuck = bool(self._pool.stuck) or dispatcher.destination.obstacle is not None
         return CompletionFacts(
-            unread=self._survey.unread,
+            unread=self._tracker.unread,
             unfinished=unfinished + len(inventory.writers.held) + len(inventory.writers.changing),
             unproven=not dispatcher.prover.done,
             failed=len(dispatcher.retries.failed()),
-            busy=not dispatcher.idle or self._survey.busy or stuck or removing,
+            busy=not dispatcher.idle or self._tracker.busy or stuck or removing,
             changes=self.changes,
             walked=last.changes if last is not None and not last.errors else None,
             published=dispatcher.results.published,
             flushed=self._flushed[0],
             signed=self.signed,
-            blind=self._survey.blind,
+            blind=self._tracker.blind,
             walks=self._walks.full_begun,
             walks_at_flush=self._flushed[1],
         )
@@ -149,7 +131,7 @@ class FinalCheck:
 
     def walk(self, now: float) -> None:
         """Walk over both sides."""
-        self._survey.start_pass(full=True, now=now, changes=self.changes)
+        self._tracker.start_pass(full=True, now=now, changes=self.changes)
 
     def next_step(self, removing: bool, now: float) -> Event:
         """Say what stands between the target and complete; `failure` says where nothing will help."""
@@ -165,7 +147,7 @@ class FinalCheck:
         if missing is not Event.NOTHING_MISSING and self._long_proof_has_ended(now):
             self._rechecks += 1
             missing = Event.NOT_WALKED
-        last = self._survey.last_full
+        last = self._tracker.last_full
         if missing is Event.NOT_WALKED and last is not None and last.errors:
             return self._walk_again(*next(iter(last.errors.items())), now)
         return missing
@@ -173,7 +155,7 @@ class FinalCheck:
     def _wait_for_writers(self, now: float) -> None:
         """Wait for files that writers have open or locked, but not for ever: then name them, and copy what is there."""
         for path, held in list(self._inventory.writers.held.items()):
-            seen = held.open or self._survey.locked_lately(path, now)
+            seen = held.open or self._tracker.locked_lately(path, now)
             if now - max(held.since, self._since) > (OPEN_PATIENCE if seen else LAST_CHANCE):
                 self._inventory.writers.abandon(path)
                 self._rechecks += 1
@@ -182,9 +164,9 @@ class FinalCheck:
 
     def _temporaries_may_go(self, now: float) -> bool:
         """Whether writers have a moment left to turn their temporaries into files: those do not tell which."""
-        left = [path for paths in self._survey.temporaries.values() for path in paths]
+        left = [path for paths in self._tracker.temporaries.values() for path in paths]
         if left and not self.last_chance_over(now):
-            self._survey.look_at_temporaries(now)
+            self._tracker.look_at_temporaries(now)
             return True
         if left:
             self._reporter.notice(f"writers left {count_text(len(left), 'temporary file')}, not copied: {left[0]}")
@@ -216,7 +198,7 @@ class FinalCheck:
         if self._bad_walks < LAST_ATTEMPTS:
             self._dispatcher.retries.all_now()
             return Event.NOT_WALKED
-        self.failure = f"{path or self._survey.source} {reason}"
+        self.failure = f"{path or self._tracker.source} {reason}"
         return Event.WORK_LEFT
 
     # -- the flush ------------------------------------------------------------------------------------

@@ -8,35 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from softcopy_napari.engine.destination.takeover import Takeover
-from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
-from softcopy_napari.engine.dispatch.worker_pool import WorkerPool
-from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.source.source_identity import Arrival, SourceFingerprint
-from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.worker.tasks import ProbeTask, Reached, ReachTask, Swept
 from softcopy_napari.engine.zarr_layout.probe import Folder, Probe
 
 _PROBE_INTERVAL = 0.5
-"""Seconds between looks whether the source is there."""
+"""Seconds between two probes of the source."""
 
 
 class Readiness:
-    """Finds out, one after the other, whether source and destination are ready.
+    """Finds out whether a copy can begin: first whether the source is ready, then whether the destination is.
 
     Parameters
     ----------
-    inventory : Inventory
-    survey : SourceTracker
-    dispatcher : Dispatcher
-    pool : WorkerPool
+    parts : JobParts
     takeover : Takeover
         Looks at what lies at the destination.
-    waits : callable
-        Tells whether the job still waits.
-    say : callable
-        Takes what is waited for, in words for users.
-    fail : callable
-        Takes why it is waited for in vain.
 
     Attributes
     ----------
@@ -46,30 +34,20 @@ class Readiness:
         The source's folder.
     awaited : type or None
         The answer that decides how it goes on while there is nothing to copy.
+    reason : str
+        What is waited for, in words for the user; empty where nothing is.
+    failure : str
+        Why the copy cannot begin, however long it waits; empty while it may.
     """
 
-    def __init__(
-        self,
-        inventory: Inventory,
-        survey: SourceTracker,
-        dispatcher: Dispatcher,
-        pool: WorkerPool,
-        takeover: Takeover,
-        waits: Callable[[], bool],
-        say: Callable[[str], None],
-        fail: Callable[[str], None],
-    ) -> None:
-        self.arrival = Arrival(survey.source)
+    def __init__(self, parts: JobParts, takeover: Takeover) -> None:
+        self.arrival = Arrival(parts.target.source)
         self.folder: Folder | None = None
         self.awaited: type[Probe | Takeover | Reached | Swept] | None = None
-        self._inventory = inventory
-        self._survey = survey
-        self._dispatcher = dispatcher
-        self._pool = pool
+        self.reason = self.failure = ""
+        self._inventory, self._tracker = parts.inventory, parts.tracker
+        self._dispatcher, self._pool = parts.dispatcher, parts.pool
         self._takeover = takeover
-        self._waits = waits
-        self._say = say
-        self._fail = fail
         self._next_probe = 0.0
 
     def probe_if_due(self, now: float) -> None:
@@ -92,34 +70,32 @@ class Readiness:
         """
         self.awaited = None
         reason = self.arrival.why_not(probe, now)
-        self._say(reason or "")
+        self.reason = reason or ""
         if reason == "" and self.arrival.made_anew:
             return self._dispatcher.at_rest  # else at the next look
         if reason == "":
             self._dispatcher.source, self.folder = probe.identity, probe.folder
             if self._takeover.occupant is None:
                 self.awaited = Takeover
-                self._say(f"looking at what lies at {self._takeover.target.destination}")
+                self.reason = f"looking at what lies at {self._takeover.target.destination}"
                 self._takeover.look(self._take_occupant)
             else:
                 self._reach()
         if reason and (told_to_finish or self.arrival.hopeless):
             told = ", and you said that the acquisition is finished" if told_to_finish else ""
-            self._fail(f"{reason}{told}")
+            self.failure = f"{reason}{told}"
         return False
 
     def _take_occupant(self, conflict: str) -> None:
         """Go on once it is known that what lies at the destination may be written to."""
-        if not self._waits():
-            return  # it was stopped
         occupant = self._takeover.occupant
         if occupant is None:
-            self._fail(conflict)
+            self.failure = conflict
             return
         if self._pool.lock is None or self._pool.lock.all_was_noted:  # else more may have been copied than is known
             self._inventory.copied_metadata.update(occupant.metadata)
         self._dispatcher.replaces_metadata = self._takeover.target.overwrite
-        self._say("")
+        self.reason = ""
         self._reach()
 
     def _reach(self) -> None:
@@ -132,22 +108,23 @@ class Readiness:
             return False
         self.awaited = None
         if self.arrival.was_unusable:
-            self._survey.evidence.excuse_late_metadata()
+            self._tracker.evidence.excuse_late_metadata()
         try:
-            self._survey.begin(wake, now)
+            self._tracker.begin(wake, now)
         except OSError as error:
-            self._say(f"{self._survey.source} cannot be watched: {error.strerror}")
+            self.reason = f"{self._tracker.source} cannot be watched: {error.strerror}"
             return False
+        self.reason = ""
         return True
 
     def forget_source(self, has_receipt: bool, why: str, now: float) -> None:
         """Watch the source no longer, say why, and remember by what it is known again."""
         occupant = self._takeover.occupant
         complete = has_receipt or bool(occupant and occupant.receipt)
-        self.arrival.lost(SourceFingerprint.of(self._inventory, self.folder), self._survey.deletion, complete, now)
-        self._survey.end()
+        self.arrival.lost(SourceFingerprint.of(self._inventory, self.folder), self._tracker.deletion, complete, now)
+        self._tracker.end()
         self._inventory.writers.forget()
-        self._say(why)
+        self.reason = why
 
     def hand_over(self, following: Readiness) -> None:
         """Let another job know what is known of the destination, and what this one leaves there."""

@@ -15,16 +15,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
-from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
 from softcopy_napari.engine.dispatch.worker_pool import WorkerAnswer, WorkerDied
 from softcopy_napari.engine.fs.root_folder import RootFolder
-from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.job.target_resources import TargetResources
-from softcopy_napari.engine.progress.reporter import Reporter
+from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
-from softcopy_napari.engine.source.event_rules import QUIET
-from softcopy_napari.engine.source.source_tracker import SourceTracker
-from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.tasks import Answer
@@ -43,55 +37,30 @@ class TargetThread(ABC):
 
     Parameters
     ----------
-    crew : TargetResources
-        Of its target; its lock is held until the thread has ended.
-    identity : str
-        What front ends call it.
-    ledgers : Path
-        Folder for its ledgers.
-    digests : Path, optional
-        File for its digests.
+    parts : JobParts
+        What it works with; the lock is released when the thread ends.
     """
 
     afterwards: str
     """What its user can do after it was ended early."""
 
-    def __init__(self, crew: TargetResources, identity: str, ledgers: Path, digests: Path | None = None) -> None:
-        self.target = target = crew.target
-        self._crew = crew
-        self.identity = identity
+    def __init__(self, parts: JobParts) -> None:
+        self._parts = parts
+        self.target, self.identity = parts.target, parts.identity
         self.ended = threading.Event()
-        self._lock = crew.lock
-        self._inbox = crew.inbox
-        self._inventory = Inventory(ledgers, digests)
-        self._walks = WalkPlanner()
-        self._survey = SourceTracker(
-            target.source,
-            self._inventory,
-            self._walks,
-            lambda text: self._reporter.notice(text),
-            follow_links=target.links == "copy",
-        )
-        self._marker = crew.marker
-        self._pool = crew.pool
-        self._dispatcher = Dispatcher(
-            self._pool,
-            self._inventory,
-            self._walks,
-            QUIET,
-            verify=target.verify == "checksum",
-            links=target.links,
-        )
-        self._reporter = Reporter(target, identity, self._inventory, self._dispatcher)
+        self._inbox = parts.resources.inbox
+        self._inventory, self._walks, self._tracker = parts.inventory, parts.walks, parts.tracker
+        self._lock, self._pool, self._dispatcher = parts.lock, parts.pool, parts.dispatcher
+        self._reporter = parts.reporter
         self._reason = ""
         self._paused = False
         self._silent_since = ""
-        """Time of day since which no worker has got anywhere; empty where they do."""
+        """Time of day since which no worker has made progress; empty while they do."""
         self._was_idle = True
         self._next_tick = 0.0
         self._last_message = 0.0
         self._snapshot: TargetSnapshot
-        """Made by the subclass when it is ready to tell anything."""
+        """Set by the subclass at the end of its constructor."""
 
     # -- for other threads ----------------------------------------------------------------------------
 
@@ -249,12 +218,13 @@ class TargetThread(ABC):
 
     def _shut_down(self) -> None:
         left = self._pool.stop() + self._dispatcher.unswept()
-        if self._marker:
-            left.append((self._marker, [""]))
+        marker = self._parts.marker
+        if marker:
+            left.append((marker, [""]))
         if left:
             # In a thread: the destination may be what hangs.
             clock: list[int] = []
-            arguments = (self.target.destination, left, self._marker, clock)
+            arguments = (self.target.destination, left, marker, clock)
             sweeper = threading.Thread(target=_sweep, args=arguments, daemon=True)
             sweeper.start()
             sweeper.join(0.5)
@@ -264,7 +234,7 @@ class TargetThread(ABC):
 
     def _forget(self) -> None:
         """Let go of all that is known of the source's files."""
-        self._survey.end()
+        self._tracker.end()
         self._dispatcher.prover.close()
         self._leave()
         self._inventory.versions.close()
