@@ -18,7 +18,7 @@ from softcopy_napari.engine.protocol.messages import ArraySnapshot
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLayout, LayoutError, OpaqueNode
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
 from softcopy_napari.engine.zarr_layout.ome import is_plain_path
-from softcopy_napari.engine.zarr_layout.probe import probe, read_metadata
+from softcopy_napari.engine.zarr_layout.probe import probe_source, read_metadata
 from tests.security.support import JSON, ODD_TEXTS, changed
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="fifos")
@@ -170,7 +170,7 @@ def test_metadata_that_are_a_fifo_are_not_read(tmp_path: Path) -> None:
     writer = os.open(tmp_path / "zarr.json", os.O_RDWR | os.O_NONBLOCK)
     try:
         os.write(writer, b'{"zarr_format": 3, "node_type": "group"}')
-        assert read_metadata(str(tmp_path), "") == {} and probe(str(tmp_path)).nodes == {}
+        assert read_metadata(str(tmp_path), "") == {} and probe_source(str(tmp_path)).nodes == {}
         assert os.read(writer, 100), "somebody else's bytes were taken out of the fifo"
     finally:
         os.close(writer)

@@ -8,7 +8,7 @@ from softcopy_napari.engine.destination.end_findings import EndFindings, judge_e
 from softcopy_napari.engine.formatting import count_names
 from softcopy_napari.engine.fs.relative_paths import nearest
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder, system_name
-from softcopy_napari.engine.zarr_layout.array_layout import cells_below
+from softcopy_napari.engine.zarr_layout.array_layout import flat_indices_below
 from tests.engine.support import make_layout
 
 
@@ -33,7 +33,7 @@ def test_data_and_what_people_make_is_not_taken_for_a_systems(name: str) -> None
     [("0", range(12)), ("1", range(12, 24)), ("1/2", range(20, 24)), ("2", range(0)), ("labels", range(0))],
 )
 def test_a_folder_tells_which_chunk_files_lie_in_it(folder: str, cells: range) -> None:
-    assert cells_below(make_layout((2, 3, 4), separator="/"), folder) == cells
+    assert flat_indices_below(make_layout((2, 3, 4), separator="/"), folder) == cells
 
 
 def test_the_nearest_folder_is_the_deepest_one_that_is_known() -> None:

@@ -22,7 +22,7 @@ from softcopy_napari.engine.worker import file_copier, file_streams
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, Result
 from softcopy_napari.engine.worker.file_copier import BUFFER_SIZE, FileCopier
 from softcopy_napari.engine.worker.publish_rules import PublishRules
-from softcopy_napari.engine.zarr_layout.chunk_check import Encoding
+from softcopy_napari.engine.zarr_layout.chunk_check import ChunkEncoding
 from tests.engine.support import replace, temporaries, tree, write
 
 OLD = 1_700_000_000_123_456_789
@@ -550,7 +550,7 @@ def test_holes_stay_holes_and_the_digest_is_that_of_the_whole_file(sides: Sides,
 
 # --- chunks that prove themselves -----------------------------------------------------------------------------
 
-NOW_OR_QUIET = PublishRules(Encoding("raw", 1000), quiet=1000.0)
+NOW_OR_QUIET = PublishRules(ChunkEncoding("raw", 1000), quiet=1000.0)
 """Nothing tells that the writer is done: a file must prove whole."""
 IMAGE = b"image" * 200
 
@@ -589,14 +589,14 @@ def test_a_file_with_holes_does_not_prove_whole(sides: Sides) -> None:
         file.write(IMAGE)
     if os.stat(sides.source / "x").st_blocks * 512 >= size:
         pytest.skip("no holes on this file system")
-    assert sides.copy("x", rules=PublishRules(Encoding("raw", size), quiet=1000.0)).outcome is CopyOutcome.TORN
+    assert sides.copy("x", rules=PublishRules(ChunkEncoding("raw", size), quiet=1000.0)).outcome is CopyOutcome.TORN
 
 
 def test_a_large_file_that_cannot_be_whole_is_not_read(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its writer may take hours, and it is looked at again and again."""
     write(sides.source / "x", bytes(file_streams.BUFFER_SIZE + 1), old=True)
     monkeypatch.setattr(file_copier, "copy_stream", lambda *_: pytest.fail("it was read"))
-    result = sides.copy("x", rules=PublishRules(Encoding("zstd")))
+    result = sides.copy("x", rules=PublishRules(ChunkEncoding("zstd")))
     assert (result.outcome, result.reason) == (CopyOutcome.TORN, "does not begin as zstd data")
 
 
@@ -605,7 +605,7 @@ def test_a_large_file_that_cannot_be_whole_is_not_read(sides: Sides, monkeypatch
 def test_a_checksum_is_made_of_what_is_read_anyway(sides: Sides, size: int, at_start: bool) -> None:
     content = os.urandom(size)
     checksum = zlib.crc32(content).to_bytes(4, "little")
-    rules = PublishRules(Encoding("crc32", size, at_start), quiet=1000.0)
+    rules = PublishRules(ChunkEncoding("crc32", size, at_start), quiet=1000.0)
     whole = checksum + content if at_start else content + checksum
     write(sides.source / "x", whole)
     assert sides.copy("x", rules=rules).outcome is CopyOutcome.COPIED

@@ -23,7 +23,7 @@ from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, Result
 from softcopy_napari.engine.worker.file_copier import FileCopier
 from softcopy_napari.engine.worker.folder_comparer import FolderComparer
 from softcopy_napari.engine.worker.publish_rules import PublishRules
-from softcopy_napari.engine.zarr_layout.chunk_check import Encoding
+from softcopy_napari.engine.zarr_layout.chunk_check import ChunkEncoding
 from tests.engine.support import replace, temporaries, tree, write
 
 pytestmark = pytest.mark.skipif(not os.path.exists(native.LIBRARY), reason="the package was built without a C compiler")
@@ -97,7 +97,7 @@ def test_small_files_are_copied_together_with_times_and_modes(sides: Sides) -> N
 @pytest.mark.parametrize("together", [True, False])
 def test_a_chunk_that_cannot_be_whole_is_left_out_and_those_beside_it_are_copied(sides: Sides, together: bool) -> None:
     paths = [sides.make(str(number), 99 if number % 3 == 1 else 100) for number in range(70)]
-    rules = PublishRules(Encoding("raw", 100))
+    rules = PublishRules(ChunkEncoding("raw", 100))
     results = sides.copy(paths, rules) if together else [sides.copy([path], rules)[0] for path in paths]
     torn = [result.outcome is CopyOutcome.TORN for result in results]
     assert torn == [number % 3 == 1 for number in range(70)] and sides.alone == paths[1::3]

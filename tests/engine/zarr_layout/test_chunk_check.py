@@ -20,18 +20,18 @@ from numcodecs.abc import Codec
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
 from softcopy_napari.engine.zarr_layout.chunk_check import (
     CODECS,
+    ChunkEncoding,
     ChunkFormat,
-    Encoding,
     FileBytes,
-    can_prove,
-    check,
-    check_buffer,
-    is_filled,
+    can_prove_whole,
+    check_chunk,
+    check_chunk_in_memory,
+    has_written_end,
     needs_checksum,
 )
-from softcopy_napari.engine.zarr_layout.chunk_format import format_of_v2, format_of_v3
+from softcopy_napari.engine.zarr_layout.chunk_format import read_v2_chunk_format, read_v3_chunk_format
+from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
-from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES
 from tests.support.writers import write
 
 LITTLE: dict[str, Any] = {"name": "bytes", "configuration": {"endian": "little"}}
@@ -58,13 +58,13 @@ def chunks_of(array: Path) -> Iterator[bytes]:
 
 def judge(content: bytes, chunk_format: ChunkFormat) -> str | None:
     """As a worker does: a small file in memory, a large one on its way; both must agree."""
-    said = check_buffer(memoryview(content), chunk_format)
+    said = check_chunk_in_memory(memoryview(content), chunk_format)
     if needs_checksum(chunk_format):
         return said
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.flush()
-        assert check(FileBytes(file.fileno(), len(content)), chunk_format) == said
+        assert check_chunk(FileBytes(file.fileno(), len(content)), chunk_format) == said
     return said
 
 
@@ -152,7 +152,7 @@ def made_by(make: Callable[[Path], None], path: Path) -> tuple[ChunkFormat, list
 @pytest.mark.parametrize("name", PROVING)
 def test_whole_chunks_prove_it_and_shorter_ones_cannot_be_whole(tmp_path: Path, name: str) -> None:
     chunk_format, chunks = made_by(PROVING[name], tmp_path / "a")
-    assert can_prove(chunk_format)
+    assert can_prove_whole(chunk_format)
     for content in chunks:
         assert judge(content, chunk_format) == ""
     content = chunks[0]
@@ -166,15 +166,15 @@ def test_a_file_of_full_size_that_is_still_being_filled_proves_nothing(tmp_path:
     last = len(content) - 64
     for length in range(0, last, 1 + last // 200):
         filled = content[:length] + bytes(len(content) - length)
-        assert judge(filled, chunk_format) != "" or not is_filled(memoryview(filled)), length
+        assert judge(filled, chunk_format) != "" or not has_written_end(memoryview(filled)), length
     zeros = bytes(len(content))
-    assert judge(zeros, chunk_format) or (isinstance(chunk_format, Encoding) and chunk_format.codec == "raw")
+    assert judge(zeros, chunk_format) or (isinstance(chunk_format, ChunkEncoding) and chunk_format.codec == "raw")
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_chunks_that_nothing_proves_are_left_to_the_rules_of_quiet(tmp_path: Path, name: str) -> None:
     chunk_format, chunks = made_by(OTHERS[name], tmp_path / "a")
-    assert not can_prove(chunk_format)
+    assert not can_prove_whole(chunk_format)
     for content in chunks:
         assert judge(content, chunk_format) is None
         assert all(judge(content[:length], chunk_format) != "" for length in range(len(content)))
@@ -189,16 +189,16 @@ def test_chunks_that_nothing_proves_are_left_to_the_rules_of_quiet(tmp_path: Pat
 ], ids=["image", "dark", "noise"])  # fmt: skip
 def test_chunks_of_many_blocks_are_followed_to_their_end(codec: Codec, data: bytes) -> None:
     content = bytes(codec.encode(data))
-    encoding = Encoding(codec.codec_id, len(data))
+    encoding = ChunkEncoding(codec.codec_id, len(data))
     assert judge(content, encoding) == ""
-    assert check_buffer(memoryview(content), encoding._replace(decoded_size=-1)) == (
+    assert check_chunk_in_memory(memoryview(content), encoding._replace(decoded_size=-1)) == (
         None if codec.codec_id == "gzip" else ""
     )
     for length in {*range(0, len(content), 1 + len(content) // 50), *range(max(0, len(content) - 20), len(content))}:
         assert judge(content[:length], encoding), f"{length} of {len(content)} bytes"
     for hole in (len(content) // 3, len(content) // 2):
         filled = content[:hole] + bytes(len(content) - hole)
-        assert judge(filled, encoding) != "" or not is_filled(memoryview(filled))
+        assert judge(filled, encoding) != "" or not has_written_end(memoryview(filled))
 
 
 # --- never a whole chunk ---------------------------------------------------------------------------------------
@@ -235,10 +235,10 @@ def test_no_whole_chunk_is_ever_called_damaged(
             return
         content = bytes(codec.encode(content))
     metadata = [codec.get_config() for codec in filters]
-    found = format_of_v2(compressor and compressor.get_config(), metadata, dtype, shape)
+    found = read_v2_chunk_format(compressor and compressor.get_config(), metadata, dtype, shape)
     if found is not None:
         assert not judge(content, found)
-        if can_prove(found):
+        if can_prove_whole(found):
             assert judge(content, found) == ""
             assert all(
                 judge(content[:length], found) != "" for length in range(0, len(content), 1 + len(content) // 40)
@@ -250,72 +250,74 @@ def test_no_whole_chunk_is_ever_called_damaged(
     b"", b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18", b"\x1f\x8b\x08\0", b"\x02\x01",
 ]))  # fmt: skip
 def test_no_content_raises(content: bytes, codec: str, decoded: int, start: bytes) -> None:
-    judge(start + content, Encoding(codec, decoded))
+    judge(start + content, ChunkEncoding(codec, decoded))
 
 
 def test_odd_files_that_readers_can_read_are_not_called_damaged() -> None:
     data = image((64,)).tobytes()
     gzip, zstd = bytes(numcodecs.GZip().encode(data[:64])), bytes(numcodecs.Zstd(1).encode(data))
     two = gzip + bytes(numcodecs.GZip().encode(data[64:]))
-    assert bytes(numcodecs.GZip().decode(two)) == data and not judge(two, Encoding("gzip", 128))
-    assert not judge(gzip + bytes(10), Encoding("gzip", 64))
+    assert bytes(numcodecs.GZip().decode(two)) == data and not judge(two, ChunkEncoding("gzip", 128))
+    assert not judge(gzip + bytes(10), ChunkEncoding("gzip", 64))
     skippable = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"notes"
-    assert judge(skippable + zstd, Encoding("zstd", 128)) == "" == judge(zstd + skippable, Encoding("zstd", 128))
-    assert judge(zstd + skippable[:7], Encoding("zstd", 128))
+    assert (
+        judge(skippable + zstd, ChunkEncoding("zstd", 128)) == "" == judge(zstd + skippable, ChunkEncoding("zstd", 128))
+    )
+    assert judge(zstd + skippable[:7], ChunkEncoding("zstd", 128))
     halves = bytes(numcodecs.Zstd(1).encode(data[:64])) + bytes(numcodecs.Zstd(1).encode(data[64:]))
-    assert judge(halves, Encoding("zstd", 128)) == ""
+    assert judge(halves, ChunkEncoding("zstd", 128)) == ""
     for codec in (numcodecs.Blosc(), numcodecs.Zstd(1), numcodecs.GZip(1)):
         content = bytes(codec.encode(data))
-        assert judge(content, Encoding(codec.codec_id, 64)) is None  # whole, but of another size than was expected
-        assert judge(content + b"more", Encoding(codec.codec_id, 128)) is None
-    assert judge(data + b"more", Encoding("raw", 128)) is None
+        assert judge(content, ChunkEncoding(codec.codec_id, 64)) is None  # whole, but of another size than was expected
+        assert judge(content + b"more", ChunkEncoding(codec.codec_id, 128)) is None
+    assert judge(data + b"more", ChunkEncoding("raw", 128)) is None
 
 
 def test_every_changed_byte_is_found_by_a_checksum() -> None:
     content = bytearray(numcodecs.CRC32C().encode(image((16,)).tobytes()))
     for place in range(len(content)):
         content[place] ^= 0x40
-        assert judge(bytes(content), Encoding("crc32c", 32)) == "does not agree with its crc32c"
+        assert judge(bytes(content), ChunkEncoding("crc32c", 32)) == "does not agree with its crc32c"
         content[place] ^= 0x40
-    assert judge(bytes(content), Encoding("crc32c", 32)) == ""
+    assert judge(bytes(content), ChunkEncoding("crc32c", 32)) == ""
 
 
 # --- what metadata say ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("codecs", "data_type", "expected"), [
-    ([LITTLE], "uint16", Encoding("raw", 128)),
-    (["bytes"], {"name": "numpy.datetime64", "configuration": {"unit": "s"}}, Encoding("raw", 512)),
-    (["bytes"], v3("fixed_length_utf32", length_bytes=20), Encoding("raw", 1280)),
-    (["bytes"], "r24", Encoding("raw", 192)),
-    ([LITTLE, "zstd"], "complex128", Encoding("zstd", 1024)),
-    ([LITTLE, "zstd", CRC], "bool", Encoding("crc32c", -1)),
-    ([LITTLE, CRC, "zstd"], "bool", Encoding("zstd", 68)),
-    ([LITTLE, v3("numcodecs.blosc")], "float32", Encoding("blosc", 256)),
-    ([v3("numcodecs.delta"), LITTLE, "gzip"], "uint16", Encoding("gzip", -1)),
-    (["vlen-utf8", "zstd"], "string", Encoding("zstd", -1)),
-    ([LITTLE, "zstd"], "of tomorrow", Encoding("zstd", -1)),
+    ([LITTLE], "uint16", ChunkEncoding("raw", 128)),
+    (["bytes"], {"name": "numpy.datetime64", "configuration": {"unit": "s"}}, ChunkEncoding("raw", 512)),
+    (["bytes"], v3("fixed_length_utf32", length_bytes=20), ChunkEncoding("raw", 1280)),
+    (["bytes"], "r24", ChunkEncoding("raw", 192)),
+    ([LITTLE, "zstd"], "complex128", ChunkEncoding("zstd", 1024)),
+    ([LITTLE, "zstd", CRC], "bool", ChunkEncoding("crc32c", -1)),
+    ([LITTLE, CRC, "zstd"], "bool", ChunkEncoding("zstd", 68)),
+    ([LITTLE, v3("numcodecs.blosc")], "float32", ChunkEncoding("blosc", 256)),
+    ([v3("numcodecs.delta"), LITTLE, "gzip"], "uint16", ChunkEncoding("gzip", -1)),
+    (["vlen-utf8", "zstd"], "string", ChunkEncoding("zstd", -1)),
+    ([LITTLE, "zstd"], "of tomorrow", ChunkEncoding("zstd", -1)),
     ([LITTLE, v3("crc32c", location="middle")], "uint8", None),
     ([LITTLE, "of tomorrow"], "uint16", None),
     ([LITTLE], "of tomorrow", None), ([LITTLE], "int4", None), ([LITTLE], None, None), (["vlen-utf8"], "string", None),
     ([], "uint8", None), (None, "uint8", None), ("bytes", "uint8", None), ([None, 1, []], "uint8", None),
 ], ids=repr)  # fmt: skip
-def test_formats_of_zarr_3(codecs: object, data_type: object, expected: Encoding | None) -> None:
-    assert format_of_v3(codecs, data_type, (8, 8)) == expected
+def test_formats_of_zarr_3(codecs: object, data_type: object, expected: ChunkEncoding | None) -> None:
+    assert read_v3_chunk_format(codecs, data_type, (8, 8)) == expected
 
 
 @pytest.mark.parametrize(("compressor", "filters", "dtype", "expected"), [
-    (None, None, "<u2", Encoding("raw", 128)), (None, [], "|V3", Encoding("raw", 192)),
-    (None, None, "<U2", Encoding("raw", 512)), (None, None, "<M8[25s]", Encoding("raw", 512)),
+    (None, None, "<u2", ChunkEncoding("raw", 128)), (None, [], "|V3", ChunkEncoding("raw", 192)),
+    (None, None, "<U2", ChunkEncoding("raw", 512)), (None, None, "<M8[25s]", ChunkEncoding("raw", 512)),
     (None, None, "|O", None), (None, None, [["x", "<u2"]], None), (None, None, "u2", None), (None, None, None, None),
-    ({"id": "blosc"}, None, "|O", Encoding("blosc", -1)),
-    ({"id": "zstd"}, [{"id": "delta", "dtype": "<u2"}], "<u2", Encoding("zstd", -1)),
+    ({"id": "blosc"}, None, "|O", ChunkEncoding("blosc", -1)),
+    ({"id": "zstd"}, [{"id": "delta", "dtype": "<u2"}], "<u2", ChunkEncoding("zstd", -1)),
     (None, [{"id": "delta", "dtype": "<u2"}], "<u2", None),
-    (None, [{"id": "zstd"}], "<u2", Encoding("zstd", 128)),
-    ({"id": "crc32"}, None, "<u2", Encoding("crc32", 128, True)),
-    ({"id": "lzma", "format": 2}, None, "<u2", None), ({"id": "lzma"}, None, "<u2", Encoding("lzma", 128)),
+    (None, [{"id": "zstd"}], "<u2", ChunkEncoding("zstd", 128)),
+    ({"id": "crc32"}, None, "<u2", ChunkEncoding("crc32", 128, True)),
+    ({"id": "lzma", "format": 2}, None, "<u2", None), ({"id": "lzma"}, None, "<u2", ChunkEncoding("lzma", 128)),
     ({"id": "raw"}, None, "<u2", None), ({"id": ["zstd"]}, None, "<u2", None), ("zstd", None, "<u2", None),
     (None, "delta", "<u2", None), (None, ["delta"], "<u2", None), ({}, None, "<u2", None),
 ], ids=repr)  # fmt: skip
-def test_formats_of_zarr_2(compressor: object, filters: object, dtype: object, expected: Encoding | None) -> None:
-    assert format_of_v2(compressor, filters, dtype, (8, 8)) == expected
+def test_formats_of_zarr_2(compressor: object, filters: object, dtype: object, expected: ChunkEncoding | None) -> None:
+    assert read_v2_chunk_format(compressor, filters, dtype, (8, 8)) == expected

@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from zarr.codecs import BytesCodec, GzipCodec, ShardingCodec
 
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, OpaqueNode
-from softcopy_napari.engine.zarr_layout.chunk_check import Encoding, FileBytes
+from softcopy_napari.engine.zarr_layout.chunk_check import ChunkEncoding, FileBytes
+from softcopy_napari.engine.zarr_layout.chunk_format import read_shard_index
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
-from softcopy_napari.engine.zarr_layout.shard_index import MAX_CHUNKS, ShardIndex, check_index, index_of
+from softcopy_napari.engine.zarr_layout.shard_index import MAX_CHUNKS, ShardIndex, check_shard_index
 from tests.support.writers import write
 
 EMPTY = (2**64 - 1, 2**64 - 1)
@@ -44,10 +45,10 @@ def check_file(path: Path, index: ShardIndex) -> str:
     """Both ways in which a shard is looked at."""
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
-        said = check_index(FileBytes(fd, os.fstat(fd).st_size), index)
+        said = check_shard_index(FileBytes(fd, os.fstat(fd).st_size), index)
     finally:
         os.close(fd)
-    assert check_index(memoryview(path.read_bytes()), index) == said
+    assert check_shard_index(memoryview(path.read_bytes()), index) == said
     return said
 
 
@@ -218,7 +219,7 @@ def test_half_a_shard_of_dark_or_bright_image_is_not_taken_for_an_index(tmp_path
 def test_a_file_that_shrinks_meanwhile_is_too_short(tmp_path: Path) -> None:
     (tmp_path / "shard").write_bytes(bytes(20))
     with open(tmp_path / "shard", "rb") as file:
-        assert check_index(FileBytes(file.fileno(), 300), TWO) == "is too short for its index"
+        assert check_shard_index(FileBytes(file.fileno(), 300), TWO) == "is too short for its index"
 
 
 @given(st.binary(max_size=200), st.builds(
@@ -261,8 +262,8 @@ def test_a_large_index_is_judged_like_a_small_one(tmp_path: Path) -> None:
 
 def test_index_codecs_and_location_have_the_defaults_of_the_writers() -> None:
     bare = [{"name": "sharding_indexed", "configuration": {"chunk_shape": [2, 2], "codecs": [LITTLE]}}]
-    assert index_of(bare, (8, 8)) == ShardIndex("end", 16)
-    assert index_of(codecs([2, 2], [LITTLE, "crc32c"]), (8, 8)) == ShardIndex("end", 16)
+    assert read_shard_index(bare, (8, 8)) == ShardIndex("end", 16)
+    assert read_shard_index(codecs([2, 2], [LITTLE, "crc32c"]), (8, 8)) == ShardIndex("end", 16)
 
 
 @pytest.mark.parametrize(
@@ -284,12 +285,12 @@ def test_index_codecs_and_location_have_the_defaults_of_the_writers() -> None:
     ids=repr,
 )  # fmt: skip
 def test_an_index_that_cannot_be_checked_is_none(chain: object) -> None:
-    assert index_of(chain, (8, 8)) is None
+    assert read_shard_index(chain, (8, 8)) is None
 
 
 def test_an_index_larger_than_the_worker_is_not_read() -> None:
-    assert index_of(codecs([1, 1]), (MAX_CHUNKS, 1)) == ShardIndex("end", MAX_CHUNKS)
-    assert index_of(codecs([1, 1]), (MAX_CHUNKS, 2)) is None
+    assert read_shard_index(codecs([1, 1]), (MAX_CHUNKS, 1)) == ShardIndex("end", MAX_CHUNKS)
+    assert read_shard_index(codecs([1, 1]), (MAX_CHUNKS, 2)) is None
 
 
 json_values = st.recursive(
@@ -307,9 +308,9 @@ json_values = st.recursive(
 
 @given(json_values, st.lists(st.integers(0, 9), max_size=3))
 def test_no_metadata_raises(chain: object, shape: list[int]) -> None:
-    index_of(chain, shape)
-    index_of([chain, *codecs([1, 1])], shape)
-    index_of([{"name": "sharding_indexed", "configuration": chain}], shape)
+    read_shard_index(chain, shape)
+    read_shard_index([chain, *codecs([1, 1])], shape)
+    read_shard_index([{"name": "sharding_indexed", "configuration": chain}], shape)
 
 
 def test_arrays_without_shards_have_none() -> None:
@@ -318,7 +319,7 @@ def test_arrays_without_shards_have_none() -> None:
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [4, 4]}}, "chunk_key_encoding": "default",
     }  # fmt: skip
     layout = parse_metadata("a", {"zarr.json": json.dumps(metadata).encode()})
-    assert isinstance(layout, ArrayLayout) and layout.chunk_format == Encoding("raw", 16)
+    assert isinstance(layout, ArrayLayout) and layout.chunk_format == ChunkEncoding("raw", 16)
     sharded = json.dumps({**metadata, "codecs": codecs([2, 2])}).encode()
     layout = parse_metadata("a", {"zarr.json": sharded})
     assert isinstance(layout, ArrayLayout) and layout.chunk_format == ShardIndex("end", 4)
@@ -343,10 +344,11 @@ def test_the_checksums_library_is_loaded_with_the_first_shard_only(tmp_path: Pat
     program = """
 import os, sys
 from softcopy_napari.engine.worker import process
-from softcopy_napari.engine.zarr_layout.chunk_check import Encoding, FileBytes
-from softcopy_napari.engine.zarr_layout.shard_index import ShardIndex, check_index
+from softcopy_napari.engine.zarr_layout.chunk_check import ChunkEncoding, FileBytes
+from softcopy_napari.engine.zarr_layout.shard_index import ShardIndex, check_shard_index
 before = "google_crc32c" in sys.modules
-said = check_index(FileBytes(os.open(sys.argv[1], os.O_RDONLY), os.path.getsize(sys.argv[1])), ShardIndex("end", 2))
+file = FileBytes(os.open(sys.argv[1], os.O_RDONLY), os.path.getsize(sys.argv[1]))
+said = check_shard_index(file, ShardIndex("end", 2))
 print(before, repr(said), "google_crc32c" in sys.modules, "numpy" in sys.modules)
 """
     done = subprocess.run(

@@ -25,7 +25,7 @@ from softcopy_napari.engine.inventory.ledger import cells_in
 from softcopy_napari.engine.inventory.tracked_array import Batch
 from softcopy_napari.engine.state_folder.destination_lock import name_of
 from softcopy_napari.engine.state_folder.folder import private_folder
-from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
 _SUFFIX, _INDEX, _CLOCK = ".xxh128", ".json", ".clock"
 _INTERVAL = 2.0

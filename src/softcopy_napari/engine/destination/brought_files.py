@@ -26,8 +26,8 @@ from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_line
 from softcopy_napari.engine.receipt.receipt import check_unchanged, find_receipt
 from softcopy_napari.engine.source.walk_planner import Walk
 from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, cells_below
-from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, flat_indices_below
+from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
 _BLOCK = 1 << 16
 """Cells looked at together."""
@@ -113,7 +113,9 @@ class BroughtFiles:
                 found = found.plus(_brought_within(inventory, array, range(array.layout.n_chunk_files), earlier))
             home = inventory.home(entry.rstrip("/"))
             if home is not None and home[1]:
-                found = found.plus(_brought_within(inventory, home[0], cells_below(home[0].layout, home[1]), earlier))
+                found = found.plus(
+                    _brought_within(inventory, home[0], flat_indices_below(home[0].layout, home[1]), earlier)
+                )
             for run in earlier:
                 if not found.total:
                     for path, count in run.below(entry):
@@ -183,7 +185,7 @@ def is_chunk_of(layouts: Mapping[str, ArrayLayout], path: str) -> bool:
         return False
     relative = path[len(home) + 1 if home else 0 :]
     if relative.endswith("/"):
-        return bool(cells_below(layouts[home], relative.rstrip("/")))
+        return bool(flat_indices_below(layouts[home], relative.rstrip("/")))
     return layouts[home].flat_index(relative) is not None
 
 

@@ -14,7 +14,7 @@ from itertools import islice
 from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
 from softcopy_napari.engine.inventory.old_array import OldArray
 from softcopy_napari.engine.worker.tasks import Identity
-from softcopy_napari.engine.zarr_layout.probe import ARRAY_METADATA_NAMES, METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.file_names import ARRAY_METADATA_NAMES, METADATA_NAMES
 
 _TOGETHER = 1 << 14
 """Names of a folder that are held in memory."""

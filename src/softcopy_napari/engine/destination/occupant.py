@@ -24,9 +24,9 @@ from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_line
 from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt, read_facts, receipt_paths
 from softcopy_napari.engine.state_folder.destination_lock import filled_from, keeps_times
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLayout, LayoutError
+from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES, classify_temporary
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata, why_unusable
-from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES, Folder, folder_of, probe, read_metadata
-from softcopy_napari.engine.zarr_layout.writer_files import temporary_of
+from softcopy_napari.engine.zarr_layout.probe import FolderIdentity, identify_folder, probe_source, read_metadata
 
 _MAX_FOLDERS = 200
 """Folders of a destination that are searched for arrays."""
@@ -50,7 +50,7 @@ class Occupant(NamedTuple):
 
 def find_other_dataset(source: Path, destination: Path) -> str:
     """Say whose data lie at a destination, if the source is there and they are no copy of it; else empty."""
-    found = probe(str(source))
+    found = probe_source(str(source))
     return "" if not found.exists or why_unusable(found) else look_at_destination(source, destination).conflict
 
 
@@ -73,7 +73,7 @@ def look_at_destination(source: Path, destination: Path) -> Occupant:
             known_form = then if isinstance(then, ArrayLayout) else None
             for file in _samples(os.path.join(there, native(path)), known_form):
                 seen.compare(here, there, os.path.join(native(path), file), has_metadata)
-    conflict = seen.conflict(_is_known(folder_of(here), destination, receipt), receipt)
+    conflict = seen.conflict(_is_known(identify_folder(here), destination, receipt), receipt)
     if conflict:
         conflict = f"destination {destination} holds another dataset than {source}: {conflict}"
     return Occupant(conflict, receipt, _metadata_in(destination, receipt))
@@ -151,7 +151,7 @@ def _receipt_of(destination: Path) -> Receipt | None:
     return None
 
 
-def _is_known(now: Folder | None, destination: Path, receipt: Receipt | None) -> bool:
+def _is_known(now: FolderIdentity | None, destination: Path, receipt: Receipt | None) -> bool:
     """Whether the folder of a source is the one that the destination was filled from."""
     # Inodes are used again: without the time at which it was made, a folder is not known by its own.
     return now is not None and now in (filled_from(destination), receipt.source_folder if receipt else None)
@@ -243,7 +243,7 @@ def _spread(root: str, folder: str, most: int) -> Iterator[str]:
             name = os.path.join(folder, entry.name)
             if entry.is_dir(follow_symlinks=False):
                 folders.append(name)
-            elif entry.name not in METADATA_NAMES and temporary_of(entry.name) is None:
+            elif entry.name not in METADATA_NAMES and classify_temporary(entry.name) is None:
                 files.append(name)
     yield from _some_of(files, most)
     chosen = _some_of(folders, min(most, _SAMPLES_A_FOLDER))

@@ -53,7 +53,7 @@ from softcopy_napari.engine.worker.tasks import (
     VerifyDone,
     VerifyTask,
 )
-from softcopy_napari.engine.zarr_layout.probe import Probe
+from softcopy_napari.engine.zarr_layout.probe import SourceProbe
 
 _BATCH_SECONDS = 0.04
 _MAX_BATCH = 512
@@ -293,7 +293,7 @@ class Dispatcher:
             self._take_clashes(answer)
         if isinstance(answer, Reached):
             return self._reached(heard.task, answer, now)
-        if isinstance(answer, FolderDiff | Synced | Flushed | Probe) and answer.obstacle is not None:
+        if isinstance(answer, FolderDiff | Synced | Flushed | SourceProbe) and answer.obstacle is not None:
             self.destination.meet(answer.obstacle, now)
         if isinstance(answer, Synced):
             for path, reason in answer.failed.items() if answer.obstacle is None else ():

@@ -14,7 +14,7 @@ from softcopy_napari.engine.fs.hashing import LINK, NO_DIGEST
 from softcopy_napari.engine.inventory.tracked_array import Batch, TrackedArray
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat
-from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
 if TYPE_CHECKING:
     from softcopy_napari.engine.inventory.inventory import Inventory

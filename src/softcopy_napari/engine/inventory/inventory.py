@@ -25,8 +25,8 @@ from softcopy_napari.engine.inventory.rewrites import Rewrites
 from softcopy_napari.engine.inventory.tracked_array import Batch, TrackedArray
 from softcopy_napari.engine.inventory.writer_activity import WriterActivity
 from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, cells_below
-from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, flat_indices_below
+from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
 _HOMES = 1 << 16
 
@@ -222,7 +222,7 @@ class Inventory:
         self._homes.clear()
         home = self.home(folder)
         if home is not None:
-            array, cells = home[0], cells_below(home[0].layout, home[1])
+            array, cells = home[0], flat_indices_below(home[0].layout, home[1])
             gone = np.arange(cells.start, cells.stop)
             with_workers = array.ledger.flat[gone] == ChunkState.COPYING
             self.writers.changed.update(array.paths(gone[with_workers]))

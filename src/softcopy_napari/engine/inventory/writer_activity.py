@@ -13,7 +13,7 @@ import numpy as np
 
 from softcopy_napari.engine.fs.relative_paths import is_below
 from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.engine.zarr_layout.chunk_check import can_prove
+from softcopy_napari.engine.zarr_layout.chunk_check import can_prove_whole
 
 if TYPE_CHECKING:
     from softcopy_napari.engine.inventory.inventory import Inventory
@@ -100,7 +100,7 @@ class WriterActivity:
         """
         self._never_seen.discard(path)
         where = self._inventory.locate(path)
-        if where is None or path in self.held or not can_prove(where[0].layout.chunk_format):
+        if where is None or path in self.held or not can_prove_whole(where[0].layout.chunk_format):
             return False
         state = ChunkState(where[0].ledger.get(where[1]))
         if state is ChunkState.ABSENT:

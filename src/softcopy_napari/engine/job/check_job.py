@@ -27,7 +27,7 @@ from softcopy_napari.engine.state_folder.destination_lock import keeps_times
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.tasks import Answer, Inspected, InspectTask
-from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
 _SHOWN = 100
 """Paths of each kind that are told of at most."""

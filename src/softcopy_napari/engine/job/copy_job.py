@@ -33,7 +33,8 @@ from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.tasks import Answer, Flushed, Reached, ReadDone, ReadTask, RoomTask, Swept
-from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES, Probe
+from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.probe import SourceProbe
 
 _GENERATION = 1_000_000
 """Between the numbers of the folders for ledgers of one target's datasets, one made in another's place."""
@@ -182,7 +183,7 @@ class CopyJob(TargetThread):
                 folder = next(iter(contents)).rpartition("/")[0]
                 found = {path.rpartition("/")[2]: data for path, data in contents.items() if data is not None}
                 self._tracker.take_metadata(folder, found)
-            case Probe() as probe:
+            case SourceProbe() as probe:
                 if self._ready.take_probe(probe, self._told_to_finish, now):
                     self._start_anew()
             case Reached(obstacle):

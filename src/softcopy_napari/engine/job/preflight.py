@@ -13,7 +13,7 @@ from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.zarr_layout.array_layout import LayoutError
 from softcopy_napari.engine.zarr_layout.json_text import read_json
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata, why_unusable
-from softcopy_napari.engine.zarr_layout.probe import Probe, probe
+from softcopy_napari.engine.zarr_layout.probe import SourceProbe, probe_source
 
 _PATIENCE = 2.0
 """Seconds for which metadata may be half-written."""
@@ -34,7 +34,7 @@ def validate(target: Target) -> None:
     waits = target.wait_for_source and not target.check
     deadline = time.monotonic() + (0 if waits or target.check else _PATIENCE)
     while True:
-        found = probe(str(target.source))
+        found = probe_source(str(target.source))
         problem = _source_problem(found, waits)
         if not problem or time.monotonic() >= deadline:
             break
@@ -49,7 +49,7 @@ def validate(target: Target) -> None:
         raise TargetsError(f"{conflict}. {HOW_TO_GO_ON}")
 
 
-def _source_problem(found: Probe, waits: bool) -> str:
+def _source_problem(found: SourceProbe, waits: bool) -> str:
     """Say why a source cannot be copied, or waited for; empty where it can."""
     if not found.exists:
         return "" if waits else "does not exist"
@@ -67,7 +67,7 @@ def _source_problem(found: Probe, waits: bool) -> str:
     return problem
 
 
-def _is_wrong(found: Probe) -> bool:
+def _is_wrong(found: SourceProbe) -> bool:
     """Whether a source's metadata are whole and say what no zarr dataset can: no writer is at work there."""
     for folder, files in found.nodes.items():
         try:

@@ -11,7 +11,7 @@ from softcopy_napari.engine.destination.takeover import Takeover
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.source.source_identity import Arrival, SourceFingerprint
 from softcopy_napari.engine.worker.tasks import ProbeTask, Reached, ReachTask, Swept
-from softcopy_napari.engine.zarr_layout.probe import Folder, Probe
+from softcopy_napari.engine.zarr_layout.probe import FolderIdentity, SourceProbe
 
 _PROBE_INTERVAL = 0.5
 """Seconds between two probes of the source."""
@@ -42,8 +42,8 @@ class Readiness:
 
     def __init__(self, parts: JobParts, takeover: Takeover) -> None:
         self.arrival = Arrival(parts.target.source)
-        self.folder: Folder | None = None
-        self.awaited: type[Probe | Takeover | Reached | Swept] | None = None
+        self.folder: FolderIdentity | None = None
+        self.awaited: type[SourceProbe | Takeover | Reached | Swept] | None = None
         self.reason = self.failure = ""
         self._inventory, self._tracker = parts.inventory, parts.tracker
         self._dispatcher, self._pool = parts.dispatcher, parts.pool
@@ -55,12 +55,12 @@ class Readiness:
         if now < self._next_probe or self.awaited:
             return
         self._next_probe = now + _PROBE_INTERVAL
-        self.awaited = Probe
+        self.awaited = SourceProbe
         before = self.arrival.before
         folders, samples = (before.folders, before.samples) if before else ((), ())
         self._dispatcher.request(ProbeTask(self._pool.new_id(), folders, samples))
 
-    def take_probe(self, probe: Probe, told_to_finish: bool, now: float) -> bool:
+    def take_probe(self, probe: SourceProbe, told_to_finish: bool, now: float) -> bool:
         """Take in a look at the source, and look at the destination if that can be copied.
 
         Returns

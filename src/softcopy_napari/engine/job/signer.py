@@ -15,7 +15,7 @@ from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.receipt.receipt import Receipt
 from softcopy_napari.engine.receipt.receipt_builder import ReceiptBuilder
-from softcopy_napari.engine.zarr_layout.probe import Folder
+from softcopy_napari.engine.zarr_layout.probe import FolderIdentity
 
 _REPLACE = "--overwrite replaces it"
 
@@ -58,7 +58,7 @@ class Signer:
         self,
         snapshot: TargetSnapshot,
         why_finished: str,
-        folder: Folder | None,
+        folder: FolderIdentity | None,
         done: Callable[[str, EndVerdict], None],
     ) -> None:
         """Begin to write the receipt.

@@ -9,15 +9,16 @@ from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.old_array import OldArray, old_array
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.watch.events import FileEvent, Watcher
-from softcopy_napari.engine.zarr_layout.probe import ARRAY_METADATA_NAMES, METADATA_NAMES
-from softcopy_napari.engine.zarr_layout.writer_files import (
-    ENDINGS,
+from softcopy_napari.engine.zarr_layout.file_names import (
+    ARRAY_METADATA_NAMES,
     LOCK_ENDING,
     LOCK_LIFE,
     MARKER,
-    Temporary,
+    METADATA_NAMES,
+    TEMPORARY_ENDINGS,
+    TemporaryKind,
+    classify_temporary,
     file_of_lock,
-    temporary_of,
 )
 
 QUIET = 2.0
@@ -92,7 +93,7 @@ class EventRules:
             path: number
             for number, (event, path) in enumerate(events)
             if event is FileEvent.WRITTEN
-            and not path.endswith(ENDINGS)  # what happens to temporaries means something else
+            and not path.endswith(TEMPORARY_ENDINGS)  # what happens to temporaries means something else
         }
         if not closed or any(event is FileEvent.DELETED for event, _ in events):
             return events
@@ -135,11 +136,11 @@ class EventRules:
             self.root_deleted = self.root_deleted or event is FileEvent.ROOT_DELETED
             return
         folder, slash, name = path.rpartition("/")
-        temporary = temporary_of(name)
+        temporary = classify_temporary(name)
         self._walks.touch(folder, temporary[1] if temporary else name)
         if temporary is None:
             self._file(event, path, folder, name, now)
-        elif temporary[0] is Temporary.LOCK:
+        elif temporary[0] is TemporaryKind.LOCK:
             self._lock(event, folder + slash + temporary[1], now)
 
     def _lock(self, event: FileEvent, path: str, now: float) -> None:

@@ -16,7 +16,7 @@ from softcopy_napari.engine.source.finish_rules import Against, Objection
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.folder_diff import NEVER, FolderDiff
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
-from softcopy_napari.engine.zarr_layout.writer_files import MARKER
+from softcopy_napari.engine.zarr_layout.file_names import MARKER
 
 _SAMPLE = 1024
 """Chunk files of an array whose checksums are compared to find placeholders."""

@@ -13,7 +13,7 @@ from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, LayoutError
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata, why_unusable
-from softcopy_napari.engine.zarr_layout.probe import Folder, Probe
+from softcopy_napari.engine.zarr_layout.probe import FolderIdentity, SourceProbe
 
 GONE = "{} has gone; waiting for it to come back"
 _HOW = "start it with --overwrite to replace what was copied, or with another destination"
@@ -35,10 +35,10 @@ class SourceFingerprint:
     arrays: dict[str, ArrayLayout]
     samples: tuple[str, ...]
     """Some of the files that were copied from it."""
-    folder: Folder | None
+    folder: FolderIdentity | None
 
     @classmethod
-    def of(cls, inventory: Inventory, folder: Folder | None) -> SourceFingerprint:
+    def of(cls, inventory: Inventory, folder: FolderIdentity | None) -> SourceFingerprint:
         """Of the source that the inventory has come to know, and of its folder."""
         samples: list[str] = []
         for array in inventory.arrays.values():
@@ -54,7 +54,7 @@ class SourceFingerprint:
         """Folders whose metadata are looked at."""
         return tuple(self.arrays)
 
-    def differs(self, probe: Probe) -> str:
+    def differs(self, probe: SourceProbe) -> str:
         """How what lies there now differs from what lay there; empty if it is the same, as far as can be told."""
         for path, known in self.arrays.items():
             name = path or "the array"
@@ -119,7 +119,7 @@ class Arrival:
         self.before, self._deletion, self._complete, self._lost_at = before, deletion, complete, now
         self.made_anew = False
 
-    def why_not(self, probe: Probe, now: float) -> str | None:
+    def why_not(self, probe: SourceProbe, now: float) -> str | None:
         """Say why the source cannot be copied now.
 
         Returns

@@ -23,7 +23,7 @@ from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.watch.events import Watcher
 from softcopy_napari.engine.watch.watcher import make_watcher
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
-from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
 _LOOK_INTERVAL = 10.0
 """Seconds between looks at folders whose time has changed, at least."""

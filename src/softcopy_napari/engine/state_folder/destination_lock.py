@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from softcopy_napari.engine.state_folder.folder import PLAIN, in_state_folder, own_start, private_folder, runs_still
-from softcopy_napari.engine.zarr_layout.probe import Folder
+from softcopy_napari.engine.zarr_layout.probe import FolderIdentity
 
 _SIZE = 400
 """Bytes of a lock file's words."""
@@ -121,7 +121,7 @@ class DestinationLock:
                 raise DestinationBusy(str(destination), owner.pid, owner.doing, has_ended)
             time.sleep(0.02)
 
-    def note_source(self, folder: Folder | None) -> None:
+    def note_source(self, folder: FolderIdentity | None) -> None:
         """Leave word of what the destination is filled from: what its source's folder is known by."""
         self._folder = folder
         self._note()
@@ -208,7 +208,7 @@ class DestinationLock:
         os.close(self._fd)
 
 
-def filled_from(destination: Path) -> Folder | None:
+def filled_from(destination: Path) -> FolderIdentity | None:
     """What the folder is known by that a destination was filled from last, by this user on this machine."""
     return _owner_of(destination).folder
 
@@ -258,7 +258,7 @@ class _Owner(NamedTuple):
     pid: int = 0
     started: float = 0.0
     doing: str = "filled"
-    folder: Folder | None = None
+    folder: FolderIdentity | None = None
     """What its source's folder is known by."""
     doubt: ReverifyReason | None = None
     boot: str = ""

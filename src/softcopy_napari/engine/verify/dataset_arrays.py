@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Callable
 
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, LayoutError
+from softcopy_napari.engine.zarr_layout.file_names import ARRAY_METADATA_NAMES
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
-from softcopy_napari.engine.zarr_layout.probe import ARRAY_METADATA_NAMES, read_metadata
+from softcopy_napari.engine.zarr_layout.probe import read_metadata
 
 _MOST = 1 << 14
 

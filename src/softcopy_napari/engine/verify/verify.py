@@ -30,7 +30,7 @@ from softcopy_napari.engine.receipt.checksum_file import read_lines
 from softcopy_napari.engine.receipt.receipt import Receipt, check_unchanged
 from softcopy_napari.engine.verify.content_checker import CheckResult, ContentChecker, Interrupted, Mismatch
 from softcopy_napari.engine.verify.dataset_arrays import DatasetArrays
-from softcopy_napari.engine.zarr_layout.writer_files import temporary_of
+from softcopy_napari.engine.zarr_layout.file_names import classify_temporary
 
 _BUFFER = 4 << 20
 _MOST = 64
@@ -261,7 +261,7 @@ def _below(root: Path, report: VerifyReport, where: str = "") -> Iterator[tuple[
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(path)
-                    elif not (is_own_temporary(entry.name) or temporary_of(entry.name) or path in RECEIPTS):
+                    elif not (is_own_temporary(entry.name) or classify_temporary(entry.name) or path in RECEIPTS):
                         yield path, entry.is_symlink()
         except (FileNotFoundError, NotADirectoryError):
             continue  # deleted just now

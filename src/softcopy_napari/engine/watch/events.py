@@ -11,7 +11,7 @@ from typing import Protocol
 
 from softcopy_napari.engine.fs.file_system_type import file_system_of
 from softcopy_napari.engine.watch.lock_timer import LockTimer
-from softcopy_napari.engine.zarr_layout.writer_files import LOCK_ENDING
+from softcopy_napari.engine.zarr_layout.file_names import LOCK_ENDING
 
 
 class FileEvent(Enum):

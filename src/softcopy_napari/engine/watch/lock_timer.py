@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from softcopy_napari.engine.zarr_layout.writer_files import LOCK_LIFE, file_of_lock
+from softcopy_napari.engine.zarr_layout.file_names import LOCK_LIFE, file_of_lock
 
 _MOST = 1024
 """Times, and locks, that are kept in mind."""

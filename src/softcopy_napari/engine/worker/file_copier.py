@@ -50,7 +50,7 @@ from softcopy_napari.engine.worker.native import MOST, load
 from softcopy_napari.engine.worker.publish_rules import PublishRules, examine, is_fresh
 from softcopy_napari.engine.worker.special_files import VANISHED, copy_link, delete_gone, make_folder, temporary_beside
 from softcopy_napari.engine.zarr_layout.chunk_check import Checksum, needs_checksum
-from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
 _CHANGED = Result(CopyOutcome.CHANGED)
 _STOPPED = Result(CopyOutcome.STOPPED)

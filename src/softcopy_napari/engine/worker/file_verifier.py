@@ -23,7 +23,7 @@ from softcopy_napari.engine.zarr_layout.chunk_check import (
     Checksum,
     ChunkFormat,
     FileBytes,
-    check,
+    check_chunk,
     needs_checksum,
     needs_content,
 )
@@ -185,10 +185,10 @@ def find_damage(place: RootFolder, path: str, size: int, chunk_format: ChunkForm
         It cannot be read.
     """
     if not needs_content(chunk_format):
-        return check(FileBytes(-1, size), chunk_format) or ""
+        return check_chunk(FileBytes(-1, size), chunk_format) or ""
     fd = place.open_for_reading(path)
     try:
-        return check(FileBytes(fd, os.fstat(fd).st_size), chunk_format) or ""
+        return check_chunk(FileBytes(fd, os.fstat(fd).st_size), chunk_format) or ""
     finally:
         os.close(fd)
 
@@ -249,7 +249,7 @@ def hash_file(
                 return None
         damage = ""
         if chunk_format is not None:
-            damage = check(FileBytes(fd, before.st_size), chunk_format, checksum) or ""
+            damage = check_chunk(FileBytes(fd, before.st_size), chunk_format, checksum) or ""
         if not same_version(before, os.fstat(fd)):
             raise FileNotFoundError
         if past_cache:

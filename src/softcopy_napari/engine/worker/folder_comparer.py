@@ -28,15 +28,16 @@ from softcopy_napari.engine.worker.extra_files import ExtraFiles
 from softcopy_napari.engine.worker.file_streams import same_content
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.native import FRESH, LACKING, MOST, SAME, load_look
-from softcopy_napari.engine.zarr_layout.probe import METADATA_NAMES, read_metadata
-from softcopy_napari.engine.zarr_layout.writer_files import (
-    ARRAY_METADATA,
-    ENDINGS,
+from softcopy_napari.engine.zarr_layout.file_names import (
+    ARRAY_METADATA_NAMES,
     MARKER,
-    Temporary,
-    named_like_a_chunk,
-    temporary_of,
+    METADATA_NAMES,
+    TEMPORARY_ENDINGS,
+    TemporaryKind,
+    classify_temporary,
+    is_named_like_chunk,
 )
+from softcopy_napari.engine.zarr_layout.probe import read_metadata
 
 PART = 2048
 """Names in one part of a folder's comparison at most."""
@@ -210,10 +211,10 @@ class FolderComparer:
                         clashing.append((other, name))
                     if entry.is_dir(follow_symlinks=False) or (self._follows and self._leads_to_folder(folder, entry)):
                         part.folders.append(name)
-                    elif name.endswith(ENDINGS) and (temporary := temporary_of(name)) is not None:
+                    elif name.endswith(TEMPORARY_ENDINGS) and (temporary := classify_temporary(name)) is not None:
                         kind, becomes = temporary
                         temporaries += 1
-                        (part.locks if kind is Temporary.LOCK else part.scratch).append(becomes or name)
+                        (part.locks if kind is TemporaryKind.LOCK else part.scratch).append(becomes or name)
                     else:
                         files.append(entry)
                         if refresh:
@@ -261,8 +262,8 @@ class FolderComparer:
             for entry in files:
                 self._look(entry, there, held, part, quiet)
             return
-        chunks = [entry for entry in files if named_like_a_chunk(entry.name)]
-        rest = [entry for entry in files if not named_like_a_chunk(entry.name)] if len(chunks) < len(files) else []
+        chunks = [entry for entry in files if is_named_like_chunk(entry.name)]
+        rest = [entry for entry in files if not is_named_like_chunk(entry.name)] if len(chunks) < len(files) else []
         self._look_by_library(chunks, True, there, here, held, part, quiet)
         self._look_by_library(rest, False, there, here, held, part, quiet)
 
@@ -288,7 +289,7 @@ class FolderComparer:
         if chunks:
             part.oldest_chunk = min(part.oldest_chunk, oldest)
             part.newest_chunk = max(part.newest_chunk, newest)
-        elif not ARRAY_METADATA.isdisjoint(names) or MARKER in names:
+        elif not ARRAY_METADATA_NAMES.isdisjoint(names) or MARKER in names:
             for entry in files:
                 part.note_time(entry)
         part.size += size

@@ -10,7 +10,7 @@ import os
 from typing import Any
 
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem
-from softcopy_napari.engine.zarr_layout.writer_files import ARRAY_METADATA, MARKER, named_like_a_chunk
+from softcopy_napari.engine.zarr_layout.file_names import ARRAY_METADATA_NAMES, MARKER, is_named_like_chunk
 
 NEVER = (1 << 63) - 1
 """Later than any time of a file, ns."""
@@ -92,8 +92,8 @@ class FolderDiff:
     def note_time(self, entry: os.DirEntry[str]) -> None:
         """Note when a chunk, an array's metadata or the marker was written."""
         name = entry.name
-        chunk = named_like_a_chunk(name)
-        if not (chunk or name in ARRAY_METADATA or name == MARKER):
+        chunk = is_named_like_chunk(name)
+        if not (chunk or name in ARRAY_METADATA_NAMES or name == MARKER):
             return
         with contextlib.suppress(OSError):
             modified = entry.stat(follow_symlinks=False).st_mtime_ns

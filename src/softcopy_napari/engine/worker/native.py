@@ -17,7 +17,7 @@ from xxhash import xxh3_128_digest
 
 from softcopy_napari.engine.fs.file_times import TICK, TIME_UNITS
 from softcopy_napari.engine.fs.files import NO_ATIME, READ
-from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat, check_buffer
+from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat, check_chunk_in_memory
 
 LIBRARY = os.path.join(os.path.dirname(__file__), "libsoftcopy.so")
 MOST = 64
@@ -101,7 +101,7 @@ class Native:
         for number, size in enumerate(sizes[:count]):
             data = self._view[at : at + max(size, 0)]
             at += len(data)
-            if size < 0 or (chunk_format is not None and check_buffer(data, chunk_format)):
+            if size < 0 or (chunk_format is not None and check_chunk_in_memory(data, chunk_format)):
                 sizes[number] = _LEFT
                 found.append(None)
             else:

@@ -64,7 +64,7 @@ from softcopy_napari.engine.worker.tasks import (
     write_message,
 )
 from softcopy_napari.engine.worker.token_bucket import TokenBucket
-from softcopy_napari.engine.zarr_layout.probe import probe, read_small, recognise
+from softcopy_napari.engine.zarr_layout.probe import add_evidence, probe_source, read_metadata_file
 
 _PROGRESS_INTERVAL = 0.25
 _TOGETHER = 0.005
@@ -145,14 +145,14 @@ class Worker:
             case ReachTask():
                 self._send(task.id, self._reach(task.claim, ask_clock=True))
             case ProbeTask():
-                found = probe(self._setup.source)
-                recognise(found, self._setup.source, self._setup.destination, task.folders, task.samples)
+                found = probe_source(self._setup.source)
+                add_evidence(found, self._setup.source, self._setup.destination, task.folders, task.samples)
                 if task.samples:
                     found.obstacle = self._reach().obstacle
                 self._send(task.id, found)
             case ReadTask():
                 source = extended_path(self._setup.source)
-                self._send(task.id, ReadDone({path: read_small(source, path) for path in task.paths}))
+                self._send(task.id, ReadDone({path: read_metadata_file(source, path) for path in task.paths}))
             case SweepTask():
                 if self._reach().obstacle is None:
                     with self._holding(None):

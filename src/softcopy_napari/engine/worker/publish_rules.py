@@ -15,8 +15,8 @@ from softcopy_napari.engine.zarr_layout.chunk_check import (
     Checksum,
     ChunkFormat,
     FileBytes,
-    check,
-    is_filled,
+    check_chunk,
+    has_written_end,
     needs_checksum,
 )
 
@@ -69,14 +69,14 @@ def examine(fd: int, found: os.stat_result, rules: PublishRules, checksum: Check
         The file cannot be read.
     """
     content = FileBytes(fd, found.st_size)
-    known = None if rules.chunk_format is None else check(content, rules.chunk_format, checksum)
+    known = None if rules.chunk_format is None else check_chunk(content, rules.chunk_format, checksum)
     if known:
         return rules.as_it_is, known
     if not is_fresh(found, rules):
         return True, ""
     if known is None:
         return checksum is None and needs_checksum(rules.chunk_format), ""
-    return is_filled(content) and not _has_holes(found), ""
+    return has_written_end(content) and not _has_holes(found), ""
 
 
 def _has_holes(found: os.stat_result) -> bool:

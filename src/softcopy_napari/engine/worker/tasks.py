@@ -17,7 +17,7 @@ from softcopy_napari.engine.fs.free_space import FreeSpace
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.publish_rules import PublishRules
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat
-from softcopy_napari.engine.zarr_layout.probe import Probe
+from softcopy_napari.engine.zarr_layout.probe import SourceProbe
 
 Identity = tuple[int, int]
 """Device and inode of a folder."""
@@ -272,7 +272,7 @@ class Flushed(NamedTuple):
 
 
 Answer = (
-    Probe
+    SourceProbe
     | Reached
     | CopyDone
     | VerifyDone

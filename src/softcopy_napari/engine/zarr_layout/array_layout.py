@@ -234,10 +234,6 @@ class ArrayLayout:
             return self.edge_lengths
         return tuple(((chunk, n),) for chunk, n in zip(self.chunk_shape, self.grid, strict=True))
 
-    def same_array(self, other: ArrayLayout) -> bool:
-        """Whether both are the same array, resized or not."""
-        return not self.difference(other, ignore_shape=True)
-
 
 @dataclass(frozen=True, slots=True)
 class GroupLayout:
@@ -278,7 +274,7 @@ def _first(runs: Runs, n: int) -> Iterator[tuple[int, int]]:
         n -= count
 
 
-def cells_below(layout: ArrayLayout, folder: str) -> range:
+def flat_indices_below(layout: ArrayLayout, folder: str) -> range:
     """Return the flat indices of the chunk files in a folder.
 
     Parameters

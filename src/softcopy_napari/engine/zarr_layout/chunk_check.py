@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple, TypeGuard
 
-from softcopy_napari.engine.zarr_layout.shard_index import Content, ShardIndex, check_index
+from softcopy_napari.engine.zarr_layout.shard_index import Content, ShardIndex, check_shard_index
 
 _TAIL = 64
 _CHECKSUM_SIZE = 4
@@ -62,7 +62,7 @@ class FileBytes:
         return b"".join(parts)
 
 
-class Encoding(NamedTuple):
+class ChunkEncoding(NamedTuple):
     """The outermost encoding of an array's chunk files, made from its metadata by chunk_format.py."""
 
     codec: str
@@ -73,11 +73,11 @@ class Encoding(NamedTuple):
     """Whether a checksum stands before what it is of."""
 
 
-ChunkFormat = Encoding | ShardIndex
+ChunkFormat = ChunkEncoding | ShardIndex
 """What is known of the bytes of an array's chunk files."""
 
 
-def can_prove(chunk_format: ChunkFormat | None) -> bool:
+def can_prove_whole(chunk_format: ChunkFormat | None) -> bool:
     """Whether a chunk file of this format can prove itself whole: others can only be found not to be."""
     if isinstance(chunk_format, ShardIndex):
         return chunk_format.has_crc
@@ -86,14 +86,16 @@ def can_prove(chunk_format: ChunkFormat | None) -> bool:
     return chunk_format.codec != "gzip" or chunk_format.decoded_size >= 0
 
 
-def needs_checksum(chunk_format: ChunkFormat | None) -> TypeGuard[Encoding]:
+def needs_checksum(chunk_format: ChunkFormat | None) -> TypeGuard[ChunkEncoding]:
     """Whether all bytes of a chunk file of this format have to be gone through: see `Checksum`."""
-    return isinstance(chunk_format, Encoding) and chunk_format.codec in _CHECKSUMS
+    return isinstance(chunk_format, ChunkEncoding) and chunk_format.codec in _CHECKSUMS
 
 
 def needs_content(chunk_format: ChunkFormat) -> bool:
     """Whether `check` looks into a file of this format, or only at its size if it is given no checksum."""
-    return not (needs_checksum(chunk_format) or (isinstance(chunk_format, Encoding) and chunk_format.codec == "raw"))
+    return not (
+        needs_checksum(chunk_format) or (isinstance(chunk_format, ChunkEncoding) and chunk_format.codec == "raw")
+    )
 
 
 class Checksum:
@@ -107,7 +109,7 @@ class Checksum:
         Of the file, with the checksum.
     """
 
-    def __init__(self, encoding: Encoding, size: int) -> None:
+    def __init__(self, encoding: ChunkEncoding, size: int) -> None:
         self._extend, self._value = _CHECKSUMS[encoding.codec]()
         self._at = 0
         self._first = _CHECKSUM_SIZE if encoding.at_start else 0
@@ -128,7 +130,7 @@ class Checksum:
         return self._value & 0xFFFFFFFF
 
 
-def check(data: Content, chunk_format: ChunkFormat, checksum: Checksum | None = None) -> str | None:
+def check_chunk(data: Content, chunk_format: ChunkFormat, checksum: Checksum | None = None) -> str | None:
     """Say whether a chunk file is whole.
 
     Never calls a file damaged that its readers could read: where there is doubt, nothing is known.
@@ -148,7 +150,7 @@ def check(data: Content, chunk_format: ChunkFormat, checksum: Checksum | None = 
         Empty: it is whole. Words that go on after its name: it cannot be. None: nothing is known.
 
         - no compression: its size is exact. A file that is made of full size first and filled later is not found out
-          by that: see `is_filled`. One that is longer is not called damaged.
+          by that: see `has_written_end`. One that is longer is not called damaged.
         - blosc: its header names the file's size.
         - zstd: its last block, and checksum, end where the file does. The content is not decoded.
         - gzip: its end names the decoded size. Where that is not known nothing is; where it is another, the file is
@@ -163,7 +165,7 @@ def check(data: Content, chunk_format: ChunkFormat, checksum: Checksum | None = 
         The file cannot be read.
     """
     if isinstance(chunk_format, ShardIndex):
-        damage = check_index(data, chunk_format)
+        damage = check_shard_index(data, chunk_format)
         return damage if damage or chunk_format.has_crc else None
     if not len(data) and chunk_format.decoded_size:
         return "is empty"
@@ -172,28 +174,28 @@ def check(data: Content, chunk_format: ChunkFormat, checksum: Checksum | None = 
     return CODECS[chunk_format.codec](data, chunk_format)
 
 
-def check_buffer(data: memoryview, chunk_format: ChunkFormat) -> str | None:
+def check_chunk_in_memory(data: memoryview, chunk_format: ChunkFormat) -> str | None:
     """`check` of a file that was read into memory, its checksum included."""
-    if not isinstance(chunk_format, Encoding) or chunk_format.codec not in _CHECKSUMS:
-        return check(data, chunk_format)
+    if not isinstance(chunk_format, ChunkEncoding) or chunk_format.codec not in _CHECKSUMS:
+        return check_chunk(data, chunk_format)
     checksum = Checksum(chunk_format, len(data))
     checksum.update(data)
-    return check(data, chunk_format, checksum)
+    return check_chunk(data, chunk_format, checksum)
 
 
-def is_filled(data: Content) -> bool:
+def has_written_end(data: Content) -> bool:
     """Whether a file's end was written: a file that is made of full size first ends in zeros for long."""
     return bool(bytes(data[max(len(data) - _TAIL, 0) : len(data)]).strip(b"\0"))
 
 
-def _check_raw(data: Content, encoding: Encoding) -> str | None:
+def _check_raw(data: Content, encoding: ChunkEncoding) -> str | None:
     size, expected = len(data), encoding.decoded_size
     if size < expected:
         return f"{_ENDS_EARLY}: {size:,} of {expected:,} bytes"
     return "" if size == expected else None  # a longer one is odd, but nothing is missing
 
 
-def _check_blosc(data: Content, encoding: Encoding) -> str | None:
+def _check_blosc(data: Content, encoding: ChunkEncoding) -> str | None:
     header = data[0:_BLOSC_HEADER]
     if len(header) < _BLOSC_HEADER:
         return _ENDS_EARLY
@@ -206,12 +208,12 @@ def _check_blosc(data: Content, encoding: Encoding) -> str | None:
     return "" if size == len(data) and decoded == _expected(encoding, decoded) else None
 
 
-def _expected(encoding: Encoding, found: int) -> int:
+def _expected(encoding: ChunkEncoding, found: int) -> int:
     """The decoded size, which is as found where nothing is known."""
     return found if encoding.decoded_size < 0 else encoding.decoded_size
 
 
-def _check_gzip(data: Content, encoding: Encoding) -> str | None:
+def _check_gzip(data: Content, encoding: ChunkEncoding) -> str | None:
     size = len(data)
     if size < _GZIP_LEAST:
         return _ENDS_EARLY
@@ -242,26 +244,26 @@ def _inflate(data: Content) -> str | None:
     return _ENDS_EARLY
 
 
-def _check_zlib(data: Content, encoding: Encoding) -> str | None:
+def _check_zlib(data: Content, encoding: ChunkEncoding) -> str | None:
     head = bytes(data[0:2])
     if len(head) < 2:
         return _ENDS_EARLY
     return None if head[0] & 15 == 8 and int.from_bytes(head, "big") % 31 == 0 else "does not begin as zlib data"
 
 
-def _check_start(data: Content, encoding: Encoding) -> str | None:
+def _check_start(data: Content, encoding: ChunkEncoding) -> str | None:
     start = _STARTS[encoding.codec]
     return None if bytes(data[0 : len(start)]) == start else f"does not begin as {encoding.codec} data"
 
 
-def _check_lz4(data: Content, encoding: Encoding) -> str | None:
+def _check_lz4(data: Content, encoding: ChunkEncoding) -> str | None:
     if len(data) < _LZ4_LEAST and encoding.decoded_size > 0:
         return _ENDS_EARLY
     zeros = encoding.decoded_size > 0 and not any(data[0:4])  # the decoded size
     return "begins with zeros, not as lz4 data" if zeros else None
 
 
-def _check_zstd(data: Content, encoding: Encoding) -> str | None:
+def _check_zstd(data: Content, encoding: ChunkEncoding) -> str | None:
     at, size, decoded, frames = 0, len(data), 0, 0
     while at < size:
         magic = bytes(data[at : at + 4])
@@ -322,7 +324,7 @@ def _is_zero(data: Content, start: int, end: int) -> bool:
     return not any(bytes(data[at : at + _BLOCK]).strip(b"\0") for at in range(start, end, _BLOCK))
 
 
-def _check_sum(data: Content, encoding: Encoding, checksum: Checksum | None) -> str | None:
+def _check_sum(data: Content, encoding: ChunkEncoding, checksum: Checksum | None) -> str | None:
     size, expected = len(data), encoding.decoded_size + _CHECKSUM_SIZE
     if size < _CHECKSUM_SIZE:
         return _ENDS_EARLY
@@ -355,7 +357,7 @@ def _adler32() -> tuple[Callable[[int, memoryview | bytes], int], int]:
 
 _CHECKSUMS = {"crc32c": _crc32c, "crc32": _crc32, "adler32": _adler32}
 _PROVING = {"raw", "blosc", "zstd", "gzip", *_CHECKSUMS}
-CODECS: dict[str, Callable[[Content, Encoding], str | None]] = {
+CODECS: dict[str, Callable[[Content, ChunkEncoding], str | None]] = {
     "raw": _check_raw,
     "blosc": _check_blosc,
     "zstd": _check_zstd,

@@ -9,8 +9,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from softcopy_napari.engine.zarr_layout.chunk_check import CODECS, ChunkFormat, Encoding
-from softcopy_napari.engine.zarr_layout.shard_index import index_of, named
+from softcopy_napari.engine.zarr_layout.chunk_check import CODECS, ChunkEncoding, ChunkFormat
+from softcopy_napari.engine.zarr_layout.shard_index import MAX_CHUNKS, ShardIndex
 
 _NUMCODECS = "numcodecs."
 _CHECKSUMS = {"crc32c": "end", "crc32": "start", "adler32": "start"}
@@ -22,7 +22,7 @@ _V3_DTYPE = re.compile(r"(?:u?int|float|complex)(8|16|32|64|128)")
 _V3_SIZES = {"bool": 1, "bfloat16": 2, "numpy.datetime64": 8, "numpy.timedelta64": 8}
 
 
-def format_of_v3(codecs: object, data_type: object, chunk_shape: Sequence[int] | None) -> ChunkFormat | None:
+def read_v3_chunk_format(codecs: object, data_type: object, chunk_shape: Sequence[int] | None) -> ChunkFormat | None:
     """What zarr v3's metadata tell of an array's chunk files.
 
     Parameters
@@ -39,9 +39,9 @@ def format_of_v3(codecs: object, data_type: object, chunk_shape: Sequence[int] |
     """
     if not isinstance(codecs, list):
         return None
-    if chunk_shape is not None and (index := index_of(codecs, chunk_shape)) is not None:
+    if chunk_shape is not None and (index := read_shard_index(codecs, chunk_shape)) is not None:
         return index
-    chain = [named(codec) for codec in codecs]
+    chain = [split_codec(codec) for codec in codecs]
     itemsize = _v3_itemsize(data_type)
     for number, (name, _) in enumerate(chain):
         if name == "bytes":
@@ -52,8 +52,10 @@ def format_of_v3(codecs: object, data_type: object, chunk_shape: Sequence[int] |
     return _outermost(chain, -1)
 
 
-def format_of_v2(compressor: object, filters: object, dtype: object, chunk_shape: Sequence[int]) -> ChunkFormat | None:
-    """What zarr v2's metadata tell of an array's chunk files; see `format_of_v3`."""
+def read_v2_chunk_format(
+    compressor: object, filters: object, dtype: object, chunk_shape: Sequence[int]
+) -> ChunkFormat | None:
+    """What zarr v2's metadata tell of an array's chunk files; see `read_v3_chunk_format`."""
     if filters is not None and not isinstance(filters, list):
         return None
     chain = [*(filters or []), *([] if compressor is None else [compressor])]
@@ -64,24 +66,24 @@ def format_of_v2(compressor: object, filters: object, dtype: object, chunk_shape
     return _outermost([(codec.get("id"), codec) for codec in chain], size)
 
 
-def _outermost(chain: Sequence[tuple[object, Mapping[str, object]]], size: int) -> Encoding | None:
+def _outermost(chain: Sequence[tuple[object, Mapping[str, object]]], size: int) -> ChunkEncoding | None:
     """The last of the codecs that make bytes of bytes, with what is known of the size before it."""
-    found = Encoding("raw", size) if size >= 0 else None
+    found = ChunkEncoding("raw", size) if size >= 0 else None
     for codec, configuration in chain:
         name = codec.removeprefix(_NUMCODECS) if isinstance(codec, str) else ""
         if name in _CHECKSUMS:
             location = configuration.get("location", _CHECKSUMS[name])
             known = location in ("start", "end")
-            found = Encoding(name, size, location == "start") if known else None
+            found = ChunkEncoding(name, size, location == "start") if known else None
             size = size + 4 if size >= 0 else -1
         elif name == "fletcher32":
             size = size + 4 if size >= 0 else -1
-            found = Encoding("raw", size) if size >= 0 else None
+            found = ChunkEncoding("raw", size) if size >= 0 else None
         elif name in _SAME_SIZE:
-            found = Encoding("raw", size) if size >= 0 else None
+            found = ChunkEncoding("raw", size) if size >= 0 else None
         else:
             known = name in CODECS and name != "raw" and (name != "lzma" or configuration.get("format", _XZ) == _XZ)
-            found = Encoding(name, size) if known else None
+            found = ChunkEncoding(name, size) if known else None
             size = -1
     return found
 
@@ -97,7 +99,7 @@ def _v2_itemsize(dtype: object) -> int:
 
 def _v3_itemsize(data_type: object) -> int:
     """Bytes of an element, -1 where that is not known."""
-    name, configuration = named(data_type)
+    name, configuration = split_codec(data_type)
     if not isinstance(name, str):
         return -1
     if match := _V3_DTYPE.fullmatch(name):
@@ -108,3 +110,66 @@ def _v3_itemsize(data_type: object) -> int:
         length = configuration.get("length_bytes")
         return length if type(length) is int and length > 0 else -1
     return _V3_SIZES.get(name, -1)
+
+
+def read_shard_index(codecs: object, shard_shape: Sequence[int]) -> ShardIndex | None:
+    """Find out from an array's metadata what the index of its shards looks like.
+
+    Parameters
+    ----------
+    codecs : object
+        The metadata's `codecs`, whatever they are.
+    shard_shape : sequence of int
+        In elements.
+
+    Returns
+    -------
+    ShardIndex or None
+        None where there are no shards, and where their index cannot be checked: compressed, beside codecs
+        that nobody here knows, or too large. Of shards in shards it is the outer index.
+    """
+    shape = list(shard_shape)
+    chain = codecs if isinstance(codecs, list) else []
+    for number, codec in enumerate(chain):
+        name, configuration = split_codec(codec)
+        if name == "sharding_indexed":
+            last = number == len(chain) - 1  # what follows encodes the shard as a whole, index and all
+            return _read_sharding(shape, configuration) if last else None
+        order = configuration.get("order")
+        if name != "transpose" or not isinstance(order, list) or not all(type(axis) is int for axis in order):
+            return None
+        if sorted(order) != list(range(len(shape))):
+            return None
+        shape = [shape[axis] for axis in order]
+    return None
+
+
+def _read_sharding(shape: list[int], configuration: Mapping[str, object]) -> ShardIndex | None:
+    inner = configuration.get("chunk_shape")
+    location = configuration.get("index_location", "end")
+    if not isinstance(inner, list) or len(inner) != len(shape) or location not in ("start", "end"):
+        return None
+    lengths = list(zip(shape, inner, strict=True))
+    if not all(type(n) is int and n > 0 and length > 0 and length % n == 0 for length, n in lengths):
+        return None
+    n_chunks = math.prod(length // n for length, n in lengths)
+    if n_chunks > MAX_CHUNKS:
+        return None
+    default = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
+    codecs = configuration.get("index_codecs", default)
+    chain = [split_codec(codec) for codec in codecs] if isinstance(codecs, list) else []
+    endian = chain[0][1].get("endian") if chain else None
+    names = [name for name, _ in chain]
+    if names not in (["bytes"], ["bytes", "crc32c"]) or endian not in ("little", "big"):
+        return None
+    return ShardIndex(
+        "start" if location == "start" else "end", n_chunks, "big" if endian == "big" else "little", len(names) > 1
+    )
+
+
+def split_codec(codec: object) -> tuple[object, Mapping[str, object]]:
+    """Name and configuration of a codec; zarr v3.1 allows a bare name."""
+    if not isinstance(codec, Mapping):
+        return codec, {}
+    configuration = codec.get("configuration")
+    return codec.get("name"), configuration if isinstance(configuration, Mapping) else {}

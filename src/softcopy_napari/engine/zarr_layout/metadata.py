@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLayout, LayoutError, OpaqueNode, Runs
-from softcopy_napari.engine.zarr_layout.chunk_format import format_of_v2, format_of_v3
+from softcopy_napari.engine.zarr_layout.chunk_format import read_v2_chunk_format, read_v3_chunk_format
+from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES, classify_temporary
 from softcopy_napari.engine.zarr_layout.json_text import read_json
-from softcopy_napari.engine.zarr_layout.ome import children_of, is_plain_path
-from softcopy_napari.engine.zarr_layout.probe import MAX_METADATA, METADATA_NAMES, Probe
-from softcopy_napari.engine.zarr_layout.writer_files import temporary_of
+from softcopy_napari.engine.zarr_layout.ome import is_plain_path, list_promised_nodes
+from softcopy_napari.engine.zarr_layout.probe import MAX_METADATA, SourceProbe
 
 _MAX_RANK = 32  # numpy's and tensorstore's own limit
 _MAX_LENGTH = (1 << 63) - 1
@@ -68,7 +68,7 @@ def parse_metadata(path: str, files: Mapping[str, bytes]) -> ArrayLayout | Group
     return None
 
 
-def why_unusable(probe: Probe) -> str:
+def why_unusable(probe: SourceProbe) -> str:
     """Say why a folder is no zarr dataset yet; empty where it is one."""
     problem = ""
     for folder, files in probe.nodes.items():
@@ -95,7 +95,7 @@ def _parse_v3(path: str, data: dict[str, object], note: str, files: Mapping[str,
     _check_format(data, 3)
     node_type = data.get("node_type")
     if node_type == "group":
-        return GroupLayout(path, children_of(path, data.get("attributes")), note)
+        return GroupLayout(path, list_promised_nodes(path, data.get("attributes")), note)
     if node_type != "array":
         reason = f"its node_type is {_say(node_type)}" if node_type else "it has no node_type"
         raise LayoutError(f"is not zarr metadata: {reason}")
@@ -116,7 +116,7 @@ def _parse_v3(path: str, data: dict[str, object], note: str, files: Mapping[str,
         keys.encoding,
         keys.separator,
         tuple(names) if isinstance(names, list) and named and len(names) == len(shape) else None,
-        format_of_v3(data.get("codecs"), data.get("data_type"), chunk_shape if edge_lengths is None else None),
+        read_v3_chunk_format(data.get("codecs"), data.get("data_type"), chunk_shape if edge_lengths is None else None),
         keys.suffix,
         keys.max_children,
         edge_lengths,
@@ -131,7 +131,7 @@ def _parse_v2_array(path: str, data: dict[str, object], note: str, files: Mappin
     separator = _separator(data.get("dimension_separator"), ".")
     chunk_format = None
     if "compressor" in data:
-        chunk_format = format_of_v2(data["compressor"], data.get("filters"), data.get("dtype"), chunks)
+        chunk_format = read_v2_chunk_format(data["compressor"], data.get("filters"), data.get("dtype"), chunks)
     return ArrayLayout(path, 2, shape, chunks, None, dtype, "v2", separator, None, chunk_format, note=note)
 
 
@@ -142,7 +142,7 @@ def _parse_v2_group(path: str, data: dict[str, object], note: str, files: Mappin
         if ".zattrs" in files:
             attributes, more = read_json(files[".zattrs"])
             note = note or more
-    return GroupLayout(path, children_of(path, attributes), note)
+    return GroupLayout(path, list_promised_nodes(path, attributes), note)
 
 
 def _check_format(data: dict[str, object], expected: int) -> None:
@@ -297,7 +297,7 @@ def _check_suffix(suffix: str) -> None:
     name = f"0{suffix}".rpartition("/")[2]
     if not is_plain_path(f"0{suffix}") or not suffix.isprintable():
         raise LayoutError(f"names its chunks in a way that leads elsewhere: {_say(suffix)} behind each")
-    if temporary_of(name) is not None or name in METADATA_NAMES:
+    if classify_temporary(name) is not None or name in METADATA_NAMES:
         raise LayoutError(f"names its chunks as other files are named: {_say(suffix)} behind each")
 
 

@@ -56,7 +56,7 @@ def is_plain_path(path: object) -> bool:
     return all(part not in ("", ".", "..") and part[1:2] != ":" for part in path.split("/"))
 
 
-def children_of(path: str, attributes: object) -> tuple[str, ...]:
+def list_promised_nodes(path: str, attributes: object) -> tuple[str, ...]:
     """Paths relative to the source of what the attributes of the group at `path` promise."""
     if not isinstance(attributes, Mapping):
         return ()

@@ -17,11 +17,8 @@ from softcopy_napari.engine.fs.birth_time import born
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem
 from softcopy_napari.engine.fs.file_times import unit_of, up_to_date
 from softcopy_napari.engine.fs.files import extended_path, native, open_source
+from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
-METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
-"""Files that hold zarr metadata, of both formats."""
-ARRAY_METADATA_NAMES = frozenset({"zarr.json", ".zarray"})
-"""Those of them that make a folder an array."""
 _NODE_NAMES = METADATA_NAMES - {".zattrs"}
 
 _MAX_FOLDERS = 200
@@ -36,11 +33,11 @@ _GROWTH = 1 << 16
 _UP_TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}\[\]]*+)*+([{}\[\]])', re.DOTALL)
 _CONSOLIDATED = re.compile(rb'"consolidated_metadata"\s*+:\s*+\{\Z')
 
-Folder = tuple[int, int]
+FolderIdentity = tuple[int, int]
 """Inode of a folder, and when it was made, ns."""
 
 
-class Probe:
+class SourceProbe:
     """What lies at the top of a source."""
 
     def __init__(self) -> None:
@@ -50,7 +47,7 @@ class Probe:
         """Folders with zarr metadata, `/` separated and relative to the source, and the metadata files' contents."""
         self.identity: tuple[int, int] = (0, 0)
         """Device and inode of the source."""
-        self.folder: Folder | None = None
+        self.folder: FolderIdentity | None = None
         """What its folder is known by, on whatever disk; None where the file system does not say."""
         self.samples = 0
         """Files of the samples that are at the source."""
@@ -64,13 +61,13 @@ class Probe:
         """Whether no folder can ever have the source's path."""
 
 
-def probe(source: str) -> Probe:
+def probe_source(source: str) -> SourceProbe:
     """Search a source for zarr metadata, breadth first, within bounds.
 
     Stops at the first depth that has any: at the root if it is a zarr array or group, deeper where the
     root's metadata are written last (acquire-zarr).
     """
-    found = Probe()
+    found = SourceProbe()
     root = extended_path(source)
     try:
         there = os.stat(root)
@@ -84,7 +81,7 @@ def probe(source: str) -> Probe:
     found.exists = True
     found.is_folder = stat.S_ISDIR(there.st_mode)
     found.identity = there.st_dev, there.st_ino
-    found.folder = folder_of(root)
+    found.folder = identify_folder(root)
     if not found.is_folder:
         return found
     level = deque([""])
@@ -98,7 +95,7 @@ def probe(source: str) -> Probe:
     return found
 
 
-def folder_of(path: str) -> Folder | None:
+def identify_folder(path: str) -> FolderIdentity | None:
     """What a folder is known by; None where the file system does not say, or it is not there."""
     try:
         found = os.stat(path)
@@ -108,7 +105,9 @@ def folder_of(path: str) -> Folder | None:
     return (found.st_ino, made) if made else None
 
 
-def recognise(found: Probe, source: str, destination: str, folders: Iterable[str], samples: Iterable[str]) -> None:
+def add_evidence(
+    found: SourceProbe, source: str, destination: str, folders: Iterable[str], samples: Iterable[str]
+) -> None:
     """Add to a probe what tells whether this is the source that was copied before.
 
     Parameters
@@ -136,7 +135,7 @@ def recognise(found: Probe, source: str, destination: str, folders: Iterable[str
             found.equal += up_to_date(here, copy, unit_of(copy.st_mtime_ns))
 
 
-def read_small(root: str, path: str) -> bytes | None:
+def read_metadata_file(root: str, path: str) -> bytes | None:
     """Content of a metadata file, by its `/` separated path below a folder; None where it cannot be read.
 
     What is larger than MAX_METADATA is cut off after one byte more.
@@ -162,7 +161,7 @@ def _read(root: str, path: str) -> bytes | None:
 def read_metadata(root: str, folder: str, names: Iterable[str] = METADATA_NAMES) -> dict[str, bytes]:
     """Contents of a folder's zarr metadata files. Asked for by name: a folder may list a million others first."""
     prefix = folder + "/" if folder else ""
-    contents = ((name, read_small(root, prefix + name)) for name in names)
+    contents = ((name, read_metadata_file(root, prefix + name)) for name in names)
     return {name: content for name, content in contents if content is not None}
 
 
@@ -181,7 +180,7 @@ def _without_consolidated(content: bytes) -> bytes:
     return content[:start] if start else content
 
 
-def _look(root: str, folder: str, found: Probe, deeper: deque[str]) -> None:
+def _look(root: str, folder: str, found: SourceProbe, deeper: deque[str]) -> None:
     path = os.path.join(root, native(folder)) if folder else root
     try:
         with os.scandir(path) as entries:

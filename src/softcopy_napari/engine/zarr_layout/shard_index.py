@@ -6,10 +6,9 @@ workers, and imports nothing heavy: the checksum's library only with the first s
 
 from __future__ import annotations
 
-import math
 import sys
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import compress, islice, repeat
 from operator import add, and_, gt, ne
 from typing import Literal, NamedTuple, Protocol
@@ -44,70 +43,7 @@ class ShardIndex(NamedTuple):
         return 16 * self.n_chunks + _CRC_SIZE * self.has_crc
 
 
-def index_of(codecs: object, shard_shape: Sequence[int]) -> ShardIndex | None:
-    """Find out from an array's metadata what the index of its shards looks like.
-
-    Parameters
-    ----------
-    codecs : object
-        The metadata's `codecs`, whatever they are.
-    shard_shape : sequence of int
-        In elements.
-
-    Returns
-    -------
-    ShardIndex or None
-        None where there are no shards, and where their index cannot be checked: compressed, beside codecs
-        that nobody here knows, or too large. Of shards in shards it is the outer index.
-    """
-    shape = list(shard_shape)
-    chain = codecs if isinstance(codecs, list) else []
-    for number, codec in enumerate(chain):
-        name, configuration = named(codec)
-        if name == "sharding_indexed":
-            last = number == len(chain) - 1  # what follows encodes the shard as a whole, index and all
-            return _index_in(shape, configuration) if last else None
-        order = configuration.get("order")
-        if name != "transpose" or not isinstance(order, list) or not all(type(axis) is int for axis in order):
-            return None
-        if sorted(order) != list(range(len(shape))):
-            return None
-        shape = [shape[axis] for axis in order]
-    return None
-
-
-def _index_in(shape: list[int], configuration: Mapping[str, object]) -> ShardIndex | None:
-    inner = configuration.get("chunk_shape")
-    location = configuration.get("index_location", "end")
-    if not isinstance(inner, list) or len(inner) != len(shape) or location not in ("start", "end"):
-        return None
-    lengths = list(zip(shape, inner, strict=True))
-    if not all(type(n) is int and n > 0 and length > 0 and length % n == 0 for length, n in lengths):
-        return None
-    n_chunks = math.prod(length // n for length, n in lengths)
-    if n_chunks > MAX_CHUNKS:
-        return None
-    default = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
-    codecs = configuration.get("index_codecs", default)
-    chain = [named(codec) for codec in codecs] if isinstance(codecs, list) else []
-    endian = chain[0][1].get("endian") if chain else None
-    names = [name for name, _ in chain]
-    if names not in (["bytes"], ["bytes", "crc32c"]) or endian not in ("little", "big"):
-        return None
-    return ShardIndex(
-        "start" if location == "start" else "end", n_chunks, "big" if endian == "big" else "little", len(names) > 1
-    )
-
-
-def named(codec: object) -> tuple[object, Mapping[str, object]]:
-    """Name and configuration of a codec; zarr v3.1 allows a bare name."""
-    if not isinstance(codec, Mapping):
-        return codec, {}
-    configuration = codec.get("configuration")
-    return codec.get("name"), configuration if isinstance(configuration, Mapping) else {}
-
-
-def check_index(data: Content, index: ShardIndex) -> str:
+def check_shard_index(data: Content, index: ShardIndex) -> str:
     """Say what is wrong with a shard's index.
 
     Parameters

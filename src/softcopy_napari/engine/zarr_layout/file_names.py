@@ -1,6 +1,6 @@
-"""Names of the temporaries and locks that zarr writers leave beside the files they write.
+"""Names of zarr's metadata files, of chunks, and of the locks and temporaries that writers leave beside them.
 
-None of these files is ever copied. Pure functions of a file's name; measured facts are in docs/dev/writers.md.
+Locks and temporaries are never copied. Only names are looked at; what was measured is in docs/dev/writers.md.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from enum import Enum, auto
 
 MARKER = "complete"
 """Name of the file by which a writer, or a script after it, says that the acquisition is over."""
-ARRAY_METADATA = frozenset({".zarray", "zarr.json"})
-"""Files that make a folder an array."""
+METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
+"""Names of the files that hold zarr metadata, of both formats."""
+ARRAY_METADATA_NAMES = frozenset({"zarr.json", ".zarray"})
+"""Those of them that make a folder an array."""
 LOCK_ENDING = ".__lock"
 LOCK_LIFE = 10.0
 """Seconds after which a lock counts as left behind by a crash: writers hold them for milliseconds."""
-ENDINGS = (LOCK_ENDING, ".tmp", ".partial")
-"""How every temporary's name ends: `temporary_of` need not be asked about other names."""
+TEMPORARY_ENDINGS = (LOCK_ENDING, ".tmp", ".partial")
+"""How every temporary's name ends: `classify_temporary` need not be asked about other names."""
 
 # tensorstore in mode `none` writes to `X_<random 64 bit number in hex>.__lock`. Fewer than eight digits
 # come up once in four thousand million times; a chunk key or file name that ends so is far likelier.
@@ -25,7 +27,7 @@ _UNLOCKED_WRITE = re.compile(r"_[0-9a-f]{8,16}$")
 _ZARR_PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial$")
 
 
-class Temporary(Enum):
+class TemporaryKind(Enum):
     """What a name says about a file that is not for copying."""
 
     LOCK = auto()
@@ -34,7 +36,7 @@ class Temporary(Enum):
     """A writer's temporary that does not tell for certain which file it becomes."""
 
 
-def temporary_of(name: str) -> tuple[Temporary, str] | None:
+def classify_temporary(name: str) -> tuple[TemporaryKind, str] | None:
     """Tell whether a file is a writer's temporary.
 
     Parameters
@@ -44,14 +46,14 @@ def temporary_of(name: str) -> tuple[Temporary, str] | None:
 
     Returns
     -------
-    tuple of Temporary and str, or None
+    tuple of TemporaryKind and str, or None
         The kind, and for a LOCK the name of the file about to be replaced (else empty);
         None for a file that is to be copied.
     """
     if name.endswith(LOCK_ENDING):
-        return Temporary.LOCK, file_of_lock(name)
+        return TemporaryKind.LOCK, file_of_lock(name)
     if name.endswith(".tmp") or (name.endswith(".partial") and _ZARR_PARTIAL.search(name)):
-        return Temporary.SCRATCH, ""
+        return TemporaryKind.SCRATCH, ""
     return None
 
 
@@ -60,6 +62,6 @@ def file_of_lock(lock: str) -> str:
     return _UNLOCKED_WRITE.sub("", lock.removesuffix(LOCK_ENDING))
 
 
-def named_like_a_chunk(name: str) -> bool:
+def is_named_like_chunk(name: str) -> bool:
     """Whether a file may be a chunk, by its name alone: its array need not be known."""
     return name[0].isdigit() or name.startswith("c.")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softcopy_napari.engine.fs.own_files import is_own_temporary
-from softcopy_napari.engine.zarr_layout.writer_files import Temporary, temporary_of
+from softcopy_napari.engine.zarr_layout.file_names import TemporaryKind, classify_temporary
 from tests.engine.support import make_layout
 
 UUID = "0123456789abcdef0123456789abcdef"
@@ -27,7 +27,7 @@ UUID = "0123456789abcdef0123456789abcdef"
     ],
 )
 def test_a_lock_of_tensorstore_names_the_file_about_to_be_replaced(name: str, becomes: str) -> None:
-    assert temporary_of(name) == (Temporary.LOCK, becomes)
+    assert classify_temporary(name) == (TemporaryKind.LOCK, becomes)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_lock_of_tensorstore_names_the_file_about_to_be_replaced(name: str, be
     [f"0.1.{UUID}.partial", f"zarr.{UUID}.partial", f"0.{UUID}.partial", "zarr.json.x8f_2.tmp", "a.tmp"],
 )
 def test_unfinished_files_of_other_writers_are_not_copied(name: str) -> None:
-    assert temporary_of(name) == (Temporary.SCRATCH, "")
+    assert classify_temporary(name) == (TemporaryKind.SCRATCH, "")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_unfinished_files_of_other_writers_are_not_copied(name: str) -> None:
     ],
 )
 def test_files_that_only_look_like_temporaries_are_copied(name: str) -> None:
-    assert temporary_of(name) is None
+    assert classify_temporary(name) is None
 
 
 @given(st.lists(st.integers(0, 10**6), max_size=4), st.sampled_from("./"))
@@ -64,9 +64,9 @@ def test_no_chunk_file_is_taken_for_a_temporary(index: list[int], separator: str
     layout = make_layout(tuple(i + 1 for i in index), separator=separator)
     if layout.n_chunk_files:
         name = layout.key(layout.n_chunk_files - 1).rpartition("/")[2]
-        assert temporary_of(name) is None
+        assert classify_temporary(name) is None
         assert not is_own_temporary(name)
-        assert temporary_of(f"{name}.__lock") == (Temporary.LOCK, name)
+        assert classify_temporary(f"{name}.__lock") == (TemporaryKind.LOCK, name)
 
 
 def test_our_own_temporaries_are_known_again_after_a_crash() -> None:
