@@ -17,7 +17,7 @@ from softcopy_napari.engine.client import start
 from softcopy_napari.engine.dispatch import priority
 from softcopy_napari.engine.fs.free_space import look
 from softcopy_napari.engine.pacing import disk_load
-from softcopy_napari.engine.pacing.disk_load import DiskLoad, DiskMeter, disk_of
+from softcopy_napari.engine.pacing.disk_load import DiskLoad, DiskMeter, find_disk
 from softcopy_napari.engine.protocol.messages import Changes, Order
 from softcopy_napari.engine.server import Engine
 from softcopy_napari.engine.states import TargetState
@@ -193,13 +193,13 @@ def test_where_the_system_does_not_count_how_busy_a_disk_is_its_reads_and_writes
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how Linux names its disks")
 def test_the_disk_of_a_folder_is_one_that_is_counted_or_not_known(tmp_path: Path) -> None:
-    found = disk_of(tmp_path.stat().st_dev, os.path.realpath(tmp_path))
+    found = find_disk(tmp_path.stat().st_dev, os.path.realpath(tmp_path))
     assert found == "" or found in psutil.disk_io_counters(perdisk=True)
 
 
 @pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="a folder in memory")
 def test_what_lies_in_memory_lies_on_no_disk() -> None:
-    assert disk_of(os.stat("/dev/shm").st_dev, "/dev/shm") == ""
+    assert find_disk(os.stat("/dev/shm").st_dev, "/dev/shm") == ""
 
 
 Part = namedtuple("Part", "device mountpoint fstype opts")
@@ -223,7 +223,7 @@ def test_on_other_systems_a_disk_is_known_only_where_there_is_no_doubt(
     monkeypatch.setattr(disk_load.sys, "platform", platform)
     monkeypatch.setattr(psutil, "disk_partitions", lambda all: [part])
     monkeypatch.setattr(psutil, "disk_io_counters", lambda **_: dict.fromkeys(counted))
-    assert disk_of(7, "/data/x.zarr") == disk
+    assert find_disk(7, "/data/x.zarr") == disk
 
 
 def test_a_system_that_tells_nothing_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +232,7 @@ def test_a_system_that_tells_nothing_is_no_error(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(disk_load.sys, "platform", "darwin")
     monkeypatch.setattr(psutil, "disk_io_counters", refuse)
-    assert disk_of(7, "/data") == ""
+    assert find_disk(7, "/data") == ""
 
 
 # -- room --------------------------------------------------------------------------------------------------

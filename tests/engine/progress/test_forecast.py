@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softcopy_napari.engine.progress.forecast import Forecast, ForecastFacts, forecast
+from softcopy_napari.engine.progress.forecast import ForecastFacts, forecast
+from softcopy_napari.engine.protocol.messages import ForecastSnapshot
 
 GB, TB = 10**9, 10**12
 NOON = time.mktime((2026, 3, 2, 12, 0, 0, 0, 0, -1))
@@ -104,7 +105,7 @@ def test_which_disk_will_be_full(changes: dict[str, object], warnings: list[str]
 
 @pytest.mark.parametrize("acquiring", [True, False])
 def test_of_what_is_not_known_nothing_is_said(acquiring: bool) -> None:
-    assert forecast(ForecastFacts(NOON, acquiring)) == Forecast()
+    assert forecast(ForecastFacts(NOON, acquiring)) == ForecastSnapshot()
 
 
 RATES = st.one_of(st.none(), st.floats(0, 1e12))

@@ -25,7 +25,7 @@ from softcopy_napari.engine.job.signer import Signer
 from softcopy_napari.engine.job.target_resources import TargetResources
 from softcopy_napari.engine.job.target_thread import TargetThread
 from softcopy_napari.engine.pacing.pacer import Pacer
-from softcopy_napari.engine.progress.forecast_inputs import ForecastInputs
+from softcopy_napari.engine.progress.forecaster import Forecaster
 from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.source.finish_rules import finished_because
 from softcopy_napari.engine.source.source_identity import GONE
@@ -65,7 +65,7 @@ class CopyJob(TargetThread):
         self._ready = Readiness(parts, self._takeover)
         self._signer = Signer(parts, self._journal)
         self._pacer = Pacer(target, parts.pool, parts.dispatcher, parts.tracker, post)
-        self._forecaster = ForecastInputs(parts.inventory, parts.dispatcher, parts.tracker, parts.reporter)
+        self._forecaster = Forecaster(parts.inventory, parts.dispatcher, parts.tracker, parts.reporter)
         self._status = CopyStatus(parts, self._final, self._pacer, self._forecaster)
         receipt_digests = ReceiptDigests(parts.inventory, target.destination, ledgers, post)
         parts.dispatcher.prover.remember(receipt_digests, self._journal)
@@ -193,9 +193,9 @@ class CopyJob(TargetThread):
                 self._take_flushed(flushed, now)
             case Swept() if self._ready.awaited is Swept:
                 self._ready.awaited = None
-            case FreeSpace() as room:
-                self._forecaster.take_room(room, now)
-                self._pacer.take_room(room)
+            case FreeSpace() as free:
+                self._forecaster.note_free_space(free, now)
+                self._pacer.note_source_device(free)
 
     def _advance(self, now: float) -> None:
         remarks = self._dispatcher.results.remarks | self._inventory.versions.remarks
@@ -233,10 +233,10 @@ class CopyJob(TargetThread):
     def _keep_pace(self, now: float) -> None:
         """Look ahead, and decide how fast to go."""
         acquiring = self._phase is Phase.COPYING
-        if acquiring and self._forecaster.wants_room(now):
+        if acquiring and self._forecaster.ask_free_space(now):
             self._dispatcher.request(RoomTask(self._pool.new_id()))
-        self._forecaster.tick(now, acquiring and self._tracker.live, self._pacer.set_rate)
-        self._pacer.tick(now, acquiring, self._reporter.left, self._forecaster.full_in())
+        self._forecaster.update_if_due(now, acquiring and self._tracker.live, self._pacer.set_rate)
+        self._pacer.tick(now, acquiring, self._reporter.left, self._forecaster.seconds_until_full())
 
     # -- the source's coming and going ----------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from softcopy_napari.engine.job.final_check import FinalCheck
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.job.lifecycle import Phase
 from softcopy_napari.engine.pacing.pacer import Pacer
-from softcopy_napari.engine.progress.forecast_inputs import ForecastInputs
+from softcopy_napari.engine.progress.forecaster import Forecaster
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.source.finish_rules import waiting_for
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -40,7 +40,7 @@ class CopyStatus:
     parts : JobParts
     final : FinalCheck
     pacer : Pacer
-    forecaster : ForecastInputs
+    forecaster : Forecaster
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class CopyStatus:
         Files that are left on one side only, at the end.
     """
 
-    def __init__(self, parts: JobParts, final: FinalCheck, pacer: Pacer, forecaster: ForecastInputs) -> None:
+    def __init__(self, parts: JobParts, final: FinalCheck, pacer: Pacer, forecaster: Forecaster) -> None:
         self.outcome = TargetState.STOPPED
         self.completed = self.complete_since = 0.0
         self.kept = self.lost = 0
@@ -77,7 +77,7 @@ class CopyStatus:
         if state.ended:
             watching = situation.phase is Phase.WATCHING
             return snapshot.model_copy(update={"completed": self.completed, "watching": watching, "lost": self.lost})
-        return snapshot.model_copy(update={"pace": self._pacer.snapshot(), "forecast": self._forecaster.snapshot()})
+        return snapshot.model_copy(update={"pace": self._pacer.snapshot(), "forecast": self._forecaster.forecast})
 
     def _explain(self, situation: Situation, state: TargetState, now: float) -> str:
         obstacle = self._dispatcher.destination.obstacle

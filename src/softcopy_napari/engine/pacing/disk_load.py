@@ -26,7 +26,7 @@ class DiskLoad:
     """Seconds a write took, from when it was asked for; None where there was none."""
 
 
-def disk_of(device: int, path: str) -> str:
+def find_disk(device: int, path: str) -> str:
     """Find the disk on which a folder lies. May take a moment, but does not look at the folder itself.
 
     Parameters
@@ -99,7 +99,7 @@ class DiskMeter:
     Parameters
     ----------
     name : str
-        As `disk_of` found it.
+        As `find_disk` returned it.
     counters : callable
         psutil's counters by disk.
     """

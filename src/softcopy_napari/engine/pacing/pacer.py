@@ -15,7 +15,7 @@ from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
 from softcopy_napari.engine.dispatch.worker_pool import WorkerPool
 from softcopy_napari.engine.fs.free_space import FreeSpace
 from softcopy_napari.engine.pacing.congestion import CongestionController, RateLimit, Sample
-from softcopy_napari.engine.pacing.disk_load import DiskMeter, disk_of
+from softcopy_napari.engine.pacing.disk_load import DiskMeter, find_disk
 from softcopy_napari.engine.protocol.messages import Changes, PaceSnapshot
 from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.targets.target import Target
@@ -83,19 +83,19 @@ class Pacer:
             self._governor, self._verdict = CongestionController(), RateLimit()
         self._apply()
 
-    def take_room(self, room: FreeSpace) -> None:
-        """Take in on which device the source lies. Which disk that is takes a moment to find: in a thread."""
-        if room.source_device in (0, self._device):
+    def note_source_device(self, free: FreeSpace) -> None:
+        """Note on which device the source lies, and have its disk found; in a thread, for that takes a moment."""
+        if free.source_device in (0, self._device):
             return
-        self._device = room.source_device
+        self._device = free.source_device
 
         def find() -> None:
-            name = disk_of(room.source_device, room.source_path)
-            self._post(lambda: self._found(name))
+            name = find_disk(free.source_device, free.source_path)
+            self._post(lambda: self._measure_disk(name))
 
         threading.Thread(target=find, name="find-disk", daemon=True).start()
 
-    def _found(self, disk: str) -> None:
+    def _measure_disk(self, disk: str) -> None:
         log.info("%s: lies on %s", self._source, f"the disk {disk}" if disk else "no disk that is known here")
         self._meter = DiskMeter(disk) if disk else None
 

@@ -8,69 +8,62 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from softcopy_napari.engine.formatting import clock_text, size_text
+from softcopy_napari.engine.protocol.messages import ForecastSnapshot
 
 _SURE = 1.02
-"""So many times as much as there is room for must be expected before it counts as too much."""
+"""What is expected must exceed the free space by this factor before it counts as too much."""
 _HORIZON = 24 * 3600.0
 """Seconds beyond which nobody knows whether an acquisition goes on, unless its metadata say so."""
 _SOON = 60.0
+"""A copy that ends at most so many seconds after the acquisition keeps up with it."""
 _FAR = 1000 * 86400.0
+"""Seconds beyond which no time is given."""
 _BEHIND = 1.1
+"""A copy falls behind where the acquisition is faster by this factor."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForecastFacts:
-    """What is known of a target now. Rates are in bytes a second, amounts in bytes."""
+    """What a forecast is made from. Rates are in bytes a second, amounts in bytes."""
 
     now: float
     """Unix time."""
     acquiring: bool
     """Whether more is expected to be written to the source."""
     acquisition_rate: float | None = None
+    """How fast the source grows; None while that is not known."""
     copy_rate: float | None = None
-    """What copying manages while it has work."""
+    """How fast copying is while it has work; None while that is not known."""
     waiting: int = 0
-    """At the source, and still to be copied."""
+    """What is at the source and still to be copied."""
     coming: int | None = None
-    """Promised by the metadata and not there yet, of those arrays of which something is there; None if of none."""
+    """What the metadata promise and is not there yet, of those arrays of which something is there; None if of none."""
     all_known: bool = False
     """Whether those are all arrays with chunk files to come."""
     source_free: int | None = None
+    """Free space on the source's disk; None where that is not known."""
     destination_free: int | None = None
+    """Free space on the destination's disk; None where that is not known."""
     same_disk: bool = False
-    """Whether both lie on one disk, and the copy takes room from the acquisition."""
+    """Whether both lie on one disk, where the copy takes space from the acquisition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What is going to happen, as far as that can be known."""
-
-    words: str = ""
-    """When the copy will be complete; empty while that is not known."""
-    warnings: tuple[str, ...] = ()
-    """What will go wrong, each in one sentence."""
-    complete_after: float | None = None
-    """Seconds from the end of the acquisition until everything is copied."""
-    source_full: float | None = None
-    """Unix time at which the source's disk is full."""
-    destination_short: int = 0
-    """Bytes for which there is no room at the destination."""
-
-
-def forecast(facts: ForecastFacts) -> Forecast:
-    """Say what is going to happen."""
-    short = _short(facts)
-    full, full_words = _full(facts)
-    words, after = _complete(facts)
+def forecast(facts: ForecastFacts) -> ForecastSnapshot:
+    """Return what is going to happen, as far as that can be known."""
+    short = _missing_space(facts)
+    full, full_words = _source_full(facts)
+    words, after = _completion(facts)
     warnings = [full_words] if full_words else []
     if short:
         certain = "" if not facts.coming else " if all chunk files come"
         warnings.insert(0, f"the destination will not fit: about {size_text(short)} short{certain}")
-    return Forecast(words, tuple(warnings), after, full, short)
+    return ForecastSnapshot(
+        words=words, warnings=tuple(warnings), complete_after=after, source_full=full, destination_short=short
+    )
 
 
-def _short(facts: ForecastFacts) -> int:
-    """Bytes for which there will be no room at the destination."""
+def _missing_space(facts: ForecastFacts) -> int:
+    """Return the bytes for which there will be no space at the destination."""
     if facts.destination_free is None:
         return 0
     coming = (facts.coming or 0) if facts.acquiring else 0
@@ -78,8 +71,8 @@ def _short(facts: ForecastFacts) -> int:
     return needed - facts.destination_free if needed > _SURE * facts.destination_free else 0
 
 
-def _full(facts: ForecastFacts) -> tuple[float | None, str]:
-    """When the source's disk is full, if it will be before the acquisition is over."""
+def _source_full(facts: ForecastFacts) -> tuple[float | None, str]:
+    """Return when the source's disk is full, if that is before the end of the acquisition, with a sentence."""
     free, rate = facts.source_free, facts.acquisition_rate
     if not facts.acquiring or free is None or not rate:
         return None, ""
@@ -99,8 +92,8 @@ def _full(facts: ForecastFacts) -> tuple[float | None, str]:
     return when, f"the source's disk is full at {clock_text(when, facts.now)}{what}"
 
 
-def _complete(facts: ForecastFacts) -> tuple[str, float | None]:
-    """When everything will be copied, beside the end of the acquisition."""
+def _completion(facts: ForecastFacts) -> tuple[str, float | None]:
+    """Return a sentence on how the copy keeps up, and how many seconds after the acquisition it is complete."""
     acquired, copied = facts.acquisition_rate, facts.copy_rate
     if not facts.acquiring or not acquired or not copied:
         return "", None

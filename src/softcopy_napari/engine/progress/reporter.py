@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections import deque
 from collections.abc import Iterator
 
 from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.ledger import Ledger
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.progress.rate import Rate
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, Changes, Failure, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.target import Target, settings_of
@@ -19,29 +19,9 @@ from softcopy_napari.engine.targets.target import Target, settings_of
 _MAX_FAILURES = 100
 _MAX_DAMAGED = 20
 _WINDOW = 8.0
-_STEP = 0.25
-
+"""Seconds over which rates are averaged."""
 
 log = logging.getLogger(__name__)
-
-
-class Rate:
-    """How fast a total grows, averaged over the last seconds."""
-
-    def __init__(self, now: float) -> None:
-        self._samples: deque[tuple[float, int]] = deque([(now, 0)])
-
-    def note(self, total: int, now: float) -> None:
-        """Note the total as it is now."""
-        if now - self._samples[-1][0] >= _STEP:
-            self._samples.append((now, total))
-            while now - self._samples[0][0] > _WINDOW:
-                self._samples.popleft()
-
-    def per_second(self) -> float:
-        """Growth a second; 0 before there is anything to tell from."""
-        (start, first), (end, last) = self._samples[0], self._samples[-1]
-        return max(0.0, last - first) / (end - start) if end > start else 0.0
 
 
 class Reporter:
@@ -68,8 +48,8 @@ class Reporter:
         """All arrays, and how many changes there had been when they were as told."""
         self._started = time.time()
         self._clock_start = now = time.monotonic()
-        self._bytes = Rate(now)
-        self._files = Rate(now)
+        self._bytes = Rate(now, _WINDOW)
+        self._files = Rate(now, _WINDOW)
 
     def notice(self, *texts: str) -> None:
         """Tell the user something, unless it was told before."""
@@ -84,8 +64,8 @@ class Reporter:
 
     def tick(self, now: float) -> None:
         """Note how far it has come; a few times a second."""
-        self._bytes.note(self._dispatcher.bytes_moved, now)
-        self._files.note(self._dispatcher.results.files_copied, now)
+        self._bytes.note_total(self._dispatcher.bytes_moved, now)
+        self._files.note_total(self._dispatcher.results.files_copied, now)
 
     def bytes_left(self) -> int:
         """About how much is still to be copied, from the size of what was; 0 before anything was."""
@@ -105,7 +85,7 @@ class Reporter:
         dispatcher, inventory = self._dispatcher, self._inventory
         failed = dispatcher.retries.failed()
         moving = not state.ended and state is not TargetState.PAUSED
-        left, rate = self.left(), self._files.per_second()
+        left, rate = self.left(), self._files.per_second
         return TargetSnapshot(
             id=self._identity,
             source=str(self._target.source),
@@ -117,7 +97,7 @@ class Reporter:
             other_waiting=self._others_waiting(),
             files_copied=dispatcher.results.files_copied,
             bytes_copied=dispatcher.results.bytes_copied,
-            bytes_per_second=0.0 if state.ended else self._bytes.per_second(),
+            bytes_per_second=0.0 if state.ended else self._bytes.per_second,
             eta=left / rate if rate and left and moving and not acquiring else None,
             acquiring=acquiring,
             failed_files=len(failed),

@@ -10,9 +10,9 @@ import pytest
 
 from softcopy_napari.engine.fs.free_space import FreeSpace
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.progress import forecast_inputs as module
-from softcopy_napari.engine.progress.forecast import Forecast
-from softcopy_napari.engine.progress.forecast_inputs import ForecastInputs
+from softcopy_napari.engine.progress import forecaster as module
+from softcopy_napari.engine.progress.forecaster import Forecaster
+from softcopy_napari.engine.protocol.messages import ForecastSnapshot
 from softcopy_napari.engine.states import ChunkState
 from tests.engine.support import make_layout
 
@@ -28,14 +28,14 @@ class Run:
         self.inventory.register(make_layout((100, 100)))
         self.array = self.inventory.arrays[""]
         self.dispatcher: Any = SimpleNamespace(bytes_moved=0, results=SimpleNamespace(files_copied=0, sizes={}))
-        self.survey: Any = SimpleNamespace(last_pass=None, metadata=SimpleNamespace(all_known=True))
+        self.tracker: Any = SimpleNamespace(last_pass=None, metadata=SimpleNamespace(all_known=True))
         self.reporter: Any = SimpleNamespace(left=self.left, bytes_left=lambda: self.left() * MB, notice=self.notice)
         self.notices: list[str] = []
         self.able = able
         self.now, self.written, self.copied = 0.0, 0, 0.0
-        self.room: FreeSpace | None = None
+        self.free: FreeSpace | None = None
         monkeypatch.setattr(module.time, "time", lambda: NOON + self.now)
-        self.outlook = ForecastInputs(self.inventory, self.dispatcher, self.survey, self.reporter)
+        self.forecaster = Forecaster(self.inventory, self.dispatcher, self.tracker, self.reporter)
 
     def left(self) -> int:
         return self.written - int(self.copied)
@@ -43,7 +43,7 @@ class Run:
     def notice(self, text: str) -> None:
         self.notices.append(text)
 
-    def go(self, seconds: int, acquiring: bool = True) -> Forecast:
+    def go(self, seconds: int, acquiring: bool = True) -> ForecastSnapshot:
         for _ in range(seconds):
             self.now += 1.0
             for _ in range(10 if acquiring else 0):
@@ -53,11 +53,11 @@ class Run:
             self.dispatcher.results.files_copied = int(self.copied)
             self.dispatcher.bytes_moved = int(self.copied) * MB
             self.dispatcher.results.sizes = {self.array: [int(self.copied), int(self.copied) * MB]}
-            self.survey.last_pass = True
-            if self.room:
-                self.outlook.take_room(self.room, self.now)
-            self.outlook.tick(self.now, acquiring, float("inf"))
-        return self.outlook.forecast
+            self.tracker.last_pass = True
+            if self.free:
+                self.forecaster.note_free_space(self.free, self.now)
+            self.forecaster.update_if_due(self.now, acquiring, float("inf"))
+        return self.forecaster.forecast
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_nothing_is_foretold_before_it_can_be_known(run: Run) -> None:
-    assert run.go(15) == Forecast()
+    assert run.go(15) == ForecastSnapshot()
 
 
 def test_a_copy_that_keeps_up_is_told_as_such(run: Run) -> None:
@@ -89,51 +89,50 @@ def test_what_was_there_before_is_not_taken_for_the_acquisitions_rate(run: Run) 
     run.written = 5000
     run.copied = 5000.0
     run.go(60)
-    assert run.outlook._acquisition_rate() == pytest.approx(10 * MB, rel=0.02)
+    assert run.forecaster._acquisition_rate() == pytest.approx(10 * MB, rel=0.02)
 
 
 def test_a_pause_of_the_acquisition_counts(run: Run) -> None:
     run.go(60)
     run.go(60, acquiring=False)
-    assert run.outlook._acquisition_rate() == pytest.approx(5 * MB, rel=0.15)
+    assert run.forecaster._acquisition_rate() == pytest.approx(5 * MB, rel=0.15)
 
 
 def test_a_destination_that_will_not_fit_is_noted_once(run: Run) -> None:
-    run.room = FreeSpace(500 * GB, 4 * GB, 1, 2, "/data")
+    run.free = FreeSpace(500 * GB, 4 * GB, 1, 2, "/data")
     found = run.go(60)
     assert found.destination_short == pytest.approx(5.4 * GB, rel=0.02)
     run.go(60)
     assert len(run.notices) == 1
     assert run.notices[0].startswith("the destination will not fit: about ")
-    assert run.outlook.snapshot().warnings == run.outlook.forecast.warnings
 
 
 def test_a_source_that_will_be_full_is_foretold_with_the_time_that_is_left(run: Run) -> None:
-    assert run.outlook.full_in() is None
-    run.room = FreeSpace(GB, 500 * GB, 1, 2, "/data")
+    assert run.forecaster.seconds_until_full() is None
+    run.free = FreeSpace(GB, 500 * GB, 1, 2, "/data")
     run.go(60)
-    assert run.outlook.full_in() == pytest.approx(100, rel=0.05)
+    assert run.forecaster.seconds_until_full() == pytest.approx(100, rel=0.05)
     assert [notice[:29] for notice in run.notices] == ["the source's disk is full at "]
 
 
 def test_a_passing_guess_is_not_noted(run: Run) -> None:
-    run.room = FreeSpace(500 * GB, 4 * GB, 1, 2, "/data")
+    run.free = FreeSpace(500 * GB, 4 * GB, 1, 2, "/data")
     run.go(4)
-    run.room = FreeSpace(500 * GB, 400 * GB, 1, 2, "/data")
+    run.free = FreeSpace(500 * GB, 400 * GB, 1, 2, "/data")
     run.go(60)
     assert run.notices == []
 
 
 def test_room_that_nobody_could_look_at_for_long_is_not_known(run: Run) -> None:
-    run.room = FreeSpace(500 * GB, 4 * GB, 1, 2, "/data")
+    run.free = FreeSpace(500 * GB, 4 * GB, 1, 2, "/data")
     assert run.go(40).warnings
-    run.room = None
+    run.free = None
     assert not run.go(70).warnings
 
 
 def test_arrays_of_which_nothing_is_there_yet_are_not_guessed_at(run: Run) -> None:
     run.inventory.register(make_layout((10, 10), "1"))
     run.go(60)
-    assert run.outlook.forecast.words == ""
-    run.room = FreeSpace(500 * GB, 4 * GB, 1, 2, "/data")
+    assert run.forecaster.forecast.words == ""
+    run.free = FreeSpace(500 * GB, 4 * GB, 1, 2, "/data")
     assert run.go(4).destination_short > 0, "what is known is too much already"

@@ -1,4 +1,4 @@
-"""Gathers what a forecast needs: how fast the acquisition writes, how much is to come, and how much room there is.
+"""Measures what a forecast needs: how fast the acquisition writes, how much is to come, and how much space is free.
 
 Part of a target's job, and called from its thread alone.
 """
@@ -6,82 +6,94 @@ Part of a target's job, and called from its thread alone.
 from __future__ import annotations
 
 import time
-from collections import deque
 
 from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
 from softcopy_napari.engine.fs.free_space import FreeSpace
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
-from softcopy_napari.engine.progress.forecast import Forecast, ForecastFacts, forecast
+from softcopy_napari.engine.progress.forecast import ForecastFacts, forecast
+from softcopy_napari.engine.progress.rate import Rate
 from softcopy_napari.engine.progress.reporter import Reporter
 from softcopy_napari.engine.protocol.messages import ForecastSnapshot
 from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.states import ChunkState
 
-_ROOM_INTERVAL = 10.0
-"""Seconds between looks how much room there is."""
+_FREE_SPACE_INTERVAL = 10.0
+"""Seconds after which workers are asked for the free space again."""
 _STEP = 2.0
+"""Seconds between two forecasts."""
 _WINDOW = 120.0
 """Seconds over which the acquisition's rate is averaged: it comes in stacks, with pauses between them."""
 _SHORTEST = 20.0
+"""Seconds after which that average says something."""
 _FEWEST = 8
-"""Chunk files of an array from which the size of the others is told."""
+"""Chunk files of an array from which the size of the others is estimated."""
 _BACKLOG = 2.0
+"""Seconds of work that wait: with more, copying goes as fast as it can."""
 _FIRM = 3
-"""Forecasts in a row that warn of something, before it is noted."""
+"""Forecasts in a row that warn of the same before the user is told."""
 _STALE = 60.0
-"""Seconds after which what is known of the room counts no longer."""
+"""Seconds after which what is known of the free space no longer counts."""
 
 
-class ForecastInputs:
-    """Keeps a target's forecast.
+class Forecaster:
+    """Keeps a target's forecast up to date.
 
     Parameters
     ----------
-    inventory, dispatcher, survey, reporter
-        The job's.
+    inventory, dispatcher, tracker, reporter
+        Those of the job.
+
+    Attributes
+    ----------
+    forecast : ForecastSnapshot
     """
 
-    def __init__(self, inventory: Inventory, dispatcher: Dispatcher, survey: SourceTracker, reporter: Reporter) -> None:
-        self.forecast = Forecast()
+    def __init__(
+        self, inventory: Inventory, dispatcher: Dispatcher, tracker: SourceTracker, reporter: Reporter
+    ) -> None:
+        self.forecast = ForecastSnapshot()
         self._inventory = inventory
         self._dispatcher = dispatcher
-        self._survey = survey
+        self._tracker = tracker
         self._reporter = reporter
-        self._room: FreeSpace | None = None
-        self._room_seen = 0.0
-        self._next = 0.0
-        self._present: dict[TrackedArray, int] | None = None
-        """Chunk files of each array that were there already; None before the first walk has seen them."""
+        self._free: FreeSpace | None = None
+        self._free_seen = 0.0
+        self._free_asked = -_FREE_SPACE_INTERVAL
+        self._next_update = 0.0
+        self._present: dict[TrackedArray, int] = {}
+        """Chunk files of each array at the last update."""
         self._acquired = 0.0
-        """Bytes written since."""
-        self._series: deque[tuple[float, float]] = deque()
+        """Bytes written since the first walk."""
+        self._acquisition: Rate | None = None
+        """How fast those grow; None before the first walk has ended."""
         self._copied = (0.0, 0, 0)
+        """When the last update was, with the bytes and files copied until then."""
         self._copy_rate = 0.0
-        """What copying manages."""
+        """Bytes a second that copying manages while it has work; 0 while that is not known."""
         self._warned = {"destination": 0, "source": 0}
-        """Forecasts in a row that warned of each."""
+        """Forecasts in a row that warned of each disk."""
         self._noted: set[str] = set()
-        self._asked_for_room = -_ROOM_INTERVAL
+        """The disks that the user was warned of."""
 
-    def wants_room(self, now: float) -> bool:
-        """Whether it is time for a worker to look how much room there is; counts as asked then."""
-        due = now - self._asked_for_room > _ROOM_INTERVAL
+    def ask_free_space(self, now: float) -> bool:
+        """Return whether a worker should be asked for the free space now; it counts as asked then."""
+        due = now - self._free_asked > _FREE_SPACE_INTERVAL
         if due:
-            self._asked_for_room = now
+            self._free_asked = now
         return due
 
-    def take_room(self, room: FreeSpace, now: float) -> None:
-        """Take in how much room a worker found."""
-        self._room, self._room_seen = room, now
+    def note_free_space(self, free: FreeSpace, now: float) -> None:
+        """Note how much space a worker found free."""
+        self._free, self._free_seen = free, now
 
-    def full_in(self) -> float | None:
-        """Seconds until the source's disk is full, where that is to be feared."""
+    def seconds_until_full(self) -> float | None:
+        """Return the seconds until the source's disk is full; None where that is not to be expected."""
         full = self.forecast.source_full
         return None if full is None else max(0.0, full - time.time())
 
-    def tick(self, now: float, acquiring: bool, limit: float) -> None:
-        """Look ahead anew, if it is time.
+    def update_if_due(self, now: float, acquiring: bool, limit: float) -> None:
+        """Make a new forecast every few seconds.
 
         Parameters
         ----------
@@ -92,11 +104,11 @@ class ForecastInputs:
         limit : float
             Bytes a second that its user allows.
         """
-        if now < self._next:
+        if now < self._next_update:
             return
-        self._next = now + _STEP
+        self._next_update = now + _STEP
         self._note_copied(now)
-        if self._survey.last_pass is not None:
+        if self._tracker.last_pass is not None:
             self._note_acquired(now)
         self.forecast = forecast(self._facts(now, acquiring, limit))
         self._warn()
@@ -114,41 +126,37 @@ class ForecastInputs:
             self._copy_rate = max(self._copy_rate, rate)
 
     def _note_acquired(self, now: float) -> None:
-        first, self._present = self._present is None, self._present if self._present is not None else {}
+        first, self._acquisition = self._acquisition is None, self._acquisition or Rate(now, _WINDOW)
         for array in self._inventory.arrays.values():
             there = array.layout.n_chunk_files - array.ledger.counts[ChunkState.ABSENT]
             if first:
                 self._present[array] = there
-            elif (mean := self._mean(array)) is not None:
+            elif (mean := self._mean_size(array)) is not None:
                 self._acquired += max(0, there - self._present.get(array, 0)) * mean
                 self._present[array] = there
-        self._series.append((now, self._acquired))
-        while self._series[0][0] < now - _WINDOW:
-            self._series.popleft()
+        self._acquisition.note_total(self._acquired, now)
 
-    def _mean(self, array: TrackedArray) -> float | None:
-        """Bytes of a chunk file of an array; None while that cannot be told."""
+    def _mean_size(self, array: TrackedArray) -> float | None:
+        """Return the mean size of an array's chunk files in bytes; None while too few are known."""
         files, size = self._dispatcher.results.sizes.get(array, (0, 0))
         return size / files if files >= _FEWEST else None
 
     def _coming(self) -> tuple[int | None, bool]:
-        """Bytes of the chunk files that are promised and not there, as far as known, and whether that is all."""
-        known, all_known = None, self._survey.metadata.all_known
+        """Return the bytes of the chunk files that are still to come, as far as known, and whether that is all."""
+        known, all_known = None, self._tracker.metadata.all_known
         for array in self._inventory.arrays.values():
             if absent := array.ledger.counts[ChunkState.ABSENT]:
-                mean = self._mean(array)
+                mean = self._mean_size(array)
                 all_known = all_known and mean is not None
                 known = (known or 0) + round(absent * mean) if mean is not None else known
         return known, all_known
 
     def _acquisition_rate(self) -> float | None:
-        if not self._series or self._series[-1][0] - self._series[0][0] < _SHORTEST:
-            return None
-        (start, first), (end, last) = self._series[0], self._series[-1]
-        return (last - first) / (end - start)
+        rate = self._acquisition
+        return rate.per_second if rate is not None and rate.seconds >= _SHORTEST else None
 
     def _facts(self, now: float, acquiring: bool, limit: float) -> ForecastFacts:
-        room = self._room if now - self._room_seen < _STALE else None
+        free = self._free if now - self._free_seen < _STALE else None
         coming, all_known = self._coming()
         return ForecastFacts(
             now=time.time(),
@@ -158,13 +166,13 @@ class ForecastInputs:
             waiting=self._reporter.bytes_left(),
             coming=coming,
             all_known=all_known,
-            source_free=_known(room.source_free) if room else None,
-            destination_free=_known(room.destination_free) if room else None,
-            same_disk=room is not None and room.source_device == room.destination_device != 0,
+            source_free=_known(free.source_free) if free else None,
+            destination_free=_known(free.destination_free) if free else None,
+            same_disk=free is not None and free.source_device == free.destination_device != 0,
         )
 
     def _warn(self) -> None:
-        """Note what is to be feared, once, when it is no passing guess."""
+        """Warn the user once of each disk that will be too small, when several forecasts in a row say so."""
         found = self.forecast
         for kind, feared in (("destination", found.destination_short > 0), ("source", found.source_full is not None)):
             self._warned[kind] = self._warned[kind] + 1 if feared else 0
@@ -172,17 +180,6 @@ class ForecastInputs:
                 self._noted.add(kind)
                 words = found.warnings[0] if kind == "destination" else found.warnings[-1]
                 self._reporter.notice(f"{words} (as it looked at {time.strftime('%H:%M')})")
-
-    def snapshot(self) -> ForecastSnapshot:
-        """What front ends are told."""
-        found = self.forecast
-        return ForecastSnapshot(
-            words=found.words,
-            warnings=found.warnings,
-            complete_after=found.complete_after,
-            source_full=found.source_full,
-            destination_short=found.destination_short,
-        )
 
 
 def _known(size: int) -> int | None:
