@@ -25,10 +25,10 @@ CALLS = {
 NAMES = {"problem", "reason", "_reason", "_why_ended", "words", "what", "error", "_MISSING"}
 """What messages are assigned to, or handed over as."""
 RETURNED_BY = {
-    *("words", "in_the_way", "flush", "no_room", "lower_priority", "change", "order", "sign", "_damage", "check"),
-    *("_source_problem", "_share_problem", "_problem", "settings_problem", "_foreign", "_check_pairs", "_explain"),
-    *("explain", "_suffering", "_stand_still", "_complete", "_save", "waiting_for", "difference"),
-    *("path_problem", "address_problem", "_odd_quotes"),
+    *("words", "describe_problem", "explain_write_error", "flush", "no_room", "lower_priority", "change", "order"),
+    *("sign", "_damage", "check", "_source_problem", "_share_problem", "_problem", "settings_problem", "_foreign"),
+    *("_check_pairs", "_explain", "explain", "_suffering", "_stand_still", "_complete", "_save", "waiting_for"),
+    *("difference", "path_problem", "address_problem", "_odd_quotes"),
 }
 """Functions that return messages."""
 

@@ -25,7 +25,7 @@ from tests.support.faultfs import FaultFs, Rule, why_not
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
-TOGETHER = native.MOST
+TOGETHER = native.MAX_FILES
 TEMPORARY = "?.zarr/.softcopy-*.tmp"
 """All files are written under one name: which one it is shows in the count of steps only."""
 WHOLE_OR_NOT = ("write", "utimens", "close")

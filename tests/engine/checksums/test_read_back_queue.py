@@ -11,7 +11,7 @@ import pytest
 import xxhash
 
 from softcopy_napari.engine.dispatch import retries, worker_pool
-from softcopy_napari.engine.fs.hashing import LINK
+from softcopy_napari.engine.fs.hashing import LINK_DIGEST
 from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.job import copy_job
 from softcopy_napari.engine.receipt.checksum_file import read_lines
@@ -132,7 +132,7 @@ def test_checksums_of_what_an_earlier_run_copied_are_found_at_the_end(
     assert end.state is TargetState.COMPLETE and end.files_copied == 0
     for path in ("0", "3", "notes"):
         assert found[path] == xxhash.xxh3_128_digest((jobs.source / path).read_bytes())
-    assert found["link"] == LINK
+    assert found["link"] == LINK_DIGEST
 
 
 def test_digests_keep_their_chunk_files_when_the_array_grows(jobs: Jobs) -> None:

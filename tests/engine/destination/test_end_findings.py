@@ -6,7 +6,7 @@ import pytest
 
 from softcopy_napari.engine.destination.end_findings import EndFindings, judge_end
 from softcopy_napari.engine.formatting import count_names
-from softcopy_napari.engine.fs.relative_paths import nearest
+from softcopy_napari.engine.fs.relative_paths import nearest_folder
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder, system_name
 from softcopy_napari.engine.zarr_layout.array_layout import flat_indices_below
 from tests.engine.support import make_layout
@@ -38,8 +38,8 @@ def test_a_folder_tells_which_chunk_files_lie_in_it(folder: str, cells: range) -
 
 def test_the_nearest_folder_is_the_deepest_one_that_is_known() -> None:
     known = {"", "a", "a/b"}
-    assert [nearest(path, known) for path in ("a/b/c", "a/x", "x/y", "a/b")] == ["a/b", "a", "", "a/b"]
-    assert nearest("x", {"a"}) is None
+    assert [nearest_folder(path, known) for path in ("a/b/c", "a/x", "x/y", "a/b")] == ["a/b", "a", "", "a/b"]
+    assert nearest_folder("x", {"a"}) is None
 
 
 def test_what_was_lost_or_left_the_source_or_is_in_the_way_of_its_arrays_is_a_failure() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from softcopy_napari.engine.destination import occupant
-from softcopy_napari.engine.fs.birth_time import born
+from softcopy_napari.engine.fs.birth_time import read_birth_time
 from softcopy_napari.engine.receipt.receipt import receipt_paths
 from softcopy_napari.engine.state_folder import destination_lock
 from softcopy_napari.engine.state_folder.folder import private_folder
@@ -106,7 +106,7 @@ def test_a_copy_goes_on_after_every_chunk_was_rewritten_and_the_array_resized(
 ) -> None:
     """Known by the receipt on another computer, by the state folder where there is no receipt."""
     make_array(jobs.source, (4, 2))
-    if not born(str(jobs.source), os.stat(jobs.source)):
+    if not read_birth_time(str(jobs.source), os.stat(jobs.source)):
         pytest.skip("the file system does not tell when a folder was made")
     jobs.start(settle=0.0)
     assert jobs.ends().state is TargetState.COMPLETE
@@ -134,7 +134,7 @@ def test_a_copy_is_known_by_one_chunk_file_that_is_equal(jobs: Jobs, tmp_path: P
 def test_a_dataset_made_anew_in_the_same_folder_is_not_copied_over_the_first(jobs: Jobs) -> None:
     """Its writer deletes what is in the folder, and keeps the folder."""
     make_array(jobs.source, (4, 2), old=False)
-    if not born(str(jobs.source), os.stat(jobs.source)):
+    if not read_birth_time(str(jobs.source), os.stat(jobs.source)):
         pytest.skip("the file system does not tell when a file was made")
     jobs.start(finish_idle=0.0)
     assert jobs.ends().state is TargetState.COMPLETE

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from softcopy_napari.engine.client import start
 from softcopy_napari.engine.dispatch import priority
-from softcopy_napari.engine.fs.free_space import look
+from softcopy_napari.engine.fs.free_space import measure_both_sides
 from softcopy_napari.engine.pacing import disk_load
 from softcopy_napari.engine.pacing.disk_load import DiskLoad, DiskMeter, find_disk
 from softcopy_napari.engine.protocol.messages import Changes, Order
@@ -240,7 +240,7 @@ def test_a_system_that_tells_nothing_is_no_error(monkeypatch: pytest.MonkeyPatch
 
 def test_room_is_known_of_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
-    found = look(str(tmp_path / "source"), str(tmp_path / "none"))
+    found = measure_both_sides(str(tmp_path / "source"), str(tmp_path / "none"))
     assert found.source_free > 0
     assert found.source_device == tmp_path.stat().st_dev
     assert found.source_path == os.path.realpath(tmp_path / "source")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from softcopy_napari.engine.fs import file_system_type
-from softcopy_napari.engine.fs.file_system_type import file_system_of, is_share, read_mounts
+from softcopy_napari.engine.fs.file_system_type import identify_file_system, is_share, parse_mounts
 from tests.faults.conftest import why_no_mounts
 from tests.support.faultfs import FaultFs, why_not
 
@@ -41,20 +41,20 @@ def test_mounts_are_read_whatever_stands_between_their_fields() -> None:
         "41 22 0:36 / /mnt/empty rw - fuse  rw\n"
         "half a line\n"
     )
-    assert [(one.number, one.place, one.kind) for one in read_mounts(text)] == [
+    assert [(one.number, one.place, one.kind) for one in parse_mounts(text)] == [
         ("22", "/", "ext4"), ("40", "/mnt/a\\040b", "nfs4"), ("41", "/mnt/empty", "fuse"),
     ]  # fmt: skip
 
 
 def test_nothing_is_known_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    assert file_system_of(str(tmp_path / "none")).kind == ""
+    assert identify_file_system(str(tmp_path / "none")).kind == ""
 
 
 def number(folder: Path) -> int:
     """What tells one mount from another."""
     fd = os.open(folder, os.O_RDONLY)
     try:
-        return file_system_type.mount_of(fd)
+        return file_system_type.read_mount_id(fd)
     finally:
         os.close(fd)
 
@@ -66,16 +66,16 @@ def test_of_several_mounts_the_one_on_which_a_folder_lies_counts(tmp_path: Path)
     link.symlink_to(place)
     subprocess.run(["mount", "-t", "tmpfs", "below", str(place)], check=True)
     try:
-        below = file_system_of(str(place)), number(place)
+        below = identify_file_system(str(place)), number(place)
         subprocess.run(["mount", "-t", "ramfs", "above", str(place)], check=True)
         try:
             for path in (place, link):
-                found = file_system_of(str(path))
+                found = identify_file_system(str(path))
                 assert (found.kind, found.is_share, found.flushed_whole) == ("ramfs", False, True)
             assert number(place) != below[1] or not below[1]
         finally:
             subprocess.run(["umount", str(place)], check=True)
-        assert (file_system_of(str(place)), number(place)) == below
+        assert (identify_file_system(str(place)), number(place)) == below
     finally:
         subprocess.run(["umount", str(place)], check=True)
 
@@ -97,7 +97,7 @@ def test_a_disk_that_is_put_back_is_another_mount_than_before(tmp_path: Path) ->
 @may_fuse
 def test_through_fuse_a_flush_of_the_whole_reaches_nobody(tmp_path: Path) -> None:
     with FaultFs(tmp_path / "below", tmp_path / "shown") as faults:
-        found = file_system_of(str(faults.place))
+        found = identify_file_system(str(faults.place))
     assert found.kind.startswith("fuse") and found.is_share and not found.flushed_whole
 
 
@@ -117,7 +117,7 @@ def test_mounts_that_are_known_to_store_files_later_are_named(
     here = file_system_type._number_of(str(tmp_path))
     mounts = [file_system_type.Mount(here, str(tmp_path), kind, source)]
     monkeypatch.setattr(file_system_type, "_mounts", lambda: mounts)
-    assert file_system_of(str(tmp_path)).uploader == uploads
+    assert identify_file_system(str(tmp_path)).uploader == uploads
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes of Linux")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softcopy_napari.engine.fs.file_times import TICK, tick_left
+from softcopy_napari.engine.fs.file_times import TICK, remaining_tick
 
 NOW = 1_700_000_000_123_456_789
 MS = 10**6
@@ -27,7 +27,7 @@ S = 10**9
     ],
 )
 def test_a_file_waits_until_a_change_would_show(age: int, unit: int, left: int) -> None:
-    assert tick_left(NOW - age, NOW, unit) == left
+    assert remaining_tick(NOW - age, NOW, unit) == left
 
 
 @pytest.mark.parametrize(
@@ -36,4 +36,4 @@ def test_a_file_waits_until_a_change_would_show(age: int, unit: int, left: int) 
     ids=["FAT", "ext3, HFS+", "exFAT"],
 )
 def test_a_coarse_time_at_the_source_tells_that_its_clock_is_coarse(modified: int, unit: int) -> None:
-    assert tick_left(modified, modified + 3 * MS, 1) == max(unit, TICK) - 3 * MS
+    assert remaining_tick(modified, modified + 3 * MS, 1) == max(unit, TICK) - 3 * MS

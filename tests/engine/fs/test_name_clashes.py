@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from softcopy_napari.engine.fs import name_clashes
-from softcopy_napari.engine.fs.capabilities import Capabilities, try_out
-from softcopy_napari.engine.fs.name_clashes import NameClashes, other_spellings
+from softcopy_napari.engine.fs.capabilities import Capabilities, detect_capabilities
+from softcopy_napari.engine.fs.name_clashes import NameClashes, find_other_spellings
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from tests.engine.support import write
 
@@ -60,14 +60,14 @@ def test_numbers_of_chunks_are_not_remembered() -> None:
 
 def test_two_files_that_differ_by_the_form_of_an_accent_are_two_where_they_can_be(tmp_path: Path) -> None:
     write(tmp_path / NFC, b"x")
-    assert other_spellings(str(tmp_path), NFC) == []
+    assert find_other_spellings(str(tmp_path), NFC) == []
     write(tmp_path / NFD, b"y")
-    assert other_spellings(str(tmp_path), NFC) == []
+    assert find_other_spellings(str(tmp_path), NFC) == []
 
 
 def test_what_a_file_system_can_do_is_tried_out_without_a_trace(tmp_path: Path) -> None:
     place = RootFolder(str(tmp_path))
     place.hold()
-    assert try_out(place, ".softcopy-0a1b2c3d-1.tmp").keeps_times
+    assert detect_capabilities(place, ".softcopy-0a1b2c3d-1.tmp").keeps_times
     place.leave()
     assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ import pytest
 
 from softcopy_napari.engine.dispatch import worker_pool
 from softcopy_napari.engine.errors import TargetsError
-from softcopy_napari.engine.fs.capabilities import time_unit_seen
+from softcopy_napari.engine.fs.capabilities import infer_time_unit
 from softcopy_napari.engine.inventory.comparison import note_comparison
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.job.check_job import CheckJob, _Missing
@@ -240,7 +240,7 @@ S, MS = 1_000_000_000, 1_000_000
     ],
 )
 def test_how_finely_a_disk_keeps_times_is_told_without_trying(times: list[tuple[int, int]], unit: int) -> None:
-    assert time_unit_seen(*(Times(*one) for one in times)) == unit  # type: ignore[arg-type]
+    assert infer_time_unit(*(Times(*one) for one in times)) == unit  # type: ignore[arg-type]
 
 
 def test_only_a_read_only_comparison_looks_for_what_is_lacking(target: Target) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from softcopy_napari.engine.dispatch import worker_pool
 from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
-from softcopy_napari.engine.fs.birth_time import born
+from softcopy_napari.engine.fs.birth_time import read_birth_time
 from softcopy_napari.engine.job import lifecycle
 from softcopy_napari.engine.job.copy_job import CopyJob
 from softcopy_napari.engine.source import source_tracker
@@ -301,7 +301,7 @@ def test_a_source_that_comes_back_with_every_chunk_file_written_anew_is_known(jo
     """While it was away, or while the destination was: there is no chunk file left to know it by."""
     make_array(jobs.source, (4,))
     (jobs.source / "3").unlink()
-    if not born(str(jobs.source), os.stat(jobs.source)):
+    if not read_birth_time(str(jobs.source), os.stat(jobs.source)):
         pytest.skip("the file system does not tell when a folder was made")
     jobs.start()
     assert jobs.caught_up()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from xxhash import xxh3_128_digest
 
-from softcopy_napari.engine.fs.hashing import LINK
+from softcopy_napari.engine.fs.hashing import LINK_DIGEST
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.receipt.receipt_builder import ReceiptBuilder
 from softcopy_napari.engine.states import ChunkState
@@ -80,8 +80,8 @@ def test_links_have_no_line_and_many_files_are_told_in_the_order_of_their_grid(t
     there = np.flatnonzero(np.random.default_rng(0).random(150_000) < 0.5)
     array.ledger.set_many(there, ChunkState.VERIFIED)
     inventory.digests.put(there, b"".join(xxh3_128_digest(str(cell).encode()) for cell in there.tolist()))
-    arrived(inventory, str(there[5]), LINK)
-    arrived(inventory, "note", LINK)
+    arrived(inventory, str(there[5]), LINK_DIGEST)
+    arrived(inventory, "note", LINK_DIGEST)
     account = ReceiptBuilder(inventory)
     found = list(account.lines())
     assert [path for _, path in found] == [str(cell) for cell in there.tolist() if cell != there[5]]

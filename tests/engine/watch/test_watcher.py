@@ -321,7 +321,7 @@ def test_a_source_that_cannot_be_watched_for_another_reason_is_not_taken_for_one
 def test_a_source_on_a_network_share_is_known_to_be_silent(
     source: Path, monkeypatch: pytest.MonkeyPatch, kind: str, silent: bool
 ) -> None:
-    monkeypatch.setattr(events, "file_system_of", lambda path: FileSystem(kind, is_share(kind)))
+    monkeypatch.setattr(events, "identify_file_system", lambda path: FileSystem(kind, is_share(kind)))
     watcher = make_watcher(source, lambda: None)
     watcher.stop()
     told = f"the source is on a network share ({kind}): new files are found by looking every few seconds"

@@ -16,10 +16,10 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from softcopy_napari.engine.fs.file_times import up_to_date
+from softcopy_napari.engine.fs.file_times import is_up_to_date
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.worker import file_copier, file_streams
-from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, Result
+from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, CopyResult
 from softcopy_napari.engine.worker.file_copier import BUFFER_SIZE, FileCopier
 from softcopy_napari.engine.worker.publish_rules import PublishRules
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkEncoding
@@ -47,7 +47,7 @@ class Sides:
         path: str,
         delete_if_gone: bool = False,
         rules: PublishRules = PublishRules(),  # noqa: B008
-    ) -> Result:
+    ) -> CopyResult:
         """Copy a file; whatever comes of it, no temporary may be left."""
         open_files = psutil.Process().num_fds() if os.name == "posix" else 0
         for place in self.places:
@@ -100,7 +100,7 @@ def test_content_size_time_and_digest_are_the_sources(sides: Sides, size: int) -
     copy = sides.destination / "a" / "0.0"
     assert copy.read_bytes() == content
     assert copy.stat().st_mtime_ns == 1_700_000_000_123_456_789
-    assert up_to_date((sides.source / "a" / "0.0").stat(), copy.stat())
+    assert is_up_to_date((sides.source / "a" / "0.0").stat(), copy.stat())
     assert sum(sides.told) == (size if size > BUFFER_SIZE else 0) or size % BUFFER_SIZE
 
 
@@ -285,7 +285,7 @@ def test_what_changes_between_the_last_look_and_the_rename_is_still_a_version_th
     during(monkeypatch, "replace", lambda: file.write_bytes(b"second, longer"))
     assert sides.copy("x").outcome is CopyOutcome.COPIED
     assert (sides.destination / "x").read_bytes() == b"first"
-    assert not up_to_date(file.stat(), (sides.destination / "x").stat())
+    assert not is_up_to_date(file.stat(), (sides.destination / "x").stat())
 
 
 def test_stopping_in_the_middle_of_a_large_file_leaves_the_old_copy_and_no_temporary(sides: Sides) -> None:
@@ -503,13 +503,13 @@ def test_another_size_time_or_kind_is_not_up_to_date(tmp_path: Path) -> None:
     a, b = write(tmp_path / "a", b"xy"), write(tmp_path / "b", b"xy")
     os.utime(a, ns=(0, 10**18 + 1))
     os.utime(b, ns=(0, 10**18 + 1))
-    assert up_to_date(a.stat(), b.stat())
+    assert is_up_to_date(a.stat(), b.stat())
     os.utime(b, ns=(0, 10**18 + 3))
-    assert not up_to_date(a.stat(), b.stat())
-    assert up_to_date(a.stat(), b.stat(), unit=100) and not up_to_date(a.stat(), b.stat(), unit=2)
+    assert not is_up_to_date(a.stat(), b.stat())
+    assert is_up_to_date(a.stat(), b.stat(), unit=100) and not is_up_to_date(a.stat(), b.stat(), unit=2)
     write(b, b"xyz")
     os.utime(b, ns=(0, 10**18 + 1))
-    assert not up_to_date(a.stat(), b.stat())
+    assert not is_up_to_date(a.stat(), b.stat())
 
 
 # -- files with holes --------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from xxhash import xxh3_128_digest
 from softcopy_napari.engine.fs.capabilities import Capabilities
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.worker import native
-from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, Result
+from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, CopyResult
 from softcopy_napari.engine.worker.file_copier import FileCopier
 from softcopy_napari.engine.worker.folder_comparer import FolderComparer
 from softcopy_napari.engine.worker.publish_rules import PublishRules
@@ -49,7 +49,7 @@ class Sides:
         os.utime(path, ns=(OLD, modified))
         return f"a/{name}"
 
-    def copy(self, paths: list[str], rules: PublishRules = PublishRules()) -> list[Result]:  # noqa: B008
+    def copy(self, paths: list[str], rules: PublishRules = PublishRules()) -> list[CopyResult]:  # noqa: B008
         """Copy files, see that nothing is left behind, and that the digests are those of the files."""
         places = RootFolder(str(self.source)), RootFolder(str(self.destination))
         transfer = FileCopier(*places, ".softcopy-r-1.tmp", lambda: False, lambda size: None)
@@ -57,7 +57,7 @@ class Sides:
         assert transfer._native is not None
         one_by_one = transfer.copy
 
-        def copy(path: str, *rest: object) -> Result:
+        def copy(path: str, *rest: object) -> CopyResult:
             self.alone.append(path)
             return one_by_one(path, *rest)  # type: ignore[arg-type]
 
@@ -221,7 +221,7 @@ def test_files_of_somebody_else_are_copied(sides: Sides) -> None:
     path = sides.make("x")
     code = (
         "import os, sys; from pathlib import Path; from tests.engine.worker.test_native import Sides, native; "
-        "native.load(bytearray(1 << 20)); "  # now: what a checkout in /root holds is root's alone
+        "native.load_copier(bytearray(1 << 20)); "  # now: what a checkout in /root holds is root's alone
         "sides = Sides.__new__(Sides); os.setegid(65534); os.seteuid(65534); "
         "sides.source, sides.destination, sides.unit, sides.alone = Path(sys.argv[1]), Path(sys.argv[2]), 1, []; "
         "print(sides.copy(['a/x'])[0].outcome.name, sides.alone)"
@@ -320,12 +320,12 @@ def test_any_mixture_compares_as_one_by_one(
 
 def test_a_worker_without_the_library_copies_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "LIBRARY", native.LIBRARY + ".nothing")
-    assert native.load(bytearray(1 << 20)) is None and native.load_look() is None
+    assert native.load_copier(bytearray(1 << 20)) is None and native.load_comparer() is None
     monkeypatch.undo()
     monkeypatch.setenv("SOFTCOPY_NATIVE", "0")
-    assert native.load(bytearray(1 << 20)) is None
+    assert native.load_copier(bytearray(1 << 20)) is None
 
 
 def test_a_library_of_an_older_version_is_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "LIBRARY", _ctypes.__file__)  # it has none of the functions
-    assert native.load(bytearray(1 << 20)) is None and native.load_look() is None
+    assert native.load_copier(bytearray(1 << 20)) is None and native.load_comparer() is None

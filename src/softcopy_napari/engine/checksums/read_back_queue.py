@@ -13,7 +13,7 @@ import numpy as np
 
 from softcopy_napari.engine.checksums.receipt_digests import ReceiptDigests
 from softcopy_napari.engine.checksums.saved_digests import DigestJournal, SavedDigests, are_trusted
-from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK, NO_DIGEST
+from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK_DIGEST, NO_DIGEST
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import Batch
 from softcopy_napari.engine.states import ChunkState
@@ -235,7 +235,7 @@ class ReadBackQueue:
             right = finding in (VerifyOutcome.EQUAL, VerifyOutcome.HASHED, VerifyOutcome.LINK)
             if right:
                 verified = self.verify and finding is not VerifyOutcome.HASHED  # it may have been asked for since
-                digest = LINK if finding is VerifyOutcome.LINK else done.digests[part]
+                digest = LINK_DIGEST if finding is VerifyOutcome.LINK else done.digests[part]
                 kept = self._inventory.proven(path, digest, verified) and kept
             if reason or not right:
                 odd.append((path, finding, reason))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from softcopy_napari.engine.fs.file_system_type import file_system_of
+from softcopy_napari.engine.fs.file_system_type import identify_file_system
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, NO_DIGEST
 from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.inventory import Inventory
@@ -137,7 +137,7 @@ def _written(receipt: Path, destination: Path) -> int:
     """When a receipt was written, by the clock that gives files of the destination their times; 0 if by another one."""
     found = os.stat(receipt)
     if found.st_dev != os.stat(destination).st_dev and any(
-        file_system_of(os.fspath(folder)).is_share for folder in (receipt.parent, destination)
+        identify_file_system(os.fspath(folder)).is_share for folder in (receipt.parent, destination)
     ):
         return 0
     return min(found.st_mtime_ns, found.st_ctime_ns)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK, NO_DIGEST
+from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK_DIGEST, NO_DIGEST
 from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.ledger import cells_in
@@ -110,7 +110,7 @@ class DigestJournal:
         if not self.path.exists() and not others:
             return False
         arrays = {path: [list(array.ledger.grid), array.first_digest] for path, array in inventory.arrays.items()}
-        hexes = {path: digest.hex() for path, digest in others.items() if digest != LINK}
+        hexes = {path: digest.hex() for path, digest in others.items() if digest != LINK_DIGEST}
         text = json.dumps({"arrays": arrays, "others": hexes})
         try:
             self._folder.mkdir(exist_ok=True)
@@ -178,7 +178,7 @@ class SavedDigests:
         there, cells = cells_in(grid, batch.cells, batch.ledger.grid)
         found = np.zeros((len(there), DIGEST_SIZE), np.uint8)
         found[there] = self._digests.get(cells + first)
-        found[(found == LINK[0]).all(axis=1)] = 0
+        found[(found == LINK_DIGEST[0]).all(axis=1)] = 0
         return found.tobytes()
 
     def metadata(self) -> dict[str, bytes]:

@@ -19,7 +19,7 @@ from softcopy_napari.engine.checksums.saved_digests import SavedDigests
 from softcopy_napari.engine.destination.end_findings import EndFindings
 from softcopy_napari.engine.formatting import MOST_NAMES, NO_NAMES, CountedNames, count_names
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE
-from softcopy_napari.engine.fs.relative_paths import nearest
+from softcopy_napari.engine.fs.relative_paths import nearest_folder
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import Batch, TrackedArray
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
@@ -124,7 +124,7 @@ class BroughtFiles:
             self._note(entry, found)
 
     def _renamed_from(self, path: str) -> str | None:
-        return nearest(path, self._renamed)
+        return nearest_folder(path, self._renamed)
 
     def look_into_receipt(self, destination: Path) -> None:
         """Find what an earlier copy brought by its receipt; it may have ten million lines, and the disk may hang.
@@ -147,7 +147,7 @@ class BroughtFiles:
             for _, path in read_lines(sums, destination):
                 folder = path.rpartition("/")[0]
                 if folder != last:
-                    last, within = folder, nearest(folder, folders)
+                    last, within = folder, nearest_folder(folder, folders)
                 if (within is not None or path in left) and self._is_data(path, before):
                     self._note(path if within is None else folders[within], CountedNames(1, (path,)))
         except (ReceiptError, OSError) as error:
@@ -173,14 +173,14 @@ class BroughtFiles:
         folder, _, name = path.rpartition("/")
         if self._renamed_from(path) is not None:
             return False
-        if name in METADATA_NAMES or nearest(folder, arrays_before) is not None:
+        if name in METADATA_NAMES or nearest_folder(folder, arrays_before) is not None:
             return True
         return is_chunk_of(self._layouts, path)  # one outside of the grid went when its array was made smaller
 
 
 def is_chunk_of(layouts: Mapping[str, ArrayLayout], path: str) -> bool:
     """Whether a path is that of a chunk file in the grid of an array, or of a folder (ending in `/`) of such."""
-    home = nearest(path.rstrip("/"), layouts)
+    home = nearest_folder(path.rstrip("/"), layouts)
     if home is None:
         return False
     relative = path[len(home) + 1 if home else 0 :]

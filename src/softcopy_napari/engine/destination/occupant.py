@@ -17,9 +17,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from softcopy_napari.engine.fs.birth_time import born
-from softcopy_napari.engine.fs.file_times import TIME_UNITS, unit_of, up_to_date
-from softcopy_napari.engine.fs.files import extended_path, native
+from softcopy_napari.engine.fs.birth_time import read_birth_time
+from softcopy_napari.engine.fs.file_times import TIME_UNITS, coarsest_time_unit, is_up_to_date
+from softcopy_napari.engine.fs.files import extended_path, native_path
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
 from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt, read_facts, receipt_paths
 from softcopy_napari.engine.state_folder.destination_lock import filled_from, keeps_times
@@ -71,8 +71,8 @@ def look_at_destination(source: Path, destination: Path) -> Occupant:
         seen.rewritten = seen.rewritten or (times_tell and _written_again(here, there, path))
         if not seen.equal and seen.samples < _SAMPLES:
             known_form = then if isinstance(then, ArrayLayout) else None
-            for file in _samples(os.path.join(there, native(path)), known_form):
-                seen.compare(here, there, os.path.join(native(path), file), has_metadata)
+            for file in _samples(os.path.join(there, native_path(path)), known_form):
+                seen.compare(here, there, os.path.join(native_path(path), file), has_metadata)
     conflict = seen.conflict(_is_known(identify_folder(here), destination, receipt), receipt)
     if conflict:
         conflict = f"destination {destination} holds another dataset than {source}: {conflict}"
@@ -98,7 +98,7 @@ class _Seen:
         with contextlib.suppress(OSError):
             original = os.stat(os.path.join(here, name), follow_symlinks=False)
             self.in_both += 1
-            self.equal += up_to_date(original, copy, unit_of(copy.st_mtime_ns))
+            self.equal += is_up_to_date(original, copy, coarsest_time_unit(copy.st_mtime_ns))
 
     def conflict(self, known: bool, receipt: Receipt | None) -> str:
         """Say why this is no copy of the source; empty where it may be one."""
@@ -187,7 +187,7 @@ def _arrays(there: str, here: str, most: int = _MAX_FOLDERS) -> Iterator[tuple[s
         if layout is not None and not isinstance(layout, GroupLayout):
             yield folder, layout, has_metadata
             continue
-        with contextlib.suppress(OSError), os.scandir(os.path.join(there, native(folder))) as entries:
+        with contextlib.suppress(OSError), os.scandir(os.path.join(there, native_path(folder))) as entries:
             for _, entry in zip(range(_MAX_ENTRIES), entries, strict=False):
                 if entry.is_dir(follow_symlinks=False):
                     level.append(f"{folder}/{entry.name}" if folder else entry.name)
@@ -213,10 +213,10 @@ def _difference(path: str, now: object, then: object, *, ignore_shape: bool) -> 
 def _written_again(here: str, there: str, path: str) -> bool:
     """Whether an array's metadata were deleted and then made with the same content, since they were copied."""
     for name in METADATA_NAMES:
-        ours, copy = (os.path.join(root, native(path), name) for root in (here, there))
+        ours, copy = (os.path.join(root, native_path(path), name) for root in (here, there))
         with contextlib.suppress(OSError):
             found = os.stat(ours)
-            if born(ours, found) > os.stat(copy).st_mtime_ns + TIME_UNITS[0]:
+            if read_birth_time(ours, found) > os.stat(copy).st_mtime_ns + TIME_UNITS[0]:
                 return read_metadata(here, path, (name,)) == read_metadata(there, path, (name,))
     return False
 

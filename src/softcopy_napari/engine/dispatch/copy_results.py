@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from softcopy_napari.engine.checksums.read_back_queue import ReadBackQueue
 from softcopy_napari.engine.dispatch.retries import Retries
-from softcopy_napari.engine.fs.hashing import LINK, NO_DIGEST
+from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import Batch, TrackedArray
 from softcopy_napari.engine.states import ChunkState
@@ -123,6 +123,6 @@ def _digests(done: CopyDone) -> bytes:
         return done.digests
     parts = [done.digests[at : at + 16] for at in range(0, len(done.digests), 16)]
     return b"".join(
-        LINK if part == NO_DIGEST and outcome == CopyOutcome.COPIED else part
+        LINK_DIGEST if part == NO_DIGEST and outcome == CopyOutcome.COPIED else part
         for part, outcome in zip(parts, done.outcomes, strict=True)
     )

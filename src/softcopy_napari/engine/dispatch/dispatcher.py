@@ -41,11 +41,11 @@ from softcopy_napari.engine.worker.tasks import (
     CopyTask,
     Flushed,
     FlushTask,
+    FreeSpaceTask,
     Identity,
     Progress,
     Reached,
     ReachTask,
-    RoomTask,
     SweepTask,
     Synced,
     SyncTask,
@@ -130,7 +130,7 @@ class Dispatcher:
 
     def _is_awaited(self, task: Task) -> bool:
         # Whether there is room, and the destination, is asked every now and then: nothing waits for the answer.
-        return not isinstance(task, RoomTask) and task.id != self.destination.look
+        return not isinstance(task, FreeSpaceTask) and task.id != self.destination.look
 
     @property
     def at_rest(self) -> bool:

@@ -25,7 +25,7 @@ from softcopy_napari.engine.inventory.ledger import Ledger
 from softcopy_napari.engine.inventory.tracked_array import Batch, TrackedArray
 from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.engine.worker.tasks import Flushed, FlushTask, LetGo, Synced, SyncTask
+from softcopy_napari.engine.worker.tasks import Flushed, FlushTask, ReleaseFileSystem, Synced, SyncTask
 
 _REST = 2.0
 """Seconds without a copy after which a disk is flushed."""
@@ -285,4 +285,4 @@ class FlushScheduler:
         """What has been written so far is not asked after any more: only of what comes now errors are of interest."""
         self._uncovered = math.inf
         self._held.clear()
-        self._pool.tell_all(LetGo())
+        self._pool.tell_all(ReleaseFileSystem())

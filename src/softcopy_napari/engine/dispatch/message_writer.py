@@ -7,7 +7,7 @@ import threading
 from queue import SimpleQueue
 from typing import IO
 
-from softcopy_napari.engine.worker.tasks import LetGo, SetPace, Setup, Task, write_message
+from softcopy_napari.engine.worker.tasks import ReleaseFileSystem, SetPace, Setup, Task, write_message
 
 
 class MessageWriter:
@@ -26,13 +26,13 @@ class MessageWriter:
 
     def __init__(self, pipe: IO[bytes], name: str) -> None:
         self._pipe = pipe
-        self._waiting: SimpleQueue[Setup | Task | SetPace | LetGo | None] = SimpleQueue()
+        self._waiting: SimpleQueue[Setup | Task | SetPace | ReleaseFileSystem | None] = SimpleQueue()
         self._pace: SetPace | None = None
         """The last one, while it waits."""
         self._lock = threading.Lock()
         threading.Thread(target=self._write, name=name, daemon=True).start()
 
-    def send(self, message: Setup | Task | LetGo) -> None:
+    def send(self, message: Setup | Task | ReleaseFileSystem) -> None:
         """Send a message when those before it have been read; in vain if the process has ended."""
         self._waiting.put(message)
 

@@ -23,8 +23,8 @@ from softcopy_napari.engine.worker.tasks import (
     Answer,
     CopyTask,
     FlushTask,
-    LetGo,
     Progress,
+    ReleaseFileSystem,
     SetPace,
     Setup,
     SyncTask,
@@ -163,7 +163,7 @@ class WorkerPool:
         worker.tasks[task.id] = task
         worker.writer.send(task)
 
-    def tell_all(self, message: LetGo) -> None:
+    def tell_all(self, message: ReleaseFileSystem) -> None:
         """Tell all workers something, when they have done what they were handed before."""
         for worker in self.workers:
             worker.writer.send(message)

@@ -16,7 +16,7 @@ _BTIME_OFFSET = 80
 """In `struct statx`."""
 
 
-def born(path: str, found: os.stat_result) -> int:
+def read_birth_time(path: str, found: os.stat_result) -> int:
     """When a file or folder was made.
 
     Parameters

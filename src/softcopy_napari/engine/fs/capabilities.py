@@ -54,7 +54,7 @@ _WORDS = {
 }
 
 
-def remark_texts(remarks: int, destination: str) -> list[str]:
+def describe_remarks(remarks: int, destination: str) -> list[str]:
     """Say each of the remarks to the user."""
     return [words.format(destination) for remark, words in _WORDS.items() if remarks & remark]
 
@@ -64,7 +64,7 @@ def is_refusal(error: OSError) -> bool:
     return error.errno in _REFUSALS
 
 
-def try_out(place: RootFolder, name: str) -> Capabilities:
+def detect_capabilities(place: RootFolder, name: str) -> Capabilities:
     """Find out what a file system can do.
 
     Parameters
@@ -102,7 +102,7 @@ def try_out(place: RootFolder, name: str) -> Capabilities:
     return Capabilities(unit, keeps and (not off or bool(units)), case_sensitive, form_sensitive)
 
 
-def time_unit_seen(*folders: os.stat_result) -> int:
+def infer_time_unit(*folders: os.stat_result) -> int:
     """Tell how finely times are kept from folders of the file system, where nothing is to be tried out.
 
     Modification times can be set by anyone, to whole seconds for example; other times are the system's own. Those

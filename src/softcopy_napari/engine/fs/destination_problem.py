@@ -6,11 +6,11 @@ Used by the copy workers: must import nothing heavy.
 from __future__ import annotations
 
 import errno
-import os
 from enum import Enum
 from typing import NamedTuple
 
 from softcopy_napari.engine.formatting import count_text, size_text
+from softcopy_napari.engine.fs.free_space import measure_free_space
 
 
 class ProblemKind(Enum):
@@ -45,7 +45,7 @@ class DestinationProblem(NamedTuple):
     """Nothing was in its place, or another folder: it was unmounted or taken away, and not just out of reach."""
 
 
-def words(obstacle: DestinationProblem, destination: str, files: int, needed: int) -> str:
+def describe_problem(obstacle: DestinationProblem, destination: str, files: int, needed: int) -> str:
     """Say what is the matter, and what to do.
 
     Parameters
@@ -75,7 +75,7 @@ def words(obstacle: DestinationProblem, destination: str, files: int, needed: in
     return f"{what}; copying goes on by itself"
 
 
-def is_obstacle(error: OSError) -> bool:
+def is_destination_problem(error: OSError) -> bool:
     """Whether an error of a file at the destination is one of the destination as a whole."""
     return error.errno in _KINDS
 
@@ -87,17 +87,17 @@ _IN_THE_WAY: dict[int | None, str] = {
 }
 
 
-def in_the_way(error: OSError) -> str:
+def explain_write_error(error: OSError) -> str:
     """Why a single file cannot be written, in words. What became a folder at the source, or a file, is not deleted."""
     return _IN_THE_WAY.get(error.errno) or error.strerror or str(error)
 
 
-def too_large(size: int) -> str:
+def explain_too_large(size: int) -> str:
     """Why a file of so many bytes cannot be written, in words."""
     return f"is too large for the destination's file system: {size_text(size)} (FAT takes 4 GB at most)"
 
 
-def obstacle_of(error: OSError, folder: str) -> DestinationProblem:
+def diagnose_problem(error: OSError, folder: str) -> DestinationProblem:
     """What an error at a destination stands for.
 
     Parameters
@@ -106,30 +106,9 @@ def obstacle_of(error: OSError, folder: str) -> DestinationProblem:
     folder : str
         The destination.
     """
-    free, no_files = room(folder)
+    free, no_files = measure_free_space(folder)
     kind = _KINDS.get(error.errno or 0, ProblemKind.GONE)
     if kind is ProblemKind.FULL and no_files:
         kind = ProblemKind.NO_FILES
     away = kind is ProblemKind.GONE and (error.errno or errno.ENOENT) == errno.ENOENT
     return DestinationProblem(kind, error.strerror or "", free, away)
-
-
-def room(folder: str) -> tuple[int, bool]:
-    """Room at a destination.
-
-    Returns
-    -------
-    free : int
-        Bytes that may still be written; -1 if the system does not tell.
-    no_files : bool
-        Whether it cannot take another file however small (inodes).
-    """
-    try:
-        if hasattr(os, "statvfs"):
-            found = os.statvfs(folder)
-            return found.f_bavail * found.f_frsize, found.f_files > 0 and found.f_favail == 0
-        import shutil
-
-        return shutil.disk_usage(folder).free, False
-    except OSError:
-        return -1, False

@@ -49,7 +49,7 @@ _MNT_ID = struct.Struct("=Q")
 _MNT_ID_OFFSET = 144
 
 
-def file_system_of(path: str) -> FileSystem:
+def identify_file_system(path: str) -> FileSystem:
     """Say what a folder lies on; asks the system, and may wait for a share that hangs.
 
     Parameters
@@ -69,7 +69,7 @@ def file_system_of(path: str) -> FileSystem:
     return FileSystem()
 
 
-def mount_of(fd: int) -> int:
+def read_mount_id(fd: int) -> int:
     """Tell the mount that an open folder lies on from one at the same place later; 0 where the system does not."""
     answer = statx(fd, MNT_ID_UNIQUE) if sys.platform == "linux" else None
     return 0 if answer is None else int(_MNT_ID.unpack_from(answer, _MNT_ID_OFFSET)[0])
@@ -92,7 +92,7 @@ class Mount(NamedTuple):
     source: str
 
 
-def read_mounts(lines: str) -> list[Mount]:
+def parse_mounts(lines: str) -> list[Mount]:
     """Take mounts from the text of /proc/self/mountinfo."""
     found = []
     for line in lines.splitlines():
@@ -105,7 +105,7 @@ def read_mounts(lines: str) -> list[Mount]:
 
 def _mounts() -> list[Mount]:
     with open("/proc/self/mountinfo", errors="surrogateescape") as file:
-        return read_mounts(file.read())
+        return parse_mounts(file.read())
 
 
 def _number_of(path: str) -> str:

@@ -11,7 +11,7 @@ import time
 from softcopy_napari.engine.fs.files import KIND, REGULAR
 
 
-def same_version(before: os.stat_result, after: os.stat_result) -> bool:
+def is_same_version(before: os.stat_result, after: os.stat_result) -> bool:
     """Whether nothing touched the file's data, or put another in its place, between the two looks.
 
     The change time counts as well: it catches a writer that sets the modification time back. (Windows
@@ -27,7 +27,7 @@ def same_version(before: os.stat_result, after: os.stat_result) -> bool:
     )
 
 
-def up_to_date(source: os.stat_result, destination: os.stat_result, unit: int = 1) -> bool:
+def is_up_to_date(source: os.stat_result, destination: os.stat_result, unit: int = 1) -> bool:
     """Whether a destination's file is the copy of a source's: both regular, equal in size and time.
 
     Times may differ by less than the unit (ns) in which the destination keeps them.
@@ -39,7 +39,7 @@ def up_to_date(source: os.stat_result, destination: os.stat_result, unit: int = 
     )
 
 
-version_of = struct.Struct("<qq").pack
+pack_version = struct.Struct("<qq").pack
 """Modification time (ns) and size of a file, as 16 bytes."""
 
 
@@ -51,7 +51,7 @@ TIME_UNITS = (2_000_000_000, 1_000_000_000, 10_000_000, 1_000_000, 1_000, 100)
 """Units (ns) in which file systems keep times, coarsest first: FAT, HFS+ and ext3, exFAT, ..., NTFS."""
 
 
-def unit_of(time: int) -> int:
+def coarsest_time_unit(time: int) -> int:
     """The coarsest unit that a modification time may have been kept in, both in ns."""
     return next((unit for unit in TIME_UNITS if time % unit == 0), 1)
 
@@ -71,7 +71,7 @@ def _clock_tick() -> int:
 TICK = _clock_tick()
 
 
-def tick_left(modified: int, now: int, unit: int) -> int:
+def remaining_tick(modified: int, now: int, unit: int) -> int:
     """How long a file may still be changed without its modification time telling, in ns; 0 if no longer.
 
     Times of files move on in ticks of the system's clock, or in the unit of the file system, which the

@@ -23,7 +23,7 @@ else:
         return path
 
 
-def native(path: str) -> str:
+def native_path(path: str) -> str:
     """Spell a `/` separated relative path as this system does."""
     return path if os.sep == "/" else path.replace("/", os.sep)
 
@@ -36,12 +36,12 @@ READ = os.O_RDONLY | BINARY | NOFOLLOW | getattr(os, "O_NONBLOCK", 0)  # a fifo 
 
 if sys.platform == "win32":
 
-    def open_source(path: str, dir_fd: int | None = None) -> int:
+    def open_source_file(path: str, dir_fd: int | None = None) -> int:
         """Open a file of the source for reading while anybody may replace it; there are no folders' descriptors."""
         return open_shared(path)
 else:
 
-    def open_source(path: str, dir_fd: int | None = None) -> int:
+    def open_source_file(path: str, dir_fd: int | None = None) -> int:
         """Open a file of the source for reading, without following a link, blocking, or touching its access time.
 
         Raises
@@ -105,7 +105,7 @@ else:
             """Not known to this system."""
 
 
-def kind_of(mode: int) -> str:
+def describe_kind(mode: int) -> str:
     """What something is that is neither file, folder nor link, in words."""
     for test, name in (
         (stat.S_ISFIFO, "fifo"),

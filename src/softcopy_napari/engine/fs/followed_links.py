@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 
-from softcopy_napari.engine.fs.files import NOFOLLOW, READ, native
+from softcopy_napari.engine.fs.files import NOFOLLOW, READ, native_path
 from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
 
 KEEP = "keep"
@@ -29,7 +29,7 @@ def leads_out(root: str, folder: str, target: str) -> bool:
     target : str
         What the link says.
     """
-    there = os.path.normpath(os.path.join(root, native(folder), target))
+    there = os.path.normpath(os.path.join(root, native_path(folder), target))
     return not any(_is_in(there, top) for top in (root, os.path.realpath(root)))
 
 
@@ -37,12 +37,12 @@ def _is_in(path: str, top: str) -> bool:
     return path == top or path.startswith(top.rstrip(os.sep) + os.sep)
 
 
-def source_place(source: str, destination: str, links: str) -> RootFolder:
+def make_source_folder(source: str, destination: str, links: str) -> RootFolder:
     """Make the place of a source, for a target with this setting of `links`."""
-    return RootFolder(source) if links == KEEP else FollowedLink(source, destination)
+    return RootFolder(source) if links == KEEP else LinkFollowingFolder(source, destination)
 
 
-class FollowedLink(RootFolder):
+class LinkFollowingFolder(RootFolder):
     """A source whose links out of it are followed: what they lead to is as if it were there.
 
     Links within the source stay links; so does what would lead into a circle: to a folder that the link lies in, or to
@@ -72,7 +72,7 @@ class FollowedLink(RootFolder):
             return super().open(path, flags & ~NOFOLLOW, mode)
 
     def open_for_reading(self, path: str) -> int:
-        """As `files.open_source`."""
+        """As `files.open_source_file`."""
         try:
             return super().open_for_reading(path)
         except OSError as error:

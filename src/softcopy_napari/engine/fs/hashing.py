@@ -5,7 +5,7 @@ from __future__ import annotations
 DIGEST_SIZE = 16
 
 
-LINK = b"\xff" * DIGEST_SIZE
+LINK_DIGEST = b"\xff" * DIGEST_SIZE
 """Stands in place of the digest of a link."""
 
 

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from softcopy_napari.engine.fs.file_system_type import FileSystem, file_system_of, mount_of
+from softcopy_napari.engine.fs.file_system_type import FileSystem, identify_file_system, read_mount_id
 from softcopy_napari.engine.fs.files import BINARY, READ
 from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
 
@@ -51,11 +51,11 @@ class HeldFileSystem:
         """Whether another disk or share lies at a place, which is held, than the last time; that is said once."""
         if place.fd is None:
             return False
-        before, self._seen = self._seen, (os.fstat(place.fd).st_dev, mount_of(place.fd))
+        before, self._seen = self._seen, (os.fstat(place.fd).st_dev, read_mount_id(place.fd))
         if before == self._seen:
             return False
         self.let_go()
-        self.kind = file_system_of(place.root)
+        self.kind = identify_file_system(place.root)
         return before is not None and not self.kind.on_demand
 
     def hold(self, place: RootFolder) -> None:

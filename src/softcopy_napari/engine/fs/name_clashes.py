@@ -73,10 +73,10 @@ class NameClashes:
         key = name.lower() if self._fold_case else name
         if name.isascii():
             return None if not self._fold_case or key == name.upper() else key
-        return composed(key) if self._fold_forms else key
+        return compose_accents(key) if self._fold_forms else key
 
 
-def is_spelled_otherwise(destination: RootFolder, folder: str, name: str, inode: int, missing: Collection[str]) -> bool:
+def is_other_spelling(destination: RootFolder, folder: str, name: str, inode: int, missing: Collection[str]) -> bool:
     """Whether a file or folder that only the destination seems to have is one of the source's under another name.
 
     Parameters
@@ -90,10 +90,10 @@ def is_spelled_otherwise(destination: RootFolder, folder: str, name: str, inode:
     missing : collection of str
         Names of the source in that folder that the destination does not list.
     """
-    key = composed(name).casefold()
+    key = compose_accents(name).casefold()
     few = len(missing) <= _FEW
     for other in missing:
-        alike = composed(other).casefold() == key
+        alike = compose_accents(other).casefold() == key
         if alike or few:
             with contextlib.suppress(OSError):
                 # The destination finds it by the source's name, but lists it under another one.
@@ -103,21 +103,21 @@ def is_spelled_otherwise(destination: RootFolder, folder: str, name: str, inode:
     return False
 
 
-def other_spellings(root: str, path: str) -> list[str]:
+def find_other_spellings(root: str, path: str) -> list[str]:
     """Return other ways to spell a path below a folder, if its file system takes all of them for one."""
     names = path.split("/")
     for level, name in enumerate(names):
-        for other in other_forms(name):
+        for other in unicode_forms(name):
             if other != name:
                 parent = os.path.join(root, *names[:level])
                 with contextlib.suppress(OSError):
                     if os.path.lexists(os.path.join(parent, other)) and other not in os.listdir(parent):
-                        return [form for form in other_forms(path) if form != path]
+                        return [form for form in unicode_forms(path) if form != path]
                 return []
     return []
 
 
-def composed(name: str) -> str:
+def compose_accents(name: str) -> str:
     """A name with each letter and its accents as one character, where there is one."""
     if name.isascii():
         return name
@@ -126,7 +126,7 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def other_forms(name: str) -> list[str]:
+def unicode_forms(name: str) -> list[str]:
     """A name as a source may spell it."""
     if name.isascii():
         return []

@@ -17,6 +17,6 @@ def is_own_temporary(name: str) -> bool:
     return name.startswith(TEMPORARY_PREFIX) and name.endswith(TEMPORARY_SUFFIX)
 
 
-def run_of(temporary: str) -> str:
+def run_of_temporary(temporary: str) -> str:
     """The run that a temporary of softcopy's belongs to."""
     return temporary.removeprefix(TEMPORARY_PREFIX).partition("-")[0].partition(".")[0]

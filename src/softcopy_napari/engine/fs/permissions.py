@@ -12,12 +12,12 @@ SOURCE, GROUP = "source", "group"
 _OCTAL = re.compile(r"0?[4-7][0-7]{2}")
 
 
-def is_valid(setting: str) -> bool:
+def is_valid_permissions(setting: str) -> bool:
     """Whether this is a value of the setting: its own user must be able to read what is copied."""
     return setting in (SOURCE, GROUP) or _OCTAL.fullmatch(setting) is not None
 
 
-def modes(setting: str, folder: int) -> tuple[int, int]:
+def modes_for(setting: str, folder: int) -> tuple[int, int]:
     """Return the modes to make files and folders with, in a folder of this mode.
 
     With `source` the file's is negative: it has that of the source's file, less the umask, as the folder's is. All

@@ -10,7 +10,7 @@ def is_below(path: str, folder: str) -> bool:
     return not folder or path == folder or path.startswith(folder + "/")
 
 
-def nearest(path: str, folders: Container[str]) -> str | None:
+def nearest_folder(path: str, folders: Container[str]) -> str | None:
     """Find the nearest of some folders that a path is, or lies in; None if there is none."""
     while path not in folders:
         if not path:

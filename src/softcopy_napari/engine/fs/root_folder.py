@@ -15,9 +15,9 @@ import errno
 import os
 import stat
 
-from softcopy_napari.engine.fs.capabilities import Capabilities, try_out
-from softcopy_napari.engine.fs.files import NOFOLLOW, extended_path, native, open_source
-from softcopy_napari.engine.fs.permissions import SOURCE, modes
+from softcopy_napari.engine.fs.capabilities import Capabilities, detect_capabilities
+from softcopy_napari.engine.fs.files import NOFOLLOW, extended_path, native_path, open_source_file
+from softcopy_napari.engine.fs.permissions import SOURCE, modes_for
 
 BY_DESCRIPTOR = (
     {os.open, os.stat, os.rename, os.unlink, os.mkdir, os.symlink, os.readlink} <= os.supports_dir_fd
@@ -64,7 +64,7 @@ class RootFolder:
         self.fd: int | None = None
         self.mode = 0o777
         self._permissions = permissions
-        self.file_mode, self._folder_mode = modes(permissions, self.mode)
+        self.file_mode, self._folder_mode = modes_for(permissions, self.mode)
         self._stack: list[tuple[str, int]] = []
         """Folders from the top to the one entered last, with their descriptors: the next one is often close by."""
         self._entered: str | None = None
@@ -95,7 +95,7 @@ class RootFolder:
                 self.fd = os.open(self.root, _ROOT)
             found = os.stat(self.root if self.fd is None else self.fd)
             self.mode = found.st_mode
-            self.file_mode, self._folder_mode = modes(self._permissions, self.mode)
+            self.file_mode, self._folder_mode = modes_for(self._permissions, self.mode)
             if identity is not None and (found.st_dev, found.st_ino) != identity:
                 raise WrongFolder(0, "another folder lies there", self.root)
             if marker:
@@ -133,7 +133,7 @@ class RootFolder:
         above = os.path.dirname(folder)
         if above != folder:
             self._make_root(above)
-        mode = modes(self._permissions, os.stat(above).st_mode)[1]
+        mode = modes_for(self._permissions, os.stat(above).st_mode)[1]
         with contextlib.suppress(FileExistsError):
             os.mkdir(folder, mode)
 
@@ -229,7 +229,7 @@ class RootFolder:
 
     def path(self, path: str) -> str:
         """The absolute path of something in the folder."""
-        return os.path.join(self.root, native(path)) if path else self.root
+        return os.path.join(self.root, native_path(path)) if path else self.root
 
     def open(self, path: str, flags: int, mode: int = 0o777) -> int:
         """As `os.open`."""
@@ -237,8 +237,8 @@ class RootFolder:
         return os.open(name, flags, mode, dir_fd=fd)
 
     def open_for_reading(self, path: str) -> int:
-        """As `files.open_source`."""
-        return open_source(*self._at(path))
+        """As `files.open_source_file`."""
+        return open_source_file(*self._at(path))
 
     def stat(self, path: str) -> os.stat_result:
         """As `os.lstat`."""
@@ -315,7 +315,7 @@ class RootFolder:
         """What the file system can do: tried out once, with a file of this name, which is removed again."""
         if self._capabilities is None:
             try:
-                self._capabilities = try_out(self, name)
+                self._capabilities = detect_capabilities(self, name)
             except OSError:
                 return Capabilities()  # full, or gone: the next one who asks may learn more
         return self._capabilities

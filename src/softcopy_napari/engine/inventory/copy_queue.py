@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from softcopy_napari.engine.fs.hashing import LINK, NO_DIGEST
+from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST
 from softcopy_napari.engine.inventory.tracked_array import Batch, TrackedArray
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat
@@ -93,7 +93,7 @@ class CopyQueue:
                 chunk_format = found
                 self._inventory.others[path] = ChunkState.COPYING
                 digest = self._inventory.digests.others.pop(path, NO_DIGEST)
-                if digest not in (NO_DIGEST, LINK) and path.rpartition("/")[2] in METADATA_NAMES:
+                if digest not in (NO_DIGEST, LINK_DIGEST) and path.rpartition("/")[2] in METADATA_NAMES:
                     self._inventory.copied_metadata[path] = digest
                 paths.append(path)
             self._others.popleft()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from softcopy_napari.engine.fs.relative_paths import is_below, nearest
+from softcopy_napari.engine.fs.relative_paths import is_below, nearest_folder
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
@@ -53,7 +53,7 @@ class FolderRenames:
 
     def note_found(self, folder: str) -> None:
         """Note that files were found in a folder: if it was renamed, there is one of its old name again."""
-        if self.new_names and (old := nearest(folder, self.new_names)) is not None:
+        if self.new_names and (old := nearest_folder(folder, self.new_names)) is not None:
             del self.new_names[old]
 
     def pop_chunk_files(self, layout: ArrayLayout) -> npt.NDArray[np.bool_] | None:
@@ -65,7 +65,7 @@ class FolderRenames:
         """Return what a file or folder is called now that lay in a folder renamed inside the source, else None."""
         now = path
         for _ in range(len(self.new_names)):
-            old = nearest(now, self.new_names)
+            old = nearest_folder(now, self.new_names)
             if old is None:
                 break
             now = self.new_names[old] + now[len(old) :]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from softcopy_napari.engine.formatting import MOST_NAMES, CountedNames
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, NO_DIGEST
-from softcopy_napari.engine.fs.relative_paths import is_below, nearest
+from softcopy_napari.engine.fs.relative_paths import is_below, nearest_folder
 from softcopy_napari.engine.inventory.copied_versions import CopiedVersions
 from softcopy_napari.engine.inventory.copy_queue import CopyQueue
 from softcopy_napari.engine.inventory.digest_store import DigestStore
@@ -173,7 +173,7 @@ class Inventory:
         if folder not in self._homes:
             if len(self._homes) >= _HOMES:
                 self._homes.clear()
-            path = nearest(folder, self.arrays)
+            path = nearest_folder(folder, self.arrays)
             self._homes[folder] = None if path is None else (self.arrays[path], folder[len(path) :].removeprefix("/"))
         return self._homes[folder]
 

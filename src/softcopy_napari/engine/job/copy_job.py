@@ -14,7 +14,7 @@ from softcopy_napari.engine.checksums.saved_digests import DigestJournal
 from softcopy_napari.engine.destination.end_findings import EndVerdict
 from softcopy_napari.engine.destination.takeover import Takeover
 from softcopy_napari.engine.formatting import GOES_ON
-from softcopy_napari.engine.fs.capabilities import Remark, remark_texts
+from softcopy_napari.engine.fs.capabilities import Remark, describe_remarks
 from softcopy_napari.engine.fs.free_space import FreeSpace
 from softcopy_napari.engine.job.copy_status import CopyStatus, Situation
 from softcopy_napari.engine.job.final_check import FinalCheck
@@ -32,7 +32,7 @@ from softcopy_napari.engine.source.source_identity import GONE
 from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
-from softcopy_napari.engine.worker.tasks import Answer, Flushed, Reached, ReadDone, ReadTask, RoomTask, Swept
+from softcopy_napari.engine.worker.tasks import Answer, Flushed, FreeSpaceTask, Reached, ReadDone, ReadTask, Swept
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 from softcopy_napari.engine.zarr_layout.probe import SourceProbe
 
@@ -201,7 +201,9 @@ class CopyJob(TargetThread):
         remarks = self._dispatcher.results.remarks | self._inventory.versions.remarks
         if remarks & Remark.NO_TIMES:
             self._lock.note_times_lost()
-        self._reporter.notice(*remark_texts(remarks, str(self.target.destination)), *self._dispatcher.links.notices())
+        self._reporter.notice(
+            *describe_remarks(remarks, str(self.target.destination)), *self._dispatcher.links.notices()
+        )
         if self._dispatcher.source_lost:
             self._dispatcher.source_lost = False
             self._lose_source(now)
@@ -234,7 +236,7 @@ class CopyJob(TargetThread):
         """Look ahead, and decide how fast to go."""
         acquiring = self._phase is Phase.COPYING
         if acquiring and self._forecaster.ask_free_space(now):
-            self._dispatcher.request(RoomTask(self._pool.new_id()))
+            self._dispatcher.request(FreeSpaceTask(self._pool.new_id()))
         self._forecaster.update_if_due(now, acquiring and self._tracker.live, self._pacer.set_rate)
         self._pacer.tick(now, acquiring, self._reporter.left, self._forecaster.seconds_until_full())
 

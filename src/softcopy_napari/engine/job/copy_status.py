@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from softcopy_napari.engine.fs.destination_problem import words
+from softcopy_napari.engine.fs.destination_problem import describe_problem
 from softcopy_napari.engine.job.final_check import FinalCheck
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.job.lifecycle import Phase
@@ -83,7 +83,7 @@ class CopyStatus:
         obstacle = self._dispatcher.destination.obstacle
         if obstacle is not None and not state.ended and not situation.paused:
             reporter = self._reporter
-            return words(obstacle, str(self._target.destination), reporter.left(), reporter.bytes_left())
+            return describe_problem(obstacle, str(self._target.destination), reporter.left(), reporter.bytes_left())
         if situation.silent_since and not state.ended:
             return (
                 f"the disk or share of source or destination has not answered since {situation.silent_since}; waiting"

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from softcopy_napari import __version__
-from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK, NO_DIGEST
-from softcopy_napari.engine.fs.own_files import run_of
-from softcopy_napari.engine.fs.permissions import SOURCE, modes
+from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK_DIGEST, NO_DIGEST
+from softcopy_napari.engine.fs.own_files import run_of_temporary
+from softcopy_napari.engine.fs.permissions import SOURCE, modes_for
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
@@ -78,8 +78,8 @@ class ReceiptBuilder:
         files = {
             path: self._digests.others.get(path, NO_DIGEST) for path, s in inventory.others.items() if s in arrived
         }
-        self.links = sum(digest == LINK for digest in files.values())
-        self._others = {path: digest for path, digest in files.items() if digest not in (LINK, NO_DIGEST)}
+        self.links = sum(digest == LINK_DIGEST for digest in files.values())
+        self._others = {path: digest for path, digest in files.items() if digest not in (LINK_DIGEST, NO_DIGEST)}
         places = [inventory.locate(path) for path in inventory.damaged]
         damaged = [where for where in places if where and where[0].ledger.get(where[1]) == ChunkState.FAILED]
         self._arrays = [
@@ -98,7 +98,7 @@ class ReceiptBuilder:
                 data = self._digests.get(cells + array.first_digest).tobytes()
                 digests = [data[at : at + DIGEST_SIZE] for at in range(0, len(data), DIGEST_SIZE)]
                 for digest, path in zip(digests, array.layout.paths(cells), strict=True):
-                    if digest != LINK:
+                    if digest != LINK_DIGEST:
                         yield digest, path
 
     def sign(self, destination: Path, marker: str, receipt: Receipt, permissions: str = SOURCE) -> str:
@@ -113,8 +113,10 @@ class ReceiptBuilder:
         """
         try:
             os.stat(destination / marker)
-            mode, _ = modes(permissions, os.stat(destination).st_mode)
-            sums = write_receipt(destination, self.lines(), receipt.model_copy(update={"run": run_of(marker)}))
+            mode, _ = modes_for(permissions, os.stat(destination).st_mode)
+            sums = write_receipt(
+                destination, self.lines(), receipt.model_copy(update={"run": run_of_temporary(marker)})
+            )
             if mode >= 0:
                 for path in (sums, dict(possible_files(destination))[sums]):
                     path.chmod(mode)

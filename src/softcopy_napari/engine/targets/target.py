@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.formatting import printable, quote
-from softcopy_napari.engine.fs.permissions import is_valid
+from softcopy_napari.engine.fs.permissions import is_valid_permissions
 from softcopy_napari.engine.targets import rate_schedule
 from softcopy_napari.engine.targets.rate_schedule import FULL, RateSetting, rate_error
 from softcopy_napari.engine.targets.timeout import in_time
@@ -60,7 +60,7 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     @field_validator("permissions")
     @classmethod
     def _is_known(cls, setting: str) -> str:
-        if not is_valid(setting):
+        if not is_valid_permissions(setting):
             raise ValueError(setting)
         return setting
 

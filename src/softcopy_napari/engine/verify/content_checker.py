@@ -12,8 +12,8 @@ from collections.abc import Callable
 from enum import Enum, StrEnum, auto
 from typing import NamedTuple
 
-from softcopy_napari.engine.fs.file_times import same_version
-from softcopy_napari.engine.fs.files import kind_of
+from softcopy_napari.engine.fs.file_times import is_same_version
+from softcopy_napari.engine.fs.files import describe_kind
 from softcopy_napari.engine.fs.hashing import NO_DIGEST
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.worker.file_verifier import hash_file
@@ -141,7 +141,7 @@ class ContentChecker:
         if verdict.kind is None:
             return verdict
         after = _stat(source, path)
-        if before is None or after is None or not same_version(before, after):
+        if before is None or after is None or not is_same_version(before, after):
             return None
         return verdict
 
@@ -152,7 +152,7 @@ class ContentChecker:
                 if stat.S_ISLNK(found.st_mode):
                     return _Look(_Seen.LINK, place.read_link(path))
                 if not stat.S_ISREG(found.st_mode):
-                    name = "folder" if stat.S_ISDIR(found.st_mode) else kind_of(found.st_mode)
+                    name = "folder" if stat.S_ISDIR(found.st_mode) else describe_kind(found.st_mode)
                     return _Look(_Seen.OTHER, f"is a {name}, not a file")
             except (FileNotFoundError, NotADirectoryError):
                 return _Look(_Seen.GONE)

@@ -21,8 +21,8 @@ from typing import TypeVar
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
-from softcopy_napari.engine.fs.files import extended_path, native
-from softcopy_napari.engine.fs.name_clashes import other_spellings
+from softcopy_napari.engine.fs.files import extended_path, native_path
+from softcopy_napari.engine.fs.name_clashes import find_other_spellings
 from softcopy_napari.engine.fs.own_files import RECEIPTS, is_own_temporary
 from softcopy_napari.engine.fs.root_folder import RootFolder, WrongFolder
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder
@@ -211,7 +211,7 @@ def _look_for_extra(
     arrays = DatasetArrays(root, lambda path: not list(unlisted([path])))
     for block in _batches(files(), _BLOCK):
         for path in unlisted(block):
-            others = other_spellings(root, path)
+            others = find_other_spellings(root, path)
             if len(list(unlisted(others))) == len(others):
                 report.note(Mismatch.EXTRA, path, "not in the receipt", fault=arrays.has_chunk(path))
         check()
@@ -240,12 +240,12 @@ def _look_for_more(source: Path, destination: Path, report: VerifyReport, check:
     root, top = extended_path(str(source)), extended_path(str(destination))
 
     def is_there(path: str) -> bool:
-        return os.path.lexists(os.path.join(root, native(path)))
+        return os.path.lexists(os.path.join(root, native_path(path)))
 
     arrays = DatasetArrays(root)
     for block in _batches(_below(destination, report), _BLOCK):
         for path, _ in block:
-            if not is_there(path) and not any(map(is_there, other_spellings(top, path))):
+            if not is_there(path) and not any(map(is_there, find_other_spellings(top, path))):
                 report.note(Mismatch.EXTRA, path, "not at the source", fault=arrays.has_chunk(path))
         check()
 
@@ -256,7 +256,7 @@ def _below(root: Path, report: VerifyReport, where: str = "") -> Iterator[tuple[
     while pending:
         folder = pending.pop()
         try:
-            with os.scandir(os.path.join(top, native(folder))) as found:
+            with os.scandir(os.path.join(top, native_path(folder))) as found:
                 for entry in found:
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     if entry.is_dir(follow_symlinks=False):

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol
 
-from softcopy_napari.engine.fs.file_system_type import file_system_of
+from softcopy_napari.engine.fs.file_system_type import identify_file_system
 from softcopy_napari.engine.watch.lock_timer import LockTimer
 from softcopy_napari.engine.zarr_layout.file_names import LOCK_ENDING
 
@@ -84,7 +84,7 @@ class EventQueue:
 
 def share_problem(source: Path) -> str:
     """Say so where a source lies on a network share: nobody hears of what other machines do there."""
-    lies_on = file_system_of(os.fspath(source))
+    lies_on = identify_file_system(os.fspath(source))
     if not lies_on.is_share:
         return ""
     kind = f" ({lies_on.kind})" if lies_on.kind else ""

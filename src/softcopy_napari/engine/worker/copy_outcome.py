@@ -38,7 +38,7 @@ class CopyOutcome(IntEnum):
     """Metadata that were changed at the destination, and are left as they are there."""
 
 
-class Result(NamedTuple):  # one a file: a frozen dataclass takes three times as long to make
+class CopyResult(NamedTuple):  # one a file: a frozen dataclass takes three times as long to make
     """What became of one file, with the bytes copied, their XXH3-128 and the reason of a failure."""
 
     outcome: CopyOutcome

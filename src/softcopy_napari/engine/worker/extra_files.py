@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from softcopy_napari.engine.fs.name_clashes import is_spelled_otherwise, other_forms
+from softcopy_napari.engine.fs.name_clashes import is_other_spelling, unicode_forms
 from softcopy_napari.engine.fs.own_files import RECEIPTS, is_own_temporary
 from softcopy_napari.engine.fs.root_folder import RootFolder
 
@@ -64,14 +64,14 @@ class ExtraFiles:
                     extras.append(entry)
             for entry in extras:
                 others = self._other_forms(folder, entry.name) if missing is None else missing
-                if not is_spelled_otherwise(self._destination, folder, entry.name, entry.inode(), others):
+                if not is_other_spelling(self._destination, folder, entry.name, entry.inode(), others):
                     found.append(entry.name + "/" * entry.is_dir(follow_symlinks=False))
         return found
 
     def _other_forms(self, folder: str, name: str) -> list[str]:
         """Names that the source may have for a file of the destination, in a folder with too many to be remembered."""
         found = []
-        for form in other_forms(name):
+        for form in unicode_forms(name):
             with contextlib.suppress(OSError):
                 self._source.stat(f"{folder}/{form}" if folder else form)
                 found.append(form)

@@ -30,12 +30,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from softcopy_napari.engine.fs.capabilities import Remark, is_refusal
-from softcopy_napari.engine.fs.destination_problem import in_the_way, is_obstacle, room, too_large
-from softcopy_napari.engine.fs.file_times import TIME_UNITS, same_version, tick_left
+from softcopy_napari.engine.fs.destination_problem import explain_too_large, explain_write_error, is_destination_problem
+from softcopy_napari.engine.fs.file_times import TIME_UNITS, is_same_version, remaining_tick
 from softcopy_napari.engine.fs.files import BINARY, NOFOLLOW, spare_the_cache
+from softcopy_napari.engine.fs.free_space import measure_free_space
 from softcopy_napari.engine.fs.permissions import is_shared
 from softcopy_napari.engine.fs.root_folder import RootFolder
-from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, Result
+from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, CopyResult
 from softcopy_napari.engine.worker.edited_metadata import find_edit
 from softcopy_napari.engine.worker.file_streams import (
     BUFFER_SIZE,
@@ -46,15 +47,21 @@ from softcopy_napari.engine.worker.file_streams import (
     reserve,
     same_content,
 )
-from softcopy_napari.engine.worker.native import MOST, load
-from softcopy_napari.engine.worker.publish_rules import PublishRules, examine, is_fresh
-from softcopy_napari.engine.worker.special_files import VANISHED, copy_link, delete_gone, make_folder, temporary_beside
+from softcopy_napari.engine.worker.native import MAX_FILES, load_copier
+from softcopy_napari.engine.worker.publish_rules import PublishRules, examine_file, must_prove_whole
+from softcopy_napari.engine.worker.special_files import (
+    VANISHED,
+    copy_link,
+    make_folder,
+    mirror_deletion,
+    temporary_beside,
+)
 from softcopy_napari.engine.zarr_layout.chunk_check import Checksum, needs_checksum
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
-_CHANGED = Result(CopyOutcome.CHANGED)
-_STOPPED = Result(CopyOutcome.STOPPED)
-_NOT_PROVEN = Result(CopyOutcome.TORN)
+_CHANGED = CopyResult(CopyOutcome.CHANGED)
+_STOPPED = CopyResult(CopyOutcome.STOPPED)
+_NOT_PROVEN = CopyResult(CopyOutcome.TORN)
 _NO_RULES = PublishRules()
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY | NOFOLLOW
@@ -106,8 +113,8 @@ class FileCopier:
         self._progress = progress
         buffer = bytearray(BUFFER_SIZE)
         self.buffer = self._view = memoryview(buffer)
-        self._native = load(buffer)
-        self._together = MOST
+        self._native = load_copier(buffer)
+        self._together = MAX_FILES
 
     def begin(self) -> None:
         """Begin a batch: from here on the destination may be another one."""
@@ -123,7 +130,7 @@ class FileCopier:
         rules: PublishRules,
         unsettled: frozenset[str] = frozenset(),
         together: bool = True,
-    ) -> Iterator[Result]:
+    ) -> Iterator[CopyResult]:
         """Copy files one after the other, as `copy` does; small ones of a folder together, where that can be done.
 
         Parameters
@@ -160,7 +167,7 @@ class FileCopier:
                     else:
                         size, digest, modified = found
                         self._look_at_published(path, size, modified)
-                        yield Result(CopyOutcome.COPIED, size, digest, modified=modified)
+                        yield CopyResult(CopyOutcome.COPIED, size, digest, modified=modified)
 
     def _copy_together(self, folder: str, names: list[str], rules: PublishRules) -> list[tuple[int, bytes, int] | None]:
         """Copy some files of a folder by native.py: the first of them; None for each that it left alone."""
@@ -177,15 +184,15 @@ class FileCopier:
             source, destination, self._temporary, names, self.unit, mode, chunk_format=rules.chunk_format
         )
         # So many are likely to be taken next time, too.
-        self._together = min(MOST, len(found) + 1 if len(found) < len(names) else 2 * self._together)
+        self._together = min(MAX_FILES, len(found) + 1 if len(found) < len(names) else 2 * self._together)
         return found
 
     def _tick_left(self, found: os.stat_result) -> int:
         """How long to wait until later changes of a file will show in its time, in ns."""
         now = time.time_ns()
-        return tick_left(found.st_mtime_ns, now, self.unit) if found.st_mtime_ns > now - TIME_UNITS[0] else 0
+        return remaining_tick(found.st_mtime_ns, now, self.unit) if found.st_mtime_ns > now - TIME_UNITS[0] else 0
 
-    def copy(self, path: str, delete_if_gone: bool = False, rules: PublishRules = _NO_RULES) -> Result:
+    def copy(self, path: str, delete_if_gone: bool = False, rules: PublishRules = _NO_RULES) -> CopyResult:
         """Bring one file of the destination up to date.
 
         Parameters
@@ -206,7 +213,7 @@ class FileCopier:
             try:
                 before = self._source.stat(path)
             except (FileNotFoundError, NotADirectoryError):
-                return delete_gone(self._source, self._destination, path) if delete_if_gone else VANISHED
+                return mirror_deletion(self._source, self._destination, path) if delete_if_gone else VANISHED
             except OSError as error:
                 return _unreadable(error)
             if stat.S_ISLNK(before.st_mode):
@@ -217,20 +224,20 @@ class FileCopier:
                 copied = rules.copied_metadata.get(path, b"")
                 edit = find_edit(self._source, self._destination, path, before, copied, self._keeps_times)
                 if edit is not None:
-                    return Result(CopyOutcome.KEPT, reason=edit)
+                    return CopyResult(CopyOutcome.KEPT, reason=edit)
             return self._copy_file(before, path, rules)
         except OSError as error:
-            if is_obstacle(error):
-                return Result(CopyOutcome.BLOCKED, error=error)
+            if is_destination_problem(error):
+                return CopyResult(CopyOutcome.BLOCKED, error=error)
             if error.errno == errno.EFBIG:
-                return Result(CopyOutcome.TOO_LARGE, reason=too_large(before.st_size))
-            return Result(CopyOutcome.FAILED, reason=f"cannot be written: {in_the_way(error)}")
+                return CopyResult(CopyOutcome.TOO_LARGE, reason=explain_too_large(before.st_size))
+            return CopyResult(CopyOutcome.FAILED, reason=f"cannot be written: {explain_write_error(error)}")
 
     def sweep(self, folder: str, temporary: str) -> None:
         """Remove a dead worker's temporary from a folder of the destination, if it is there."""
         self._destination.discard(f"{folder}/{temporary}" if folder else temporary)
 
-    def _copy_file(self, before: os.stat_result, path: str, rules: PublishRules) -> Result:
+    def _copy_file(self, before: os.stat_result, path: str, rules: PublishRules) -> CopyResult:
         try:
             if left := self._tick_left(before):
                 if left > _SHORT_WAIT:
@@ -243,31 +250,31 @@ class FileCopier:
         except (FileNotFoundError, NotADirectoryError):
             return _CHANGED
         except OSError as error:
-            if is_fresh(before, rules):
+            if must_prove_whole(before, rules):
                 return _NOT_PROVEN  # on Windows, its writer may share it with nobody
             return _unreadable(error)
         try:
-            if before.st_size > BUFFER_SIZE or is_fresh(before, rules):  # not to be read in vain
+            if before.st_size > BUFFER_SIZE or must_prove_whole(before, rules):  # not to be read in vain
                 try:
-                    may, damage = examine(fd, before, rules)
+                    may, damage = examine_file(fd, before, rules)
                     os.lseek(fd, 0, os.SEEK_SET)
                 except OSError as error:
                     return _unreadable(error)
                 if not may:
-                    return Result(CopyOutcome.TORN, reason=damage)
+                    return CopyResult(CopyOutcome.TORN, reason=damage)
             return self._copy_opened(fd, before, path, rules)
         finally:
             os.close(fd)
 
-    def _copy_opened(self, fd: int, before: os.stat_result, path: str, rules: PublishRules) -> Result:
+    def _copy_opened(self, fd: int, before: os.stat_result, path: str, rules: PublishRules) -> CopyResult:
         if before.st_size > BUFFER_SIZE:
             self._look_for_room(min(before.st_size, allocated(before)))
         spare_the_cache(fd)
         place, chunk_format = self._destination, rules.chunk_format
         if not self._keeps_times and (equal := self._compare_contents(fd, before, path)):
-            may, damage = examine(fd, before, rules)
+            may, damage = examine_file(fd, before, rules)
             if not may:
-                return Result(CopyOutcome.TORN, reason=damage)
+                return CopyResult(CopyOutcome.TORN, reason=damage)
             return equal._replace(outcome=CopyOutcome.DAMAGED, reason=damage) if damage else equal
         checksum = Checksum(chunk_format, before.st_size) if needs_checksum(chunk_format) else None
         mode = place.file_mode if place.file_mode >= 0 else before.st_mode & 0o777 | stat.S_IWUSR
@@ -281,10 +288,10 @@ class FileCopier:
                 if isinstance(error, OSError):
                     raise
                 place.unlink(temporary)
-                return _STOPPED if isinstance(error, Stopped) else Result(CopyOutcome.FAILED, reason=str(error))
+                return _STOPPED if isinstance(error, Stopped) else CopyResult(CopyOutcome.FAILED, reason=str(error))
             self._set_times(temporary, out, before)
             try:
-                may, damage = examine(fd, before, rules, checksum)
+                may, damage = examine_file(fd, before, rules, checksum)
                 after = self._source.stat(path)
             except (FileNotFoundError, NotADirectoryError):
                 place.unlink(temporary)
@@ -292,18 +299,18 @@ class FileCopier:
             except OSError as error:
                 place.unlink(temporary)
                 return _unreadable(error)
-            if size != before.st_size or not same_version(before, after):
+            if size != before.st_size or not is_same_version(before, after):
                 place.unlink(temporary)
                 return _CHANGED
             if not may:
                 place.unlink(temporary)
-                return Result(CopyOutcome.TORN, reason=damage)
+                return CopyResult(CopyOutcome.TORN, reason=damage)
             place.replace(path, temporary)
         except OSError:
             place.discard(temporary)
             raise
         self._look_at_published(path, size, before.st_mtime_ns)
-        return Result(
+        return CopyResult(
             CopyOutcome.DAMAGED if damage else CopyOutcome.COPIED, size, digest, damage, modified=before.st_mtime_ns
         )
 
@@ -336,7 +343,7 @@ class FileCopier:
         self.remarks |= Remark.NO_TIMES
         self._destination.lost_times()
 
-    def _compare_contents(self, fd: int, before: os.stat_result, path: str) -> Result | None:
+    def _compare_contents(self, fd: int, before: os.stat_result, path: str) -> CopyResult | None:
         """Look whether the destination has a file already, where its time does not tell; None where it must be copied.
 
         The source's descriptor is at its start again then.
@@ -350,8 +357,8 @@ class FileCopier:
             return None
         try:
             digest = same_content(fd, copy, before.st_size, self._view, self._go_on)
-            if digest and same_version(before, self._source.stat(path)):
-                return Result(CopyOutcome.EQUAL, before.st_size, digest, modified=before.st_mtime_ns)
+            if digest and is_same_version(before, self._source.stat(path)):
+                return CopyResult(CopyOutcome.EQUAL, before.st_size, digest, modified=before.st_mtime_ns)
         except Stopped:
             return _STOPPED
         except OSError:
@@ -363,7 +370,7 @@ class FileCopier:
 
     def _look_for_room(self, size: int) -> None:
         """Not to fill a disk to its brim with a large file that will not fit."""
-        free, _ = room(self._destination.root)
+        free, _ = measure_free_space(self._destination.root)
         if 0 <= free < size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -386,5 +393,5 @@ def _folder_of(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _unreadable(error: OSError) -> Result:
-    return Result(CopyOutcome.FAILED, reason=f"cannot be read: {error.strerror}")
+def _unreadable(error: OSError) -> CopyResult:
+    return CopyResult(CopyOutcome.FAILED, reason=f"cannot be read: {error.strerror}")

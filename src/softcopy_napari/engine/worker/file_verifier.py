@@ -15,8 +15,8 @@ from typing import NamedTuple
 from xxhash import xxh3_128
 
 from softcopy_napari.engine.fs.capabilities import Capabilities
-from softcopy_napari.engine.fs.file_times import same_version, up_to_date
-from softcopy_napari.engine.fs.files import forget_cached, kind_of, read_into, spare_the_cache
+from softcopy_napari.engine.fs.file_times import is_same_version, is_up_to_date
+from softcopy_napari.engine.fs.files import describe_kind, forget_cached, read_into, spare_the_cache
 from softcopy_napari.engine.fs.hashing import NO_DIGEST
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.zarr_layout.chunk_check import (
@@ -157,7 +157,7 @@ class FileVerifier:
             if here is None:
                 return VerifyResult(VerifyOutcome.STOPPED)
             if here[0].st_size != stats.st_size or (
-                self.can.keeps_times and not up_to_date(here[0], stats, self.can.time_unit)
+                self.can.keeps_times and not is_up_to_date(here[0], stats, self.can.time_unit)
             ):
                 return VerifyResult(VerifyOutcome.MOVED)
             same = own == here[1]
@@ -234,7 +234,7 @@ def hash_file(
     try:
         before = os.fstat(fd)
         if not stat.S_ISREG(before.st_mode):
-            raise OSError(0, f"is a {kind_of(before.st_mode)}, not a file")
+            raise OSError(0, f"is a {describe_kind(before.st_mode)}, not a file")
         if past_cache:
             forget_cached(fd)
         else:
@@ -250,7 +250,7 @@ def hash_file(
         damage = ""
         if chunk_format is not None:
             damage = check_chunk(FileBytes(fd, before.st_size), chunk_format, checksum) or ""
-        if not same_version(before, os.fstat(fd)):
+        if not is_same_version(before, os.fstat(fd)):
             raise FileNotFoundError
         if past_cache:
             forget_cached(fd)

@@ -14,12 +14,12 @@ import stat
 import time
 from collections.abc import Iterator
 
-from softcopy_napari.engine.fs.capabilities import Capabilities, time_unit_seen
-from softcopy_napari.engine.fs.destination_problem import DestinationProblem, obstacle_of
-from softcopy_napari.engine.fs.file_system_type import file_system_of
-from softcopy_napari.engine.fs.file_times import up_to_date, version_of
+from softcopy_napari.engine.fs.capabilities import Capabilities, infer_time_unit
+from softcopy_napari.engine.fs.destination_problem import DestinationProblem, diagnose_problem
+from softcopy_napari.engine.fs.file_system_type import identify_file_system
+from softcopy_napari.engine.fs.file_times import is_up_to_date, pack_version
 from softcopy_napari.engine.fs.files import KIND, LINK, REGULAR
-from softcopy_napari.engine.fs.followed_links import KEEP, leads_out, source_place
+from softcopy_napari.engine.fs.followed_links import KEEP, leads_out, make_source_folder
 from softcopy_napari.engine.fs.name_clashes import NameClashes
 from softcopy_napari.engine.fs.own_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
@@ -27,7 +27,7 @@ from softcopy_napari.engine.fs.statx import refresh_attributes
 from softcopy_napari.engine.worker.extra_files import ExtraFiles
 from softcopy_napari.engine.worker.file_streams import same_content
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
-from softcopy_napari.engine.worker.native import FRESH, LACKING, MOST, SAME, load_look
+from softcopy_napari.engine.worker.native import FRESH, LACKING, MAX_FILES, SAME, load_comparer
 from softcopy_napari.engine.zarr_layout.file_names import (
     ARRAY_METADATA_NAMES,
     MARKER,
@@ -100,7 +100,7 @@ class FolderComparer:
         links: str = KEEP,
         by_content: bool = False,
     ) -> None:
-        self._source = source_place(source, destination, links)
+        self._source = make_source_folder(source, destination, links)
         self._follows = links != KEEP
         self._by_content = by_content
         self._destination = RootFolder(destination)
@@ -108,7 +108,7 @@ class FolderComparer:
         self._read_only = read_only
         self._extras = ExtraFiles(self._source, self._destination, None if read_only else own_run)
         self._unit = 1
-        self._native = load_look()
+        self._native = load_comparer()
 
     def folders(
         self,
@@ -138,7 +138,7 @@ class FolderComparer:
             Of each folder at least one; its last one has `last` set, that of the last folder `final`.
         """
         lost, obstacle = self._hold(identity, marker)
-        refresh = fresh_attributes and not lost and file_system_of(self._source.root).is_share
+        refresh = fresh_attributes and not lost and identify_file_system(self._source.root).is_share
         try:
             for number, (folder, known) in enumerate(folders, start=1):
                 if lost or obstacle:
@@ -162,9 +162,9 @@ class FolderComparer:
             self._destination.hold(marker=marker)
         except FileNotFoundError:
             if marker:
-                return False, obstacle_of(FileNotFoundError(), self._destination.root)
+                return False, diagnose_problem(FileNotFoundError(), self._destination.root)
         except OSError as error:
-            return False, obstacle_of(error, self._destination.root)
+            return False, diagnose_problem(error, self._destination.root)
         return False, None
 
     def _parts(self, folder: str, known: int, quiet: float, refresh: bool) -> Iterator[FolderDiff]:
@@ -189,7 +189,7 @@ class FolderComparer:
             if there and not self._read_only:
                 self._unit = can.time_unit
             elif there:
-                self._unit = time_unit_seen(destination.stat(""), destination.stat(folder))
+                self._unit = infer_time_unit(destination.stat(""), destination.stat(folder))
             names: set[str] = set()
             seen = temporaries = 0
             deadline = time.monotonic() + _SIGN_OF_LIFE
@@ -219,7 +219,7 @@ class FolderComparer:
                         files.append(entry)
                         if refresh:
                             refresh_attributes(name if here is not None else entry.path, here)
-                        if len(files) == MOST:
+                        if len(files) == MAX_FILES:
                             self._look_at_all(files, there, here, held, part, quiet)
                             files.clear()
                     if seen % PART == 0 or time.monotonic() > deadline:
@@ -333,14 +333,14 @@ class FolderComparer:
                         if held is None
                         else os.stat(name, dir_fd=held, follow_symlinks=False)
                     )
-                    same = up_to_date(here, copy, self._unit)
+                    same = is_up_to_date(here, copy, self._unit)
                     if copy.st_mode & KIND == REGULAR:
                         same_size = copy.st_size == here.st_size
                         part.size += here.st_size if same_size else 0
                         if not same and same_size and self._by_content:
                             same = self._have_same_content(path, here.st_size)
                         if not same:
-                            part.unlike[name] = version_of(modified, here.st_size), same_size
+                            part.unlike[name] = pack_version(modified, here.st_size), same_size
                 if same:
                     part.same.append(name)
                     return

@@ -20,7 +20,7 @@ from softcopy_napari.engine.fs.files import NO_ATIME, READ
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat, check_chunk_in_memory
 
 LIBRARY = os.path.join(os.path.dirname(__file__), "libsoftcopy.so")
-MOST = 64
+MAX_FILES = 64
 """Files a call, as native.c has it."""
 _LEFT = -1
 """In place of a size: left alone, as native.c has it."""
@@ -29,7 +29,7 @@ _ROOM = 1 << 19
 """Bytes read before they are written: what stays in the processor's cache."""
 
 
-class Native:
+class NativeCopier:
     """The library, with a buffer to copy through.
 
     Parameters
@@ -52,8 +52,8 @@ class Native:
         self._write.restype = None
         self._view = memoryview(buffer)
         self._buffer = (ctypes.c_char * len(buffer)).from_buffer(buffer)
-        self._sizes = (ctypes.c_int64 * MOST)()
-        self._times = (ctypes.c_int64 * MOST)()
+        self._sizes = (ctypes.c_int64 * MAX_FILES)()
+        self._times = (ctypes.c_int64 * MAX_FILES)()
 
     def copy(
         self,
@@ -88,7 +88,7 @@ class Native:
             Size, XXH3-128 and modification time (ns) of each of the first files, at least one; None for those that
             were left alone.
         """
-        names = names[:MOST]
+        names = names[:MAX_FILES]
         joined = os.fsencode("\0".join(names))
         now = time.time_ns()
         settled, coarse = now - max(unit, TICK), now - max(unit, TIME_UNITS[0])  # as files.tick_left
@@ -114,13 +114,13 @@ SAME, DIFFERENT, LACKING, FRESH, UNCLEAR = 0, 1, 2, 4, 8
 """How a file compares, as native.c has it; FRESH is added to those in the middle."""
 
 
-class NativeLook:
+class NativeComparer:
     """The library's comparison of files by size and time.
 
     Raises
     ------
     OSError
-        As `Native`.
+        As `NativeCopier`.
     """
 
     def __init__(self) -> None:
@@ -128,7 +128,7 @@ class NativeLook:
         integer, long, text, pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_char_p, ctypes.c_void_p
         self._compare.argtypes = [integer, integer, text, integer, long, long, long, pointer, pointer]
         self._compare.restype = None
-        self._verdicts = (ctypes.c_char * MOST)()
+        self._verdicts = (ctypes.c_char * MAX_FILES)()
         self._totals = (ctypes.c_int64 * 3)()
 
     def compare(
@@ -160,14 +160,14 @@ class NativeLook:
         return self._verdicts.raw[: len(names)], self._totals[0], self._totals[1], self._totals[2]
 
 
-def load(buffer: bytearray) -> Native | None:
+def load_copier(buffer: bytearray) -> NativeCopier | None:
     """The library, where there is one; `SOFTCOPY_NATIVE=0` leaves it aside."""
-    return _where_it_is(lambda: Native(buffer))
+    return _where_it_is(lambda: NativeCopier(buffer))
 
 
-def load_look() -> NativeLook | None:
+def load_comparer() -> NativeComparer | None:
     """Its comparison, likewise."""
-    return _where_it_is(NativeLook)
+    return _where_it_is(NativeComparer)
 
 
 def _where_it_is(make: Callable[[], _Part]) -> _Part | None:

@@ -19,11 +19,11 @@ from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
-from softcopy_napari.engine.fs.destination_problem import DestinationProblem, ProblemKind, obstacle_of
-from softcopy_napari.engine.fs.file_times import NO_VERSION, version_of
+from softcopy_napari.engine.fs.destination_problem import DestinationProblem, ProblemKind, diagnose_problem
+from softcopy_napari.engine.fs.file_times import NO_VERSION, pack_version
 from softcopy_napari.engine.fs.files import extended_path
-from softcopy_napari.engine.fs.followed_links import source_place
-from softcopy_napari.engine.fs.free_space import look
+from softcopy_napari.engine.fs.followed_links import make_source_folder
+from softcopy_napari.engine.fs.free_space import measure_both_sides
 from softcopy_napari.engine.fs.hashing import NO_DIGEST
 from softcopy_napari.engine.fs.held_file_system import HeldFileSystem, flush_files
 from softcopy_napari.engine.fs.permissions import SOURCE
@@ -40,17 +40,17 @@ from softcopy_napari.engine.worker.tasks import (
     CopyTask,
     Flushed,
     FlushTask,
+    FreeSpaceTask,
     Identity,
     Inspected,
     InspectTask,
-    LetGo,
     ProbeTask,
     Progress,
     Reached,
     ReachTask,
     ReadDone,
     ReadTask,
-    RoomTask,
+    ReleaseFileSystem,
     SetPace,
     Setup,
     SweepTask,
@@ -76,7 +76,7 @@ _LAST_WORDS = 1.5
 class Worker:
     """Carries out tasks in their order, folder comparisons in the gaps between copies."""
 
-    def __init__(self, setup: Setup, tasks: SimpleQueue[Task | LetGo | None], out: BinaryIO) -> None:
+    def __init__(self, setup: Setup, tasks: SimpleQueue[Task | ReleaseFileSystem | None], out: BinaryIO) -> None:
         self._setup = setup
         self._tasks = tasks
         self._out = out
@@ -91,7 +91,7 @@ class Worker:
             setup.links,
             setup.by_content,
         )
-        self._source = source_place(setup.source, setup.destination, setup.links)
+        self._source = make_source_folder(setup.source, setup.destination, setup.links)
         self._destination = RootFolder(setup.destination, setup.permissions)
         if setup.permissions != SOURCE:
             os.umask(0)
@@ -129,7 +129,7 @@ class Worker:
             if self._comparisons:  # copies must not hold up the walk that finds what is to be copied
                 self._advance_comparison()
 
-    def _do(self, task: Task | LetGo) -> None:
+    def _do(self, task: Task | ReleaseFileSystem) -> None:
         match task:
             case CopyTask():
                 self._copy(task)
@@ -163,10 +163,10 @@ class Worker:
                 self._sync(task)
             case FlushTask():
                 self._send(task.id, self._flush())
-            case LetGo():
+            case ReleaseFileSystem():
                 self._file_system.let_go()
-            case RoomTask():
-                self._send(task.id, look(self._setup.source, self._setup.destination))
+            case FreeSpaceTask():
+                self._send(task.id, measure_both_sides(self._setup.source, self._setup.destination))
 
     def _begin(self, task_id: int) -> float:
         """Note the start of a task that reports its progress."""
@@ -205,7 +205,7 @@ class Worker:
             if to_write:
                 self._file_system.hold(self._destination)
         except OSError as error:
-            obstacle = obstacle_of(error, self._destination.root)
+            obstacle = diagnose_problem(error, self._destination.root)
             if obstacle.away:
                 self._file_system.let_go()  # who takes a disk away must be able to do that
             return obstacle
@@ -257,12 +257,12 @@ class Worker:
                 for outcome, size, digest, reason, error, modified in results:
                     outcomes.append(outcome)
                     digests.append(digest or NO_DIGEST)
-                    versions.append(version_of(modified, size) if digest else NO_VERSION)
+                    versions.append(pack_version(modified, size) if digest else NO_VERSION)
                     copied += size if outcome in (CopyOutcome.COPIED, CopyOutcome.DAMAGED) else 0
                     if reason:
                         reasons[len(outcomes) - 1] = reason
                     if error is not None:
-                        obstacle = obstacle_of(error, self._setup.destination)
+                        obstacle = diagnose_problem(error, self._setup.destination)
                         break
                     if self._stopping or (self._throttle.due and self._throttle.file(size)):
                         break
@@ -352,7 +352,7 @@ class Worker:
         write_message(self._out, (task_id, answer))
 
 
-def _read_tasks(stream: BinaryIO, tasks: SimpleQueue[Task | LetGo | None], worker: Worker) -> None:
+def _read_tasks(stream: BinaryIO, tasks: SimpleQueue[Task | ReleaseFileSystem | None], worker: Worker) -> None:
     """Pass tasks on until the engine closes the pipe, then end the process."""
     try:
         while True:
@@ -381,7 +381,7 @@ def main() -> None:
         setup: Setup = read_message(stdin)
     except EOFError:  # the engine could not start after all
         return
-    tasks: SimpleQueue[Task | LetGo | None] = SimpleQueue()
+    tasks: SimpleQueue[Task | ReleaseFileSystem | None] = SimpleQueue()
     worker = Worker(setup, tasks, stdout)
     threading.Thread(target=_read_tasks, args=(stdin, tasks, worker), daemon=True).start()
     code = 0

@@ -37,7 +37,7 @@ class PublishRules(NamedTuple):
     it."""
 
 
-def is_fresh(found: os.stat_result, rules: PublishRules) -> bool:
+def must_prove_whole(found: os.stat_result, rules: PublishRules) -> bool:
     """Whether a file has to prove whole, because its writer may still be at work."""
     if not rules.quiet or rules.as_it_is:
         return False
@@ -45,7 +45,9 @@ def is_fresh(found: os.stat_result, rules: PublishRules) -> bool:
     return now - int(rules.quiet * 1e9) < found.st_mtime_ns < now + _CLOCK_SKEW_NS
 
 
-def examine(fd: int, found: os.stat_result, rules: PublishRules, checksum: Checksum | None = None) -> tuple[bool, str]:
+def examine_file(
+    fd: int, found: os.stat_result, rules: PublishRules, checksum: Checksum | None = None
+) -> tuple[bool, str]:
     """Say whether a file may be published.
 
     Parameters
@@ -72,7 +74,7 @@ def examine(fd: int, found: os.stat_result, rules: PublishRules, checksum: Check
     known = None if rules.chunk_format is None else check_chunk(content, rules.chunk_format, checksum)
     if known:
         return rules.as_it_is, known
-    if not is_fresh(found, rules):
+    if not must_prove_whole(found, rules):
         return True, ""
     if known is None:
         return checksum is None and needs_checksum(rules.chunk_format), ""

@@ -10,11 +10,11 @@ import os
 import stat
 import sys
 
-from softcopy_napari.engine.fs.files import kind_of
+from softcopy_napari.engine.fs.files import describe_kind
 from softcopy_napari.engine.fs.root_folder import RootFolder
-from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, Result
+from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, CopyResult
 
-VANISHED = Result(CopyOutcome.VANISHED)
+VANISHED = CopyResult(CopyOutcome.VANISHED)
 
 
 def temporary_beside(path: str, name: str) -> str:
@@ -23,15 +23,15 @@ def temporary_beside(path: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-def make_folder(destination: RootFolder, path: str, mode: int) -> Result:
+def make_folder(destination: RootFolder, path: str, mode: int) -> CopyResult:
     """Make a folder of the destination; whatever else has such a mode at the source is not copied."""
     if not stat.S_ISDIR(mode):
-        return Result(CopyOutcome.FAILED, reason=f"is a {kind_of(mode)}, not a file")
+        return CopyResult(CopyOutcome.FAILED, reason=f"is a {describe_kind(mode)}, not a file")
     destination.enter(path, make=True)
-    return Result(CopyOutcome.FOLDER)
+    return CopyResult(CopyOutcome.FOLDER)
 
 
-def copy_link(source: RootFolder, destination: RootFolder, path: str, temporary: str) -> Result:
+def copy_link(source: RootFolder, destination: RootFolder, path: str, temporary: str) -> CopyResult:
     """Make a link at the destination as it is at the source, under a temporary's name first."""
     target = source.read_link(path)
     destination.enter(path.rpartition("/")[0], make=True)
@@ -41,10 +41,10 @@ def copy_link(source: RootFolder, destination: RootFolder, path: str, temporary:
     to_folder = sys.platform == "win32" and os.path.isdir(source.path(path))
     destination.link(target, temporary, to_folder)
     destination.replace(path, temporary)
-    return Result(CopyOutcome.COPIED)
+    return CopyResult(CopyOutcome.COPIED)
 
 
-def delete_gone(source: RootFolder, destination: RootFolder, path: str) -> Result:
+def mirror_deletion(source: RootFolder, destination: RootFolder, path: str) -> CopyResult:
     """Delete a file that its writer deleted, unless its folder has gone as well: that was no writer."""
     folder = path.rpartition("/")[0]
     try:
@@ -54,4 +54,4 @@ def delete_gone(source: RootFolder, destination: RootFolder, path: str) -> Resul
         return VANISHED
     with contextlib.suppress(FileNotFoundError):
         destination.unlink(path)
-    return Result(CopyOutcome.DELETED)
+    return CopyResult(CopyOutcome.DELETED)

@@ -135,7 +135,7 @@ class FlushTask(NamedTuple):
     id: int
 
 
-class LetGo(NamedTuple):
+class ReleaseFileSystem(NamedTuple):
     """All has been flushed: do not keep the destination's file system open. No task, and not answered."""
 
 
@@ -157,7 +157,7 @@ class ReachTask(NamedTuple):
     """Make it, if need be, and mark it as the one that is filled."""
 
 
-class RoomTask(NamedTuple):
+class FreeSpaceTask(NamedTuple):
     """See how much room there is on both sides. Answered by Room."""
 
     id: int
@@ -174,7 +174,7 @@ Task = (
     | SweepTask
     | SyncTask
     | FlushTask
-    | RoomTask
+    | FreeSpaceTask
 )
 
 

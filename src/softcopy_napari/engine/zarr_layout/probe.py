@@ -13,10 +13,10 @@ import stat
 from collections import deque
 from collections.abc import Iterable
 
-from softcopy_napari.engine.fs.birth_time import born
+from softcopy_napari.engine.fs.birth_time import read_birth_time
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem
-from softcopy_napari.engine.fs.file_times import unit_of, up_to_date
-from softcopy_napari.engine.fs.files import extended_path, native, open_source
+from softcopy_napari.engine.fs.file_times import coarsest_time_unit, is_up_to_date
+from softcopy_napari.engine.fs.files import extended_path, native_path, open_source_file
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
 _NODE_NAMES = METADATA_NAMES - {".zattrs"}
@@ -101,7 +101,7 @@ def identify_folder(path: str) -> FolderIdentity | None:
         found = os.stat(path)
     except OSError:
         return None
-    made = born(path, found)
+    made = read_birth_time(path, found)
     return (found.st_ino, made) if made else None
 
 
@@ -126,13 +126,13 @@ def add_evidence(
             found.nodes[folder] = metadata
     for path in samples:
         try:
-            here = os.stat(os.path.join(root, native(path)), follow_symlinks=False)
+            here = os.stat(os.path.join(root, native_path(path)), follow_symlinks=False)
         except OSError:
             continue
         found.samples += 1
         with contextlib.suppress(OSError):
-            copy = os.stat(os.path.join(there, native(path)), follow_symlinks=False)
-            found.equal += up_to_date(here, copy, unit_of(copy.st_mtime_ns))
+            copy = os.stat(os.path.join(there, native_path(path)), follow_symlinks=False)
+            found.equal += is_up_to_date(here, copy, coarsest_time_unit(copy.st_mtime_ns))
 
 
 def read_metadata_file(root: str, path: str) -> bytes | None:
@@ -147,7 +147,7 @@ def read_metadata_file(root: str, path: str) -> bytes | None:
 
 
 def _read(root: str, path: str) -> bytes | None:
-    with open(open_source(os.path.join(root, native(path))), "rb") as file:
+    with open(open_source_file(os.path.join(root, native_path(path))), "rb") as file:
         there = os.fstat(file.fileno())
         # What a fifo holds is its reader's, and a device has no end.
         if not stat.S_ISREG(there.st_mode):
@@ -181,7 +181,7 @@ def _without_consolidated(content: bytes) -> bytes:
 
 
 def _look(root: str, folder: str, found: SourceProbe, deeper: deque[str]) -> None:
-    path = os.path.join(root, native(folder)) if folder else root
+    path = os.path.join(root, native_path(folder)) if folder else root
     try:
         with os.scandir(path) as entries:
             for _, entry in zip(range(_MAX_ENTRIES), entries, strict=False):
