@@ -24,11 +24,15 @@ from softcopy_napari.engine.job.copy_job import CopyJob
 from softcopy_napari.engine.source import source_tracker
 from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.watch import inotify
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.tasks import FlushTask, ProbeTask, ReachTask
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, make_old, replace, temporaries, tree, until, write
+
+if sys.platform == "linux":
+    from inotify_simple import flags
+
+    from softcopy_napari.engine.watch.inotify import Inotify
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals, open files that are moved")
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="inotify, file systems of its own")
@@ -155,7 +159,7 @@ def test_without_any_watches_left_the_source_is_copied_by_looking(
     def refuse(*args: object) -> None:
         raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr(inotify.Inotify, "add", refuse)
+    monkeypatch.setattr(Inotify, "add_watch", refuse)
     make_array(jobs.source, (2,))
     jobs.start(settle=0.0)
     end = jobs.ends(3.0)
@@ -173,7 +177,7 @@ def test_a_loss_of_events_is_made_good_by_looking(jobs: Jobs, monkeypatch: pytes
     monkeypatch.setattr(watcher, "_event", lambda *event: None)
     write(jobs.source / "0", b"x", old=True)
     write(jobs.source / "sub" / "notes", b"x", old=True)
-    watcher._event_or_loss(-1, inotify.OVERFLOW, b"")  # type: ignore[attr-defined]
+    watcher._event_or_loss(-1, flags.Q_OVERFLOW, "")  # type: ignore[attr-defined]
     assert jobs.equal()
     assert until(lambda: jobs.now.notices)
     assert any("dropped" in notice for notice in jobs.now.notices)

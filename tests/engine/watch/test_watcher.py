@@ -14,13 +14,18 @@ import psutil
 import pytest
 
 from softcopy_napari.engine.fs.file_system_type import FileSystem, is_share
-from softcopy_napari.engine.watch import events, inotify
-from softcopy_napari.engine.watch import linux as linux_module
+from softcopy_napari.engine.watch import events
 from softcopy_napari.engine.watch import watcher as watcher_module
 from softcopy_napari.engine.watch.events import FileEvent, Watcher
 from softcopy_napari.engine.watch.portable import PortableWatcher
 from softcopy_napari.engine.watch.watcher import make_watcher
 from tests.engine.support import replace, until, write
+
+if sys.platform == "linux":
+    from inotify_simple import Event, flags
+
+    from softcopy_napari.engine.watch.inotify import Inotify
+    from softcopy_napari.engine.watch.linux import LinuxWatcher
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="inotify")
 KINDS = ["LinuxWatcher", "PortableWatcher"] if sys.platform == "linux" else ["PortableWatcher"]
@@ -248,11 +253,11 @@ def test_linux_gets_the_watcher_that_tells_of_closing(source: Path) -> None:
 
 @linux_only
 def test_a_loss_of_events_is_reported(linux: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    def overflow(*_: object) -> list[tuple[int, int, bytes]]:
+    def overflow(*_: object) -> list[Event]:
         monkeypatch.undo()
-        return [(-1, inotify.OVERFLOW, b"")]
+        return [Event(-1, flags.Q_OVERFLOW, 0, "")]
 
-    monkeypatch.setattr(inotify.Inotify, "read", overflow)
+    monkeypatch.setattr(Inotify, "wait", overflow)
     write(linux.source / "0", b"")  # so that it reads once more
     assert linux.sees(FileEvent.LOST, path="")
     assert linux.woken.is_set()
@@ -279,7 +284,7 @@ def test_when_watches_run_out_the_setting_is_named_and_the_rest_goes_on(
 ) -> None:
     (linux.source / "1").mkdir()
 
-    monkeypatch.setattr(inotify.Inotify, "add", refusing(errno.ENOSPC))
+    monkeypatch.setattr(Inotify, "add_watch", refusing(errno.ENOSPC))
     linux.watcher.watch("1")
     linux.watcher.watch("1")
     assert "sysctl fs.inotify.max_user_watches" in linux.watcher.problem
@@ -290,13 +295,15 @@ def test_when_watches_run_out_the_setting_is_named_and_the_rest_goes_on(
 
 @linux_only
 @pytest.mark.parametrize(
-    ("step", "error"), [("__init__", errno.EMFILE), ("add", errno.ENOSPC)], ids=["no instance left", "no watch left"]
+    ("step", "error"),
+    [("__init__", errno.EMFILE), ("add_watch", errno.ENOSPC)],
+    ids=["no instance left", "no watch left"],
 )
 def test_where_nothing_can_be_watched_a_copy_goes_on_without_and_says_what_to_set(
     source: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: int
 ) -> None:
     files = psutil.Process().num_fds()
-    monkeypatch.setattr(inotify.Inotify, step, refusing(error))
+    monkeypatch.setattr(Inotify, step, refusing(error))
     watcher = make_watcher(source, lambda: None)
     assert "sysctl fs.inotify.max_user_watches=1000000 fs.inotify.max_user_instances=1024" in watcher.problem
     assert not watcher.tells_closing and not watcher.events
@@ -306,11 +313,11 @@ def test_where_nothing_can_be_watched_a_copy_goes_on_without_and_says_what_to_se
 
 
 @linux_only
-@pytest.mark.parametrize(("step", "error"), [("__init__", errno.ENOSYS), ("add", errno.EACCES)])
+@pytest.mark.parametrize(("step", "error"), [("__init__", errno.ENOSYS), ("add_watch", errno.EACCES)])
 def test_a_source_that_cannot_be_watched_for_another_reason_is_not_taken_for_one_without_watches(
     source: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: int
 ) -> None:
-    monkeypatch.setattr(inotify.Inotify, step, refusing(error))
+    monkeypatch.setattr(Inotify, step, refusing(error))
     with pytest.raises(OSError) as raised:  # noqa: PT011 - which one is asked for below
         make_watcher(source, lambda: None)
     assert raised.value.errno == error
@@ -358,7 +365,7 @@ def test_a_moved_folder_stays_watched_when_another_takes_its_name(
     arrived, go_on = threading.Event(), threading.Event()
 
     def late(watch: int, mask: int, name: object) -> None:
-        if mask & inotify.MOVE_SELF:
+        if mask & flags.MOVE_SELF:
             arrived.set()
             assert go_on.wait(5.0)
         real(watch, mask, name)
@@ -449,7 +456,7 @@ def test_a_watcher_that_breaks_says_so_and_has_everything_looked_at(
     def break_down(*_: object) -> None:
         raise RuntimeError("a mistake")
 
-    monkeypatch.setattr(linux_module.LinuxWatcher, "_event", break_down)
+    monkeypatch.setattr(LinuxWatcher, "_event", break_down)
     watched = Watched(tmp_path, "LinuxWatcher")
     write(tmp_path / "0", b"")
     assert watched.sees(FileEvent.LOST, path="")

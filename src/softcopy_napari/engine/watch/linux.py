@@ -10,30 +10,24 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from inotify_simple import flags
+
 from softcopy_napari.engine.fs.relative_paths import is_below
-from softcopy_napari.engine.watch import inotify
 from softcopy_napari.engine.watch.event_coalescer import PAUSE, EventCoalescer
 from softcopy_napari.engine.watch.events import EventQueue, FileEvent, share_problem
+from softcopy_napari.engine.watch.inotify import Inotify
 
 log = logging.getLogger(__name__)
 
 _FILE_EVENTS = {
-    inotify.CLOSE_WRITE: FileEvent.WRITTEN,
-    inotify.MOVED_TO: FileEvent.RENAMED,
-    inotify.CREATE: FileEvent.OPENED,
-    inotify.DELETE: FileEvent.DELETED,
+    flags.CLOSE_WRITE: FileEvent.WRITTEN,
+    flags.MOVED_TO: FileEvent.RENAMED,
+    flags.CREATE: FileEvent.OPENED,
+    flags.DELETE: FileEvent.DELETED,
 }
-
-
-_OF_FILES = inotify.CLOSE_WRITE | inotify.MOVED_TO | inotify.CREATE | inotify.DELETE
-
-
-_GONE = inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.UNMOUNT | inotify.IGNORED
-
-
-_MASK = (
-    _OF_FILES | inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.ONLYDIR | inotify.DONT_FOLLOW | inotify.EXCL_UNLINK
-)
+_OF_FILES = flags.CLOSE_WRITE | flags.MOVED_TO | flags.CREATE | flags.DELETE
+_GONE = flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT | flags.IGNORED
+_MASK = _OF_FILES | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR | flags.DONT_FOLLOW | flags.EXCL_UNLINK
 
 
 class LinuxWatcher(EventQueue):
@@ -44,12 +38,12 @@ class LinuxWatcher(EventQueue):
     def __init__(self, source: Path, wake: Callable[[], None], follow_links: bool = False) -> None:
         super().__init__(wake)
         self.problem = share_problem(source)
-        self._mask = _MASK & ~inotify.DONT_FOLLOW if follow_links else _MASK
+        self._mask = _MASK & ~flags.DONT_FOLLOW if follow_links else _MASK
         self._root = os.fsencode(os.path.realpath(source))  # the source itself may be a link
         self._lock = threading.Lock()
         self._folders: dict[int, str] = {}
         self._watches: dict[str, int] = {}
-        self._inotify = inotify.Inotify()
+        self._inotify = Inotify()
         self._thread = threading.Thread(target=self._read, name="watch", daemon=True)
         try:
             self._add("")
@@ -74,7 +68,7 @@ class LinuxWatcher(EventQueue):
     def _add(self, folder: str) -> None:
         path = os.path.join(self._root, os.fsencode(folder)) if folder else self._root
         with self._lock:
-            watch = self._inotify.add(path, self._mask)
+            watch = self._inotify.add_watch(path, self._mask)
             before = self._folders.get(watch, folder)
             if before != folder and self._watches.get(before) == watch:
                 self._rename(before, folder)
@@ -84,7 +78,7 @@ class LinuxWatcher(EventQueue):
     @property
     def unread(self) -> bool:
         # In this order: what is no longer with the kernel is being queued, until it is among the events.
-        return self._inotify.waiting or self._inotify.taking
+        return self._inotify.has_unread or self._inotify.queueing
 
     def _rename(self, old: str, new: str) -> None:
         """A watch stays with its folder, whatever that is called: so do those of the folders in it."""
@@ -110,10 +104,10 @@ class LinuxWatcher(EventQueue):
     def _listen(self) -> None:
         gatherer = EventCoalescer()
         timeout = None
-        while (events := self._inotify.read(timeout)) is not None:
-            for watch, mask, name in events:
+        while (events := self._inotify.wait(timeout)) is not None:
+            for watch, mask, _, name in events:
                 self._event_or_loss(watch, mask, name)
-            self._inotify.taking = False
+            self._inotify.queueing = False
             now = time.monotonic()
             gatherer.heard(len(events), now)
             self.locks.closely = gatherer.closely
@@ -123,42 +117,42 @@ class LinuxWatcher(EventQueue):
             if not gatherer.closely:
                 time.sleep(PAUSE)
 
-    def _event_or_loss(self, watch: int, mask: int, name: bytes) -> None:
+    def _event_or_loss(self, watch: int, mask: int, name: str) -> None:
         folder = self._folders.get(watch)
-        if mask & inotify.OVERFLOW:
+        if mask & flags.Q_OVERFLOW:
             self.put(FileEvent.LOST, "")
         elif folder is not None:
-            self._event(watch, mask, folder, os.fsdecode(name))
+            self._event(watch, mask, folder, name)
 
     def _event(self, watch: int, mask: int, folder: str, name: str) -> None:
         path = f"{folder}/{name}" if folder else name
         if mask & _GONE:
             self._folder_gone(watch, mask, folder)
-        elif not mask & inotify.IS_FOLDER:
+        elif not mask & flags.ISDIR:
             self.put(_FILE_EVENTS[mask & _OF_FILES], path)
-        elif mask & (inotify.CREATE | inotify.MOVED_TO):
+        elif mask & (flags.CREATE | flags.MOVED_TO):
             known = self._watches.get(path)
             if known is not None and not self._still_there(known, path):
                 self._forget(path)  # what was watched under that name was another folder
-            if mask & inotify.MOVED_TO:
+            if mask & flags.MOVED_TO:
                 self.watch(path)  # before it is told that the folder of the old name has gone: that ends its watch
             self.put(FileEvent.FOLDER, path)
 
     def _folder_gone(self, watch: int, mask: int, folder: str) -> None:
-        if mask & inotify.IGNORED:  # the watch has ended
+        if mask & flags.IGNORED:  # the watch has ended
             with self._lock:
                 self._folders.pop(watch, None)
                 if self._watches.get(folder) == watch:
                     del self._watches[folder]
         elif not folder:
-            self.put(FileEvent.ROOT_DELETED if mask & inotify.DELETE_SELF else FileEvent.ROOT_GONE, "")
-        elif mask & inotify.MOVE_SELF and not self._still_there(watch, folder):
+            self.put(FileEvent.ROOT_DELETED if mask & flags.DELETE_SELF else FileEvent.ROOT_GONE, "")
+        elif mask & flags.MOVE_SELF and not self._still_there(watch, folder):
             self._forget(folder)
 
     def _still_there(self, watch: int, folder: str) -> bool:
         """Whether the folder of that name is the one that this watch is for."""
         try:
-            return self._inotify.add(os.path.join(self._root, os.fsencode(folder)), _MASK) == watch
+            return bool(self._inotify.add_watch(os.path.join(self._root, os.fsencode(folder)), _MASK) == watch)
         except OSError:
             return False
 
@@ -169,7 +163,7 @@ class LinuxWatcher(EventQueue):
                 watch = self._watches.pop(path)
                 if self._folders.get(watch) == path:  # else it is known by its new name already
                     del self._folders[watch]
-                    self._inotify.remove(watch)
+                    self._inotify.remove_watch(watch)
 
     def stop(self) -> None:
         self._inotify.stop()

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from softcopy_napari.engine.watch.events import EventQueue, Watcher
-from softcopy_napari.engine.watch.linux import LinuxWatcher
 from softcopy_napari.engine.watch.portable import PortableWatcher
+
+if sys.platform == "linux":
+    from softcopy_napari.engine.watch.linux import LinuxWatcher
 
 log = logging.getLogger(__name__)
 
