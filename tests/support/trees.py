@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -12,7 +13,10 @@ _TEMPORARIES = (".__lock", ".partial", ".tmp")
 
 
 def contents(root: Path) -> dict[str, str]:
-    """Every file, link and folder below a folder, with the hash of its content; writers' temporaries left out."""
+    """Every file, link and folder below a folder, with the hash of its content; writers' temporaries left out.
+
+    What vanishes meanwhile, as an unfinished copy does, is left out as well.
+    """
     found = {}
     for folder, folders, names in os.walk(root):
         for name in [*folders, *names]:
@@ -23,7 +27,7 @@ def contents(root: Path) -> dict[str, str]:
             elif os.path.isdir(path):
                 found[key] = "folder"
             elif not name.endswith(_TEMPORARIES) or name.startswith(".softcopy"):
-                with open(path, "rb") as file:
+                with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
                     found[key] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
 

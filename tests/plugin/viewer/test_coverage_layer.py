@@ -147,7 +147,7 @@ def test_in_3d_a_chunk_covers_its_pixels_and_no_others(
     image.interpolation3d = "nearest"
     image.contrast_limits = (0, 1000)
     scene.overlay.visible = False
-    qtbot.waitUntil(lambda: bool((picture(viewer).sum(-1) > 200).any()))
+    qtbot.waitUntil(lambda: bool((picture(viewer).sum(-1) > 200).any()), timeout=20_000)
     of_image = bounds(picture(viewer).sum(-1) > 200)
     scene.overlay.visible, image.visible = True, False
     of_overlay = bounds(picture(viewer).sum(-1) > 60)
