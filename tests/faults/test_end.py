@@ -40,8 +40,8 @@ class Flushes:
         self.holding = True
         self.change: Flushed | None = None
         """Told instead of what is true."""
-        self._take = CopyJob._take_answer
-        monkeypatch.setattr(CopyJob, "_take_answer", lambda job, answer, now: self._taken(job, answer, now))
+        self._take = CopyJob._handle_answer
+        monkeypatch.setattr(CopyJob, "_handle_answer", lambda job, answer, now: self._taken(job, answer, now))
 
     def _taken(self, job: CopyJob, answer: Answer | None, now: float) -> None:
         if isinstance(answer, Flushed) and self.holding:
@@ -119,7 +119,7 @@ def test_a_destination_unmounted_before_it_was_flushed_is_not_called_complete(
     """Its mount point would be flushed in its place."""
     disk = on_disk(lab, "destination", "")
     make_chunks(lab.source, 5)
-    go_on = CopyJob._check
+    go_on = CopyJob._advance_final_check
 
     def unmounted_first(job: CopyJob, now: float) -> None:
         go_on(job, now)
@@ -128,7 +128,7 @@ def test_a_destination_unmounted_before_it_was_flushed_is_not_called_complete(
             disk.detach()
 
     monkey: list[bool] = []
-    monkeypatch.setattr(CopyJob, "_check", unmounted_first)
+    monkeypatch.setattr(CopyJob, "_advance_final_check", unmounted_first)
     running = lab.start(settle=0.0)
     assert until(lambda: lab.now.state is TargetState.PAUSED or running.ended.is_set(), SOON), lab.words()
     assert lab.now.state is TargetState.PAUSED, lab.words()

@@ -173,10 +173,10 @@ def test_an_array_that_becomes_another_while_it_is_checked_is_counted_anew(tmp_p
     inventory = Inventory(tmp_path)
     inventory.register(make_layout((4,)))
     missing = _Missing(inventory)
-    missing.take(FolderDiff("", different=["3"], lacking=["3"]))
+    missing.add_folder_diff(FolderDiff("", different=["3"], lacking=["3"]))
     inventory.register(make_layout((8,)))
     note_comparison(inventory, "", [], ["7"])
-    missing.take(FolderDiff("", different=["7"], lacking=["7"]))
+    missing.add_folder_diff(FolderDiff("", different=["7"], lacking=["7"]))
     assert missing.findings([]) == Findings(chunk_files_missing=1, missing_paths=("7",))
 
 

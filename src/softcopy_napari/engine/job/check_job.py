@@ -45,7 +45,7 @@ class CheckJob(TargetThread):
         self._outcome: TargetState | None = None
         self._missing = _Missing(self._inventory)
         self._findings = Findings()
-        self._kept = 0
+        self._only_there = 0
         self._damaged: dict[str, str] = {}
         """Chunk files that cannot be whole, and why."""
         self._inspections: Iterator[InspectTask] | None = None
@@ -54,7 +54,7 @@ class CheckJob(TargetThread):
         """Tasks that are with workers."""
         self._tracker.heeds_locks = False
         self._tracker.start_pass(full=True, now=time.monotonic())
-        self._snapshot = self._tell(time.monotonic())
+        self._snapshot = self._make_snapshot(time.monotonic())
 
     @property
     def _over(self) -> bool:
@@ -69,15 +69,15 @@ class CheckJob(TargetThread):
         if not self._paused:
             self._dispatcher.dispatch(now, copy=False)
 
-    def _take_answer(self, answer: Answer | None, now: float) -> None:
+    def _handle_answer(self, answer: Answer | None, now: float) -> None:
         if isinstance(answer, Inspected):
             self._damaged |= answer.damaged
             self._inspecting -= 1
-            self._inspect()
+            self._request_inspections()
         if not isinstance(answer, FolderDiff):
             return
         if self._tracker.take_part(answer, now, finishing=True):
-            self._missing.take(answer)
+            self._missing.add_folder_diff(answer)
         else:
             self._end(TargetState.FAILED, f"{self.target.source} has gone")
 
@@ -87,11 +87,11 @@ class CheckJob(TargetThread):
             return
         if self._inspections is None:
             self._inspections = self._all_inspections()
-            self._inspect()
+            self._request_inspections()
         if not self._inspecting:
-            self._judge(self._tracker.last_pass)
+            self._conclude(self._tracker.last_pass)
 
-    def _inspect(self) -> None:
+    def _request_inspections(self) -> None:
         """Keep all workers busy with what is still to be inspected."""
         wanted = _INSPECTIONS_A_WORKER * len(self._pool.workers) - self._inspecting
         for task in itertools.islice(self._inspections or (), max(wanted, 0)):
@@ -109,12 +109,12 @@ class CheckJob(TargetThread):
                 paths = array.paths(cells[start : start + _INSPECTED_TOGETHER])
                 yield InspectTask(self._pool.new_id(), paths, chunk_format)
 
-    def _judge(self, done: Walk) -> None:
+    def _conclude(self, done: Walk) -> None:
         for folder, reason in self._tracker.metadata.unreadable().items():
             self._reporter.notice(f"metadata of {folder} {reason}; what lies there was compared as plain files")
         layouts = {path: array.layout for path, array in self._inventory.arrays.items()}
         gone = sorted({*done.gone, *done.system})
-        self._kept = sum(path.rpartition("/")[2] in METADATA_NAMES or is_chunk_of(layouts, path) for path in gone)
+        self._only_there = sum(path.rpartition("/")[2] in METADATA_NAMES or is_chunk_of(layouts, path) for path in gone)
         for folder in sorted(done.unlisted):
             self._reporter.notice(UNLISTED.format(folder))
         self._findings = self._missing.findings(gone).model_copy(
@@ -127,7 +127,7 @@ class CheckJob(TargetThread):
             path, reason = next(iter(done.errors.items()))
             more = f", and {len(done.errors) - 1:,} more" if len(done.errors) > 1 else ""
             self._end(TargetState.FAILED, f"{path or self.target.source} {reason}{more}")
-        elif self._kept or self._reporter.left():
+        elif self._only_there or self._reporter.left():
             self._end(TargetState.INCOMPLETE, self._words(self._findings))
         else:
             by = "time" if keeps_times(self.target.destination) else "content"
@@ -135,7 +135,9 @@ class CheckJob(TargetThread):
             self._end(TargetState.COMPLETE, "; ".join([equal, *_damage(self._findings)]))
 
     def _words(self, found: Findings) -> str:
-        if not (found.chunk_files_different or found.other_different or found.extra or self._compared(copied=True)):
+        if not (
+            found.chunk_files_different or found.other_different or found.extra or self._count_compared(copied=True)
+        ):
             return "nothing of the source is at the destination"
         kinds = (
             ("missing at the destination", found.chunk_files_missing, found.other_missing),
@@ -146,20 +148,22 @@ class CheckJob(TargetThread):
             for what, chunk_files, others in kinds
             if chunk_files or others
         ]
-        if self._kept:
-            parts.append(f"only there: {self._kept:,} {'file or folder' if self._kept == 1 else 'files and folders'}")
+        if self._only_there:
+            parts.append(
+                f"only there: {self._only_there:,} {'file or folder' if self._only_there == 1 else 'files and folders'}"
+            )
         return "; ".join([*parts, *_damage(found)])
 
-    def _compared(self, copied: bool = False) -> int:
+    def _count_compared(self, copied: bool = False) -> int:
         """Files that were compared so far, or those of them that are equal."""
         states = [ChunkState.COPIED] if copied else [ChunkState.COPIED, ChunkState.PENDING]
         counts = self._inventory.counts()
         return sum(counts[state] for state in states) + self._inventory.others_in(*states)
 
-    def _tell(self, now: float) -> TargetSnapshot:
+    def _make_snapshot(self, now: float) -> TargetSnapshot:
         state = self._outcome or (TargetState.PAUSED if self._paused else TargetState.CHECKING)
-        reason = self._reason or f"{self._compared():,} files compared so far"
-        snapshot = self._reporter.snapshot(state, reason, acquiring=False, kept=self._kept, now=now)
+        reason = self._reason or f"{self._count_compared():,} files compared so far"
+        snapshot = self._reporter.snapshot(state, reason, acquiring=False, kept=self._only_there, now=now)
         return snapshot.model_copy(update={"findings": self._findings})
 
 
@@ -175,7 +179,7 @@ class _Missing:
         self._cells: dict[TrackedArray, npt.NDArray[np.bool_]] = {}
         self._others: set[str] = set()
 
-    def take(self, part: FolderDiff) -> None:
+    def add_folder_diff(self, part: FolderDiff) -> None:
         """Note what a part of a folder's comparison did not find at the destination."""
         prefix = part.folder + "/" if part.folder else ""
         rest: Sequence[str] = part.lacking
@@ -183,13 +187,13 @@ class _Missing:
         if where is not None:
             array, cells = where
             is_chunk = cells >= 0
-            self._of(array)[cells[is_chunk]] = True
+            self._missing_cells(array)[cells[is_chunk]] = True
             rest = [name for name, chunk in zip(part.lacking, is_chunk, strict=True) if not chunk]
         self._others.update(prefix + name for name in rest)
         if part.empty:
             self._others.add(part.folder)
 
-    def _of(self, array: TrackedArray) -> npt.NDArray[np.bool_]:
+    def _missing_cells(self, array: TrackedArray) -> npt.NDArray[np.bool_]:
         """Which of an array's chunk files are missing; none so far, if it has become another array."""
         size = array.layout.n_chunk_files
         if array not in self._cells or len(self._cells[array]) != size:
@@ -203,7 +207,7 @@ class _Missing:
         counts = [0, 0]
         for _, array in sorted(self._inventory.arrays.items()):
             pending = array.all_in(ChunkState.PENDING)
-            lacking = self._of(array)[pending]
+            lacking = self._missing_cells(array)[pending]
             for kind, cells in enumerate((pending[lacking], pending[~lacking])):
                 paths = (missing, different)[kind]
                 counts[kind] += len(cells)

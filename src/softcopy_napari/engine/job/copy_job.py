@@ -70,8 +70,8 @@ class CopyJob(TargetThread):
         receipt_digests = ReceiptDigests(parts.inventory, target.destination, ledgers, post)
         parts.dispatcher.prover.remember(receipt_digests, self._journal)
         if self._lock.doubt is not None:
-            self._doubt(self._lock.doubt)
-        self._snapshot = self._tell(time.monotonic())
+            self._reverify(self._lock.doubt)
+        self._snapshot = self._make_snapshot(time.monotonic())
 
     def snapshot(self) -> TargetSnapshot:
         return self._next.snapshot() if self._next is not None else super().snapshot()
@@ -82,14 +82,14 @@ class CopyJob(TargetThread):
             return self._next.change(changes)
         if self.ended.is_set():
             return f"{self.target.source} is no longer copied: it has ended"
-        self._inbox.put(lambda: self._take_changes(changes))
+        self._inbox.put(lambda: self._apply_changes(changes))
         return ""
 
-    def _take_changes(self, changes: Changes) -> None:
+    def _apply_changes(self, changes: Changes) -> None:
         self._pacer.change(changes)
         self._reporter.change(changes)
 
-    def _doubt(self, why: ReverifyReason) -> None:
+    def _reverify(self, why: ReverifyReason) -> None:
         """Equal size and time do not tell any more whether what was copied is still there: read it back."""
         self._lock.note_doubt(why)  # whoever goes on from here must know
         self._reporter.notice(f"{why.value}: what was copied before is read back and compared")
@@ -100,20 +100,20 @@ class CopyJob(TargetThread):
     def _over(self) -> bool:
         return self._phase is Phase.ENDED
 
-    def _finish(self) -> None:
+    def _note_finish_order(self) -> None:
         if self._phase is Phase.WATCHING:  # what came since it was complete may not have been heard of yet
             self._final.recheck()
-            self._happen(Event.CHANGED, time.monotonic())
+            self._transition(Event.CHANGED, time.monotonic())
         self._told_to_finish = True
 
-    def _leave(self) -> None:
+    def _close_digests(self) -> None:
         self._lock.note_all_noted(self._dispatcher.at_rest)
         self._inventory.digests.close(remove=False)
         self._journal.end(self._inventory, self._has_receipt)
 
     # -- its life -------------------------------------------------------------------------------------
 
-    def _happen(self, event: Event, now: float) -> None:
+    def _transition(self, event: Event, now: float) -> None:
         """Go over to the next phase, and do what that asks for."""
         before = self._phase
         self._phase, actions = next_phase(before, event)
@@ -128,21 +128,21 @@ class CopyJob(TargetThread):
                 self._lock.note_source(self._ready.folder)
                 self._ready.arrival.before = None
                 self._reason = ""
-                self._keep_pace(now)  # which disk it is, is asked before workers are busy with that disk
+                self._update_pace(now)  # which disk it is, is asked before workers are busy with that disk
             case Action.FORGET_SOURCE:
                 self._ready.forget_source(self._has_receipt, GONE.format(self.target.source), now)
             case Action.CHECK:
-                self._final.begin(now)
+                self._final.start(now)
             case Action.WALK:
-                self._final.walk(now)
+                self._final.start_walk(now)
             case Action.FLUSH:
-                self._final.flush()
+                self._final.request_flush()
             case Action.SIGN:
                 self._final.signing = self._final.changes
-                told, folder = self._tell(time.monotonic()), self._ready.folder
-                self._signer.begin(told, self._why_finished, folder, self._take_signed)
+                told, folder = self._make_snapshot(time.monotonic()), self._ready.folder
+                self._signer.start_writing(told, self._why_finished, folder, self._handle_receipt)
             case Action.ANNOUNCE:
-                self._announce(now)
+                self._announce_complete(now)
             case Action.RESUME:
                 if self._tracker.changes != self._source_when_complete:  # else its user wants to be sure
                     self._tracker.evidence.note_resumed()
@@ -157,9 +157,9 @@ class CopyJob(TargetThread):
 
     # -- messages and steps ---------------------------------------------------------------------------
 
-    def _apply_events(self, now: float) -> None:
+    def _apply_source_events(self, now: float) -> None:
         if not self._tracker.apply_events(now) or self._tracker.deletion.made_anew:
-            self._lose_source(now)
+            self._handle_source_lost(now)
         for folder in self._tracker.metadata.take_due():
             paths = [f"{folder}/{name}" if folder else name for name in METADATA_NAMES]
             self._dispatcher.request(ReadTask(self._pool.new_id(), paths))
@@ -173,24 +173,24 @@ class CopyJob(TargetThread):
         compare = self._phase is not Phase.WATCHING or self._dispatcher.destination.claimed
         self._dispatcher.dispatch(now, copy=may_copy, compare=compare)
 
-    def _take_answer(self, answer: Answer | None, now: float) -> None:
+    def _handle_answer(self, answer: Answer | None, now: float) -> None:
         match answer:
             case FolderDiff() as part:
                 finishing = self._phase is Phase.CHECKING
                 if not self._tracker.take_part(part, now, finishing) and self._phase is not Phase.WAITING:
-                    self._lose_source(now)
+                    self._handle_source_lost(now)
             case ReadDone(contents):
                 folder = next(iter(contents)).rpartition("/")[0]
                 found = {path.rpartition("/")[2]: data for path, data in contents.items() if data is not None}
                 self._tracker.take_metadata(folder, found)
             case SourceProbe() as probe:
-                if self._ready.take_probe(probe, self._told_to_finish, now):
-                    self._start_anew()
+                if self._ready.handle_probe(probe, self._told_to_finish, now):
+                    self._start_successor()
             case Reached(obstacle):
-                if obstacle is None and self._ready.begin(lambda: self._inbox.put(None), now):
-                    self._happen(Event.SOURCE_READY, now)
+                if obstacle is None and self._ready.start_copy(lambda: self._inbox.put(None), now):
+                    self._transition(Event.SOURCE_READY, now)
             case Flushed() as flushed:
-                self._take_flushed(flushed, now)
+                self._handle_flushed(flushed, now)
             case Swept() if self._ready.awaited is Swept:
                 self._ready.awaited = None
             case FreeSpace() as free:
@@ -206,12 +206,12 @@ class CopyJob(TargetThread):
         )
         if self._dispatcher.source_lost:
             self._dispatcher.source_lost = False
-            self._lose_source(now)
+            self._handle_source_lost(now)
         if self._dispatcher.destination.taken_away:
             self._dispatcher.destination.taken_away = False
-            self._doubt(ReverifyReason.TAKEN_AWAY)
+            self._reverify(ReverifyReason.TAKEN_AWAY)
         if self._dispatcher.flushing.doubt is not None:
-            self._doubt(self._dispatcher.flushing.doubt)
+            self._reverify(self._dispatcher.flushing.doubt)
             self._dispatcher.flushing.doubt = None
         if self._phase is Phase.WAITING:
             if self._ready.failure:
@@ -219,20 +219,20 @@ class CopyJob(TargetThread):
             else:
                 self._ready.probe_if_due(now)
             return
-        self._keep_pace(now)
+        self._update_pace(now)
         self._journal.note_if_due(self._inventory, now)
         self._tracker.after_pass(now)
         if self._tracker.last_full is not None:
-            self._takeover.remove_if_due(self._dispatcher.source, self._take_removed)
+            self._takeover.remove_if_due(self._dispatcher.source, self._handle_removed)
         match self._phase:
             case Phase.COPYING if not self._paused and self._tracker.last_pass is not None:
-                self._look_for_the_end(now)
+                self._check_finished(now)
             case Phase.CHECKING if not self._paused:
-                self._check(now)
+                self._advance_final_check(now)
             case Phase.WATCHING:
-                self._watch_on(now)
+                self._watch_source(now)
 
-    def _keep_pace(self, now: float) -> None:
+    def _update_pace(self, now: float) -> None:
         """Look ahead, and decide how fast to go."""
         acquiring = self._phase is Phase.COPYING
         if acquiring and self._forecaster.ask_free_space(now):
@@ -242,43 +242,43 @@ class CopyJob(TargetThread):
 
     # -- the source's coming and going ----------------------------------------------------------------
 
-    def _start_anew(self) -> None:
+    def _start_successor(self) -> None:
         """Have another job go on with the dataset that took the place of this one: nothing of this one holds for it."""
         before = self._parts.ledgers
         ledgers = before.with_name(str(int(before.name) + _GENERATION))
         following = CopyJob(self._parts.resources, self.identity, ledgers)
         following.ended = self.ended
         following._paused = self._paused
-        self._ready.hand_over(following._ready)
-        following._take_over(self._snapshot)
+        self._ready.hand_over_to(following._ready)
+        following._inherit(self._snapshot)
         self._next = following
-        self._happen(Event.ENDS, time.monotonic())
+        self._transition(Event.ENDS, time.monotonic())
 
-    def _take_over(self, before: TargetSnapshot) -> None:
+    def _inherit(self, before: TargetSnapshot) -> None:
         """Go on with what the user was told and has set."""
         anew = f"{self.target.source} was deleted and made anew: the new dataset is copied"
         self._reporter.notice(*before.notices, anew)
         if (known := before.settings) is not None:
-            self._take_changes(Changes(sleep_time=known.sleep_time, max_rate=known.max_rate, pace=known.pace))
-        self._snapshot = self._tell(time.monotonic())
+            self._apply_changes(Changes(sleep_time=known.sleep_time, max_rate=known.max_rate, pace=known.pace))
+        self._snapshot = self._make_snapshot(time.monotonic())
 
     def _successor(self) -> CopyJob | None:
         if self._next is not None:
-            self._forget()
+            self._close_parts()
             self._journal.end(self._inventory, complete=True)
         return self._next
 
-    def _take_removed(self, notices: list[str]) -> None:
+    def _handle_removed(self, notices: list[str]) -> None:
         """What another dataset left has been removed from the destination: compare everything."""
         self._reporter.notice(*notices)
         self._final.recheck()
 
-    def _lose_source(self, now: float) -> None:
+    def _handle_source_lost(self, now: float) -> None:
         """The source has gone: wait for it to come back. Nothing is deleted anywhere."""
         self._tracker.await_deletion()
         if self._phase is Phase.SIGNING:
             self._tracker.apply_events(now)  # what was heard of it until then
-        self._happen(Event.SOURCE_LOST, now)
+        self._transition(Event.SOURCE_LOST, now)
 
     # -- the end --------------------------------------------------------------------------------------
 
@@ -295,37 +295,37 @@ class CopyJob(TargetThread):
         facts = self._tracker.facts(self._told_to_finish, now)
         return finished_because(facts, self.target.settle, self.target.finish_idle)
 
-    def _look_for_the_end(self, now: float) -> None:
+    def _check_finished(self, now: float) -> None:
         if not self._told_to_finish:
             self._tracker.look_if_due(now)
             if self._final.at_work:
                 return
         if self._finished_because(now):
-            self._happen(Event.FINISHED, now)
+            self._transition(Event.FINISHED, now)
 
-    def _check(self, now: float) -> None:
+    def _advance_final_check(self, now: float) -> None:
         """Go round until nothing is missing: copy what is left, walk, flush, write the receipt."""
         self._why_finished = self._finished_because(now)
         if not self._why_finished:
-            self._happen(Event.UNFINISHED, now)
+            self._transition(Event.UNFINISHED, now)
             return
         step = self._final.next_step(self._takeover.unfinished, now)
         if self._final.failure:
             self._end(TargetState.FAILED, self._final.failure)
-        elif step is not Event.NOT_SIGNED or self._judge():
-            self._happen(step, now)
+        elif step is not Event.NOT_SIGNED or self._confirm_end():
+            self._transition(step, now)
 
-    def _take_flushed(self, flushed: Flushed, now: float) -> None:
-        if (doubt := self._final.take_flushed(flushed)) is not None:
-            self._doubt(doubt)
+    def _handle_flushed(self, flushed: Flushed, now: float) -> None:
+        if (doubt := self._final.handle_flushed(flushed)) is not None:
+            self._reverify(doubt)
         if flushed.error:
             self._end(TargetState.FAILED, f"{self.target.destination} {flushed.error}")
         else:
-            self._happen(Event.FLUSHED, now)
+            self._transition(Event.FLUSHED, now)
 
-    def _judge(self) -> bool:
+    def _confirm_end(self) -> bool:
         """Everything of the source is at the destination; whether that is all there is, or why the target fails."""
-        verdict = self._signer.judge()
+        verdict = self._signer.check_end()
         if verdict.failure:
             self._fail(verdict)
         return not verdict.failure
@@ -336,7 +336,7 @@ class CopyJob(TargetThread):
         self._status.kept, self._status.lost = verdict.kept, verdict.lost
         self._end(TargetState.FAILED, verdict.failure)
 
-    def _take_signed(self, problem: str, verdict: EndVerdict) -> None:
+    def _handle_receipt(self, problem: str, verdict: EndVerdict) -> None:
         """Take in that the receipt is written, or why it cannot be: the copy is complete without one, too."""
         now = time.monotonic()
         final, signing = self._final, self._phase in (Phase.SIGNING, Phase.SIGNING_ALONE)
@@ -346,13 +346,13 @@ class CopyJob(TargetThread):
         self._reporter.notice(*filter(None, (*verdict.notes, problem)))
         final.signed, self._has_receipt = final.signing, not (problem or verdict.failure)
         if self._phase is Phase.SIGNING_ALONE:
-            self._happen(Event.NOTHING_MISSING if final.changes == final.signing else Event.CHANGED, now)
+            self._transition(Event.NOTHING_MISSING if final.changes == final.signing else Event.CHANGED, now)
         else:
-            self._happen(Event.SIGNED, now)
+            self._transition(Event.SIGNED, now)
             if self._phase is Phase.CHECKING:
-                self._check(now)
+                self._advance_final_check(now)
 
-    def _announce(self, now: float) -> None:
+    def _announce_complete(self, now: float) -> None:
         self._lock.note_doubt(None)
         self._lock.note_all_noted(True)
         self._status.outcome, self._reason = TargetState.COMPLETE, self._why_finished
@@ -363,16 +363,16 @@ class CopyJob(TargetThread):
             if self.target.linger_seconds and not self._tracker.blind:  # else looks go on, which need the mark
                 self._ready.awaited = Swept
                 self._dispatcher.release(self._parts.marker)
-            self._watch_on(now)
+            self._watch_source(now)
 
-    def _watch_on(self, now: float) -> None:
+    def _watch_source(self, now: float) -> None:
         """Look whether the source has changed since the target was complete."""
         if self._tracker.unread:
             return  # it is taken in first
         if self._final.changes != self._final.signed:
-            self._happen(Event.CHANGED, now)
+            self._transition(Event.CHANGED, now)
         elif now >= self._status.complete_since + self.target.linger_seconds:
-            self._happen(Event.ENDS, now)
+            self._transition(Event.ENDS, now)
         elif self._dispatcher.destination.claimed:
             self._tracker.look_if_due(now)
 
@@ -380,11 +380,11 @@ class CopyJob(TargetThread):
         if self._phase not in (Phase.ENDED, Phase.WATCHING):  # what is complete stays so
             self._status.outcome = outcome
             self._reason = reason
-        self._happen(Event.ENDS, time.monotonic())
+        self._transition(Event.ENDS, time.monotonic())
 
     # -- telling --------------------------------------------------------------------------------------
 
-    def _tell(self, now: float) -> TargetSnapshot:
+    def _make_snapshot(self, now: float) -> TargetSnapshot:
         situation = Situation(
             phase=self._phase,
             reason=self._reason or self._ready.reason,

@@ -121,15 +121,15 @@ class FinalCheck:
 
     # -- steps ----------------------------------------------------------------------------------------
 
-    def begin(self, now: float) -> None:
+    def start(self, now: float) -> None:
         """The acquisition is finished: try everything that failed once more, and walk over both sides."""
         self._since = now
         self._inventory.recheck_kept()
         self._dispatcher.retries.all_now()
         self._dispatcher.prover.start_anew()
-        self.walk(now)
+        self.start_walk(now)
 
-    def walk(self, now: float) -> None:
+    def start_walk(self, now: float) -> None:
         """Walk over both sides."""
         self._tracker.start_pass(full=True, now=now, changes=self.changes)
 
@@ -203,13 +203,13 @@ class FinalCheck:
 
     # -- the flush ------------------------------------------------------------------------------------
 
-    def flush(self) -> None:
+    def request_flush(self) -> None:
         """Have the destination flushed; where that was asked for before and not answered, the answer comes first."""
         if self._flush_asked is None:
             self._flush_asked = self._dispatcher.results.published, self._walks.full_begun
             self._dispatcher.request(FlushTask(self._pool.new_id()))
 
-    def take_flushed(self, flushed: Flushed) -> ReverifyReason | None:
+    def handle_flushed(self, flushed: Flushed) -> ReverifyReason | None:
         """Take in the answer; returns why what was copied may be lost."""
         asked, self._flush_asked = self._flush_asked, None
         if flushed.error:  # the system says so once, and then takes what it could not write for written

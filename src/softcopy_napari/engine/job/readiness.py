@@ -1,6 +1,6 @@
-"""Waits until a copy can begin: for its source, for a look at what lies at its destination, and for that to be there.
+"""Waits until a copy can begin: until its source is ready, then until its destination is.
 
-Part of a target's job, and called from its one thread.
+Part of a target's job, and called from its thread alone.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Readiness:
     Attributes
     ----------
     arrival : Arrival
-        Of the source.
+        What is known of the source's arrival, or return.
     folder : Folder or None
         The source's folder.
     awaited : type or None
-        The answer that decides how it goes on while there is nothing to copy.
+        The kind of answer without which nothing goes on; None where none is awaited.
     reason : str
         What is waited for, in words for the user; empty where nothing is.
     failure : str
@@ -51,7 +51,7 @@ class Readiness:
         self._next_probe = 0.0
 
     def probe_if_due(self, now: float) -> None:
-        """Now and then, see whether the source is there, unless an answer is awaited."""
+        """Have the source probed every half second, unless an answer is awaited."""
         if now < self._next_probe or self.awaited:
             return
         self._next_probe = now + _PROBE_INTERVAL
@@ -60,34 +60,34 @@ class Readiness:
         folders, samples = (before.folders, before.samples) if before else ((), ())
         self._dispatcher.request(ProbeTask(self._pool.new_id(), folders, samples))
 
-    def take_probe(self, probe: SourceProbe, told_to_finish: bool, now: float) -> bool:
-        """Take in a look at the source, and look at the destination if that can be copied.
+    def handle_probe(self, probe: SourceProbe, told_to_finish: bool, now: float) -> bool:
+        """Note what a probe of the source has found; look at the destination if the source can be copied.
 
         Returns
         -------
         bool
-            Whether it was deleted and made anew: then nothing that is known holds for what lies there.
+            Whether the source was deleted and made anew, so that nothing that is known of it holds any longer.
         """
         self.awaited = None
         reason = self.arrival.why_not(probe, now)
         self.reason = reason or ""
         if reason == "" and self.arrival.made_anew:
-            return self._dispatcher.at_rest  # else at the next look
+            return self._dispatcher.at_rest  # else after the next probe
         if reason == "":
             self._dispatcher.source, self.folder = probe.identity, probe.folder
             if self._takeover.occupant is None:
                 self.awaited = Takeover
                 self.reason = f"looking at what lies at {self._takeover.target.destination}"
-                self._takeover.look(self._take_occupant)
+                self._takeover.look(self._handle_occupant)
             else:
-                self._reach()
+                self._request_reach()
         if reason and (told_to_finish or self.arrival.hopeless):
             told = ", and you said that the acquisition is finished" if told_to_finish else ""
             self.failure = f"{reason}{told}"
         return False
 
-    def _take_occupant(self, conflict: str) -> None:
-        """Go on once it is known that what lies at the destination may be written to."""
+    def _handle_occupant(self, conflict: str) -> None:
+        """Have the destination reached, unless what lies there is in conflict with the source."""
         occupant = self._takeover.occupant
         if occupant is None:
             self.failure = conflict
@@ -96,14 +96,14 @@ class Readiness:
             self._inventory.copied_metadata.update(occupant.metadata)
         self._dispatcher.replaces_metadata = self._takeover.target.overwrite
         self.reason = ""
-        self._reach()
+        self._request_reach()
 
-    def _reach(self) -> None:
+    def _request_reach(self) -> None:
         self.awaited = Reached
         self._dispatcher.request(ReachTask(self._pool.new_id(), claim=not self._dispatcher.destination.claimed))
 
-    def begin(self, wake: Callable[[], None], now: float) -> bool:
-        """Watch and walk the source, which is there, as is the destination; returns whether it can be copied now."""
+    def start_copy(self, wake: Callable[[], None], now: float) -> bool:
+        """Watch and walk the source, now that both sides are ready; return whether that could be started."""
         if self.awaited is not Reached:
             return False
         self.awaited = None
@@ -118,7 +118,7 @@ class Readiness:
         return True
 
     def forget_source(self, has_receipt: bool, why: str, now: float) -> None:
-        """Watch the source no longer, say why, and remember by what it is known again."""
+        """Stop watching the source, give the reason, and remember how to recognise it when it comes back."""
         occupant = self._takeover.occupant
         complete = has_receipt or bool(occupant and occupant.receipt)
         self.arrival.lost(SourceFingerprint.of(self._inventory, self.folder), self._tracker.deletion, complete, now)
@@ -126,8 +126,8 @@ class Readiness:
         self._inventory.writers.forget()
         self.reason = why
 
-    def hand_over(self, following: Readiness) -> None:
-        """Let another job know what is known of the destination, and what this one leaves there."""
+    def hand_over_to(self, following: Readiness) -> None:
+        """Pass on to the next job what is known of the destination, and which files this job leaves there."""
         following._takeover.occupant = self._takeover.occupant
         following._takeover.leftovers = self.arrival.leftovers(self._inventory.arrays.values())
         following._dispatcher.replaces_metadata = self._dispatcher.replaces_metadata

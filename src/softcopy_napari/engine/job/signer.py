@@ -1,6 +1,6 @@
-"""Judges whether a copy is whole at its end, and writes its receipt in a thread of its own.
+"""Checks that nothing is on one side only, and then writes the receipt of a copy, in a thread of its own.
 
-Part of a target's job, and called from its one thread.
+Part of a target's job, and called from its thread alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _REPLACE = "--overwrite replaces it"
 
 
 class Signer:
-    """Signs a copy: no receipt says that it is whole before that has been judged.
+    """Writes the receipt of a copy whose files have been checked.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ class Signer:
         self._parts, self._journal = parts, journal
         self._inventory, self._tracker, self._notice = parts.inventory, parts.tracker, parts.reporter.notice
 
-    def judge(self) -> EndVerdict:
-        """Judge whether all that is at the source is all there is, when everything of that has been copied."""
+    def check_end(self) -> EndVerdict:
+        """Return whether the copy may end now that all files of the source are at the destination, or why it fails."""
         for path, also in self._inventory.kept.items():
             if also:
                 both = f"{path} was changed at the destination {also} since it was copied. The destination's was kept"
@@ -54,41 +54,43 @@ class Signer:
             run.close()
         return judge_end(self._brought.found())
 
-    def begin(
+    def start_writing(
         self,
         snapshot: TargetSnapshot,
         why_finished: str,
         folder: FolderIdentity | None,
         done: Callable[[str, EndVerdict], None],
     ) -> None:
-        """Begin to write the receipt.
+        """Write the receipt in a thread of its own.
 
         Parameters
         ----------
         snapshot : TargetSnapshot
-            What the copy has come to.
+            The state of the copy.
         why_finished : str
-        folder : Folder or None
-            The source's.
+            Why the acquisition is finished.
+        folder : FolderIdentity or None
+            The source's folder.
         done : callable
-            Told why the receipt could not be written, else an empty text; and how the copy ends after all.
+            Called in the job's thread with the reason why the receipt could not be written, or an empty string, and
+            with what was found at the end.
         """
-        account = ReceiptBuilder(self._inventory)
+        builder = ReceiptBuilder(self._inventory)
         size = self._tracker.last_full.size if self._tracker.last_full else 0
-        receipt = account.receipt(self._parts.target, snapshot, why_finished, size, self._brought.missing_nodes)
+        receipt = builder.receipt(self._parts.target, snapshot, why_finished, size, self._brought.missing_nodes)
         kept = tuple(self._inventory.kept)
         receipt = receipt.model_copy(update={"source_folder": folder, "kept_files": kept})
-        threading.Thread(target=self._sign, args=(account, receipt, self._brought, done), daemon=True).start()
+        threading.Thread(target=self._sign, args=(builder, receipt, self._brought, done), daemon=True).start()
 
     def _sign(
-        self, account: ReceiptBuilder, receipt: Receipt, brought: BroughtFiles, done: Callable[[str, EndVerdict], None]
+        self, builder: ReceiptBuilder, receipt: Receipt, brought: BroughtFiles, done: Callable[[str, EndVerdict], None]
     ) -> None:
-        """In a thread of its own: ten million lines take a while, and the destination's disk may hang."""
+        """Run in the thread: ten million lines take a while, and the destination's disk may hang."""
         target = self._parts.target
         brought.look_into_receipt(target.destination)
         verdict = judge_end(brought.found())
         problem = ""
         if not verdict.failure:
             whole = receipt.model_copy(update={"notes": (*receipt.notes, *verdict.notes)})
-            problem = account.sign(target.destination, self._parts.marker, whole, target.permissions)
+            problem = builder.sign(target.destination, self._parts.marker, whole, target.permissions)
         self._parts.post(lambda: done(problem, verdict))

@@ -102,7 +102,7 @@ class TargetThread(ABC):
         """Come to the end, unless it has come already."""
 
     @abstractmethod
-    def _take_answer(self, answer: Answer | None, now: float) -> None:
+    def _handle_answer(self, answer: Answer | None, now: float) -> None:
         """Act upon an answer of a worker."""
 
     @abstractmethod
@@ -114,13 +114,13 @@ class TargetThread(ABC):
         """Give the workers something to do."""
 
     @abstractmethod
-    def _tell(self, now: float) -> TargetSnapshot:
+    def _make_snapshot(self, now: float) -> TargetSnapshot:
         """How far it has come."""
 
-    def _apply_events(self, now: float) -> None:  # noqa: B027
+    def _apply_source_events(self, now: float) -> None:  # noqa: B027
         """Take in what was heard of the source."""
 
-    def _leave(self) -> None:
+    def _close_digests(self) -> None:
         """Keep nothing, or what a later run can use."""
         self._inventory.digests.close()
 
@@ -128,7 +128,7 @@ class TargetThread(ABC):
         """Who goes on in its place, with the same workers."""
         return None
 
-    def _finish(self) -> None:  # noqa: B027
+    def _note_finish_order(self) -> None:  # noqa: B027
         """Its user says that the acquisition is finished."""
 
     # -- the thread -----------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ class TargetThread(ABC):
         now = time.monotonic()
         for worker in self._pool.kill_hung(now):
             self._reporter.notice(f"copy process {worker.process.pid} did not answer and was replaced")
-        self._apply_events(now)
+        self._apply_source_events(now)
         idle = self._dispatcher.idle
         # The last answer may be what was waited for.
         if now >= self._next_tick or (idle and not self._was_idle and self._nearly_done):
@@ -171,20 +171,20 @@ class TargetThread(ABC):
     def _receive(self) -> None:
         """Wait for messages up to the next tick, and take in those that are there."""
         with contextlib.suppress(queue.Empty):
-            self._take_message(self._inbox.get(timeout=max(0.001, self._next_tick - time.monotonic())))
+            self._handle_message(self._inbox.get(timeout=max(0.001, self._next_tick - time.monotonic())))
             self._last_message = time.monotonic()
             self._next_tick = min(self._next_tick, self._last_message + _TICK)
             for _ in range(256):
-                self._take_message(self._inbox.get_nowait())
+                self._handle_message(self._inbox.get_nowait())
 
-    def _take_message(self, message: WorkerAnswer | WorkerDied | str | Callable[[], None] | None) -> None:
+    def _handle_message(self, message: WorkerAnswer | WorkerDied | str | Callable[[], None] | None) -> None:
         now = time.monotonic()
         match message:
             case WorkerAnswer():
                 answer = self._dispatcher.heard(message, now)
                 if self._over:  # it was told to stop a moment before: this must not set it going again
                     return
-                self._take_answer(answer, now)
+                self._handle_answer(answer, now)
                 if not isinstance(answer, FolderDiff | None):  # rare, and what the next step waits for
                     self._next_tick = now
             case WorkerDied():
@@ -195,7 +195,7 @@ class TargetThread(ABC):
                 self._paused = message == "pause"
                 self._dispatcher.destination.try_now()
             case "finish":
-                self._finish()
+                self._note_finish_order()
             case "stop":
                 self._end(TargetState.STOPPED, self.afterwards)
             case _ if callable(message):  # something that was done in another thread is done
@@ -214,7 +214,7 @@ class TargetThread(ABC):
             self._silent_since = time.strftime("%H:%M:%S", time.localtime(time.time() - silence))
         self._reporter.tick(now)
         if not self._over:  # that is told once, when the workers have gone
-            self._snapshot = self._tell(now)
+            self._snapshot = self._make_snapshot(now)
 
     def _shut_down(self) -> None:
         left = self._pool.stop() + self._dispatcher.unswept()
@@ -229,14 +229,14 @@ class TargetThread(ABC):
             sweeper.start()
             sweeper.join(0.5)
             self._dispatcher.prover.note_clock(sum(clock))
-        self._snapshot = self._tell(time.monotonic())
-        self._forget()
+        self._snapshot = self._make_snapshot(time.monotonic())
+        self._close_parts()
 
-    def _forget(self) -> None:
+    def _close_parts(self) -> None:
         """Let go of all that is known of the source's files."""
         self._tracker.end()
         self._dispatcher.prover.close()
-        self._leave()
+        self._close_digests()
         self._inventory.versions.close()
         self._inventory.ledgers.close()
 
