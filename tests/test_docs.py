@@ -19,6 +19,7 @@ from softcopy_napari.engine.protocol.messages import ArraySnapshot, Failure, Mes
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.target import Settings, Target
 from softcopy_napari.engine.targets.targets_file import load_targets
+from softcopy_napari.engine.wording import SCANNING, STATES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -128,7 +129,7 @@ def test_every_command_is_in_the_reference() -> None:
 
 def test_the_reference_has_every_state_that_a_user_can_see() -> None:
     listed = {row[0] for row in rows(section(COMMAND, "## What you see"))}
-    assert {str(state) for state in TargetState} <= listed
+    assert {*STATES.values(), SCANNING} <= listed
 
 
 # --- the targets file ---------------------------------------------------------------------------------------

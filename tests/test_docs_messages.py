@@ -22,12 +22,14 @@ CALLS = {
     "ValueError",
 }
 """What is called with a message."""
-NAMES = {"problem", "reason", "_reason", "_why_ended", "words", "what", "error", "_MISSING"}
+TABLES = {"ENGLISH", "TERMINAL", "NAPARI"}
+"""Words for reason codes: the engine's, and what is other in a front end's."""
+NAMES = {"problem", "reason", "_reason", "_why_ended", "words", "what", "error", "_MISSING", *TABLES}
 """What messages are assigned to, or handed over as."""
 RETURNED_BY = {
     *("words", "describe_problem", "explain_write_error", "flush", "no_room", "lower_priority", "change", "order"),
     *("sign", "_damage", "check", "_source_problem", "_share_problem", "_problem", "settings_problem", "_foreign"),
-    *("_check_pairs", "_explain", "explain", "_suffering", "_stand_still", "_complete", "_save", "waiting_for"),
+    *("_check_pairs", "_explain", "explain", "_suffering", "_stand_still", "_completion", "_save", "waiting_for"),
     *("difference", "path_problem", "address_problem", "_odd_quotes"),
 }
 """Functions that return messages."""
@@ -35,11 +37,16 @@ RETURNED_BY = {
 NO_MESSAGES = {
     "how far it is, and what is normal": {
         *("files compared so far", "checking every file", "flushing to disk", "writing the receipt"),
-        *("looking through all folders", "reading back what was copied"),
-        "finding the checksums of what was copied before",
+        *("reading back the copy", "finding the checksums of files copied before"),
+        *("missing at the destination", "different there", "only at the destination", "damaged at the source"),
+        *("nothing of the source is at the destination", "check again to compare everything"),
+        *("sizes and times match", "checksums match", "sizes and contents match"),
+        *("files of the source are at the destination, equal in size and time",),
+        *("files of the source are at the destination, equal in size and content",),
+        *("a file named 'complete' says that the acquisition is over", "nothing has changed for"),
+        "every chunk is there and nothing has changed for",
         *("the copy keeps up with the acquisition", "the copy will be complete about"),
-        *("file or folder", "files and folders", "left to copy", "Start goes on from here"),
-        "Over already? Press Finish now",
+        *("file or folder", "files and folders", "left to copy", "Press Start to continue", "run it again to continue"),
         *("never came (the fill value is read in their place", "not seen at the source so far"),
         "without napari. Plugins > Softcopy shows it again, and so does `softcopy status",
     },
@@ -52,6 +59,7 @@ NO_MESSAGES = {
     },
     "caught where it arises": {
         *("is no address of an engine", "it is another engine's", "it is too large", "it is no file"),
+        *("is no field of a reason", "is no reason"),
         *("is no ledger's path", "is no ledger", "is of the shape"),
     },
     "a mistake in the program": {
@@ -96,7 +104,7 @@ def texts(node: ast.AST) -> Iterator[list[str]]:
     """The constant parts of each text in an expression."""
     match node:
         case ast.Constant(value=str(text)):
-            yield [text]
+            yield re.split(r"{[^}]*}", text)
         case ast.JoinedStr(values=values):
             yield [str(one.value) for one in values if isinstance(one, ast.Constant)]
             for one in values:
@@ -146,8 +154,8 @@ NOT_OURS = {
 
 def words_of(module: str) -> set[str]:
     """Every constant text in a module that is longer than a word or two."""
-    constants = (node.value for node in ast.walk(ast.parse(module)) if isinstance(node, ast.Constant))
-    return {part for one in constants if isinstance(one, str) and len(part := longest([one])) >= 8}
+    found = (parts for node in ast.walk(ast.parse(module)) if isinstance(node, ast.Constant) for parts in texts(node))
+    return {part for parts in found if len(part := longest(parts)) >= 8}
 
 
 WORDS = set().union(*(words_of(text_of(path)) for path in PACKAGE.rglob("*.py")))

@@ -14,8 +14,8 @@ from napari.qt import get_qapp, get_stylesheet
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QPushButton, QWidget
 
-from softcopy_napari.engine.formatting import GOES_ON
 from softcopy_napari.engine.protocol.messages import Failure, TargetSnapshot
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason, quote_text
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.panel import Panel
 from softcopy_napari.widgets.targets_model import Row
@@ -26,14 +26,14 @@ FOLDER = "/data/microscope"
 COUNTS = (3_120, 2, 140, 4, 8_730, 0, 4)
 
 
-def make_row(name: str, state: TargetState | None, reason: str = "", **more: object) -> Row:
+def make_row(name: str, state: TargetState | None, why: Reason | None = None, **more: object) -> Row:
     """A target; without a state it has not been started."""
     source, destination = f"{FOLDER}/{name}", f"/mnt/institute/backup/{name}"
     if state is None:
         return Row((0, name), None, source, destination)
     fields = {"counts": COUNTS, "bytes_per_second": 241e6, "elapsed": 4321.0, **more}
     snapshot = TargetSnapshot.model_validate(
-        {"id": name, "source": source, "destination": destination, "state": state, "reason": reason, **fields}
+        {"id": name, "source": source, "destination": destination, "state": state, "why": why, **fields}
     )
     return Row((4711, name), snapshot, source, destination)
 
@@ -117,16 +117,18 @@ def problems(panel: Panel) -> None:
 def states(panel: Panel) -> None:
     """A target in every state, with the longest of what is said about it."""
     reasons = {
-        TargetState.WAITING: f"{FOLDER}/waiting.zarr does not exist yet",
-        TargetState.CAUGHT_UP: "chunk files that have not come yet: 3,120; ends when a file named 'complete' appears",
-        TargetState.FINISHING: "checking every file",
-        TargetState.COMPLETE: "every chunk file is there and nothing has changed for 30 s",
-        TargetState.PAUSED: "the disk of /mnt/institute/backup is full: 1.2 GB more are needed; goes on by itself",
-        TargetState.INCOMPLETE: "missing at the destination: 140 chunk files",
-        TargetState.FAILED: "4 files could not be copied",
-        TargetState.STOPPED: GOES_ON,
+        TargetState.WAITING: make_reason(ReasonCode.SOURCE_MISSING, source=f"{FOLDER}/waiting.zarr"),
+        TargetState.CAUGHT_UP: make_reason(ReasonCode.CHUNKS_TO_COME, chunks=3120),
+        TargetState.FINISHING: make_reason(ReasonCode.CHECKING_FILES),
+        TargetState.COMPLETE: make_reason(
+            ReasonCode.COMPLETE, chunks=512, why=make_reason(ReasonCode.ALL_THERE_AND_QUIET, seconds=30.0)
+        ),
+        TargetState.PAUSED: make_reason(ReasonCode.DESTINATION_FULL, destination="/mnt/institute/backup", free=0),
+        TargetState.INCOMPLETE: make_reason(ReasonCode.MISSING, chunks=140),
+        TargetState.FAILED: quote_text("4 files could not be copied"),
+        TargetState.STOPPED: make_reason(ReasonCode.STOPPED),
     }
-    rows = [make_row(f"{state.name.lower()}.zarr", state, reasons.get(state, "")) for state in TargetState]
+    rows = [make_row(f"{state.name.lower()}.zarr", state, reasons.get(state)) for state in TargetState]
     panel.set_rows(rows)
     panel.select([rows[list(TargetState).index(TargetState.PAUSED)].key])
 

@@ -102,7 +102,7 @@ def test_all_is_there_after_a_copy_and_nothing_before_it(
     copied(kind, **options)
     code, summary = check(sides)
     assert code == 0
-    assert "complete: every file of the source is at the destination, equal in size and time" in summary
+    assert "files of the source are at the destination, equal in size and time" in summary
     assert "missing" not in summary and "different" not in summary and "copied in this run" not in summary
     shutil.rmtree(sides[1])
     code, summary = check(sides)
@@ -133,7 +133,7 @@ def test_missing_and_different_chunk_files_are_counted_and_named(sides: Sides, c
     chunk(sides[1], 3, 3, 0, 0).unlink()
     code, summary = check(sides)
     assert code == 1
-    assert "incomplete: missing at the destination: 5 chunk files; different there: 2 chunk files" in summary
+    assert "Incomplete: missing at the destination: 5 chunks; different there: 2 chunks" in summary
     assert "8 of 16 chunk files are at the destination, and 1 other file" in summary
     assert "1 chunk file not at the source: never written, so far" in summary
     lines = summary.splitlines()
@@ -163,7 +163,7 @@ def test_other_files_are_compared_too(sides: Sides, copied: Callable[..., None])
     (sides[1] / "empty").rmdir()
     code, summary = check(sides)
     assert code == 1
-    assert "incomplete: missing at the destination: 2 other files; different there: 1 other file" in summary
+    assert "Incomplete: missing at the destination: 2 other files; different there: 1 other file" in summary
     assert "    empty\n    stage.csv\n" in summary and "    notes.txt\n" in summary
 
 
@@ -186,7 +186,7 @@ def test_an_extra_chunk_file_is_an_error_but_an_extra_note_is_not(sides: Sides, 
     chunk(sides[0], 1, 1, 0, 0).unlink()
     code, summary = check(sides)
     assert code == 1
-    assert "incomplete: only there: 2 files and folders" in summary
+    assert "Incomplete: only at the destination: 2 files and folders" in summary
     assert "    c/1/1/0/0\n    c/2/\n    my notes.txt\n" in summary
 
 

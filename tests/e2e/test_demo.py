@@ -36,7 +36,7 @@ def _demo(where: str, *arguments: str, screenshots: str = "", before: str = "") 
 def _check(done: subprocess.CompletedProcess[str]) -> None:
     """See that all was copied, compared and removed."""
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "complete: a file named 'complete' says that the acquisition is finished" in done.stdout
+    assert "sizes and times match; a file named 'complete' says that the acquisition is over" in done.stdout
     assert "files are equal" in done.stdout
     assert "Traceback" not in done.stderr
     source = Path(next(line for line in done.stdout.splitlines() if line.endswith("microscope.zarr")).strip())

@@ -19,7 +19,7 @@ from tests.engine.support import make_array, replace
 from tests.support.command import Softcopy, until
 from tests.support.trees import assert_same
 
-WATCHING = re.compile(r"complete \d\d:\d\d, watching on")
+WATCHING = re.compile(r"Complete \d\d:\d\d, watching on")
 
 
 def run(*arguments: str | Path) -> tuple[int, str]:

@@ -83,7 +83,7 @@ def test_ctrl_c_ends_soon_leaves_no_temporary_and_says_how_to_go_on(limit: float
         until(lambda: temporaries(destination))
         assert copy.interrupt() < limit
         assert copy.process.returncode == 130
-        assert "; the same command goes on from here" in copy.output
+        assert ". Run again to continue" in copy.output
     assert not list(destination.rglob(".softcopy-*"))
     assert softcopy("--nprocs", "1", "--settle", "0", source, destination).returncode == 0
     assert_same(source, destination)
@@ -107,7 +107,7 @@ def test_files_that_change_all_the_time_count_as_left_to_copy(tmp_path: Path) ->
     finally:
         over.set()
         writer.join()
-    assert "left to copy: 3 files; the same command goes on from here" in copy.output
+    assert "left to copy: 3 files. Run again to continue" in copy.output
     assert "not seen at the source" not in copy.output
 
 

@@ -66,7 +66,7 @@ def test_a_copy_started_after_the_writing_ends_equal_and_tells_what_it_did(
         make_old(source)
     done = softcopy("--settle", "0.5", source, destination)
     assert done.returncode == 0, done.stdout
-    assert f"complete: every chunk file is there and nothing has changed for {quiet}" in done.stdout
+    assert f"sizes and times match; every chunk is there and nothing has changed for {quiet}" in done.stdout
     assert done.stderr == ""
     assert_same(source, destination)
 
@@ -85,11 +85,11 @@ def test_a_plate_is_not_taken_for_finished_while_the_stage_moves_to_the_next_wel
     source, destination = tmp_path / "plate.zarr", tmp_path / "destination.zarr"
     with Softcopy("--settle", "0.3", source, destination) as copy:
         write("plate", source, frames=1, planes=2, move=1.5)
-        until_status("all chunk files are there, but")
+        until_status("all chunks are there, but")
         assert copy.process.poll() is None, "wells were made while others were written: there may be more"
         assert softcopy("finish", destination).returncode == 0
         assert copy.wait() == 0, copy.output
-    assert "complete: you said that the acquisition is finished" in copy.output
+    assert "sizes and times match; you said that the acquisition is over" in copy.output
     assert_same(source, destination)
 
 

@@ -138,7 +138,7 @@ def test_a_copy_is_not_replaced_where_the_name_is_used_again(
     shutil.rmtree(jobs.source)
     make_anew(jobs.source, (4, 3))
     end = jobs.ends(20.0)
-    assert end.state is TargetState.FAILED and "was deleted, and another dataset lies there now" in end.reason
+    assert end.state is TargetState.FAILED and "was deleted, and another dataset is there now" in end.reason
     assert tree(jobs.destination) == first
 
 

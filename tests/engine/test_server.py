@@ -174,7 +174,7 @@ def test_stopping_takes_less_than_two_seconds_and_the_next_start_goes_on(made: E
     started = time.monotonic()
     end = copy.stop()
     assert time.monotonic() - started < 2.0
-    assert end.state is TargetState.STOPPED and "goes on" in end.reason
+    assert end.state is TargetState.STOPPED and "continue" in end.reason
     assert until(lambda: not made.processes[0].is_running(), 2.0)
     assert temporaries(made.destination) == []
     (made.source / "large").unlink()

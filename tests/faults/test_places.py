@@ -80,7 +80,7 @@ def test_an_unmounted_destination_is_waited_for_and_its_mount_point_left_alone(l
     disk.detach()
     make_chunks(lab.real_source, 10, start=10, more=1)
     assert until(lambda: lab.now.state is TargetState.PAUSED, SOON), lab.words()
-    assert "Connect its disk again; copying goes on by itself" in lab.now.reason
+    assert "Connect its disk again; copying continues by itself" in lab.now.reason
     assert not until(disk.everything, 1.5), disk.everything()
     disk.attach()
     assert until(lambda: arrived(lab) == 20, SOON), lab.words()
@@ -116,7 +116,7 @@ def test_an_unmounted_source_deletes_nothing_and_is_gone_on_with_when_it_is_back
     started(lab)
     before = tree(lab.real_destination)
     disk.detach()
-    words = "has gone; waiting" if folder else "waiting for that one to come back"
+    words = "is gone. Copying continues when it is back" if folder else "Waiting for the first one"
     assert until(lambda: lab.now.state is TargetState.WAITING, SOON), lab.words()
     assert until(lambda: words in lab.now.reason or "holds no zarr metadata" in lab.now.reason, SOON), lab.now.reason
     assert not until(lambda: tree(lab.real_destination) != before, 1.0)

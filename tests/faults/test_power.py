@@ -87,7 +87,7 @@ def test_everything_is_flushed_after_the_last_file_and_before_complete_is_said(
     published = [call for call in renamed if not re.search(r'\.tmp"\) *=', call.text)]
     assert len(published) == (0 if resumed else 21)
     flushed = those(rf"syncfs\(\d+<{there}>\) *= 0")
-    said = those(r"write\(1<.*: complete")
+    said = those(r"write\(1<.*: Complete")
     assert flushed and said
     assert max((call.end for call in published), default=-1) < flushed[-1].begin
     assert flushed[-1].end < said[0].begin

@@ -24,7 +24,7 @@ may_fuse = pytest.mark.skipif(bool(why_not()), reason=why_not())
 def paused(lab: Lab) -> TargetSnapshot:
     """Wait until the target has paused by itself; what is told then."""
     assert until(lambda: lab.now.state is TargetState.PAUSED, SOON), lab.words()
-    assert "goes on by itself" in lab.now.reason
+    assert "continues by itself" in lab.now.reason
     assert not lab.now.failures, "no file is at fault"
     return lab.now
 

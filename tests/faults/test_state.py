@@ -128,7 +128,7 @@ def test_the_command_copies_and_sums_up_though_no_word_can_be_left_in_the_state_
     done = softcopy("--finish-idle", "0", str(lab.source), str(lab.destination))
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "No space left on device" in done.stderr and "complete" in done.stdout
+    assert "No space left on device" in done.stderr and "Complete" in done.stdout
     lab.assert_equal()
 
 

@@ -97,7 +97,7 @@ def kill_again_and_again(folder: Path, kind: str, options: dict[str, Any], kills
                 caught += bool(temporaries(destination))
         with Softcopy("--nprocs", "2", "--finish-idle", "1", source, destination) as copy:
             code = copy.wait(60)
-        assert code == 0 and "complete" in copy.output, copy.output
+        assert code == 0 and "Complete" in copy.output, copy.output
     problems, summary = said[:-1], said[-1]
     assert not problems, problems[:10]
     assert summary["read"] > 10 * kills

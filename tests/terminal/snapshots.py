@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, ForecastSnapshot, PaceSnapshot, TargetSnapshot
+from softcopy_napari.engine.reasons import ReasonCode, make_reason
 from softcopy_napari.engine.states import TargetState
 
 GIVES_WAY = "at most 42.0 MB/s: gives way to the acquisition"
@@ -15,8 +16,8 @@ WATCHED = {
     "completed": time.mktime((2020, 11, 20, 15, 46, 0, 0, 0, -1)),
     "watching": True,
 }
-FINISH_HINT = "chunk files still to come: 99. Over already? `softcopy finish`"
-WAITING = {"state": TargetState.CAUGHT_UP, "reason": "chunk files still to come: 99"}
+FINISH_HINT = "99 chunks still to come. Over already? `softcopy finish`"
+WAITING = {"state": TargetState.CAUGHT_UP, "why": make_reason(ReasonCode.CHUNKS_TO_COME, chunks=99)}
 
 
 def engine(state: TargetState = TargetState.COPYING, *, limit: float | None = 42e6, count: int = 1) -> EngineSnapshot:

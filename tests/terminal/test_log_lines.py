@@ -33,8 +33,8 @@ def test_a_log_tells_that_a_source_is_watched_on_once_and_that_it_has_changed(
         clock[0] += 600.0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
-    assert "/data/a.zarr: complete 2020-11-20 15:46, watching on, " in lines[1]
-    assert "/data/a.zarr: copying again: the source has changed, " in lines[2]
+    assert "/data/a.zarr: Complete 2020-11-20 15:46, watching on, " in lines[1]
+    assert "/data/a.zarr: Copying again: the source has changed, " in lines[2]
 
 
 def test_a_log_line_says_which_command_ends_an_acquisition_that_is_over(capsys: pytest.CaptureFixture[str]) -> None:

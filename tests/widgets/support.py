@@ -12,6 +12,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDialog, QLineEdit, QWidget
 
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
+from softcopy_napari.engine.reasons import quote_text
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.targets_model import Key, Row
 
@@ -24,6 +25,8 @@ def make_row(name: str, state: TargetState | None = None, *, pid: int = PID, **f
     source, destination = f"/data/{name}", f"/copy/{name}"
     if state is None:
         return Row((0, name), None, source, destination, **of_row)
+    if isinstance(reason := fields.pop("reason", None), str):
+        fields["why"] = quote_text(reason)
     snapshot = TargetSnapshot(id=name, source=source, destination=destination, state=state, **fields)
     return Row((pid, name), snapshot, source, destination, **of_row)
 

@@ -11,9 +11,10 @@ from pytestqt.modeltest import ModelTester
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
-from softcopy_napari.engine.formatting import GOES_ON
 from softcopy_napari.engine.protocol.messages import Failure
+from softcopy_napari.engine.reasons import ReasonCode, make_reason
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.wording import STATES
 from softcopy_napari.widgets.targets_model import (
     HEADERS,
     PROGRESS_ROLE,
@@ -44,7 +45,7 @@ def test_a_target_that_has_not_been_started() -> None:
 
 def test_a_target_that_is_being_copied() -> None:
     row = make_row("a.zarr", TargetState.COPYING, counts=HALF, bytes_per_second=12.34e6, eta=83.0, failed_files=2)
-    assert shown(row) == ["a.zarr", "copying", "50 %", "50/100", "12.3", "1:23 min", "2"]
+    assert shown(row) == ["a.zarr", "Copying", "50 %", "50/100", "12.3", "1:23 min", "2"]
 
 
 def test_no_end_is_promised_while_more_is_being_written() -> None:
@@ -56,7 +57,7 @@ def test_no_end_is_promised_while_more_is_being_written() -> None:
 def test_what_copies_nothing_has_no_speed_and_is_not_called_acquiring(state: TargetState) -> None:
     row = make_row("a", state, reason="no such folder", bytes_per_second=0.3e6, acquiring=True)
     assert (shown(row)[Column.RATE], shown(row)[Column.ETA]) == ("", "")
-    assert details(row) == f"{state}: no such folder"
+    assert details(row) == f"{STATES[state]}: no such folder"
 
 
 def test_a_complete_target_is_all_there_even_if_some_chunks_never_came() -> None:
@@ -68,24 +69,28 @@ def test_a_complete_target_is_all_there_even_if_some_chunks_never_came() -> None
 
 def test_the_reason_stands_with_the_state() -> None:
     row = make_row("a", TargetState.FAILED, reason="no space left on the disk")
-    assert shown(row)[Column.STATE] == "failed: no space left on the disk"
+    assert shown(row)[Column.STATE] == "Failed: no space left on the disk"
 
 
 def test_a_stopped_target_says_what_is_left_and_which_button_goes_on() -> None:
-    row = make_row("a", TargetState.STOPPED, reason=GOES_ON, counts=(9, 1, 2, 0, 5, 0, 0), other_waiting=1)
-    assert row.reason == "4 files are left to copy; Start goes on from here"
-    assert make_row("a", TargetState.STOPPED, reason=GOES_ON).reason == "Start goes on from here", "nothing is known"
+    row = make_row(
+        "a", TargetState.STOPPED, why=make_reason(ReasonCode.STOPPED), counts=(9, 1, 2, 0, 5, 0, 0), other_waiting=1
+    )
+    assert row.reason == "4 files left to copy. Press Start to continue"
+    assert (
+        make_row("a", TargetState.STOPPED, why=make_reason(ReasonCode.STOPPED)).reason == "Press Start to continue"
+    ), "nothing is known"
 
 
 def test_what_waits_for_the_end_says_which_button_tells_it() -> None:
-    row = make_row("a", TargetState.CAUGHT_UP, reason="chunk files still to come: 40")
-    assert row.reason == "chunk files still to come: 40. Over already? Press Finish now"
+    row = make_row("a", TargetState.CAUGHT_UP, why=make_reason(ReasonCode.CHUNKS_TO_COME, chunks=40))
+    assert row.reason == "40 chunks still to come. Over already? Press Finish now"
     assert "softcopy finish" not in "".join(shown(row))
 
 
 def test_a_target_whose_source_is_watched_on_does_not_count_as_running() -> None:
     row = make_row("a", TargetState.COMPLETE, watching=True, completed=time.time(), counts=HALF, elapsed=61.0)
-    assert re.fullmatch(r"complete \d\d:\d\d, watching on", row.state_text)
+    assert re.fullmatch(r"Complete \d\d:\d\d, watching on", row.state_text)
     assert row.watched and not row.running
     assert shown(row)[Column.ETA] == "took 1:01 min"
     again = make_row("a", TargetState.COMPLETE, watching=True, starting=True)
@@ -112,7 +117,7 @@ def test_tooltips_tell_paths_notices_and_failures() -> None:
     row = make_row("a", TargetState.COPYING, failed_files=9, failures=failures, notices=("one", "two"), counts=HALF)
     tips = shown(row, Qt.ItemDataRole.ToolTipRole)
     assert tips[Column.TARGET] == "/data/a\n\u2192 /copy/a"
-    assert tips[Column.STATE] == "copying\none\ntwo"
+    assert tips[Column.STATE] == "Copying\none\ntwo"
     assert tips[Column.FILES].startswith("40 not seen")
     assert tips[Column.FAILED].splitlines()[0] == "0/0 cannot be read"
     assert tips[Column.FAILED].splitlines()[-1] == "and 4 more"
@@ -122,7 +127,7 @@ def test_details_say_what_a_narrow_table_cannot() -> None:
     failure = Failure(path="0/c/1", reason="cannot be read")
     fields = {"counts": HALF, "bytes_per_second": 5e6, "eta": 83.0, "failed_files": 1, "failures": (failure,)}
     first, figures, failed = details(make_row("a", TargetState.COPYING, reason="slow disk", **fields)).splitlines()
-    assert (first, failed) == ("copying: slow disk", "0/c/1 cannot be read")
+    assert (first, failed) == ("Copying: slow disk", "0/c/1 cannot be read")
     assert figures.replace("\u00a0", " ").replace("\u2060", "") == (
         "50 of 100 chunk files, 5.0 MB/s, 1:23 min to go, 1 failed"
     )
@@ -140,7 +145,7 @@ def test_columns_say_what_they_are() -> None:
 
 def test_a_screen_reader_hears_what_a_figure_is() -> None:
     texts = shown(make_row("a", TargetState.COPYING, counts=HALF), Qt.ItemDataRole.AccessibleTextRole)
-    assert texts[:4] == ["a", "State: copying", "Progress: 50 %", "Chunk files: 50/100"]
+    assert texts[:4] == ["a", "State: Copying", "Progress: 50 %", "Chunk files: 50/100"]
 
 
 def test_rows_can_be_sorted_by_every_column() -> None:

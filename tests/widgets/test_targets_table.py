@@ -102,7 +102,7 @@ def test_tab_leaves_the_table(table: TargetsTable, qtbot: QtBot) -> None:
     assert not table.tabKeyNavigation()
 
 
-@pytest.mark.parametrize(("spare", "said"), [(5, r"complete .*\d\d:\d\d, watching on"), (-5, "complete, watching on")])
+@pytest.mark.parametrize(("spare", "said"), [(5, r"Complete .*\d\d:\d\d, watching on"), (-5, "Complete, watching on")])
 def test_a_source_that_is_watched_on_is_told_in_fewer_words_where_there_is_little_room(
     table: TargetsTable, spare: int, said: str
 ) -> None:

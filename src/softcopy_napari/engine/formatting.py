@@ -9,10 +9,6 @@ from typing import NamedTuple
 
 _WEEK = 6 * 86400.0
 
-GOES_ON = "the same command goes on from here"
-"""Said of a copy that has ended before its time; a front end with buttons says which one."""
-
-
 MOST_NAMES = 5
 """Of things of one kind that are named to a user; the others are counted."""
 
@@ -75,6 +71,13 @@ def clock_text(when: float, now: float) -> str:
     if there[:3] == time.localtime(now)[:3]:
         return time.strftime("%H:%M", there)
     return time.strftime("%a %H:%M" if abs(when - now) < _WEEK else "%Y-%m-%d %H:%M", there)
+
+
+def span_text(seconds: float) -> str:
+    """A length of time as somebody would set it: `8 s`, `5 min`, `1.5 h`."""
+    if seconds >= 3600:
+        return f"{seconds / 3600:.3g} h"
+    return f"{seconds / 60:g} min" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g} s"
 
 
 def time_text(seconds: float) -> str:

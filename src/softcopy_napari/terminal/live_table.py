@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, TargetSnapshot
-from softcopy_napari.terminal.texts import COLOURS, eta_text, files_text, outlook, rate_text, reason_text
+from softcopy_napari.terminal.texts import COLOURS, eta_text, files_text, outlook, rate_text
+from softcopy_napari.terminal.wording import explain_state
 
 _SHOWN_NOTICES = 3
 
@@ -46,7 +47,7 @@ def draw(engine: EngineSnapshot, width: int) -> RenderableType:
             eta_text(target),
             Text(target.state_text, style=COLOURS[target.state]),
         )
-        if (reason := reason_text(target)) and not target.state.ended:
+        if (reason := explain_state(target)) and not target.state.ended:
             lines.append(Text(f"{_name(target, engine)}{reason}", style="dim"))
         lines += [Text(f"{_name(target, engine)}{words}", style="dim") for words in outlook(target)]
         lines += [Text(f"{_name(target, engine)}{words}", style="yellow") for words in target.forecast.warnings]

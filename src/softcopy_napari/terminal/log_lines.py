@@ -6,7 +6,8 @@ import time
 
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.terminal.texts import eta_text, files_text, outlook, rate_text, reason_text
+from softcopy_napari.terminal.texts import eta_text, files_text, outlook, rate_text
+from softcopy_napari.terminal.wording import explain_state
 
 _LOG_INTERVAL = 5.0
 _LOG_LONGEST = 60.0
@@ -56,7 +57,7 @@ class LogLines:
         ]
         if target.failed_files:
             parts.append(f"{target.failed_files:,} failed")
-        parts += filter(None, (*outlook(target), reason_text(target)))
+        parts += filter(None, (*outlook(target), explain_state(target)))
         return ", ".join(parts)
 
     @staticmethod

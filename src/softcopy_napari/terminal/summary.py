@@ -8,10 +8,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
-from softcopy_napari.engine.formatting import GOES_ON, count_text, size_text, time_text
+from softcopy_napari.engine.formatting import count_text, size_text, time_text
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Findings, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.terminal.texts import COLOURS, eta_text, files_text, outlook, rate_text, reason_text
+from softcopy_napari.terminal.texts import COLOURS, eta_text, files_text, outlook, rate_text
+from softcopy_napari.terminal.wording import RUN_AGAIN, explain_state
 
 _SHOWN_FAILURES = 10
 _SHOWN_FINDINGS = 5
@@ -38,7 +39,7 @@ def _print(text: str = "", style: str = "", begin: str = "", end: str = "") -> N
 
 def _summary(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
     yield f"{target.source} -> {target.destination}", "bold"
-    reason = reason_text(target)
+    reason = explain_state(target)
     yield f"  {target.state_text}" + (f": {reason}" if reason else ""), COLOURS[target.state]
     yield (
         f"  {target.chunk_files_copied:,} of {target.chunk_files:,} chunk files are at the destination, "
@@ -65,7 +66,7 @@ def _copied(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
         what = "never came (the fill value is read in their place)" if complete else "not seen at the source so far"
         yield f"  {count_text(absent, 'chunk file')} {what}", ""
     if target.files_left:
-        yield f"  left to copy: {count_text(target.files_left, 'file')}; {GOES_ON}", "yellow"
+        yield f"  left to copy: {count_text(target.files_left, 'file')}; {RUN_AGAIN}", "yellow"
     for failure in target.failures[:_SHOWN_FAILURES]:
         attempts = f" ({failure.attempts} attempts)" if failure.attempts > 1 else ""
         yield f"  failed: {failure.path} {failure.reason}{attempts}", "red"
@@ -109,7 +110,7 @@ def show_status(engines: Sequence[EngineSnapshot]) -> None:
             numbers = f"{files_text(target)} chunk files  {rate_text(target)} MB/s  ETA {eta_text(target)}"
             _print(target.state_text, COLOURS[target.state], f"process {engine.pid}  ", f"  {numbers}")
             _print(f"  {target.source} -> {target.destination}")
-            for words in filter(None, (reason_text(target), *outlook(target))):
+            for words in filter(None, (explain_state(target), *outlook(target))):
                 _print(f"  {words}", "dim")
             for words in target.forecast.warnings:
                 _print(f"  {words}", "yellow")

@@ -26,13 +26,6 @@ def files_text(target: TargetSnapshot) -> str:
     return f"{target.chunk_files_copied:,}/{target.chunk_files:,}" if target.arrays else "-"
 
 
-def reason_text(target: TargetSnapshot) -> str:
-    """Why it is in its state, and what its user can do about it from a terminal."""
-    if target.can_finish:
-        return ". ".join(filter(None, (target.reason, "Over already? `softcopy finish`")))
-    return target.reason
-
-
 def eta_text(target: TargetSnapshot) -> str:
     """When it will be complete, or how long it took."""
     if target.state.ended:

@@ -10,12 +10,13 @@ from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
-from softcopy_napari.engine.formatting import GOES_ON, time_text
+from softcopy_napari.engine.formatting import time_text
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.bars import percent_text
 from softcopy_napari.widgets.labels import plain_tip
 from softcopy_napari.widgets.palette import target_colour
+from softcopy_napari.widgets.wording import explain_state
 
 DIED = "engine died"
 
@@ -106,7 +107,7 @@ class Row:
     @property
     def short_state_text(self) -> str:
         """The same where there is little room."""
-        return "complete, watching on" if self.watched and not self.note else self.state_text
+        return "Complete, watching on" if self.watched and not self.note else self.state_text
 
     @property
     def reason(self) -> str:
@@ -115,7 +116,7 @@ class Row:
             return ""
         if self.lost:
             return self.note or "it can be resumed"
-        return why(self.snapshot) if self.snapshot else ""
+        return explain_state(self.snapshot) if self.snapshot else ""
 
 
 class TargetsModel(QAbstractTableModel):
@@ -236,16 +237,6 @@ class TargetsModel(QAbstractTableModel):
             case _ if role == ROW_ROLE:
                 return row
         return None
-
-
-def why(target: TargetSnapshot) -> str:
-    """Why a target is in its state, which button its user can press about it, and what is left to copy."""
-    words = target.reason.replace(GOES_ON, "Start goes on from here")
-    if target.can_finish:
-        words = ". ".join(filter(None, (words, "Over already? Press Finish now")))
-    if target.state is TargetState.STOPPED and target.findings is None and (left := target.files_left):
-        words = f"{left:,} {'file is' if left == 1 else 'files are'} left to copy; {words}"
-    return words
 
 
 def details(row: Row) -> str:

@@ -16,6 +16,7 @@ from softcopy_napari.engine.receipt.receipt import receipt_paths
 from softcopy_napari.engine.state_folder import destination_lock
 from softcopy_napari.engine.state_folder.folder import private_folder
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.wording import describe
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, make_layout, tree, until, write, zarray
 
@@ -65,7 +66,7 @@ def test_todays_acquisition_does_not_overwrite_yesterdays_copy(
         today(jobs.source, grid)
     end = jobs.ends()
     assert end.state is TargetState.FAILED
-    assert "--overwrite" in end.reason and "or give another destination" in end.reason
+    assert "--overwrite" in end.reason and "or choose another destination" in end.reason
     whose = f"the copy of {jobs.source} that was complete on 20" if complete else "a copy of another acquisition"
     assert whose in end.reason
     assert tree(jobs.destination) == yesterday
@@ -145,7 +146,7 @@ def test_a_dataset_made_anew_in_the_same_folder_is_not_copied_over_the_first(job
         path.unlink()
     today(jobs.source)
     found = occupant.look_at_destination(jobs.source, jobs.destination)
-    assert "the source has been written anew since" in found.conflict
+    assert "the source has been written anew since" in describe(found.conflict)
 
 
 def test_a_destination_with_others_files_alone_is_free(jobs: Jobs) -> None:

@@ -90,7 +90,7 @@ def test_a_check_that_was_stopped_says_that_it_has_not_seen_everything(
 def test_a_source_that_goes_away_is_not_taken_for_an_empty_one(check: Callable[[], CheckJob], target: Target) -> None:
     one = check()
     assert ends(one) is TargetState.FAILED
-    assert one.snapshot().reason == f"{target.source} has gone"
+    assert one.snapshot().reason == f"{target.source} is gone"
 
 
 UNLISTABLE = """
@@ -269,4 +269,4 @@ def test_chunk_files_that_cannot_be_whole_are_named_whether_they_have_arrived_or
     found = one.snapshot().findings
     assert found is not None and (found.chunk_files_missing, found.damaged) == (1, 3)
     assert found.damaged_paths == ("260 ends early: 8 of 10 bytes", "299 is empty", "7 ends early: 8 of 10 bytes")
-    assert one.snapshot().reason.endswith("damaged at the source: 3 chunk files")
+    assert one.snapshot().reason.endswith("damaged at the source: 3 chunks")

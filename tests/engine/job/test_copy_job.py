@@ -311,7 +311,7 @@ def test_a_source_that_comes_back_with_every_chunk_file_written_anew_is_known(jo
     assert jobs.caught_up()
     for version in (b"new", b"newer"):
         os.rename(jobs.source, tmp_path / "away")
-        assert until(lambda: "has gone" in jobs.now.reason)
+        assert until(lambda: "is gone" in jobs.now.reason)
         if version == b"newer":
             os.rename(jobs.destination, tmp_path / "unmounted")
         for name in ("0", "1", "2"):
@@ -333,7 +333,7 @@ def test_a_source_is_not_taken_for_another_while_there_is_nothing_to_compare_it_
     jobs.start()
     assert jobs.caught_up()
     os.rename(jobs.source, tmp_path / "away")
-    assert until(lambda: "has gone" in jobs.now.reason)
+    assert until(lambda: "is gone" in jobs.now.reason)
     os.rename(jobs.destination, tmp_path / "unmounted")
     shutil.copytree(tmp_path / "away", jobs.source)
     assert until(lambda: jobs.now.state is TargetState.PAUSED and "cannot be reached" in jobs.now.reason), jobs.now
@@ -409,7 +409,7 @@ def test_a_full_disk_is_reported_and_the_copy_goes_on_when_there_is_room(jobs: J
         write(jobs.source / "large", bytes(300_000), old=True)
         jobs.start()
         assert until(lambda: jobs.now.state is TargetState.PAUSED)
-        assert f"{jobs.destination} is full: " in jobs.now.reason and "goes on by itself" in jobs.now.reason
+        assert f"{jobs.destination} is full: " in jobs.now.reason and "continues by itself" in jobs.now.reason
         assert temporaries(jobs.destination) == [] and not jobs.now.failures
         ballast.unlink()
         assert until(jobs.equal, 10.0)
@@ -465,7 +465,7 @@ def test_an_answer_that_comes_with_the_order_to_stop_changes_nothing(
     running = jobs.start()
     running.order("finish" if kind is FlushTask else "resume")
     end = jobs.ends()
-    assert end.state is TargetState.STOPPED and end.reason == CopyJob.afterwards, end
+    assert end.state is TargetState.STOPPED and end.why == CopyJob.afterwards, end
     assert len(asked) == 2
 
 

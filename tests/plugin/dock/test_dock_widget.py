@@ -392,7 +392,7 @@ def test_pause_resume_and_stop(dock: Dock, sides: tuple[Path, Path]) -> None:
         dock.press("stop_button")
         dock.until(lambda: dock.state() is TargetState.STOPPED)
         assert time.monotonic() - started < 5  # a second, but the machine may be busy
-        assert "Start goes on from here" in dock.rows[0].reason
+        assert "Press Start to continue" in dock.rows[0].reason
         dock.press("start_button")
         dock.until(lambda: dock.at_work(dock.rows[0]))
         writer.kill()
@@ -664,7 +664,7 @@ def test_a_source_that_changes_after_complete_is_copied_on_and_the_dock_says_so(
     source, destination = sides
     _finished(dock, sides)
     table = dock.find(QTableView, "targets_table")
-    assert re.fullmatch(r"complete \d\d:\d\d, watching on", dock.rows[0].state_text)
+    assert re.fullmatch(r"Complete \d\d:\d\d, watching on", dock.rows[0].state_text)
     assert "watching on" in dock.find(QLabel, "target_details").accessibleName()
     dock.until(lambda: dock.shown(ChunkState.COPIED) == 8)
     replace_file(source / "0.0", b"written after all")

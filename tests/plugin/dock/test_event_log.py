@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from softcopy_napari.engine.protocol.messages import Failure, TargetSnapshot
+from softcopy_napari.engine.reasons import quote_text
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.plugin.dock.engine_contact import Seen
 from softcopy_napari.plugin.dock.event_log import EventLog
@@ -12,6 +13,8 @@ from softcopy_napari.widgets.log_view import Level
 
 
 def seen(state: TargetState = TargetState.COPYING, *, alive: bool = True, **fields: Any) -> Seen:
+    if isinstance(reason := fields.pop("reason", None), str):
+        fields["why"] = quote_text(reason)
     snapshot = TargetSnapshot(id="1", source="/data/embryo.zarr", destination="/nas/embryo.zarr", state=state, **fields)
     return Seen(7, snapshot, alive)
 
@@ -20,7 +23,7 @@ def test_changes_of_state_are_told_with_their_reason_and_once() -> None:
     chronicle = EventLog()
     waiting = seen(TargetState.WAITING, reason="/data/embryo.zarr does not exist yet")
     (line,) = chronicle.take([waiting])
-    assert line.text == "embryo.zarr: waiting for source (/data/embryo.zarr does not exist yet)"
+    assert line.text == "embryo.zarr: Waiting for source (/data/embryo.zarr does not exist yet)"
     assert line.level is Level.INFO and not line.ending
     assert chronicle.take([seen(TargetState.WAITING, reason="another reason")]) == []
 
@@ -40,7 +43,7 @@ def test_an_end_is_told_with_what_was_copied() -> None:
     counts = (1, 0, 0, 0, 9, 0, 0)
     (line,) = chronicle.take([seen(TargetState.COMPLETE, alive=False, counts=counts, bytes_copied=5_000_000)])
     assert line.ending and line.level is Level.INFO
-    assert line.text.startswith("embryo.zarr: complete; 9 of 10 chunk files are at the destination; 5.0 MB copied")
+    assert line.text.startswith("embryo.zarr: Complete; 9 of 10 chunk files are at the destination; 5.0 MB copied")
     chronicle = EventLog()
     chronicle.take([seen()])
     (line,) = chronicle.take([seen(TargetState.FAILED, alive=False, reason="a file could not be copied")])
@@ -54,11 +57,11 @@ def test_a_source_that_is_watched_on_is_told_with_its_changes_and_its_end() -> N
     (line,) = chronicle.take([watched])
     assert ", watching on; 0 of 0 chunk files" in line.text and line.ending
     (line,) = chronicle.take([seen()])
-    assert line.text == "embryo.zarr: copying again: the source has changed since the copy was complete"
+    assert line.text == "embryo.zarr: Copying again: the source has changed since the copy was complete"
     assert not line.ending
     chronicle.take([watched])
     (line,) = chronicle.take([seen(TargetState.COMPLETE, alive=False, completed=1.7e9)])
-    assert line.text == "embryo.zarr: complete; its source is no longer watched" and not line.ending
+    assert line.text == "embryo.zarr: Complete; its source is no longer watched" and not line.ending
 
 
 def test_what_ended_before_anybody_looked_is_no_news() -> None:

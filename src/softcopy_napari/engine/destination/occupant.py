@@ -20,6 +20,7 @@ from typing import NamedTuple
 from softcopy_napari.engine.fs.birth_time import read_birth_time
 from softcopy_napari.engine.fs.file_times import TIME_UNITS, coarsest_time_unit, is_up_to_date
 from softcopy_napari.engine.fs.files import extended_path, native_path
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
 from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt, read_facts, receipt_paths
 from softcopy_napari.engine.state_folder.destination_lock import filled_from, keeps_times
@@ -34,24 +35,23 @@ _MAX_ENTRIES = 2000
 _SAMPLES_A_FOLDER = 8
 _SAMPLES_AN_ARRAY = 16
 _SAMPLES = 128
-HOW_TO_GO_ON = "Nothing was touched. To replace it add --overwrite (or overwrite: true); or give another destination"
 
 
 class Occupant(NamedTuple):
     """What was found at a destination."""
 
-    conflict: str
-    """Why the source must not be copied there, in words for its user; empty where it may be."""
+    conflict: Reason | None
+    """Why the source must not be copied there; None where it may be."""
     receipt: Receipt | None
     """Of the copy that lies there, if that was complete."""
     metadata: dict[str, bytes]
     """XXH128 of the metadata that were copied there, by path, as far as it is known."""
 
 
-def find_other_dataset(source: Path, destination: Path) -> str:
-    """Say whose data lie at a destination, if the source is there and they are no copy of it; else empty."""
+def find_other_dataset(source: Path, destination: Path) -> Reason | None:
+    """Say whose data lie at a destination, if the source is there and they are no copy of it; else None."""
     found = probe_source(str(source))
-    return "" if not found.exists or why_unusable(found) else look_at_destination(source, destination).conflict
+    return None if not found.exists or why_unusable(found) else look_at_destination(source, destination).conflict
 
 
 def look_at_destination(source: Path, destination: Path) -> Occupant:
@@ -73,9 +73,10 @@ def look_at_destination(source: Path, destination: Path) -> Occupant:
             known_form = then if isinstance(then, ArrayLayout) else None
             for file in _samples(os.path.join(there, native_path(path)), known_form):
                 seen.compare(here, there, os.path.join(native_path(path), file), has_metadata)
-    conflict = seen.conflict(_is_known(identify_folder(here), destination, receipt), receipt)
-    if conflict:
-        conflict = f"destination {destination} holds another dataset than {source}: {conflict}"
+    conflict = None
+    if difference := seen.conflict(_is_known(identify_folder(here), destination, receipt), receipt):
+        sides = {"source": str(source), "destination": str(destination)}
+        conflict = make_reason(ReasonCode.OTHER_DATASET, **sides, difference=difference)
     return Occupant(conflict, receipt, _metadata_in(destination, receipt))
 
 

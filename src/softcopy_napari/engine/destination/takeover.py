@@ -12,7 +12,6 @@ from collections.abc import Callable
 from softcopy_napari.engine.checksums.saved_digests import DigestJournal
 from softcopy_napari.engine.destination.leftovers import Remover
 from softcopy_napari.engine.destination.occupant import (
-    HOW_TO_GO_ON,
     Occupant,
     discard_receipt,
     look_at_destination,
@@ -20,6 +19,7 @@ from softcopy_napari.engine.destination.occupant import (
 )
 from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.engine.inventory.old_array import OldArray
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.worker.tasks import Identity
 
@@ -73,11 +73,11 @@ class Takeover:
         """Whether something is still to be removed."""
         return bool(self._removing or self._replacing or self.leftovers)
 
-    def look(self, done: Callable[[str], None]) -> None:
-        """Look at the destination; `done` is told why nothing may be copied there, or an empty text."""
+    def look(self, done: Callable[[Reason | None], None]) -> None:
+        """Look at the destination; `done` is told why nothing may be copied there, or None."""
         threading.Thread(target=self._look, args=(done,), daemon=True).start()
 
-    def _look(self, done: Callable[[str], None]) -> None:
+    def _look(self, done: Callable[[Reason | None], None]) -> None:
         try:
             found = look_at_destination(self.target.source, self.target.destination)
             for earlier in reversed(self._keeper.earlier()):
@@ -85,19 +85,20 @@ class Takeover:
                 earlier.close()
         except Exception as error:
             log.exception("unexpected error while looking at %s", self.target.destination)
-            found = Occupant(f"{self.target.destination} could not be looked at: {error!r}", None, {})
+            sides = {"destination": str(self.target.destination), "problem": repr(error)}
+            found = Occupant(make_reason(ReasonCode.LOOK_FAILED, **sides), None, {})
         self._post(lambda: self._take(found, done))
 
-    def _take(self, found: Occupant, done: Callable[[str], None]) -> None:
+    def _take(self, found: Occupant, done: Callable[[Reason | None], None]) -> None:
         """Copy into a destination that is empty or holds a copy of this source; into any, if its user said so."""
         if self._over():
             return
         if found.conflict and not self.target.overwrite:
-            done(f"{found.conflict}. {HOW_TO_GO_ON}")
+            done(found.conflict)
             return
         self.occupant = found._replace(receipt=None) if found.conflict else found
-        self._replacing = bool(found.conflict)
-        done("")
+        self._replacing = found.conflict is not None
+        done(None)
 
     def remove_if_due(self, source: Identity | None, done: Callable[[list[str]], None]) -> None:
         """Remove what is to be removed, unless that is under way; `done` is told what the user should know."""

@@ -23,6 +23,7 @@ from softcopy_napari.engine.fs.file_system_type import FileSystem
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.ledger import Ledger
 from softcopy_napari.engine.inventory.tracked_array import Batch, TrackedArray
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.tasks import Flushed, FlushTask, ReleaseFileSystem, Synced, SyncTask
@@ -105,9 +106,9 @@ class FlushScheduler:
         """Have everything flushed that was handed out until now; answered by a `Flushed`."""
         self._asked.append(task)
 
-    def explain(self) -> str:
-        """Say what it does, to the user."""
-        return f"flushing to disk: {self.files:,} files so far" if self.files else "flushing to disk"
+    def explain(self) -> Reason:
+        """Say what it does."""
+        return make_reason(ReasonCode.FLUSHING, files=self.files or None)
 
     # -- what is written ------------------------------------------------------------------------------
 

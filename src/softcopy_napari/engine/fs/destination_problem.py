@@ -9,8 +9,9 @@ import errno
 from enum import Enum
 from typing import NamedTuple
 
-from softcopy_napari.engine.formatting import count_text, size_text
+from softcopy_napari.engine.formatting import size_text
 from softcopy_napari.engine.fs.free_space import measure_free_space
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 
 
 class ProblemKind(Enum):
@@ -32,6 +33,14 @@ _KINDS = {
 }
 _KINDS[errno.ENOSPC] = ProblemKind.FULL
 
+_CODES = {
+    ProblemKind.FULL: ReasonCode.DESTINATION_FULL,
+    ProblemKind.NO_FILES: ReasonCode.DESTINATION_NO_FILES,
+    ProblemKind.QUOTA: ReasonCode.DESTINATION_QUOTA,
+    ProblemKind.READ_ONLY: ReasonCode.DESTINATION_READ_ONLY,
+    ProblemKind.GONE: ReasonCode.DESTINATION_UNREACHABLE,
+}
+
 
 class DestinationProblem(NamedTuple):
     """Why a destination takes nothing, as a worker met it."""
@@ -45,8 +54,8 @@ class DestinationProblem(NamedTuple):
     """Nothing was in its place, or another folder: it was unmounted or taken away, and not just out of reach."""
 
 
-def describe_problem(obstacle: DestinationProblem, destination: str, files: int, needed: int) -> str:
-    """Say what is the matter, and what to do.
+def describe_problem(obstacle: DestinationProblem, destination: str, files: int, needed: int) -> Reason:
+    """Say what is the matter with a destination.
 
     Parameters
     ----------
@@ -56,23 +65,14 @@ def describe_problem(obstacle: DestinationProblem, destination: str, files: int,
     files, needed : int
         What waits to be copied: files, and about how many bytes, 0 where that is not known.
     """
-    amount = f"about {size_text(needed)} needed" if needed else "more room is needed"
-    more = f"{amount} for the {files:,} files that wait" if files else amount
-    match obstacle.kind:
-        case ProblemKind.FULL:
-            free = f"{size_text(obstacle.free)} free, " if obstacle.free >= 0 else ""
-            what = f"{destination} is full: {free}{more}. Make room there"
-        case ProblemKind.NO_FILES:
-            what = f"{destination} cannot take another file, though it has room for data (no inodes left): "
-            what += f"{count_text(files, 'file')} to be copied. Delete files there that nobody needs"
-        case ProblemKind.QUOTA:
-            what = f"your quota on the disk of {destination} is used up: {more}. Delete something, or have it raised"
-        case ProblemKind.READ_ONLY:
-            what = f"{destination} is read-only. Make it writable"
-        case ProblemKind.GONE:
-            detail = f" ({obstacle.detail})" if obstacle.detail else ""
-            what = f"{destination} cannot be reached, or is another folder than before{detail}. Connect its disk again"
-    return f"{what}; copying goes on by itself"
+    return make_reason(
+        _CODES[obstacle.kind],
+        destination=destination,
+        free=obstacle.free if obstacle.free >= 0 else None,
+        files=files if files or obstacle.kind is ProblemKind.NO_FILES else None,
+        needed=needed or None,
+        problem=obstacle.detail,
+    )
 
 
 def is_destination_problem(error: OSError) -> bool:

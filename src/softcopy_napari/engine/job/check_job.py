@@ -15,13 +15,13 @@ import numpy.typing as npt
 
 from softcopy_napari.engine.destination.brought_files import is_chunk_of
 from softcopy_napari.engine.destination.end_findings import UNLISTED
-from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.job.target_resources import TargetResources
 from softcopy_napari.engine.job.target_thread import TargetThread
 from softcopy_napari.engine.protocol.messages import Findings, TargetSnapshot
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.walk_planner import Walk
 from softcopy_napari.engine.state_folder.destination_lock import keeps_times
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -38,7 +38,7 @@ _INSPECTIONS_A_WORKER = 2
 class CheckJob(TargetThread):
     """Compares one target's source and destination."""
 
-    afterwards = "check again to compare everything"
+    afterwards = make_reason(ReasonCode.CHECK_STOPPED)
 
     def __init__(self, resources: TargetResources, identity: str, ledgers: Path) -> None:
         super().__init__(JobParts(resources, identity, ledgers))
@@ -60,7 +60,7 @@ class CheckJob(TargetThread):
     def _over(self) -> bool:
         return self._outcome is not None
 
-    def _end(self, outcome: TargetState, reason: str) -> None:
+    def _end(self, outcome: TargetState, reason: Reason) -> None:
         if self._outcome is None:
             self._outcome = outcome
             self._reason = reason
@@ -79,7 +79,7 @@ class CheckJob(TargetThread):
         if self._tracker.take_part(answer, now, finishing=True):
             self._missing.add_folder_diff(answer)
         else:
-            self._end(TargetState.FAILED, f"{self.target.source} has gone")
+            self._end(TargetState.FAILED, make_reason(ReasonCode.CHECK_SOURCE_GONE, source=str(self.target.source)))
 
     def _advance(self, now: float) -> None:
         self._tracker.after_pass(now)
@@ -124,35 +124,35 @@ class CheckJob(TargetThread):
             }
         )
         if done.errors:
-            path, reason = next(iter(done.errors.items()))
-            more = f", and {len(done.errors) - 1:,} more" if len(done.errors) > 1 else ""
-            self._end(TargetState.FAILED, f"{path or self.target.source} {reason}{more}")
+            path, problem = next(iter(done.errors.items()))
+            more = len(done.errors) - 1 or None
+            where = path or str(self.target.source)
+            self._end(TargetState.FAILED, make_reason(ReasonCode.CANNOT_LIST, path=where, problem=problem, more=more))
         elif self._only_there or self._reporter.left():
-            self._end(TargetState.INCOMPLETE, self._words(self._findings))
+            self._end(TargetState.INCOMPLETE, self._why_incomplete(self._findings))
         else:
-            by = "time" if keeps_times(self.target.destination) else "content"
-            equal = f"every file of the source is at the destination, equal in size and {by}"
-            self._end(TargetState.COMPLETE, "; ".join([equal, *_damage(self._findings)]))
+            by_time = keeps_times(self.target.destination)
+            code = ReasonCode.EQUAL_BY_TIME if by_time else ReasonCode.EQUAL_BY_CONTENT
+            equal = make_reason(code, files=self._count_compared(copied=True))
+            self._end(TargetState.COMPLETE, make_reason(ReasonCode.ALL_OF, parts=(equal, *_damage(self._findings))))
 
-    def _words(self, found: Findings) -> str:
+    def _why_incomplete(self, found: Findings) -> Reason:
         if not (
             found.chunk_files_different or found.other_different or found.extra or self._count_compared(copied=True)
         ):
-            return "nothing of the source is at the destination"
+            return make_reason(ReasonCode.NOTHING_COPIED)
         kinds = (
-            ("missing at the destination", found.chunk_files_missing, found.other_missing),
-            ("different there", found.chunk_files_different, found.other_different),
+            (ReasonCode.MISSING, found.chunk_files_missing, found.other_missing),
+            (ReasonCode.DIFFERENT, found.chunk_files_different, found.other_different),
         )
         parts = [
-            f"{what}: {' and '.join(_counted(chunk_files, others))}"
-            for what, chunk_files, others in kinds
+            make_reason(code, chunks=chunk_files or None, others=others or None)
+            for code, chunk_files, others in kinds
             if chunk_files or others
         ]
         if self._only_there:
-            parts.append(
-                f"only there: {self._only_there:,} {'file or folder' if self._only_there == 1 else 'files and folders'}"
-            )
-        return "; ".join([*parts, *_damage(found)])
+            parts.append(make_reason(ReasonCode.ONLY_THERE, items=self._only_there))
+        return make_reason(ReasonCode.ALL_OF, parts=(*parts, *_damage(found)))
 
     def _count_compared(self, copied: bool = False) -> int:
         """Files that were compared so far, or those of them that are equal."""
@@ -162,8 +162,8 @@ class CheckJob(TargetThread):
 
     def _make_snapshot(self, now: float) -> TargetSnapshot:
         state = self._outcome or (TargetState.PAUSED if self._paused else TargetState.CHECKING)
-        reason = self._reason or f"{self._count_compared():,} files compared so far"
-        snapshot = self._reporter.snapshot(state, reason, acquiring=False, kept=self._only_there, now=now)
+        why = self._reason or make_reason(ReasonCode.COMPARED_SO_FAR, files=self._count_compared())
+        snapshot = self._reporter.snapshot(state, why, acquiring=False, kept=self._only_there, now=now)
         return snapshot.model_copy(update={"findings": self._findings})
 
 
@@ -227,13 +227,6 @@ class _Missing:
         )
 
 
-def _damage(found: Findings) -> Iterator[str]:
+def _damage(found: Findings) -> Iterator[Reason]:
     if found.damaged:
-        yield f"damaged at the source: {count_text(found.damaged, 'chunk file')}"
-
-
-def _counted(chunk_files: int, others: int) -> Iterator[str]:
-    if chunk_files:
-        yield count_text(chunk_files, "chunk file")
-    if others:
-        yield count_text(others, "other file")
+        yield make_reason(ReasonCode.DAMAGED, chunks=found.damaged)

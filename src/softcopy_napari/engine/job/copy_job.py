@@ -13,7 +13,6 @@ from softcopy_napari.engine.checksums.receipt_digests import ReceiptDigests
 from softcopy_napari.engine.checksums.saved_digests import DigestJournal
 from softcopy_napari.engine.destination.end_findings import EndVerdict
 from softcopy_napari.engine.destination.takeover import Takeover
-from softcopy_napari.engine.formatting import GOES_ON
 from softcopy_napari.engine.fs.capabilities import Remark, describe_remarks
 from softcopy_napari.engine.fs.free_space import FreeSpace
 from softcopy_napari.engine.job.copy_status import CopyStatus, Situation
@@ -27,10 +26,11 @@ from softcopy_napari.engine.job.target_thread import TargetThread
 from softcopy_napari.engine.pacing.pacer import Pacer
 from softcopy_napari.engine.progress.forecaster import Forecaster
 from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason, quote_text
 from softcopy_napari.engine.source.finish_rules import finished_because
-from softcopy_napari.engine.source.source_identity import GONE
 from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.tasks import Answer, Flushed, FreeSpaceTask, Reached, ReadDone, ReadTask, Swept
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 class CopyJob(TargetThread):
     """Copies one target."""
 
-    afterwards = GOES_ON
+    afterwards = make_reason(ReasonCode.STOPPED)
 
     def __init__(self, resources: TargetResources, identity: str, ledgers: Path) -> None:
         self._journal = DigestJournal(resources.target.destination)
@@ -55,7 +55,7 @@ class CopyJob(TargetThread):
         """Copies the dataset that took the place of this one's."""
         self._phase = Phase.WAITING
         self._told_to_finish = False
-        self._why_finished = ""
+        self._why_finished: Reason | None = None
         self._has_receipt = False
         self._source_when_complete = 0
         """The count of the source's changes when it was complete."""
@@ -127,10 +127,11 @@ class CopyJob(TargetThread):
             case Action.COPY:
                 self._lock.note_source(self._ready.folder)
                 self._ready.arrival.before = None
-                self._reason = ""
+                self._reason = None
                 self._update_pace(now)  # which disk it is, is asked before workers are busy with that disk
             case Action.FORGET_SOURCE:
-                self._ready.forget_source(self._has_receipt, GONE.format(self.target.source), now)
+                gone = make_reason(ReasonCode.SOURCE_GONE, source=str(self.target.source))
+                self._ready.forget_source(self._has_receipt, gone, now)
             case Action.CHECK:
                 self._final.start(now)
             case Action.WALK:
@@ -140,7 +141,7 @@ class CopyJob(TargetThread):
             case Action.SIGN:
                 self._final.signing = self._final.changes
                 told, folder = self._make_snapshot(time.monotonic()), self._ready.folder
-                self._signer.start_writing(told, self._why_finished, folder, self._handle_receipt)
+                self._signer.start_writing(told, describe(self._why_finished), folder, self._handle_receipt)
             case Action.ANNOUNCE:
                 self._announce_complete(now)
             case Action.RESUME:
@@ -148,11 +149,11 @@ class CopyJob(TargetThread):
                     self._tracker.evidence.note_resumed()
                     self._told_to_finish = False  # that was said of what had come before
                 self._status.completed = 0.0
-                self._why_finished = ""
+                self._why_finished = None
                 self._lock.note_doing("filled")
                 self._lock.note_all_noted(False)
-                self._reason = ""
-                changed = f"{self.target.source} has changed since its copy was complete"
+                self._reason = None
+                changed = make_reason(ReasonCode.SOURCE_CHANGED, source=str(self.target.source))
                 self._ready.forget_source(self._has_receipt, changed, now)
 
     # -- messages and steps ---------------------------------------------------------------------------
@@ -291,7 +292,7 @@ class CopyJob(TargetThread):
     def _calm(self) -> bool:
         return self._phase in (Phase.COPYING, Phase.WATCHING) and not self._final.at_work
 
-    def _finished_because(self, now: float) -> str:
+    def _finished_because(self, now: float) -> Reason | None:
         facts = self._tracker.facts(self._told_to_finish, now)
         return finished_because(facts, self.target.settle, self.target.finish_idle)
 
@@ -306,11 +307,11 @@ class CopyJob(TargetThread):
     def _advance_final_check(self, now: float) -> None:
         """Go round until nothing is missing: copy what is left, walk, flush, write the receipt."""
         self._why_finished = self._finished_because(now)
-        if not self._why_finished:
+        if self._why_finished is None:
             self._transition(Event.UNFINISHED, now)
             return
         step = self._final.next_step(self._takeover.unfinished, now)
-        if self._final.failure:
+        if self._final.failure is not None:
             self._end(TargetState.FAILED, self._final.failure)
         elif step is not Event.NOT_SIGNED or self._confirm_end():
             self._transition(step, now)
@@ -319,7 +320,8 @@ class CopyJob(TargetThread):
         if (doubt := self._final.handle_flushed(flushed)) is not None:
             self._reverify(doubt)
         if flushed.error:
-            self._end(TargetState.FAILED, f"{self.target.destination} {flushed.error}")
+            failed = {"destination": str(self.target.destination), "problem": flushed.error}
+            self._end(TargetState.FAILED, make_reason(ReasonCode.FLUSH_FAILED, **failed))
         else:
             self._transition(Event.FLUSHED, now)
 
@@ -334,7 +336,7 @@ class CopyJob(TargetThread):
         """End, because some files are on one side only that should be on both."""
         self._reporter.notice(*verdict.notes)
         self._status.kept, self._status.lost = verdict.kept, verdict.lost
-        self._end(TargetState.FAILED, verdict.failure)
+        self._end(TargetState.FAILED, quote_text(verdict.failure))
 
     def _handle_receipt(self, problem: str, verdict: EndVerdict) -> None:
         """Take in that the receipt is written, or why it cannot be: the copy is complete without one, too."""
@@ -355,7 +357,7 @@ class CopyJob(TargetThread):
     def _announce_complete(self, now: float) -> None:
         self._lock.note_doubt(None)
         self._lock.note_all_noted(True)
-        self._status.outcome, self._reason = TargetState.COMPLETE, self._why_finished
+        self._status.outcome, self._reason = TargetState.COMPLETE, self._status.why_complete(self._why_finished)
         self._status.completed, self._status.complete_since = time.time(), now
         self._source_when_complete = self._tracker.changes
         if self._phase is Phase.WATCHING:
@@ -376,7 +378,7 @@ class CopyJob(TargetThread):
         elif self._dispatcher.destination.claimed:
             self._tracker.look_if_due(now)
 
-    def _end(self, outcome: TargetState, reason: str) -> None:
+    def _end(self, outcome: TargetState, reason: Reason) -> None:
         if self._phase not in (Phase.ENDED, Phase.WATCHING):  # what is complete stays so
             self._status.outcome = outcome
             self._reason = reason

@@ -1,4 +1,4 @@
-"""Says in what state a copy is, and what it waits for, in words for users.
+"""Says in what state a copy is, and what it waits for.
 
 Part of a target's job, and called from its one thread.
 """
@@ -14,7 +14,9 @@ from softcopy_napari.engine.job.lifecycle import Phase
 from softcopy_napari.engine.pacing.pacer import Pacer
 from softcopy_napari.engine.progress.forecaster import Forecaster
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.finish_rules import waiting_for
+from softcopy_napari.engine.state_folder.destination_lock import keeps_times
 from softcopy_napari.engine.states import ChunkState, TargetState
 
 
@@ -22,13 +24,13 @@ class Situation(NamedTuple):
     """How far a target's life has come."""
 
     phase: Phase
-    reason: str
-    """Why it has ended, or what it waits for; empty where that follows from all else."""
+    reason: Reason | None
+    """Why it has ended, or what it waits for; None where that follows from all else."""
     paused: bool
     leaving: bool
     """Whether its mark is being removed from the destination."""
-    silent_since: str
-    """Time of day since which no worker has got anywhere; empty where they do."""
+    silent_since: float
+    """Unix time since which no worker has got anywhere; 0 where they do."""
     told_to_finish: bool
 
 
@@ -79,20 +81,27 @@ class CopyStatus:
             return snapshot.model_copy(update={"completed": self.completed, "watching": watching, "lost": self.lost})
         return snapshot.model_copy(update={"pace": self._pacer.snapshot(), "forecast": self._forecaster.forecast})
 
-    def _explain(self, situation: Situation, state: TargetState, now: float) -> str:
+    def why_complete(self, why: Reason | None) -> Reason:
+        """Say of how much it is known to be at the destination, and by what; `why` tells why nothing more comes."""
+        counts = self._inventory.counts()
+        chunks = counts[ChunkState.COPIED] + counts[ChunkState.VERIFIED]
+        code = ReasonCode.COMPLETE if keeps_times(self._target.destination) else ReasonCode.COMPLETE_BY_CONTENT
+        if chunks and not counts[ChunkState.COPIED]:
+            code = ReasonCode.COMPLETE_BY_CHECKSUM
+        return make_reason(code, chunks=chunks, why=why)
+
+    def _explain(self, situation: Situation, state: TargetState, now: float) -> Reason | None:
         obstacle = self._dispatcher.destination.obstacle
         if obstacle is not None and not state.ended and not situation.paused:
             reporter = self._reporter
             return describe_problem(obstacle, str(self._target.destination), reporter.left(), reporter.bytes_left())
         if situation.silent_since and not state.ended:
-            return (
-                f"the disk or share of source or destination has not answered since {situation.silent_since}; waiting"
-            )
-        for folder, reason in self._tracker.metadata.unreadable().items():
-            return f"metadata of {folder}: {reason}"
+            return make_reason(ReasonCode.NO_ANSWER, since=situation.silent_since)
+        for folder, problem in self._tracker.metadata.unreadable().items():
+            return make_reason(ReasonCode.BAD_METADATA, folder=folder, problem=problem)
         match state:
             case TargetState.COPYING if self._tracker.last_pass is None:
-                return "looking through all folders"
+                return make_reason(ReasonCode.SCANNING)
             case TargetState.CAUGHT_UP:
                 facts = self._tracker.facts(situation.told_to_finish, now)
                 return waiting_for(facts, self._target.settle, self._target.finish_idle)
@@ -100,9 +109,9 @@ class CopyStatus:
                 if situation.phase is Phase.FLUSHING:
                     return self._dispatcher.flushing.explain()
                 if situation.phase in (Phase.SIGNING, Phase.SIGNING_ALONE):
-                    return "writing the receipt"
+                    return make_reason(ReasonCode.WRITING_RECEIPT)
                 return self._final.explain()
-        return ""
+        return None
 
 
 def _state_of(situation: Situation, outcome: TargetState, left: int, obstacle: bool, first_walk: bool) -> TargetState:

@@ -9,6 +9,7 @@ from softcopy_napari.engine.dispatch.retries import LAST_ATTEMPTS
 from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.job.lifecycle import CompletionFacts, Event
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason, quote_text
 from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.tasks import Flushed, FlushTask
@@ -30,8 +31,8 @@ class FinalCheck:
 
     Attributes
     ----------
-    failure : str
-        Why the target cannot become complete; empty while it can.
+    failure : Reason or None
+        Why the target cannot become complete; None while it can.
     signing : int
         The count of changes when the receipt under way was begun.
     signed : int or None
@@ -39,7 +40,7 @@ class FinalCheck:
     """
 
     def __init__(self, parts: JobParts) -> None:
-        self.failure = ""
+        self.failure: Reason | None = None
         self.signing = 0
         self.signed: int | None = None
         self._inventory, self._walks, self._tracker = parts.inventory, parts.walks, parts.tracker
@@ -106,18 +107,17 @@ class FinalCheck:
             walks_at_flush=self._flushed[1],
         )
 
-    def explain(self) -> str:
-        """Say what takes its time, in words for the user."""
+    def explain(self) -> Reason:
+        """Say what takes its time."""
         prover = self._dispatcher.prover
         if self._pool.stuck:
-            return "a copy process is stuck in a call to a disk or share, and could still write; waiting"
+            return make_reason(ReasonCode.WORKER_STUCK)
         if self._inventory.digests.problem:
-            return self._inventory.digests.problem
+            return quote_text(self._inventory.digests.problem)
         if not prover.done:
-            if prover.verify:
-                return f"reading back what was copied: {prover.read:,} files so far"
-            return f"finding the checksums of what was copied before: {prover.read:,} files so far"
-        return "checking every file"
+            code = ReasonCode.READING_BACK if prover.verify else ReasonCode.FINDING_CHECKSUMS
+            return make_reason(code, files=prover.read)
+        return make_reason(ReasonCode.CHECKING_FILES)
 
     # -- steps ----------------------------------------------------------------------------------------
 
@@ -180,7 +180,9 @@ class FinalCheck:
         failed = self._dispatcher.retries.failed()
         if failed and all(trouble.given_up for trouble in failed.values()):
             path, trouble = next(iter(failed.items()))
-            self.failure = f"{count_text(len(failed), 'file')} could not be copied; {path} {trouble.reason}"
+            self.failure = make_reason(
+                ReasonCode.FILES_FAILED, files=len(failed), path=path, why=quote_text(trouble.reason)
+            )
 
     def _long_proof_has_ended(self, now: float) -> bool:
         """Whether reading back has just ended, and took so long that everything is to be compared once more."""
@@ -198,7 +200,7 @@ class FinalCheck:
         if self._bad_walks < LAST_ATTEMPTS:
             self._dispatcher.retries.all_now()
             return Event.NOT_WALKED
-        self.failure = f"{path or self._tracker.source} {reason}"
+        self.failure = make_reason(ReasonCode.CANNOT_LIST, path=path or str(self._tracker.source), problem=reason)
         return Event.WORK_LEFT
 
     # -- the flush ------------------------------------------------------------------------------------

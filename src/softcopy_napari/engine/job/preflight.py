@@ -6,10 +6,11 @@ import os
 import stat
 import time
 
-from softcopy_napari.engine.destination.occupant import HOW_TO_GO_ON, find_other_dataset
+from softcopy_napari.engine.destination.occupant import find_other_dataset
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.targets.target import Target
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.array_layout import LayoutError
 from softcopy_napari.engine.zarr_layout.json_text import read_json
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata, why_unusable
@@ -46,7 +47,7 @@ def validate(target: Target) -> None:
         return
     _check_place(target)
     if not target.overwrite and (conflict := find_other_dataset(target.source, target.destination)):
-        raise TargetsError(f"{conflict}. {HOW_TO_GO_ON}")
+        raise TargetsError(describe(conflict))
 
 
 def _source_problem(found: SourceProbe, waits: bool) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from softcopy_napari.engine.destination.takeover import Takeover
 from softcopy_napari.engine.job.job_parts import JobParts
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.source_identity import Arrival, SourceFingerprint
 from softcopy_napari.engine.worker.tasks import ProbeTask, Reached, ReachTask, Swept
 from softcopy_napari.engine.zarr_layout.probe import FolderIdentity, SourceProbe
@@ -34,17 +35,18 @@ class Readiness:
         The source's folder.
     awaited : type or None
         The kind of answer without which nothing goes on; None where none is awaited.
-    reason : str
-        What is waited for, in words for the user; empty where nothing is.
-    failure : str
-        Why the copy cannot begin, however long it waits; empty while it may.
+    reason : Reason or None
+        What is waited for; None where nothing is.
+    failure : Reason or None
+        Why the copy cannot begin, however long it waits; None while it may.
     """
 
     def __init__(self, parts: JobParts, takeover: Takeover) -> None:
         self.arrival = Arrival(parts.target.source)
         self.folder: FolderIdentity | None = None
         self.awaited: type[SourceProbe | Takeover | Reached | Swept] | None = None
-        self.reason = self.failure = ""
+        self.reason: Reason | None = None
+        self.failure: Reason | None = None
         self._inventory, self._tracker = parts.inventory, parts.tracker
         self._dispatcher, self._pool = parts.dispatcher, parts.pool
         self._takeover = takeover
@@ -69,24 +71,24 @@ class Readiness:
             Whether the source was deleted and made anew, so that nothing that is known of it holds any longer.
         """
         self.awaited = None
-        reason = self.arrival.why_not(probe, now)
-        self.reason = reason or ""
-        if reason == "" and self.arrival.made_anew:
+        ready, why = self.arrival.why_not(probe, now)
+        self.reason = why
+        if ready and self.arrival.made_anew:
             return self._dispatcher.at_rest  # else after the next probe
-        if reason == "":
+        if ready:
             self._dispatcher.source, self.folder = probe.identity, probe.folder
             if self._takeover.occupant is None:
                 self.awaited = Takeover
-                self.reason = f"looking at what lies at {self._takeover.target.destination}"
+                destination = str(self._takeover.target.destination)
+                self.reason = make_reason(ReasonCode.CHECKING_DESTINATION, destination=destination)
                 self._takeover.look(self._handle_occupant)
             else:
                 self._request_reach()
-        if reason and (told_to_finish or self.arrival.hopeless):
-            told = ", and you said that the acquisition is finished" if told_to_finish else ""
-            self.failure = f"{reason}{told}"
+        if why is not None and (told_to_finish or self.arrival.hopeless):
+            self.failure = make_reason(ReasonCode.USER_ENDED_WAITING, why=why) if told_to_finish else why
         return False
 
-    def _handle_occupant(self, conflict: str) -> None:
+    def _handle_occupant(self, conflict: Reason | None) -> None:
         """Have the destination reached, unless what lies there is in conflict with the source."""
         occupant = self._takeover.occupant
         if occupant is None:
@@ -95,7 +97,7 @@ class Readiness:
         if self._pool.lock is None or self._pool.lock.all_was_noted:  # else more may have been copied than is known
             self._inventory.copied_metadata.update(occupant.metadata)
         self._dispatcher.replaces_metadata = self._takeover.target.overwrite
-        self.reason = ""
+        self.reason = None
         self._request_reach()
 
     def _request_reach(self) -> None:
@@ -112,12 +114,13 @@ class Readiness:
         try:
             self._tracker.begin(wake, now)
         except OSError as error:
-            self.reason = f"{self._tracker.source} cannot be watched: {error.strerror}"
+            source = str(self._tracker.source)
+            self.reason = make_reason(ReasonCode.SOURCE_NOT_WATCHABLE, source=source, problem=error.strerror)
             return False
-        self.reason = ""
+        self.reason = None
         return True
 
-    def forget_source(self, has_receipt: bool, why: str, now: float) -> None:
+    def forget_source(self, has_receipt: bool, why: Reason, now: float) -> None:
         """Stop watching the source, give the reason, and remember how to recognise it when it comes back."""
         occupant = self._takeover.occupant
         complete = has_receipt or bool(occupant and occupant.receipt)

@@ -19,6 +19,7 @@ from softcopy_napari.engine.dispatch.worker_pool import WorkerAnswer, WorkerDied
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.tasks import Answer
@@ -41,7 +42,7 @@ class TargetThread(ABC):
         What it works with; the lock is released when the thread ends.
     """
 
-    afterwards: str
+    afterwards: Reason
     """What its user can do after it was ended early."""
 
     def __init__(self, parts: JobParts) -> None:
@@ -52,10 +53,10 @@ class TargetThread(ABC):
         self._inventory, self._walks, self._tracker = parts.inventory, parts.walks, parts.tracker
         self._lock, self._pool, self._dispatcher = parts.lock, parts.pool, parts.dispatcher
         self._reporter = parts.reporter
-        self._reason = ""
+        self._reason: Reason | None = None
         self._paused = False
-        self._silent_since = ""
-        """Time of day since which no worker has made progress; empty while they do."""
+        self._silent_since = 0.0
+        """Unix time since which no worker has made progress; 0 while they do."""
         self._was_idle = True
         self._next_tick = 0.0
         self._last_message = 0.0
@@ -98,7 +99,7 @@ class TargetThread(ABC):
         return False
 
     @abstractmethod
-    def _end(self, outcome: TargetState, reason: str) -> None:
+    def _end(self, outcome: TargetState, reason: Reason) -> None:
         """Come to the end, unless it has come already."""
 
     @abstractmethod
@@ -139,7 +140,7 @@ class TargetThread(ABC):
                 self._step()
         except Exception:
             log.exception("%s: unexpected error", self.target.source)
-            self._end(TargetState.FAILED, f"an error in softcopy itself, which its log describes; {self.afterwards}")
+            self._end(TargetState.FAILED, make_reason(ReasonCode.INTERNAL_ERROR, next=self.afterwards))
         if (successor := self._successor()) is not None:
             successor._run()
             return
@@ -209,9 +210,9 @@ class TargetThread(ABC):
             self._reporter.notice(problem)
         silence = self._pool.silent_for(now)
         if not silence:
-            self._silent_since = ""
+            self._silent_since = 0.0
         elif not self._silent_since:
-            self._silent_since = time.strftime("%H:%M:%S", time.localtime(time.time() - silence))
+            self._silent_since = time.time() - silence
         self._reporter.tick(now)
         if not self._over:  # that is told once, when the workers have gone
             self._snapshot = self._make_snapshot(now)

@@ -13,6 +13,7 @@ from softcopy_napari.engine.inventory.ledger import Ledger
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.progress.rate import Rate
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, Changes, Failure, TargetSnapshot
+from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.target import Target, settings_of
 
@@ -80,7 +81,9 @@ class Reporter:
     def _others_waiting(self) -> int:
         return self._inventory.others_in(ChunkState.PENDING, ChunkState.COPYING, ChunkState.FAILED)
 
-    def snapshot(self, state: TargetState, reason: str, acquiring: bool, kept: int, now: float) -> TargetSnapshot:
+    def snapshot(
+        self, state: TargetState, why: Reason | None, acquiring: bool, kept: int, now: float
+    ) -> TargetSnapshot:
         """What is known now."""
         dispatcher, inventory = self._dispatcher, self._inventory
         failed = dispatcher.retries.failed()
@@ -91,7 +94,7 @@ class Reporter:
             source=str(self._target.source),
             destination=str(self._target.destination),
             state=state,
-            reason=reason,
+            why=why,
             counts=inventory.counts(),
             other_files=inventory.others_in(ChunkState.COPIED, ChunkState.VERIFIED),
             other_waiting=self._others_waiting(),

@@ -9,17 +9,25 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
 
 from softcopy_napari.engine.formatting import clock_text, printable, size_text
+from softcopy_napari.engine.reasons import Reason, ReasonCode, decode_reason, encode_reason
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.rate_schedule import FULL, RateSetting
 from softcopy_napari.engine.targets.target import Settings
+from softcopy_napari.engine.wording import SCANNING, STATES, describe
 
 _NOTHING = 1000.0
 """Bytes a second that are as good as none."""
 Text = Annotated[str, AfterValidator(printable)]
 """Text for users; names of files are spelled so that they can be shown."""
+Why = Annotated[
+    Reason,
+    PlainValidator(lambda one: one if isinstance(one, Reason) else decode_reason(one)),
+    PlainSerializer(encode_reason),
+]
+"""A reason: its code and fields, never a sentence."""
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 """A number of things, or a length: never one that arithmetic in 64 bits, or in floats, would fail on."""
 Counts = tuple[Count, Count, Count, Count, Count, Count, Count]
@@ -139,8 +147,8 @@ class TargetSnapshot(Message):
     source: Text
     destination: Text
     state: TargetState
-    reason: Text = ""
-    """Why it is in this state, in words for its user; empty where the state says it all."""
+    why: Why | None = None
+    """Why it is in this state; None where the state says it all."""
     counts: Counts = (0, 0, 0, 0, 0, 0, 0)
     """Of all arrays together."""
     other_files: Count = 0
@@ -195,9 +203,17 @@ class TargetSnapshot(Message):
         return self.state is TargetState.CAUGHT_UP
 
     @property
+    def reason(self) -> str:
+        """Why it is in this state, in words for its user; empty where the state says it all."""
+        return describe(self.why)
+
+    @property
     def state_text(self) -> str:
         """Its state in words; where its source is watched on, since when it is complete."""
-        return f"{self.state} {clock_text(self.completed, time.time())}, watching on" if self.watching else self.state
+        if self.why is not None and self.why.code == ReasonCode.SCANNING:
+            return SCANNING
+        name = STATES[self.state]
+        return f"{name} {clock_text(self.completed, time.time())}, watching on" if self.watching else name
 
     @property
     def chunk_files(self) -> int:

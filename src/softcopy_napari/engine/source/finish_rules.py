@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
+
 LEARNED_QUIET = 3600.0
 """Seconds of quiet that count as the end, at least, where something speaks against it."""
 _TIMES_LONGEST_PAUSE = 4
@@ -36,6 +38,10 @@ class Against(Enum):
     """An array lies in a group whose metadata do not list what it holds: more may come beside it."""
     UNKNOWN_LAYOUT = auto()
     """An array's metadata do not tell where its chunk files lie, or how many there will be."""
+
+
+_OF_FILES = {Against.REWRITTEN, Against.NOT_WHOLE, Against.OUTSIDE}
+"""Objections to what happens to a file, not to an array."""
 
 
 class Objection(NamedTuple):
@@ -73,7 +79,7 @@ class SourceFacts:
     """Longest time without a change between two changes, as far as it was seen, s."""
 
 
-def finished_because(facts: SourceFacts, settle: float, finish_idle: float | None) -> str:
+def finished_because(facts: SourceFacts, settle: float, finish_idle: float | None) -> Reason | None:
     """Say why nothing more will be written.
 
     Parameters
@@ -87,19 +93,19 @@ def finished_because(facts: SourceFacts, settle: float, finish_idle: float | Non
 
     Returns
     -------
-    str
-        The reason, in words for a user; empty while the acquisition may go on.
+    Reason or None
+        None while the acquisition may go on.
     """
     if facts.told_to_finish:
-        return "you said that the acquisition is finished"
+        return make_reason(ReasonCode.USER_SAID_OVER)
     if facts.marker:
-        return "a file named 'complete' says that the acquisition is finished"
+        return make_reason(ReasonCode.MARKER_SAYS_OVER)
     if finish_idle is not None:
-        return f"nothing has changed for {finish_idle:g} s" if facts.quiet >= finish_idle else ""
+        return make_reason(ReasonCode.QUIET, seconds=finish_idle) if facts.quiet >= finish_idle else None
     quiet = quiet_needed(facts, settle)
     if _all_there(facts) and facts.quiet >= quiet:
-        return f"every chunk file is there and nothing has changed for {_time(quiet)}"
-    return ""
+        return make_reason(ReasonCode.ALL_THERE_AND_QUIET, seconds=quiet)
+    return None
 
 
 def quiet_needed(facts: SourceFacts, settle: float) -> float:
@@ -109,64 +115,37 @@ def quiet_needed(facts: SourceFacts, settle: float) -> float:
     return max(settle, LEARNED_QUIET, _TIMES_LONGEST_PAUSE * facts.longest_pause)
 
 
-def waiting_for(facts: SourceFacts, settle: float, finish_idle: float | None) -> str:
+def waiting_for(facts: SourceFacts, settle: float, finish_idle: float | None) -> Reason:
     """Say what is waited for while everything that is there has been copied, and after which quiet it ends."""
     if not facts.arrays and not facts.objections:
-        return "no zarr array yet"
-    if facts.missing_nodes:
-        what = f"images or wells still to come: {facts.missing_nodes:,}"
-    elif facts.absent:
-        what = f"chunk files still to come: {facts.absent:,}"
-    elif facts.temporaries:
-        what = f"{facts.temporary} is open or locked by its writer" if facts.temporary else "a writer has files open"
-    elif facts.objections:
-        what = f"{'all chunk files are there, but ' if facts.arrays else ''}{_against(facts.objections[0])}"
-    else:
-        what = "all chunk files are there"
+        return make_reason(ReasonCode.NO_ARRAY)
+    why = _what_is_missing(facts)
     if facts.stale_marker:
-        what += "; the file named 'complete' is older than the data"
+        why = make_reason(ReasonCode.MARKER_TOO_OLD, why=why)
     if finish_idle is not None:
-        return f"{what}; done after {_time(finish_idle)} without a change"
+        return make_reason(ReasonCode.DONE_AFTER_QUIET, why=why, seconds=finish_idle)
     if _all_there(facts):
-        return f"{what}; done after {_time(quiet_needed(facts, settle))} without a change"
-    return what
+        return make_reason(ReasonCode.DONE_AFTER_QUIET, why=why, seconds=quiet_needed(facts, settle))
+    return why
+
+
+def _what_is_missing(facts: SourceFacts) -> Reason:
+    if facts.missing_nodes:
+        return make_reason(ReasonCode.NODES_TO_COME, nodes=facts.missing_nodes)
+    if facts.absent:
+        return make_reason(ReasonCode.CHUNKS_TO_COME, chunks=facts.absent)
+    if facts.temporaries and facts.temporary:
+        return make_reason(ReasonCode.FILE_IN_USE, path=facts.temporary)
+    if facts.temporaries:
+        return make_reason(ReasonCode.FILES_IN_USE)
+    if facts.objections:
+        kind, path = facts.objections[0]
+        field = "path" if kind in _OF_FILES else "array"
+        objection = make_reason(ReasonCode[kind.name], **{field: path})
+        return make_reason(ReasonCode.ALL_THERE_BUT, objection=objection) if facts.arrays else objection
+    return make_reason(ReasonCode.ALL_THERE)
 
 
 def _all_there(facts: SourceFacts) -> bool:
     unknown = any(objection.kind is Against.UNKNOWN_LAYOUT for objection in facts.objections)
     return bool(facts.arrays) and not (facts.absent or facts.missing_nodes or facts.temporaries or unknown)
-
-
-def _against(objection: Objection) -> str:
-    """Say what speaks against the end, in words that follow "but"."""
-    kind, path = objection
-    array = f"array {path}" if path else "the array"
-    match kind:
-        case Against.RESUMED:
-            return "more came after the copy was complete"
-        case Against.GREW:
-            return f"{array} grows while it is acquired"
-        case Against.CAME_LATER:
-            return f"{array} was made or resized after other data were written: more may come"
-        case Against.REWRITTEN:
-            return f"{path} was written more than once"
-        case Against.NOT_WHOLE:
-            return f"{path} is not whole yet"
-        case Against.OUTSIDE:
-            return f"{path} lies outside of its array's shape: the array may grow"
-        case Against.ONE_ALONG_SLOWEST:
-            return f"{array} has one chunk file along its slowest axis, which may be written again"
-        case Against.EMPTY_ARRAY:
-            return f"{array} is empty: its acquisition may not have begun"
-        case Against.PLACEHOLDERS:
-            return f"most chunk files of {array} hold the same bytes, as if they were to be filled later"
-        case Against.UNLISTED:
-            return f"{array} lies in a group that does not list its images: more may come"
-        case Against.UNKNOWN_LAYOUT:
-            return f"{array} does not tell how many chunk files it will have"
-
-
-def _time(seconds: float) -> str:
-    if seconds >= 3600:
-        return f"{seconds / 3600:.3g} h"
-    return f"{seconds / 60:g} min" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g} s"

@@ -10,13 +10,12 @@ from typing import NamedTuple
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.old_array import OldArray, old_array
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, LayoutError
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata, why_unusable
 from softcopy_napari.engine.zarr_layout.probe import FolderIdentity, SourceProbe
 
-GONE = "{} has gone; waiting for it to come back"
-_HOW = "start it with --overwrite to replace what was copied, or with another destination"
 _AT_ONCE = 10.0
 """Seconds within which a dataset that takes the place of a deleted one was made by what deleted that."""
 _DELETING = 60.0
@@ -119,45 +118,40 @@ class Arrival:
         self.before, self._deletion, self._complete, self._lost_at = before, deletion, complete, now
         self.made_anew = False
 
-    def why_not(self, probe: SourceProbe, now: float) -> str | None:
-        """Say why the source cannot be copied now.
-
-        Returns
-        -------
-        str or None
-            Empty where it can be; None where nothing can be told: it could not be compared with its copy.
-        """
-        source, before = self._source, self.before
+    def why_not(self, probe: SourceProbe, now: float) -> tuple[bool, Reason | None]:
+        """Return whether the source can be copied now, and why not: None also where it could not be compared."""
+        source, before = str(self._source), self.before
         deleted = self._deletion.root or bool(self._deletion.made_anew)
         if deleted and probe.exists and not self._complete and now - self._lost_at < _AT_ONCE:
             self.made_anew = True
         if not probe.error:
             self._unreadable_since = None
         if not probe.exists:
-            return GONE.format(source) if before else f"{source} does not exist yet"
+            return False, make_reason(ReasonCode.SOURCE_GONE if before else ReasonCode.SOURCE_MISSING, source=source)
         if not probe.is_folder and not probe.error:
-            return f"{source} is not a folder"
+            return False, make_reason(ReasonCode.SOURCE_NOT_A_FOLDER, source=source)
         if problem := why_unusable(probe):
-            if not probe.error:
-                self.was_unusable = True
-                return f"{source} {problem}; waiting for it"
-            self._unreadable_since = now if self._unreadable_since is None else self._unreadable_since
-            self.hopeless = before is None and now - self._unreadable_since > _UNREADABLE
-            return f"{source} {problem}" if self.hopeless else f"{source} {problem}; trying again"
+            return False, make_reason(self._note_unusable(probe, now), source=source, problem=problem)
         if before is None or self.made_anew:
-            return ""
-        what = before.differs(probe)
-        if (what or deleted) and probe.obstacle is not None:
-            return None  # it is looked at again when the destination is back
+            return True, None
+        difference = before.differs(probe)
+        if (difference or deleted) and probe.obstacle is not None:
+            return False, None  # it is looked at again when the destination is back
         if deleted and not probe.equal and before.samples:
             self.hopeless = True
-            return f"{source} was deleted, and another dataset lies there now. The copy of the first was kept: {_HOW}"
-        if not what:
-            return ""
-        return (
-            f"{source} is another dataset than before ({what}); waiting for that one to come back. "
-            f"If this is the one, stop the copy: {_HOW}"
-        )
+            return False, make_reason(ReasonCode.SOURCE_REPLACED, source=source)
+        if difference:
+            return False, make_reason(ReasonCode.SOURCE_DIFFERS, source=source, difference=difference)
+        return True, None
+
+    def _note_unusable(self, probe: SourceProbe, now: float) -> ReasonCode:
+        """Note that the metadata cannot be used or read, and return what that is called."""
+        if not probe.error:
+            self.was_unusable = True
+            return ReasonCode.SOURCE_NOT_READY
+        self._unreadable_since = now if self._unreadable_since is None else self._unreadable_since
+        self.hopeless = self.before is None and now - self._unreadable_since > _UNREADABLE
+        return ReasonCode.SOURCE_UNUSABLE if self.hopeless else ReasonCode.SOURCE_UNREADABLE
 
     def leftovers(self, arrays: Iterable[TrackedArray]) -> list[OldArray]:
         """The arrays of a dataset that was made anew whose copied chunk files its writer has deleted.

@@ -11,7 +11,7 @@ from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.plugin.dock.engine_contact import Key, Seen
 from softcopy_napari.widgets.log_view import Level
-from softcopy_napari.widgets.targets_model import why
+from softcopy_napari.widgets.wording import explain_state
 
 _QUIET = {TargetState.COPYING, TargetState.CAUGHT_UP}
 """States between which a live copy goes to and fro: not worth a line each time."""
@@ -59,11 +59,11 @@ class EventLog:
         elif old is None or old.state is not new.state:
             yield from _state_line(name, old, new)
         elif old.watching and not new.watching:
-            yield Line(Level.INFO, f"{name}: {new.state}; its source is no longer watched")
+            yield Line(Level.INFO, f"{name}: {new.state_text}; its source is no longer watched")
 
 
 def _state_line(name: str, old: TargetSnapshot | None, new: TargetSnapshot) -> Iterator[Line]:
-    reason = f" ({why(new)})" if new.reason else ""
+    reason = f" ({explain_state(new)})" if new.reason else ""
     if new.state.ended:
         if old is None:  # ended before anybody looked
             return
@@ -72,6 +72,6 @@ def _state_line(name: str, old: TargetSnapshot | None, new: TargetSnapshot) -> I
         run = f"{size_text(new.bytes_copied)} copied in {time_text(new.elapsed)}"
         yield Line(level, f"{name}: {new.state_text}{reason}; {copied}; {run}", ending=True)
     elif old is not None and old.state is TargetState.COMPLETE:
-        yield Line(Level.INFO, f"{name}: {new.state} again: the source has changed since the copy was complete")
+        yield Line(Level.INFO, f"{name}: {new.state_text} again: the source has changed since the copy was complete")
     elif not (old is not None and old.state in _QUIET and new.state in _QUIET):
-        yield Line(Level.INFO, f"{name}: {new.state}{reason}")
+        yield Line(Level.INFO, f"{name}: {new.state_text}{reason}")

@@ -13,9 +13,11 @@ from qtpy.QtCore import QTimer
 
 from softcopy_napari.engine.destination.occupant import find_other_dataset
 from softcopy_napari.engine.targets.target import Target
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.plugin.dock.engine_contact import Key
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.widgets.panel import Panel
+from softcopy_napari.widgets.wording import NAPARI
 
 _SLOW = 2_000
 """Milliseconds after which it is said that a destination does not answer."""
@@ -96,7 +98,7 @@ class _Found(NamedTuple):
 
 def _look(targets: Sequence[Target], new: Sequence[Path]) -> _Found:
     conflicts = {one.destination: find_other_dataset(one.source, one.destination) for one in targets}
-    return _Found(_not_empty(new), {folder: words for folder, words in conflicts.items() if words})
+    return _Found(_not_empty(new), {folder: describe(why, NAPARI) for folder, why in conflicts.items() if why})
 
 
 def _not_empty(folders: Sequence[Path]) -> list[Path]:

@@ -1,0 +1,166 @@
+"""Why something is as it is, as a code with fields: what engine and front ends tell each other instead of sentences.
+
+The words are in wording.py, and where a front end's differ in its own. Copy workers use this too: nothing heavy here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from enum import StrEnum, auto
+from typing import Any, NamedTuple
+
+_DEEPEST = 8
+"""Reasons within reasons, at most, in what another process sends."""
+_CODE = "code"
+
+
+class ReasonCode(StrEnum):
+    """Everything that the engine has to say of a target; wording.py has the English of each."""
+
+    TEXT = auto()
+    """Words that have no code of their own: those of the system or of a library."""
+    ALL_OF = auto()
+
+    # What is waited for before there is anything to copy
+    SOURCE_MISSING = auto()
+    SOURCE_GONE = auto()
+    SOURCE_CHANGED = auto()
+    SOURCE_NOT_A_FOLDER = auto()
+    SOURCE_UNUSABLE = auto()
+    SOURCE_NOT_READY = auto()
+    SOURCE_UNREADABLE = auto()
+    SOURCE_REPLACED = auto()
+    SOURCE_DIFFERS = auto()
+    SOURCE_NOT_WATCHABLE = auto()
+    USER_ENDED_WAITING = auto()
+    CHECKING_DESTINATION = auto()
+    OTHER_DATASET = auto()
+    LOOK_FAILED = auto()
+
+    # What stands in the way
+    DESTINATION_FULL = auto()
+    DESTINATION_NO_FILES = auto()
+    DESTINATION_QUOTA = auto()
+    DESTINATION_READ_ONLY = auto()
+    DESTINATION_UNREACHABLE = auto()
+    NO_ANSWER = auto()
+    BAD_METADATA = auto()
+
+    # What is done now
+    SCANNING = auto()
+    FLUSHING = auto()
+    READING_BACK = auto()
+    FINDING_CHECKSUMS = auto()
+    CHECKING_FILES = auto()
+    COMPARED_SO_FAR = auto()
+    WRITING_RECEIPT = auto()
+    WORKER_STUCK = auto()
+
+    # What a live copy waits for
+    NO_ARRAY = auto()
+    NODES_TO_COME = auto()
+    CHUNKS_TO_COME = auto()
+    FILE_IN_USE = auto()
+    FILES_IN_USE = auto()
+    ALL_THERE = auto()
+    ALL_THERE_BUT = auto()
+    MARKER_TOO_OLD = auto()
+    DONE_AFTER_QUIET = auto()
+
+    # What speaks against a quiet acquisition being over
+    RESUMED = auto()
+    GREW = auto()
+    CAME_LATER = auto()
+    REWRITTEN = auto()
+    NOT_WHOLE = auto()
+    OUTSIDE = auto()
+    ONE_ALONG_SLOWEST = auto()
+    EMPTY_ARRAY = auto()
+    PLACEHOLDERS = auto()
+    UNLISTED = auto()
+    UNKNOWN_LAYOUT = auto()
+
+    # Why an acquisition is over
+    USER_SAID_OVER = auto()
+    MARKER_SAYS_OVER = auto()
+    QUIET = auto()
+    ALL_THERE_AND_QUIET = auto()
+
+    # How a target ends
+    COMPLETE = auto()
+    COMPLETE_BY_CHECKSUM = auto()
+    COMPLETE_BY_CONTENT = auto()
+    STOPPED = auto()
+    CHECK_STOPPED = auto()
+    INTERNAL_ERROR = auto()
+    FILES_FAILED = auto()
+    CANNOT_LIST = auto()
+    FLUSH_FAILED = auto()
+
+    # What a check finds
+    CHECK_SOURCE_GONE = auto()
+    EQUAL_BY_TIME = auto()
+    EQUAL_BY_CONTENT = auto()
+    NOTHING_COPIED = auto()
+    MISSING = auto()
+    DIFFERENT = auto()
+    ONLY_THERE = auto()
+    DAMAGED = auto()
+
+
+class Reason(NamedTuple):
+    """A code and what there is to say with it."""
+
+    code: str
+    """A `ReasonCode`, or one of another version's."""
+    fields: tuple[tuple[str, Any], ...] = ()
+    """Paths, counts, bytes, seconds, Unix times by name, as str, int or float; or a `Reason`, or a tuple of them."""
+
+
+def make_reason(code: ReasonCode, **fields: str | int | float | Reason | tuple[Reason, ...] | None) -> Reason:
+    """Return a reason; fields that are None or empty texts are left out."""
+    return Reason(code, tuple((name, value) for name, value in fields.items() if value is not None and value != ""))
+
+
+def quote_text(text: str) -> Reason:
+    """Return words that have no code of their own as a reason."""
+    return Reason(ReasonCode.TEXT, ((ReasonCode.TEXT.value, text),))
+
+
+def encode_reason(reason: Reason) -> dict[str, Any]:
+    """Return a reason as plain JSON: its code and its fields beside each other."""
+    return {_CODE: str(reason.code), **{name: _encode(value) for name, value in reason.fields}}
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, Reason):
+        return encode_reason(value)
+    return [encode_reason(one) for one in value] if isinstance(value, tuple) else value
+
+
+def decode_reason(sent: Any, depth: int = 0) -> Reason:
+    """Return a reason that was sent as plain JSON.
+
+    Raises
+    ------
+    ValueError
+        It is none. A code that this version does not know is no mistake.
+    """
+    if not isinstance(sent, Mapping) or not isinstance(sent.get(_CODE), str) or depth > _DEEPEST:
+        raise ValueError("is no reason")
+    fields = {name: _decode(value, depth) for name, value in sent.items() if name != _CODE}
+    return Reason(sent[_CODE], tuple(fields.items()))
+
+
+def _decode(value: Any, depth: int) -> Any:
+    match value:
+        case list():
+            return tuple(decode_reason(one, depth + 1) for one in value)
+        case Mapping():
+            return decode_reason(value, depth + 1)
+        case str() | int():
+            return value
+        case float() if math.isfinite(value):
+            return value
+    raise ValueError("is no field of a reason")

@@ -1,0 +1,225 @@
+"""The English of everything that the engine has to say: a template for each code, and for each state of a target.
+
+`{name}` is a field as it is, `{name:n}` a number with commas, `{name:size}`, `{name:time}` and `{name:clock}` bytes,
+seconds and a Unix time, `{name:file}` a number of files, `{name:image or well|images or wells}` one with a plural of
+its own. Of several templates the first counts whose fields are all there. Front ends override those in which they
+differ: what to press, which command to type.
+"""
+
+from __future__ import annotations
+
+import string
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from softcopy_napari.engine.formatting import clock_text, count_text, printable, size_text, span_text
+from softcopy_napari.engine.reasons import Reason, ReasonCode
+from softcopy_napari.engine.states import TargetState
+
+Wording = Mapping[str, str | tuple[str, ...]]
+"""Templates by code."""
+
+STATES = {
+    TargetState.WAITING: "Waiting for source",
+    TargetState.COPYING: "Copying",
+    TargetState.CAUGHT_UP: "Live, up to date",
+    TargetState.FINISHING: "Finishing",
+    TargetState.COMPLETE: "Complete",
+    TargetState.CHECKING: "Checking",
+    TargetState.PAUSED: "Paused",
+    TargetState.INCOMPLETE: "Incomplete",
+    TargetState.FAILED: "Failed",
+    TargetState.STOPPED: "Stopped",
+}
+SCANNING = "Scanning"
+"""Shown instead of the state while all folders are looked through for the first time."""
+
+_RUN_AGAIN = "run it again with --overwrite to replace the copy, or with another destination"
+
+ENGLISH: Wording = {
+    ReasonCode.TEXT: "{text}",
+    ReasonCode.ALL_OF: "{parts}",
+    # What is waited for before there is anything to copy
+    ReasonCode.SOURCE_MISSING: "{source} does not exist yet",
+    ReasonCode.SOURCE_GONE: "{source} is gone. Copying continues when it is back",
+    ReasonCode.SOURCE_CHANGED: "{source} has changed since its copy was complete",
+    ReasonCode.SOURCE_NOT_A_FOLDER: "{source} is not a folder",
+    ReasonCode.SOURCE_UNUSABLE: "{source} {problem}",
+    ReasonCode.SOURCE_NOT_READY: "{source} {problem}. Waiting for it",
+    ReasonCode.SOURCE_UNREADABLE: "{source} {problem}. Trying again",
+    ReasonCode.SOURCE_REPLACED: (
+        "{source} was deleted, and another dataset is there now. The copy of the first one is kept: " + _RUN_AGAIN
+    ),
+    ReasonCode.SOURCE_DIFFERS: (
+        "{source} is another dataset than before ({difference}). Waiting for the first one. "
+        "Is this the right one? Stop the copy and " + _RUN_AGAIN
+    ),
+    ReasonCode.SOURCE_NOT_WATCHABLE: "{source} cannot be watched: {problem}",
+    ReasonCode.USER_ENDED_WAITING: "{why}, and you said that the acquisition is over",
+    ReasonCode.CHECKING_DESTINATION: "checking what is at {destination}",
+    ReasonCode.OTHER_DATASET: (
+        "destination {destination} holds another dataset than {source}: {difference}. "
+        "Nothing was touched. To replace it, add --overwrite (or overwrite: true), or choose another destination"
+    ),
+    ReasonCode.LOOK_FAILED: "{destination} could not be checked: {problem}",
+    # What stands in the way
+    ReasonCode.DESTINATION_FULL: (
+        "{destination} is full: {free:size} free, about {needed:size} needed for the {files:n} files that wait. "
+        "Make room; copying continues by itself",
+        "{destination} is full: about {needed:size} needed for the {files:n} files that wait. "
+        "Make room; copying continues by itself",
+        "{destination} is full: {free:size} free, more is needed. Make room; copying continues by itself",
+        "{destination} is full. Make room; copying continues by itself",
+    ),
+    ReasonCode.DESTINATION_NO_FILES: (
+        "{destination} has space but takes no more files (no inodes left): {files:file} to copy. "
+        "Delete files that nobody needs; copying continues by itself"
+    ),
+    ReasonCode.DESTINATION_QUOTA: (
+        "your quota at {destination} is used up: about {needed:size} needed for the {files:n} files that wait. "
+        "Delete something or have it raised; copying continues by itself",
+        "your quota at {destination} is used up. Delete something or have it raised; copying continues by itself",
+    ),
+    ReasonCode.DESTINATION_READ_ONLY: "{destination} is read-only. Make it writable; copying continues by itself",
+    ReasonCode.DESTINATION_UNREACHABLE: (
+        "{destination} cannot be reached, or is another folder than before ({problem}). "
+        "Connect its disk again; copying continues by itself",
+        "{destination} cannot be reached, or is another folder than before. "
+        "Connect its disk again; copying continues by itself",
+    ),
+    ReasonCode.NO_ANSWER: "the disk of the source or destination has not answered since {since:clock}. Waiting",
+    ReasonCode.BAD_METADATA: "metadata of {folder}: {problem}",
+    # What is done now
+    ReasonCode.SCANNING: "",
+    ReasonCode.FLUSHING: ("flushing to disk: {files:n} files so far", "flushing to disk"),
+    ReasonCode.READING_BACK: "reading back the copy: {files:n} files so far",
+    ReasonCode.FINDING_CHECKSUMS: "finding the checksums of files copied before: {files:n} so far",
+    ReasonCode.CHECKING_FILES: "checking every file",
+    ReasonCode.COMPARED_SO_FAR: "{files:n} files compared so far",
+    ReasonCode.WRITING_RECEIPT: "writing the receipt",
+    ReasonCode.WORKER_STUCK: "a copy process hangs in a call to a disk and could still write. Waiting for it",
+    # What a live copy waits for
+    ReasonCode.NO_ARRAY: "no zarr array yet",
+    ReasonCode.NODES_TO_COME: "{nodes:image or well|images or wells} still to come",
+    ReasonCode.CHUNKS_TO_COME: "{chunks:chunk} still to come",
+    ReasonCode.FILE_IN_USE: "{path} is open or locked by its writer",
+    ReasonCode.FILES_IN_USE: "a writer has files open",
+    ReasonCode.ALL_THERE: "all chunks are there",
+    ReasonCode.ALL_THERE_BUT: "all chunks are there, but {objection}",
+    ReasonCode.MARKER_TOO_OLD: "{why}; the file named 'complete' is older than the data",
+    ReasonCode.DONE_AFTER_QUIET: "{why}; done after {seconds:time} without a change",
+    # What speaks against a quiet acquisition being over
+    ReasonCode.RESUMED: "more came after the copy was complete",
+    ReasonCode.GREW: ("array {array} grows while it is acquired", "the array grows while it is acquired"),
+    ReasonCode.CAME_LATER: (
+        "array {array} was made or resized after other data were written: more may come",
+        "the array was made or resized after other data were written: more may come",
+    ),
+    ReasonCode.REWRITTEN: "{path} was written more than once",
+    ReasonCode.NOT_WHOLE: "{path} is not whole yet",
+    ReasonCode.OUTSIDE: "{path} is outside its array's shape: the array may grow",
+    ReasonCode.ONE_ALONG_SLOWEST: (
+        "array {array} has one chunk along its slowest axis, which may be written again",
+        "the array has one chunk along its slowest axis, which may be written again",
+    ),
+    ReasonCode.EMPTY_ARRAY: (
+        "array {array} is empty: its acquisition may not have begun",
+        "the array is empty: its acquisition may not have begun",
+    ),
+    ReasonCode.PLACEHOLDERS: (
+        "most chunks of array {array} hold the same bytes, as if they were to be filled later",
+        "most chunks of the array hold the same bytes, as if they were to be filled later",
+    ),
+    ReasonCode.UNLISTED: "array {array} is in a group that does not list its images: more may come",
+    ReasonCode.UNKNOWN_LAYOUT: (
+        "array {array} does not tell how many chunks it will have",
+        "the array does not tell how many chunks it will have",
+    ),
+    # Why an acquisition is over
+    ReasonCode.USER_SAID_OVER: "you said that the acquisition is over",
+    ReasonCode.MARKER_SAYS_OVER: "a file named 'complete' says that the acquisition is over",
+    ReasonCode.QUIET: "nothing has changed for {seconds:time}",
+    ReasonCode.ALL_THERE_AND_QUIET: "every chunk is there and nothing has changed for {seconds:time}",
+    # How a target ends
+    ReasonCode.COMPLETE: "{chunks:chunk}, sizes and times match; {why}",
+    ReasonCode.COMPLETE_BY_CHECKSUM: "{chunks:chunk}, checksums match; {why}",
+    ReasonCode.COMPLETE_BY_CONTENT: "{chunks:chunk}, sizes and contents match; {why}",
+    ReasonCode.STOPPED: "run it again to continue",
+    ReasonCode.CHECK_STOPPED: "check again to compare everything",
+    ReasonCode.INTERNAL_ERROR: "an error in softcopy itself, which its log describes. {next}",
+    ReasonCode.FILES_FAILED: "{files:file} could not be copied; {path} {why}",
+    ReasonCode.CANNOT_LIST: ("{path} {problem}, and {more:n} more", "{path} {problem}"),
+    ReasonCode.FLUSH_FAILED: "{destination} {problem}",
+    # What a check finds
+    ReasonCode.CHECK_SOURCE_GONE: "{source} is gone",
+    ReasonCode.EQUAL_BY_TIME: "all {files:n} files of the source are at the destination, equal in size and time",
+    ReasonCode.EQUAL_BY_CONTENT: "all {files:n} files of the source are at the destination, equal in size and content",
+    ReasonCode.NOTHING_COPIED: "nothing of the source is at the destination",
+    ReasonCode.MISSING: (
+        "missing at the destination: {chunks:chunk} and {others:other file}",
+        "missing at the destination: {chunks:chunk}",
+        "missing at the destination: {others:other file}",
+    ),
+    ReasonCode.DIFFERENT: (
+        "different there: {chunks:chunk} and {others:other file}",
+        "different there: {chunks:chunk}",
+        "different there: {others:other file}",
+    ),
+    ReasonCode.ONLY_THERE: "only at the destination: {items:file or folder|files and folders}",
+    ReasonCode.DAMAGED: "damaged at the source: {chunks:chunk}",
+}
+
+
+def describe(reason: Reason | None, own: Wording | None = None) -> str:
+    """Return a reason in words for users; empty where there is none.
+
+    Parameters
+    ----------
+    reason : Reason or None
+    own : mapping of str to str or tuple of str, optional
+        Templates of a front end that count before those of `ENGLISH`.
+    """
+    return "" if reason is None else _Sentence(own or {}).say(reason)
+
+
+class _Sentence(string.Formatter):
+    """Fills templates, those of reasons within a reason too."""
+
+    def __init__(self, own: Wording) -> None:
+        self._own = own
+
+    def say(self, reason: Reason) -> str:
+        templates = self._own.get(reason.code) or ENGLISH.get(reason.code, ())
+        for template in (templates,) if isinstance(templates, str) else templates:
+            try:
+                return self.vformat(template, (), dict(reason.fields))
+            except (LookupError, TypeError, ValueError, ArithmeticError, OSError):
+                continue  # a field is missing, or is no such thing
+        return self._unknown(reason)
+
+    def _unknown(self, reason: Reason) -> str:
+        """Return what can be said of a code of another version."""
+        words = printable(reason.code).replace("_", " ")
+        fields = [f"{name} {self.format_field(value, '')}" for name, value in reason.fields]
+        return f"{words} ({', '.join(fields)})" if fields else words
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        match value:
+            case Reason():
+                return self.say(value)
+            case tuple():
+                return "; ".join(map(self.say, value))
+        match format_spec:
+            case "":
+                return printable(str(value))
+            case "n":
+                return f"{value:,}"
+            case "size":
+                return size_text(value)
+            case "time":
+                return span_text(value)
+            case "clock":
+                return clock_text(value, time.time())
+        one, _, several = format_spec.partition("|")
+        return count_text(value, one, several)

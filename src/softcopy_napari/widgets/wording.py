@@ -1,0 +1,26 @@
+"""What napari says otherwise than engine/wording.py: which button to press. No Qt."""
+
+from __future__ import annotations
+
+from softcopy_napari.engine.formatting import count_text
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
+from softcopy_napari.engine.reasons import ReasonCode
+from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.wording import Wording, describe
+
+_OVER_ALREADY = "Over already? Press Finish now"
+
+NAPARI: Wording = {
+    ReasonCode.STOPPED: "Press Start to continue",
+    ReasonCode.OTHER_DATASET: "destination {destination} holds another dataset than {source}: {difference}",
+}
+
+
+def explain_state(target: TargetSnapshot) -> str:
+    """Say why a target is in its state, which button its user can press about it, and what is left to copy."""
+    words = describe(target.why, NAPARI)
+    if target.can_finish:
+        words = ". ".join(filter(None, (words, _OVER_ALREADY)))
+    if target.state is TargetState.STOPPED and target.findings is None and (left := target.files_left):
+        words = f"{count_text(left, 'file')} left to copy. {words}"
+    return words
