@@ -262,7 +262,7 @@ def test_a_kill_between_the_two_files_leaves_a_receipt_that_is_still_known_as_ou
         replace(source, target, **how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", killed)
+        patch.setattr(os, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
             write_receipt(data, lines, FACTS)
     for name, content in left.items():  # a process that is killed removes nothing

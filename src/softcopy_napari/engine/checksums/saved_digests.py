@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from softcopy_napari.engine.fs.atomic_write import write_atomically
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK_DIGEST, NO_DIGEST
 from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.inventory import Inventory
@@ -228,9 +229,7 @@ def _time(value: object) -> int:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    write_atomically(path, text.encode(), path.with_suffix(".tmp"), flush=False)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -18,15 +18,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from xxhash import xxh3_128
 
 from softcopy_napari.engine.formatting import printable
+from softcopy_napari.engine.fs.atomic_write import AtomicFile
 from softcopy_napari.engine.fs.own_files import RECEIPTS
 from softcopy_napari.engine.receipt.checksum_file import READ, ReceiptError, read_lines, spell_lines
 from softcopy_napari.engine.receipt.receipt_files import (
-    Temporary,
     can_lie_beside,
     identities,
     json_of,
     leftovers,
     possible_files,
+    temporary_path,
 )
 
 SOFTWARE = "softcopy-napari"
@@ -251,10 +252,10 @@ def write_receipt(destination: Path, lines: Iterable[tuple[bytes, str]], receipt
     sums, json = receipt_paths(destination)
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(Temporary(sums, receipt.run))
+            file = stack.enter_context(AtomicFile(sums, temporary_path(sums, receipt.run)))
         except PermissionError:  # Windows does not tell beforehand
             sums, json = possible_files(destination)[-1]
-            file = stack.enter_context(Temporary(sums, receipt.run))
+            file = stack.enter_context(AtomicFile(sums, temporary_path(sums, receipt.run)))
         before = identities(sums, json)
         within = sums.parent == destination
         prefix = "" if within else destination.name + "/"
@@ -272,7 +273,7 @@ def write_receipt(destination: Path, lines: Iterable[tuple[bytes, str]], receipt
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(sums))
         name = printable(sums.name)  # which may hold bytes that are no text
         whole = receipt.model_copy(update={"checksums": name, "checksums_xxh128": hasher.hexdigest(), "files": count})
-        facts = stack.enter_context(Temporary(json, receipt.run))
+        facts = stack.enter_context(AtomicFile(json, temporary_path(json, receipt.run)))
         facts.write(whole.model_dump_json(indent=2).encode() + b"\n")
         # Both are on the disk before one of them gets its name: what is interrupted here can be finished later.
         facts.finish()

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from xxhash import xxh3_64_hexdigest
 
@@ -88,71 +85,6 @@ def _ending(path: Path) -> str:
     return f"-{xxh3_64_hexdigest(os.fsencode(path.name))}{TEMPORARY_SUFFIX}"
 
 
-class Temporary:
-    """A file that is written beside the one whose place it takes when it is whole and on the disk.
-
-    Its name holds the run's, so that this run's walks leave it alone, and those of later ones clear it away.
-
-    Parameters
-    ----------
-    path : Path
-        Where it is to be.
-    run : str
-
-    Raises
-    ------
-    OSError
-        From any method; it is said of the file, not of its temporary.
-    """
-
-    def __init__(self, path: Path, run: str) -> None:
-        self._path = path
-        self._temporary = path.with_name(f"{TEMPORARY_PREFIX}{run}{_ending(path)}")
-        with self._told_of_file():
-            self._temporary.unlink(missing_ok=True)
-            self._file = open(self._temporary, "xb")  # noqa: SIM115 - it is closed in `finish`
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        with contextlib.suppress(OSError):
-            self._file.close()
-        with contextlib.suppress(OSError):
-            self._temporary.unlink(missing_ok=True)
-
-    def write(self, data: bytes) -> None:
-        """Write on."""
-        with self._told_of_file():
-            self._file.write(data)
-
-    def finish(self) -> None:
-        """Have all of it on the disk."""
-        with self._told_of_file():
-            if not self._file.closed:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                self._file.close()
-
-    def publish(self, path: Path) -> None:
-        """Give it its name, which may be another one in the same folder than was thought at first."""
-        self._path = path
-        self.finish()
-        with self._told_of_file():
-            self._temporary.replace(path)
-        if os.name == "posix":
-            with contextlib.suppress(OSError):  # some network file systems cannot flush folders
-                fd = os.open(path.parent, os.O_RDONLY)
-                try:
-                    os.fsync(fd)
-                finally:
-                    os.close(fd)
-
-    @contextlib.contextmanager
-    def _told_of_file(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.filename in (None, str(self._temporary)):
-                error.filename, error.filename2 = str(self._path), None
-            raise
+def temporary_path(path: Path, run: str) -> Path:
+    """Return where a file is written: this run's walks know the name and leave it alone, later ones remove it."""
+    return path.with_name(f"{TEMPORARY_PREFIX}{run}{_ending(path)}")

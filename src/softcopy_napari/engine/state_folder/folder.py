@@ -18,6 +18,7 @@ import platformdirs
 import psutil
 from pydantic import AfterValidator, Field
 
+from softcopy_napari.engine.fs.atomic_write import write_atomically
 from softcopy_napari.engine.protocol.connection import is_address
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Message
 from softcopy_napari.engine.targets.user_paths import written_path
@@ -192,11 +193,7 @@ class RunFile(Message):
     def write(self) -> None:
         """Write it for its user alone, whole or not at all."""
         path = self.path()
-        temporary = path.with_suffix(".tmp")
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | PLAIN, 0o600)
-        with open(fd, "wb") as file:
-            file.write(self.model_dump_json().encode())
-        temporary.replace(path)
+        write_atomically(path, self.model_dump_json().encode(), path.with_suffix(".tmp"), flush=False, mode=0o600)
 
 
 def runs_still(pid: int, started: float) -> bool:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.formatting import count_text, printable
-from softcopy_napari.engine.fs.own_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
+from softcopy_napari.engine.fs.atomic_write import write_atomically
 from softcopy_napari.engine.targets.rate_schedule import rate_error
 from softcopy_napari.engine.targets.target import Settings, Target, check_targets, find_conflicts, setting_values
 from softcopy_napari.engine.targets.user_paths import spell_path, written_path
@@ -79,7 +79,7 @@ def dump_targets(targets: Sequence[Target], path: Path) -> None:
         rows.append({"source": _spell(target.source), "destination": _spell(target.destination), **settings})
     text = yaml.safe_dump({"targets": rows}, sort_keys=False, allow_unicode=True, width=sys.maxsize)
     try:
-        _write(Path(os.path.realpath(path)), text.encode())
+        write_atomically(os.path.realpath(path), text.encode())
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "there is no such path"
         raise TargetsError(f"{printable(str(path))} cannot be written: {reason}") from None
@@ -92,20 +92,6 @@ def _spell(path: Path) -> str:
         if written_path(text, path) == path:
             return text
     raise TargetsError(f"{printable(str(path))} cannot stand in a targets file: it would be read as another path")
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}{TEMPORARY_SUFFIX}")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 def _target(entry: Entry, folder: Path, defaults: Settings, mistakes: list[Mistake]) -> Target | None:

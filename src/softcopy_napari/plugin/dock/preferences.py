@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from softcopy_napari.engine.fs.atomic_write import write_atomically
 from softcopy_napari.engine.state_folder.folder import read_plain, state_folder
 from softcopy_napari.engine.targets.target import Settings
 
@@ -178,7 +178,4 @@ def _write(path: Path) -> None:
             kind: tuple(dict.fromkeys((*getattr(ours, kind), *getattr(theirs, kind))))[:_MOST]
             for kind in Remembered.__slots__
         }
-        temporary = path.with_name(f"{path.name}.{os.getpid()}")
-        temporary.touch(0o600)
-        temporary.write_text(json.dumps(merged, indent=1), encoding="utf-8")
-        os.replace(temporary, path)
+        write_atomically(path, json.dumps(merged, indent=1).encode(), flush=False, mode=0o600)
