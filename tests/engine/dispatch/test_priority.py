@@ -171,24 +171,24 @@ def test_how_busy_a_disk_is_and_how_long_a_write_takes() -> None:
     told = Told()
     meter = DiskMeter("sda", told)
     told.now = {"sda": Counters(0, 1000, 100, 500), "sdb": Counters(0, 0, 0, 0)}
-    assert meter.load(10.0) is None, "nothing to compare it with"
+    assert meter.measure(10.0) is None, "nothing to compare it with"
     told.now = {"sda": Counters(0, 3000, 200, 1000)}
-    assert meter.load(11.0) == DiskLoad(0.5, 0.02)
+    assert meter.measure(11.0) == DiskLoad(0.5, 0.02)
     told.now = {"sda": Counters(900, 3000, 200, 5000)}
-    assert meter.load(12.0) == DiskLoad(1.0, None), "never more than all the time, and no writes"
+    assert meter.measure(12.0) == DiskLoad(1.0, None), "never more than all the time, and no writes"
     told.now = {}
-    assert meter.load(13.0) is None, "it was pulled out"
+    assert meter.measure(13.0) is None, "it was pulled out"
     told.now = OSError()
-    assert meter.load(14.0) is None
+    assert meter.measure(14.0) is None
 
 
 def test_where_the_system_does_not_count_how_busy_a_disk_is_its_reads_and_writes_tell() -> None:
     told = Told()
     meter = DiskMeter("disk0", told)
     told.now = {"disk0": Plain(0, 0, 0)}
-    meter.load(0.0)
+    meter.measure(0.0)
     told.now = {"disk0": Plain(300, 400, 10)}
-    assert meter.load(1.0) == DiskLoad(0.7, 0.04)
+    assert meter.measure(1.0) == DiskLoad(0.7, 0.04)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how Linux names its disks")

@@ -40,22 +40,22 @@ class World:
         able: float = 400 * MB,
         backlog: float = 100.0,
     ) -> None:
-        self.governor = CongestionController()
+        self.controller = CongestionController()
         self.hold, self.busy, self.latency = hold, busy, latency
         self.able, self.backlog = able, backlog
         self.live = True
         self.full_in: float | None = None
         self.now = 1000.0
         self.rate = 0.0
-        self.verdict = RateLimit()
+        self.limit = RateLimit()
         self._chance = random.Random(7)
 
     def step(self) -> RateLimit:
         """A second goes by."""
         self.now += 1.0
-        self.rate = min(self.able, self.verdict.rate)
+        self.rate = min(self.able, self.limit.rate)
         noise = self._chance.uniform(0.9, 1.1)
-        self.verdict = self.governor.step(
+        self.limit = self.controller.decide(
             Sample(
                 now=self.now,
                 live=self.live,
@@ -67,7 +67,7 @@ class World:
                 full_in=self.full_in,
             )
         )
-        return self.verdict
+        return self.limit
 
     def run(self, seconds: int) -> list[float]:
         """The rates that were copied at, second by second."""
@@ -111,7 +111,7 @@ def test_without_an_acquisition_it_never_waits() -> None:
     world = World(hold=suffers_above(1 * MB), busy=lambda rate: 1.0, latency=suffers_above(1 * MB))
     world.live = False
     assert world.run(100)[1:] == [world.able] * 99
-    assert world.verdict == RateLimit()
+    assert world.limit == RateLimit()
 
 
 def test_a_live_copy_that_keeps_up_does_not_stand_still_while_all_is_well() -> None:
@@ -144,7 +144,7 @@ def test_it_gives_way_to_a_writer_that_suffers(world: World) -> None:
 def test_it_is_down_within_seconds_and_comes_back_slowly() -> None:
     world = World(hold=lambda rate: 0.01)
     world.run(200)
-    assert world.verdict.rate == math.inf
+    assert world.limit.rate == math.inf
     world.hold = suffers_above(50 * MB)
     rates = world.run(20)
     assert min(rates[5:]) < 50 * MB
@@ -153,7 +153,7 @@ def test_it_is_down_within_seconds_and_comes_back_slowly() -> None:
     rates = world.run(400)
     doubled = next(second for second, rate in enumerate(rates) if rate > 2 * low)
     assert 5 < doubled < 120
-    assert world.verdict == RateLimit(), "in the end it is as fast as it was"
+    assert world.limit == RateLimit(), "in the end it is as fast as it was"
 
 
 def test_the_reason_is_said_in_words() -> None:
@@ -182,10 +182,10 @@ def test_what_a_busy_disk_does_without_copying_is_no_reason_to_give_way() -> Non
 
 def test_what_was_learned_while_others_used_the_disk_is_learned_anew() -> None:
     world = World(hold=lambda rate: 0.2)  # somebody else's copy, just while it stands still
-    while world.verdict.rate > 1:
+    while world.limit.rate > 1:
         world.step()
     world.run(4)
-    assert world.verdict == RateLimit()
+    assert world.limit == RateLimit()
     world.hold = lambda rate: 0.08 if rate > 50 * MB else 0.02
     world.run(300)
     assert mean(world.run(60)) < 0.5 * world.able
@@ -206,14 +206,14 @@ def test_a_writer_that_holds_one_lock_and_gets_nowhere_is_noticed() -> None:
     held = iter(range(1, 100))
     for _ in range(6):
         world.now += 1.0
-        world.verdict = world.governor.step(Sample(world.now, True, world.able, 100.0, [next(held)] * 4))
-    assert world.verdict.rate < world.able
+        world.limit = world.controller.decide(Sample(world.now, True, world.able, 100.0, [next(held)] * 4))
+    assert world.limit.rate < world.able
 
 
 def test_the_end_of_the_acquisition_ends_it() -> None:
     world = World(hold=suffers_above(20 * MB))
     world.run(100)
-    assert world.verdict.rate < world.able
+    assert world.limit.rate < world.able
     world.live = False
     assert world.step() == RateLimit()
 
@@ -256,14 +256,14 @@ SAMPLES = st.lists(
 
 @given(SAMPLES, st.floats(0.1, 30))
 def test_whatever_is_seen_it_copies_something_and_says_why_not_more(samples: list[Sample], pause: float) -> None:
-    governor, now, still = CongestionController(), 1e5, 0.0
+    controller, now, still = CongestionController(), 1e5, 0.0
     for sample in samples:
         now += pause
-        verdict = governor.step(Sample(now, *(getattr(sample, name) for name in Sample.__slots__[1:])))
-        assert bool(verdict.reason) == (verdict.rate < math.inf)
-        still = still + pause if verdict.rate < MB else 0.0
+        limit = controller.decide(Sample(now, *(getattr(sample, name) for name in Sample.__slots__[1:])))
+        assert bool(limit.reason) == (limit.rate < math.inf)
+        still = still + pause if limit.rate < MB else 0.0
         assert still <= 3.0 + 2 * pause, "it stands still for moments only"
-        assert sample.live or verdict.rate == math.inf
+        assert sample.live or limit.rate == math.inf
 
 
 # -- recorded ----------------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ def test_whatever_is_seen_it_copies_something_and_says_why_not_more(samples: lis
 # What an engine saw of tensorstore writers (zarr 2, 15 to 50 chunk files of 0.1 to 1 MB a second) while it copied
 # them and some old data: in memory, on a disk, and on a disk that other programs used heavily. "suffers" is what the
 # writer measured: its writes took more than twice, and 5 ms, longer than before copying. In the last of them that
-# was so a third of the time, at 15 ms instead of 7: less than the governor minds.
+# was so a third of the time, at 15 ms instead of 7: less than the controller minds.
 
 
 def samples_of(trace: Path) -> Iterator[Sample]:
@@ -281,23 +281,23 @@ def samples_of(trace: Path) -> Iterator[Sample]:
 
 @pytest.mark.parametrize("name", ["tmpfs", "disk", "shared"])
 def test_a_recorded_acquisition_that_waits_for_some_ms_more_at_most_is_copied_at_full_speed(name: str) -> None:
-    governor = CongestionController()
-    verdicts = [governor.step(sample) for sample in samples_of(TRACES / f"{name}.jsonl")]
-    assert len(verdicts) > 20
-    limited = {verdict.reason for verdict in verdicts if verdict.rate < math.inf}
+    controller = CongestionController()
+    limits = [controller.decide(sample) for sample in samples_of(TRACES / f"{name}.jsonl")]
+    assert len(limits) > 20
+    limited = {limit.reason for limit in limits if limit.rate < math.inf}
     assert limited <= {"stands still for some seconds, to see how the acquisition does without copying"}
-    assert sum(verdict.rate < math.inf for verdict in verdicts) <= 4, "more than one such look"
+    assert sum(limit.rate < math.inf for limit in limits) <= 4, "more than one such look"
 
 
 @pytest.mark.parametrize("name", ["tmpfs", "disk", "shared"])
 def test_a_recorded_acquisition_is_given_way_to_when_its_writer_waits_for_five_times_as_long(name: str) -> None:
-    governor, found = CongestionController(), list(samples_of(TRACES / f"{name}.jsonl"))
+    controller, found = CongestionController(), list(samples_of(TRACES / f"{name}.jsonl"))
     half = len(found) // 2
     for sample in found[:half]:  # with some seconds without copying, to compare with
-        governor.step(replace(sample, rate=0.0))
-    verdicts = [
-        governor.step(replace(sample, rate=1e8, holds=[5 * hold + 0.02 for hold in sample.holds]))
+        controller.decide(replace(sample, rate=0.0))
+    limits = [
+        controller.decide(replace(sample, rate=1e8, holds=[5 * hold + 0.02 for hold in sample.holds]))
         for sample in found[half:]
     ]
-    assert min(verdict.rate for verdict in verdicts) < 1e8
-    assert any("holds its locks" in verdict.reason for verdict in verdicts)
+    assert min(limit.rate for limit in limits) < 1e8
+    assert any("holds its locks" in limit.reason for limit in limits)

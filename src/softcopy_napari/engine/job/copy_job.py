@@ -86,8 +86,8 @@ class CopyJob(TargetThread):
         return ""
 
     def _apply_changes(self, changes: Changes) -> None:
-        self._pacer.change(changes)
-        self._reporter.change(changes)
+        self._pacer.change_settings(changes)
+        self._reporter.change_settings(changes)
 
     def _reverify(self, why: ReverifyReason) -> None:
         """Equal size and time do not tell any more whether what was copied is still there: read it back."""
@@ -239,7 +239,7 @@ class CopyJob(TargetThread):
         if acquiring and self._forecaster.ask_free_space(now):
             self._dispatcher.request(FreeSpaceTask(self._pool.new_id()))
         self._forecaster.update_if_due(now, acquiring and self._tracker.live, self._pacer.set_rate)
-        self._pacer.tick(now, acquiring, self._reporter.left, self._forecaster.seconds_until_full())
+        self._pacer.update(now, acquiring, self._reporter.left, self._forecaster.seconds_until_full())
 
     # -- the source's coming and going ----------------------------------------------------------------
 

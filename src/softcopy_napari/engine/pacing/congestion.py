@@ -15,17 +15,18 @@ from statistics import median
 _WINDOW = 4.0
 """Seconds that count as the present."""
 _FEWEST = 4
-"""Values from which something can be said, of locks; of seconds with writes two do."""
-_TRIFLE = 1e6
-"""Bytes a second that no disk notices: what is seen then counts as seen without copying."""
-_TRIFLING = 0.01
-"""The same as a share of the fastest that copying went."""
-_LEAST = 0.02
-"""The slowest it may get, as such a share."""
+"""Lock holds from which a median is taken; of seconds with writes, two are enough."""
+_NEGLIGIBLE = 1e6
+"""Bytes a second that no disk notices: what is seen then counts as without copying."""
+_NEGLIGIBLE_SHARE = 0.01
+"""The same limit as a share of the fastest that copying went; the higher one counts."""
+_LEAST_SHARE = 0.02
+"""The lowest rate allowed, as a share of the fastest that copying went."""
 _OLD = 900.0
-"""Seconds after which what was seen without copying counts no longer."""
+"""Seconds after which what was seen without copying no longer counts."""
 _BUSY = 0.9
-_BUSY_ALONE = 0.5
+"""Share of the time from which on a disk counts as busy."""
+_BUSY_BASELINE = 0.5
 """A disk less busy than this without copying is not what a writer waits for."""
 _BACKLOG = 2.0
 """Seconds of work that wait: less is what a live copy has under way."""
@@ -36,10 +37,11 @@ _PROBE = 3.0
 _PROBE_EVERY = 120.0
 """Seconds between two such looks at least, and longer where they change nothing."""
 _UNEVEN = 0.05
-"""Seconds by which some values are above others where something gets in the way at times."""
+"""Seconds by which the highest values exceed the lowest where something gets in the way at times."""
 _STILL = 1.0
 """Bytes a second while standing still."""
 _CUT = 0.5
+"""What is left of the rate when the writer suffers."""
 _QUICK, _SLOW = 1.15, 1.04
 """Growth a sample far from, and near, the rate at which the writer suffered last."""
 _CALM = 180.0
@@ -80,72 +82,85 @@ class RateLimit:
     """Why not faster, in words for its user; empty where there is no limit."""
 
 
-class _Gauge:
-    """One thing that tells how a writer fares: what it is now, and what it is without copying."""
+class _Indicator:
+    """One measure of how a writer fares: its current median, and its baseline, the median without copying.
+
+    Parameters
+    ----------
+    factor, margin : float
+        The current value is worse than the baseline if it is more than `factor` times as high, and `margin` higher.
+    fewest : int
+        Values from which a median is taken.
+    """
 
     def __init__(self, factor: float, margin: float, fewest: int) -> None:
         self._factor = factor
         self._margin = margin
         self._fewest = fewest
-        self._present: deque[tuple[float, float]] = deque(maxlen=512)
-        self._alone: deque[tuple[float, float]] = deque(maxlen=256)
+        self._current: deque[tuple[float, float]] = deque(maxlen=512)
+        self._baseline: deque[tuple[float, float]] = deque(maxlen=256)
 
-    def note(self, values: Sequence[float], now: float, alone: bool) -> None:
-        """Note values, seen while copying or without."""
-        into = self._alone if alone else self._present
+    def record(self, values: Sequence[float], now: float, copies_nothing: bool) -> None:
+        """Record values that were seen while copying, or while nothing was copied."""
+        into = self._baseline if copies_nothing else self._current
         into.extend((now, value) for value in values)
-        while self._present and self._present[0][0] < now - _WINDOW:
-            self._present.popleft()
-        while len(self._alone) > self._fewest and self._alone[0][0] < now - _OLD:
-            self._alone.popleft()
+        while self._current and self._current[0][0] < now - _WINDOW:
+            self._current.popleft()
+        while len(self._baseline) > self._fewest and self._baseline[0][0] < now - _OLD:
+            self._baseline.popleft()
 
-    def doubt(self) -> None:
-        """Forget what it is without copying, where it is less with it: something else was in the way then."""
-        now, alone = self.present, self.alone
-        if now is not None and alone is not None and alone > max(self._factor * now, now + self._margin):
-            self._alone.clear()
+    def drop_high_baseline(self) -> None:
+        """Forget the baseline where it is worse than while copying: something else was in the way then."""
+        current, baseline = self.current, self.baseline
+        if (
+            current is not None
+            and baseline is not None
+            and baseline > max(self._factor * current, current + self._margin)
+        ):
+            self._baseline.clear()
 
-    def forget_present(self) -> None:
-        """What was seen belongs to another pace."""
-        self._present.clear()
+    def clear_current(self) -> None:
+        """Forget what was seen while copying: it belongs to another rate."""
+        self._current.clear()
 
     @property
-    def present(self) -> float | None:
-        """What it is while copying; None while too little was seen."""
-        return median(value for _, value in self._present) if len(self._present) >= self._fewest else None
+    def current(self) -> float | None:
+        """The median of the last seconds while copying; None while there are too few values."""
+        return median(value for _, value in self._current) if len(self._current) >= self._fewest else None
 
     @property
-    def alone(self) -> float | None:
-        """What it is without copying; None while too little was seen."""
-        return median(value for _, value in self._alone) if len(self._alone) >= self._fewest else None
+    def baseline(self) -> float | None:
+        """The median without copying; None while there are too few values."""
+        return median(value for _, value in self._baseline) if len(self._baseline) >= self._fewest else None
 
-    def stale(self, now: float) -> bool:
-        """Whether it would be good to know anew what it is without copying."""
-        return self.alone is None or self._alone[-1][0] < now - _OLD
+    def lacks_baseline(self, now: float) -> bool:
+        """Return whether the baseline is not known, or too old."""
+        return self.baseline is None or self._baseline[-1][0] < now - _OLD
 
     @property
     def uneven(self) -> bool:
-        """Whether some of the present values are far above others, as where something gets in the way at times."""
-        values = sorted(value for _, value in self._present)
+        """Whether some current values are far above others, as where something gets in the way at times."""
+        values = sorted(value for _, value in self._current)
         low, high = values[len(values) // 10 : 1 + len(values) // 10], values[-1 - len(values) // 10 :]
         return len(values) >= 4 * self._fewest and high[0] > 4 * low[0] + _UNEVEN
 
     @property
     def ratio(self) -> float | None:
-        """How many times as much as without copying, 1 for about the same; None while that cannot be told."""
-        now, alone = self.present, self.alone
-        if now is None or alone is None:
+        """How many times as high as the baseline it is, 1 for about the same; None while that is not known."""
+        current, baseline = self.current, self.baseline
+        if current is None or baseline is None:
             return None
-        return now / max(alone, 1e-6) if now > max(self._factor * alone, alone + self._margin) else 1.0
+        worse = current > max(self._factor * baseline, baseline + self._margin)
+        return current / max(baseline, 1e-6) if worse else 1.0
 
 
 class CongestionController:
-    """The controller of one target. Feed it a sample about every second."""
+    """Decides how fast one target may copy, from one sample about every second."""
 
     def __init__(self) -> None:
-        self._holds = _Gauge(1.5, 0.01, _FEWEST)
-        self._latency = _Gauge(2.0, 0.005, 2)
-        self._busy_alone: float | None = None
+        self._holds = _Indicator(1.5, 0.01, _FEWEST)
+        self._latency = _Indicator(2.0, 0.005, 2)
+        self._busy_baseline: float | None = None
         self._busy_for = 0
         """Samples in a row with a busy disk."""
         self._waiting_for = 0
@@ -153,28 +168,28 @@ class CongestionController:
         self._rates: deque[float] = deque(maxlen=3)
         self._peak = 0.0
         self._limit = math.inf
-        self._bad = math.inf
-        """The rate at which the writer suffered last."""
+        self._harmful = math.inf
+        """The rate at which the writer suffered last; inf after a long calm."""
         self._cuts = 0
         """How often it has suffered since it was calm for long."""
         self._last_cut = -math.inf
         self._last_probe = -math.inf
         self._probe_ends = -math.inf
         self._probe_every = _PROBE_EVERY / 2
-        self._why = ""
+        self._reason = ""
 
-    def step(self, sample: Sample) -> RateLimit:
-        """Take in a sample, and decide."""
+    def decide(self, sample: Sample) -> RateLimit:
+        """Return how fast copying may go until the next sample."""
         if not sample.live:
-            self._note(sample)
+            self._record(sample)
             self._limit, self._probe_ends = math.inf, -math.inf
             return RateLimit()
         if sample.now < self._probe_ends:
             if sample.now > self._probe_ends - _PROBE + 1.5:  # before, what was under way is finished
-                self._note(sample)
+                self._record(sample)
             return self._stand_still()
-        self._note(sample)
-        suffering = self._suffering(sample)
+        self._record(sample)
+        suffering = self._find_suffering(sample)
         if suffering and sample.now - self._last_cut > 2.0:
             self._cut(sample, suffering)
         elif self._should_probe(sample):
@@ -183,36 +198,36 @@ class CongestionController:
             return self._stand_still()
         elif not suffering:
             self._grow(sample)
-        return self._verdict(sample)
+        return self._limit_for(sample)
 
     # -- what is seen ---------------------------------------------------------------------------------
 
-    def _note(self, sample: Sample) -> None:
-        alone = sample.rate <= self._trifle
-        self._holds.note(sample.holds, sample.now, alone)
-        self._latency.note(() if sample.latency is None else (sample.latency,), sample.now, alone)
-        self._holds.doubt()
-        self._latency.doubt()
+    def _record(self, sample: Sample) -> None:
+        copies_nothing = sample.rate <= self._negligible
+        self._holds.record(sample.holds, sample.now, copies_nothing)
+        self._latency.record(() if sample.latency is None else (sample.latency,), sample.now, copies_nothing)
+        self._holds.drop_high_baseline()
+        self._latency.drop_high_baseline()
         if sample.busy is not None:
             self._busy_for = self._busy_for + 1 if sample.busy > _BUSY else 0
-            if alone:
-                before = sample.busy if self._busy_alone is None else self._busy_alone
-                self._busy_alone = before + 0.5 * (sample.busy - before)
+            if copies_nothing:
+                before = sample.busy if self._busy_baseline is None else self._busy_baseline
+                self._busy_baseline = before + 0.5 * (sample.busy - before)
         self._waiting_for = self._waiting_for + 1 if sample.backlog > _BACKLOG else 0
         self._rates.append(sample.rate)
         self._peak = max(0.999 * self._peak, sample.rate)
 
-    def _suffering(self, sample: Sample) -> str:
-        """How the writer suffers, in words; empty if it does not, or nothing tells."""
+    def _find_suffering(self, sample: Sample) -> str:
+        """Return how the writer suffers, in words; empty if it does not, or nothing tells."""
         ratio = self._holds.ratio
         if ratio is not None:  # the writer itself tells: however busy the disk is, that is what counts
             return f"its writer holds its locks {_times(ratio)} as long as without copying" if ratio > 1 else ""
-        if self._busy_for < _SUSTAINED or not self._can_probe():  # it is not copying that makes it busy
+        if self._busy_for < _SUSTAINED or not self._is_copying:  # it is not copying that makes it busy
             return ""
         ratio = self._latency.ratio
         if ratio is not None:
             return f"writes to the source's disk take {_times(ratio)} as long as without copying" if ratio > 1 else ""
-        if self._busy_alone is not None and self._busy_alone < _BUSY_ALONE:
+        if self._busy_baseline is not None and self._busy_baseline < _BUSY_BASELINE:
             return ""  # our own reads make it busy, and whoever writes has hardly anything to do with it
         if sample.now - self._last_probe > self._probe_every:
             return ""  # first see what it is without copying
@@ -220,25 +235,26 @@ class CongestionController:
 
     # -- standing still -------------------------------------------------------------------------------
 
-    def _can_probe(self) -> bool:
-        return self._rates[-1] > self._trifle
+    @property
+    def _is_copying(self) -> bool:
+        return self._rates[-1] > self._negligible
 
     @property
-    def _trifle(self) -> float:
+    def _negligible(self) -> float:
         """Bytes a second that count as nothing."""
-        return max(_TRIFLE, _TRIFLING * self._peak)
+        return max(_NEGLIGIBLE, _NEGLIGIBLE_SHARE * self._peak)
 
     def _should_probe(self, sample: Sample) -> bool:
-        """Whether it is worth some seconds to know how the writer fares without copying.
+        """Return whether it is worth some seconds to learn how the writer fares without copying.
 
         Not while all is well: what is live should arrive at once. With a backlog nobody waits for seconds.
         """
-        if sample.now - self._last_probe <= self._probe_every or not self._can_probe():
+        if sample.now - self._last_probe <= self._probe_every or not self._is_copying:
             return False
         holds, latency = self._holds, self._latency
-        if holds.present is not None and holds.stale(sample.now):
+        if holds.current is not None and holds.lacks_baseline(sample.now):
             return self._waiting_for >= _SUSTAINED or self._busy_for >= _SUSTAINED or holds.uneven
-        return holds.ratio is None and self._busy_for >= _SUSTAINED and latency.stale(sample.now)
+        return holds.ratio is None and self._busy_for >= _SUSTAINED and latency.lacks_baseline(sample.now)
 
     def _stand_still(self) -> RateLimit:
         return RateLimit(_STILL, "stands still for some seconds, to see how the acquisition does without copying")
@@ -246,42 +262,42 @@ class CongestionController:
     # -- down and up ----------------------------------------------------------------------------------
 
     def _cut(self, sample: Sample, why: str) -> None:
-        self._bad = min(self._limit, max(self._rates))
-        self._limit = max(_CUT * self._bad, self._floor(0.0))
+        self._harmful = min(self._limit, max(self._rates))
+        self._limit = max(_CUT * self._harmful, self._floor(0.0))
         self._probe_every = _PROBE_EVERY
         self._last_cut = sample.now
         self._cuts = min(self._cuts + 1, 10)
-        self._why = f"gives way to the acquisition: {why}"
-        self._holds.forget_present()
-        self._latency.forget_present()
+        self._reason = f"gives way to the acquisition: {why}"
+        self._holds.clear_current()
+        self._latency.clear_current()
 
     def _grow(self, sample: Sample) -> None:
         if self._limit == math.inf or sample.now - self._last_cut < _WINDOW:
             return
         if sample.now - self._last_cut > _CALM:
-            self._cuts, self._bad = 0, math.inf
-        near = self._limit > 0.8 * self._bad
+            self._cuts, self._harmful = 0, math.inf
+        near = self._limit > 0.8 * self._harmful
         self._limit *= 1 + (_SLOW - 1) / self._cuts if near and self._cuts else _QUICK
-        self._why = "comes back slowly after it gave way to the acquisition"
+        self._reason = "comes back slowly after it gave way to the acquisition"
         if self._limit > 2 * self._peak:
             self._limit = math.inf
 
     def _floor(self, urgency: float) -> float:
-        """The slowest it may get: something always, and ever more the more urgent it is."""
-        return max((_LEAST + (1 - _LEAST) * urgency) * self._peak, _TRIFLE)
+        """Return the slowest rate allowed: never nothing, and higher the more urgent it is."""
+        return max((_LEAST_SHARE + (1 - _LEAST_SHARE) * urgency) * self._peak, _NEGLIGIBLE)
 
     def _urgency(self, sample: Sample) -> float:
-        """From 0, there is time, to 1, the source's disk is about to be full."""
+        """Return 0 while there is time, rising to 1 where the source's disk is about to be full."""
         if sample.full_in is None:
             return 0.0
         return min(max((_URGENT - sample.full_in) / (_URGENT - _LAST_MINUTES), 0.0), 1.0)
 
-    def _verdict(self, sample: Sample) -> RateLimit:
+    def _limit_for(self, sample: Sample) -> RateLimit:
         if self._limit == math.inf:
             return RateLimit()
         urgency, floor = self._urgency(sample), self._floor(self._urgency(sample))
         if urgency == 0 or floor <= self._limit:
-            return RateLimit(max(self._limit, floor), self._why)
+            return RateLimit(max(self._limit, floor), self._reason)
         if urgency == 1:
             return RateLimit()
         minutes = max(1, round((sample.full_in or 0) / 60))

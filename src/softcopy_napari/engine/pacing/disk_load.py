@@ -13,12 +13,12 @@ from typing import Any
 import psutil
 
 _SHORTEST = 0.2
-"""Seconds between two looks at the counters, at least: they are kept in milliseconds."""
+"""Seconds between two readings at least: the counters are kept in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiskLoad:
-    """What a disk did since the look before."""
+    """What a disk did between two readings of its counters."""
 
     busy: float
     """Share of the time in which it had something to do, 0 to 1."""
@@ -27,7 +27,7 @@ class DiskLoad:
 
 
 def find_disk(device: int, path: str) -> str:
-    """Find the disk on which a folder lies. May take a moment, but does not look at the folder itself.
+    """Find the disk on which a folder lies, which may take a moment, without access to the folder itself.
 
     Parameters
     ----------
@@ -44,15 +44,15 @@ def find_disk(device: int, path: str) -> str:
     """
     try:
         if sys.platform == "linux":
-            return _of_block_device(device) or _of_mount(path)
+            return _disk_of_device(device) or _disk_of_mount(path)
         counted = psutil.disk_io_counters(perdisk=True, nowrap=False)
-        return _guess(path, list(counted))
+        return _guess_disk(path, list(counted))
     except (OSError, RuntimeError, ValueError):
         return ""
 
 
-def _of_block_device(device: int) -> str:
-    """The whole disk of a Linux block device, by its number."""
+def _disk_of_device(device: int) -> str:
+    """Return the whole disk of a Linux block device, by its number."""
     place = os.path.realpath(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
     if not os.path.isdir(place):
         return ""
@@ -61,17 +61,17 @@ def _of_block_device(device: int) -> str:
     return os.path.basename(place)
 
 
-def _of_mount(path: str) -> str:
-    """The disk that is mounted where a path lies: btrfs numbers its devices in its own way."""
-    mount = _mount(path)
+def _disk_of_mount(path: str) -> str:
+    """Return the disk that is mounted where a path lies: btrfs numbers its devices in its own way."""
+    mount = _find_mount(path)
     if mount is None or not mount.device.startswith("/dev/"):
         return ""
-    return _of_block_device(os.stat(mount.device).st_rdev)
+    return _disk_of_device(os.stat(mount.device).st_rdev)
 
 
-def _guess(path: str, counted: list[str]) -> str:
-    """The disk where the system does not say which one a volume lies on: it is known if there is only one."""
-    mount = _mount(path)
+def _guess_disk(path: str, counted: list[str]) -> str:
+    """Return the disk where the system does not say which one a volume lies on: the only one, if it is."""
+    mount = _find_mount(path)
     if mount is None:
         return ""
     found = re.match(r"/dev/(disk\d+)", mount.device)
@@ -81,8 +81,8 @@ def _guess(path: str, counted: list[str]) -> str:
     return counted[0] if local and len(counted) == 1 else ""
 
 
-def _mount(path: str) -> Any:
-    """What is mounted where a path lies."""
+def _find_mount(path: str) -> Any:
+    """Return what is mounted where a path lies."""
     # Linux tells of all mounts from a list of its own; elsewhere shares would be asked, and may hang.
     parts = psutil.disk_partitions(all=sys.platform == "linux")
     mounts = [part for part in parts if PurePath(path).is_relative_to(part.mountpoint)]
@@ -94,7 +94,7 @@ def _counters() -> Mapping[str, Any]:
 
 
 class DiskMeter:
-    """Tells how busy one disk is, from one look to the next.
+    """Measures how busy one disk is, from one reading of its counters to the next.
 
     Parameters
     ----------
@@ -109,8 +109,8 @@ class DiskMeter:
         self._counters = counters
         self._before: tuple[float, Any] | None = None
 
-    def load(self, now: float) -> DiskLoad | None:
-        """What the disk did since the last look; None at the first one, and where the disk is no longer there."""
+    def measure(self, now: float) -> DiskLoad | None:
+        """Return what the disk did since the last reading; None at the first, and where the disk has gone."""
         try:
             found = self._counters().get(self._name)
         except (OSError, RuntimeError):
@@ -121,11 +121,11 @@ class DiskMeter:
         seconds, last = now - before[0], before[1]
         writes = found.write_count - last.write_count
         writing = (found.write_time - last.write_time) / 1000
-        busy = (_busy(found) - _busy(last)) / 1000 / seconds
+        busy = (_busy_time(found) - _busy_time(last)) / 1000 / seconds
         return DiskLoad(min(max(busy, 0.0), 1.0), max(writing, 0.0) / writes if writes > 0 else None)
 
 
-def _busy(counters: Any) -> float:
-    """Milliseconds in which a disk was busy, as far as the system counts that."""
+def _busy_time(counters: Any) -> float:
+    """Return the milliseconds for which a disk was busy, as far as the system counts them."""
     own = getattr(counters, "busy_time", None)
     return float(counters.read_time + counters.write_time if own is None else own)

@@ -29,15 +29,15 @@ log = logging.getLogger(__name__)
 
 
 class Pacer:
-    """Says how fast the workers of a target may go.
+    """Tells the workers of a target how fast they may copy.
 
     Parameters
     ----------
     target : Target
-    pool, dispatcher, survey
-        The job's.
+    pool, dispatcher, tracker
+        Those of the job.
     post : callable
-        Has something called in the job's thread.
+        Has a function called in the job's thread.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Pacer:
         target: Target,
         pool: WorkerPool,
         dispatcher: Dispatcher,
-        survey: SourceTracker,
+        tracker: SourceTracker,
         post: Callable[[Callable[[], None]], None],
     ) -> None:
         self._source = target.source
@@ -55,24 +55,27 @@ class Pacer:
         self._sleep_time = target.sleep_time
         self._pool = pool
         self._dispatcher = dispatcher
-        self._survey = survey
+        self._tracker = tracker
         self._post = post
-        self._governor = CongestionController()
-        self._verdict = RateLimit()
+        self._controller = CongestionController()
+        self._automatic = RateLimit()
+        """What the acquisition can bear, in mode auto."""
         self._meter: DiskMeter | None = None
         self._device = 0
         """On which the source lies, as far as that was looked into."""
         self._most_reading = 0
         """Workers that had something to read at a time, since the last decision."""
         self._divisor = target.nprocs
+        """Workers that the limit is shared by."""
         self._sent = math.inf
+        """Bytes a second that each worker was told last."""
         self._before = (time.monotonic(), 0, 0)
         """When the last decision was made, with bytes and files copied until then."""
-        self._decide_next = 0.0
+        self._next_decision = 0.0
         self._apply()
 
-    def change(self, changes: Changes) -> None:
-        """Set something else."""
+    def change_settings(self, changes: Changes) -> None:
+        """Apply settings that a front end has changed."""
         log.info("%s: set to %s", self._source, changes.words())
         if changes.sleep_time is not None:
             self._sleep_time = changes.sleep_time
@@ -80,7 +83,7 @@ class Pacer:
             self._max_rate = changes.max_rate
         if changes.pace is not None and changes.pace != self._mode:
             self._mode = changes.pace
-            self._governor, self._verdict = CongestionController(), RateLimit()
+            self._controller, self._automatic = CongestionController(), RateLimit()
         self._apply()
 
     def note_source_device(self, free: FreeSpace) -> None:
@@ -99,8 +102,8 @@ class Pacer:
         log.info("%s: lies on %s", self._source, f"the disk {disk}" if disk else "no disk that is known here")
         self._meter = DiskMeter(disk) if disk else None
 
-    def tick(self, now: float, acquiring: bool, left: Callable[[], int], full_in: float | None) -> None:
-        """Decide anew, if it is time.
+    def update(self, now: float, acquiring: bool, left: Callable[[], int], full_in: float | None) -> None:
+        """Decide once a second how fast to copy, and tell the workers.
 
         Parameters
         ----------
@@ -115,8 +118,8 @@ class Pacer:
         """
         reading = self._pool.reading
         self._most_reading = max(self._most_reading, reading)
-        if now >= self._decide_next:
-            self._decide_next = now + _STEP
+        if now >= self._next_decision:
+            self._next_decision = now + _STEP
             self._decide(now, acquiring, left(), full_in)
             self._divisor = self._most_reading or self._size
             self._most_reading = reading
@@ -130,13 +133,13 @@ class Pacer:
         moved, files = self._dispatcher.bytes_moved, self._dispatcher.results.files_copied
         self._before = now, moved, files
         seconds = max(now - then, 1e-3)
-        holds = self._survey.lock_holds()
+        holds = self._tracker.lock_holds()
         if self._mode == "full":
             return
-        live = acquiring and self._survey.writing(now)
-        load = self._meter.load(now) if self._meter is not None and live else None
-        before = self._verdict
-        self._verdict = self._governor.step(
+        live = acquiring and self._tracker.writing(now)
+        load = self._meter.measure(now) if self._meter is not None and live else None
+        before = self._automatic
+        self._automatic = self._controller.decide(
             Sample(
                 now=now,
                 live=live,
@@ -148,17 +151,17 @@ class Pacer:
                 full_in=full_in,
             )
         )
-        if self._verdict.reason != before.reason:
-            log.info("%s: %s", self._source, self._verdict.reason or "copies as fast as it can")
+        if self._automatic.reason != before.reason:
+            log.info("%s: %s", self._source, self._automatic.reason or "copies as fast as it can")
 
     @property
     def limit(self) -> float:
-        """Bytes a second that are allowed now; inf where there is no limit."""
-        return min(self._verdict.rate, self.set_rate)
+        """Bytes a second that are allowed now; inf if there is no limit."""
+        return min(self._automatic.rate, self.set_rate)
 
     @property
     def set_rate(self) -> float:
-        """What its user allows at this time of day, bytes a second."""
+        """Bytes a second that the user allows at this time of day."""
         now = time.localtime()
         return self._max_rate.at(now.tm_hour * 60 + now.tm_min)
 
@@ -170,12 +173,12 @@ class Pacer:
         self._pool.pace(self._sent, self._sleep_time)
 
     def snapshot(self) -> PaceSnapshot:
-        """What front ends are told."""
+        """Return what front ends show of it."""
         limit, set_rate = self.limit, self.set_rate
         if limit == math.inf:
             reason = ""
-        elif self._verdict.rate <= set_rate:
-            reason = self._verdict.reason
+        elif self._automatic.rate <= set_rate:
+            reason = self._automatic.reason
         else:
             reason = "as max_rate is set"
         return PaceSnapshot(

@@ -59,8 +59,8 @@ class Reporter:
                 log.info("%s: %s", self._target.source, text)
                 self._notices[text] = None
 
-    def change(self, changes: Changes) -> None:
-        """Note that settings are others now."""
+    def change_settings(self, changes: Changes) -> None:
+        """Note settings that a front end has changed."""
         self._settings = self._settings.model_copy(update=changes.given)
 
     def tick(self, now: float) -> None:
