@@ -55,9 +55,9 @@ def test_a_destinations_own_clock_is_read_from_what_it_says_of_its_files(tmp_pat
     with FaultFs(tmp_path / "below", tmp_path / "shown", behind=behind * 10**9) as faults:
         place = RootFolder(str(faults.place))
         place.claim(".marker")
-        place.hold(marker=".marker")
+        place.open(marker=".marker")
         first, second = place.read_clock(".marker"), place.read_clock(".marker")
-        place.leave()
+        place.close()
     assert abs(first + behind * 10**9 - time.time_ns()) < 10 * 10**9
     assert second >= first
 
@@ -66,7 +66,7 @@ def test_nothing_is_known_of_the_clock_where_change_times_are_what_was_set(tmp_p
     """Some cloud mounts have one time for both: it does not tell that a file was changed."""
     write(tmp_path / ".marker", b"")
     place = RootFolder(str(tmp_path))
-    place.hold()
+    place.open()
     found = os.stat(tmp_path / ".marker")
 
     class Unchanging(RootFolder):
@@ -75,8 +75,8 @@ def test_nothing_is_known_of_the_clock_where_change_times_are_what_was_set(tmp_p
             return os.stat_result(there, {"st_ctime_ns": there.st_mtime_ns})
 
     assert place.read_clock(".marker") >= found.st_ctime_ns
-    place.leave()
+    place.close()
     strange = Unchanging(str(tmp_path))
-    strange.hold()
+    strange.open()
     assert strange.read_clock(".marker") == 0
-    strange.leave()
+    strange.close()

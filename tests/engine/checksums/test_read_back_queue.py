@@ -80,7 +80,7 @@ def test_copies_of_an_earlier_run_are_compared_with_the_source(jobs: Jobs) -> No
 FLIPPING = """
 import os
 from softcopy_napari.engine.worker import file_copier, process
-copy = file_copier.FileCopier.copy
+copy = file_copier.FileCopier.copy_file
 def faulty(self, path, *more):
     result = copy(self, path, *more)
     if path == "1":
@@ -92,7 +92,7 @@ def faulty(self, path, *more):
             opened.write(bytes([first[0] ^ 1]))
         os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
     return result
-file_copier.FileCopier.copy = faulty
+file_copier.FileCopier.copy_file = faulty
 process.main()
 """
 

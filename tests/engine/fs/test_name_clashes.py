@@ -21,8 +21,8 @@ COMPOSING = Capabilities(form_sensitive=False)
 def clashes(can: Capabilities, names: list[str]) -> set[frozenset[str]]:
     """Pairs of names that clash, as a walk finds them."""
     found = NameClashes(can)
-    pairs = [(other, name) for name in names if (other := found.add(name))]
-    return {frozenset(pair) for pair in [*pairs, *found.in_large_folder(lambda: names)]}
+    pairs = [(other, name) for name in names if (other := found.add_name(name))]
+    return {frozenset(pair) for pair in [*pairs, *found.find_in_large_folder(lambda: names)]}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_clashes_are_found_in_a_folder_with_more_names_than_are_remembered(monke
 def test_numbers_of_chunks_are_not_remembered() -> None:
     found = NameClashes(FOLDING)
     for number in range(1000):
-        found.add(str(number))
+        found.add_name(str(number))
     assert not found._seen
 
 
@@ -67,7 +67,7 @@ def test_two_files_that_differ_by_the_form_of_an_accent_are_two_where_they_can_b
 
 def test_what_a_file_system_can_do_is_tried_out_without_a_trace(tmp_path: Path) -> None:
     place = RootFolder(str(tmp_path))
-    place.hold()
+    place.open()
     assert detect_capabilities(place, ".softcopy-0a1b2c3d-1.tmp").keeps_times
-    place.leave()
+    place.close()
     assert list(tmp_path.iterdir()) == []

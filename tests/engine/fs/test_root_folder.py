@@ -37,12 +37,12 @@ def held(sides: tuple[Path, Path, Path], act: Callable[[FileCopier], object]) ->
     """Do something with a transfer between the two sides."""
     places = RootFolder(str(sides[0])), RootFolder(str(sides[1]))
     for place in places:
-        place.hold()
+        place.open()
     try:
         return act(FileCopier(*places, ".softcopy-r-1.tmp", lambda: False, lambda size: None))
     finally:
         for place in places:
-            place.leave()
+            place.close()
 
 
 @pytest.mark.parametrize("path", ["d/x", "d/deep/x"])
@@ -54,7 +54,7 @@ def test_a_link_at_the_destination_where_the_source_has_a_folder_is_replaced(
     write(source / path, b"new")
     (destination / "d").symlink_to(elsewhere)
     before = tree(elsewhere)
-    assert held(sides, lambda transfer: transfer.copy(path).outcome) is CopyOutcome.COPIED  # type: ignore[attr-defined]
+    assert held(sides, lambda transfer: transfer.copy_file(path).outcome) is CopyOutcome.COPIED  # type: ignore[attr-defined]
     assert (destination / path).read_bytes() == b"new"
     assert not (destination / "d").is_symlink()
     assert tree(elsewhere) == before
@@ -68,8 +68,8 @@ def test_nothing_is_deleted_through_a_link(sides: tuple[Path, Path, Path]) -> No
     before = tree(elsewhere)
 
     def act(transfer: FileCopier) -> None:
-        transfer.copy("d/x", delete_if_gone=True)
-        transfer.sweep("d", ".softcopy-dead-1.tmp")
+        transfer.copy_file("d/x", delete_if_gone=True)
+        transfer.remove_temporary("d", ".softcopy-dead-1.tmp")
 
     held(sides, act)
     assert tree(elsewhere) == before
@@ -78,7 +78,7 @@ def test_nothing_is_deleted_through_a_link(sides: tuple[Path, Path, Path]) -> No
 def test_nothing_is_read_through_a_link(sides: tuple[Path, Path, Path]) -> None:
     source, destination, elsewhere = sides
     (source / "d").symlink_to(elsewhere)
-    assert held(sides, lambda transfer: transfer.copy("d/x").outcome) is not CopyOutcome.COPIED
+    assert held(sides, lambda transfer: transfer.copy_file("d/x").outcome) is not CopyOutcome.COPIED
     assert tree(destination) == {}
 
 
@@ -86,35 +86,35 @@ def test_a_file_where_the_source_has_a_folder_is_kept(sides: tuple[Path, Path, P
     source, destination, _ = sides
     write(source / "d" / "x", b"new")
     write(destination / "d", b"somebody's")
-    assert held(sides, lambda transfer: transfer.copy("d/x").outcome) is CopyOutcome.FAILED
+    assert held(sides, lambda transfer: transfer.copy_file("d/x").outcome) is CopyOutcome.FAILED
     assert (destination / "d").read_bytes() == b"somebody's"
 
 
 def test_a_folder_is_known_by_its_mark_and_by_its_identity(tmp_path: Path, way: None) -> None:
     place = RootFolder(str(tmp_path / "new" / "place"))
     with pytest.raises(FileNotFoundError):
-        place.hold(marker=".mark")
+        place.open(marker=".mark")
     place.claim(".mark")
-    place.hold(marker=".mark")
-    place.leave()
+    place.open(marker=".mark")
+    place.close()
     found = (tmp_path / "new" / "place").stat()
-    place.hold(identity=(found.st_dev, found.st_ino))
-    place.leave()
+    place.open(identity=(found.st_dev, found.st_ino))
+    place.close()
     os.rename(tmp_path / "new" / "place", tmp_path / "away")
     (tmp_path / "new" / "place").mkdir()
     for known in ({"marker": ".mark"}, {"identity": (found.st_dev, found.st_ino)}):
         with pytest.raises(WrongFolder):
-            place.hold(**known)  # type: ignore[arg-type]
+            place.open(**known)  # type: ignore[arg-type]
 
 
 def test_folders_that_were_made_anew_are_entered_anew(tmp_path: Path, way: None) -> None:
     place = RootFolder(str(tmp_path))
-    place.hold()
-    place.enter("a/b", make=True)
+    place.open()
+    place.enter_folder("a/b", make=True)
     os.rename(tmp_path / "a", tmp_path / "old")
-    place.enter("a/b", make=True)
-    os.close(place.open("a/b/x", os.O_WRONLY | os.O_CREAT))
-    place.leave()
+    place.enter_folder("a/b", make=True)
+    os.close(place.open_file("a/b/x", os.O_WRONLY | os.O_CREAT))
+    place.close()
     assert (tmp_path / "a" / "b" / "x").exists()
     assert not (tmp_path / "old" / "b" / "x").exists()
 
@@ -124,12 +124,12 @@ def test_folders_side_by_side_and_above_are_told_apart(tmp_path: Path, way: None
     paths = ["a/b/c/x", "a/b/x", "a/bb/c/x", "x", "a/b/c/d/x", "b/x", "a/b/c/x"]
     for path in paths:
         write(tmp_path / path, path.encode())
-    place.hold()
+    place.open()
     for path in paths:
         with open(place.open_for_reading(path), "rb") as file:
             assert file.read() == path.encode()
     for folder in ("a/missing/b", "x", "a/x"):
         with pytest.raises((FileNotFoundError, NotADirectoryError)):
-            place.enter(folder)
+            place.enter_folder(folder)
     assert place.stat("a/b/x").st_size == len("a/b/x")
-    place.leave()
+    place.close()

@@ -248,7 +248,7 @@ def test_only_a_read_only_comparison_looks_for_what_is_lacking(target: Target) -
     make_array(target.destination, (2,))
     for read_only, lacking in ((False, []), (True, ["2"])):
         comparison = FolderComparer(str(target.source), str(target.destination), "0a1b2c3d", read_only)
-        (part,) = comparison.folders([("", 0)], 0.0)
+        (part,) = comparison.compare_folders([("", 0)], 0.0)
         assert part.different == ["2"] and part.lacking == lacking
 
 

@@ -373,12 +373,12 @@ def test_killing_workers_again_and_again_loses_nothing(jobs: Jobs) -> None:
 POISON = """
 import os, sys
 from softcopy_napari.engine.worker import file_copier, process
-copy = file_copier.FileCopier.copy
+copy = file_copier.FileCopier.copy_file
 def poisoned(self, path, *more):
     if path == "poison":
         os.kill(os.getpid(), 9)
     return copy(self, path, *more)
-file_copier.FileCopier.copy = poisoned
+file_copier.FileCopier.copy_file = poisoned
 process.main()
 """
 

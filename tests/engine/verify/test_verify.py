@@ -233,15 +233,15 @@ def judged(
         return True
 
     here, there = RootFolder(str(sides.source)), RootFolder(str(sides.destination))
-    here.hold()
-    there.hold()
+    here.open()
+    there.open()
     try:
         digest = xxh3_128_digest((sides.source / path).read_bytes())
         judge = ContentChecker(here if source else None, there, memoryview(bytearray(1000)), go_on)
         return judge.judge(path, digest)[1:]
     finally:
-        here.leave()
-        there.leave()
+        here.close()
+        there.close()
 
 
 FILE = "c/0/0"

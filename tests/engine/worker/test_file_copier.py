@@ -51,10 +51,10 @@ class Sides:
         """Copy a file; whatever comes of it, no temporary may be left."""
         open_files = psutil.Process().num_fds() if os.name == "posix" else 0
         for place in self.places:
-            place.hold()
-        result = self.transfer.copy(path, delete_if_gone, rules)
+            place.open()
+        result = self.transfer.copy_file(path, delete_if_gone, rules)
         for place in self.places:
-            place.leave()
+            place.close()
         if os.name == "posix":
             assert psutil.Process().num_fds() == open_files, "a file was left open"
         assert temporaries(self.destination) == []
@@ -179,7 +179,7 @@ def test_reading_leaves_no_trace_at_the_source(sides: Sides) -> None:
     os.utime(file, ns=(1, 2))
     os.utime(sides.source, ns=(3, 4))
     before = file.stat(), sides.source.stat()
-    assert sides.transfer.copy("x").outcome is CopyOutcome.COPIED
+    assert sides.transfer.copy_file("x").outcome is CopyOutcome.COPIED
     assert (file.stat(), sides.source.stat()) == before
 
 
@@ -216,7 +216,7 @@ def test_a_reader_of_the_destination_never_sees_half_a_file(sides: Sides) -> Non
     try:
         for round_ in range(60):
             replace(sides.source / "x", bytes([48 + round_ % 10]) * size)
-            assert sides.transfer.copy("x").outcome is CopyOutcome.COPIED
+            assert sides.transfer.copy_file("x").outcome is CopyOutcome.COPIED
     finally:
         stop.set()
         watching.join()
@@ -319,8 +319,8 @@ def test_a_link_planted_in_the_temporarys_place_is_not_written_through(sides: Si
 def test_sweep_removes_the_temporary_of_a_dead_worker_and_nothing_else(sides: Sides) -> None:
     for name in (".softcopy-r-1.tmp", ".softcopy-r-2.tmp", "x"):
         write(sides.destination / "a" / name, b"")
-    sides.transfer.sweep("a", ".softcopy-r-2.tmp")
-    sides.transfer.sweep("no/such/folder", ".softcopy-r-2.tmp")
+    sides.transfer.remove_temporary("a", ".softcopy-r-2.tmp")
+    sides.transfer.remove_temporary("no/such/folder", ".softcopy-r-2.tmp")
     assert {p.name for p in (sides.destination / "a").iterdir()} == {".softcopy-r-1.tmp", "x"}
 
 
@@ -348,15 +348,15 @@ def test_a_source_that_another_folder_takes_the_place_of_is_told_from_it(sides: 
     write(sides.source / "x", b"x")
     write(sides.destination / "x", b"x")
     for place in sides.places:
-        place.hold()
+        place.open()
     os.rename(sides.source, tmp_path / "unmounted")
     sides.source.mkdir()
     write(sides.source / "x", b"another")
-    assert sides.transfer.copy("x").outcome is CopyOutcome.COPIED
+    assert sides.transfer.copy_file("x").outcome is CopyOutcome.COPIED
     assert (sides.destination / "x").read_bytes() == b"x"
     with pytest.raises(OSError, match="another folder"):
-        sides.places[0].hold(identity=((was := (tmp_path / "unmounted").stat()).st_dev, was.st_ino))
-    sides.places[1].leave()
+        sides.places[0].open(identity=((was := (tmp_path / "unmounted").stat()).st_dev, was.st_ino))
+    sides.places[1].close()
     assert (sides.destination / "x").exists()
 
 
@@ -465,12 +465,12 @@ def test_an_error_says_which_side_is_at_fault_and_leaves_no_temporary(
         raise error
 
     for place in sides.places:
-        place.hold()
+        place.open()
     monkeypatch.setattr(os, function, fail)
-    result = sides.transfer.copy("x")
+    result = sides.transfer.copy_file("x")
     monkeypatch.undo()
     for place in sides.places:
-        place.leave()
+        place.close()
     assert (result.outcome, result.reason) == (CopyOutcome.FAILED, reason)
     assert (sides.destination / "x").read_bytes() == b"old"
     assert temporaries(sides.destination) == []
@@ -495,8 +495,8 @@ def test_somebody_elses_files_are_copied_though_their_access_time_cannot_be_spar
         return real(path, flags, *args, **folder)
 
     monkeypatch.setattr(os, "open", refuse)
-    assert sides.transfer.copy("x").outcome is CopyOutcome.COPIED
-    assert sides.transfer.copy("y").outcome is CopyOutcome.COPIED
+    assert sides.transfer.copy_file("x").outcome is CopyOutcome.COPIED
+    assert sides.transfer.copy_file("y").outcome is CopyOutcome.COPIED
 
 
 def test_another_size_time_or_kind_is_not_up_to_date(tmp_path: Path) -> None:
@@ -537,10 +537,10 @@ def test_holes_stay_holes_and_the_digest_is_that_of_the_whole_file(sides: Sides,
     if (sides.source / "x").stat().st_blocks * 512 >= size:
         pytest.skip("this file system keeps no holes")
     for place in sides.places:
-        place.hold()
-    (result,) = sides.transfer.copy_all(["x"], frozenset(), PublishRules())
+        place.open()
+    (result,) = sides.transfer.copy_files(["x"], frozenset(), PublishRules())
     for place in sides.places:
-        place.leave()
+        place.close()
     copy = sides.destination / "x"
     assert (result.outcome, result.size, result.digest) == (CopyOutcome.COPIED, size, xxhash.xxh3_128_digest(content))
     assert copy.read_bytes() == content
@@ -624,11 +624,11 @@ def test_a_refusal_at_the_largest_size_of_fat_is_said_to_be_that(sides: Sides, m
         raise PermissionError(1, "Operation not permitted")
 
     for place in sides.places:
-        place.hold()
+        place.open()
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", refuse)
-        result = sides.transfer.copy("x")
+        result = sides.transfer.copy_file("x")
     for place in sides.places:
-        place.leave()
+        place.close()
     assert result.outcome is CopyOutcome.TOO_LARGE and "is too large" in result.reason
     assert temporaries(sides.destination) == []

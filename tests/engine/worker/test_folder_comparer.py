@@ -33,7 +33,7 @@ class Sides:
         self.comparison = FolderComparer(str(self.source), str(self.destination), OWN)
 
     def parts(self, folder: str = "", known: int = 0) -> list[FolderDiff]:
-        return list(self.comparison.folders([(folder, known)], QUIET))
+        return list(self.comparison.compare_folders([(folder, known)], QUIET))
 
     def look(self, folder: str = "") -> FolderDiff:
         """Compare a folder with few names."""
@@ -50,13 +50,13 @@ class Sides:
         places = RootFolder(str(self.source)), RootFolder(str(self.destination))
         self.destination.mkdir(exist_ok=True)
         for place in places:
-            place.hold()
+            place.open()
         transfer = FileCopier(*places, ".softcopy-x.tmp", lambda: False, lambda n: None)
         for name in names:
-            result = transfer.copy(f"{folder}/{name}" if folder else name)
+            result = transfer.copy_file(f"{folder}/{name}" if folder else name)
             assert result.outcome is CopyOutcome.COPIED, result
         for place in places:
-            place.leave()
+            place.close()
 
 
 @pytest.fixture
@@ -151,13 +151,13 @@ def test_a_file_that_appears_after_the_source_was_listed_is_not_gone(
 ) -> None:
     sides.both("a")
     write(sides.destination / "late", b"x")
-    find = ExtraFiles.find
+    find = ExtraFiles.find_extra_files
 
     def find_late(self: ExtraFiles, *rest: object) -> list[str]:
         write(sides.source / "late", b"x")
         return find(self, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ExtraFiles, "find", find_late)
+    monkeypatch.setattr(ExtraFiles, "find_extra_files", find_late)
     assert sides.look().gone == []
 
 
@@ -262,7 +262,7 @@ def test_metadata_come_with_the_first_part_even_if_thousands_of_names_come_befor
 def test_several_folders_are_answered_in_order_and_only_the_last_part_is_final(sides: Sides) -> None:
     for name in ("a", "b"):
         write(sides.source / name / "x", b"", old=True)
-    parts = list(sides.comparison.folders([("a", 0), ("none", 0), ("b", 0)], QUIET))
+    parts = list(sides.comparison.compare_folders([("a", 0), ("none", 0), ("b", 0)], QUIET))
     assert [(p.folder, p.last, p.final) for p in parts] == [
         ("a", True, False),
         ("none", True, False),
@@ -318,7 +318,7 @@ def test_a_folder_of_many_names_takes_little_memory(sides: Sides, monkeypatch: p
     seen = 0
     tracemalloc.start()
     try:
-        for part in sides.comparison.folders([("", 0)], QUIET):
+        for part in sides.comparison.compare_folders([("", 0)], QUIET):
             seen += len(part.different)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -343,7 +343,7 @@ def test_a_slow_share_gives_a_sign_of_life_long_before_its_worker_counts_as_hung
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     for number in range(100):
         sides.both(str(number))
-    for _ in sides.comparison.folders([("", 0)], QUIET):
+    for _ in sides.comparison.compare_folders([("", 0)], QUIET):
         longest, last = max(longest, now[0] - last), now[0]
     assert longest < 10
 
@@ -412,7 +412,7 @@ def test_what_another_computer_wrote_a_moment_ago_is_seen_when_attributes_are_as
         comparison = FolderComparer(str(faults.place), str(tmp_path / "there"), OWN)
 
         def different(fresh: bool) -> list[str]:
-            (part,) = comparison.folders([("", 0)], QUIET, fresh_attributes=fresh)
+            (part,) = comparison.compare_folders([("", 0)], QUIET, fresh_attributes=fresh)
             return part.different
 
         assert different(fresh=False) == []

@@ -55,19 +55,19 @@ class Sides:
         transfer = FileCopier(*places, ".softcopy-r-1.tmp", lambda: False, lambda size: None)
         transfer.unit = self.unit
         assert transfer._native is not None
-        one_by_one = transfer.copy
+        one_by_one = transfer.copy_file
 
         def copy(path: str, *rest: object) -> CopyResult:
             self.alone.append(path)
             return one_by_one(path, *rest)  # type: ignore[arg-type]
 
-        transfer.copy = copy  # type: ignore[method-assign]
+        transfer.copy_file = copy  # type: ignore[method-assign]
         open_files = psutil.Process().num_fds()
         for place in places:
-            place.hold()
-        results = list(transfer.copy_all(paths, frozenset(), rules))
+            place.open()
+        results = list(transfer.copy_files(paths, frozenset(), rules))
         for place in places:
-            place.leave()
+            place.close()
         assert psutil.Process().num_fds() == open_files, "a file was left open"
         assert temporaries(self.destination) == []
         for path, result in zip(paths, results, strict=True):
@@ -269,7 +269,7 @@ def compared(folder: Path, read_only: bool, unit: int) -> dict[str, object]:
     """What a comparison tells of one folder."""
     comparison = FolderComparer(str(folder / "source"), str(folder / "destination"), "run", read_only)
     comparison._destination._capabilities = Capabilities(time_unit=unit)
-    (part,) = comparison.folders([("a", 0)], 2.0)
+    (part,) = comparison.compare_folders([("a", 0)], 2.0)
     found = {name: sorted(value) if isinstance(value, list) else value for name, value in vars(part).items()}
     assert not found["error"]
     return found

@@ -20,7 +20,7 @@ class Bench:
         self.signs = 0
         self.stopped = False
         self.throttle = TokenBucket(rate, sleep_time, lambda: self.stopped, self.sign, lambda: self.now, self.sleep)
-        self.throttle.begin()
+        self.throttle.begin_task()
         self.at: list[tuple[float, float, float]] = []
         """Changes of the pace: when, to which rate and sleep time."""
 
@@ -29,7 +29,7 @@ class Bench:
         self.longest = max(self.longest, seconds)
         self.now += seconds
         while self.at and self.at[0][0] <= self.now:
-            self.throttle.set(*self.at.pop(0)[1:])
+            self.throttle.set_pace(*self.at.pop(0)[1:])
 
     def sign(self) -> None:
         self.signs += 1
@@ -42,10 +42,10 @@ class Bench:
 def test_without_a_limit_nothing_is_waited_for() -> None:
     bench = Bench()
     for _ in range(100):
-        bench.throttle.block(4 << 20)
-    assert bench.throttle.due, "the file's bytes are to be forgotten at its end"
-    assert not bench.throttle.file(400 << 20)
-    assert not bench.throttle.due
+        bench.throttle.pay_for_block(4 << 20)
+    assert bench.throttle.is_limiting, "the file's bytes are to be forgotten at its end"
+    assert not bench.throttle.pay_for_file(400 << 20)
+    assert not bench.throttle.is_limiting
     assert (bench.elapsed, bench.signs) == (0.0, 0)
 
 
@@ -55,15 +55,15 @@ def test_files_of_any_size_take_the_time_that_the_rate_gives_them(size: int, rat
     bench = Bench(rate)
     count = min(1000, max(1, int(10 * rate / size)))
     for _ in range(count):
-        bench.throttle.file(size)
+        bench.throttle.pay_for_file(size)
     assert bench.elapsed == pytest.approx(count * size / rate, rel=0.01, abs=0.006)
 
 
 def test_a_large_file_is_held_back_block_by_block() -> None:
     bench = Bench(1e6)
     for _ in range(5):
-        bench.throttle.block(4_000_000)
-    bench.throttle.file(21_000_000)
+        bench.throttle.pay_for_block(4_000_000)
+    bench.throttle.pay_for_file(21_000_000)
     assert bench.elapsed == pytest.approx(21.0, abs=0.006)
     assert bench.longest <= 0.1
     assert bench.signs > 100, "the engine would take it for hung"
@@ -72,41 +72,41 @@ def test_a_large_file_is_held_back_block_by_block() -> None:
 def test_a_new_rate_is_heeded_amid_a_large_file() -> None:
     bench = Bench(1e3)  # this block would take more than an hour
     bench.at = [(110.0, 4e6, 0.0)]
-    bench.throttle.block(4_000_000)
+    bench.throttle.pay_for_block(4_000_000)
     assert bench.elapsed == pytest.approx(11.0, abs=0.2)
     bench.at = [(112.0, math.inf, 0.0)]
-    bench.throttle.block(400_000_000)
+    bench.throttle.pay_for_block(400_000_000)
     assert bench.elapsed == pytest.approx(12.0, abs=0.2)
-    bench.throttle.set(1e6, 0.0)
-    bench.throttle.file(405_000_000)
+    bench.throttle.set_pace(1e6, 0.0)
+    bench.throttle.pay_for_file(405_000_000)
     assert bench.elapsed == pytest.approx(13.0, abs=0.2), "what was copied without a limit is not paid for later"
 
 
 def test_to_stop_is_heeded_in_the_midst_of_a_wait() -> None:
     bench = Bench(1e3)
     bench.throttle._alive = lambda: setattr(bench, "stopped", bench.elapsed > 1.0)
-    bench.throttle.block(1 << 30)
+    bench.throttle.pay_for_block(1 << 30)
     assert bench.elapsed < 1.3
-    bench.throttle.file(1 << 30)
+    bench.throttle.pay_for_file(1 << 30)
     assert bench.elapsed < 1.3
 
 
 def test_a_pause_after_each_file_can_be_changed_while_it_lasts() -> None:
     bench = Bench(sleep_time=3600.0)
     bench.at = [(102.0, math.inf, 0.5)]
-    assert bench.throttle.file(1000), "the rest of the task had better go back"
+    assert bench.throttle.pay_for_file(1000), "the rest of the task had better go back"
     assert bench.elapsed == pytest.approx(2.0, abs=0.2)
-    bench.throttle.begin()
-    assert not bench.throttle.file(1000)
+    bench.throttle.begin_task()
+    assert not bench.throttle.pay_for_file(1000)
     assert bench.elapsed == pytest.approx(2.5, abs=0.2)
 
 
 def test_a_task_that_is_held_back_for_long_is_given_back() -> None:
     bench = Bench(1e6)
-    assert not bench.throttle.file(500_000)
-    assert bench.throttle.file(700_000)
-    bench.throttle.begin()
-    assert not bench.throttle.late
+    assert not bench.throttle.pay_for_file(500_000)
+    assert bench.throttle.pay_for_file(700_000)
+    bench.throttle.begin_task()
+    assert not bench.throttle.is_overdue
 
 
 @given(
@@ -120,10 +120,10 @@ def test_never_is_more_copied_than_was_allowed(files: list[tuple[int, float, flo
     bench = Bench(1e6)
     allowed = copied = 0.0
     for size, work, rate in files:
-        bench.throttle.set(rate, 0.0)
+        bench.throttle.set_pace(rate, 0.0)
         before = bench.now
         bench.now += work  # the copy itself
-        bench.throttle.file(size)
+        bench.throttle.pay_for_file(size)
         allowed += (bench.now - before) * rate
         copied += size
         assert copied <= allowed + 3e7 * 0.05

@@ -57,8 +57,8 @@ class Remover:
             A side is not there, or is another folder than before; or a file cannot be removed.
         """
         for array in arrays:
-            self._source.hold(self._identity)
-            self._destination.hold(marker=self._marker)
+            self._source.open(self._identity)
+            self._destination.open(marker=self._marker)
             path = array.layout.path
             try:
                 metadata = [name for name in ARRAY_METADATA_NAMES if self._is_at_source(_join(path, name))]
@@ -66,8 +66,8 @@ class Remover:
                     self._remove_chunks(array, "")
                     self._remove_metadata(path)
             finally:
-                self._source.leave()
-                self._destination.leave()
+                self._source.close()
+                self._destination.close()
 
     def _remove_chunks(self, array: OldArray, below: str) -> bool:
         """Remove chunk files of one folder of an array, and of those in it; returns whether there were any."""
@@ -97,7 +97,7 @@ class Remover:
     def _list(self, folder: str, folders: set[str], left: set[str]) -> Sequence[str]:
         """Some of the files in a folder that were not seen yet; adds the folders in it to those that are known."""
         try:
-            fd = self._destination.open(folder, FOLDER) if self._destination.fd is not None else None
+            fd = self._destination.open_file(folder, FOLDER) if self._destination.fd is not None else None
         except (FileNotFoundError, NotADirectoryError):
             return ()
         try:

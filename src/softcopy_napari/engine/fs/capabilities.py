@@ -120,7 +120,7 @@ def _make(place: RootFolder, name: str) -> bool:
     """Make a file with an old modification time; returns whether that may be set."""
     with contextlib.suppress(FileNotFoundError):
         place.unlink(name)
-    fd = place.open(name, os.O_WRONLY | os.O_CREAT | NOFOLLOW, 0o600)
+    fd = place.open_file(name, os.O_WRONLY | os.O_CREAT | NOFOLLOW, 0o600)
     try:
         place.set_times(name, fd, _TIME, _TIME)
     except OSError as error:

@@ -62,14 +62,14 @@ class LinkFollowingFolder(RootFolder):
         found = super().stat(path)
         return (self._followed(path) or found) if stat.S_ISLNK(found.st_mode) else found
 
-    def open(self, path: str, flags: int, mode: int = 0o777) -> int:
+    def open_file(self, path: str, flags: int, mode: int = 0o777) -> int:
         """As `os.open`."""
         try:
-            return super().open(path, flags, mode)
+            return super().open_file(path, flags, mode)
         except OSError as error:
             if error.errno not in _NO_FILE or self._followed(path) is None:
                 raise
-            return super().open(path, flags & ~NOFOLLOW, mode)
+            return super().open_file(path, flags & ~NOFOLLOW, mode)
 
     def open_for_reading(self, path: str) -> int:
         """As `files.open_source_file`."""
@@ -78,7 +78,7 @@ class LinkFollowingFolder(RootFolder):
         except OSError as error:
             if error.errno not in _NO_FILE:
                 raise
-            return self.open(path, READ)
+            return self.open_file(path, READ)
 
     def _open_folder(self, name: str, at: int) -> int:
         try:

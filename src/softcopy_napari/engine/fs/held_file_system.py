@@ -35,30 +35,30 @@ class HeldFileSystem:
 
     Attributes
     ----------
-    kind : FileSystem
+    file_system : FileSystem
         What it is, as far as it has been looked at.
-    since : float
+    held_since : float
         Monotonic time before which it was opened, s; inf while it is not.
     """
 
     def __init__(self) -> None:
-        self.kind = FileSystem()
-        self.since = math.inf
+        self.file_system = FileSystem()
+        self.held_since = math.inf
         self._fd = -1
         self._seen: tuple[int, int] | None = None
 
-    def is_replaced(self, place: RootFolder) -> bool:
+    def detect_replacement(self, place: RootFolder) -> bool:
         """Whether another disk or share lies at a place, which is held, than the last time; that is said once."""
         if place.fd is None:
             return False
         before, self._seen = self._seen, (os.fstat(place.fd).st_dev, read_mount_id(place.fd))
         if before == self._seen:
             return False
-        self.let_go()
-        self.kind = identify_file_system(place.root)
-        return before is not None and not self.kind.on_demand
+        self.release()
+        self.file_system = identify_file_system(place.root)
+        return before is not None and not self.file_system.on_demand
 
-    def hold(self, place: RootFolder) -> None:
+    def keep_open(self, place: RootFolder) -> None:
         """Keep it open from now on, where that tells of errors.
 
         Raises
@@ -66,16 +66,16 @@ class HeldFileSystem:
         OSError
             It cannot be opened.
         """
-        if self._fd < 0 and place.fd is not None and self.kind.flushed_whole:
+        if self._fd < 0 and place.fd is not None and self.file_system.flushed_whole:
             now = time.monotonic()
             self._fd = os.open(".", FOLDER, dir_fd=place.fd)
-            self.since = now
+            self.held_since = now
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Keep it open no longer: everything has been flushed, or it has gone."""
         if self._fd >= 0:
             os.close(self._fd)
-            self._fd, self.since = -1, math.inf
+            self._fd, self.held_since = -1, math.inf
 
     def flush(self, place: RootFolder) -> str:
         """Flush the whole file system, where the system has a call for that; returns why that could not be done.
@@ -156,7 +156,7 @@ def _why_not_flushed(place: RootFolder, path: str) -> str:
 
 def _flush_file(place: RootFolder, path: str) -> None:
     try:
-        fd = place.open(path, _TO_FLUSH)
+        fd = place.open_file(path, _TO_FLUSH)
     except OSError as error:
         if error.errno in _NO_FILE:
             return

@@ -33,7 +33,7 @@ class NameClashes:
         self._seen: dict[str, str] = {}
         self._left_out = 0
 
-    def add(self, name: str) -> str:
+    def add_name(self, name: str) -> str:
         """Take in a name; returns the one that it clashes with, empty if there is none so far."""
         if not self._wanted or (key := self._key(name)) is None:
             return ""
@@ -42,7 +42,7 @@ class NameClashes:
             return ""
         return self._clash(key, name)
 
-    def in_large_folder(self, names: Callable[[], Iterable[str]]) -> Iterator[tuple[str, str]]:
+    def find_in_large_folder(self, names: Callable[[], Iterable[str]]) -> Iterator[tuple[str, str]]:
         """Look once more at the names of a folder that had too many to be remembered.
 
         Parameters

@@ -72,7 +72,7 @@ class RootFolder:
         """Folders seen to be no links, where the system has no descriptors of folders."""
         self._capabilities: Capabilities | None = None
 
-    def hold(self, identity: tuple[int, int] | None = None, marker: str = "") -> None:
+    def open(self, identity: tuple[int, int] | None = None, marker: str = "") -> None:
         """Open the folder, if it is the right one.
 
         Parameters
@@ -89,7 +89,7 @@ class RootFolder:
         OSError
             It cannot be looked at; as a rule it is not there.
         """
-        self.leave()
+        self.close()
         try:
             if BY_DESCRIPTOR:
                 self.fd = os.open(self.root, _ROOT)
@@ -104,10 +104,10 @@ class RootFolder:
                 except FileNotFoundError:
                     raise WrongFolder(0, "another folder lies there", self.root) from None
         except OSError:
-            self.leave()
+            self.close()
             raise
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Let go of the folder, and of those in it."""
         self._shorten(0)
         self._checked.clear()
@@ -139,7 +139,7 @@ class RootFolder:
 
     # -- folders --------------------------------------------------------------------------------------
 
-    def enter(self, folder: str, make: bool = False) -> int | None:
+    def enter_folder(self, folder: str, make: bool = False) -> int | None:
         """Go into a folder.
 
         Parameters
@@ -224,14 +224,14 @@ class RootFolder:
     def _at(self, path: str) -> tuple[str, int | None]:
         """What the system is asked for: a name, and the descriptor of the folder in which it is looked up."""
         folder, _, name = path.rpartition("/")
-        fd = self.enter(folder)
+        fd = self.enter_folder(folder)
         return (self.path(path), None) if fd is None else (name or ".", fd)
 
     def path(self, path: str) -> str:
         """The absolute path of something in the folder."""
         return os.path.join(self.root, native_path(path)) if path else self.root
 
-    def open(self, path: str, flags: int, mode: int = 0o777) -> int:
+    def open_file(self, path: str, flags: int, mode: int = 0o777) -> int:
         """As `os.open`."""
         name, fd = self._at(path)
         return os.open(name, flags, mode, dir_fd=fd)
@@ -272,7 +272,7 @@ class RootFolder:
         name, fd = self._at(path)
         return os.readlink(name, dir_fd=fd)
 
-    def link(self, target: str, path: str, to_folder: bool) -> None:
+    def make_link(self, target: str, path: str, to_folder: bool) -> None:
         """As `os.symlink`; Windows alone wants to know whether the link is to a folder."""
         name, fd = self._at(path)
         os.symlink(target, name, target_is_directory=to_folder, dir_fd=fd)
@@ -293,7 +293,7 @@ class RootFolder:
         if os.name != "posix":
             return 0
         try:
-            self.set_times(name, self.open(name, os.O_WRONLY | NOFOLLOW), _LONG_AGO, _LONG_AGO)
+            self.set_times(name, self.open_file(name, os.O_WRONLY | NOFOLLOW), _LONG_AGO, _LONG_AGO)
             changed = self.stat(name).st_ctime_ns
         except OSError:
             return 0
@@ -311,7 +311,7 @@ class RootFolder:
         if not UTIME_ON_FD:  # Windows: to close it would set the time again
             os.utime(self._at(path)[0], ns=(accessed, modified))
 
-    def capabilities(self, name: str) -> Capabilities:
+    def get_capabilities(self, name: str) -> Capabilities:
         """What the file system can do: tried out once, with a file of this name, which is removed again."""
         if self._capabilities is None:
             try:
@@ -320,7 +320,7 @@ class RootFolder:
                 return Capabilities()  # full, or gone: the next one who asks may learn more
         return self._capabilities
 
-    def lost_times(self) -> None:
+    def note_lost_times(self) -> None:
         """Note that a file did not keep the modification time that was set."""
         self._capabilities = (self._capabilities or Capabilities())._replace(keeps_times=False)
 

@@ -246,9 +246,9 @@ def _sweep(destination: Path, left: list[tuple[str, list[str]]], marker: str, cl
     """Remove temporaries that workers could not; adds what the destination's clock says to a list."""
     place = RootFolder(str(destination))
     with contextlib.suppress(OSError):
-        place.hold(marker=marker)
+        place.open(marker=marker)
         clock.append(place.read_clock(marker))
-    place.leave()
+    place.close()
     for temporary, folders in left:
         for folder in folders:
             with contextlib.suppress(OSError):

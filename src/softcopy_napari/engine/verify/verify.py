@@ -347,7 +347,7 @@ def _read_all(
             with contextlib.ExitStack() as held:
                 for place, identity in zip(places, identities, strict=True):
                     _hold(place, identity)
-                    held.callback(place.leave)
+                    held.callback(place.close)
                 for path, digest in batch:
                     check()
                     report.took(path, judge.judge(path, digest))
@@ -367,7 +367,7 @@ def _identity(root: Path) -> tuple[int, int]:
 def _hold(place: RootFolder, identity: tuple[int, int]) -> None:
     """Look for the same folder as at the start: all would be missing from an empty mount point."""
     try:
-        place.hold(identity)
+        place.open(identity)
     except WrongFolder:
         raise VerifyError(f"{place.root} has gone, and another folder lies there: was the disk taken out?") from None
     except OSError as error:

@@ -29,7 +29,7 @@ class ExtraFiles:
         self._destination = destination
         self._own_run = own_run
 
-    def find(self, folder: str, held: int | None, names: set[str] | None) -> list[str]:
+    def find_extra_files(self, folder: str, held: int | None, names: set[str] | None) -> list[str]:
         """List files that only the destination has, and folders, which end in `/`; none where it cannot be listed.
 
         Parameters

@@ -116,14 +116,14 @@ class FileCopier:
         self._native = load_copier(buffer)
         self._together = MAX_FILES
 
-    def begin(self) -> None:
+    def begin_batch(self) -> None:
         """Begin a batch: from here on the destination may be another one."""
-        can = self._destination.capabilities(self._temporary)
+        can = self._destination.get_capabilities(self._temporary)
         self.unit, self._keeps_times = can.time_unit, can.keeps_times
         self.remarks = 0 if can.keeps_times else Remark.NO_TIMES
         self._looked = False
 
-    def copy_all(
+    def copy_files(
         self,
         paths: Sequence[str],
         gone: frozenset[str],
@@ -131,7 +131,7 @@ class FileCopier:
         unsettled: frozenset[str] = frozenset(),
         together: bool = True,
     ) -> Iterator[CopyResult]:
-        """Copy files one after the other, as `copy` does; small ones of a folder together, where that can be done.
+        """Copy files one after the other, as `copy_file` does; small ones of a folder together, where that can be done.
 
         Parameters
         ----------
@@ -163,7 +163,7 @@ class FileCopier:
                     path = of_folder[at]
                     at += 1
                     if found is None:
-                        yield self.copy(path, path in gone, rules if path in unsettled else settled)
+                        yield self.copy_file(path, path in gone, rules if path in unsettled else settled)
                     else:
                         size, digest, modified = found
                         self._look_at_published(path, size, modified)
@@ -174,7 +174,7 @@ class FileCopier:
         if self._native is None or not names or not self._keeps_times:
             return []
         try:
-            source, destination = self._source.enter(folder), self._destination.enter(folder)
+            source, destination = self._source.enter_folder(folder), self._destination.enter_folder(folder)
         except OSError:
             return []
         if source is None or destination is None:
@@ -192,7 +192,7 @@ class FileCopier:
         now = time.time_ns()
         return remaining_tick(found.st_mtime_ns, now, self.unit) if found.st_mtime_ns > now - TIME_UNITS[0] else 0
 
-    def copy(self, path: str, delete_if_gone: bool = False, rules: PublishRules = _NO_RULES) -> CopyResult:
+    def copy_file(self, path: str, delete_if_gone: bool = False, rules: PublishRules = _NO_RULES) -> CopyResult:
         """Bring one file of the destination up to date.
 
         Parameters
@@ -233,7 +233,7 @@ class FileCopier:
                 return CopyResult(CopyOutcome.TOO_LARGE, reason=explain_too_large(before.st_size))
             return CopyResult(CopyOutcome.FAILED, reason=f"cannot be written: {explain_write_error(error)}")
 
-    def sweep(self, folder: str, temporary: str) -> None:
+    def remove_temporary(self, folder: str, temporary: str) -> None:
         """Remove a dead worker's temporary from a folder of the destination, if it is there."""
         self._destination.discard(f"{folder}/{temporary}" if folder else temporary)
 
@@ -341,7 +341,7 @@ class FileCopier:
     def _lost_times(self) -> None:
         self._keeps_times = False
         self.remarks |= Remark.NO_TIMES
-        self._destination.lost_times()
+        self._destination.note_lost_times()
 
     def _compare_contents(self, fd: int, before: os.stat_result, path: str) -> CopyResult | None:
         """Look whether the destination has a file already, where its time does not tell; None where it must be copied.
@@ -377,12 +377,12 @@ class FileCopier:
     def _create(self, path: str, mode: int) -> tuple[str, int]:
         temporary = temporary_beside(path, self._temporary)
         try:
-            return temporary, self._destination.open(temporary, _CREATE, mode)
+            return temporary, self._destination.open_file(temporary, _CREATE, mode)
         except (FileNotFoundError, NotADirectoryError):
-            self._destination.enter(_folder_of(path), make=True)
+            self._destination.enter_folder(_folder_of(path), make=True)
         except FileExistsError:  # our own, of a copy whose clean-up failed
             self._destination.unlink(temporary)
-        return temporary, self._destination.open(temporary, _CREATE, mode)
+        return temporary, self._destination.open_file(temporary, _CREATE, mode)
 
     def _go_on(self, count: int) -> bool:
         self._progress(count)

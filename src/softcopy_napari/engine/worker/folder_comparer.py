@@ -57,7 +57,7 @@ def _holding(place: RootFolder, folder: str | None) -> Iterator[int | None]:
         yield None
         return
     # Looking names up in an open folder, instead of whole paths, takes a third off a comparison.
-    fd = place.open(folder, FOLDER)
+    fd = place.open_file(folder, FOLDER)
     try:
         yield fd
     finally:
@@ -110,7 +110,7 @@ class FolderComparer:
         self._unit = 1
         self._native = load_comparer()
 
-    def folders(
+    def compare_folders(
         self,
         folders: list[tuple[str, int]],
         quiet: float,
@@ -127,7 +127,7 @@ class FolderComparer:
         quiet : float
             Seconds; files that differ and changed more recently are `fresh`.
         identity, marker : optional
-            What source and destination must be known by, see `RootFolder.hold`.
+            What source and destination must be known by, see `RootFolder.open`.
         fresh_attributes : bool
             Where the source is a share, ask its server for sizes and times, which a network mount may have cached since
             before another computer wrote; costs a round trip a file.
@@ -149,17 +149,17 @@ class FolderComparer:
                     part.final = part.last and number == len(folders)
                     yield part
         finally:
-            self._source.leave()
-            self._destination.leave()
+            self._source.close()
+            self._destination.close()
 
     def _hold(self, identity: tuple[int, int] | None, marker: str) -> tuple[bool, DestinationProblem | None]:
         """Hold both sides; returns whether the source is lost, and what is the matter with the destination."""
         try:
-            self._source.hold(identity)
+            self._source.open(identity)
         except OSError:
             return True, None
         try:
-            self._destination.hold(marker=marker)
+            self._destination.open(marker=marker)
         except FileNotFoundError:
             if marker:
                 return False, diagnose_problem(FileNotFoundError(), self._destination.root)
@@ -184,7 +184,7 @@ class FolderComparer:
             if time.time_ns() - part.modified < _RACY_NS:
                 part.modified = 0  # a change after the listing could leave the same time
             there = self._is_there(folder)
-            can = Capabilities() if self._read_only else destination.capabilities(self._temporary)
+            can = Capabilities() if self._read_only else destination.get_capabilities(self._temporary)
             clashes, clashing = NameClashes(can), []
             if there and not self._read_only:
                 self._unit = can.time_unit
@@ -207,7 +207,7 @@ class FolderComparer:
                     name = entry.name
                     if seen <= _MAX_NAMES:
                         names.add(name)
-                    if other := clashes.add(name):
+                    if other := clashes.add_name(name):
                         clashing.append((other, name))
                     if entry.is_dir(follow_symlinks=False) or (self._follows and self._leads_to_folder(folder, entry)):
                         part.folders.append(name)
@@ -229,11 +229,13 @@ class FolderComparer:
                         yield part
                         part = FolderDiff(folder, modified=part.modified, newest=part.newest)
                 self._look_at_all(files, there, here, held, part, quiet)
-                clashing += clashes.in_large_folder(lambda: os.listdir(source.path(folder) if here is None else here))
+                clashing += clashes.find_in_large_folder(
+                    lambda: os.listdir(source.path(folder) if here is None else here)
+                )
                 part.clashes = clashing
                 part.empty = seen == temporaries and not there
                 if there:
-                    part.gone = self._extras.find(folder, held, names if seen <= _MAX_NAMES else None)
+                    part.gone = self._extras.find_extra_files(folder, held, names if seen <= _MAX_NAMES else None)
         except FileNotFoundError:
             part.missing = True
         except OSError as error:

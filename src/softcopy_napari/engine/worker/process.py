@@ -113,7 +113,7 @@ class Worker:
 
     def set_pace(self, pace: SetPace) -> None:
         """Go at another pace, at once; called from the reading thread."""
-        self._throttle.set(pace.rate, pace.sleep_time)
+        self._throttle.set_pace(pace.rate, pace.sleep_time)
 
     def run(self) -> None:
         """Work until a None comes out of the queue."""
@@ -134,7 +134,7 @@ class Worker:
             case CopyTask():
                 self._copy(task)
             case CompareTask():
-                parts = self._compare.folders(
+                parts = self._compare.compare_folders(
                     task.folders, task.quiet, task.source, self._setup.marker, task.fresh_attributes
                 )
                 self._comparisons.append((task.id, parts))
@@ -157,14 +157,14 @@ class Worker:
                 if self._reach().obstacle is None:
                     with self._holding(None):
                         for folder in task.folders:
-                            self._transfer.sweep(folder, task.temporary)
+                            self._transfer.remove_temporary(folder, task.temporary)
                 self._send(task.id, Swept())
             case SyncTask():
                 self._sync(task)
             case FlushTask():
                 self._send(task.id, self._flush())
             case ReleaseFileSystem():
-                self._file_system.let_go()
+                self._file_system.release()
             case FreeSpaceTask():
                 self._send(task.id, measure_both_sides(self._setup.source, self._setup.destination))
 
@@ -172,7 +172,7 @@ class Worker:
         """Note the start of a task that reports its progress."""
         self._task_id = task_id
         self._unreported = 0
-        self._throttle.begin()
+        self._throttle.begin_task()
         self._last_report = time.perf_counter()
         return self._last_report
 
@@ -183,15 +183,15 @@ class Worker:
         """Hold both sides; tells whether the source is lost, and what is the matter with the destination."""
         lost, obstacle = False, None
         try:
-            self._source.hold(source)
+            self._source.open(source)
         except OSError:
             lost = source is not None
         obstacle = self._hold_destination(to_write=to_write)
         try:
             yield lost, obstacle
         finally:
-            self._source.leave()
-            self._destination.leave()
+            self._source.close()
+            self._destination.close()
 
     def _hold_destination(self, claim: bool = False, to_write: bool = False) -> DestinationProblem | None:
         """Hold the destination; tells what is the matter with it."""
@@ -199,15 +199,15 @@ class Worker:
         try:
             if claim:
                 self._destination.claim(marker)
-            self._destination.hold(marker=marker)
-            if self._file_system.is_replaced(self._destination):
+            self._destination.open(marker=marker)
+            if self._file_system.detect_replacement(self._destination):
                 return DestinationProblem(ProblemKind.GONE, "it was taken away and is back", away=True)
             if to_write:
-                self._file_system.hold(self._destination)
+                self._file_system.keep_open(self._destination)
         except OSError as error:
             obstacle = diagnose_problem(error, self._destination.root)
             if obstacle.away:
-                self._file_system.let_go()  # who takes a disk away must be able to do that
+                self._file_system.release()  # who takes a disk away must be able to do that
             return obstacle
         return None
 
@@ -217,13 +217,13 @@ class Worker:
             obstacle = self._hold_destination(claim=claim)
             clock = self._destination.read_clock(self._setup.marker) if ask_clock and obstacle is None else 0
         finally:
-            self._destination.leave()
-        return Reached(obstacle, self._file_system.kind, clock)
+            self._destination.close()
+        return Reached(obstacle, self._file_system.file_system, clock)
 
     def _flush(self) -> Flushed:
         """Flush the destination: where it is unmounted meanwhile, what lies in its place is flushed in vain."""
         with self._holding(None) as (_, obstacle):
-            since = self._file_system.since
+            since = self._file_system.held_since
             error = self._file_system.flush(self._destination) if obstacle is None else ""
         obstacle = obstacle or self._reach().obstacle
         return Flushed("" if obstacle else error, obstacle, since)
@@ -249,11 +249,13 @@ class Worker:
         versions = []
         reasons = {}
         copied = 0
-        together = not self._throttle.due  # after each of them
+        together = not self._throttle.is_limiting  # after each of them
         with self._holding(task.source, to_write=True) as (lost, obstacle):
             if not (lost or obstacle):
-                self._transfer.begin()
-                results = self._transfer.copy_all(task.paths, task.delete_if_gone, task.rules, task.unsettled, together)
+                self._transfer.begin_batch()
+                results = self._transfer.copy_files(
+                    task.paths, task.delete_if_gone, task.rules, task.unsettled, together
+                )
                 for outcome, size, digest, reason, error, modified in results:
                     outcomes.append(outcome)
                     digests.append(digest or NO_DIGEST)
@@ -264,7 +266,7 @@ class Worker:
                     if error is not None:
                         obstacle = diagnose_problem(error, self._setup.destination)
                         break
-                    if self._stopping or (self._throttle.due and self._throttle.file(size)):
+                    if self._stopping or (self._throttle.is_limiting and self._throttle.pay_for_file(size)):
                         break
         missing = len(task.paths) - len(outcomes)
         outcomes += bytes([CopyOutcome.STOPPED]) * missing
@@ -272,7 +274,7 @@ class Worker:
         versions += [NO_VERSION] * missing
         seconds = time.perf_counter() - started
         done = CopyDone(bytes(outcomes), b"".join(digests), copied, reasons, seconds, obstacle, lost)
-        remarks, since = self._transfer.remarks, self._file_system.since
+        remarks, since = self._transfer.remarks, self._file_system.held_since
         self._send(task.id, done._replace(versions=b"".join(versions), remarks=remarks, held_since=since))
 
     def _prove(self, task: VerifyTask) -> None:
@@ -283,7 +285,7 @@ class Worker:
         read = 0
         with self._holding(task.source) as (lost, obstacle):
             if not (lost or obstacle):
-                self._read_back.can = self._destination.capabilities(self._setup.temporary)
+                self._read_back.can = self._destination.get_capabilities(self._setup.temporary)
                 for number, path in enumerate(task.paths):
                     if self._stopping:
                         break
@@ -296,7 +298,7 @@ class Worker:
                     read += proof.size
                     if proof.reason:
                         reasons[number] = proof.reason
-                    if self._throttle.late:
+                    if self._throttle.is_overdue:
                         break
         missing = len(task.paths) - len(findings)
         findings += bytes([VerifyOutcome.STOPPED]) * missing
@@ -320,7 +322,7 @@ class Worker:
 
     def _copied_block(self, size: int) -> None:
         self._progressed(size)
-        self._throttle.block(size)
+        self._throttle.pay_for_block(size)
 
     def _read_block(self, size: int) -> None:
         self._progressed(0)

@@ -27,19 +27,19 @@ def make_folder(destination: RootFolder, path: str, mode: int) -> CopyResult:
     """Make a folder of the destination; whatever else has such a mode at the source is not copied."""
     if not stat.S_ISDIR(mode):
         return CopyResult(CopyOutcome.FAILED, reason=f"is a {describe_kind(mode)}, not a file")
-    destination.enter(path, make=True)
+    destination.enter_folder(path, make=True)
     return CopyResult(CopyOutcome.FOLDER)
 
 
 def copy_link(source: RootFolder, destination: RootFolder, path: str, temporary: str) -> CopyResult:
     """Make a link at the destination as it is at the source, under a temporary's name first."""
     target = source.read_link(path)
-    destination.enter(path.rpartition("/")[0], make=True)
+    destination.enter_folder(path.rpartition("/")[0], make=True)
     with contextlib.suppress(FileNotFoundError):
         destination.unlink(temporary)
     # Windows alone wants to know, and only there is the link looked through.
     to_folder = sys.platform == "win32" and os.path.isdir(source.path(path))
-    destination.link(target, temporary, to_folder)
+    destination.make_link(target, temporary, to_folder)
     destination.replace(path, temporary)
     return CopyResult(CopyOutcome.COPIED)
 

@@ -199,7 +199,7 @@ class CopyDone(NamedTuple):
     remarks: int = 0
     """What the user should know of the destination, see `Remark`."""
     held_since: float = math.inf
-    """See `HeldFileSystem.since`."""
+    """See `HeldFileSystem.held_since`."""
 
 
 class VerifyDone(NamedTuple):
@@ -266,7 +266,7 @@ class Flushed(NamedTuple):
     obstacle: DestinationProblem | None = None
     """Why nothing is known: the destination was not there, before or after."""
     held_since: float = -math.inf
-    """Only of what was written later an error is told for certain, see `HeldFileSystem.since`."""
+    """Only of what was written later an error is told for certain, see `HeldFileSystem.held_since`."""
     unsure: bool = False
     """No error was told, but one may have been missed: said by `Flushing`, not by workers."""
 

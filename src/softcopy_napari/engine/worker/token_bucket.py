@@ -52,40 +52,40 @@ class TokenBucket:
         self._counted = 0
         """Bytes of the present file that were paid for as blocks."""
         self._settled = self._began = clock()
-        self.set(rate, sleep_time)
+        self.set_pace(rate, sleep_time)
 
-    def set(self, rate: float, sleep_time: float) -> None:
+    def set_pace(self, rate: float, sleep_time: float) -> None:
         """Change the pace; from the thread that hears of it, while the other one may be asleep."""
         self.rate = rate
         self.sleep_time = sleep_time
 
     @property
-    def due(self) -> bool:
-        """Whether `file` has anything to do."""
+    def is_limiting(self) -> bool:
+        """Whether `pay_for_file` has anything to do."""
         return self.rate < math.inf or self.sleep_time > 0 or self._counted > 0
 
     @property
-    def late(self) -> bool:
+    def is_overdue(self) -> bool:
         """Whether a task that is held back has taken so long that its rest had better go back."""
         return (self.rate < math.inf or self.sleep_time > 0) and self._clock() - self._began > _LONG
 
-    def begin(self) -> None:
+    def begin_task(self) -> None:
         """A task begins."""
         self._began = self._clock()
         self._counted = 0
 
-    def block(self, size: int) -> None:
+    def pay_for_block(self, size: int) -> None:
         """A block of a large file was copied: wait until it is paid for."""
         self._counted += size
         self.pay(size)
 
-    def file(self, size: int) -> bool:
+    def pay_for_file(self, size: int) -> bool:
         """A file was copied: wait until all of it is paid for.
 
         Returns
         -------
         bool
-            Whether the task is `late`.
+            Whether the task is `is_overdue`.
         """
         rest = max(0, size - self._counted)
         self._counted = 0
@@ -94,7 +94,7 @@ class TokenBucket:
         while not self._stopped() and (left := copied + self.sleep_time - self._clock()) > 0:
             self._sleep(min(left, _SLICE))
             self._alive()
-        return self.late
+        return self.is_overdue
 
     def pay(self, size: int) -> None:
         """Wait until so many bytes are paid for."""
