@@ -29,7 +29,9 @@ class Run:
         self.array = self.inventory.arrays[""]
         self.dispatcher: Any = SimpleNamespace(bytes_moved=0, results=SimpleNamespace(files_copied=0, sizes={}))
         self.tracker: Any = SimpleNamespace(last_pass=None, metadata=SimpleNamespace(all_known=True))
-        self.reporter: Any = SimpleNamespace(left=self.left, bytes_left=lambda: self.left() * MB, notice=self.notice)
+        self.reporter: Any = SimpleNamespace(
+            files_left=self.left, bytes_left=lambda: self.left() * MB, notice=self.notice
+        )
         self.notices: list[str] = []
         self.able = able
         self.now, self.written, self.copied = 0.0, 0, 0.0

@@ -128,7 +128,7 @@ class CheckJob(TargetThread):
             more = len(done.errors) - 1 or None
             where = path or str(self.target.source)
             self._end(TargetState.FAILED, make_reason(ReasonCode.CANNOT_LIST, path=where, problem=problem, more=more))
-        elif self._only_there or self._reporter.left():
+        elif self._only_there or self._reporter.files_left():
             self._end(TargetState.INCOMPLETE, self._why_incomplete(self._findings))
         else:
             by_time = keeps_times(self.target.destination)

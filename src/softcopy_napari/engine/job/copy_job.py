@@ -1,6 +1,6 @@
-"""A copied target's life, from waiting for its source to complete and beyond: carries out what lifecycle.py decides.
+"""Runs a copy from the wait for its source until it is complete, and beyond: does what lifecycle.py decides.
 
-What happens elsewhere reaches it as messages: events of the watcher, answers of the workers, orders of front ends.
+Events of the watcher, answers of the workers and orders of front ends reach it as messages, in one thread.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 from softcopy_napari.engine.zarr_layout.probe import SourceProbe
 
 _GENERATION = 1_000_000
-"""Between the numbers of the folders for ledgers of one target's datasets, one made in another's place."""
+"""Step between the numbers of the ledger folders of two datasets, one made in the other's place."""
 
 log = logging.getLogger(__name__)
 
 
 class CopyJob(TargetThread):
-    """Copies one target."""
+    """Copies one target, and watches its source afterwards."""
 
     afterwards = make_reason(ReasonCode.STOPPED)
 
@@ -51,8 +51,6 @@ class CopyJob(TargetThread):
         self._journal = DigestJournal(resources.target.destination)
         parts = JobParts(resources, identity, ledgers, self._journal.path)
         super().__init__(parts)
-        self._next: CopyJob | None = None
-        """Copies the dataset that took the place of this one's."""
         self._phase = Phase.WAITING
         self._told_to_finish = False
         self._why_finished: Reason | None = None
@@ -73,11 +71,8 @@ class CopyJob(TargetThread):
             self._reverify(self._lock.doubt)
         self._snapshot = self._make_snapshot(time.monotonic())
 
-    def snapshot(self) -> TargetSnapshot:
-        return self._next.snapshot() if self._next is not None else super().snapshot()
-
     def change(self, changes: Changes) -> str:
-        """Change settings while it runs."""
+        """Change settings of the running copy; return why that is not possible, or an empty string."""
         if self._next is not None:
             return self._next.change(changes)
         if self.ended.is_set():
@@ -90,8 +85,8 @@ class CopyJob(TargetThread):
         self._reporter.change_settings(changes)
 
     def _reverify(self, why: ReverifyReason) -> None:
-        """Equal size and time do not tell any more whether what was copied is still there: read it back."""
-        self._lock.note_doubt(why)  # whoever goes on from here must know
+        """Have everything read back, since equal size and time no longer prove that what was copied is there."""
+        self._lock.note_doubt(why)  # a later run must know
         self._reporter.notice(f"{why.value}: what was copied before is read back and compared")
         self._dispatcher.prover.doubt()
         self._final.recheck()
@@ -101,7 +96,7 @@ class CopyJob(TargetThread):
         return self._phase is Phase.ENDED
 
     def _note_finish_order(self) -> None:
-        if self._phase is Phase.WATCHING:  # what came since it was complete may not have been heard of yet
+        if self._phase is Phase.WATCHING:  # what came since may not have been reported yet
             self._final.recheck()
             self._transition(Event.CHANGED, time.monotonic())
         self._told_to_finish = True
@@ -109,12 +104,12 @@ class CopyJob(TargetThread):
     def _close_digests(self) -> None:
         self._lock.note_all_noted(self._dispatcher.at_rest)
         self._inventory.digests.close(remove=False)
-        self._journal.end(self._inventory, self._has_receipt)
+        self._journal.end(self._inventory, complete=self._has_receipt or self._next is not None)
 
-    # -- its life -------------------------------------------------------------------------------------
+    # -- phases ---------------------------------------------------------------------------------------
 
     def _transition(self, event: Event, now: float) -> None:
-        """Go over to the next phase, and do what that asks for."""
+        """Enter the phase that follows an event, and carry out the actions of the transition."""
         before = self._phase
         self._phase, actions = next_phase(before, event)
         if self._phase is not before:
@@ -128,7 +123,7 @@ class CopyJob(TargetThread):
                 self._lock.note_source(self._ready.folder)
                 self._ready.arrival.before = None
                 self._reason = None
-                self._update_pace(now)  # which disk it is, is asked before workers are busy with that disk
+                self._update_pace(now)  # asks for the source's disk before workers are busy with it
             case Action.FORGET_SOURCE:
                 gone = make_reason(ReasonCode.SOURCE_GONE, source=str(self.target.source))
                 self._ready.forget_source(self._has_receipt, gone, now)
@@ -145,9 +140,9 @@ class CopyJob(TargetThread):
             case Action.ANNOUNCE:
                 self._announce_complete(now)
             case Action.RESUME:
-                if self._tracker.changes != self._source_when_complete:  # else its user wants to be sure
+                if self._tracker.changes != self._source_when_complete:  # else the user just wants a recheck
                     self._tracker.evidence.note_resumed()
-                    self._told_to_finish = False  # that was said of what had come before
+                    self._told_to_finish = False  # that was true of what had come before
                 self._status.completed = 0.0
                 self._why_finished = None
                 self._lock.note_doing("filled")
@@ -170,7 +165,7 @@ class CopyJob(TargetThread):
         ending = self._phase in (Phase.CHECKING, Phase.FLUSHING, Phase.SIGNING)
         self._dispatcher.prover.finishing = ending
         self._dispatcher.results.as_it_is = ending and self._final.last_chance_over(now)
-        # While a destination is left alone, nothing marks it: what is compared could be another one's.
+        # A released destination has no mark of this copy: what would be compared could be another one's.
         compare = self._phase is not Phase.WATCHING or self._dispatcher.destination.claimed
         self._dispatcher.dispatch(now, copy=may_copy, compare=compare)
 
@@ -234,17 +229,17 @@ class CopyJob(TargetThread):
                 self._watch_source(now)
 
     def _update_pace(self, now: float) -> None:
-        """Look ahead, and decide how fast to go."""
+        """Update the forecast, and decide how fast to copy."""
         acquiring = self._phase is Phase.COPYING
         if acquiring and self._forecaster.ask_free_space(now):
             self._dispatcher.request(FreeSpaceTask(self._pool.new_id()))
         self._forecaster.update_if_due(now, acquiring and self._tracker.live, self._pacer.set_rate)
-        self._pacer.update(now, acquiring, self._reporter.left, self._forecaster.seconds_until_full())
+        self._pacer.update(now, acquiring, self._reporter.files_left, self._forecaster.seconds_until_full())
 
     # -- the source's coming and going ----------------------------------------------------------------
 
     def _start_successor(self) -> None:
-        """Have another job go on with the dataset that took the place of this one: nothing of this one holds for it."""
+        """Hand over to a new job for the dataset that took this one's place: nothing known of this one holds."""
         before = self._parts.ledgers
         ledgers = before.with_name(str(int(before.name) + _GENERATION))
         following = CopyJob(self._parts.resources, self.identity, ledgers)
@@ -256,36 +251,30 @@ class CopyJob(TargetThread):
         self._transition(Event.ENDS, time.monotonic())
 
     def _inherit(self, before: TargetSnapshot) -> None:
-        """Go on with what the user was told and has set."""
+        """Adopt what the user was told, and has set."""
         anew = f"{self.target.source} was deleted and made anew: the new dataset is copied"
         self._reporter.notice(*before.notices, anew)
         if (known := before.settings) is not None:
             self._apply_changes(Changes(sleep_time=known.sleep_time, max_rate=known.max_rate, pace=known.pace))
         self._snapshot = self._make_snapshot(time.monotonic())
 
-    def _successor(self) -> CopyJob | None:
-        if self._next is not None:
-            self._close_parts()
-            self._journal.end(self._inventory, complete=True)
-        return self._next
-
     def _handle_removed(self, notices: list[str]) -> None:
-        """What another dataset left has been removed from the destination: compare everything."""
+        """Have everything compared, now that another dataset's files have been removed from the destination."""
         self._reporter.notice(*notices)
         self._final.recheck()
 
     def _handle_source_lost(self, now: float) -> None:
-        """The source has gone: wait for it to come back. Nothing is deleted anywhere."""
+        """Wait for the source to come back. Nothing is deleted anywhere."""
         self._tracker.await_deletion()
         if self._phase is Phase.SIGNING:
-            self._tracker.apply_events(now)  # what was heard of it until then
+            self._tracker.apply_events(now)  # what was reported before it went
         self._transition(Event.SOURCE_LOST, now)
 
     # -- the end --------------------------------------------------------------------------------------
 
     @property
     def _nearly_done(self) -> bool:
-        # While an acquisition goes on, workers are idle after every few files.
+        # During an acquisition, workers are idle after every few files.
         return self._phase is not Phase.COPYING or not self._tracker.live
 
     @property
@@ -305,7 +294,7 @@ class CopyJob(TargetThread):
             self._transition(Event.FINISHED, now)
 
     def _advance_final_check(self, now: float) -> None:
-        """Go round until nothing is missing: copy what is left, walk, flush, write the receipt."""
+        """Take the next step of the final check: copy what is left, walk, flush, or write the receipt."""
         self._why_finished = self._finished_because(now)
         if self._why_finished is None:
             self._transition(Event.UNFINISHED, now)
@@ -326,20 +315,20 @@ class CopyJob(TargetThread):
             self._transition(Event.FLUSHED, now)
 
     def _confirm_end(self) -> bool:
-        """Everything of the source is at the destination; whether that is all there is, or why the target fails."""
+        """Return whether the copy may end, now that all files of the source are at the destination; else fail."""
         verdict = self._signer.check_end()
         if verdict.failure:
             self._fail(verdict)
         return not verdict.failure
 
     def _fail(self, verdict: EndVerdict) -> None:
-        """End, because some files are on one side only that should be on both."""
+        """End the target because files are on one side only that should be on both."""
         self._reporter.notice(*verdict.notes)
         self._status.kept, self._status.lost = verdict.kept, verdict.lost
         self._end(TargetState.FAILED, quote_text(verdict.failure))
 
     def _handle_receipt(self, problem: str, verdict: EndVerdict) -> None:
-        """Take in that the receipt is written, or why it cannot be: the copy is complete without one, too."""
+        """Go on now that the receipt is written, or cannot be: the copy is complete without one, too."""
         now = time.monotonic()
         final, signing = self._final, self._phase in (Phase.SIGNING, Phase.SIGNING_ALONE)
         if verdict.failure and signing and final.changes == final.signing:
@@ -362,15 +351,15 @@ class CopyJob(TargetThread):
         self._source_when_complete = self._tracker.changes
         if self._phase is Phase.WATCHING:
             self._lock.note_doing("watched")
-            if self.target.linger_seconds and not self._tracker.blind:  # else looks go on, which need the mark
+            if self.target.linger_seconds and not self._tracker.blind:  # else walks go on, which need the mark
                 self._ready.awaited = Swept
                 self._dispatcher.release(self._parts.marker)
             self._watch_source(now)
 
     def _watch_source(self, now: float) -> None:
-        """Look whether the source has changed since the target was complete."""
+        """Resume if the source has changed since the copy was complete; end when it was watched for long enough."""
         if self._tracker.unread:
-            return  # it is taken in first
+            return  # those events come first
         if self._final.changes != self._final.signed:
             self._transition(Event.CHANGED, now)
         elif now >= self._status.complete_since + self.target.linger_seconds:
@@ -383,8 +372,6 @@ class CopyJob(TargetThread):
             self._status.outcome = outcome
             self._reason = reason
         self._transition(Event.ENDS, time.monotonic())
-
-    # -- telling --------------------------------------------------------------------------------------
 
     def _make_snapshot(self, now: float) -> TargetSnapshot:
         situation = Situation(

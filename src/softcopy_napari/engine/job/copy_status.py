@@ -1,6 +1,6 @@
 """Says in what state a copy is, and what it waits for.
 
-Part of a target's job, and called from its one thread.
+Part of a target's job, and called from its thread alone.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ from softcopy_napari.engine.states import ChunkState, TargetState
 
 
 class Situation(NamedTuple):
-    """How far a target's life has come."""
+    """What a job knows of its own state, for a snapshot."""
 
     phase: Phase
     reason: Reason | None
     """Why it has ended, or what it waits for; None where that follows from all else."""
     paused: bool
     leaving: bool
-    """Whether its mark is being removed from the destination."""
+    """Whether the copy's mark is being removed from the destination."""
     silent_since: float
-    """Unix time since which no worker has got anywhere; 0 where they do."""
+    """Unix time since which no worker has made progress; 0 while they do."""
     told_to_finish: bool
+    """Whether the user has said that the acquisition is finished."""
 
 
 class CopyStatus:
-    """Tells how far a copy has come.
+    """Makes the snapshots of a copy: its state, and the reason for it.
 
     Parameters
     ----------
@@ -47,11 +48,11 @@ class CopyStatus:
     Attributes
     ----------
     outcome : TargetState
-        How it has ended, or would end if it were stopped now.
+        How the copy has ended, or would end if it were stopped now.
     completed, complete_since : float
-        When it was complete, Unix time, 0 where it is not; and the same by the clock that nobody sets.
+        When the copy was complete: as Unix time, 0 if it is not, and as monotonic time.
     kept, lost : int
-        Files that are left on one side only, at the end.
+        Files that are only at the destination at the end, and files that left the source before they were copied.
     """
 
     def __init__(self, parts: JobParts, final: FinalCheck, pacer: Pacer, forecaster: Forecaster) -> None:
@@ -63,8 +64,8 @@ class CopyStatus:
         self._final, self._pacer, self._forecaster = final, pacer, forecaster
 
     def snapshot(self, situation: Situation, now: float) -> TargetSnapshot:
-        """Return what front ends are told now."""
-        left, obstacle = self._reporter.left(), self._dispatcher.destination.obstacle
+        """Return the copy's state for front ends."""
+        left, obstacle = self._reporter.files_left(), self._dispatcher.destination.obstacle
         state = _state_of(situation, self.outcome, left, obstacle is not None, self._tracker.last_pass is None)
         acquiring = state in (TargetState.COPYING, TargetState.CAUGHT_UP, TargetState.WAITING) and (
             self._tracker.live or self._tracker.last_pass is None or self._inventory.counts()[ChunkState.ABSENT] > 0
@@ -94,7 +95,9 @@ class CopyStatus:
         obstacle = self._dispatcher.destination.obstacle
         if obstacle is not None and not state.ended and not situation.paused:
             reporter = self._reporter
-            return describe_problem(obstacle, str(self._target.destination), reporter.left(), reporter.bytes_left())
+            return describe_problem(
+                obstacle, str(self._target.destination), reporter.files_left(), reporter.bytes_left()
+            )
         if situation.silent_since and not state.ended:
             return make_reason(ReasonCode.NO_ANSWER, since=situation.silent_since)
         for folder, problem in self._tracker.metadata.unreadable().items():

@@ -1,6 +1,6 @@
-"""The thread of one target: takes in messages, keeps its workers busy, and tells how far it has come.
+"""The thread of one target: handles messages, keeps the workers busy, and makes snapshots for front ends.
 
-What it is there for, its subclasses say: a job copies, a check only compares.
+Its subclasses say what it does with the target: a copy job copies it, a check job only compares its two sides.
 """
 
 from __future__ import annotations
@@ -25,25 +25,35 @@ from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.tasks import Answer
 
 _TICK = 0.2
+"""Seconds between two steps of the job."""
 _CALM_TICK = 2.0
-"""The same while nothing happens and nothing waits: hours of a microscope between two time points."""
+"""Seconds between two steps while nothing happens and nothing waits, as between two time points."""
 _CALM_AFTER = 5.0
+"""Seconds without a message after which nothing counts as happening."""
 _TICK_SHARE = 10
+"""A step takes at most one part in so many of the time."""
 
 log = logging.getLogger(__name__)
 
 
 class TargetThread(ABC):
-    """One target's thread. It alone changes the target's inventory; everything else reaches it as messages.
+    """Runs one target. It alone changes the target's inventory; whatever happens elsewhere reaches it as a message.
 
     Parameters
     ----------
     parts : JobParts
-        What it works with; the lock is released when the thread ends.
+        What it works with. The lock is released when the thread ends.
+
+    Attributes
+    ----------
+    target, identity
+        Those of the parts.
+    ended : threading.Event
+        Set when the thread has ended, and everything has been released.
     """
 
     afterwards: Reason
-    """What its user can do after it was ended early."""
+    """What the user can do after the target was ended early."""
 
     def __init__(self, parts: JobParts) -> None:
         self._parts = parts
@@ -57,6 +67,8 @@ class TargetThread(ABC):
         self._paused = False
         self._silent_since = 0.0
         """Unix time since which no worker has made progress; 0 while they do."""
+        self._next: TargetThread | None = None
+        """Takes over with the same workers; None unless another dataset has taken the place of this one's."""
         self._was_idle = True
         self._next_tick = 0.0
         self._last_message = 0.0
@@ -66,7 +78,7 @@ class TargetThread(ABC):
     # -- for other threads ----------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         threading.Thread(target=self._run, name=f"job-{self.identity}", daemon=True).start()
 
     def order(self, what: str) -> None:
@@ -74,19 +86,19 @@ class TargetThread(ABC):
         self._inbox.put(what)
 
     def change(self, changes: Changes) -> str:
-        """Change settings while it runs; returns why that cannot be, empty if it can."""
+        """Change settings of a running target; return why that is not possible, or an empty string."""
         return f"{self.target.source} is only compared: it has no pace"
 
     def snapshot(self) -> TargetSnapshot:
-        """What was known at the last tick: a moment ago, where anything happens."""
-        return self._snapshot
+        """Return what was known at the last step: a moment ago, if anything happens."""
+        return self._snapshot if self._next is None else self._next.snapshot()
 
-    # -- what it is there for -------------------------------------------------------------------------
+    # -- what subclasses do ---------------------------------------------------------------------------
 
     @property
     @abstractmethod
     def _over(self) -> bool:
-        """Whether it has come to its end."""
+        """Whether the target has ended."""
 
     @property
     def _nearly_done(self) -> bool:
@@ -95,20 +107,20 @@ class TargetThread(ABC):
 
     @property
     def _calm(self) -> bool:
-        """Whether nothing waits for its time to come."""
+        """Whether no step is due before something happens."""
         return False
 
     @abstractmethod
     def _end(self, outcome: TargetState, reason: Reason) -> None:
-        """Come to the end, unless it has come already."""
+        """End the target, unless it has ended already."""
 
     @abstractmethod
     def _handle_answer(self, answer: Answer | None, now: float) -> None:
-        """Act upon an answer of a worker."""
+        """Act upon a worker's answer."""
 
     @abstractmethod
     def _advance(self, now: float) -> None:
-        """Take the next step, if it is time."""
+        """Take the next step towards the end."""
 
     @abstractmethod
     def _dispatch(self, now: float) -> None:
@@ -116,21 +128,17 @@ class TargetThread(ABC):
 
     @abstractmethod
     def _make_snapshot(self, now: float) -> TargetSnapshot:
-        """How far it has come."""
+        """Return the target's state for front ends."""
 
     def _apply_source_events(self, now: float) -> None:  # noqa: B027
-        """Take in what was heard of the source."""
+        """Apply what the watcher has reported since the last call."""
 
     def _close_digests(self) -> None:
-        """Keep nothing, or what a later run can use."""
+        """Close the digests, and keep those that a later run can use: none here."""
         self._inventory.digests.close()
 
-    def _successor(self) -> TargetThread | None:
-        """Who goes on in its place, with the same workers."""
-        return None
-
     def _note_finish_order(self) -> None:  # noqa: B027
-        """Its user says that the acquisition is finished."""
+        """Note that the user has said that the acquisition is finished."""
 
     # -- the thread -----------------------------------------------------------------------------------
 
@@ -141,8 +149,9 @@ class TargetThread(ABC):
         except Exception:
             log.exception("%s: unexpected error", self.target.source)
             self._end(TargetState.FAILED, make_reason(ReasonCode.INTERNAL_ERROR, next=self.afterwards))
-        if (successor := self._successor()) is not None:
-            successor._run()
+        if self._next is not None:
+            self._close_parts()
+            self._next._run()
             return
         try:
             self._shut_down()
@@ -160,17 +169,17 @@ class TargetThread(ABC):
             self._reporter.notice(f"copy process {worker.process.pid} did not answer and was replaced")
         self._apply_source_events(now)
         idle = self._dispatcher.idle
-        # The last answer may be what was waited for.
+        # The last answer may be the one that the next step waits for.
         if now >= self._next_tick or (idle and not self._was_idle and self._nearly_done):
             self._tick(now)
-            # With thousands of arrays telling takes time: never more than a part of it.
+            # With thousands of arrays a snapshot takes time: never spend more than a part of it on them.
             calm = now - self._last_message > _CALM_AFTER and self._calm
             self._next_tick = now + max(_CALM_TICK if calm else _TICK, _TICK_SHARE * (time.monotonic() - now))
         self._dispatch(now)
         self._was_idle = idle and self._dispatcher.idle
 
     def _receive(self) -> None:
-        """Wait for messages up to the next tick, and take in those that are there."""
+        """Wait for messages until the next step is due, and handle those that are there."""
         with contextlib.suppress(queue.Empty):
             self._handle_message(self._inbox.get(timeout=max(0.001, self._next_tick - time.monotonic())))
             self._last_message = time.monotonic()
@@ -183,10 +192,10 @@ class TargetThread(ABC):
         match message:
             case WorkerAnswer():
                 answer = self._dispatcher.heard(message, now)
-                if self._over:  # it was told to stop a moment before: this must not set it going again
+                if self._over:  # it was stopped a moment ago: this must not set it going again
                     return
                 self._handle_answer(answer, now)
-                if not isinstance(answer, FolderDiff | None):  # rare, and what the next step waits for
+                if not isinstance(answer, FolderDiff | None):  # rare, and the next step waits for it
                     self._next_tick = now
             case WorkerDied():
                 if not message.worker.hung:
@@ -199,7 +208,7 @@ class TargetThread(ABC):
                 self._note_finish_order()
             case "stop":
                 self._end(TargetState.STOPPED, self.afterwards)
-            case _ if callable(message):  # something that was done in another thread is done
+            case _ if callable(message):  # another thread has finished something
                 message()
                 self._next_tick = now
 
@@ -213,8 +222,8 @@ class TargetThread(ABC):
             self._silent_since = 0.0
         elif not self._silent_since:
             self._silent_since = time.time() - silence
-        self._reporter.tick(now)
-        if not self._over:  # that is told once, when the workers have gone
+        self._reporter.update_rates(now)
+        if not self._over:  # the last snapshot is made when the workers have gone
             self._snapshot = self._make_snapshot(now)
 
     def _shut_down(self) -> None:
@@ -234,7 +243,7 @@ class TargetThread(ABC):
         self._close_parts()
 
     def _close_parts(self) -> None:
-        """Let go of all that is known of the source's files."""
+        """Release what is known of the source's files."""
         self._tracker.end()
         self._dispatcher.prover.close()
         self._close_digests()
@@ -243,7 +252,7 @@ class TargetThread(ABC):
 
 
 def _sweep(destination: Path, left: list[tuple[str, list[str]]], marker: str, clock: list[int]) -> None:
-    """Remove temporaries that workers could not; adds what the destination's clock says to a list."""
+    """Remove temporaries that workers could not; append the time of the destination's clock to `clock`."""
     place = RootFolder(str(destination))
     with contextlib.suppress(OSError):
         place.open(marker=marker)

@@ -120,7 +120,7 @@ class Forecaster:
         if not then:
             return
         rate = max(0, moved - moved_then) / (now - then)
-        if self._reporter.left() > _BACKLOG * (files - files_then) / (now - then):  # it is as fast as it can
+        if self._reporter.files_left() > _BACKLOG * (files - files_then) / (now - then):  # it is as fast as it can
             self._copy_rate += 0.2 * (rate - self._copy_rate) if self._copy_rate else rate
         else:
             self._copy_rate = max(self._copy_rate, rate)

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Makes a target's snapshots; for the job's thread.
+    """Makes the snapshots of a target, for its thread.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Reporter:
     identity : str
         What front ends call the target.
     inventory, dispatcher
-        The job's, which tell what there is to tell.
+        Those of the target's job.
     """
 
     def __init__(self, target: Target, identity: str, inventory: Inventory, dispatcher: Dispatcher) -> None:
@@ -45,15 +45,15 @@ class Reporter:
         self._dispatcher = dispatcher
         self._notices: dict[str, None] = {}
         self._arrays: dict[str, tuple[Ledger, ArraySnapshot]] = {}
-        self._told: tuple[int, tuple[ArraySnapshot, ...]] = -1, ()
-        """All arrays, and how many changes there had been when they were as told."""
+        self._all: tuple[int, tuple[ArraySnapshot, ...]] = -1, ()
+        """All arrays, and the inventory's count of changes when they were like this."""
         self._started = time.time()
         self._clock_start = now = time.monotonic()
         self._bytes = Rate(now, _WINDOW)
         self._files = Rate(now, _WINDOW)
 
     def notice(self, *texts: str) -> None:
-        """Tell the user something, unless it was told before."""
+        """Tell the user something, each text once."""
         for text in texts:
             if text not in self._notices:
                 log.info("%s: %s", self._target.source, text)
@@ -63,18 +63,18 @@ class Reporter:
         """Note settings that a front end has changed."""
         self._settings = self._settings.model_copy(update=changes.given)
 
-    def tick(self, now: float) -> None:
-        """Note how far it has come; a few times a second."""
+    def update_rates(self, now: float) -> None:
+        """Note how much has been copied until now; call it a few times a second."""
         self._bytes.note_total(self._dispatcher.bytes_moved, now)
         self._files.note_total(self._dispatcher.results.files_copied, now)
 
     def bytes_left(self) -> int:
-        """About how much is still to be copied, from the size of what was; 0 before anything was."""
+        """Estimate the bytes still to be copied from the size of what was; 0 before anything was copied."""
         copied = self._dispatcher.results
-        return self.left() * copied.bytes_copied // copied.files_copied if copied.files_copied else 0
+        return self.files_left() * copied.bytes_copied // copied.files_copied if copied.files_copied else 0
 
-    def left(self) -> int:
-        """Files that are there and have to be copied."""
+    def files_left(self) -> int:
+        """Return the number of files at the source that are still to be copied."""
         counts = self._inventory.counts()
         return counts[ChunkState.PENDING] + counts[ChunkState.COPYING] + self._others_waiting()
 
@@ -84,11 +84,11 @@ class Reporter:
     def snapshot(
         self, state: TargetState, why: Reason | None, acquiring: bool, kept: int, now: float
     ) -> TargetSnapshot:
-        """What is known now."""
+        """Return the target's state for front ends."""
         dispatcher, inventory = self._dispatcher, self._inventory
         failed = dispatcher.retries.failed()
         moving = not state.ended and state is not TargetState.PAUSED
-        left, rate = self.left(), self._files.per_second
+        left, rate = self.files_left(), self._files.per_second
         return TargetSnapshot(
             id=self._identity,
             source=str(self._target.source),
@@ -113,26 +113,26 @@ class Reporter:
             started=self._started,
             elapsed=now - self._clock_start,
             settings=self._settings,
-            arrays=self._all_arrays(),
+            arrays=self._array_snapshots(),
         )
 
     def _damage(self) -> Iterator[str]:
-        """What was copied as it is: the first files, and how many more."""
+        """Return notices of chunk files that were copied although they are not whole: some by name, then a count."""
         damaged = self._inventory.damaged
         for path, reason in itertools.islice(damaged.items(), _MAX_DAMAGED):
             yield f"not whole at the source (copied as it is): {path} {reason}"
         if len(damaged) > _MAX_DAMAGED:
             yield f"not whole at the source (copied as they are): {len(damaged):,} files in all"
 
-    def _all_arrays(self) -> tuple[ArraySnapshot, ...]:
+    def _array_snapshots(self) -> tuple[ArraySnapshot, ...]:
         changes = self._inventory.changes
-        if self._told[0] != changes:
+        if self._all[0] != changes:
             arrays = self._inventory.arrays.items()
-            self._told = changes, tuple(self._array(path, array) for path, array in arrays)
-        return self._told[1]
+            self._all = changes, tuple(self._array_snapshot(path, array) for path, array in arrays)
+        return self._all[1]
 
-    def _array(self, path: str, array: TrackedArray) -> ArraySnapshot:
-        """An array's part of the snapshot; the one before, where nothing has changed."""
+    def _array_snapshot(self, path: str, array: TrackedArray) -> ArraySnapshot:
+        """Return an array's part of the snapshot, which is the one before if nothing has changed."""
         counts = array.ledger.tally()
         ledger, before = self._arrays.get(path, (None, None))
         if before is None or ledger is not array.ledger or before.counts != counts:
