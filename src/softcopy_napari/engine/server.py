@@ -77,21 +77,21 @@ class Engine:
             in_time(partial(validate, target), [target])
         clean_up()
         self._started = time.time()
-        crews: list[TargetResources] = []
+        resources: list[TargetResources] = []
         try:
             for target, count in zip(targets, processes, strict=True):
-                crews.append(TargetResources(target, _lock(target), count, note if count < target.nprocs else ""))
+                resources.append(TargetResources(target, _lock(target), count, note if count < target.nprocs else ""))
             with in_state_folder():
                 self._door = Door(runs_folder())
-            self.jobs = _jobs(crews)
+            self.jobs = _jobs(resources)
         except BaseException as error:
-            for crew in crews:
-                crew.pool.stop()
-                crew.lock.release()
+            for one in resources:
+                one.pool.stop()
+                one.lock.release()
             if isinstance(error, DestinationBusy):
                 raise TargetsError(str(error)) from None
             raise
-        self._crews = crews
+        self._resources = resources
         self._closed = False
         self._places = threading.Semaphore(_MOST_FRONT_ENDS)
         self._key = os.urandom(32)
@@ -124,9 +124,9 @@ class Engine:
                 job.start()
                 started += 1
         except RuntimeError:
-            for crew in self._crews[started:]:
-                crew.pool.stop()
-                crew.lock.release()
+            for one in self._resources[started:]:
+                one.pool.stop()
+                one.lock.release()
             for job in self.jobs[:started]:
                 job.order("stop")
                 job.ended.wait(_PATIENCE)
@@ -248,17 +248,17 @@ def _lock(target: Target) -> DestinationLock:
     return DestinationLock(target.destination, "checked" if target.check else "filled", end_watch)
 
 
-def _jobs(crews: Sequence[TargetResources]) -> list[TargetThread]:
+def _jobs(resources: Sequence[TargetResources]) -> list[TargetThread]:
     """The targets' threads, not started yet; their copy processes are."""
-    for crew in crews:
-        crew.pool.fill(time.monotonic())
+    for one in resources:
+        one.pool.fill(time.monotonic())
     # What these need (numpy) takes as long to import as a copy process takes to start: both at once.
     from softcopy_napari.engine.job.check_job import CheckJob
     from softcopy_napari.engine.job.copy_job import CopyJob
 
     return [
-        (CheckJob if crew.target.check else CopyJob)(crew, str(number), ledger_folder() / str(number))
-        for number, crew in enumerate(crews, start=1)
+        (CheckJob if one.target.check else CopyJob)(one, str(number), ledger_folder() / str(number))
+        for number, one in enumerate(resources, start=1)
     ]
 
 

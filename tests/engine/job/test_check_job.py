@@ -15,7 +15,8 @@ from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.fs.capabilities import infer_time_unit
 from softcopy_napari.engine.inventory.comparison import note_comparison
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.job.check_job import CheckJob, _Missing
+from softcopy_napari.engine.job.check_job import CheckJob
+from softcopy_napari.engine.job.missing_files import MissingFiles
 from softcopy_napari.engine.job.target_resources import TargetResources
 from softcopy_napari.engine.protocol.messages import Findings
 from softcopy_napari.engine.server import Engine
@@ -172,7 +173,7 @@ def test_metadata_that_cannot_be_read_are_told_and_their_files_compared_all_the_
 def test_an_array_that_becomes_another_while_it_is_checked_is_counted_anew(tmp_path: Path) -> None:
     inventory = Inventory(tmp_path)
     inventory.register(make_layout((4,)))
-    missing = _Missing(inventory)
+    missing = MissingFiles(inventory)
     missing.add_folder_diff(FolderDiff("", different=["3"], lacking=["3"]))
     inventory.register(make_layout((8,)))
     note_comparison(inventory, "", [], ["7"])

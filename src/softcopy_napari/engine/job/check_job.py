@@ -1,23 +1,21 @@
-"""A checked target's life: one comparison of source and destination, which changes nothing in either.
+"""Runs a check: one comparison of a target's source and destination, which changes nothing in either.
 
-It stands where a job stands, so that front ends see and draw a check as they do a copy.
+Front ends show it as they show a copy.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from softcopy_napari.engine.destination.brought_files import is_chunk_of
 from softcopy_napari.engine.destination.end_findings import UNLISTED
-from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.job.job_parts import JobParts
+from softcopy_napari.engine.job.missing_files import MissingFiles
 from softcopy_napari.engine.job.target_resources import TargetResources
 from softcopy_napari.engine.job.target_thread import TargetThread
 from softcopy_napari.engine.protocol.messages import Findings, TargetSnapshot
@@ -29,10 +27,10 @@ from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.tasks import Answer, Inspected, InspectTask
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
-_SHOWN = 100
-"""Paths of each kind that are told of at most."""
 _INSPECTED_TOGETHER = 256
+"""Chunk files of one task of a worker."""
 _INSPECTIONS_A_WORKER = 2
+"""Such tasks that a worker has at a time."""
 
 
 class CheckJob(TargetThread):
@@ -43,15 +41,16 @@ class CheckJob(TargetThread):
     def __init__(self, resources: TargetResources, identity: str, ledgers: Path) -> None:
         super().__init__(JobParts(resources, identity, ledgers))
         self._outcome: TargetState | None = None
-        self._missing = _Missing(self._inventory)
+        self._missing = MissingFiles(self._inventory)
         self._findings = Findings()
         self._only_there = 0
+        """Metadata and chunk files that only the destination has."""
         self._damaged: dict[str, str] = {}
-        """Chunk files that cannot be whole, and why."""
+        """Chunk files of the source that cannot be whole, and why."""
         self._inspections: Iterator[InspectTask] | None = None
-        """What is still to be inspected once everything has been compared."""
+        """Tasks to inspect chunk files that no worker has yet; None before everything has been compared."""
         self._inspecting = 0
-        """Tasks that are with workers."""
+        """Such tasks that workers have."""
         self._tracker.heeds_locks = False
         self._tracker.start_pass(full=True, now=time.monotonic())
         self._snapshot = self._make_snapshot(time.monotonic())
@@ -92,14 +91,14 @@ class CheckJob(TargetThread):
             self._conclude(self._tracker.last_pass)
 
     def _request_inspections(self) -> None:
-        """Keep all workers busy with what is still to be inspected."""
+        """Hand out inspections so that all workers are busy."""
         wanted = _INSPECTIONS_A_WORKER * len(self._pool.workers) - self._inspecting
         for task in itertools.islice(self._inspections or (), max(wanted, 0)):
             self._inspecting += 1
             self._dispatcher.request(task)
 
     def _all_inspections(self) -> Iterator[InspectTask]:
-        """Tasks for all chunk files that are there and may tell whether they are whole."""
+        """Make the tasks that inspect all chunk files whose format tells whether they are whole."""
         for _, array in sorted(self._inventory.arrays.items()):
             chunk_format = array.layout.chunk_format
             if chunk_format is None:
@@ -110,6 +109,7 @@ class CheckJob(TargetThread):
                 yield InspectTask(self._pool.new_id(), paths, chunk_format)
 
     def _conclude(self, done: Walk) -> None:
+        """End with what was found by the walk over both sides."""
         for folder, reason in self._tracker.metadata.unreadable().items():
             self._reporter.notice(f"metadata of {folder} {reason}; what lies there was compared as plain files")
         layouts = {path: array.layout for path, array in self._inventory.arrays.items()}
@@ -117,12 +117,7 @@ class CheckJob(TargetThread):
         self._only_there = sum(path.rpartition("/")[2] in METADATA_NAMES or is_chunk_of(layouts, path) for path in gone)
         for folder in sorted(done.unlisted):
             self._reporter.notice(UNLISTED.format(folder))
-        self._findings = self._missing.findings(gone).model_copy(
-            update={
-                "damaged": len(self._damaged),
-                "damaged_paths": tuple(f"{path} {why}" for path, why in sorted(self._damaged.items())[:_SHOWN]),
-            }
-        )
+        self._findings = self._missing.make_findings(gone, self._damaged)
         if done.errors:
             path, problem = next(iter(done.errors.items()))
             more = len(done.errors) - 1 or None
@@ -155,7 +150,7 @@ class CheckJob(TargetThread):
         return make_reason(ReasonCode.ALL_OF, parts=(*parts, *_damage(found)))
 
     def _count_compared(self, copied: bool = False) -> int:
-        """Files that were compared so far, or those of them that are equal."""
+        """Return the number of files compared so far, or of those that are equal."""
         states = [ChunkState.COPIED] if copied else [ChunkState.COPIED, ChunkState.PENDING]
         counts = self._inventory.counts()
         return sum(counts[state] for state in states) + self._inventory.others_in(*states)
@@ -165,66 +160,6 @@ class CheckJob(TargetThread):
         why = self._reason or make_reason(ReasonCode.COMPARED_SO_FAR, files=self._count_compared())
         snapshot = self._reporter.snapshot(state, why, acquiring=False, kept=self._only_there, now=now)
         return snapshot.model_copy(update={"findings": self._findings})
-
-
-class _Missing:
-    """Which of the files that are not equal are not at the destination at all.
-
-    Kept by cell and path, not as a count: of a folder whose comparison was begun by a worker that died,
-    parts come twice.
-    """
-
-    def __init__(self, inventory: Inventory) -> None:
-        self._inventory = inventory
-        self._cells: dict[TrackedArray, npt.NDArray[np.bool_]] = {}
-        self._others: set[str] = set()
-
-    def add_folder_diff(self, part: FolderDiff) -> None:
-        """Note what a part of a folder's comparison did not find at the destination."""
-        prefix = part.folder + "/" if part.folder else ""
-        rest: Sequence[str] = part.lacking
-        where = self._inventory.cells(part.folder, part.lacking)
-        if where is not None:
-            array, cells = where
-            is_chunk = cells >= 0
-            self._missing_cells(array)[cells[is_chunk]] = True
-            rest = [name for name, chunk in zip(part.lacking, is_chunk, strict=True) if not chunk]
-        self._others.update(prefix + name for name in rest)
-        if part.empty:
-            self._others.add(part.folder)
-
-    def _missing_cells(self, array: TrackedArray) -> npt.NDArray[np.bool_]:
-        """Which of an array's chunk files are missing; none so far, if it has become another array."""
-        size = array.layout.n_chunk_files
-        if array not in self._cells or len(self._cells[array]) != size:
-            self._cells[array] = np.zeros(size, bool)
-        return self._cells[array]
-
-    def findings(self, extra: Sequence[str]) -> Findings:
-        """What was found, with the paths that only the destination has."""
-        missing: list[str] = []
-        different: list[str] = []
-        counts = [0, 0]
-        for _, array in sorted(self._inventory.arrays.items()):
-            pending = array.all_in(ChunkState.PENDING)
-            lacking = self._missing_cells(array)[pending]
-            for kind, cells in enumerate((pending[lacking], pending[~lacking])):
-                paths = (missing, different)[kind]
-                counts[kind] += len(cells)
-                paths += array.paths(cells[: _SHOWN - len(paths)])
-        others = sorted(path for path, state in self._inventory.others.items() if state is ChunkState.PENDING)
-        others_missing = [path for path in others if path in self._others]
-        others_different = [path for path in others if path not in self._others]
-        return Findings(
-            chunk_files_missing=counts[0],
-            chunk_files_different=counts[1],
-            other_missing=len(others_missing),
-            other_different=len(others_different),
-            extra=len(extra),
-            missing_paths=tuple([*missing, *others_missing][:_SHOWN]),
-            different_paths=tuple([*different, *others_different][:_SHOWN]),
-            extra_paths=tuple(extra[:_SHOWN]),
-        )
 
 
 def _damage(found: Findings) -> Iterator[Reason]:

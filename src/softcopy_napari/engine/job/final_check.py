@@ -1,4 +1,4 @@
-"""Brings the copy of a finished acquisition to its end: waits for writers, has everything compared and flushed.
+"""The last part of a copy, when the acquisition is finished: waits for writers, has everything compared and flushed.
 
 Part of a target's job, and called from its thread alone. `CompletionFacts.missing` says what comes next.
 """
@@ -19,11 +19,11 @@ _LONG_PROOF = 30.0
 LAST_CHANCE = 5.0
 """Seconds that writers have at the end to make whole what is not, or to let go of locks that nobody saw them take."""
 OPEN_PATIENCE = 30.0
-"""The same for files that they were seen to open or to lock."""
+"""Seconds that writers have for files that they were seen to open or to lock."""
 
 
 class FinalCheck:
-    """What is done and known at the end of a copy.
+    """Decides and starts what is left to do after the end of an acquisition.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ class FinalCheck:
     failure : Reason or None
         Why the target cannot become complete; None while it can.
     signing : int
-        The count of changes when the receipt under way was begun.
+        The count of changes when the writing of the receipt last began.
     signed : int or None
-        The same of the receipt that was written last, or that cannot be written.
+        The count of changes that the last receipt covers, also where it could not be written.
     """
 
     def __init__(self, parts: JobParts) -> None:
@@ -49,9 +49,9 @@ class FinalCheck:
         self._since = 0.0
         """When the acquisition was found to be finished, monotonic."""
         self._flush_asked: tuple[int, int] | None = None
-        """What had been published, and walks begun, when the flush was asked for that was not answered yet."""
+        """Files published and walks begun when the flush under way was asked for."""
         self._flushed = (-1, 0)
-        """The same of the last flush that succeeded."""
+        """Files published and walks begun when the last successful flush was asked for."""
         self._proving_since = 0.0
         self._bad_walks = 0
         self._next_walk = 0.0
@@ -60,20 +60,20 @@ class FinalCheck:
 
     @property
     def changes(self) -> int:
-        """The count of all that was learned or done: a comparison of both sides must be younger than the last."""
+        """How often anything was learned or done; what proves that a copy is complete must be younger than the last."""
         return self._tracker.changes + self._dispatcher.results.published + self._rechecks
 
     def recheck(self) -> None:
-        """Have everything compared once more, though nothing is known to have changed at the source."""
+        """Have everything compared once more, although nothing is known to have changed at the source."""
         self._rechecks += 1
 
     def last_chance_over(self, now: float) -> bool:
-        """Whether writers have had the time to make whole what is not."""
+        """Return whether writers have had their time to complete what is not whole."""
         return now - self._since > LAST_CHANCE
 
     @property
     def at_work(self) -> bool:
-        """Whether files are being looked for, wait to be copied, or are copied."""
+        """Whether anything is being compared or copied, or waits for that."""
         counts = self._inventory.counts()
         return bool(
             not self._dispatcher.idle
@@ -84,7 +84,7 @@ class FinalCheck:
         )
 
     def completion_facts(self, removing: bool) -> CompletionFacts:
-        """Everything that decides whether the target is complete; `removing` tells whether files are being removed."""
+        """Return what decides whether the copy is complete; `removing` says whether files are still being removed."""
         inventory, dispatcher = self._inventory, self._dispatcher
         counts = inventory.counts()
         states = (ChunkState.WRITING, ChunkState.PENDING, ChunkState.COPYING)
@@ -122,7 +122,7 @@ class FinalCheck:
     # -- steps ----------------------------------------------------------------------------------------
 
     def start(self, now: float) -> None:
-        """The acquisition is finished: try everything that failed once more, and walk over both sides."""
+        """Retry everything that failed, and walk over both sides, as the acquisition is finished."""
         self._since = now
         self._inventory.recheck_kept()
         self._dispatcher.retries.all_now()
@@ -134,9 +134,9 @@ class FinalCheck:
         self._tracker.start_pass(full=True, now=now, changes=self.changes)
 
     def next_step(self, removing: bool, now: float) -> Event:
-        """Say what stands between the target and complete; `failure` says where nothing will help."""
+        """Return what is missing for the copy to be complete; sets `failure` where nothing will help."""
         self._wait_for_writers(now)
-        if self._temporaries_may_go(now):
+        if self._may_use_temporaries(now):
             return Event.WORK_LEFT
         missing = self.completion_facts(removing).missing
         if missing is Event.WORK_LEFT:
@@ -153,7 +153,7 @@ class FinalCheck:
         return missing
 
     def _wait_for_writers(self, now: float) -> None:
-        """Wait for files that writers have open or locked, but not for ever: then name them, and copy what is there."""
+        """Give up on files that writers have had open or locked for too long: name them, and copy what is there."""
         for path, held in list(self._inventory.writers.held.items()):
             seen = held.open or self._tracker.locked_lately(path, now)
             if now - max(held.since, self._since) > (OPEN_PATIENCE if seen else LAST_CHANCE):
@@ -162,8 +162,8 @@ class FinalCheck:
                 what = "open" if held.open else "locked"
                 self._reporter.notice(f"{path} was still {what} by its writer at the end; copied as it was")
 
-    def _temporaries_may_go(self, now: float) -> bool:
-        """Whether writers have a moment left to turn their temporaries into files: those do not tell which."""
+    def _may_use_temporaries(self, now: float) -> bool:
+        """Return whether writers may still turn temporaries into files; their names do not tell into which."""
         left = [path for paths in self._tracker.temporaries.values() for path in paths]
         if left and not self.last_chance_over(now):
             self._tracker.look_at_temporaries(now)
@@ -173,7 +173,7 @@ class FinalCheck:
         return False
 
     def _give_up_failed(self) -> None:
-        """Go on without the files that failed too often, once there is nothing else to do."""
+        """Fail because of files that failed too often, once there is nothing else to do."""
         dispatcher, changing = self._dispatcher, self._inventory.writers.changing
         if self.at_work or changing or self._pool.stuck or dispatcher.destination.obstacle is not None:
             return
@@ -185,12 +185,12 @@ class FinalCheck:
             )
 
     def _long_proof_has_ended(self, now: float) -> bool:
-        """Whether reading back has just ended, and took so long that everything is to be compared once more."""
+        """Return whether reading back has just ended, and took so long that everything must be compared once more."""
         begun, self._proving_since = self._proving_since, 0.0
         return bool(begun) and now - begun > _LONG_PROOF
 
     def _walk_again(self, path: str, reason: str, now: float) -> Event:
-        """A folder could not be listed: walk again, after growing pauses, for a network may be gone for a moment."""
+        """Walk again after a growing pause, as a folder could not be listed: a network may be gone for a moment."""
         if self._bad_walks == 0:
             self._next_walk = now
         if now < self._next_walk:
@@ -206,13 +206,13 @@ class FinalCheck:
     # -- the flush ------------------------------------------------------------------------------------
 
     def request_flush(self) -> None:
-        """Have the destination flushed; where that was asked for before and not answered, the answer comes first."""
+        """Ask for a flush of the destination, unless one is still unanswered."""
         if self._flush_asked is None:
             self._flush_asked = self._dispatcher.results.published, self._walks.full_begun
             self._dispatcher.request(FlushTask(self._pool.new_id()))
 
     def handle_flushed(self, flushed: Flushed) -> ReverifyReason | None:
-        """Take in the answer; returns why what was copied may be lost."""
+        """Note the answer; return why what was copied may be lost, if it may."""
         asked, self._flush_asked = self._flush_asked, None
         if flushed.error:  # the system says so once, and then takes what it could not write for written
             return ReverifyReason.FLUSH_FAILED

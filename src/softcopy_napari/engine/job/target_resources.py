@@ -1,6 +1,6 @@
-"""What a target's thread works with: its inbox, and the copy processes that report there.
+"""What a target needs before its job is made: its lock, its copy processes, and the inbox where they report.
 
-Apart from the thread itself, so that the processes can be started before what the thread needs is imported.
+It imports nothing heavy, so that the copy processes start while numpy and the job's modules are imported.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from softcopy_napari.engine.worker.tasks import Setup
 
 
 class TargetResources:
-    """Copy processes, none of them started yet, and where they report.
+    """A target's lock, inbox and copy processes, none of them started yet.
 
     Parameters
     ----------
     target : Target
     lock : DestinationLock
-        The processes keep it until they have ended.
+        The copy processes hold it until they have ended.
     processes : int, optional
-        How many there are to be, where that is not what the target wants.
+        The number of copy processes; without it, the number that the target wants.
     note : str
-        Why they are fewer, for the user.
+        Why there are fewer than the target wants, for the user.
 
     Attributes
     ----------
     target, lock
         As given.
     inbox : queue.SimpleQueue
-        What the processes say; orders; what was done in other threads; None to look at once.
+        Messages to the job: answers of the processes, orders, functions to call, and None, which only wakes it.
     marker : str
-        Name of the file by which the destination is known again; empty where nothing is written there.
+        Name of the file that marks the destination as this run's; empty where nothing is written there.
     pool : WorkerPool
     """
 

@@ -1,0 +1,91 @@
+"""Which files a check has found to be missing at the destination, and what it reports in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.protocol.messages import Findings
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.worker.folder_diff import FolderDiff
+
+_SHOWN = 100
+"""Paths of each kind that are reported at most."""
+
+
+class MissingFiles:
+    """Tells files that are missing at the destination from those that differ there.
+
+    They are kept by cell and path, not counted: parts of a folder's comparison come twice where a worker died.
+
+    Parameters
+    ----------
+    inventory : Inventory
+        Of both, it knows only that they are not up to date.
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._cells: dict[TrackedArray, npt.NDArray[np.bool_]] = {}
+        self._others: set[str] = set()
+
+    def add_folder_diff(self, part: FolderDiff) -> None:
+        """Note what a part of a folder's comparison has not found at the destination."""
+        prefix = part.folder + "/" if part.folder else ""
+        rest: Sequence[str] = part.lacking
+        where = self._inventory.cells(part.folder, part.lacking)
+        if where is not None:
+            array, cells = where
+            is_chunk = cells >= 0
+            self._missing_cells(array)[cells[is_chunk]] = True
+            rest = [name for name, chunk in zip(part.lacking, is_chunk, strict=True) if not chunk]
+        self._others.update(prefix + name for name in rest)
+        if part.empty:
+            self._others.add(part.folder)
+
+    def _missing_cells(self, array: TrackedArray) -> npt.NDArray[np.bool_]:
+        """Return which of an array's chunk files are missing: none yet, if it has become another array."""
+        size = array.layout.n_chunk_files
+        if array not in self._cells or len(self._cells[array]) != size:
+            self._cells[array] = np.zeros(size, bool)
+        return self._cells[array]
+
+    def make_findings(self, extra: Sequence[str], damaged: Mapping[str, str]) -> Findings:
+        """Return what the check has found.
+
+        Parameters
+        ----------
+        extra : sequence of str
+            Paths that only the destination has.
+        damaged : mapping of str to str
+            Chunk files of the source that cannot be whole, and why.
+        """
+        missing: list[str] = []
+        different: list[str] = []
+        counts = [0, 0]
+        for _, array in sorted(self._inventory.arrays.items()):
+            pending = array.all_in(ChunkState.PENDING)
+            lacking = self._missing_cells(array)[pending]
+            for kind, cells in enumerate((pending[lacking], pending[~lacking])):
+                paths = (missing, different)[kind]
+                counts[kind] += len(cells)
+                paths += array.paths(cells[: _SHOWN - len(paths)])
+        others = sorted(path for path, state in self._inventory.others.items() if state is ChunkState.PENDING)
+        others_missing = [path for path in others if path in self._others]
+        others_different = [path for path in others if path not in self._others]
+        return Findings(
+            chunk_files_missing=counts[0],
+            chunk_files_different=counts[1],
+            other_missing=len(others_missing),
+            other_different=len(others_different),
+            extra=len(extra),
+            missing_paths=tuple([*missing, *others_missing][:_SHOWN]),
+            different_paths=tuple([*different, *others_different][:_SHOWN]),
+            extra_paths=tuple(extra[:_SHOWN]),
+            damaged=len(damaged),
+            damaged_paths=tuple(f"{path} {why}" for path, why in sorted(damaged.items())[:_SHOWN]),
+        )
