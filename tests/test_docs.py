@@ -121,6 +121,12 @@ def test_every_setting_is_an_option_of_the_command_with_the_same_default() -> No
     assert set(given) == {*Settings.model_fields, "paths", "verbose"}
 
 
+def test_the_help_of_an_option_is_the_description_of_its_setting() -> None:
+    helps = {one.name: getattr(one, "help", None) for one in cli.copy.params}
+    for name, field in Settings.model_fields.items():
+        assert re.sub(r"\s*\[default: [^\]]*\]", "", helps[name] or "") == field.description
+
+
 def test_every_command_is_in_the_reference() -> None:
     for name, command in cli.softcopy.commands.items():
         if not command.hidden:

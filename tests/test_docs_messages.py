@@ -55,7 +55,7 @@ NO_MESSAGES = {
     "between programs; no front end of ours gives cause for it": {
         *("not an order", "there is no target", "changes go with set, and set with changes"),
         *("shape, chunk_shape and grid are of different lengths", "the grid is not the shape in chunk files"),
-        *("not a list of targets", "is not an absolute path"),
+        "is not an absolute path",
     },
     "caught where it arises": {
         *("is no address of an engine", "it is another engine's", "it is too large", "it is no file"),
@@ -147,7 +147,10 @@ EXCEPTIONS = set().union(*NO_MESSAGES.values())
 
 NOT_OURS = {
     "what PyYAML says": {"expected a single document in the stream but found another document"},
-    "made of parts too short to look for": {'target … has no "source"; add it'},
+    "made of parts too short to look for": {
+        'target … has no "source"; add it',
+        "the … of target … must be a path, not …",
+    },
 }
 """Rows that no text of the program can be found for, by the reason."""
 

@@ -1,4 +1,4 @@
-"""Write the documentation's tables of options from the command itself: `docs_options.py [--check]`.
+"""Write the documentation's tables of options and keys from the program itself: `docs_options.py [--check]`.
 
 What stands between `<!-- options: COMMAND -->` or `<!-- keys -->` and `<!-- end -->` is replaced. With `--check`
 nothing is written; the exit code is 1 where a table is out of date. `make docs` runs this.
@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from softcopy_napari.cli import softcopy
-from softcopy_napari.engine.targets.target import Settings
+from softcopy_napari.engine.targets.target import KEYS, Target
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = [DOCS / "command.md", DOCS / "targets-file.md"]
@@ -65,14 +65,12 @@ def options_table(command: str) -> str:
 
 
 def keys_table() -> str:
-    """Return the table of a targets file's keys: the options of a copy under other names."""
-    options = {one.name: one for one in reversed(softcopy.commands["copy"].params) if isinstance(one, click.Option)}
-    rows = [
-        "| `source` | a path | required | The folder of the zarr dataset. It need not exist yet. |",
-        "| `destination` | a path | required | Where the copy goes. The folder is made if need be. |",
-    ]
-    for name, field in Settings.model_fields.items():
-        rows.append(f"| `{name}` | {field.description} | {spelled(field.default)} | {meaning(options[name])} |")
+    """Return the table of a targets file's keys."""
+    rows = []
+    for name in KEYS:
+        field = Target.model_fields[name]
+        default = "required" if field.is_required() else spelled(field.default)
+        rows.append(f"| `{name}` | {field.title} | {default} | {field.description} |")
     return "\n".join(["| key | value | default | meaning |", "|---|---|---|---|", *rows])
 
 

@@ -349,7 +349,7 @@ def _settings(values: dict[str, Any]) -> Settings:
 
 def _targets(paths: tuple[str, ...], settings: Settings) -> tuple[Target, ...]:
     from softcopy_napari.engine.errors import TargetsError
-    from softcopy_napari.engine.targets.target import make_target
+    from softcopy_napari.engine.targets.build import make_target
 
     match paths:
         case (file,):

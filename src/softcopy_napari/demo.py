@@ -20,7 +20,8 @@ import click
 
 from softcopy_napari.engine.protocol.messages import Order
 from softcopy_napari.engine.server import Engine
-from softcopy_napari.engine.targets.target import Settings, make_target
+from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.target import Settings
 from softcopy_napari.terminal.run_engine import run_engine
 from softcopy_napari.virtual_screen import NoScreen, has_screen, virtual_screen
 

@@ -89,7 +89,7 @@ def test_of_several_targets_the_one_with_that_destination_is_set(source: Path, t
     ("arguments", "words"),
     [
         ((), "say what to change: --max-rate, --sleep-time or --pace"),
-        (("--max-rate", "20"), 'not the text "20"; did you mean "20 MB/s"?'),
+        (("--max-rate", "20 MB"), 'not the text "20 MB"; did you mean "20 MB/s"?'),
         (("--sleep-time", "-1"), "--sleep-time must be a number of seconds, 0 or more, not -1.0"),
         (("--pace", "full"), "no copy is running"),
         (("/nowhere", "--pace", "full"), "no running copy is called /nowhere: see softcopy status"),
@@ -114,7 +114,7 @@ def test_python_starts_and_sets_a_pace(source: Path, tmp_path: Path) -> None:
     try:
         until(lambda: copy.snapshot().pace.limit == 1000)
         with pytest.raises(TargetsError, match="did you mean"):
-            copy.set(max_rate=20)
+            copy.set(max_rate="20 MB")
         copy.set(max_rate="full")
         done = copy.wait(60)
         assert done.state is TargetState.COMPLETE

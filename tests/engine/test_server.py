@@ -23,7 +23,8 @@ from softcopy_napari.engine.client import Copy, EngineGone, EngineHandle, engine
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.protocol.messages import Order, Reply
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets.target import Settings, Target, make_target, targets_to_json
+from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.target import Settings, Target, targets_to_json
 from tests.engine.support import make_array, make_old, replace, temporaries, tree, until, write
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals, sockets that are files")

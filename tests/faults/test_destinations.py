@@ -18,7 +18,8 @@ from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.state_folder.destination_lock import DestinationLock
 from softcopy_napari.engine.state_folder.folder import ledger_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets.target import Settings, make_target
+from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.target import Settings
 from tests.engine.support import until, write
 from tests.faults.lab import SOON, Lab, content, copied, make_chunks
 from tests.support.command import softcopy

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from softcopy_napari.engine.job.preflight import validate
+from softcopy_napari.engine.job.preflight import validate_target
 from softcopy_napari.engine.source import source_identity
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets.target import Settings, make_target
+from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.target import Settings
 from tests.engine.support import temporaries, tree, until
 from tests.faults.lab import SOON, Lab, content, make_chunks
 from tests.support.command import softcopy
@@ -156,7 +157,7 @@ def test_a_bad_moment_of_the_share_at_the_start_is_named_and_waited_out(lab: Lab
     faults = lab.faulty_source()
     make_chunks(lab.real_source, 3)
     rule = faults.fail(op, "*", error=error)
-    validate(make_target(lab.source, lab.destination, Settings()))
+    validate_target(make_target(lab.source, lab.destination, Settings()))
     lab.start(settle=0.0)
     assert until(lambda: "cannot be read: " in lab.now.reason and lab.now.state is TargetState.WAITING, SOON), (
         lab.words()

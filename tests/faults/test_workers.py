@@ -19,7 +19,8 @@ from softcopy_napari.engine.server import Engine
 from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import timeout
-from softcopy_napari.engine.targets.target import Settings, Target, make_target
+from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.target import Settings, Target
 from tests.engine.support import OLD, replace, temporaries, until
 from tests.faults.lab import SOON, Lab, content, make_chunks
 from tests.support.command import Softcopy
@@ -279,7 +280,7 @@ def test_stop_ends_at_once_though_a_whole_share_hangs(lab: Lab, side: str, limit
 def test_a_share_that_hangs_when_a_copy_is_to_be_started_is_named(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, side: str, act: Callable[..., object]
 ) -> None:
-    monkeypatch.setattr(timeout, "_ANSWER", 0.5)
+    monkeypatch.setattr(timeout, "SECONDS", 0.5)
     faults = lab.faulty_source() if side == "source" else lab.faulty_destination()
     make_chunks(lab.real_source, 2)
     lab.real_destination.mkdir(exist_ok=True)

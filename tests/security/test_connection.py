@@ -22,7 +22,8 @@ from softcopy_napari.engine import client
 from softcopy_napari.engine.client import EngineGone, EngineHandle, launch
 from softcopy_napari.engine.protocol.messages import Order
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.targets.target import Settings, make_target
+from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.target import Settings
 from tests.engine.support import make_array, replace, until
 from tests.security.support import KEY, Bomb, fake_engine
 from tests.support.command import halted, softcopy

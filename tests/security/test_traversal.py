@@ -13,7 +13,8 @@ import pytest
 
 from softcopy_napari.engine.client import Copy, launch
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.targets.target import Settings, make_target
+from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.target import Settings
 from tests.engine.support import make_array, make_old, tree, until, write
 from tests.security.support import ODD_TEXTS, listing
 from tests.security.test_metadata import IMAGE, V2_ARRAY, V3_ARRAY, V3_GROUP

@@ -35,7 +35,8 @@ from softcopy_napari.engine.client import Copy, launch
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.state_folder.folder import state_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets.target import Settings, make_target
+from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.target import Settings
 from tests.engine.support import temporaries, until
 from tests.soak.model import Destination, Source, difference, files
 

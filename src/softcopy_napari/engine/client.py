@@ -21,7 +21,8 @@ from softcopy_napari.engine.protocol.connection import MAX_REPLY, Wire, connect,
 from softcopy_napari.engine.protocol.messages import Changes, EngineSnapshot, Order, Reply, TargetSnapshot
 from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
 from softcopy_napari.engine.state_folder.folder import RunFile, read_run, run_files, state_folder
-from softcopy_napari.engine.targets.target import Settings, Target, make_target, settings_problem, targets_to_json
+from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.target import Settings, Target, settings_problem, targets_to_json
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.server"]
 _OWN_GROUP: int = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)

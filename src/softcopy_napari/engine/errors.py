@@ -1,6 +1,8 @@
-"""What is raised for mistakes that users make."""
+"""What is raised for mistakes that users make, and what is said where the system refuses."""
 
 from __future__ import annotations
+
+NO_THREADS = "the system lets this session start no more processes and threads; ulimit -u shows the limit"
 
 
 class TargetsError(Exception):

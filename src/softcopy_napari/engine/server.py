@@ -25,13 +25,13 @@ from pydantic import ValidationError
 
 from softcopy_napari import __version__
 from softcopy_napari.engine.dispatch.priority import lower_priority, lower_session
-from softcopy_napari.engine.errors import TargetsError
-from softcopy_napari.engine.job.preflight import validate
+from softcopy_napari.engine.errors import NO_THREADS, TargetsError
+from softcopy_napari.engine.job.preflight import validate_target
 from softcopy_napari.engine.job.target_resources import TargetResources
 from softcopy_napari.engine.protocol.connection import MAX_ORDER, Door, Wire, admit
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order, Reply
 from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
-from softcopy_napari.engine.session_limits import NO_THREADS, allow_many_files, fit_processes
+from softcopy_napari.engine.session_limits import allow_many_files, fit_processes
 from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock, name_of
 from softcopy_napari.engine.state_folder.folder import (
     RunFile,
@@ -42,8 +42,9 @@ from softcopy_napari.engine.state_folder.folder import (
     private_folder,
     runs_folder,
 )
-from softcopy_napari.engine.targets.target import Target, check_targets, targets_from_json
-from softcopy_napari.engine.targets.timeout import in_time
+from softcopy_napari.engine.targets.build import check_targets, no_answer_text
+from softcopy_napari.engine.targets.target import Target, targets_from_json
+from softcopy_napari.engine.targets.timeout import call_with_timeout
 
 if TYPE_CHECKING:
     from softcopy_napari.engine.job.target_thread import TargetThread
@@ -74,7 +75,7 @@ class Engine:
         allow_many_files()
         processes, note = fit_processes([target.nprocs for target in targets])
         for target in targets:
-            in_time(partial(validate, target), [target])
+            call_with_timeout(partial(validate_target, target), no_answer_text([target]))
         clean_up()
         self._started = time.time()
         resources: list[TargetResources] = []

@@ -20,7 +20,6 @@ _ENOUGH = (1 << 20, 1 << 16, 10240, 4096, 1024)
 """Open files to ask for where the system names no limit, but does not take that either (macOS)."""
 _PLENTY = 4096
 """Processes above which a limit on them is not looked into: to count them takes a while."""
-NO_THREADS = "the system lets this session start no more processes and threads; ulimit -u shows the limit"
 
 
 class _Limit(NamedTuple):

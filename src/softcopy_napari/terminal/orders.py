@@ -16,7 +16,7 @@ from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.engine.protocol.messages import Changes, Order, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.targets.timeout import in_time
+from softcopy_napari.engine.targets.timeout import call_with_timeout
 from softcopy_napari.engine.targets.user_paths import written_path
 
 _MOST_TOLD = 8
@@ -102,11 +102,14 @@ def _called(name: str, running: Sequence[RunningCopy]) -> list[RunningCopy]:
         path = written_path(name, Path())
         found = [copy for copy in running if copy.target.destination == str(path)]
         if not found and running:  # only now are disks asked, which may hang
-            found = in_time(lambda: [one for one in running if _same_folder(path, Path(one.target.destination))], [])
+            found = call_with_timeout(
+                lambda: [one for one in running if _same_folder(path, Path(one.target.destination))],
+                f"{name} has not answered; write the destination as softcopy status does",
+            )
     except ValueError as error:
         raise CannotOrder(f"the path {error}") from None
-    except TargetsError:
-        raise CannotOrder(f"{name} has not answered; write the destination as softcopy status does") from None
+    except TargetsError as error:
+        raise CannotOrder(str(error)) from None
     if not found:
         raise CannotOrder(f"no running copy is called {name}: see softcopy status")
     return found

@@ -23,7 +23,8 @@ from softcopy_napari.engine.server import Engine
 from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.state_folder.folder import ledger_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.targets.target import Settings, Target, make_target
+from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.target import Settings, Target
 from softcopy_napari.engine.targets.targets_file import dump_targets, load_targets
 from softcopy_napari.engine.worker.folder_comparer import FolderComparer
 from softcopy_napari.engine.worker.folder_diff import FolderDiff

@@ -35,6 +35,9 @@ NIGHT = {"22:00-06:30": "full", "12:00-13:00": "1 GB/s", "else": "10 MiB/s"}
         ("full", math.inf),
         ("Full", math.inf),
         (None, math.inf),
+        (200, 200 * MB),
+        ("200", 200 * MB),
+        (0.5, 5e5),
     ],
 )
 def test_a_rate_is_understood_however_it_is_spelled(value: object, rate: float) -> None:
@@ -60,6 +63,8 @@ def test_a_rate_is_understood_however_it_is_spelled(value: object, rate: float) 
         ("09:00-18:00: 50 MB/s, else: 1 GB/s", "12:00", 50 * MB),
         ("{09:00-18:00: 50 MB/s, else: 1 GB/s}", "20:00", 1e9),
         ("09:00-18:00 50MB/s, else full", "12:00", 50 * MB),
+        ("09:00-18:00: 50, else: full", "12:00", 50 * MB),
+        ({"09:00-18:00": 50}, "12:00", 50 * MB),
     ],
 )
 def test_the_time_of_day_decides(value: object, time: str, rate: float) -> None:
@@ -74,23 +79,30 @@ ONE_RATE = "must be a rate such as 50 MB/s, or full"
 @pytest.mark.parametrize(
     ("value", "words", "key"),
     [
-        (200, f'{A_RATE}, not 200; did you mean "200 MB/s"?', ""),
-        ("200", f'{A_RATE}, not the text "200"; did you mean "200 MB/s"?', ""),
+        ("200/s", f'{A_RATE}, not the text "200/s"; did you mean "200 MB/s"?', ""),
+        (-200, f"{A_RATE}, not -200", ""),
+        (math.nan, f"{A_RATE}, not nan", ""),
+        (1 << 2000, f"{A_RATE}, not a huge number", ""),
+        (0, f"{A_RATE}, at least 1 kB/s, not 0; to copy nothing, pause", ""),
         ("200 MB", f'{A_RATE}, not the text "200 MB"; did you mean "200 MB/s"?', ""),
         ("200 mb/s", f'{A_RATE}, not the text "200 mb/s"; did you mean "200 MB/s"?', ""),
         ("1 gib/s", f'{A_RATE}, not the text "1 gib/s"; did you mean "1 GiB/s"?', ""),
         ("200 Mbit/s", f'{A_RATE}, not the text "200 Mbit/s"; write bytes: 8 Mbit/s are 1 MB/s', ""),
         ("fulll", f'{A_RATE}, not the text "fulll"; did you mean "full"?', ""),
         ("fast", f'{A_RATE}, not the text "fast"', ""),
-        ("", f'{A_RATE}, not the text ""', ""),
+        ("", f"{A_RATE}, not an empty text", ""),
         ("a\nb", f'{A_RATE}, not the text "a\\nb"', ""),
         ("-5 MB/s", f'{A_RATE}, not the text "-5 MB/s"', ""),
         ("0 MB/s", f'{A_RATE}, at least 1 kB/s, not the text "0 MB/s"; to copy nothing, pause', ""),
         (True, f"{A_RATE}, not true", ""),
-        ([], f"{A_RATE}, not a value of another kind", ""),
+        ([], f"{A_RATE}, not a list", ""),
         ({}, f"{A_RATE}, not an empty mapping", ""),
-        ({"09:00-18:00": 50}, f'at 09:00-18:00 {ONE_RATE}, not 50; did you mean "50 MB/s"?', "09:00-18:00"),
-        ({"else": {}}, f"at else {ONE_RATE}, not a value of another kind", "else"),
+        (
+            {"09:00-18:00": "50 MB"},
+            f'at 09:00-18:00 {ONE_RATE}, not the text "50 MB"; did you mean "50 MB/s"?',
+            "09:00-18:00",
+        ),
+        ({"else": {}}, f"at else {ONE_RATE}, not a mapping", "else"),
         (
             {"9-18": "full"},
             'has "9-18", which is no time of day; write it as in 09:00-18:00, or "else" for all other times',

@@ -15,14 +15,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from softcopy_napari.engine.errors import TargetsError
-from softcopy_napari.engine.targets.target import (
-    Settings,
-    Target,
-    check_targets,
-    make_target,
-    targets_from_json,
-    targets_to_json,
-)
+from softcopy_napari.engine.targets.build import check_targets, make_target
+from softcopy_napari.engine.targets.target import Settings, Target, targets_from_json, targets_to_json
 from softcopy_napari.engine.targets.targets_file import dump_targets, load_targets
 
 GOOD = "targets:\n- source: a\n  destination: b\n"
@@ -196,10 +190,11 @@ MISTAKES = [
     (GOOD + "  wait_for_source: 'true'", 'not the text "true"; remove the quotes'),
     (GOOD + "  wait_for_source: 1", "must be true or false, not 1"),
     (
-        GOOD + "  max_rate: 20",
-        "line 4: max_rate of target 1 must be a rate such as 200 MB/s, or full, or rates by time of day, not 20; "
-        'did you mean "20 MB/s"?',
+        GOOD + "  max_rate: 20 MB",
+        "line 4: max_rate of target 1 must be a rate such as 200 MB/s, or full, or rates by time of day, not the text "
+        '"20 MB"; did you mean "20 MB/s"?',
     ),
+    (GOOD + "  max_rate: 1:30", 'or rates by time of day, not the text "1:30"'),
     (GOOD + "  max_rate: [1]", "or rates by time of day, not a list"),
     (GOOD + "  max_rate: {}", "or rates by time of day, not an empty mapping"),
     (
@@ -209,7 +204,7 @@ MISTAKES = [
     (GOOD + "  max_rate: {else: full, else: full}", 'the key "else" is given twice in max_rate of target 1'),
     (
         GOOD + "  max_rate: {else: [1]}",
-        "of target 1 at else must be a rate such as 50 MB/s, or full, not a value",
+        "of target 1 at else must be a rate such as 50 MB/s, or full, not a list",
     ),
     (GOOD + "  max_rates: full", 'unknown key "max_rates" in target 1; did you mean "max_rate"?'),
     (GOOD + "  pace: slow", 'pace of target 1 must be auto or full, not the text "slow"'),

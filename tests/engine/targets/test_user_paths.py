@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from softcopy_napari.engine.targets import user_paths
-from softcopy_napari.engine.targets.target import Settings, make_target
+from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.target import Settings
 from softcopy_napari.engine.targets.user_paths import address_problem, spell_path, unwrap_path, written_path
 from tests.support.command import softcopy
 

@@ -23,7 +23,8 @@ from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order
 from softcopy_napari.engine.state_folder.folder import RunFile, read_run, run_files, runs_folder
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.targets.target import Settings, Target, make_target
+from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.target import Settings, Target
 from softcopy_napari.plugin.dock import engine_monitor
 from softcopy_napari.plugin.dock.engine_contact import Seen
 from softcopy_napari.plugin.dock.engine_monitor import EngineMonitor
@@ -394,7 +395,8 @@ _LEAVE = """
 import sys
 from pathlib import Path
 from qtpy.QtCore import QCoreApplication, QObject, QTimer
-from softcopy_napari.engine.targets.target import Settings, make_target
+from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.target import Settings
 from softcopy_napari.plugin.dock.engine_monitor import EngineMonitor
 
 class Owner(QObject):
@@ -452,7 +454,8 @@ def test_a_program_that_ends_right_after_it_has_ordered_a_stop_leaves_no_copy_ru
     script.write_text(
         "import sys\n"
         "from qtpy.QtCore import QCoreApplication\n"
-        "from softcopy_napari.engine.targets.target import Settings, make_target\n"
+        "from softcopy_napari.engine.targets.build import make_target\n"
+        "from softcopy_napari.engine.targets.target import Settings\n"
         "from softcopy_napari.plugin.dock import engine_monitor\n"
         "engine_monitor._LAST_ORDERS = 30.0  # this machine may be busy\n"
         "app = QCoreApplication([])\n"

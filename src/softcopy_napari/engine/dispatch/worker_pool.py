@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 from softcopy_napari.engine.dispatch.message_writer import MessageWriter
 from softcopy_napari.engine.dispatch.priority import lower_priority, lower_session
+from softcopy_napari.engine.errors import NO_THREADS
 from softcopy_napari.engine.fs.own_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
-from softcopy_napari.engine.session_limits import NO_THREADS
 from softcopy_napari.engine.state_folder.destination_lock import DestinationLock
 from softcopy_napari.engine.worker.tasks import (
     Answer,

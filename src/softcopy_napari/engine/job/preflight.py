@@ -16,11 +16,11 @@ from softcopy_napari.engine.zarr_layout.json_text import read_json
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata, why_unusable
 from softcopy_napari.engine.zarr_layout.probe import SourceProbe, probe_source
 
-_PATIENCE = 2.0
+_HALF_WRITTEN = 2.0
 """Seconds for which metadata may be half-written."""
 
 
-def validate(target: Target) -> None:
+def validate_target(target: Target) -> None:
     """Check a target's source and destination.
 
     A source that may become a zarr dataset is no mistake where it is to be waited for: then its job says what it
@@ -33,7 +33,7 @@ def validate(target: Target) -> None:
         folder, or it holds another dataset.
     """
     waits = target.wait_for_source and not target.check
-    deadline = time.monotonic() + (0 if waits or target.check else _PATIENCE)
+    deadline = time.monotonic() + (0 if waits or target.check else _HALF_WRITTEN)
     while True:
         found = probe_source(str(target.source))
         problem = _source_problem(found, waits)

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import PlainSerializer, PlainValidator
 
 from softcopy_napari.engine.formatting import printable
+from softcopy_napari.engine.targets.value_text import value_text
 
 _FULL = "full"
 _ELSE = "else"
@@ -20,7 +21,8 @@ _UNITS = {
     **{unit: 1000.0**power for power, unit in enumerate(("kB", "MB", "GB", "TB"), start=1)},
     **{unit: 1024.0**power for power, unit in enumerate(("KiB", "MiB", "GiB", "TiB"), start=1)},
 }
-_RATE = re.compile(r"(\d+(?:\.\d*)?|\.\d+) *([A-Za-z]*?) *(/ *s|ps|/ *sec)?", re.ASCII)
+_NUMBER = r"(\d+(?:\.\d*)?|\.\d+)"
+_RATE = re.compile(_NUMBER + r"(?: *([KMGT]iB|[kKMGT]B) *(?:/ *s|/ *sec|ps))?", re.ASCII)
 _SPAN = re.compile(r"(\d\d?):(\d\d) *[-\u2013] *(\d\d?):(\d\d)", re.ASCII)
 _ITEM = re.compile(r"(\d\d?:\d\d *[-\u2013] *\d\d?:\d\d|[A-Za-z]+) *[:=]? *(.*)", re.ASCII)
 _DAY = 24 * 60
@@ -55,22 +57,24 @@ class RateSchedule:
     """From which minute of the day to before which one, and the rate then; past midnight where that is less."""
 
     def at(self, minute: int) -> float:
-        """Bytes a second at a minute of the day (local time, 0 to 1439); inf where there is no limit."""
-        return _bytes(next((rate for *span, rate in self.spans if _covers(span, minute)), self.otherwise))
-
-    @property
-    def limits(self) -> bool:
-        """Whether there is a limit at any time."""
-        return self != FULL
+        """Return bytes a second at a minute of the day (local time, 0 to 1439); inf where there is no limit."""
+        for start, end, rate in self.spans:
+            if start <= minute < end or (start > end and not end <= minute < start):
+                return _bytes(rate)
+        return _bytes(self.otherwise)
 
     def setting(self) -> str | dict[str, str]:
-        """As a targets file has it."""
+        """Return the setting as a targets file has it."""
         if not self.spans:
             return self.otherwise
-        return {**{_spell(start, end): rate for start, end, rate in self.spans}, _ELSE: self.otherwise}
+        times = {
+            f"{start // 60:02d}:{start % 60:02d}-{end // 60:02d}:{end % 60:02d}": rate
+            for start, end, rate in self.spans
+        }
+        return {**times, _ELSE: self.otherwise}
 
     def __str__(self) -> str:
-        """On one line, as the command and the panel have it."""
+        """Return the setting on one line, as the command and the panel have it."""
         setting = self.setting()
         return setting if isinstance(setting, str) else ", ".join(f"{key}: {rate}" for key, rate in setting.items())
 
@@ -85,8 +89,8 @@ def parse(value: object) -> RateSchedule:
     Parameters
     ----------
     value : object
-        "200 MB/s", "full", None (as "full"), a mapping such as {"09:00-18:00": "50 MB/s", "else": "full"}, or
-        that on one line: "09:00-18:00: 50 MB/s, else: full".
+        "200 MB/s", 200 or "200" (MB/s), "full", None (as "full"), a mapping such as
+        {"09:00-18:00": "50 MB/s", "else": "full"}, or that on one line: "09:00-18:00: 50 MB/s, else: full".
 
     Raises
     ------
@@ -103,7 +107,7 @@ def parse(value: object) -> RateSchedule:
 
 
 def rate_error(error: Mapping[str, Any]) -> RateError | None:
-    """What is wrong with a rate, where that is what pydantic's validation found."""
+    """Return what is wrong with a rate, where that is what pydantic's validation found."""
     found = error.get("ctx", {}).get("error")
     return found if isinstance(found, RateError) else None
 
@@ -113,7 +117,7 @@ def _parse_line(text: str) -> RateSchedule:
     for part in text.strip().strip("{}").split(","):
         found = _ITEM.fullmatch(part.strip().replace('"', "").replace("'", ""))
         if found is None:
-            raise RateError(f"must be {DESCRIPTION}, not {_words(text)}; write 09:00-18:00: 50 MB/s, else: full")
+            raise RateError(f"must be {DESCRIPTION}, not {value_text(text)}; write 09:00-18:00: 50 MB/s, else: full")
         if found[1] in items:
             raise RateError(f"has {found[1]} twice; remove one", found[1])
         items[found[1]] = found[2]
@@ -159,48 +163,33 @@ def _parse_span(name: str, key: str) -> tuple[int, int]:
 
 
 def _parse_rate(value: object, allowed: str = DESCRIPTION) -> str:
-    """A rate as it is to be spelled."""
-    if value is None or (isinstance(value, str) and value.strip().lower() == _FULL):
+    """Return a rate as it is to be spelled; a bare number is MB/s."""
+    if value is None:
         return _FULL
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise RateError(f"must be {allowed}, not {_words(value)}")
-    text = str(value).strip()
+    is_number = isinstance(value, float | int) and not isinstance(value, bool) and abs(value) < 1 << 64
+    text = str(value).strip() if is_number or isinstance(value, str) else ""
+    if text.lower() == _FULL:
+        return _FULL
     found = _RATE.fullmatch(text)
-    if found is None or found[2] not in (*_UNITS, "KB") or found[3] is None:
-        raise RateError(f"must be {allowed}, not {_words(value)}{_hint(text)}")
-    number = float(found[1])
-    unit = "kB" if found[2] == "KB" else found[2]
-    if not _LEAST <= number * _UNITS[unit] < math.inf:
-        raise RateError(f"must be {allowed}, at least 1 kB/s, not {_words(value)}; to copy nothing, pause")
-    return f"{found[1].rstrip('.')} {unit}/s"
+    if found is None:
+        raise RateError(f"must be {allowed}, not {value_text(value)}{_hint(text)}")
+    number, unit = found[1].rstrip("."), (found[2] or "MB").replace("KB", "kB")
+    if not _LEAST <= float(number) * _UNITS[unit] < math.inf:
+        raise RateError(f"must be {allowed}, at least 1 kB/s, not {value_text(value)}; to copy nothing, pause")
+    return f"{number} {unit}/s"
 
 
 def _hint(text: str) -> str:
-    """What may have been meant."""
-    found = _RATE.match(text)
+    """Return what may have been meant."""
+    found = re.match(_NUMBER, text, re.ASCII)
     if found is None:
         return f'; did you mean "{_FULL}"?' if difflib.get_close_matches(text.lower(), [_FULL, "none", "max"]) else ""
-    rest = text[found.end(1) :].strip()
-    if "bit" in rest.lower():
+    rest = text[found.end() :].strip().lower()
+    if "bit" in rest:
         return "; write bytes: 8 Mbit/s are 1 MB/s"
-    letters = re.sub(r"(/|p).*$", "", rest).strip().lower()
-    units = {unit.lower(): unit for unit in _UNITS} | {unit[0].lower(): unit for unit in _UNITS if len(unit) == 2}
-    unit = units.get(letters or "m")
+    letters = re.sub(r"(/|p).*$", "", rest).strip() or "m"
+    unit = next((unit for unit in _UNITS if letters in (unit.lower(), unit[:-1].lower())), "")
     return f'; did you mean "{found[1]} {unit}/s"?' if unit else ""
-
-
-def _words(value: object) -> str:
-    match value:
-        case None:
-            return "empty"
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return str(value)
-        case str():
-            return f'the text "{printable(value if len(value) <= _SHOWN else value[:_SHOWN] + "...")}"'
-        case _:
-            return "a value of another kind"
 
 
 @lru_cache
@@ -209,15 +198,6 @@ def _bytes(rate: str) -> float:
         return math.inf
     number, _, unit = rate.partition(" ")
     return float(number) * _UNITS[unit.removesuffix("/s")]
-
-
-def _covers(span: list[int], minute: int) -> bool:
-    start, end = span
-    return start <= minute < end if start < end else minute >= start or minute < end
-
-
-def _spell(start: int, end: int) -> str:
-    return f"{start // 60:02d}:{start % 60:02d}-{end // 60:02d}:{end % 60:02d}"
 
 
 RateSetting = Annotated[

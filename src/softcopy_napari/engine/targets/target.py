@@ -1,88 +1,129 @@
-"""Targets: what to copy where, and how; made from two paths here, from a targets file by targets_file.py.
+"""What to copy where, and how: the keys of a targets file, the options of the command, the settings in Python.
 
-Front ends make targets and give them to the engine. Whatever is wrong with them is one clear line.
+`build.py` makes targets of two paths, `targets_file.py` of a file. Front ends give them to the engine.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, Field, PlainValidator, TypeAdapter, ValidationError, ValidationInfo
+from pydantic_core import PydanticCustomError
 
-from softcopy_napari.engine.errors import TargetsError
-from softcopy_napari.engine.formatting import printable, quote
 from softcopy_napari.engine.fs.permissions import is_valid_permissions
 from softcopy_napari.engine.targets import rate_schedule
-from softcopy_napari.engine.targets.rate_schedule import FULL, RateSetting, rate_error
-from softcopy_napari.engine.targets.timeout import in_time
+from softcopy_napari.engine.targets.rate_schedule import FULL, RateSetting
 from softcopy_napari.engine.targets.user_paths import absolute_path, path_problem, written_path
+from softcopy_napari.engine.targets.value_text import value_text
 
 LINGER = 86400.0
 """Seconds for which copies that napari or `start()` began watch their sources on."""
 _SECONDS = "a number of seconds, 0 or more"
 
 
-class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False):
-    """How a target is copied. The descriptions say what is allowed, as error messages have it."""
+def _check_permissions(setting: str) -> str:
+    if not is_valid_permissions(setting):
+        raise PydanticCustomError("permissions", "unknown permissions")
+    return setting
 
-    nprocs: int = Field(4, ge=1, le=64, description="a whole number from 1 to 64")
-    """Copy processes."""
-    sleep_time: float = Field(0.0, ge=0, description=_SECONDS)
-    """Seconds that each copy process sleeps between copies."""
-    wait_for_source: bool = Field(True, description="true or false")
-    """Whether to wait for a source that does not exist yet; if not, fail."""
-    settle: float = Field(30.0, ge=0, description=_SECONDS)
-    """Seconds of quiet before a source with all its chunks counts as finished."""
-    finish_idle: float | None = Field(None, ge=0, description=f"{_SECONDS}, or null for never")
-    """Seconds without any change after which the acquisition counts as finished, chunks missing or not."""
-    linger: float | None = Field(None, ge=0, description=f"{_SECONDS}, or null for what is usual")
-    """Seconds for which a source is watched on after its copy is complete; the copy resumes when it changes.
 
-    None: `LINGER` where the engine outlives who started it, and else 0.
+def _read_path(value: object, info: ValidationInfo) -> Path:
+    """Make an absolute path of what a user wrote, if the context is the folder that relative paths start from.
+
+    Without a context paths must be absolute, and are taken as they are.
     """
-    verify: Literal["size", "checksum"] = Field("size", description="size or checksum")
-    """Whether what has arrived is known by size and time, or read back and compared as well."""
-    max_rate: RateSetting = Field(FULL, description=rate_schedule.DESCRIPTION)
-    """The most that is copied in a second, always or by time of day."""
-    pace: Literal["auto", "full"] = Field("auto", description="auto or full")
-    """Whether to slow down while the acquisition suffers."""
-    overwrite: bool = Field(False, description="true or false")
-    """Whether to replace another dataset that lies at the destination; if not, it is left alone."""
-    permissions: str = Field("source", description="source, group, or a mode such as 0664")
-    """Which permissions copies have: the source's, those that the destination's folder is meant for, or a mode."""
-    links: Literal["keep", "copy"] = Field("keep", description="keep or copy")
-    """Whether links that lead out of the source are copied as links, or what they lead to is copied."""
+    if not isinstance(value, str | Path):
+        raise PydanticCustomError("path", "no path")
+    if info.context is not None:
+        is_made = isinstance(value, Path) and value.is_absolute()
+        return (absolute_path if is_made else written_path)(os.fspath(value), info.context)
+    if problem := path_problem(str(value)):
+        raise ValueError(problem)
+    if not os.path.isabs(value):
+        raise ValueError("is not an absolute path")
+    return Path(value)
 
-    @field_validator("permissions")
-    @classmethod
-    def _is_known(cls, setting: str) -> str:
-        if not is_valid_permissions(setting):
-            raise ValueError(setting)
-        return setting
+
+UserPath = Annotated[Path, PlainValidator(_read_path)]
+
+
+class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False):
+    """How a target is copied.
+
+    Titles say what is allowed, as in "must be ..."; descriptions say what a setting means, as the help does.
+    """
+
+    nprocs: int = Field(
+        4, ge=1, le=64, title="a whole number from 1 to 64", description="Copy processes for each target."
+    )
+    sleep_time: float = Field(0.0, ge=0, title=_SECONDS, description="Seconds each copy process sleeps between copies.")
+    wait_for_source: bool = Field(
+        True, title="true or false", description="Wait for a source that does not exist yet; if false, fail."
+    )
+    settle: float = Field(
+        30.0,
+        ge=0,
+        title=_SECONDS,
+        description="Seconds of quiet before a source with all its chunks counts as finished.",
+    )
+    finish_idle: float | None = Field(
+        None,
+        ge=0,
+        title=f"{_SECONDS}, or null for never",
+        description="Treat the acquisition as finished when nothing has changed for this many seconds, chunks missing "
+        "or not.",
+    )
+    linger: float | None = Field(
+        None,
+        ge=0,
+        title=f"{_SECONDS}, or null for what is usual",
+        description="Watch the source on for this many seconds after the copy is complete, and copy on when it "
+        "changes.",
+    )
+    verify: Literal["size", "checksum"] = Field(
+        "size",
+        title="size or checksum",
+        description="How files that have arrived are known to be right: by size and time, or read back and compared "
+        "as well.",
+    )
+    max_rate: RateSetting = Field(
+        FULL,
+        title=rate_schedule.DESCRIPTION,
+        description='The most that is copied in a second: 200 MB/s, full, or by time of day as in "09:00-18:00: '
+        '50 MB/s, else: full".',
+    )
+    pace: Literal["auto", "full"] = Field(
+        "auto", title="auto or full", description="Slow down while the acquisition suffers, or never."
+    )
+    overwrite: bool = Field(
+        False, title="true or false", description="Replace another dataset that lies at the destination."
+    )
+    permissions: Annotated[str, AfterValidator(_check_permissions)] = Field(
+        "source",
+        title="source, group, or a mode such as 0664",
+        description="Of the copies: the source's, group (as the destination's folder is meant), or a mode such as "
+        "0664.",
+    )
+    links: Literal["keep", "copy"] = Field(
+        "keep",
+        title="keep or copy",
+        description="Copy links that lead out of the source as links, or copy what they lead to.",
+    )
 
 
 class Target(Settings, frozen=True):
     """One source and one destination: absolute paths, spelled as their user spelled them."""
 
-    source: Path
-    destination: Path
+    source: UserPath = Field(title="a path", description="The folder of the zarr dataset. It need not exist yet.")
+    destination: UserPath = Field(title="a path", description="Where the copy goes. The folder is made if need be.")
     check: bool = False
     """Whether both are only to be compared, and nothing copied. No targets file can say so."""
     detached: bool = False
     """Whether its engine outlives who started it. No targets file can say so."""
-
-    @field_validator("source", "destination")
-    @classmethod
-    def _is_usable(cls, path: Path) -> Path:
-        if problem := path_problem(str(path)):
-            raise ValueError(problem)
-        if not path.is_absolute():
-            raise ValueError("is not an absolute path")
-        return path
 
     @property
     def linger_seconds(self) -> float:
@@ -92,85 +133,50 @@ class Target(Settings, frozen=True):
         return self.linger
 
 
+PATHS = ("source", "destination")
+KEYS = (*PATHS, *Settings.model_fields)
+"""What a targets file can say of a target."""
+
+
 def settings_of(target: Target) -> Settings:
-    """A target's settings without the target."""
-    return Settings.model_validate(setting_values(target))
+    """Return a target's settings without the target."""
+    return Settings.model_validate(target.model_dump(include=set(Settings.model_fields)))
 
 
-def setting_values(settings: Settings) -> dict[str, object]:
-    """Settings by name; of a target, without its paths."""
-    return {name: getattr(settings, name) for name in Settings.model_fields}
+def mistakes_of(error: ValidationError) -> dict[str, Mapping[str, Any]]:
+    """Return the first mistake of each key that was refused."""
+    mistakes: dict[str, Mapping[str, Any]] = {}
+    for one in error.errors(include_url=False):
+        mistakes.setdefault(str(one["loc"][0]), one)
+    return mistakes
 
 
-def make_target(source: str | Path, destination: str | Path, defaults: Settings) -> Target:
-    """Make a target of two paths; relative ones start from the current folder.
-
-    Parameters
-    ----------
-    source, destination : str or Path
-        Read as what a person wrote: quotation marks, variables, `file:` URLs. An absolute `Path` is taken as it is.
-    defaults : Settings
-
-    Raises
-    ------
-    TargetsError
-        The paths cannot be used, or do not go together.
-    """
-    paths = {}
-    for key, path in (("source", source), ("destination", destination)):
-        try:
-            is_made = isinstance(path, Path) and path.is_absolute()
-            paths[key] = (absolute_path if is_made else written_path)(os.fspath(path), Path())
-        except ValueError as error:
-            raise TargetsError(f"the {key} {error}") from None
-    target = Target.model_validate({**setting_values(defaults), **paths})
-    check_targets([target])
-    return target
-
-
-def check_targets(targets: Sequence[Target], where: str = "") -> None:
-    """Make sure that no target writes into a source, or into another target's destination.
-
-    Parameters
-    ----------
-    targets : sequence of Target
-        All targets that are to run at the same time.
-    where : str
-        What the message begins with, such as a file's name.
-
-    Raises
-    ------
-    TargetsError
-        They must not run together, or a disk or share does not answer.
-    """
-    if conflict := in_time(lambda: next(find_conflicts(targets), None), targets):
-        raise TargetsError(f"{where}: {conflict[1]}" if where else conflict[1])
+def mistake_text(name: str, mistake: Mapping[str, Any]) -> str:
+    """Say in one line what is wrong with a value; `name` is what its user calls it."""
+    if isinstance(reason := mistake.get("ctx", {}).get("error"), ValueError):
+        return f"{name} {reason}"
+    allowed = Target.model_fields[str(mistake["loc"][0])].title
+    return f"{name} must be {allowed}, not {value_text(mistake['input'])}"
 
 
 def settings_problem(error: ValidationError, prefix: str = "") -> str:
-    """Say in one line what is wrong with settings that were refused; the prefix stands before a setting's name.
+    """Say what is wrong with settings that were refused, a line each; the prefix stands before a setting's name.
 
     With the prefix of options, names are spelled as options are.
     """
-    first = error.errors()[0]
-    name = str(first["loc"][0])
-    field = Settings.model_fields.get(name)
-    if prefix == "--":
-        name = name.replace("_", "-")
-    if field is None:
-        return f"there is no setting {prefix}{name}; there are {', '.join(Settings.model_fields)}"
-    if rate := rate_error(first):
-        return f"{prefix}{name} {rate}"
-    return f"{prefix}{name} must be {field.description}, not {printable(str(first['input']))}"
+    lines = []
+    for key, mistake in mistakes_of(error).items():
+        name = prefix + (key.replace("_", "-") if prefix == "--" else key)
+        if key not in Settings.model_fields:
+            lines.append(f"there is no setting {name}; there are {', '.join(Settings.model_fields)}")
+        else:
+            lines.append(mistake_text(name, mistake))
+    return "\n".join(lines)
 
 
 def targets_to_json(targets: Sequence[Target]) -> bytes:
-    """Targets for another process; paths may hold bytes that are no text."""
-    fields = [
-        {**target.model_dump(), "source": str(target.source), "destination": str(target.destination)}
-        for target in targets
-    ]
-    return json.dumps(fields).encode()
+    """Spell targets for another process; paths may hold bytes that are no text."""
+    return json.dumps([target.model_dump() for target in targets], default=os.fspath).encode()
 
 
 def targets_from_json(data: bytes) -> tuple[Target, ...]:
@@ -181,110 +187,4 @@ def targets_from_json(data: bytes) -> tuple[Target, ...]:
     ValueError
         It is something else.
     """
-    fields = json.loads(data)
-    if not isinstance(fields, list) or not all(isinstance(one, dict) for one in fields):
-        raise ValueError("not a list of targets")
-    paths = ("source", "destination")
-    return tuple(
-        Target(**{**one, **{key: Path(one[key]) for key in paths if isinstance(one.get(key), str)}}) for one in fields
-    )
-
-
-def find_conflicts(targets: Sequence[Target | None]) -> Iterator[tuple[int, str]]:
-    """Find the targets that must not run beside the others.
-
-    Parameters
-    ----------
-    targets : sequence of Target or None
-        None keeps the place of one that cannot be used.
-
-    Yields
-    ------
-    tuple of int and str
-        Index of such a target, and why.
-    """
-    identities: dict[str, tuple[int, int] | None] = {}
-    sources = [_lineage(target.source, identities) if target else [] for target in targets]
-    destinations = [_lineage(target.destination, identities) if target else [] for target in targets]
-    in_sources, in_destinations = _owners(sources), _owners(destinations)
-    told: set[frozenset[int]] = set()
-    # Whatever lies in whatever, the inner one has the outer one among its parents. Sources may share folders.
-    for index in range(len(targets)):
-        hits = [
-            ("destination", "source", _first_hit(destinations[index], in_sources, prefer=index)),
-            ("source", "destination", _first_hit(sources[index], in_destinations, prefer=index)),
-            ("destination", "destination", _first_hit(destinations[index], in_destinations, ignore=index)),
-        ]
-        for inner, outer, hit in hits:
-            if hit is None or frozenset((index, hit[0])) in told:
-                continue
-            if inner == outer and hit[0] > index and hit[1]:
-                continue  # of two with one destination, name the second
-            told.add(frozenset((index, hit[0])))
-            yield index, _words(targets, (index, inner), (hit[0], outer), hit[1])
-
-
-def _lineage(path: Path, identities: dict[str, tuple[int, int] | None]) -> list[set[object]]:
-    """What identifies a folder, then its parent, up to the root: two are the same if they share a mark.
-
-    The marks are the path without links, and the system's identity of what exists of it: on a disk that
-    does not tell upper from lower case, or that is mounted twice, one folder has several paths.
-    """
-    chain = [os.path.realpath(path)]
-    while (parent := os.path.dirname(chain[-1])) != chain[-1]:
-        chain.append(parent)
-    lineage: list[set[object]] = []
-    identity: tuple[int, int] | None = None
-    below: tuple[str, ...] = ()
-    for folder in reversed(chain):
-        if folder not in identities:
-            identities[folder] = _identity(folder)
-        if found := identities[folder]:
-            identity, below = found, ()
-        else:
-            below = (*below, os.path.normcase(os.path.basename(folder)))
-        lineage.append({os.path.normcase(folder)})
-        if identity:
-            lineage[-1].add((identity, below))
-    return lineage[::-1]
-
-
-def _identity(folder: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(folder)
-    except (OSError, ValueError):
-        return None
-    return (found.st_dev, found.st_ino) if found.st_ino else None
-
-
-def _owners(lineages: list[list[set[object]]]) -> dict[object, list[int]]:
-    """Which targets' folders have a mark."""
-    owners: dict[object, list[int]] = {}
-    for index, lineage in enumerate(lineages):
-        for mark in lineage[0] if lineage else ():
-            owners.setdefault(mark, []).append(index)
-    return owners
-
-
-def _first_hit(
-    lineage: list[set[object]], owners: dict[object, list[int]], prefer: int = -1, ignore: int = -1
-) -> tuple[int, bool] | None:
-    """Index of a target whose folder this one lies in, and whether it is that folder itself."""
-    for level, marks in enumerate(lineage):
-        found = {index for mark in marks for index in owners.get(mark, ()) if index != ignore}
-        if found:
-            return prefer if prefer in found else min(found), level == 0
-    return None
-
-
-def _words(targets: Sequence[Target | None], inner: tuple[int, str], outer: tuple[int, str], same: bool) -> str:
-    """Say that one target's folder is, or lies in, one of the same or of another target."""
-    of = [f" of target {index + 1}" if len(targets) > 1 else "" for index, _ in (inner, outer)]
-    paths = [quote(str(getattr(targets[index], kind))) for index, kind in (inner, outer)]
-    its = f"its {outer[1]}" if inner[0] == outer[0] else f"the {outer[1]}{of[1]}"
-    advice = "choose another destination"
-    if inner[1] == outer[1]:
-        advice = "give each target a destination of its own"
-    if same:
-        return f"the {inner[1]}{of[0]} is {its}, {paths[0]}; {advice}"
-    return f"the {inner[1]}{of[0]}, {paths[0]}, lies inside {its}, {paths[1]}; {advice}"
+    return tuple(TypeAdapter(list[Target]).validate_python(json.loads(data)))

@@ -1,11 +1,9 @@
-"""Targets files: `targets.yaml` made to targets, and targets written to one.
-
-What the text of such a file says, and in which lines, is found out by yaml_reader.py.
-"""
+"""Targets files: `targets.yaml` made to targets, and targets written to one."""
 
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,14 +14,18 @@ import yaml
 from pydantic import ValidationError
 
 from softcopy_napari.engine.errors import TargetsError
-from softcopy_napari.engine.formatting import count_text, printable
+from softcopy_napari.engine.formatting import printable, quote
 from softcopy_napari.engine.fs.atomic_write import write_atomically
+from softcopy_napari.engine.targets.build import check_targets, find_conflicts
 from softcopy_napari.engine.targets.rate_schedule import rate_error
-from softcopy_napari.engine.targets.target import Settings, Target, check_targets, find_conflicts, setting_values
+from softcopy_napari.engine.targets.target import KEYS, PATHS, Settings, Target, mistake_text, mistakes_of
 from softcopy_napari.engine.targets.user_paths import spell_path, written_path
-from softcopy_napari.engine.targets.yaml_reader import WINDOWS_HINT, Entry, Mistake, Value, read_entries
+from softcopy_napari.engine.targets.value_text import value_text
+from softcopy_napari.engine.targets.yaml_reader import WINDOWS_HINT, Item, YamlFile, line_of
 
-_MOST_TOLD = 30
+_EXAMPLE = 'write "- source: ..." and, below it, "destination: ..."'
+_AS_WRITTEN = ("permissions", "max_rate")
+"""Keys of which a number counts as it is spelled: 0664 would be an octal one, and 1:30 one in base 60."""
 
 
 def load_targets(path: Path, defaults: Settings) -> tuple[Target, ...]:
@@ -41,19 +43,13 @@ def load_targets(path: Path, defaults: Settings) -> tuple[Target, ...]:
     TargetsError
         Anything is wrong with the file or its targets: a line for each mistake, in the order of the file.
     """
-    entries, mistakes = read_entries(
-        path, ("source", "destination"), tuple(Settings.model_fields), ("max_rate",), ("permissions",)
-    )
+    file = YamlFile(path)
+    entries = _find_entries(file)
     folder = path.absolute().parent
-    targets = [_target(entry, folder, defaults, mistakes) for entry in entries]
+    targets = [_read_target(file, number, entry, folder, defaults) for number, entry in enumerate(entries, 1)]
     for index, words in find_conflicts(targets):
-        mistakes.append(Mistake(entries[index].values["destination"].line, words))
-    if mistakes:
-        name = printable(str(path))
-        lines = [f"{name}, line {line}: {words}" for line, words in sorted(mistakes, key=lambda one: one.line)]
-        if len(lines) > _MOST_TOLD:
-            lines[_MOST_TOLD:] = [f"{name}: and {count_text(len(lines) - _MOST_TOLD, 'more mistake')}"]
-        raise TargetsError("\n".join(lines))
+        file.note(file.mapping(entries[index])["destination"].line, words)
+    file.raise_mistakes()
     return tuple(target for target in targets if target is not None)  # which all are, where nothing is wrong
 
 
@@ -75,7 +71,7 @@ def dump_targets(targets: Sequence[Target], path: Path) -> None:
     check_targets(targets)
     rows = []
     for target in targets:
-        settings = target.model_dump(exclude={"source", "destination", "check", "detached"}, exclude_defaults=True)
+        settings = target.model_dump(include=set(Settings.model_fields), exclude_defaults=True)
         rows.append({"source": _spell(target.source), "destination": _spell(target.destination), **settings})
     text = yaml.safe_dump({"targets": rows}, sort_keys=False, allow_unicode=True, width=sys.maxsize)
     try:
@@ -94,52 +90,92 @@ def _spell(path: Path) -> str:
     raise TargetsError(f"{printable(str(path))} cannot stand in a targets file: it would be read as another path")
 
 
-def _target(entry: Entry, folder: Path, defaults: Settings, mistakes: list[Mistake]) -> Target | None:
-    """Make a target of what the file says about it; None, and what is wrong with it, where that cannot be."""
-    fields = setting_values(defaults)
-    for key, value in entry.values.items():
-        if key in Settings.model_fields:
-            fields[key] = value.value
-            continue
-        try:
-            fields[key] = _path(value, folder)
-        except ValueError as error:
-            mistakes.append(Mistake(value.line, f"the {key} of target {entry.number} {error}"))
+def _find_entries(file: YamlFile) -> list[yaml.Node]:
+    """Find the list of targets."""
+    root = file.root
+    if root is None or root.tag == "tag:yaml.org,2002:null":
+        raise TargetsError(f'{file.name} is empty; begin it with "targets:" and below that {_EXAMPLE}')
+    if not isinstance(root, yaml.MappingNode):
+        words = value_text(Item(1, root).value())
+        file.fail(line_of(root), f'this is {words}; begin the file with "targets:"')
+    items = file.mapping(root)
+    for key, item in items.items():
+        if key in KEYS:
+            file.note(item.line, f'{quote(key)} belongs in a target, in the list below "targets:"')
+        elif key != "targets":
+            file.note(item.line, f"unknown key {quote(key)}{_did_you_mean(key, ['targets'])}")
+    if "targets" not in items:  # some other file, of which one line is enough
+        line, words = (*file.mistakes, (line_of(root), 'there is no "targets"; begin the file with "targets:"'))[0]
+        file.fail(line, words)
+    line, node = items["targets"]
+    if not isinstance(node, yaml.SequenceNode):
+        file.fail(line, f'"targets" must be a list, not {value_text(items["targets"].value())}; below it {_EXAMPLE}')
+    if not node.value:
+        file.fail(line, f'"targets" is an empty list; below it {_EXAMPLE}')
+    return list(node.value)
+
+
+def _read_target(file: YamlFile, number: int, node: yaml.Node, folder: Path, defaults: Settings) -> Target | None:
+    """Make a target of what the file says about it; note what is wrong, and return None, where that cannot be."""
+    line, of = line_of(node), f" of target {number}"
+    if not isinstance(node, yaml.MappingNode):
+        words = value_text(Item(line, node).value())
+        file.note(line, f"target {number} is {words}, not a source and a destination; {_EXAMPLE}")
+        return None
+    items = file.mapping(node, f" in target {number}")
+    unknown = {key: item for key, item in items.items() if key not in KEYS}
+    for key, item in unknown.items():
+        file.note(item.line, f"unknown key {quote(key)} in target {number}{_did_you_mean(key, KEYS)}")
+    values = {key: _value(file, key, item, of) for key, item in items.items() if key not in unknown}
     try:
-        return Target.model_validate(fields)
+        return Target.model_validate({**defaults.model_dump(), **values}, context=folder)
     except ValidationError as error:
-        # A path that is not there has been told of.
-        refused = {str(one["loc"][0]): one for one in error.errors()}
-        mistakes += [_setting_mistake(entry, key, refused[key]) for key in refused if key in Settings.model_fields]
+        for key, mistake in mistakes_of(error).items():
+            if key in items:
+                name = f"the {key}{of}" if key in PATHS else f"{key}{of}"
+                file.note(_line(file, items[key], mistake), mistake_text(name, mistake) + _hint(items[key], key))
+            elif not any(key in _close(other, KEYS) for other in unknown):
+                file.note(line, f'target {number} has no "{key}"; add it')
     return None
 
 
-def _setting_mistake(entry: Entry, key: str, error: Mapping[str, Any]) -> Mistake:
-    value, allowed = entry.values[key], Target.model_fields[key].description
-    if (rate := rate_error(error)) and not isinstance(value.value, yaml.Node):
-        return Mistake(value.lines.get(rate.key, value.line), f"{key} of target {entry.number} {rate}")
-    words = f"{key} of target {entry.number} must be {allowed}, not {value.words}{_hint(value)}"
-    return Mistake(value.line, words)
+def _value(file: YamlFile, key: str, item: Item, where: str) -> object:
+    """Return what a target says of a key; only rates by time of day may be a mapping."""
+    if key == "max_rate" and isinstance(item.node, yaml.MappingNode):
+        times = file.mapping(item.node, f" in {key}{where}")
+        return {time: rate.spelled_value() for time, rate in times.items()}
+    return item.spelled_value() if key in _AS_WRITTEN else item.value()
 
 
-def _hint(value: Value) -> str:
-    """What may help where a text stands in the place of a number or of true or false."""
-    text = value.value
-    if not isinstance(text, str):
+def _line(file: YamlFile, item: Item, mistake: Mapping[str, Any]) -> int:
+    """Return the line of a mistake: of rates by time of day, that of the time."""
+    rate = rate_error(mistake)
+    if rate and rate.key and isinstance(item.node, yaml.MappingNode):
+        return file.mapping(item.node)[rate.key].line
+    return item.line
+
+
+def _hint(item: Item, key: str) -> str:
+    """Return what may help where quotes are missing, or are too many."""
+    value = item.value()
+    if key in PATHS:
+        if not isinstance(value, str):
+            return "; put it in quotes" if item.is_plain and value is not None else ""
+        return "" if item.is_plain or value.isprintable() else WINDOWS_HINT
+    if not isinstance(value, str) or key in _AS_WRITTEN:
         return ""
     try:
-        float(text)
+        float(value)
     except ValueError:
-        return "; remove the quotes" if text.lower() in ("true", "false") else ""
-    return "; write an exponent as in 1.0e+3" if value.plain else "; remove the quotes"
+        return "; remove the quotes" if value.lower() in ("true", "false") else ""
+    return "; write an exponent as in 1.0e+3" if item.is_plain else "; remove the quotes"
 
 
-def _path(value: Value, folder: Path) -> Path:
-    text = value.value
-    if not isinstance(text, str):
-        hint = "; put it in quotes" if value.plain and text is not None else ""
-        raise ValueError(f"must be a path, not {value.words}{hint}")
-    try:
-        return written_path(text, folder)
-    except ValueError as error:
-        raise ValueError(f"{error}{'' if value.plain or text.isprintable() else WINDOWS_HINT}") from None
+def _close(key: str, known: Sequence[str]) -> list[str]:
+    return difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.5)
+
+
+def _did_you_mean(key: str, known: Sequence[str]) -> str:
+    if close := _close(key, known):
+        return f'; did you mean "{close[0]}"?'
+    return f"; known keys are {', '.join(known)}" if len(known) > 1 else f'; the only key here is "{known[0]}"'

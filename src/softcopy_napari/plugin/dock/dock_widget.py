@@ -20,7 +20,8 @@ from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
-from softcopy_napari.engine.targets.target import Settings, Target, check_targets, make_target
+from softcopy_napari.engine.targets.build import check_targets, make_target
+from softcopy_napari.engine.targets.target import Settings, Target
 from softcopy_napari.engine.targets.targets_file import dump_targets, load_targets
 from softcopy_napari.engine.targets.user_paths import spell_path
 from softcopy_napari.plugin.dock import notifications, preferences
