@@ -179,7 +179,7 @@ def test_an_array_that_becomes_another_while_it_is_checked_is_counted_anew(tmp_p
     inventory.register(make_layout((8,)))
     note_comparison(inventory, "", [], ["7"])
     missing.add_folder_diff(FolderDiff("", different=["7"], lacking=["7"]))
-    assert missing.findings([]) == Findings(chunk_files_missing=1, missing_paths=("7",))
+    assert missing.make_findings([], {}) == Findings(chunk_files_missing=1, missing_paths=("7",))
 
 
 def test_one_engine_checks_one_target_and_copies_another(target: Target, tmp_path: Path) -> None:
