@@ -200,7 +200,7 @@ def dataset(folder: Path, grid: tuple[int, ...]) -> Any:
     """An array without chunk files, and its target with a ledger."""
     from softcopy_napari.engine.inventory.ledger import Ledger
     from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
-    from softcopy_napari.engine.state_folder.folder import ledger_folder
+    from softcopy_napari.engine.state_folder.ledger_folders import ledger_folder
     from softcopy_napari.engine.states import TargetState
 
     source = folder / "source.zarr"

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from hypothesis import settings
 
-from softcopy_napari.engine.state_folder.folder import run_files
+from softcopy_napari.engine.state_folder.run_file import run_files
 from softcopy_napari.virtual_screen import NoScreen, virtual_screen
 
 # Threads that numpy would start, and never use here, cost each of hundreds of processes a tenth of a second.

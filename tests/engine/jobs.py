@@ -12,7 +12,7 @@ from softcopy_napari.engine.job.copy_job import CopyJob
 from softcopy_napari.engine.job.target_resources import TargetResources
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.state_folder.destination_lock import DestinationLock
-from softcopy_napari.engine.state_folder.folder import ledger_folder
+from softcopy_napari.engine.state_folder.ledger_folders import ledger_folder
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings

@@ -268,7 +268,7 @@ def test_an_error_of_a_disk_puts_targets_in_doubt_that_were_stopped_before_it_ha
     doubts = {}
     for name in ("same", "flushed", "other"):
         locks[name] = DestinationLock(lab.folder / name)
-        doubts[name] = locks[name].doubt
+        doubts[name] = locks[name].reverify_reason
     for one in locks.values():
         one.release()
     assert doubts == {"same": ReverifyReason.FLUSH_FAILED, "flushed": None, "other": None}
@@ -288,7 +288,7 @@ def test_a_check_in_between_does_not_take_a_doubt_away(lab: Lab, monkeypatch: py
     monkeypatch.setattr(destination_lock, "_boot", lambda: "another")
     DestinationLock(lab.destination, "checked").release()
     second = DestinationLock(lab.destination)
-    assert second.doubt is ReverifyReason.POWER_LOST
+    assert second.reverify_reason is ReverifyReason.POWER_LOST
     second.release()
 
 

@@ -31,7 +31,7 @@ from qtpy.QtWidgets import QApplication, QMainWindow
 
 from softcopy_napari.engine.inventory.ledger import Ledger
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
-from softcopy_napari.engine.state_folder.folder import ledger_folder
+from softcopy_napari.engine.state_folder.ledger_folders import ledger_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata

@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 from hypothesis import strategies as st
 
-from softcopy_napari.engine.state_folder.folder import RunFile, runs_folder
+from softcopy_napari.engine.state_folder.folder import runs_folder
+from softcopy_napari.engine.state_folder.run_file import RunFile
 
 KEY = bytes(range(32))
 ODD_TEXTS = (

@@ -16,15 +16,9 @@ from hypothesis import strategies as st
 
 from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
 from softcopy_napari.engine.inventory.ledger import Ledger, open_ledger
-from softcopy_napari.engine.state_folder.folder import (
-    RunFile,
-    StateFolderError,
-    clean_up,
-    ledger_folder,
-    run_files,
-    runs_folder,
-    state_folder,
-)
+from softcopy_napari.engine.state_folder.folder import StateFolderError, runs_folder, state_folder
+from softcopy_napari.engine.state_folder.ledger_folders import clean_state_folder, ledger_folder
+from softcopy_napari.engine.state_folder.run_file import RunFile, run_files
 from tests.security.support import JSON, Bomb, changed, listing, run_file
 from tests.support.command import softcopy
 
@@ -66,7 +60,7 @@ def test_the_last_words_of_an_engine_may_be_anything(content: Any) -> None:
             assert EngineHandle(run).snapshot() == run.last
             for target in run.last.targets:
                 assert 0 <= target.chunk_files < 1 << 66 and target.source.isprintable()
-    clean_up()
+    clean_state_folder()
     path.unlink(missing_ok=True)
 
 
@@ -111,7 +105,7 @@ def test_run_files_that_never_end_hold_up_nobody() -> None:
     (runs / "6-6.json").write_bytes(b"[" * 1_000_000)
     good = put(run_file())
     assert [run.name for run in run_files()] == [good.name]
-    clean_up()
+    clean_state_folder()
     assert softcopy("status", timeout=15).returncode == 0
 
 
@@ -119,7 +113,7 @@ def test_a_run_file_under_the_name_of_another_engine_is_none() -> None:
     put(run_file(), "1-1.json")
     put(run_file(pid=1, process_started=1.0, last=LAST))
     assert run_files() == []
-    clean_up()
+    clean_state_folder()
     assert len(list(runs_folder().glob("*.json"))) == 2
 
 
@@ -138,7 +132,7 @@ def test_cleaning_up_removes_ledgers_and_nothing_else(tmp_path: Path) -> None:
     ledgers = state_folder() / "ledgers"
     ledgers.symlink_to(data)
     data.chmod(0o700)
-    clean_up()
+    clean_state_folder()
     assert listing(data) == before
 
 
@@ -155,7 +149,7 @@ def test_cleaning_up_follows_no_links_and_understands_odd_names(tmp_path: Path) 
     for name in ("\u00b2-1", "9" * 200 + "-1", "1-" + "9" * 200, "-", "1-", "-1", "1-1-1", "\u0661-1"):
         ledger_folder().with_name(name).mkdir()
         (runs_folder() / f"{name}.socket").touch()
-    clean_up()
+    clean_state_folder()
     assert (outside / "1.npy").read_bytes() == b"precious"
     assert not (old / "2").exists()
 

@@ -20,7 +20,8 @@ from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.protocol.connection import MAX_REPLY, Wire, connect, introduce
 from softcopy_napari.engine.protocol.messages import Changes, EngineSnapshot, Order, Reply, TargetSnapshot
 from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
-from softcopy_napari.engine.state_folder.folder import RunFile, read_run, run_files, state_folder
+from softcopy_napari.engine.state_folder.folder import state_folder
+from softcopy_napari.engine.state_folder.run_file import RunFile, read_run, run_files
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings, Target, settings_problem, targets_to_json
 

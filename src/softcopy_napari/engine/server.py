@@ -32,16 +32,10 @@ from softcopy_napari.engine.protocol.connection import MAX_ORDER, Door, Wire, ad
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order, Reply
 from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
 from softcopy_napari.engine.session_limits import allow_many_files, fit_processes
-from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock, name_of
-from softcopy_napari.engine.state_folder.folder import (
-    RunFile,
-    clean_up,
-    in_state_folder,
-    ledger_folder,
-    own_start,
-    private_folder,
-    runs_folder,
-)
+from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock, destination_id
+from softcopy_napari.engine.state_folder.folder import private_folder, runs_folder, state_folder_errors
+from softcopy_napari.engine.state_folder.ledger_folders import clean_state_folder, ledger_folder
+from softcopy_napari.engine.state_folder.run_file import RunFile, own_start_time
 from softcopy_napari.engine.targets.build import check_targets, no_answer_text
 from softcopy_napari.engine.targets.target import Target, targets_from_json
 from softcopy_napari.engine.targets.timeout import call_with_timeout
@@ -76,13 +70,13 @@ class Engine:
         processes, note = fit_processes([target.nprocs for target in targets])
         for target in targets:
             call_with_timeout(partial(validate_target, target), no_answer_text([target]))
-        clean_up()
+        clean_state_folder()
         self._started = time.time()
         resources: list[TargetResources] = []
         try:
             for target, count in zip(targets, processes, strict=True):
                 resources.append(TargetResources(target, _lock(target), count, note if count < target.nprocs else ""))
-            with in_state_folder():
+            with state_folder_errors():
                 self._door = Door(runs_folder())
             self.jobs = _jobs(resources)
         except BaseException as error:
@@ -98,7 +92,7 @@ class Engine:
         self._key = os.urandom(32)
         self._run_file = RunFile(
             pid=os.getpid(),
-            process_started=own_start(),
+            process_started=own_start_time(),
             address=self._door.address,
             key=self._key.hex(),
         )
@@ -242,7 +236,7 @@ def _lock(target: Target) -> DestinationLock:
             if engine.run.pid == pid:
                 with contextlib.suppress(EngineGone, ValueError):
                     for other in engine.snapshot().targets:
-                        if name_of(Path(other.destination)) == name_of(target.destination):
+                        if destination_id(Path(other.destination)) == destination_id(target.destination):
                             engine.ask(Order(do="stop", target=other.id))
                 engine.close()
 

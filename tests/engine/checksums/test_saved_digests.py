@@ -11,7 +11,7 @@ import pytest
 
 from softcopy_napari.engine.checksums.saved_digests import DigestJournal, SavedDigests, are_trusted
 from softcopy_napari.engine.fs.hashing import NO_DIGEST
-from softcopy_napari.engine.state_folder.destination_lock import name_of
+from softcopy_napari.engine.state_folder.destination_lock import destination_id
 from softcopy_napari.engine.state_folder.folder import private_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.worker.file_verifier import TELLS_CHANGES
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(not TELLS_CHANGES, reason="needs to be told when
 
 def left(jobs: Jobs) -> list[Path]:
     """The digests of runs that did not come to their end."""
-    return sorted((private_folder("digests") / name_of(jobs.destination)).glob("*.xxh128"))
+    return sorted((private_folder("digests") / destination_id(jobs.destination)).glob("*.xxh128"))
 
 
 def forge_left(path: Path, *cells: int) -> None:

@@ -10,7 +10,7 @@ from softcopy_napari.engine.inventory import ledger_files as ledgers_module
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.ledger import Ledger, StateCounts, open_ledger
 from softcopy_napari.engine.inventory.ledger_files import LedgerFiles
-from softcopy_napari.engine.state_folder.folder import ledger_folder
+from softcopy_napari.engine.state_folder.ledger_folders import ledger_folder
 from tests.engine.support import make_layout
 
 

@@ -19,14 +19,9 @@ import pytest
 from softcopy_napari.engine.protocol.messages import EngineSnapshot
 from softcopy_napari.engine.state_folder import destination_lock as lock_module
 from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock
-from softcopy_napari.engine.state_folder.folder import (
-    RunFile,
-    StateFolderError,
-    clean_up,
-    ledger_folder,
-    run_files,
-    state_folder,
-)
+from softcopy_napari.engine.state_folder.folder import StateFolderError, state_folder
+from softcopy_napari.engine.state_folder.ledger_folders import clean_state_folder, ledger_folder
+from softcopy_napari.engine.state_folder.run_file import RunFile, run_files
 from tests.engine.support import until
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="permissions, links")
@@ -273,7 +268,7 @@ def test_cleaning_up_keeps_the_living_and_the_last_few_ends() -> None:
     ended = [run_file(2**22 - 1, float(n), ended=True) for n in range(10, 40)]
     for run in (alive, dead, *ended):
         run.write()
-    clean_up(keep=20)
+    clean_state_folder(keep=20)
     assert run_files() == [*ended[10:], alive]
 
 
@@ -295,7 +290,7 @@ def test_cleaning_up_removes_the_ledgers_of_the_dead_only() -> None:
     ledgers_of(os.getpid(), 5.0)  # of an earlier process with this number
     other = ledger_folder().with_name("notes")
     other.mkdir()
-    clean_up()
+    clean_state_folder()
     assert sorted(mine.parent.iterdir()) == sorted([mine, other])
 
 
@@ -305,14 +300,14 @@ def test_the_ledgers_of_an_engine_that_ended_can_be_drawn_for_as_long_as_its_end
     for run in ended:
         run.write()
         folders.append(ledgers_of(run.pid, run.process_started))
-    clean_up(keep=2)
+    clean_state_folder(keep=2)
     assert [folder.exists() for folder in folders] == [False, True, True]
-    clean_up(keep=0)
+    clean_state_folder(keep=0)
     assert not any(folder.exists() for folder in folders)
 
 
 def test_cleaning_up_an_empty_state_folder_does_nothing() -> None:
-    clean_up()
+    clean_state_folder()
     assert run_files() == []
 
 
@@ -322,5 +317,5 @@ def test_cleaning_up_removes_the_sockets_of_the_dead() -> None:
     dead.write()
     socket = dead.path().with_name(f"{dead.pid}.socket")
     socket.touch()
-    clean_up()
+    clean_state_folder()
     assert not socket.exists()

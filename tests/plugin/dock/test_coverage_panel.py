@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
-from softcopy_napari.engine.state_folder.folder import ledger_folder
+from softcopy_napari.engine.state_folder.ledger_folders import ledger_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.plugin.dock.coverage_panel import CoveragePanel, coverage_along, first_array, wells
 from softcopy_napari.plugin.main_thread import MainThreadQueue

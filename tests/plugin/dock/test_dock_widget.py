@@ -38,7 +38,7 @@ from qtpy.QtWidgets import (
 
 from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
 from softcopy_napari.engine.protocol.messages import Order, TargetSnapshot
-from softcopy_napari.engine.state_folder.folder import run_files
+from softcopy_napari.engine.state_folder.run_file import run_files
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.target import Settings
 from softcopy_napari.engine.targets.targets_file import load_targets

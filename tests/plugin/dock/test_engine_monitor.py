@@ -21,7 +21,8 @@ from qtpy.QtCore import QCoreApplication, QObject
 from softcopy_napari.engine import client
 from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order
-from softcopy_napari.engine.state_folder.folder import RunFile, read_run, run_files, runs_folder
+from softcopy_napari.engine.state_folder.folder import runs_folder
+from softcopy_napari.engine.state_folder.run_file import RunFile, read_run, run_files
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings, Target

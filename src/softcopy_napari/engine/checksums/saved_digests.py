@@ -24,7 +24,7 @@ from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.ledger import cells_in
 from softcopy_napari.engine.inventory.tracked_array import Batch
-from softcopy_napari.engine.state_folder.destination_lock import name_of
+from softcopy_napari.engine.state_folder.destination_lock import destination_id
 from softcopy_napari.engine.state_folder.folder import private_folder
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
@@ -53,7 +53,7 @@ class DigestJournal:
     """
 
     def __init__(self, destination: Path) -> None:
-        self._folder = private_folder("digests") / name_of(destination)
+        self._folder = private_folder("digests") / destination_id(destination)
         self.path = self._folder / f"{time.time_ns()}{_SUFFIX}"
         self._noted = 0
         """Places that were allotted when it was noted whose they are."""

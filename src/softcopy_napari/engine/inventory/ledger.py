@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from softcopy_napari.engine.state_folder.folder import find_ledger, open_plain
+from softcopy_napari.engine.state_folder.folder import open_regular_file
+from softcopy_napari.engine.state_folder.ledger_folders import find_ledger
 from softcopy_napari.engine.states import ChunkState
 
 _N_STATES = len(ChunkState)
@@ -192,7 +193,7 @@ def open_ledger(path: str, grid: tuple[int, ...] | None = None) -> npt.NDArray[n
     OSError, ValueError
         It is not there (any more), or is something else.
     """
-    with open(open_plain(find_ledger(path)), "rb") as file:
+    with open(open_regular_file(find_ledger(path)), "rb") as file:
         if np.lib.format.read_magic(file) != (1, 0):
             raise ValueError(f"{path} is no ledger")
         shape, by_column, dtype = np.lib.format.read_array_header_1_0(file)

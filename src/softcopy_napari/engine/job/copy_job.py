@@ -67,8 +67,8 @@ class CopyJob(TargetThread):
         self._status = CopyStatus(parts, self._final, self._pacer, self._forecaster)
         receipt_digests = ReceiptDigests(parts.inventory, target.destination, ledgers, post)
         parts.dispatcher.prover.remember(receipt_digests, self._journal)
-        if self._lock.doubt is not None:
-            self._reverify(self._lock.doubt)
+        if self._lock.reverify_reason is not None:
+            self._reverify(self._lock.reverify_reason)
         self._snapshot = self._make_snapshot(time.monotonic())
 
     def change(self, changes: Changes) -> str:
@@ -86,7 +86,7 @@ class CopyJob(TargetThread):
 
     def _reverify(self, why: ReverifyReason) -> None:
         """Have everything read back, since equal size and time no longer prove that what was copied is there."""
-        self._lock.note_doubt(why)  # a later run must know
+        self._lock.note_reverify_reason(why)  # a later run must know
         self._reporter.notice(f"{why.value}: what was copied before is read back and compared")
         self._dispatcher.prover.doubt()
         self._final.recheck()
@@ -344,7 +344,7 @@ class CopyJob(TargetThread):
                 self._advance_final_check(now)
 
     def _announce_complete(self, now: float) -> None:
-        self._lock.note_doubt(None)
+        self._lock.note_reverify_reason(None)
         self._lock.note_all_noted(True)
         self._status.outcome, self._reason = TargetState.COMPLETE, self._status.why_complete(self._why_finished)
         self._status.completed, self._status.complete_since = time.time(), now

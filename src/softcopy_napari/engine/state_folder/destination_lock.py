@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from softcopy_napari.engine.state_folder.folder import PLAIN, in_state_folder, own_start, private_folder, runs_still
+from softcopy_napari.engine.state_folder.folder import PLAIN, private_folder, state_folder_errors
+from softcopy_napari.engine.state_folder.run_file import is_running, own_start_time
 from softcopy_napari.engine.zarr_layout.probe import FolderIdentity
 
 _SIZE = 400
@@ -82,19 +83,19 @@ class DestinationLock:
         path = _lock_path(destination)
         if doing == "checked" and _read_watcher(path):
             path = path.with_name(f"{path.name}-check")  # both only read; of several checks one at a time
-        with in_state_folder():
+        with state_folder_errors():
             self._path = path
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | PLAIN, 0o600)
         try:
-            self._take(destination, end_watch)
+            self._acquire(destination, end_watch)
         except BaseException:
             os.close(self._fd)
             raise
         before = _read_owner(self._fd)
-        self.doubt = before.doubt
+        self.reverify_reason = before.reverify_reason
         """Why what an earlier engine copied to it may not be there, though it looks so; None if there is no reason."""
-        if before.boot and not _is_same_boot(before.boot, _boot()) and self.doubt is None:
-            self.doubt = ReverifyReason.POWER_LOST
+        if before.boot and not _is_same_boot(before.boot, _boot()) and self.reverify_reason is None:
+            self.reverify_reason = ReverifyReason.POWER_LOST
         self.all_was_noted = before.all_noted or not before.pid
         """Whether the engine before has noted all that it copied, if there was one."""
         self._all_noted = before.all_noted and doing == "checked"
@@ -105,15 +106,15 @@ class DestinationLock:
         self._device = before.device
         self._note()
 
-    def _take(self, destination: Path, end_watch: Callable[[int], None] | None) -> None:
+    def _acquire(self, destination: Path, end_watch: Callable[[int], None] | None) -> None:
         deadline = time.monotonic() + _LAST_COPIES
         asked = False
         while True:
-            with in_state_folder():
+            with state_folder_errors():
                 if _locked(self._fd):
                     return
             owner = _read_owner(self._fd)
-            has_ended = owner.pid != 0 and not runs_still(owner.pid, owner.started)
+            has_ended = owner.pid != 0 and not is_running(owner.pid, owner.started)
             if end_watch is not None and owner.doing == "watched" and not (has_ended or asked):
                 asked = True
                 end_watch(owner.pid)
@@ -136,9 +137,9 @@ class DestinationLock:
         self._all_noted = noted
         self._note()
 
-    def note_doubt(self, doubt: ReverifyReason | None) -> None:
+    def note_reverify_reason(self, reason: ReverifyReason | None) -> None:
         """Leave word for the next engine, and those after it, until one finds everything as it should be."""
-        self.doubt = doubt
+        self.reverify_reason = reason
         self._note()
 
     def note_times_lost(self) -> None:
@@ -180,14 +181,14 @@ class DestinationLock:
         with contextlib.suppress(OSError):
             for path in self._path.parent.iterdir() if self._device else ():
                 if path != self._path:
-                    _note_doubt_of(path, self._device)
+                    _note_failed_flush_of(path, self._device)
 
     def _note(self) -> None:
         words: dict[str, Any] = {
-            "pid": os.getpid(), "started": own_start(), "doing": self._doing, "folder": self._folder,
+            "pid": os.getpid(), "started": own_start_time(), "doing": self._doing, "folder": self._folder,
         }  # fmt: skip
-        if self.doubt is not None:
-            words["doubt"] = self.doubt.name
+        if self.reverify_reason is not None:
+            words["doubt"] = self.reverify_reason.name
         if self._boot:
             words |= {"boot": self._boot, "device": self._device}
         if not self._keeps_times:
@@ -239,17 +240,17 @@ def _read_watcher(path: Path) -> bool:
         owner = _read_owner(fd)
     finally:
         os.close(fd)
-    return owner.doing == "watched" and runs_still(owner.pid, owner.started)
+    return owner.doing == "watched" and is_running(owner.pid, owner.started)
 
 
-def name_of(destination: Path) -> str:
+def destination_id(destination: Path) -> str:
     """What a destination is called in the state folder, however its path is spelled."""
     real = os.path.normcase(os.path.realpath(destination))
     return hashlib.sha256(os.fsencode(real)).hexdigest()[:32]
 
 
 def _lock_path(destination: Path) -> Path:
-    return private_folder("locks") / name_of(destination)
+    return private_folder("locks") / destination_id(destination)
 
 
 class _Owner(NamedTuple):
@@ -260,7 +261,7 @@ class _Owner(NamedTuple):
     doing: str = "filled"
     folder: FolderIdentity | None = None
     """What its source's folder is known by."""
-    doubt: ReverifyReason | None = None
+    reverify_reason: ReverifyReason | None = None
     boot: str = ""
     """The system's start in which something was written to it that has not been flushed since; empty if all has."""
     device: int = 0
@@ -290,15 +291,15 @@ def _flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _note_doubt_of(path: Path, device: int) -> None:
-    """Put a destination in doubt that was written to on this device, where nobody holds it now."""
+def _note_failed_flush_of(path: Path, device: int) -> None:
+    """Note the failed flush of this device for a destination on it that nobody holds now."""
     with contextlib.suppress(OSError, ValueError):
         fd = os.open(path, os.O_RDWR | PLAIN)
         try:
             if not _locked(fd):
                 return
             owner = _read_owner(fd)
-            if owner.device == device and _is_same_boot(owner.boot, _boot()) and owner.doubt is None:
+            if owner.device == device and _is_same_boot(owner.boot, _boot()) and owner.reverify_reason is None:
                 os.lseek(fd, 0, os.SEEK_SET)
                 words = {**json.loads(os.read(fd, _SIZE)), "doubt": ReverifyReason.FLUSH_FAILED.name}
                 os.lseek(fd, 0, os.SEEK_SET)
@@ -316,11 +317,11 @@ def _read_owner(fd: int) -> _Owner:
         doing = str(owner.get("doing"))
         if doing not in ("checked", "watched"):
             doing = "filled"
-        doubt = ReverifyReason.__members__.get(str(owner.get("doubt")))
+        reason = ReverifyReason.__members__.get(str(owner.get("doubt")))
         boot, times = str(owner.get("boot") or ""), owner.get("keeps_times") is not False
         device = int(owner.get("device") or 0)
         noted = owner.get("all_noted") is True
-        return _Owner(int(owner["pid"]), float(owner["started"]), doing, known, doubt, boot, device, times, noted)
+        return _Owner(int(owner["pid"]), float(owner["started"]), doing, known, reason, boot, device, times, noted)
     return _Owner()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from softcopy_napari.engine.fs.atomic_write import write_atomically
-from softcopy_napari.engine.state_folder.folder import read_plain, state_folder
+from softcopy_napari.engine.state_folder.folder import read_regular_file, state_folder
 from softcopy_napari.engine.targets.target import Settings
 
 PLUGIN = "softcopy-napari"
@@ -156,7 +156,7 @@ def _first(new: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
 def _read(path: Path) -> Remembered:
     """Read what was written; whatever is wrong with it counts as nothing: it is a convenience."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        found = json.loads(read_plain(path, _MAX_SIZE))
+        found = json.loads(read_regular_file(path, _MAX_SIZE))
         if isinstance(found, dict):
             return Remembered(**{kind: _texts(found.get(kind)) for kind in Remembered.__slots__})
     return Remembered()
