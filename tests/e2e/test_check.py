@@ -107,7 +107,7 @@ def test_all_is_there_after_a_copy_and_nothing_before_it(
     shutil.rmtree(sides[1])
     code, summary = check(sides)
     assert code == 1
-    assert "incomplete: nothing of the source is at the destination" in summary
+    assert "Incomplete: nothing of the source is at the destination" in summary
     assert not sides[1].exists()
     chunk_files, others = found(sides)
     assert f"  missing: {chunk_files} chunk file" in summary

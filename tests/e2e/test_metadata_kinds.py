@@ -79,9 +79,9 @@ def test_what_cannot_be_followed_is_copied_all_the_same_and_said_once(text: str,
     source, destination = make(tmp_path / "in" / "source.zarr", text, KEYS), tmp_path / "out" / "destination.zarr"
     done = softcopy("--settle", "0.1", "--finish-idle", "1", source, destination)
     assert done.returncode == 0, done.stdout
-    live, _, summary = done.stdout.partition("sizes and times match; nothing has changed for 1 s")
+    live, _, summary = done.stdout.partition("  Complete: sizes and times match; nothing has changed for 1 s")
     for said in (live, summary):
-        assert said.count(words) == said.count("What lies there is treated as plain files") == 1
+        assert said.count(words) == said.count("Its files are copied as plain files") == 1
     assert_same(source, destination)
     assert all(path.name.startswith("destination.zarr") for path in (tmp_path / "out").iterdir())
     assert not list(tmp_path.rglob("*away*"))

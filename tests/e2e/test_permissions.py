@@ -15,7 +15,7 @@ from tests.support.command import Softcopy
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")
 OPTIONS = ("--nprocs", "1", "--settle", "0")
 FILES = ("0", "large", ".zarray", "copy.zarr.xxh128", "copy.zarr.receipt.json")
-NOTICE = "is shared with a group that cannot read the copied files"
+NOTICE = "is shared with a group that cannot read the copies"
 
 
 @pytest.fixture

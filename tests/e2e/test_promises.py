@@ -222,7 +222,7 @@ def test_a_source_that_vanishes_deletes_nothing_and_goes_on_when_it_is_back(tmp_
         until(lambda: destination.is_dir() and contents(source).items() <= contents(destination).items())
         before = contents(destination)
         aside = source.rename(tmp_path / "unplugged.zarr")
-        until_status("waiting for source")
+        until_status("Waiting for source")
         assert contents(destination) == before
         aside.rename(source)
         (source / "late.txt").write_text("late")

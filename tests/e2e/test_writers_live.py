@@ -100,6 +100,6 @@ def test_a_crashed_writer_leaves_a_lock_that_is_reported_and_not_copied(tmp_path
     lock.write_bytes(b"half a chunk")
     done = softcopy("--finish-idle", "1", source, destination)
     assert done.returncode == 0, done.stdout
-    assert "note: c/1/1/0/0 was still locked by its writer at the end; copied as it was" in done.stdout
+    assert "note: c/1/1/0/0 was still locked by its writer at the end. Copied as it was" in done.stdout
     assert not (destination / lock.relative_to(source)).exists()
     assert_same(source, destination)

@@ -41,7 +41,7 @@ def copied_first(jobs: Jobs, grid: tuple[int, ...] = (4, 3)) -> None:
 
 def ends_equal(jobs: Jobs) -> None:
     assert jobs.job is not None
-    said = "was deleted and made anew: the new dataset is copied"
+    said = "was deleted and made anew. The new dataset is copied"
     assert until(lambda: any(said in notice for notice in jobs.now.notices)), jobs.now.reason
     assert until(lambda: {**tree(jobs.destination), "notes.txt": b""} == {**tree(jobs.source), "notes.txt": b""}), (
         jobs.now.reason,
@@ -116,7 +116,7 @@ def test_what_was_removed_long_before_to_free_space_is_kept_and_named(
     assert jobs.job is not None
     jobs.job.order("finish")
     end = jobs.ends(20.0)
-    assert (jobs.destination / "3.2").exists() and "at the destination only, left alone: 2.0" in f"{end.notices}"
+    assert (jobs.destination / "3.2").exists() and "only at the destination, left alone: 2.0" in f"{end.notices}"
 
 
 @pytest.mark.parametrize("how", ["late", "complete"])

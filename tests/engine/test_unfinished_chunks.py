@@ -12,6 +12,7 @@ import pytest
 import xxhash
 
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
+from softcopy_napari.engine.reasons import quote_text
 from softcopy_napari.engine.receipt.checksum_file import read_lines
 from softcopy_napari.engine.receipt.receipt import receipt_paths
 from softcopy_napari.engine.source import source_tracker
@@ -107,7 +108,7 @@ class TestWhereNothingTellsOfClosing:
     @pytest.fixture(autouse=True)
     def blind(self, monkeypatch: pytest.MonkeyPatch, jobs: Jobs) -> None:
         watcher = NoWatcher(lambda: None)
-        watcher.problem = "a share"
+        watcher.problem = quote_text("a share")
         monkeypatch.setattr(source_tracker, "make_watcher", lambda *_: watcher)
         monkeypatch.setattr(source_tracker, "_BLIND_INTERVAL", 0.1)
         monkeypatch.setattr(source_tracker, "_LOOK_INTERVAL", 0.1)

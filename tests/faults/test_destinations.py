@@ -28,7 +28,7 @@ from tests.support.faultfs import why_not
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
 NO_TIMES = ["dropped", "refused", "set at rename", "flapping"]
-NOTICE = "does not keep modification times; files are compared by size and the checksums noted when they arrived"
+NOTICE = "does not keep modification times. Files are compared by size and the checksums noted on arrival"
 
 
 @pytest.mark.parametrize("times", NO_TIMES)

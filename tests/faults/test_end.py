@@ -155,7 +155,7 @@ def test_a_disk_that_was_taken_away_and_is_back_may_lack_what_was_not_written_do
     disk.attach()
     lab.finish()
     lab.assert_equal()
-    assert any("was away for a while: what was copied before is read back" in notice for notice in lab.now.notices)
+    assert any("was away for a while. Files copied before are read back" in notice for notice in lab.now.notices)
 
 
 def test_after_a_flush_that_failed_nothing_is_believed_that_was_not_read_back(lab: Lab, flushes: Flushes) -> None:

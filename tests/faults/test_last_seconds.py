@@ -227,7 +227,7 @@ def test_a_chunk_file_that_is_open_when_the_marker_comes_is_waited_for_and_named
         assert end.chunk_files_copied == 4 and not end.notices
         lab.assert_equal()
     else:
-        assert any("3 was still open by its writer at the end" in notice for notice in end.notices), end.notices
+        assert any("3 was still open in its writer at the end" in notice for notice in end.notices), end.notices
         assert end.chunk_files_copied == 3, "what may be half a chunk is not called copied"
     assert end.state is TargetState.COMPLETE
 

@@ -31,7 +31,7 @@ def test_a_link_out_of_the_source_is_named_with_where_it_leads(lab: Lab) -> None
     assert end.state is TargetState.COMPLETE
     assert end.notices == (
         f'camera2 is a link out of the source, to "{elsewhere}": only the link is copied; '
-        "`links: copy` (--links copy) copies what it leads to",
+        "links: copy (--links copy) copies what it leads to",
     )
     assert os.readlink(lab.destination / "camera2") == str(elsewhere)
 
@@ -52,7 +52,7 @@ def test_of_hundreds_of_links_a_few_are_named(lab: Lab) -> None:
         (lab.source / f"link{number}").symlink_to("/nowhere/at/all")
     end = copied(lab)
     assert len(end.notices) == 11
-    assert end.notices[-1] == "there are more links out of the source; of them, too, only the link is copied"
+    assert end.notices[-1] == "there are more links out of the source; only the links are copied"
 
 
 def test_what_links_lead_to_is_copied_where_that_is_asked_for(lab: Lab) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine.destination.end_findings import UNLISTED
+from softcopy_napari.engine.reasons import ReasonCode, make_reason
 from softcopy_napari.engine.receipt.receipt import receipt_paths
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.support import OLD, make_array, replace, tree, until, write, zarray
@@ -66,7 +66,7 @@ def test_what_a_file_server_makes_in_every_folder_of_the_copy_is_no_failure(lab:
     before = tree(lab.destination)
     lab.finish()
     (note,) = lab.now.notices
-    assert note.startswith("at the destination only, made by its system: #recycle/, #snapshot/, $RECYCLE.BIN/")
+    assert note.startswith("only at the destination, made by its system: #recycle/, #snapshot/, $RECYCLE.BIN/")
     assert tree(lab.destination) == before
     assert lab.now.kept == 0
 
@@ -79,7 +79,7 @@ def test_people_may_work_on_the_copy_already(lab: Lab, before: object) -> None:
     lab.start(finish_idle=0.0)
     assert lab.ends(SOON).state is TargetState.COMPLETE, lab.words()
     (note,) = lab.now.notices
-    assert note == "at the destination only, left alone: analysis/, labels/, notes.txt"
+    assert note == "only at the destination, left alone: analysis/, labels/, notes.txt"
     assert tree(lab.destination) == there
     assert all(path.exists() for path in receipt_paths(lab.destination))
 
@@ -103,7 +103,7 @@ def test_a_system_folder_at_the_source_that_may_not_be_listed_is_named_and_nothi
     faults.fail("listing", f"s.zarr/{name}", error=errno.EACCES)
     lab.start()
     lab.finish()
-    assert UNLISTED.format(name) in lab.now.notices
+    assert make_reason(ReasonCode.FOLDER_UNLISTABLE, folder=name) in lab.now.notes
     assert len(list(lab.destination.rglob("*/0"))) == 3
 
 
@@ -152,7 +152,7 @@ def test_a_whole_array_that_a_copy_brought_and_the_source_has_no_more_fails_it(l
     end = lab.ends(SOON)
     assert end.state is TargetState.FAILED, lab.words()
     assert "not in the source any more" in end.reason and "image/" in end.reason
-    assert end.notices == ("at the destination only, left alone: analysis/, labels/, notes.txt",)
+    assert end.notices == ("only at the destination, left alone: analysis/, labels/, notes.txt",)
     assert (lab.destination / "image" / "0" / "1").exists()
 
 
@@ -178,7 +178,7 @@ def test_a_sidecar_that_its_writer_removed_is_no_failure(lab: Lab) -> None:
     (lab.source / "positions.json.new").rename(lab.source / "positions.json")
     shutil.rmtree(lab.source / "log")
     lab.finish()
-    assert lab.now.notices == ("at the destination only, left alone: log/, positions.json.new",)
+    assert lab.now.notices == ("only at the destination, left alone: log/, positions.json.new",)
 
 
 SHRINK = {
@@ -220,7 +220,7 @@ def test_an_array_made_smaller_is_complete_without_the_chunks_outside_of_it(lab:
     if writer == "tensorstore":
         assert lab.now.notices == ()
     else:
-        assert lab.now.notices == ("at the destination only, left alone: 2.0, 2.1, 3.0, 3.1",)
+        assert lab.now.notices == ("only at the destination, left alone: 2.0, 2.1, 3.0, 3.1",)
 
 
 # -- lost before they were copied ----------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_chunks_that_left_the_source_before_they_were_copied_are_named_as_lost(l
     go_on(lab)
     lab.finish(TargetState.FAILED)
     assert lab.now.reason == (
-        "2 chunk files were lost before they were copied: they left the source (1/0, 3/0). "
+        "2 chunks lost: gone from the source before being copied (1/0, 3/0). "
         "If somebody moved them, put them back and start this copy again"
     )
     assert lab.now.lost == 2 and lab.now.chunk_files_absent == 1
@@ -280,7 +280,7 @@ def test_a_half_written_chunk_that_is_deleted_is_lost(lab: Lab, seen: str, monke
         (lab.source / "3" / "0").unlink()
     assert until(lambda: lab.now.counts[ChunkState.WRITING] == 0, SOON), lab.words()
     lab.finish(TargetState.FAILED)
-    assert "1 chunk file was lost before it was copied: it left the source (3/0)" in lab.now.reason
+    assert "1 chunk lost: gone from the source before being copied (3/0)" in lab.now.reason
 
 
 def _no_watcher(source: Path, wake: object, *_: object) -> object:
@@ -387,7 +387,7 @@ def test_a_folder_of_chunks_renamed_inside_the_source_is_copied_under_its_new_na
     assert until(lambda: (lab.destination / "5" / "0").exists(), SOON), lab.words()
     assert until(lambda: lab.now.counts[ChunkState.COPIED] == 3, SOON), lab.words()
     lab.finish()
-    assert lab.now.notices == ("1/ was renamed to 5 at the source; the copy under its old name is left alone",)
+    assert lab.now.notices == ("1/ was renamed to 5 at the source. The copy under its old name is kept",)
 
 
 def test_chunks_lost_before_their_image_was_renamed_are_lost_under_its_new_name(lab: Lab) -> None:
@@ -399,7 +399,7 @@ def test_chunks_lost_before_their_image_was_renamed_are_lost_under_its_new_name(
     (lab.source / "pos0").rename(lab.source / "pos1")
     go_on(lab)
     lab.finish(TargetState.FAILED)
-    assert "1 chunk file was lost before it was copied: it left the source (pos1/1/2)" in lab.now.reason
+    assert "1 chunk lost: gone from the source before being copied (pos1/1/2)" in lab.now.reason
 
 
 def test_images_that_exchange_their_names_while_they_are_copied_have_the_right_content_each(lab: Lab) -> None:
@@ -428,7 +428,7 @@ def test_an_image_moved_out_of_the_source_before_it_was_copied_is_lost(lab: Lab)
     (lab.source / "pos1").rename(lab.folder / "elsewhere")
     go_on(lab)
     lab.finish(TargetState.FAILED)
-    assert lab.now.lost == 8 and "8 chunk files were lost before they were copied" in lab.now.reason
+    assert lab.now.lost == 8 and "8 chunks lost: gone from the source before being copied" in lab.now.reason
 
 
 # -- what never came -----------------------------------------------------------------------------------------
@@ -444,9 +444,7 @@ def test_wells_that_were_never_imaged_are_named_in_the_result(lab: Lab) -> None:
     lab.start()
     assert lab.caught_up()
     lab.finish()
-    assert lab.now.notices == (
-        "7 images or wells that the metadata promise never came: A/2, A/3, A/4, A/5, A/6 and 2 more",
-    )
+    assert lab.now.notices == ("7 images or wells of the metadata never came: A/2, A/3, A/4, A/5, A/6 and 2 more",)
 
 
 def test_metadata_of_arrays_that_are_not_known_any_more_do_not_count_as_promised(lab: Lab) -> None:

@@ -73,7 +73,7 @@ def test_checksums_that_cannot_be_kept_end_no_copy_and_the_receipt_waits_for_roo
     make_chunks(lab.source, 20, more=1)
     lab.start(verify=verify)
     assert until(lambda: disk.refused and (lab.destination / "19" / "0").exists(), SOON), lab.words()
-    assert until(lambda: any("checksums cannot be kept" in notice for notice in lab.now.notices), SOON), lab.words()
+    assert until(lambda: any("checksums cannot be saved" in notice for notice in lab.now.notices), SOON), lab.words()
     running = lab.job
     assert running is not None
     running.order("finish")

@@ -302,7 +302,8 @@ def test_what_is_no_reply_is_an_error_in_words_and_is_not_acted_upon(
 
 def test_words_of_an_engine_cannot_steer_the_terminal() -> None:
     words = "\x1b]0;owned\x07\x1b[2J\r\n"
-    answer = reply(source=f"/a/[/red]{words}", reason=f"[bold]{words}", notices=[words], id=words)
+    why = {"code": "text", "text": f"[bold]{words}"}
+    answer = reply(source=f"/a/[/red]{words}", why=why, notes=[{"code": words, "field": words}], id=words)
 
     def talk(connection: Connection) -> None:
         admit(connection)

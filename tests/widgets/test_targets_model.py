@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 
 from softcopy_napari.engine.protocol.messages import Failure
-from softcopy_napari.engine.reasons import ReasonCode, make_reason
+from softcopy_napari.engine.reasons import ReasonCode, make_reason, quote_text
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.wording import STATES
 from softcopy_napari.widgets.targets_model import (
@@ -114,7 +114,14 @@ def test_what_is_started_again_is_starting(state: TargetState) -> None:
 
 def test_tooltips_tell_paths_notices_and_failures() -> None:
     failures = tuple(Failure(path=f"0/{number}", reason="cannot be read") for number in range(7))
-    row = make_row("a", TargetState.COPYING, failed_files=9, failures=failures, notices=("one", "two"), counts=HALF)
+    row = make_row(
+        "a",
+        TargetState.COPYING,
+        failed_files=9,
+        failures=failures,
+        notes=(quote_text("one"), quote_text("two")),
+        counts=HALF,
+    )
     tips = shown(row, Qt.ItemDataRole.ToolTipRole)
     assert tips[Column.TARGET] == "/data/a\n\u2192 /copy/a"
     assert tips[Column.STATE] == "Copying\none\ntwo"

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 _DEEPEST = 8
 """Reasons within reasons, at most, in what another process sends."""
+_LARGEST = 1 << 63
 _CODE = "code"
 
 
@@ -98,6 +99,54 @@ class ReasonCode(StrEnum):
     CANNOT_LIST = auto()
     FLUSH_FAILED = auto()
 
+    CHUNKS_LOST = auto()
+    NOT_IN_SOURCE = auto()
+    UNKNOWN_CHUNKS = auto()
+    EDITED_ON_BOTH_SIDES = auto()
+
+    # What a user should know of a copy
+    WORKER_SILENT = auto()
+    WORKER_DIED = auto()
+    WORKERS_CANNOT_START = auto()
+    NO_LOW_PRIORITY = auto()
+    CHECKSUMS_NOT_KEPT = auto()
+    REREAD_FLUSH_FAILED = auto()
+    REREAD_FLUSH_UNSURE = auto()
+    REREAD_POWER_LOST = auto()
+    REREAD_TAKEN_AWAY = auto()
+    FORECAST_WARNING = auto()
+    EVENTS_LOST = auto()
+    FOLDERS_NOT_WATCHED = auto()
+    SOME_FOLDERS_NOT_WATCHED = auto()
+    WATCHING_BROKE = auto()
+    SOURCE_ON_SHARE = auto()
+    METADATA_NOT_FOLLOWED = auto()
+    METADATA_NOTE = auto()
+    COPIED_AS_PLAIN_FILES = auto()
+    COMPARED_AS_PLAIN_FILES = auto()
+    LINK_OUT = auto()
+    LINK_OUT_AS_IT_IS = auto()
+    MORE_LINKS_OUT = auto()
+    MADE_ANEW = auto()
+    LEFT_OPEN = auto()
+    LEFT_LOCKED = auto()
+    TEMPORARIES_LEFT = auto()
+    DAMAGED_FILE = auto()
+    DAMAGED_FILES = auto()
+    NO_TIMES = auto()
+    GROUP_CANNOT_READ = auto()
+    STORED_LATER = auto()
+    OLD_FILES_REMOVED = auto()
+    OLD_FILES_LEFT = auto()
+    EDITED_AT_DESTINATION = auto()
+    NODES_NEVER_CAME = auto()
+    DESTINATION_ONLY = auto()
+    MADE_BY_SYSTEM = auto()
+    RENAMED = auto()
+    FOLDER_UNLISTABLE = auto()
+    RECEIPT_FAILED = auto()
+    RECEIPT_BROKE = auto()
+
     # What a check finds
     CHECK_SOURCE_GONE = auto()
     EQUAL_BY_TIME = auto()
@@ -150,6 +199,8 @@ def decode_reason(sent: Any, depth: int = 0) -> Reason:
     if not isinstance(sent, Mapping) or not isinstance(sent.get(_CODE), str) or depth > _DEEPEST:
         raise ValueError("is no reason")
     fields = {name: _decode(value, depth) for name, value in sent.items() if name != _CODE}
+    if not all(isinstance(name, str) and name.isidentifier() for name in fields):
+        raise ValueError("is no reason")
     return Reason(sent[_CODE], tuple(fields.items()))
 
 
@@ -159,7 +210,9 @@ def _decode(value: Any, depth: int) -> Any:
             return tuple(decode_reason(one, depth + 1) for one in value)
         case Mapping():
             return decode_reason(value, depth + 1)
-        case str() | int():
+        case str():
+            return value
+        case int() if abs(value) < _LARGEST:
             return value
         case float() if math.isfinite(value):
             return value

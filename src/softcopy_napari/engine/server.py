@@ -31,6 +31,7 @@ from softcopy_napari.engine.job.target_resources import TargetResources
 from softcopy_napari.engine.protocol.connection import MAX_ORDER, Door, Wire, admit
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order, Reply
 from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
+from softcopy_napari.engine.reasons import quote_text
 from softcopy_napari.engine.session_limits import allow_many_files, fit_processes
 from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock, destination_id
 from softcopy_napari.engine.state_folder.folder import private_folder, runs_folder, state_folder_errors
@@ -75,7 +76,8 @@ class Engine:
         resources: list[TargetResources] = []
         try:
             for target, count in zip(targets, processes, strict=True):
-                resources.append(TargetResources(target, _lock(target), count, note if count < target.nprocs else ""))
+                fewer = quote_text(note) if count < target.nprocs else None
+                resources.append(TargetResources(target, _lock(target), count, fewer))
             with state_folder_errors():
                 self._door = Door(runs_folder())
             self.jobs = _jobs(resources)

@@ -1,9 +1,9 @@
 """The English of everything that the engine has to say: a template for each code, and for each state of a target.
 
-`{name}` is a field as it is, `{name:n}` a number with commas, `{name:size}`, `{name:time}` and `{name:clock}` bytes,
-seconds and a Unix time, `{name:file}` a number of files, `{name:image or well|images or wells}` one with a plural of
-its own. Of several templates the first counts whose fields are all there. Front ends override those in which they
-differ: what to press, which command to type.
+`{name}` is a field as it is, `{name:quoted}` in quotes, `{name:n}` a number with commas, `{name:size}`, `{name:time}`
+and `{name:clock}` bytes, seconds and a Unix time, `{name:file}` a number of files, and `{name:image or well|images or
+wells}` a number of what has a plural of its own. Of several templates the first one counts whose fields are all there.
+Front ends override those in which they differ: what to press, which command to type.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from softcopy_napari.engine.formatting import clock_text, count_text, printable, size_text, span_text
+from softcopy_napari.engine.formatting import clock_text, count_text, printable, quote, size_text, span_text
 from softcopy_napari.engine.reasons import Reason, ReasonCode
 from softcopy_napari.engine.states import TargetState
 
@@ -142,15 +142,122 @@ ENGLISH: Wording = {
     ReasonCode.QUIET: "nothing has changed for {seconds:time}",
     ReasonCode.ALL_THERE_AND_QUIET: "every chunk is there and nothing has changed for {seconds:time}",
     # How a target ends
-    ReasonCode.COMPLETE: "{chunks:chunk}, sizes and times match; {why}",
+    ReasonCode.COMPLETE: ("{chunks:chunk}, sizes and times match; {why}", "sizes and times match; {why}"),
     ReasonCode.COMPLETE_BY_CHECKSUM: "{chunks:chunk}, checksums match; {why}",
-    ReasonCode.COMPLETE_BY_CONTENT: "{chunks:chunk}, sizes and contents match; {why}",
+    ReasonCode.COMPLETE_BY_CONTENT: (
+        "{chunks:chunk}, sizes and contents match; {why}",
+        "sizes and contents match; {why}",
+    ),
     ReasonCode.STOPPED: "run it again to continue",
     ReasonCode.CHECK_STOPPED: "check again to compare everything",
     ReasonCode.INTERNAL_ERROR: "an error in softcopy itself, which its log describes. {next}",
     ReasonCode.FILES_FAILED: "{files:file} could not be copied; {path} {why}",
     ReasonCode.CANNOT_LIST: ("{path} {problem}, and {more:n} more", "{path} {problem}"),
     ReasonCode.FLUSH_FAILED: "{destination} {problem}",
+    ReasonCode.CHUNKS_LOST: (
+        "{chunks:chunk} lost: gone from the source before being copied ({names}). If somebody moved them, "
+        "put them back and start this copy again"
+    ),
+    ReasonCode.NOT_IN_SOURCE: (
+        "{files:file here is|files here are} not in the source any more ({names}). "
+        "Was the source cleared, or is this the wrong folder? The copies are kept"
+    ),
+    ReasonCode.UNKNOWN_CHUNKS: (
+        "chunks here are not in the source, and no copy brought them: {names}. Whoever reads the copy sees them. "
+        "Wrong folder? They are kept"
+    ),
+    ReasonCode.EDITED_ON_BOTH_SIDES: (
+        "{path} was changed at the destination and at the source after it was copied. "
+        "The destination's was kept; --overwrite replaces it"
+    ),
+    # What a user should know of a copy
+    ReasonCode.WORKER_SILENT: "copy process {pid} did not answer and was replaced",
+    ReasonCode.WORKER_DIED: "copy process {pid} died and was replaced",
+    ReasonCode.WORKERS_CANNOT_START: "copy processes cannot be started: {problem}",
+    ReasonCode.NO_LOW_PRIORITY: "the system does not allow copying at low priority: {problem}",
+    ReasonCode.CHECKSUMS_NOT_KEPT: (
+        "checksums cannot be saved in {folder}: {problem}. Copying continues, but the receipt needs them: "
+        "make room there"
+    ),
+    ReasonCode.REREAD_FLUSH_FAILED: (
+        "the destination's disk could not be flushed. Files copied before are read back and compared"
+    ),
+    ReasonCode.REREAD_FLUSH_UNSURE: (
+        "copy processes died before the destination's disk had confirmed what they wrote. "
+        "Files copied before are read back and compared"
+    ),
+    ReasonCode.REREAD_POWER_LOST: (
+        "the computer went down while this destination was being filled. Files copied before are read back and compared"
+    ),
+    ReasonCode.REREAD_TAKEN_AWAY: (
+        "the destination's disk was away for a while. Files copied before are read back and compared"
+    ),
+    ReasonCode.FORECAST_WARNING: "{why} (forecast of {at:clock})",
+    ReasonCode.EVENTS_LOST: "the system dropped file events (too many at once). Scanning all folders instead",
+    ReasonCode.FOLDERS_NOT_WATCHED: (
+        "folders cannot be watched: new files are found by looking every few seconds instead. "
+        "To allow it: sysctl fs.inotify.max_user_watches=1000000 fs.inotify.max_user_instances=1024"
+    ),
+    ReasonCode.SOME_FOLDERS_NOT_WATCHED: (
+        "not all folders can be watched: new files are found by looking every few seconds instead. "
+        "To allow more: sysctl fs.inotify.max_user_watches=1000000"
+    ),
+    ReasonCode.WATCHING_BROKE: (
+        "folders are no longer watched, because of an error in softcopy itself, which its log describes: "
+        "new files are found by looking every few seconds instead"
+    ),
+    ReasonCode.SOURCE_ON_SHARE: (
+        "the source is on a network share ({kind}): new files are found by looking every few seconds",
+        "the source is on a network share: new files are found by looking every few seconds",
+    ),
+    ReasonCode.METADATA_NOT_FOLLOWED: (
+        "{folder}/{problem}. Its files are copied as plain files; the copy ends with a file named 'complete', "
+        "--finish-idle, or when you finish it",
+        "{problem}. Its files are copied as plain files; the copy ends with a file named 'complete', "
+        "--finish-idle, or when you finish it",
+    ),
+    ReasonCode.METADATA_NOTE: "metadata of {folder} {problem}",
+    ReasonCode.COPIED_AS_PLAIN_FILES: "metadata of {folder} {problem}. Its files were copied as plain files",
+    ReasonCode.COMPARED_AS_PLAIN_FILES: "metadata of {folder} {problem}. Its files were compared as plain files",
+    ReasonCode.LINK_OUT: (
+        "{path} is a link out of the source, to {target:quoted}: only the link is copied; "
+        "links: copy (--links copy) copies what it leads to"
+    ),
+    ReasonCode.LINK_OUT_AS_IT_IS: ("{path} is a link out of the source, to {target:quoted}: only the link is copied"),
+    ReasonCode.MORE_LINKS_OUT: "there are more links out of the source; only the links are copied",
+    ReasonCode.MADE_ANEW: "{source} was deleted and made anew. The new dataset is copied",
+    ReasonCode.LEFT_OPEN: "{path} was still open in its writer at the end. Copied as it was",
+    ReasonCode.LEFT_LOCKED: "{path} was still locked by its writer at the end. Copied as it was",
+    ReasonCode.TEMPORARIES_LEFT: "{files:temporary file} left by writers, not copied: {path}",
+    ReasonCode.DAMAGED_FILE: "not whole at the source (copied as it is): {path} {problem}",
+    ReasonCode.DAMAGED_FILES: "not whole at the source (copied as they are): {files:file} in all",
+    ReasonCode.NO_TIMES: (
+        "{destination} does not keep modification times. Files are compared by size and the checksums noted on arrival"
+    ),
+    ReasonCode.GROUP_CANNOT_READ: (
+        "{destination} is shared with a group that cannot read the copies: they have the source's permissions. "
+        "permissions: group (--permissions group) makes them readable"
+    ),
+    ReasonCode.STORED_LATER: (
+        "{destination} is a cloud mount that uploads in the background (rclone --vfs-cache-mode, davfs2, ...). "
+        "Keep the source until everything is uploaded"
+    ),
+    ReasonCode.OLD_FILES_REMOVED: "{files:file} of the earlier dataset removed from {destination}",
+    ReasonCode.OLD_FILES_LEFT: "files of the earlier dataset could not be removed from {destination}: {problem}",
+    ReasonCode.EDITED_AT_DESTINATION: (
+        "{path} was changed at the destination after it was copied. Kept; --overwrite replaces it"
+    ),
+    ReasonCode.NODES_NEVER_CAME: "{nodes:image or well|images or wells} of the metadata never came: {names}",
+    ReasonCode.DESTINATION_ONLY: "only at the destination, left alone: {names}",
+    ReasonCode.MADE_BY_SYSTEM: "only at the destination, made by its system: {names}",
+    ReasonCode.RENAMED: "{old} was renamed to {new} at the source. The copy under its old name is kept",
+    ReasonCode.FOLDER_UNLISTABLE: (
+        "{folder} at the source cannot be listed. The system made it; it holds no data of yours"
+    ),
+    ReasonCode.RECEIPT_FAILED: "the receipt beside {destination} could not be written: {problem}",
+    ReasonCode.RECEIPT_BROKE: (
+        "the receipt could not be written, because of an error in softcopy itself, which its log describes"
+    ),
     # What a check finds
     ReasonCode.CHECK_SOURCE_GONE: "{source} is gone",
     ReasonCode.EQUAL_BY_TIME: "all {files:n} files of the source are at the destination, equal in size and time",
@@ -200,19 +307,23 @@ class _Sentence(string.Formatter):
 
     def _unknown(self, reason: Reason) -> str:
         """Return what can be said of a code of another version."""
-        words = printable(reason.code).replace("_", " ")
+        words = printable(str(reason.code)).replace("_", " ")
         fields = [f"{name} {self.format_field(value, '')}" for name, value in reason.fields]
         return f"{words} ({', '.join(fields)})" if fields else words
 
     def format_field(self, value: Any, format_spec: str) -> str:
         match value:
-            case Reason():
+            case Reason() if not format_spec:
                 return self.say(value)
-            case tuple():
+            case tuple() if not format_spec:
                 return "; ".join(map(self.say, value))
+            case Reason() | tuple():
+                raise TypeError(format_spec)
         match format_spec:
             case "":
                 return printable(str(value))
+            case "quoted":
+                return quote(value)
             case "n":
                 return f"{value:,}"
             case "size":

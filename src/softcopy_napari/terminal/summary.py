@@ -66,7 +66,7 @@ def _copied(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
         what = "never came (the fill value is read in their place)" if complete else "not seen at the source so far"
         yield f"  {count_text(absent, 'chunk file')} {what}", ""
     if target.files_left:
-        yield f"  left to copy: {count_text(target.files_left, 'file')}; {RUN_AGAIN}", "yellow"
+        yield f"  left to copy: {count_text(target.files_left, 'file')}. {RUN_AGAIN}", "yellow"
     for failure in target.failures[:_SHOWN_FAILURES]:
         attempts = f" ({failure.attempts} attempts)" if failure.attempts > 1 else ""
         yield f"  failed: {failure.path} {failure.reason}{attempts}", "red"

@@ -8,6 +8,7 @@ from softcopy_napari.engine.destination.end_findings import EndFindings, judge_e
 from softcopy_napari.engine.formatting import count_names
 from softcopy_napari.engine.fs.relative_paths import nearest_folder
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder, system_name
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.array_layout import flat_indices_below
 from tests.engine.support import make_layout
 
@@ -51,14 +52,15 @@ def test_what_was_lost_or_left_the_source_or_is_in_the_way_of_its_arrays_is_a_fa
         missing_nodes=count_names(["A/1"]),
     )
     verdict = judge_end(harmless)
-    assert verdict.failure == "" and len(verdict.notes) == 5
+    assert verdict.failure is None and len(verdict.notes) == 5
     lost = judge_end(EndFindings(lost=count_names(map(str, range(7)))))
-    assert (
-        "7 chunk files were lost before they were copied: they left the source (0, 1, 2, 3, 4 and 2 more)"
-        in lost.failure
+    assert "7 chunks lost: gone from the source before being copied (0, 1, 2, 3, 4 and 2 more)" in describe(
+        lost.failure
     )
     strange = judge_end(EndFindings(strange=count_names(["3/0"])))
-    assert "no copy brought them: 3/0" in strange.failure and strange.kept == 1
+    assert "no copy brought them: 3/0" in describe(strange.failure) and strange.kept == 1
     brought = judge_end(EndFindings(brought=count_names(["c/0"])))
-    assert brought.failure.startswith("1 file here is not in the source any more (c/0)") and brought.kept == 1
-    assert not any("delete" in words for words in (lost.failure, brought.failure, strange.failure, *verdict.notes))
+    assert describe(brought.failure).startswith("1 file here is not in the source any more (c/0)") and brought.kept == 1
+    assert not any(
+        "delete" in words for words in map(describe, (lost.failure, brought.failure, strange.failure, *verdict.notes))
+    )

@@ -179,7 +179,7 @@ def test_overwrite_replaces_yesterdays_copy_and_leaves_what_others_added(
     assert {path: there.pop(path) for path in added} == added
     assert there == tree(jobs.source)
     left = len(yesterday.keys() - tree(jobs.source).keys())
-    removed = f"{left} files of the dataset before removed from {jobs.destination}"
+    removed = f"{left} files of the earlier dataset removed from {jobs.destination}"
     assert any(removed in notice for notice in end.notices) == bool(left)
 
 

@@ -21,6 +21,7 @@ from softcopy_napari.engine.pacing.disk_load import DiskLoad, DiskMeter, find_di
 from softcopy_napari.engine.protocol.messages import Changes, Order
 from softcopy_napari.engine.server import Engine
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.wording import describe
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, until, write
 
@@ -145,7 +146,7 @@ def test_what_the_system_does_not_allow_is_said_in_the_same_words_for_every_proc
         raise psutil.AccessDenied(self.pid)
 
     monkeypatch.setattr(psutil.Process, "nice", refuse)
-    said = {priority.lower_priority(pid) for pid in (os.getpid(), os.getppid())}
+    said = {describe(priority.lower_priority(pid)) for pid in (os.getpid(), os.getppid())}
     assert said == {"the system does not allow copying at low priority: permission denied"}
 
 

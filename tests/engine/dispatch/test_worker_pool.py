@@ -454,7 +454,7 @@ def test_workers_give_way_to_the_acquisition(desk: Desk) -> None:
     for process in desk.processes():
         assert process.nice() == 19
         assert process.ionice().ioclass == psutil.IOPRIO_CLASS_IDLE
-    assert desk.pool.problem == ""
+    assert desk.pool.problem is None
 
 
 @posix_only

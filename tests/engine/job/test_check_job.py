@@ -168,7 +168,7 @@ def test_metadata_that_cannot_be_read_are_told_and_their_files_compared_all_the_
     assert ends(one) is TargetState.INCOMPLETE
     end = one.snapshot()
     assert end.findings is not None and end.findings.missing_paths == ("bad/1",)
-    assert any("what lies there was compared as plain files" in notice for notice in end.notices)
+    assert any("Its files were compared as plain files" in notice for notice in end.notices)
 
 
 def test_an_array_that_becomes_another_while_it_is_checked_is_counted_anew(tmp_path: Path) -> None:

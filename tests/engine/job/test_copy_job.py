@@ -230,7 +230,7 @@ def test_files_that_only_the_destination_has_keep_the_target_from_being_complete
     jobs.start(finish_idle=0.0)
     end = jobs.ends()
     assert end.state is TargetState.FAILED and end.kept == 1 and "1" in end.reason
-    assert any("at the destination only, left alone: notes" in notice for notice in end.notices)
+    assert any("only at the destination, left alone: notes" in notice for notice in end.notices)
     assert (jobs.destination / "1").exists() and (jobs.destination / "notes").exists()
 
 

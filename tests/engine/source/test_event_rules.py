@@ -35,7 +35,7 @@ class Told:
 
     def __init__(self, tells_closing: bool) -> None:
         self.events: deque[tuple[FileEvent, str]] = deque()
-        self.problem = ""
+        self.problem = None
         self.tells_closing = tells_closing
         self.watched: list[str] = []
 

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.source import source_tracker as survey_module
 from softcopy_napari.engine.source.finish_rules import finished_because
 from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.watch.watcher import NoWatcher
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from tests.engine.support import make_layout, zarray
 
@@ -110,7 +112,7 @@ def test_where_not_all_can_be_watched_a_look_comes_every_few_seconds_however_lon
 
 
 def test_an_array_that_cannot_be_followed_is_said_once_and_speaks_against_the_end_until_it_can(tmp_path: Path) -> None:
-    said: list[str] = []
+    said: list[Reason] = []
     inventory = Inventory(tmp_path)
     survey = SourceTracker(tmp_path / "s.zarr", inventory, WalkPlanner(), said.append)
     survey.take_metadata("full", {".zarray": zarray((1,))})
@@ -119,7 +121,7 @@ def test_an_array_that_cannot_be_followed_is_said_once_and_speaks_against_the_en
     for _ in range(2):
         survey.take_metadata("odd", {".zarray": odd})
     assert survey.metadata.opaque == {"odd": '.zarray has a chunks with "a" in it, which is no length'}
-    assert len(set(said)) == 1 and said[0].startswith("odd/.zarray has a chunks with")
+    assert len(set(said)) == 1 and describe(said[0]).startswith("odd/.zarray has a chunks with")
     assert not finished_because(survey.facts(False, 1e9), settle=1, finish_idle=None)
     survey.take_metadata("odd", {".zarray": zarray((2,))})
     assert survey.metadata.opaque == {} and set(inventory.arrays) == {"full", "odd"}
@@ -138,10 +140,12 @@ def test_an_image_that_was_promised_and_cannot_be_followed_has_come(tmp_path: Pa
 
 
 def test_bytes_of_an_older_version_behind_metadata_are_said(tmp_path: Path) -> None:
-    said: list[str] = []
+    said: list[Reason] = []
     inventory = Inventory(tmp_path)
     survey = SourceTracker(tmp_path / "s.zarr", inventory, WalkPlanner(), said.append)
     survey.take_metadata("img", {".zarray": zarray((2,)) + b'": 3}'})
-    assert said == ["metadata of img has bytes of an older version behind its end; they are copied, and not read"]
+    assert list(map(describe, said)) == [
+        "metadata of img has bytes of an older version behind its end; they are copied, and not read"
+    ]
     assert inventory.arrays["img"].layout.grid == (2,) and not survey.metadata.unreadable()
     inventory.digests.close()

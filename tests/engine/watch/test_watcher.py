@@ -19,6 +19,7 @@ from softcopy_napari.engine.watch import watcher as watcher_module
 from softcopy_napari.engine.watch.events import FileEvent, Watcher
 from softcopy_napari.engine.watch.portable import PortableWatcher
 from softcopy_napari.engine.watch.watcher import make_watcher
+from softcopy_napari.engine.wording import describe
 from tests.engine.support import replace, until, write
 
 if sys.platform == "linux":
@@ -287,7 +288,7 @@ def test_when_watches_run_out_the_setting_is_named_and_the_rest_goes_on(
     monkeypatch.setattr(Inotify, "add_watch", refusing(errno.ENOSPC))
     linux.watcher.watch("1")
     linux.watcher.watch("1")
-    assert "sysctl fs.inotify.max_user_watches" in linux.watcher.problem
+    assert "sysctl fs.inotify.max_user_watches" in describe(linux.watcher.problem)
     monkeypatch.undo()
     write(linux.source / "0.0", b"x")
     assert linux.sees(FileEvent.WRITTEN, path="0.0")
@@ -305,7 +306,7 @@ def test_where_nothing_can_be_watched_a_copy_goes_on_without_and_says_what_to_se
     files = psutil.Process().num_fds()
     monkeypatch.setattr(Inotify, step, refusing(error))
     watcher = make_watcher(source, lambda: None)
-    assert "sysctl fs.inotify.max_user_watches=1000000 fs.inotify.max_user_instances=1024" in watcher.problem
+    assert "sysctl fs.inotify.max_user_watches=1000000 fs.inotify.max_user_instances=1024" in describe(watcher.problem)
     assert not watcher.tells_closing and not watcher.events
     watcher.watch("1")
     watcher.stop()
@@ -332,20 +333,20 @@ def test_a_source_on_a_network_share_is_known_to_be_silent(
     watcher = make_watcher(source, lambda: None)
     watcher.stop()
     told = f"the source is on a network share ({kind}): new files are found by looking every few seconds"
-    assert watcher.problem == (told if silent else "")
+    assert describe(watcher.problem) == (told if silent else "")
 
 
 @linux_only
 def test_a_folder_that_vanishes_before_it_is_watched_is_no_problem(linux: Watched) -> None:
     linux.watcher.watch("gone")
-    assert linux.watcher.problem == ""
+    assert linux.watcher.problem is None
 
 
 @linux_only
 def test_a_folder_that_became_a_file_or_may_not_be_read_does_not_end_watching(linux: Watched) -> None:
     write(linux.source / "1", b"a file now")
     linux.watcher.watch("1")
-    assert "max_user_watches" not in linux.watcher.problem
+    assert "max_user_watches" not in describe(linux.watcher.problem)
     (linux.source / "2").mkdir()
     linux.watcher.watch("2")
     write(linux.source / "2" / "0", b"x")
@@ -461,6 +462,6 @@ def test_a_watcher_that_breaks_says_so_and_has_everything_looked_at(
     write(tmp_path / "0", b"")
     assert watched.sees(FileEvent.LOST, path="")
     assert watched.woken.is_set()
-    assert "looking every few seconds" in watched.watcher.problem
+    assert "looking every few seconds" in describe(watched.watcher.problem)
     assert not watched.watcher.tells_closing
     watched.watcher.stop()

@@ -15,7 +15,7 @@ from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, tree, until, write, zarray
 from tests.support.command import softcopy
 
-NOTED = "was changed at the destination since it was copied; kept. --overwrite replaces it"
+NOTED = "was changed at the destination after it was copied. Kept; --overwrite replaces it"
 FIRST = b'{"of": "the source"}'
 THEIRS = b'{"of": "the source", "note": "cells 3 to 5 divide"}'
 
@@ -58,7 +58,7 @@ def test_metadata_that_both_sides_have_changed_fail_the_copy_which_brings_all_el
     jobs.start(finish_idle=0.0)
     end = jobs.ends()
     assert end.state is TargetState.FAILED
-    assert ".zattrs was changed at the destination and at the source since it was copied" in end.reason
+    assert ".zattrs was changed at the destination and at the source after it was copied" in end.reason
     assert (jobs.destination / ".zattrs").read_bytes() == THEIRS
     assert (jobs.destination / "sidecar.txt").exists()
     jobs.start(finish_idle=0.0, overwrite=True)

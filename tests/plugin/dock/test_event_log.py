@@ -81,9 +81,9 @@ def test_notices_and_failures_are_told_once_each() -> None:
     chronicle = EventLog()
     chronicle.take([seen()])
     failure = Failure(path="c/0/0", reason="cannot be read: Input/output error")
-    lines = chronicle.take([seen(notices=("a stale lock",), failures=(failure,))])
+    lines = chronicle.take([seen(notes=(quote_text("a stale lock"),), failures=(failure,))])
     assert [(line.level, line.text) for line in lines] == [
         (Level.WARNING, "embryo.zarr: a stale lock"),
         (Level.WARNING, "embryo.zarr: c/0/0 cannot be read: Input/output error"),
     ]
-    assert chronicle.take([seen(notices=("a stale lock",), failures=(failure,), files_copied=3)]) == []
+    assert chronicle.take([seen(notes=(quote_text("a stale lock"),), failures=(failure,), files_copied=3)]) == []

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from softcopy_napari.engine.formatting import NO_NAMES, CountedNames, count_names, count_text
-
-UNLISTED = "{} at the source cannot be listed; its system made it, and it holds no data of yours"
+from softcopy_napari.engine.formatting import NO_NAMES, CountedNames, count_names
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +40,9 @@ class EndFindings:
 class EndVerdict:
     """How a copy ends of which everything that the source has now is at the destination."""
 
-    failure: str
-    """Why it is not complete; empty if it is."""
-    notes: tuple[str, ...]
+    failure: Reason | None
+    """Why it is not complete; None if it is."""
+    notes: tuple[Reason, ...]
     kept: int
     """Files at the destination that are gone from the source."""
     lost: int
@@ -52,42 +51,30 @@ class EndVerdict:
 
 def judge_end(found: EndFindings) -> EndVerdict:
     """Say whether a copy is complete, and what its user should know."""
-    return EndVerdict(
-        "; ".join(_failures(found)), tuple(_notes(found)), found.brought.total + found.strange.total, found.lost.total
-    )
+    failures = tuple(_failures(found))
+    failure = failures[0] if len(failures) == 1 else make_reason(ReasonCode.ALL_OF, parts=failures)
+    kept = found.brought.total + found.strange.total
+    return EndVerdict(failure if failures else None, tuple(_notes(found)), kept, found.lost.total)
 
 
-def _failures(found: EndFindings) -> Iterator[str]:
+def _failures(found: EndFindings) -> Iterator[Reason]:
     if found.lost.total:
-        total = count_text(found.lost.total, "chunk file")
-        was, they, them = ("was", "it", "it") if found.lost.total == 1 else ("were", "they", "them")
-        yield (
-            f"{total} {was} lost before {they} {was} copied: {they} left the source ({found.lost}). "
-            f"If somebody moved {them}, put {them} back and start this copy again"
-        )
+        yield make_reason(ReasonCode.CHUNKS_LOST, chunks=found.lost.total, names=str(found.lost))
     if found.brought.total:
-        are = "file here is" if found.brought.total == 1 else "files here are"
-        yield (
-            f"{found.brought.total:,} {are} not in the source any more ({found.brought}). Was the source cleared, or "
-            "is this the wrong folder? The copies are kept"
-        )
-
+        yield make_reason(ReasonCode.NOT_IN_SOURCE, files=found.brought.total, names=str(found.brought))
     if found.strange.total:
-        yield (
-            f"chunk files at the destination are not in the source, and no copy brought them: {found.strange}. Whoever "
-            "reads the copy sees them. Wrong folder? They are kept"
-        )
+        yield make_reason(ReasonCode.UNKNOWN_CHUNKS, chunks=found.strange.total, names=str(found.strange))
 
 
-def _notes(found: EndFindings) -> Iterator[str]:
+def _notes(found: EndFindings) -> Iterator[Reason]:
     if found.missing_nodes.total:
-        nodes = count_text(found.missing_nodes.total, "image or well", "images or wells")
-        yield f"{nodes} that the metadata promise never came: {found.missing_nodes}"
+        nodes = found.missing_nodes
+        yield make_reason(ReasonCode.NODES_NEVER_CAME, nodes=nodes.total, names=str(nodes))
     if found.others:
-        yield f"at the destination only, left alone: {count_names(found.others)}"
+        yield make_reason(ReasonCode.DESTINATION_ONLY, names=str(count_names(found.others)))
     if system := sorted(found.system):
-        yield f"at the destination only, made by its system: {', '.join(system)}"
+        yield make_reason(ReasonCode.MADE_BY_SYSTEM, names=", ".join(system))
     for old, new in found.renamed.items():
-        yield f"{old} was renamed to {new} at the source; the copy under its old name is left alone"
+        yield make_reason(ReasonCode.RENAMED, old=old, new=new)
     for folder in sorted(found.unlisted):
-        yield UNLISTED.format(folder)
+        yield make_reason(ReasonCode.FOLDER_UNLISTABLE, folder=folder)

@@ -17,7 +17,6 @@ from softcopy_napari.engine.destination.occupant import (
     look_at_destination,
     replaceable_arrays,
 )
-from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.engine.inventory.old_array import OldArray
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.targets.target import Target
@@ -100,14 +99,14 @@ class Takeover:
         self._replacing = found.conflict is not None
         done(None)
 
-    def remove_if_due(self, source: Identity | None, done: Callable[[list[str]], None]) -> None:
+    def remove_if_due(self, source: Identity | None, done: Callable[[list[Reason]], None]) -> None:
         """Remove what is to be removed, unless that is under way; `done` is told what the user should know."""
         if self._removing or not (self.leftovers or self._replacing):
             return
         self._removing = True
         threading.Thread(target=self._remove, args=(source, done), daemon=True).start()
 
-    def _remove(self, identity: Identity | None, done: Callable[[list[str]], None]) -> None:
+    def _remove(self, identity: Identity | None, done: Callable[[list[Reason]], None]) -> None:
         source, destination = self.target.source, self.target.destination
         remover = Remover(str(source), identity, str(destination), self._marker, self._over)
         arrays, notices = self.leftovers, []
@@ -119,16 +118,16 @@ class Takeover:
                 arrays = [*arrays, *map(OldArray, replaced)]
             remover.remove(arrays)
         except OSError as error:
-            notices = [f"files of the dataset before could not be removed from {destination}: {error.strerror}"]
+            notices = [make_reason(ReasonCode.OLD_FILES_LEFT, destination=str(destination), problem=error.strerror)]
         except Exception:
             log.exception("unexpected error while removing files from %s", destination)
-            notices = [f"files of the dataset before could not be removed from {destination}: see the log"]
+            notices = [make_reason(ReasonCode.OLD_FILES_LEFT, destination=str(destination), problem="see the log")]
         if remover.removed:
-            count = count_text(remover.removed, "file")
-            notices.insert(0, f"{count} of the dataset before removed from {destination}")
+            where = str(destination)
+            notices.insert(0, make_reason(ReasonCode.OLD_FILES_REMOVED, files=remover.removed, destination=where))
         self._post(lambda: self._take_removed(notices, done))
 
-    def _take_removed(self, notices: list[str], done: Callable[[list[str]], None]) -> None:
+    def _take_removed(self, notices: list[Reason], done: Callable[[list[Reason]], None]) -> None:
         self.leftovers = []
         self._replacing = self._removing = False
         done(notices)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
+
 _NICE_WORKER = 19
 _NICE_ENGINE = 10
 _ATTEMPTS = 10
@@ -17,13 +19,13 @@ _PAUSE = 0.11
 """Seconds until the system lets somebody who is not root set the priority of another session."""
 
 
-def lower_priority(pid: int | None = None) -> str:
+def lower_priority(pid: int | None = None) -> Reason | None:
     """Give a process the lowest CPU and disk priority; the calling one, without pid, a low CPU priority.
 
     Returns
     -------
-    str
-        What could not be done, in words for the user, the same for every process; empty where all could.
+    Reason or None
+        What could not be done, the same for every process; None where all could.
     """
     try:
         process = psutil.Process(pid)
@@ -38,12 +40,12 @@ def lower_priority(pid: int | None = None) -> str:
             if pid and sys.platform == "linux":
                 process.ionice(psutil.IOPRIO_CLASS_IDLE)
     except psutil.NoSuchProcess:
-        return ""
+        return None
     except (psutil.Error, OSError) as error:
         # Not what psutil says, which names the process: that would be another notice for each of them.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "permission denied"
-        return f"the system does not allow copying at low priority: {reason}"
-    return ""
+        return make_reason(ReasonCode.NO_LOW_PRIORITY, problem=reason)
+    return None
 
 
 def lower_session(pid: int, engine: bool = False) -> None:

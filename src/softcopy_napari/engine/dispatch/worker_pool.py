@@ -18,6 +18,7 @@ from softcopy_napari.engine.dispatch.message_writer import MessageWriter
 from softcopy_napari.engine.dispatch.priority import lower_priority, lower_session
 from softcopy_napari.engine.errors import NO_THREADS
 from softcopy_napari.engine.fs.own_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.state_folder.destination_lock import DestinationLock
 from softcopy_napari.engine.worker.tasks import (
     Answer,
@@ -125,8 +126,8 @@ class WorkerPool:
         self.workers: list[WorkerProcess] = []
         self.stuck: list[WorkerProcess] = []
         """Killed and given up, but not dead: in a call to a disk or share that does not return."""
-        self.problem = ""
-        """Why workers do not run at low priority; empty where they do."""
+        self.problem: Reason | None = None
+        """Why workers do not run, or not at low priority; None where they do."""
         self._setup = setup
         self._size = size
         self._post = post
@@ -152,8 +153,8 @@ class WorkerPool:
             try:
                 self.workers.append(self._start())
             except (OSError, RuntimeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else NO_THREADS
-                self.problem = f"copy processes cannot be started now: {reason}"
+                problem = error.strerror if isinstance(error, OSError) else NO_THREADS
+                self.problem = make_reason(ReasonCode.WORKERS_CANNOT_START, problem=problem)
                 self._next_start = now + 1.0
 
     def send(self, worker: WorkerProcess, task: Task) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from softcopy_napari.engine.fs.file_times import TIME_UNITS
 from softcopy_napari.engine.fs.files import NOFOLLOW
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 
 if TYPE_CHECKING:
     from softcopy_napari.engine.fs.root_folder import RootFolder
@@ -44,19 +45,16 @@ class Remark(IntFlag):
     STORED_LATER = 1 << 8
 
 
-_WORDS = {
-    Remark.NO_TIMES: "{} does not keep modification times; files are compared by size and the checksums noted when "
-    "they arrived",
-    Remark.GROUP_CANNOT_READ: "{} is shared with a group that cannot read the copied files: their permissions are the "
-    "source's. `permissions: group` (--permissions group) makes them readable",
-    Remark.STORED_LATER: "{} is a cloud mount that uploads in the background (rclone --vfs-cache-mode, davfs2, ...). "
-    "Keep the source until it has uploaded everything",
+_CODES = {
+    Remark.NO_TIMES: ReasonCode.NO_TIMES,
+    Remark.GROUP_CANNOT_READ: ReasonCode.GROUP_CANNOT_READ,
+    Remark.STORED_LATER: ReasonCode.STORED_LATER,
 }
 
 
-def describe_remarks(remarks: int, destination: str) -> list[str]:
-    """Say each of the remarks to the user."""
-    return [words.format(destination) for remark, words in _WORDS.items() if remarks & remark]
+def describe_remarks(remarks: int, destination: str) -> list[Reason]:
+    """Return each of the remarks as a reason."""
+    return [make_reason(code, destination=destination) for remark, code in _CODES.items() if remarks & remark]
 
 
 def is_refusal(error: OSError) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 
 
 class DigestStore:
@@ -35,7 +36,7 @@ class DigestStore:
 
     def __init__(self, path: Path) -> None:
         self.others: dict[str, bytes] = {}
-        self.problem = ""
+        self.problem: Reason | None = None
         self._path = path
         self._fd = -1
         self._end = 0
@@ -77,9 +78,8 @@ class DigestStore:
                 self._write_all(run * DIGEST_SIZE, data)
             except OSError as error:
                 kept = False
-                self.problem = (
-                    f"checksums cannot be kept in {self._path.parent}: {error.strerror}. Copying goes on; the receipt "
-                    "needs them: make room there"
+                self.problem = make_reason(
+                    ReasonCode.CHECKSUMS_NOT_KEPT, folder=str(self._path.parent), problem=error.strerror
                 )
                 if self._unknown is None:
                     self._unknown = np.zeros(self._end, bool)
@@ -87,7 +87,7 @@ class DigestStore:
             if not kept:
                 break
         if kept:
-            self.problem = ""
+            self.problem = None
         elif self._unknown is not None:
             self._unknown[places] = True  # those before the one that failed as well: it does no harm
         return kept

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from softcopy_napari.engine.destination.brought_files import is_chunk_of
-from softcopy_napari.engine.destination.end_findings import UNLISTED
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.job.missing_files import MissingFiles
 from softcopy_napari.engine.job.target_resources import TargetResources
@@ -111,12 +110,12 @@ class CheckJob(TargetThread):
     def _conclude(self, done: Walk) -> None:
         """End with what was found by the walk over both sides."""
         for folder, reason in self._tracker.metadata.unreadable().items():
-            self._reporter.notice(f"metadata of {folder} {reason}; what lies there was compared as plain files")
+            self._reporter.notice(make_reason(ReasonCode.COMPARED_AS_PLAIN_FILES, folder=folder, problem=reason))
         layouts = {path: array.layout for path, array in self._inventory.arrays.items()}
         gone = sorted({*done.gone, *done.system})
         self._only_there = sum(path.rpartition("/")[2] in METADATA_NAMES or is_chunk_of(layouts, path) for path in gone)
         for folder in sorted(done.unlisted):
-            self._reporter.notice(UNLISTED.format(folder))
+            self._reporter.notice(make_reason(ReasonCode.FOLDER_UNLISTABLE, folder=folder))
         self._findings = self._missing.make_findings(gone, self._damaged)
         if done.errors:
             path, problem = next(iter(done.errors.items()))

@@ -26,7 +26,7 @@ from softcopy_napari.engine.job.target_thread import TargetThread
 from softcopy_napari.engine.pacing.pacer import Pacer
 from softcopy_napari.engine.progress.forecaster import Forecaster
 from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
-from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason, quote_text
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.finish_rules import finished_because
 from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import TargetState
@@ -87,7 +87,7 @@ class CopyJob(TargetThread):
     def _reverify(self, why: ReverifyReason) -> None:
         """Have everything read back, since equal size and time no longer prove that what was copied is there."""
         self._lock.note_reverify_reason(why)  # a later run must know
-        self._reporter.notice(f"{why.value}: what was copied before is read back and compared")
+        self._reporter.notice(make_reason(why.value))
         self._dispatcher.prover.doubt()
         self._final.recheck()
 
@@ -252,13 +252,12 @@ class CopyJob(TargetThread):
 
     def _inherit(self, before: TargetSnapshot) -> None:
         """Adopt what the user was told, and has set."""
-        anew = f"{self.target.source} was deleted and made anew: the new dataset is copied"
-        self._reporter.notice(*before.notices, anew)
+        self._reporter.notice(*before.notes, make_reason(ReasonCode.MADE_ANEW, source=str(self.target.source)))
         if (known := before.settings) is not None:
             self._apply_changes(Changes(sleep_time=known.sleep_time, max_rate=known.max_rate, pace=known.pace))
         self._snapshot = self._make_snapshot(time.monotonic())
 
-    def _handle_removed(self, notices: list[str]) -> None:
+    def _handle_removed(self, notices: list[Reason]) -> None:
         """Have everything compared, now that another dataset's files have been removed from the destination."""
         self._reporter.notice(*notices)
         self._final.recheck()
@@ -317,25 +316,25 @@ class CopyJob(TargetThread):
     def _confirm_end(self) -> bool:
         """Return whether the copy may end, now that all files of the source are at the destination; else fail."""
         verdict = self._signer.check_end()
-        if verdict.failure:
-            self._fail(verdict)
-        return not verdict.failure
+        if verdict.failure is not None:
+            self._fail(verdict.failure, verdict)
+        return verdict.failure is None
 
-    def _fail(self, verdict: EndVerdict) -> None:
+    def _fail(self, failure: Reason, verdict: EndVerdict) -> None:
         """End the target because files are on one side only that should be on both."""
         self._reporter.notice(*verdict.notes)
         self._status.kept, self._status.lost = verdict.kept, verdict.lost
-        self._end(TargetState.FAILED, quote_text(verdict.failure))
+        self._end(TargetState.FAILED, failure)
 
-    def _handle_receipt(self, problem: str, verdict: EndVerdict) -> None:
+    def _handle_receipt(self, problem: Reason | None, verdict: EndVerdict) -> None:
         """Go on now that the receipt is written, or cannot be: the copy is complete without one, too."""
         now = time.monotonic()
         final, signing = self._final, self._phase in (Phase.SIGNING, Phase.SIGNING_ALONE)
-        if verdict.failure and signing and final.changes == final.signing:
-            self._fail(verdict)
+        if verdict.failure is not None and signing and final.changes == final.signing:
+            self._fail(verdict.failure, verdict)
             return
-        self._reporter.notice(*filter(None, (*verdict.notes, problem)))
-        final.signed, self._has_receipt = final.signing, not (problem or verdict.failure)
+        self._reporter.notice(*verdict.notes, *((problem,) if problem is not None else ()))
+        final.signed, self._has_receipt = final.signing, problem is None and verdict.failure is None
         if self._phase is Phase.SIGNING_ALONE:
             self._transition(Event.NOTHING_MISSING if final.changes == final.signing else Event.CHANGED, now)
         else:

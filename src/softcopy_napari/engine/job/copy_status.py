@@ -89,7 +89,7 @@ class CopyStatus:
         code = ReasonCode.COMPLETE if keeps_times(self._target.destination) else ReasonCode.COMPLETE_BY_CONTENT
         if chunks and not counts[ChunkState.COPIED]:
             code = ReasonCode.COMPLETE_BY_CHECKSUM
-        return make_reason(code, chunks=chunks, why=why)
+        return make_reason(code, chunks=chunks or None, why=why)
 
     def _explain(self, situation: Situation, state: TargetState, now: float) -> Reason | None:
         obstacle = self._dispatcher.destination.obstacle

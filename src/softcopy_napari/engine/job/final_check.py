@@ -6,7 +6,6 @@ Part of a target's job, and called from its thread alone. `CompletionFacts.missi
 from __future__ import annotations
 
 from softcopy_napari.engine.dispatch.retries import LAST_ATTEMPTS
-from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.job.lifecycle import CompletionFacts, Event
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason, quote_text
@@ -113,7 +112,7 @@ class FinalCheck:
         if self._pool.stuck:
             return make_reason(ReasonCode.WORKER_STUCK)
         if self._inventory.digests.problem:
-            return quote_text(self._inventory.digests.problem)
+            return self._inventory.digests.problem
         if not prover.done:
             code = ReasonCode.READING_BACK if prover.verify else ReasonCode.FINDING_CHECKSUMS
             return make_reason(code, files=prover.read)
@@ -159,8 +158,8 @@ class FinalCheck:
             if now - max(held.since, self._since) > (OPEN_PATIENCE if seen else LAST_CHANCE):
                 self._inventory.writers.abandon(path)
                 self._rechecks += 1
-                what = "open" if held.open else "locked"
-                self._reporter.notice(f"{path} was still {what} by its writer at the end; copied as it was")
+                code = ReasonCode.LEFT_OPEN if held.open else ReasonCode.LEFT_LOCKED
+                self._reporter.notice(make_reason(code, path=path))
 
     def _may_use_temporaries(self, now: float) -> bool:
         """Return whether writers may still turn temporaries into files; their names do not tell into which."""
@@ -169,7 +168,7 @@ class FinalCheck:
             self._tracker.look_at_temporaries(now)
             return True
         if left:
-            self._reporter.notice(f"writers left {count_text(len(left), 'temporary file')}, not copied: {left[0]}")
+            self._reporter.notice(make_reason(ReasonCode.TEMPORARIES_LEFT, files=len(left), path=left[0]))
         return False
 
     def _give_up_failed(self) -> None:

@@ -13,11 +13,11 @@ from softcopy_napari.engine.destination.brought_files import BroughtFiles
 from softcopy_napari.engine.destination.end_findings import EndVerdict, judge_end
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.receipt.receipt import Receipt
 from softcopy_napari.engine.receipt.receipt_builder import ReceiptBuilder
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.probe import FolderIdentity
-
-_REPLACE = "--overwrite replaces it"
 
 
 class Signer:
@@ -40,12 +40,11 @@ class Signer:
         """Return whether the copy may end now that all files of the source are at the destination, or why it fails."""
         for path, also in self._inventory.kept.items():
             if also:
-                both = f"{path} was changed at the destination {also} since it was copied. The destination's was kept"
-                return EndVerdict(f"{both}; {_REPLACE}", (), 0, 0)
-            self._notice(f"{path} was changed at the destination since it was copied; kept. {_REPLACE}")
+                return EndVerdict(make_reason(ReasonCode.EDITED_ON_BOTH_SIDES, path=path), (), 0, 0)
+            self._notice(make_reason(ReasonCode.EDITED_AT_DESTINATION, path=path))
         self._inventory.writers.mark_open_at_the_end()
         for folder, reason in self._tracker.metadata.unreadable().items():
-            self._notice(f"metadata of {folder} {reason}; what lies there was copied as plain files")
+            self._notice(make_reason(ReasonCode.COPIED_AS_PLAIN_FILES, folder=folder, problem=reason))
         last = self._tracker.last_full
         assert last is not None  # else it would have to be walked first
         earlier = self._journal.earlier()
@@ -59,7 +58,7 @@ class Signer:
         snapshot: TargetSnapshot,
         why_finished: str,
         folder: FolderIdentity | None,
-        done: Callable[[str, EndVerdict], None],
+        done: Callable[[Reason | None, EndVerdict], None],
     ) -> None:
         """Write the receipt in a thread of its own.
 
@@ -72,7 +71,7 @@ class Signer:
         folder : FolderIdentity or None
             The source's folder.
         done : callable
-            Called in the job's thread with the reason why the receipt could not be written, or an empty string, and
+            Called in the job's thread with the reason why the receipt could not be written, or None, and
             with what was found at the end.
         """
         builder = ReceiptBuilder(self._inventory)
@@ -83,14 +82,18 @@ class Signer:
         threading.Thread(target=self._sign, args=(builder, receipt, self._brought, done), daemon=True).start()
 
     def _sign(
-        self, builder: ReceiptBuilder, receipt: Receipt, brought: BroughtFiles, done: Callable[[str, EndVerdict], None]
+        self,
+        builder: ReceiptBuilder,
+        receipt: Receipt,
+        brought: BroughtFiles,
+        done: Callable[[Reason | None, EndVerdict], None],
     ) -> None:
         """Run in the thread: ten million lines take a while, and the destination's disk may hang."""
         target = self._parts.target
         brought.look_into_receipt(target.destination)
         verdict = judge_end(brought.found())
-        problem = ""
-        if not verdict.failure:
-            whole = receipt.model_copy(update={"notes": (*receipt.notes, *verdict.notes)})
+        problem = None
+        if verdict.failure is None:
+            whole = receipt.model_copy(update={"notes": (*receipt.notes, *map(describe, verdict.notes))})
             problem = builder.sign(target.destination, self._parts.marker, whole, target.permissions)
         self._parts.post(lambda: done(problem, verdict))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from softcopy_napari.engine.dispatch.worker_pool import WorkerAnswer, WorkerDied, WorkerPool
 from softcopy_napari.engine.fs.own_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
+from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.state_folder.destination_lock import DestinationLock, keeps_times
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.worker.tasks import Setup
@@ -40,7 +41,9 @@ class TargetResources:
     pool : WorkerPool
     """
 
-    def __init__(self, target: Target, lock: DestinationLock, processes: int | None = None, note: str = "") -> None:
+    def __init__(
+        self, target: Target, lock: DestinationLock, processes: int | None = None, note: Reason | None = None
+    ) -> None:
         self.target, self.lock = target, lock
         self.inbox: queue.SimpleQueue[WorkerAnswer | WorkerDied | str | Callable[[], None] | None] = queue.SimpleQueue()
         run = os.urandom(4).hex()

@@ -166,7 +166,7 @@ class TargetThread(ABC):
         self._receive()
         now = time.monotonic()
         for worker in self._pool.kill_hung(now):
-            self._reporter.notice(f"copy process {worker.process.pid} did not answer and was replaced")
+            self._reporter.notice(make_reason(ReasonCode.WORKER_SILENT, pid=worker.process.pid))
         self._apply_source_events(now)
         idle = self._dispatcher.idle
         # The last answer may be the one that the next step waits for.
@@ -199,7 +199,7 @@ class TargetThread(ABC):
                     self._next_tick = now
             case WorkerDied():
                 if not message.worker.hung:
-                    self._reporter.notice(f"copy process {message.worker.process.pid} died and was replaced")
+                    self._reporter.notice(make_reason(ReasonCode.WORKER_DIED, pid=message.worker.process.pid))
                 self._dispatcher.died(message, now)
             case "pause" | "resume":
                 self._paused = message == "pause"

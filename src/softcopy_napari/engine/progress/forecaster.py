@@ -15,6 +15,7 @@ from softcopy_napari.engine.progress.forecast import ForecastFacts, forecast
 from softcopy_napari.engine.progress.rate import Rate
 from softcopy_napari.engine.progress.reporter import Reporter
 from softcopy_napari.engine.protocol.messages import ForecastSnapshot
+from softcopy_napari.engine.reasons import ReasonCode, make_reason, quote_text
 from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.states import ChunkState
 
@@ -179,7 +180,7 @@ class Forecaster:
             if self._warned[kind] == _FIRM and kind not in self._noted:
                 self._noted.add(kind)
                 words = found.warnings[0] if kind == "destination" else found.warnings[-1]
-                self._reporter.notice(f"{words} (as it looked at {time.strftime('%H:%M')})")
+                self._reporter.notice(make_reason(ReasonCode.FORECAST_WARNING, why=quote_text(words), at=time.time()))
 
 
 def _known(size: int) -> int | None:

@@ -13,9 +13,10 @@ from softcopy_napari.engine.inventory.ledger import Ledger
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.progress.rate import Rate
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, Changes, Failure, TargetSnapshot
-from softcopy_napari.engine.reasons import Reason
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.target import Target, settings_of
+from softcopy_napari.engine.wording import describe
 
 _MAX_FAILURES = 100
 _MAX_DAMAGED = 20
@@ -43,7 +44,7 @@ class Reporter:
         self._identity = identity
         self._inventory = inventory
         self._dispatcher = dispatcher
-        self._notices: dict[str, None] = {}
+        self._notices: dict[Reason, None] = {}
         self._arrays: dict[str, tuple[Ledger, ArraySnapshot]] = {}
         self._all: tuple[int, tuple[ArraySnapshot, ...]] = -1, ()
         """All arrays, and the inventory's count of changes when they were like this."""
@@ -52,12 +53,12 @@ class Reporter:
         self._bytes = Rate(now, _WINDOW)
         self._files = Rate(now, _WINDOW)
 
-    def notice(self, *texts: str) -> None:
-        """Tell the user something, each text once."""
-        for text in texts:
-            if text not in self._notices:
-                log.info("%s: %s", self._target.source, text)
-                self._notices[text] = None
+    def notice(self, *reasons: Reason) -> None:
+        """Tell the user something, each reason once."""
+        for reason in reasons:
+            if reason not in self._notices:
+                log.info("%s: %s", self._target.source, describe(reason))
+                self._notices[reason] = None
 
     def change_settings(self, changes: Changes) -> None:
         """Note settings that a front end has changed."""
@@ -109,20 +110,20 @@ class Reporter:
                 for path, trouble in list(failed.items())[:_MAX_FAILURES]
             ),
             kept=kept,
-            notices=(*self._notices, *self._damage()),
+            notes=(*self._notices, *self._damage()),
             started=self._started,
             elapsed=now - self._clock_start,
             settings=self._settings,
             arrays=self._array_snapshots(),
         )
 
-    def _damage(self) -> Iterator[str]:
+    def _damage(self) -> Iterator[Reason]:
         """Return notices of chunk files that were copied although they are not whole: some by name, then a count."""
         damaged = self._inventory.damaged
         for path, reason in itertools.islice(damaged.items(), _MAX_DAMAGED):
-            yield f"not whole at the source (copied as it is): {path} {reason}"
+            yield make_reason(ReasonCode.DAMAGED_FILE, path=path, problem=reason)
         if len(damaged) > _MAX_DAMAGED:
-            yield f"not whole at the source (copied as they are): {len(damaged):,} files in all"
+            yield make_reason(ReasonCode.DAMAGED_FILES, files=len(damaged))
 
     def _array_snapshots(self) -> tuple[ArraySnapshot, ...]:
         changes = self._inventory.changes

@@ -172,8 +172,8 @@ class TargetSnapshot(Message):
     """Files that were copied and that the source has no more, without their writer's lock: left alone."""
     lost: Count = 0
     """Chunk files that left the source before they were copied; told at the end."""
-    notices: tuple[Text, ...] = ()
-    """Things its user should know, each said once (a stale lock, no watches left, ...)."""
+    notes: tuple[Why, ...] = ()
+    """Things its user should know, each told once (a stale lock, no watches left, ...)."""
     started: float = 0.0
     """Unix time."""
     completed: float = 0.0
@@ -206,6 +206,11 @@ class TargetSnapshot(Message):
     def reason(self) -> str:
         """Why it is in this state, in words for its user; empty where the state says it all."""
         return describe(self.why)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Things its user should know, in words."""
+        return tuple(map(describe, self.notes))
 
     @property
     def state_text(self) -> str:

@@ -22,6 +22,7 @@ from softcopy_napari.engine.fs.permissions import SOURCE, modes_for
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.receipt.receipt import SOFTWARE, ArrayFacts, Paths, Receipt, write_receipt
 from softcopy_napari.engine.receipt.receipt_files import possible_files
 from softcopy_napari.engine.states import ChunkState
@@ -101,15 +102,15 @@ class ReceiptBuilder:
                     if digest != LINK_DIGEST:
                         yield digest, path
 
-    def sign(self, destination: Path, marker: str, receipt: Receipt, permissions: str = SOURCE) -> str:
+    def sign(self, destination: Path, marker: str, receipt: Receipt, permissions: str = SOURCE) -> Reason | None:
         """Write the receipt, if the destination has its mark: else it would go to a bare mount point.
 
         Its files have the permissions that copies have, unless those are the source's.
 
         Returns
         -------
-        str
-            Why it could not be written; empty when it was.
+        Reason or None
+            Why it could not be written; None when it was.
         """
         try:
             os.stat(destination / marker)
@@ -122,11 +123,11 @@ class ReceiptBuilder:
                     path.chmod(mode)
             log.info("receipt %s", sums)
         except OSError as error:
-            return f"the receipt beside {destination} could not be written: {error.strerror}"
+            return make_reason(ReasonCode.RECEIPT_FAILED, destination=str(destination), problem=error.strerror)
         except Exception:  # a copy that is complete must not hang for that
             log.exception("unexpected error in the receipt of %s", destination)
-            return "the receipt could not be written: an error in softcopy itself, which its log describes"
-        return ""
+            return make_reason(ReasonCode.RECEIPT_BROKE)
+        return None
 
     def receipt(
         self,

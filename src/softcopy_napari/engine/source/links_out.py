@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from softcopy_napari.engine.formatting import quote
 from softcopy_napari.engine.fs.followed_links import KEEP
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 
 _SHOWN = 10
-_OFFER = "; `links: copy` (--links copy) copies what it leads to"
 
 
 class LinksOut:
@@ -20,7 +19,7 @@ class LinksOut:
     """
 
     def __init__(self, setting: str) -> None:
-        self._offer = _OFFER if setting == KEEP else ""
+        self._code = ReasonCode.LINK_OUT if setting == KEEP else ReasonCode.LINK_OUT_AS_IT_IS
         self._found: dict[str, str] = {}
         self._more = False
 
@@ -32,12 +31,7 @@ class LinksOut:
             else:
                 self._more = self._more or f"{part.folder}/{name}".lstrip("/") not in self._found
 
-    def notices(self) -> list[str]:
+    def notices(self) -> list[Reason]:
         """Say of each that it is only a link."""
-        texts = [
-            f"{path} is a link out of the source, to {quote(target)}: only the link is copied{self._offer}"
-            for path, target in self._found.items()
-        ]
-        return [*texts, "there are more links out of the source; of them, too, only the link is copied"][
-            : len(texts) + self._more
-        ]
+        found = [make_reason(self._code, path=path, target=target) for path, target in self._found.items()]
+        return [*found, make_reason(ReasonCode.MORE_LINKS_OUT)][: len(found) + self._more]

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.growth_evidence import GrowthEvidence
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, LayoutError, OpaqueNode
@@ -69,7 +70,7 @@ class SourceMetadata:
         walks: WalkPlanner,
         evidence: GrowthEvidence,
         children: dict[str, tuple[str, ...]],
-        notice: Callable[[str], None],
+        notice: Callable[[Reason], None],
     ) -> None:
         self.opaque: dict[str, str] = {}
         self.bad: dict[str, tuple[str, int]] = {}
@@ -152,13 +153,10 @@ class SourceMetadata:
         self.opaque.pop(folder, None)
         if isinstance(layout, OpaqueNode):
             self.opaque[folder] = layout.reason
-            self._notice(
-                f"{folder + '/' if folder else ''}{layout.reason}. What lies there is treated as plain files; "
-                "only a file named 'complete', --finish-idle or your word ends a copy"
-            )
+            self._notice(make_reason(ReasonCode.METADATA_NOT_FOLLOWED, folder=folder, problem=layout.reason))
             return Reading.KNOWN
         if layout is not None and layout.note:
-            self._notice(f"metadata of {folder or self._source} {layout.note}")
+            self._notice(make_reason(ReasonCode.METADATA_NOTE, folder=folder or str(self._source), problem=layout.note))
         if isinstance(layout, ArrayLayout):
             if changed:
                 log.info("%s: array %r, shape %s, chunk files %s", self._source, folder, layout.shape, layout.grid)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from softcopy_napari.engine.inventory.comparison import note_comparison
 from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.event_rules import QUIET, EventRules
 from softcopy_napari.engine.source.finish_rules import Against, Objection, SourceFacts
 from softcopy_napari.engine.source.growth_evidence import GrowthEvidence
@@ -78,7 +79,7 @@ class SourceTracker:
         source: Path,
         inventory: Inventory,
         walks: WalkPlanner,
-        notice: Callable[[str], None],
+        notice: Callable[[Reason], None],
         follow_links: bool = False,
     ) -> None:
         self.last_pass: Walk | None = None
@@ -163,7 +164,7 @@ class SourceTracker:
             return False
         if reader.lost:
             reader.lost = False
-            self._notice("the system dropped file events (too many at once): looking through all folders instead")
+            self._notice(make_reason(ReasonCode.EVENTS_LOST))
             self.start_pass(full=True, now=now)
         self.metadata.stale |= reader.metadata
         reader.metadata.clear()
@@ -270,7 +271,7 @@ class SourceTracker:
                 self.evidence.note_walked()
             self._newest = max(self._newest, done.newest)
             self._walks.known |= dict.fromkeys(self.metadata.no_room, 0)  # the next look reads their metadata again
-            blind = self._watcher is not None and self._watcher.problem
+            blind = self._watcher is not None and self._watcher.problem is not None
             share = (now - self._pass_started) * _LOOK_SHARE
             self._least_interval = max(share, _BLIND_INTERVAL if blind else _LOOK_INTERVAL)
             self._next_look = now + max(self._least_interval, 0.0 if blind else self._look_interval)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from softcopy_napari.engine.reasons import ReasonCode
 from softcopy_napari.engine.state_folder.folder import PLAIN, private_folder, state_folder_errors
 from softcopy_napari.engine.state_folder.run_file import is_running, own_start_time
 from softcopy_napari.engine.zarr_layout.probe import FolderIdentity
@@ -46,12 +47,12 @@ class DestinationBusy(Exception):
 
 
 class ReverifyReason(Enum):
-    """Why files may not be at a destination as they were copied, though size and time agree; in words for the user."""
+    """Why files may not be at a destination as they were copied, though size and time agree."""
 
-    FLUSH_FAILED = "the destination's disk could not be flushed"
-    FLUSH_UNSURE = "copy processes died before it was known whether the destination's disk has written everything"
-    POWER_LOST = "the computer went down while the destination was filled"
-    TAKEN_AWAY = "the destination's disk was away for a while"
+    FLUSH_FAILED = ReasonCode.REREAD_FLUSH_FAILED
+    FLUSH_UNSURE = ReasonCode.REREAD_FLUSH_UNSURE
+    POWER_LOST = ReasonCode.REREAD_POWER_LOST
+    TAKEN_AWAY = ReasonCode.REREAD_TAKEN_AWAY
 
 
 class DestinationLock:

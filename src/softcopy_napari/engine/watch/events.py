@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from softcopy_napari.engine.fs.file_system_type import identify_file_system
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.watch.lock_timer import LockTimer
 from softcopy_napari.engine.zarr_layout.file_names import LOCK_ENDING
 
@@ -44,7 +45,7 @@ class Watcher(Protocol):
     events: deque[tuple[FileEvent, str]]
     locks: LockTimer
     """How long writers hold their locks."""
-    problem: str
+    problem: Reason | None
     """Why some folders cannot be watched, in words for the user; empty while all can."""
     tells_closing: bool
     """Whether WRITTEN is reported; where it is not, a file counts as written after a quiet time."""
@@ -82,10 +83,9 @@ class EventQueue:
         self.events.append((event, path))
 
 
-def share_problem(source: Path) -> str:
+def share_problem(source: Path) -> Reason | None:
     """Say so where a source lies on a network share: nobody hears of what other machines do there."""
     lies_on = identify_file_system(os.fspath(source))
     if not lies_on.is_share:
-        return ""
-    kind = f" ({lies_on.kind})" if lies_on.kind else ""
-    return f"the source is on a network share{kind}: new files are found by looking every few seconds"
+        return None
+    return make_reason(ReasonCode.SOURCE_ON_SHARE, kind=lies_on.kind)

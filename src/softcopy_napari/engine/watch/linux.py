@@ -13,6 +13,7 @@ from pathlib import Path
 from inotify_simple import flags
 
 from softcopy_napari.engine.fs.relative_paths import is_below
+from softcopy_napari.engine.reasons import ReasonCode, make_reason
 from softcopy_napari.engine.watch.event_coalescer import PAUSE, EventCoalescer
 from softcopy_napari.engine.watch.events import EventQueue, FileEvent, share_problem
 from softcopy_napari.engine.watch.inotify import Inotify
@@ -60,10 +61,7 @@ class LinuxWatcher(EventQueue):
         except OSError as error:
             # Any other reason is the folder's own, and a walk will say it: it has gone, may not be read...
             if error.errno == errno.ENOSPC:
-                self.problem = (
-                    "not all folders can be watched: new files are found by looking every few seconds instead. "
-                    "To allow more: sysctl fs.inotify.max_user_watches=1000000"
-                )
+                self.problem = make_reason(ReasonCode.SOME_FOLDERS_NOT_WATCHED)
 
     def _add(self, folder: str) -> None:
         path = os.path.join(self._root, os.fsencode(folder)) if folder else self._root
@@ -94,10 +92,7 @@ class LinuxWatcher(EventQueue):
         except Exception:  # a copy that hears nothing must not wait for word
             log.exception("unexpected error in watching")
             self.tells_closing = False
-            self.problem = (
-                "folders are not watched any more, because of an error in softcopy itself, which its log describes: "
-                "new files are found by looking every few seconds instead"
-            )
+            self.problem = make_reason(ReasonCode.WATCHING_BROKE)
             self.put(FileEvent.LOST, "")
             self.wake()
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.watch.events import EventQueue, Watcher
 from softcopy_napari.engine.watch.portable import PortableWatcher
 
@@ -53,10 +54,7 @@ class NoWatcher(EventQueue):
 
     tells_closing = False
     unread = False
-    problem = (
-        "folders cannot be watched: new files are found by looking every few seconds instead. "
-        "To allow it: sysctl fs.inotify.max_user_watches=1000000 fs.inotify.max_user_instances=1024"
-    )
+    problem: Reason | None = make_reason(ReasonCode.FOLDERS_NOT_WATCHED)
 
     def watch(self, folder: str) -> None:
         """Nothing to do."""
