@@ -23,7 +23,7 @@ _PLENTY = 4096
 
 
 class _Limit(NamedTuple):
-    """Something of which a session may have so many."""
+    """A limit that the system sets for this session."""
 
     what: str
     option: str
@@ -35,12 +35,12 @@ class _Limit(NamedTuple):
     of_process: int
     """What a copy process takes."""
 
-    def room(self, targets: int) -> int:
-        """How many are left for copy processes."""
+    def left_for_workers(self, targets: int) -> int:
+        """Return how many are left for copy processes."""
         return self.most - self.used - self.of_engine - self.of_target * targets
 
     def command(self, needed: int) -> str:
-        """What allows so many: a power of two, which is easy to type."""
+        """Return the command that allows so many: a power of two, which is easy to type."""
         return f"ulimit -{self.option} {1 << (needed - 1).bit_length()}"
 
 
@@ -79,7 +79,7 @@ def fit_processes(wanted: Sequence[int]) -> tuple[list[int], str]:
     """
     fitting, note = list(wanted), ""
     for limit in _limits():
-        room = limit.room(len(wanted))
+        room = limit.left_for_workers(len(wanted))
         cap = max(fitting, default=1)
         while cap > 1 and limit.of_process * sum(min(one, cap) for one in fitting) > room:
             cap -= 1
@@ -100,7 +100,7 @@ def fit_processes(wanted: Sequence[int]) -> tuple[list[int], str]:
 
 
 def _limits() -> list[_Limit]:
-    """Those that there are, and that may matter."""
+    """Return the limits that there are, and that may matter."""
     if sys.platform == "win32":
         return []
     limits = []
@@ -117,6 +117,7 @@ def _limits() -> list[_Limit]:
 
 
 def _files_open() -> int:
+    """Return the number of files that this process has open, or a guess."""
     for folder in ("/proc/self/fd", "/dev/fd"):
         with contextlib.suppress(OSError):
             return len(os.listdir(folder))
@@ -124,7 +125,7 @@ def _files_open() -> int:
 
 
 def _processes() -> int:
-    """Processes and threads of this user."""
+    """Return the number of processes and threads of this user."""
     user, found = os.getuid(), 0
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):

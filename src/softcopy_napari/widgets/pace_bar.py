@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QHBoxLayout, QLabel, QLine
 
 from softcopy_napari.engine.protocol.messages import Changes, PaceSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.targets.rate_schedule import FULL, rate_error
+from softcopy_napari.engine.targets.rate_schedule import FULL
+from softcopy_napari.engine.targets.target import mistake_text
 from softcopy_napari.widgets.path_field import Problem
 from softcopy_napari.widgets.target_form import flow
 from softcopy_napari.widgets.targets_model import Key, Row
@@ -111,7 +112,7 @@ class PaceBar(QWidget):
         try:
             changes = Changes.model_validate({"max_rate": text})
         except ValidationError as error:
-            self._problem.words = f"max. rate {rate_error(error.errors()[0])}"
+            self._problem.words = mistake_text("max. rate", error.errors()[0])
             return
         self._rate.setText(str(changes.max_rate))
         self.changed.emit(changes)

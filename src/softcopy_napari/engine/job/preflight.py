@@ -45,7 +45,7 @@ def validate_target(target: Target) -> None:
     if target.check:
         _check_readable(target)
         return
-    _check_place(target)
+    _check_writable(target)
     if not target.overwrite and (conflict := find_other_dataset(target.source, target.destination)):
         raise TargetsError(describe(conflict))
 
@@ -95,7 +95,7 @@ def _check_readable(target: Target) -> None:
         raise TargetsError(f"destination {target.destination} is a file, not a folder")
 
 
-def _check_place(target: Target) -> None:
+def _check_writable(target: Target) -> None:
     """Check that the destination is a folder that can be written, or can be made."""
     place = target.destination
     while not os.path.lexists(extended_path(str(place))) and place != place.parent:

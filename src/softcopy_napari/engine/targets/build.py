@@ -61,15 +61,13 @@ def make_target(source: str | Path, destination: str | Path, defaults: Settings)
     return target
 
 
-def check_targets(targets: Sequence[Target], where: str = "") -> None:
+def check_targets(targets: Sequence[Target]) -> None:
     """Make sure that no target writes into a source, or into another target's destination.
 
     Parameters
     ----------
     targets : sequence of Target
         All targets that are to run at the same time.
-    where : str
-        What the message begins with, such as a file's name.
 
     Raises
     ------
@@ -77,7 +75,7 @@ def check_targets(targets: Sequence[Target], where: str = "") -> None:
         They must not run together, or a disk or share does not answer.
     """
     if conflict := call_with_timeout(lambda: next(find_conflicts(targets), None), no_answer_text(targets)):
-        raise TargetsError(f"{where}: {conflict[1]}" if where else conflict[1])
+        raise TargetsError(conflict[1])
 
 
 def no_answer_text(targets: Sequence[Target]) -> str:

@@ -106,12 +106,6 @@ def parse(value: object) -> RateSchedule:
     return RateSchedule(_parse_rate(value))
 
 
-def rate_error(error: Mapping[str, Any]) -> RateError | None:
-    """Return what is wrong with a rate, where that is what pydantic's validation found."""
-    found = error.get("ctx", {}).get("error")
-    return found if isinstance(found, RateError) else None
-
-
 def _parse_line(text: str) -> RateSchedule:
     items: dict[str, str] = {}
     for part in text.strip().strip("{}").split(","):

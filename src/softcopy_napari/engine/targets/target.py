@@ -151,9 +151,15 @@ def mistakes_of(error: ValidationError) -> dict[str, Mapping[str, Any]]:
     return mistakes
 
 
+def reason_of(mistake: Mapping[str, Any]) -> ValueError | None:
+    """Return what a validator of ours has raised, if that is the mistake."""
+    reason = mistake.get("ctx", {}).get("error")
+    return reason if isinstance(reason, ValueError) else None
+
+
 def mistake_text(name: str, mistake: Mapping[str, Any]) -> str:
     """Say in one line what is wrong with a value; `name` is what its user calls it."""
-    if isinstance(reason := mistake.get("ctx", {}).get("error"), ValueError):
+    if reason := reason_of(mistake):
         return f"{name} {reason}"
     allowed = Target.model_fields[str(mistake["loc"][0])].title
     return f"{name} must be {allowed}, not {value_text(mistake['input'])}"

@@ -17,8 +17,8 @@ from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.formatting import printable, quote
 from softcopy_napari.engine.fs.atomic_write import write_atomically
 from softcopy_napari.engine.targets.build import check_targets, find_conflicts
-from softcopy_napari.engine.targets.rate_schedule import rate_error
-from softcopy_napari.engine.targets.target import KEYS, PATHS, Settings, Target, mistake_text, mistakes_of
+from softcopy_napari.engine.targets.rate_schedule import RateError
+from softcopy_napari.engine.targets.target import KEYS, PATHS, Settings, Target, mistake_text, mistakes_of, reason_of
 from softcopy_napari.engine.targets.user_paths import spell_path, written_path
 from softcopy_napari.engine.targets.value_text import value_text
 from softcopy_napari.engine.targets.yaml_reader import WINDOWS_HINT, Item, YamlFile, line_of
@@ -149,9 +149,9 @@ def _value(file: YamlFile, key: str, item: Item, where: str) -> object:
 
 def _line(file: YamlFile, item: Item, mistake: Mapping[str, Any]) -> int:
     """Return the line of a mistake: of rates by time of day, that of the time."""
-    rate = rate_error(mistake)
-    if rate and rate.key and isinstance(item.node, yaml.MappingNode):
-        return file.mapping(item.node)[rate.key].line
+    reason = reason_of(mistake)
+    if isinstance(reason, RateError) and reason.key and isinstance(item.node, yaml.MappingNode):
+        return file.mapping(item.node)[reason.key].line
     return item.line
 
 

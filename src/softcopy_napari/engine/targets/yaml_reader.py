@@ -118,13 +118,9 @@ class YamlFile:
             else:
                 line = line_of(other)
                 self.note(line, f'"<<" needs a mapping{where}, not {value_text(Item(line, other).value())}')
-            self._check_size(items, node)
-        self._check_size(items, node)
-        return items
-
-    def _check_size(self, items: dict[str, Item], node: yaml.Node) -> None:
         if len(items) > _MAX_KEYS:
             self.fail(line_of(node), f"there are more than {_MAX_KEYS} keys in one place; a target has a few only")
+        return items
 
     def _read(self, path: Path) -> str:
         try:
