@@ -45,7 +45,7 @@ NO_MESSAGES = {
         *("files of the source are at the destination, equal in size and content",),
         *("a file named 'complete' says that the acquisition is over", "nothing has changed for"),
         "every chunk is there and nothing has changed for",
-        *("the copy keeps up with the acquisition", "the copy will be complete about"),
+        *("Keeping up. Done about", "after the acquisition, which ends about"),
         *("file or folder", "files and folders", "left to copy", "Press Start to continue", "run it again to continue"),
         *("never came (the fill value is read in their place", "not seen at the source so far"),
         "without napari. Plugins > Softcopy shows it again, and so does `softcopy status",

@@ -40,7 +40,7 @@ def make_row(name: str, state: TargetState | None, why: Reason | None = None, **
 
 def three() -> list[Row]:
     """Three targets: copying, caught up, failed."""
-    failure = Failure(path="0/c/12/0/3", reason="cannot be written: no space left on the disk", attempts=9)
+    failure = Failure(path="0/c/12/0/3", why=quote_text("cannot be written: no space left on the disk"), attempts=9)
     return [
         make_row("embryo_2025-03-01.zarr", TargetState.COPYING, failed_files=4),
         make_row("organoids.zarr", TargetState.CAUGHT_UP, counts=(0, 0, 0, 0, 512, 0, 0), bytes_per_second=0.0),

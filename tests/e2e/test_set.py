@@ -57,7 +57,7 @@ def paces() -> list[PaceSnapshot]:
 
 def test_a_copy_that_was_slow_is_set_to_be_fast(slow: Softcopy, source: Path, tmp_path: Path) -> None:
     copy = f"{tmp_path / 'copy.zarr'} (process {slow.process.pid})"
-    assert "at most 1.0 kB/s: as max_rate is set" in run("status")[1]
+    assert "at most 1.0 kB/s: speed limit as set" in run("status")[1]
     assert run("set", "--sleep-time", "0.001", "--pace", "full") == (
         0,
         f"{copy}: sleep_time 0.001, pace full\n",

@@ -85,7 +85,7 @@ def _told() -> Iterator[str]:
     """State, destination and reason of each target that an engine has now."""
     for engine in engines():
         with contextlib.suppress(EngineGone):
-            yield from (f"{one.state} {one.destination} {one.reason}" for one in engine.snapshot().targets)
+            yield from (f"{one.state_text} {one.destination} {one.reason}" for one in engine.snapshot().targets)
         engine.close()
 
 

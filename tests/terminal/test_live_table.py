@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, PaceSnapshot
+from softcopy_napari.engine.reasons import quote_text
 from softcopy_napari.terminal.live_table import draw
 from tests.terminal.snapshots import FINISH_HINT, GIVES_WAY, KEEPS_UP, SHORT, WAITING, WATCHED, engine, engine_with
 
@@ -29,7 +30,7 @@ def test_without_a_limit_nothing_is_said_of_it() -> None:
 
 
 def test_standing_still_is_told_without_a_figure() -> None:
-    assert PaceSnapshot(limit=1.0, reason="stands still").words == "stands still"
+    assert PaceSnapshot(limit=1.0, why=quote_text("stands still")).words == "stands still"
 
 
 def test_the_table_tells_how_to_end_watching() -> None:

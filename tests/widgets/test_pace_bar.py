@@ -9,6 +9,7 @@ from qtpy.QtGui import QColor, QPalette, QWheelEvent
 from qtpy.QtWidgets import QApplication, QCheckBox, QDoubleSpinBox, QLabel, QLineEdit, QWidget
 
 from softcopy_napari.engine.protocol.messages import Changes, PaceSnapshot
+from softcopy_napari.engine.reasons import quote_text
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.pace_bar import PaceBar
 from softcopy_napari.widgets.targets_model import Row
@@ -124,7 +125,7 @@ def test_news_of_the_copy_do_not_disturb_what_is_being_typed(bar: Bar, qtbot: Qt
     bar.rate.setFocus()
     bar.rate.selectAll()
     qtbot.keyClicks(bar.rate, "20 M")
-    bar.bar.set_rows([row(limit=1e7, reason="gives way")])
+    bar.bar.set_rows([row(limit=1e7, why=quote_text("gives way"))])
     qtbot.keyClicks(bar.rate, "B/s")
     qtbot.keyClick(bar.rate, Qt.Key.Key_Return)
     bar.bar.set_rows([row()])  # what the engine said before it heard of it

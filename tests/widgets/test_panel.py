@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from softcopy_napari.engine.protocol.messages import Changes, ForecastSnapshot, PaceSnapshot
+from softcopy_napari.engine.reasons import quote_text
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.widgets.panel import FIRST_STEPS, Panel
 from softcopy_napari.widgets.targets_model import Key, Row
@@ -265,14 +266,14 @@ def test_a_pace_is_asked_for_the_selected_targets_that_are_being_copied(panel: P
 
 
 def test_the_pace_and_what_is_to_be_expected_are_told(panel: Panel) -> None:
-    pace = PaceSnapshot(limit=42e6, reason="gives way to the acquisition")
-    forecast = ForecastSnapshot(words="the copy keeps up", warnings=("the destination will not fit",))
+    pace = PaceSnapshot(limit=42e6, why=quote_text("gives way to the acquisition"))
+    forecast = ForecastSnapshot(completion=quote_text("Keeping up"), dangers=(quote_text("Not enough space"),))
     panel.set_rows([make_row("a", TargetState.COPYING, pace=pace, forecast=forecast)])
     lines = child(panel, QLabel, "target_details").text().splitlines()
     assert lines[-3:] == [
         "at most 42.0 MB/s: gives way to the acquisition",
-        "the copy keeps up",
-        "the destination will not fit",
+        "Keeping up",
+        "Not enough space",
     ]
 
 

@@ -113,7 +113,7 @@ def test_what_is_started_again_is_starting(state: TargetState) -> None:
 
 
 def test_tooltips_tell_paths_notices_and_failures() -> None:
-    failures = tuple(Failure(path=f"0/{number}", reason="cannot be read") for number in range(7))
+    failures = tuple(Failure(path=f"0/{number}", why=quote_text("cannot be read")) for number in range(7))
     row = make_row(
         "a",
         TargetState.COPYING,
@@ -131,7 +131,7 @@ def test_tooltips_tell_paths_notices_and_failures() -> None:
 
 
 def test_details_say_what_a_narrow_table_cannot() -> None:
-    failure = Failure(path="0/c/1", reason="cannot be read")
+    failure = Failure(path="0/c/1", why=quote_text("cannot be read"))
     fields = {"counts": HALF, "bytes_per_second": 5e6, "eta": 83.0, "failed_files": 1, "failures": (failure,)}
     first, figures, failed = details(make_row("a", TargetState.COPYING, reason="slow disk", **fields)).splitlines()
     assert (first, failed) == ("Copying: slow disk", "0/c/1 cannot be read")

@@ -80,6 +80,13 @@ def span_text(seconds: float) -> str:
     return f"{seconds / 60:g} min" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g} s"
 
 
+def rough_time_text(seconds: float) -> str:
+    """A length of time that is not known any better: `4 min`, `2.8 h`, `12 h`."""
+    if seconds < 5400:
+        return f"{max(1, round(seconds / 60))} min"
+    return f"{seconds / 3600:.0f} h" if seconds >= 36000 else f"{seconds / 3600:.1f} h"
+
+
 def time_text(seconds: float) -> str:
     """A length of time: `8 s`, `3:05 min`, `2:03:05 h`."""
     whole = round(seconds)

@@ -147,6 +147,16 @@ class ReasonCode(StrEnum):
     RECEIPT_FAILED = auto()
     RECEIPT_BROKE = auto()
 
+    # What is going to happen, and why copying is slowed down
+    KEEPS_UP = auto()
+    COMPLETE_LATER = auto()
+    FALLS_BEHIND = auto()
+    NOT_ENOUGH_SPACE = auto()
+    NOT_ENOUGH_SPACE_FOR_ALL = auto()
+    SOURCE_DISK_FILLS = auto()
+    SOURCE_DISK_TOO_SMALL = auto()
+    LIMIT_AS_SET = auto()
+
     # What a check finds
     CHECK_SOURCE_GONE = auto()
     EQUAL_BY_TIME = auto()

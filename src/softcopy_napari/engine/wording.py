@@ -1,9 +1,9 @@
 """The English of everything that the engine has to say: a template for each code, and for each state of a target.
 
-`{name}` is a field as it is, `{name:quoted}` in quotes, `{name:n}` a number with commas, `{name:size}`, `{name:time}`
-and `{name:clock}` bytes, seconds and a Unix time, `{name:file}` a number of files, and `{name:image or well|images or
-wells}` a number of what has a plural of its own. Of several templates the first one counts whose fields are all there.
-Front ends override those in which they differ: what to press, which command to type.
+`{name}` is a field as it is, `{name:quoted}` in quotes, `{name:n}` a number with commas, `{name:size}` bytes,
+`{name:time}` and `{name:roughly}` seconds, `{name:clock}` a Unix time, `{name:file}` a number of files, and
+`{name:image or well|images or wells}` a number of what has a plural of its own. Of several templates the first one
+counts whose fields are all there. Front ends override those in which they differ: what to press, which command to type.
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from softcopy_napari.engine.formatting import clock_text, count_text, printable, quote, size_text, span_text
+from softcopy_napari.engine.formatting import (
+    clock_text,
+    count_text,
+    printable,
+    quote,
+    rough_time_text,
+    size_text,
+    span_text,
+)
 from softcopy_napari.engine.reasons import Reason, ReasonCode
 from softcopy_napari.engine.states import TargetState
 
@@ -258,6 +266,17 @@ ENGLISH: Wording = {
     ReasonCode.RECEIPT_BROKE: (
         "the receipt could not be written, because of an error in softcopy itself, which its log describes"
     ),
+    # What is going to happen, and why copying is slowed down
+    ReasonCode.KEEPS_UP: "Keeping up. Done about {end:clock}",
+    ReasonCode.COMPLETE_LATER: "Done about {after:roughly} after the acquisition, which ends about {end:clock}",
+    ReasonCode.FALLS_BEHIND: "Falling behind the acquisition: {written:size}/s written, {copied:size}/s copied",
+    ReasonCode.NOT_ENOUGH_SPACE: "Not enough space: {missing:size} missing",
+    ReasonCode.NOT_ENOUGH_SPACE_FOR_ALL: "Not enough space: {missing:size} missing if all chunks come",
+    ReasonCode.SOURCE_DISK_FILLS: "The source's disk is full at {when:clock} if the acquisition continues at this rate",
+    ReasonCode.SOURCE_DISK_TOO_SMALL: (
+        "The source's disk is full at {when:clock}, before the acquisition is over: {missing:size} missing"
+    ),
+    ReasonCode.LIMIT_AS_SET: "speed limit as set",
     # What a check finds
     ReasonCode.CHECK_SOURCE_GONE: "{source} is gone",
     ReasonCode.EQUAL_BY_TIME: "all {files:n} files of the source are at the destination, equal in size and time",
@@ -330,6 +349,8 @@ class _Sentence(string.Formatter):
                 return size_text(value)
             case "time":
                 return span_text(value)
+            case "roughly":
+                return rough_time_text(value)
             case "clock":
                 return clock_text(value, time.time())
         one, _, several = format_spec.partition("|")

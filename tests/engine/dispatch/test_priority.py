@@ -53,7 +53,7 @@ def test_a_large_file_that_would_take_for_ever_arrives_once_the_rate_is_raised(j
     jobs.start(max_rate="1 kB/s", settle=0.0)
     assert until(lambda: next(jobs.destination.glob(".softcopy-*-[0-9].tmp"), None)), "it is under way"
     assert jobs.now.pace.limit == 1000
-    assert jobs.now.pace.reason == "as max_rate is set"
+    assert jobs.now.pace.reason == "speed limit as set"
     set_to(jobs, max_rate="full")
     assert jobs.ends().state is TargetState.COMPLETE
     assert (jobs.destination / "large").stat().st_size == 30 * MB

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from softcopy_napari.engine import wording
 from softcopy_napari.engine.progress.forecast import ForecastFacts, forecast
 from softcopy_napari.engine.protocol.messages import ForecastSnapshot
 
@@ -18,25 +19,31 @@ NOON = time.mktime((2026, 3, 2, 12, 0, 0, 0, 0, -1))
 LIVE = ForecastFacts(NOON, True, 1e8, 2e8, 0, TB, True, 50 * TB, 5 * TB)
 
 
+@pytest.fixture(autouse=True)
+def _noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have times of day told as they are at noon."""
+    monkeypatch.setattr(wording.time, "time", lambda: NOON)
+
+
 @pytest.mark.parametrize(
     ("changes", "words", "after"),
     [
-        ({}, "the copy keeps up with the acquisition, which ends at about 14:46 at this rate", 0.0),
+        ({}, "Keeping up. Done about 14:46", 0.0),
         # 10,000 s at 50 MB/s behind are 500 GB, which take 10,000 s.
         (
             {"copy_rate": 5e7},
-            "the copy will be complete about 2.8 h after the acquisition, which ends at about 14:46 at this rate",
+            "Done about 2.8 h after the acquisition, which ends about 14:46",
             10_000.0,
         ),
         (
             {"copy_rate": 1e8, "waiting": 24 * GB},
-            "the copy will be complete about 4 min after the acquisition, which ends at about 14:46 at this rate",
+            "Done about 4 min after the acquisition, which ends about 14:46",
             240.0,
         ),
-        ({"waiting": 900 * GB}, "the copy keeps up with the acquisition, which ends at about 14:46 at this rate", 0.0),
+        ({"waiting": 900 * GB}, "Keeping up. Done about 14:46", 0.0),
         (
             {"acquisition_rate": 1e7},
-            "the copy keeps up with the acquisition, which ends at about Tue 15:46 at this rate",
+            "Keeping up. Done about Tue 15:46",
             0.0,
         ),
         # Not known: how much is to come, how fast, or whether at all.
@@ -49,7 +56,7 @@ LIVE = ForecastFacts(NOON, True, 1e8, 2e8, 0, TB, True, 50 * TB, 5 * TB)
         ({"acquiring": False}, "", None),
         (
             {"all_known": False, "copy_rate": 5e7, "waiting": 100 * GB},
-            "the copy falls behind the acquisition: 100.0 MB/s are written and 50.0 MB/s copied",
+            "Falling behind the acquisition: 100.0 MB/s written, 50.0 MB/s copied",
             None,
         ),
         ({"all_known": False, "copy_rate": 5e7, "waiting": GB}, "", None),
@@ -60,32 +67,32 @@ def test_when_the_copy_will_be_complete(changes: dict[str, object], words: str, 
     assert (found.words, found.complete_after, found.warnings) == (words, after, ())
 
 
-SHORT = "the destination will not fit: about"
-FULL_AT = "the source's disk is full at"
+SHORT = "Not enough space:"
+FULL_AT = "The source's disk is full at"
 
 
 @pytest.mark.parametrize(
     ("changes", "warnings"),
     [
         ({"destination_free": TB - 1}, []),
-        ({"destination_free": 900 * GB}, [f"{SHORT} 100.0 GB short if all chunk files come"]),
-        ({"destination_free": 0, "coming": 1200 * GB}, [f"{SHORT} 1.2 TB short if all chunk files come"]),
-        ({"destination_free": 900 * GB, "waiting": TB, "coming": None}, [f"{SHORT} 100.0 GB short"]),
+        ({"destination_free": 900 * GB}, [f"{SHORT} 100.0 GB missing if all chunks come"]),
+        ({"destination_free": 0, "coming": 1200 * GB}, [f"{SHORT} 1.2 TB missing if all chunks come"]),
+        ({"destination_free": 900 * GB, "waiting": TB, "coming": None}, [f"{SHORT} 100.0 GB missing"]),
         ({"destination_free": 900 * GB, "acquiring": False}, []),
         ({"destination_free": None}, []),
         # Of some arrays nothing is there yet: what is known is too much all the same.
-        ({"destination_free": 900 * GB, "all_known": False}, [f"{SHORT} 100.0 GB short if all chunk files come"]),
+        ({"destination_free": 900 * GB, "all_known": False}, [f"{SHORT} 100.0 GB missing if all chunks come"]),
         (
             {"source_free": 500 * GB},
-            [f"{FULL_AT} 13:23, before the acquisition is over: about 500.0 GB short"],
+            [f"{FULL_AT} 13:23, before the acquisition is over: 500.0 GB missing"],
         ),
         ({"source_free": TB}, []),
         ({"source_free": None}, []),
         ({"source_free": 0, "acquisition_rate": 0.0}, []),
-        ({"source_free": 500 * GB, "coming": None}, [f"{FULL_AT} 13:23 if the acquisition goes on as it does now"]),
+        ({"source_free": 500 * GB, "coming": None}, [f"{FULL_AT} 13:23 if the acquisition continues at this rate"]),
         (
             {"source_free": 5 * TB, "all_known": False},
-            [f"{FULL_AT} Tue 01:53 if the acquisition goes on as it does now"],
+            [f"{FULL_AT} Tue 01:53 if the acquisition continues at this rate"],
         ),
         ({"source_free": 500 * TB, "all_known": False}, []),
         ({"source_free": 500 * GB, "acquiring": False}, []),
@@ -93,8 +100,8 @@ FULL_AT = "the source's disk is full at"
         (
             {"source_free": 1500 * GB, "destination_free": 1500 * GB, "same_disk": True},
             [
-                f"{SHORT} 500.0 GB short if all chunk files come",
-                f"{FULL_AT} 14:05, before the acquisition is over: about 500.0 GB short",
+                f"{SHORT} 500.0 GB missing if all chunks come",
+                f"{FULL_AT} 14:05, before the acquisition is over: 500.0 GB missing",
             ],
         ),
     ],

@@ -14,6 +14,7 @@ from softcopy_napari.engine.progress import forecaster as module
 from softcopy_napari.engine.progress.forecaster import Forecaster
 from softcopy_napari.engine.protocol.messages import ForecastSnapshot
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.wording import describe
 from tests.engine.support import make_layout
 
 MB, GB = 10**6, 10**9
@@ -43,7 +44,7 @@ class Run:
         return self.written - int(self.copied)
 
     def notice(self, text: str) -> None:
-        self.notices.append(text)
+        self.notices.append(describe(text))
 
     def go(self, seconds: int, acquiring: bool = True) -> ForecastSnapshot:
         for _ in range(seconds):
@@ -74,7 +75,7 @@ def test_nothing_is_foretold_before_it_can_be_known(run: Run) -> None:
 def test_a_copy_that_keeps_up_is_told_as_such(run: Run) -> None:
     found = run.go(60)
     assert found.complete_after is not None and found.complete_after < 1
-    assert found.words.startswith("the copy keeps up with the acquisition, which ends at about ")
+    assert found.words.startswith("Keeping up. Done about ")
 
 
 def test_a_copy_that_is_slower_than_the_acquisition_says_how_long_it_takes_afterwards(
@@ -106,7 +107,7 @@ def test_a_destination_that_will_not_fit_is_noted_once(run: Run) -> None:
     assert found.destination_short == pytest.approx(5.4 * GB, rel=0.02)
     run.go(60)
     assert len(run.notices) == 1
-    assert run.notices[0].startswith("the destination will not fit: about ")
+    assert run.notices[0].startswith("Not enough space: ")
 
 
 def test_a_source_that_will_be_full_is_foretold_with_the_time_that_is_left(run: Run) -> None:
@@ -114,7 +115,7 @@ def test_a_source_that_will_be_full_is_foretold_with_the_time_that_is_left(run: 
     run.free = FreeSpace(GB, 500 * GB, 1, 2, "/data")
     run.go(60)
     assert run.forecaster.seconds_until_full() == pytest.approx(100, rel=0.05)
-    assert [notice[:29] for notice in run.notices] == ["the source's disk is full at "]
+    assert [notice[:29] for notice in run.notices] == ["The source's disk is full at "]
 
 
 def test_a_passing_guess_is_not_noted(run: Run) -> None:

@@ -409,7 +409,7 @@ def test_the_pace_of_a_running_copy_is_changed_in_the_dock(dock: Dock, sides: tu
         dock.until(lambda: dock.rows and dock.target and dock.target.pace.limit == 1000)
         edit = dock.find(QLineEdit, "max_rate_edit")
         dock.until(lambda: edit.text() == "1 kB/s")
-        assert "at most 1.0 kB/s: as max_rate is set" in dock.find(QWidget, "target_details").text()
+        assert "at most 1.0 kB/s: speed limit as set" in dock.find(QWidget, "target_details").text()
         edit.setFocus()
         edit.selectAll()
         dock.qtbot.keyClicks(edit, "full")

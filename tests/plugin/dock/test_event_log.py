@@ -80,7 +80,7 @@ def test_a_dead_engine_is_told_once() -> None:
 def test_notices_and_failures_are_told_once_each() -> None:
     chronicle = EventLog()
     chronicle.take([seen()])
-    failure = Failure(path="c/0/0", reason="cannot be read: Input/output error")
+    failure = Failure(path="c/0/0", why=quote_text("cannot be read: Input/output error"))
     lines = chronicle.take([seen(notes=(quote_text("a stale lock"),), failures=(failure,))])
     assert [(line.level, line.text) for line in lines] == [
         (Level.WARNING, "embryo.zarr: a stale lock"),

@@ -17,6 +17,7 @@ from softcopy_napari.engine.fs.free_space import FreeSpace
 from softcopy_napari.engine.pacing.congestion import CongestionController, RateLimit, Sample
 from softcopy_napari.engine.pacing.disk_load import DiskMeter, find_disk
 from softcopy_napari.engine.protocol.messages import Changes, PaceSnapshot
+from softcopy_napari.engine.reasons import ReasonCode, make_reason, quote_text
 from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.targets.target import Target
 
@@ -176,15 +177,15 @@ class Pacer:
         """Return what front ends show of it."""
         limit, set_rate = self.limit, self.set_rate
         if limit == math.inf:
-            reason = ""
+            why = None
         elif self._automatic.rate <= set_rate:
-            reason = self._automatic.reason
+            why = quote_text(self._automatic.reason)
         else:
-            reason = "as max_rate is set"
+            why = make_reason(ReasonCode.LIMIT_AS_SET)
         return PaceSnapshot(
             mode=self._mode,
             max_rate=self._max_rate,
             sleep_time=self._sleep_time,
             limit=None if limit == math.inf else limit,
-            reason=reason,
+            why=why,
         )

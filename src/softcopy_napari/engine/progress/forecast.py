@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from softcopy_napari.engine.formatting import clock_text, size_text
 from softcopy_napari.engine.protocol.messages import ForecastSnapshot
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 
 _SURE = 1.02
 """What is expected must exceed the free space by this factor before it counts as too much."""
@@ -51,14 +51,14 @@ class ForecastFacts:
 def forecast(facts: ForecastFacts) -> ForecastSnapshot:
     """Return what is going to happen, as far as that can be known."""
     short = _missing_space(facts)
-    full, full_words = _source_full(facts)
-    words, after = _completion(facts)
-    warnings = [full_words] if full_words else []
+    full, danger = _source_full(facts)
+    completion, after = _completion(facts)
+    dangers = [] if danger is None else [danger]
     if short:
-        certain = "" if not facts.coming else " if all chunk files come"
-        warnings.insert(0, f"the destination will not fit: about {size_text(short)} short{certain}")
+        code = ReasonCode.NOT_ENOUGH_SPACE_FOR_ALL if facts.coming else ReasonCode.NOT_ENOUGH_SPACE
+        dangers.insert(0, make_reason(code, missing=short))
     return ForecastSnapshot(
-        words=words, warnings=tuple(warnings), complete_after=after, source_full=full, destination_short=short
+        completion=completion, dangers=tuple(dangers), complete_after=after, source_full=full, destination_short=short
     )
 
 
@@ -71,48 +71,39 @@ def _missing_space(facts: ForecastFacts) -> int:
     return needed - facts.destination_free if needed > _SURE * facts.destination_free else 0
 
 
-def _source_full(facts: ForecastFacts) -> tuple[float | None, str]:
-    """Return when the source's disk is full, if that is before the end of the acquisition, with a sentence."""
+def _source_full(facts: ForecastFacts) -> tuple[float | None, Reason | None]:
+    """Return when the source's disk is full, if that is before the end of the acquisition, and what to say of it."""
     free, rate = facts.source_free, facts.acquisition_rate
     if not facts.acquiring or free is None or not rate:
-        return None, ""
+        return None, None
     growth = 2 if facts.same_disk else 1
     whole = facts.all_known and facts.coming is not None
     if whole and growth * (facts.coming or 0) <= _SURE * free:
-        return None, ""
+        return None, None
     seconds = free / (growth * rate)
     if seconds > (_FAR if whole else _HORIZON):
-        return None, ""
+        return None, None
     when = facts.now + seconds
     if whole:
         lacking = growth * (facts.coming or 0) - free
-        what = f", before the acquisition is over: about {size_text(lacking)} short"
-    else:
-        what = " if the acquisition goes on as it does now"
-    return when, f"the source's disk is full at {clock_text(when, facts.now)}{what}"
+        return when, make_reason(ReasonCode.SOURCE_DISK_TOO_SMALL, when=when, missing=lacking)
+    return when, make_reason(ReasonCode.SOURCE_DISK_FILLS, when=when)
 
 
-def _completion(facts: ForecastFacts) -> tuple[str, float | None]:
-    """Return a sentence on how the copy keeps up, and how many seconds after the acquisition it is complete."""
+def _completion(facts: ForecastFacts) -> tuple[Reason | None, float | None]:
+    """Return how the copy keeps up, and how many seconds after the acquisition it is complete."""
     acquired, copied = facts.acquisition_rate, facts.copy_rate
     if not facts.acquiring or not acquired or not copied:
-        return "", None
+        return None, None
     if not facts.all_known or not facts.coming:
         if acquired > _BEHIND * copied and facts.waiting > _SOON * copied:
-            rates = f"{size_text(acquired)}/s are written and {size_text(copied)}/s copied"
-            return f"the copy falls behind the acquisition: {rates}", None
-        return "", None
+            return make_reason(ReasonCode.FALLS_BEHIND, written=acquired, copied=copied), None
+        return None, None
     left = facts.coming / acquired
     if left > _FAR:
-        return "", None
+        return None, None
     after = max(0.0, facts.waiting + (acquired - copied) * left) / copied
-    end = f"which ends at about {clock_text(facts.now + left, facts.now)} at this rate"
+    end = facts.now + left
     if after < _SOON:
-        return f"the copy keeps up with the acquisition, {end}", after
-    return f"the copy will be complete about {_roughly(after)} after the acquisition, {end}", after
-
-
-def _roughly(seconds: float) -> str:
-    if seconds < 5400:
-        return f"{max(1, round(seconds / 60))} min"
-    return f"{seconds / 3600:.0f} h" if seconds >= 36000 else f"{seconds / 3600:.1f} h"
+        return make_reason(ReasonCode.KEEPS_UP, end=end), after
+    return make_reason(ReasonCode.COMPLETE_LATER, end=end, after=after), after

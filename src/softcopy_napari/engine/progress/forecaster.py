@@ -15,7 +15,7 @@ from softcopy_napari.engine.progress.forecast import ForecastFacts, forecast
 from softcopy_napari.engine.progress.rate import Rate
 from softcopy_napari.engine.progress.reporter import Reporter
 from softcopy_napari.engine.protocol.messages import ForecastSnapshot
-from softcopy_napari.engine.reasons import ReasonCode, make_reason, quote_text
+from softcopy_napari.engine.reasons import ReasonCode, make_reason
 from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.states import ChunkState
 
@@ -179,8 +179,8 @@ class Forecaster:
             self._warned[kind] = self._warned[kind] + 1 if feared else 0
             if self._warned[kind] == _FIRM and kind not in self._noted:
                 self._noted.add(kind)
-                words = found.warnings[0] if kind == "destination" else found.warnings[-1]
-                self._reporter.notice(make_reason(ReasonCode.FORECAST_WARNING, why=quote_text(words), at=time.time()))
+                danger = found.dangers[0] if kind == "destination" else found.dangers[-1]
+                self._reporter.notice(make_reason(ReasonCode.FORECAST_WARNING, why=danger, at=time.time()))
 
 
 def _known(size: int) -> int | None:

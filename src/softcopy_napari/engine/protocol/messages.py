@@ -47,8 +47,13 @@ class Failure(Message):
 
     path: Text
     """Relative to the source, `/` separated."""
-    reason: Text
+    why: Why
     attempts: Count = 1
+
+    @property
+    def reason(self) -> str:
+        """What is the matter, in words that follow the path."""
+        return describe(self.why)
 
 
 class ArraySnapshot(Message):
@@ -114,8 +119,13 @@ class PaceSnapshot(Message):
     """Seconds that each copy process sleeps after each file; as set."""
     limit: float | None = None
     """Bytes a second that are allowed now; None where there is no limit."""
-    reason: Text = ""
-    """Why there is a limit, in words for its user; empty where there is none."""
+    why: Why | None = None
+    """Why there is a limit; None where there is none."""
+
+    @property
+    def reason(self) -> str:
+        """Why there is a limit, in words for its user; empty where there is none."""
+        return describe(self.why)
 
     @property
     def words(self) -> str:
@@ -128,16 +138,26 @@ class PaceSnapshot(Message):
 class ForecastSnapshot(Message):
     """What is going to happen, as far as that can be known."""
 
-    words: Text = ""
-    """When the copy will be complete; empty while that is not known."""
-    warnings: tuple[Text, ...] = ()
-    """What will go wrong if nothing is done, each in one sentence."""
+    completion: Why | None = None
+    """When the copy will be complete; None while that is not known."""
+    dangers: tuple[Why, ...] = ()
+    """What will go wrong if nothing is done."""
     complete_after: float | None = None
     """Seconds from the end of the acquisition until everything is copied."""
     source_full: float | None = None
     """Unix time at which the source's disk is full."""
     destination_short: Count = 0
     """Bytes for which there will be no room at the destination."""
+
+    @property
+    def words(self) -> str:
+        """When the copy will be complete, in words; empty while that is not known."""
+        return describe(self.completion)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What will go wrong if nothing is done, each in one sentence."""
+        return tuple(map(describe, self.dangers))
 
 
 class TargetSnapshot(Message):
