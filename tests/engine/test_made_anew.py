@@ -13,7 +13,7 @@ import pytest
 
 from softcopy_napari.engine.destination.leftovers import Remover
 from softcopy_napari.engine.fs.root_folder import WrongFolder
-from softcopy_napari.engine.inventory.old_array import OldArray
+from softcopy_napari.engine.inventory.tracked_array import OldArray
 from softcopy_napari.engine.source import source_identity
 from softcopy_napari.engine.states import TargetState
 from tests.engine.jobs import Jobs

@@ -34,10 +34,8 @@ def known(jobs: Jobs, path: str) -> bytes:
     """The digest of a file that the job has noted."""
     assert jobs.job is not None
     inventory = jobs.job._inventory
-    where = inventory.locate(path)
-    if where is None:
-        return inventory.digests.others[path]
-    return inventory.digests.get(np.array([where[0].first_digest + where[1]])).tobytes()
+    files, one = inventory.locate(path)
+    return files.digests(inventory.digests, files.ids([one])).tobytes()
 
 
 def test_what_was_verified_is_called_so(jobs: Jobs) -> None:

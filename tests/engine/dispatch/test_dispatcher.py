@@ -29,7 +29,7 @@ class Desk:
     def comes_to(self, path: str, outcome: CopyOutcome) -> None:
         """A copy of a file comes to nothing."""
         self.inventory.writers.settled(path)
-        batch = self.inventory.queue.take(1)
+        batch = self.inventory.queue.take_batch(1)
         assert batch is not None and batch.paths == [path]
         self.dispatcher.retries.note(path, outcome, "cannot be read: Input/output error", self.now)
         self.inventory.finished(batch, [ChunkState.WRITING if outcome is CopyOutcome.CHANGED else ChunkState.FAILED])
@@ -48,10 +48,10 @@ def desk(tmp_path: Path) -> Desk:
 @pytest.mark.parametrize("path", ["3", "notes"])
 def test_a_copy_that_came_to_nothing_is_tried_again(desk: Desk, outcome: CopyOutcome, path: str) -> None:
     desk.comes_to(path, outcome)
-    assert desk.inventory.queue.take(1) is None
+    assert desk.inventory.queue.take_batch(1) is None
     assert desk.dispatcher.idle is (outcome is CopyOutcome.FAILED)
     desk.wait()
-    batch = desk.inventory.queue.take(1)
+    batch = desk.inventory.queue.take_batch(1)
     assert batch is not None and batch.paths == [path]
 
 
@@ -88,6 +88,6 @@ def test_a_file_that_is_being_written_is_not_read_again_until_it_is_settled(desk
     desk.comes_to("3", CopyOutcome.CHANGED)
     desk.inventory.writers.writing("3", itself=True)
     desk.wait()
-    assert desk.inventory.queue.take(1) is None
+    assert desk.inventory.queue.take_batch(1) is None
     desk.inventory.writers.settled("3")
-    assert desk.inventory.queue.take(1) is not None
+    assert desk.inventory.queue.take_batch(1) is not None

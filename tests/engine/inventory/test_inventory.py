@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from softcopy_napari.engine.inventory import tracked_array as tracked_module
 from softcopy_napari.engine.inventory.comparison import note_comparison
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.tracked_array import Batch
+from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.inventory.tracked_files import Batch
 from softcopy_napari.engine.states import ChunkState
 from tests.engine.support import make_layout
 
@@ -37,14 +38,14 @@ def array(inventory: Inventory) -> Inventory:
 def drain(inventory: Inventory, limit: int = 100) -> list[str]:
     """Take all that is to be copied, and say that it was."""
     paths: list[str] = []
-    while (batch := inventory.queue.take(limit)) is not None:
+    while (batch := inventory.queue.take_batch(limit)) is not None:
         paths += batch.paths
         inventory.finished(batch, COPIED)
     return paths
 
 
 def take(inventory: Inventory) -> Batch:
-    batch = inventory.queue.take(100)
+    batch = inventory.queue.take_batch(100)
     assert batch is not None
     return batch
 
@@ -52,23 +53,26 @@ def take(inventory: Inventory) -> Batch:
 # -- which files are chunk files ---------------------------------------------------------------------------
 
 
+def located(inventory: Inventory, path: str) -> tuple[str, int] | None:
+    """Return the path of the array that a file is a chunk file of, and its cell."""
+    files, one = inventory.locate(path)
+    return (files.layout.path, one) if isinstance(files, TrackedArray) else None
+
+
 def test_files_find_their_array_however_deep_their_folders_are(inventory: Inventory) -> None:
     inventory.register(make_layout((3, 4), "plate/A/1/0", separator="/"))
     inventory.register(make_layout((3, 4), "", separator="."))
-    located = inventory.locate("plate/A/1/0/2/3")
-    assert located is not None and (located[0].layout.path, located[1]) == ("plate/A/1/0", 11)
-    located = inventory.locate("2.3")
-    assert located is not None and (located[0].layout.path, located[1]) == ("", 11)
+    assert located(inventory, "plate/A/1/0/2/3") == ("plate/A/1/0", 11)
+    assert located(inventory, "2.3") == ("", 11)
     for path in ("plate/A/1/0/3/0", "plate/A/1/2/3", "2/3", "plate/A/1/0/.zarray", "plate/A/1/0/2", "3.0", ""):
-        assert inventory.locate(path) is None
+        assert inventory.locate(path) == (inventory.plain_files, path)
 
 
 def test_an_array_that_appears_inside_another_takes_its_own_files(inventory: Inventory) -> None:
     inventory.register(make_layout((4, 4), "", separator="/"))
-    assert inventory.locate("1/2") is not None
+    assert located(inventory, "1/2") == ("", 6)
     inventory.register(make_layout((4,), "1", separator="/"))
-    located = inventory.locate("1/2")
-    assert located is not None and located[0].layout.path == "1"
+    assert located(inventory, "1/2") == ("1", 2)
 
 
 # -- order of things ---------------------------------------------------------------------------------------
@@ -76,21 +80,21 @@ def test_an_array_that_appears_inside_another_takes_its_own_files(inventory: Inv
 
 def test_a_chunk_is_copied_once_when_it_is_settled(array: Inventory) -> None:
     array.writers.writing("a/0.1", itself=False)
-    assert array.state("a/0.1") is WRITING and array.queue.take(10) is None
+    assert array.state("a/0.1") is WRITING and array.queue.take_batch(10) is None
     array.writers.settled("a/0.1")
     batch = take(array)
     assert batch.paths == ["a/0.1"] and array.state("a/0.1") is COPYING
-    assert array.queue.take(10) is None
+    assert array.queue.take_batch(10) is None
     array.finished(batch, COPIED)
-    assert array.state("a/0.1") is COPIED and array.queue.take(10) is None
+    assert array.state("a/0.1") is COPIED and array.queue.take_batch(10) is None
     assert array.counts() == (9, 0, 0, 0, 1, 0, 0)
 
 
 def test_metadata_are_copied_and_counted_apart_from_chunks(array: Inventory) -> None:
     array.writers.settled("a/.zarray")
-    assert array.others_in(PENDING) == 1
+    assert array.plain_files.count_in(PENDING) == 1
     assert drain(array) == ["a/.zarray"]
-    assert array.others_in(COPIED) == 1 and array.counts()[COPIED] == 0
+    assert array.plain_files.count_in(COPIED) == 1 and array.counts()[COPIED] == 0
 
 
 def test_a_chunk_rewritten_ten_times_while_it_waits_is_copied_once(array: Inventory) -> None:
@@ -107,7 +111,7 @@ def test_a_chunk_rewritten_ten_times_while_it_is_copied_is_copied_once_more(arra
         array.writers.writing("a/0.1", itself=False)
         assert array.state("a/0.1") is COPYING
         array.writers.settled("a/0.1")
-        assert array.queue.take(10) is None, "two workers on one chunk"
+        assert array.queue.take_batch(10) is None, "two workers on one chunk"
     array.finished(batch, COPIED)
     assert array.state("a/0.1") is PENDING
     assert drain(array) == ["a/0.1"]
@@ -126,7 +130,7 @@ def test_a_file_rewritten_in_place_ten_times_is_copied_at_most_twice(array: Inve
             array.finished(batch, [WRITING])
             batches += 1
         array.writers.settled(path)
-    while (batch := array.queue.take(10)) is not None:
+    while (batch := array.queue.take_batch(10)) is not None:
         array.finished(batch, COPIED)
         batches += 1
     assert batches == 2
@@ -154,7 +158,7 @@ def test_locked_metadata_go_on_being_copied(array: Inventory) -> None:
 def test_a_failed_file_is_copied_when_its_writer_writes_it_again(array: Inventory) -> None:
     array.writers.settled("a/0.1")
     array.finished(take(array), [FAILED])
-    assert array.queue.take(10) is None
+    assert array.queue.take_batch(10) is None
     array.writers.settled("a/0.1")
     assert drain(array) == ["a/0.1"]
 
@@ -174,7 +178,7 @@ def test_waiting_files_and_a_sweep_take_turns_so_that_neither_starves(inventory:
     order = []
     for _ in range(10):
         inventory.writers.settled("900")
-        batch = inventory.queue.take(10)
+        batch = inventory.queue.take_batch(10)
         assert batch is not None
         inventory.finished(batch, COPIED)
         order.append(batch.paths == ["900"])
@@ -196,7 +200,7 @@ def test_more_fresh_files_than_are_remembered_are_all_copied(
     for cell in cells:
         inventory.writers.settled(str(cell))
     taken: list[str] = []
-    while (batch := inventory.queue.take(3)) is not None:
+    while (batch := inventory.queue.take_batch(3)) is not None:
         taken += batch.paths
         inventory.finished(batch, COPIED)
         if len(taken) == 30:  # some more, while a sweep is half way
@@ -231,7 +235,7 @@ def test_a_deletion_that_still_waits_survives_the_end_of_the_acquisition(array: 
 def test_a_chunk_that_vanishes_without_a_lock_keeps_its_copy(array: Inventory) -> None:
     note_comparison(array, "a", ["0.1"], [])
     array.writers.gone("a/0.1", lock_held=False)
-    assert not array.writers.deleted and array.queue.take(10) is None
+    assert not array.writers.deleted and array.queue.take_batch(10) is None
     assert array.state("a/0.1") is COPIED
 
 
@@ -255,7 +259,7 @@ def test_a_chunk_that_never_was_and_is_set_to_the_fill_value_ends_absent(array: 
 
 def test_a_comparison_finds_what_nobody_reported(array: Inventory) -> None:
     assert note_comparison(array, "a", ["0.0", "0.1", ".zarray"], ["1.0", "1.1", "notes"]) == 3
-    assert array.counts()[COPIED] == 2 and array.others_in(COPIED) == 1
+    assert array.counts()[COPIED] == 2 and array.plain_files.count_in(COPIED) == 1
     assert sorted(drain(array)) == ["a/1.0", "a/1.1", "a/notes"]
     assert note_comparison(array, "a", ["0.0", "0.1", ".zarray", "1.0", "1.1", "notes"], []) == 0
 
@@ -318,7 +322,7 @@ def test_chunk_files_seen_before_their_arrays_metadata_become_chunks(inventory: 
     inventory.writers.writing("a/0.2", itself=True)
     note_comparison(inventory, "a", ["0.3"], ["notes"])
     assert inventory.register(make_layout((2, 5), "a"))
-    assert inventory.others == {"a/notes": PENDING}
+    assert inventory.plain_files.by_path == {"a/notes": PENDING}
     assert [inventory.state(f"a/0.{n}") for n in range(5)] == [COPYING, PENDING, WRITING, COPIED, ABSENT]
     inventory.finished(batch, COPIED)
     assert inventory.state("a/0.0") is COPIED
@@ -363,7 +367,7 @@ def test_chunk_files_that_come_before_the_metadata_of_a_resize_become_chunks(arr
     array.writers.settled("a/2.1")
     array.register(make_layout((3, 5), "a"))
     assert array.state("a/2.0") is COPIED and array.state("a/2.1") is PENDING
-    assert not array.others
+    assert not array.plain_files.by_path
     assert drain(array) == ["a/2.1"]
 
 
@@ -373,7 +377,7 @@ def test_a_chunk_file_on_its_way_when_its_array_grows_arrives(array: Inventory) 
     array.register(make_layout((3, 5), "a"))
     array.finished(batch, COPIED)
     assert array.state("a/2.0") is COPIED
-    assert array.others_in(PENDING, COPYING) == 0
+    assert array.plain_files.count_in(PENDING, COPYING) == 0
 
 
 def test_an_array_that_became_another_one_is_compared_anew(array: Inventory) -> None:
@@ -485,7 +489,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 4))
     def take(self, limit: int) -> None:
-        batch = self.inventory.queue.take(limit)
+        batch = self.inventory.queue.take_batch(limit)
         if batch is not None:
             assert 0 < len(batch.paths) <= limit
             gone = frozenset(self.inventory.writers.deleted.intersection(batch.paths))
@@ -592,7 +596,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.destination == self.source
             counts = self.inventory.counts()
             assert counts[PENDING] == counts[COPYING] == counts[WRITING] == 0
-            assert self.inventory.others_in(PENDING, COPYING, WRITING, FAILED) == 0
+            assert self.inventory.plain_files.count_in(PENDING, COPYING, WRITING, FAILED) == 0
         finally:
             shutil.rmtree(self.folder)
 

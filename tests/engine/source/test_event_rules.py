@@ -68,7 +68,7 @@ class Source:
     def copy(self) -> list[str]:
         """Copy all that waits; returns the paths, those to be deleted with a minus."""
         paths: list[str] = []
-        while (batch := self.inventory.queue.take(10)) is not None:
+        while (batch := self.inventory.queue.take_batch(10)) is not None:
             gone = self.inventory.writers.deleted.intersection(batch.paths)
             paths += ["-" * (path in gone) + path for path in batch.paths]
             self.inventory.writers.deleted.difference_update(batch.paths)
@@ -138,7 +138,7 @@ def test_a_chunk_set_to_the_fill_value_is_deleted_at_the_destination(source: Sou
 
 def test_a_chunk_set_to_the_fill_value_while_it_is_copied_is_deleted_afterwards(source: Source) -> None:
     source.say(*tensorstore("0/0", "lockfile", source.watcher.tells_closing))
-    batch = source.inventory.queue.take(10)
+    batch = source.inventory.queue.take_batch(10)
     assert batch is not None
     source.say((OPENED, "0/0.__lock"), (DELETED, "0/0"), (DELETED, "0/0.__lock"))
     source.inventory.finished(batch, COPIED)
@@ -169,7 +169,7 @@ def test_a_chunk_written_again_after_its_deletion_is_copied(source: Source) -> N
 
 def test_a_chunk_that_never_was_and_is_set_to_the_fill_value_stays_absent(source: Source) -> None:
     source.say((OPENED, "0/0.__lock"), (DELETED, "0/0.__lock"))
-    batch = source.inventory.queue.take(10)
+    batch = source.inventory.queue.take_batch(10)
     assert batch is not None and batch.paths == ["0/0"]  # a look does no harm
     source.inventory.finished(batch, [ABSENT])
     assert source.state() is ABSENT
@@ -203,7 +203,8 @@ def test_a_writer_that_closes_its_lock_before_renaming_it_gets_its_chunk_copied(
 def test_zarr_python_renames_a_temporary_that_does_not_tell_its_chunk(source: Source, partial: str) -> None:
     events = [(OPENED, partial), (WRITTEN, partial)] if source.watcher.tells_closing else [(OPENED, partial)]
     source.say(*events)
-    assert source.inventory.counts()[ABSENT] == 4 and not source.inventory.others and not source.inventory.writers.held
+    inventory = source.inventory
+    assert inventory.counts()[ABSENT] == 4 and not inventory.plain_files.by_path and not inventory.writers.held
     source.say((RENAMED, "0/0"))
     assert source.copy() == ["0/0"]
     assert source.reader.whole_files_only
@@ -250,8 +251,8 @@ def test_metadata_rewritten_in_place_and_kept_open_are_copied_and_read_when_quie
 def test_a_file_that_is_moved_away_while_it_is_written_is_no_longer_waited_for(source: Source) -> None:
     source.say((OPENED, "notes"), (DELETED, "notes"))
     source.say(after=QUIET * 1.1)
-    source.inventory.finished(batch, [ABSENT]) if (batch := source.inventory.queue.take(10)) else None
-    assert not source.inventory.writers.held and not source.inventory.others
+    source.inventory.finished(batch, [ABSENT]) if (batch := source.inventory.queue.take_batch(10)) else None
+    assert not source.inventory.writers.held and not source.inventory.plain_files.by_path
 
 
 @pytest.mark.parametrize("path", ["0/0", "notes"])
@@ -409,7 +410,7 @@ def test_what_is_heard_together_comes_to_the_same_as_one_after_the_other(
     for source in (together, apart):
         for path in sorted(with_workers):
             source.say((WRITTEN, path))
-        source.inventory.queue.take(10)
+        source.inventory.queue.take_batch(10)
     together.say(*steps)
     for step in steps:
         apart.say(step)

@@ -169,7 +169,7 @@ def test_a_chunk_that_is_written_again_with_other_content_speaks_against_the_end
     inventory = known.inventory
     for digest, rewritten in ((b"1" * 16, None), (b"1" * 16, None), (b"2" * 16, "0.1")):
         inventory.writers.settled("0.1")
-        batch = inventory.queue.take(5)
+        batch = inventory.queue.take_batch(5)
         assert batch is not None
         inventory.arrived(batch, digest)
         inventory.finished(batch, ChunkState.COPIED)
@@ -183,7 +183,7 @@ def test_a_chunk_file_outside_of_the_grid_speaks_until_the_grid_reaches_it(known
     known.inventory.set_state("2.0", ChunkState.PENDING)
     assert known.against == [(Against.OUTSIDE, "2.0")]
     known.find(replace(layout, shape=make_layout((3, 2)).shape))
-    assert known.inventory.outside == ""
+    assert known.inventory.plain_files.outside == ""
 
 
 @pytest.mark.parametrize(("same", "speaks"), [(8, True), (4, True), (3, False)])
@@ -192,7 +192,7 @@ def test_chunk_files_that_hold_the_same_bytes_are_taken_for_placeholders(known: 
     inventory = known.inventory
     for cell in range(8):
         inventory.writers.settled(f"{cell // 2}.{cell % 2}")
-    batch = inventory.queue.take(8)
+    batch = inventory.queue.take_batch(8)
     assert batch is not None
     digests = [b"0" * 16 if number < same else b"%016d" % (number + 1) for number in range(8)]
     inventory.arrived(batch, b"".join(digests))

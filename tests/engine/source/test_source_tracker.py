@@ -29,7 +29,7 @@ def test_a_comparison_does_not_call_copied_what_was_deleted_while_it_was_under_w
     assert walks.next(1) == [("", 0)]
     walks.touch("", path)
     inventory.writers.gone(path, lock_held=True)
-    batch = inventory.queue.take(5)
+    batch = inventory.queue.take_batch(5)
     assert batch is not None and batch.paths == [path]
     inventory.writers.released(path)
     inventory.finished(batch, [ChunkState.ABSENT])
@@ -85,11 +85,11 @@ def test_what_lies_in_an_array_whose_metadata_are_being_read_is_looked_at_afterw
     assert [folder for folder, _ in walks.next(1)] == ["0"]
     found = FolderDiff("0", different=["0"], size=5, last=True)
     survey.take_part(found, 0.0, finishing=False)
-    assert inventory.queue.take(5) is None
+    assert inventory.queue.take_batch(5) is None
     survey.take_metadata("", {".zarray": zarray((2, 1), "/")})
     assert "0" in [folder for folder, _ in walks.next(1)]
     survey.take_part(FolderDiff("0", different=["0"], last=True), 0.0, finishing=False)
-    assert inventory.state("0/0") is ChunkState.PENDING and inventory.locate("0/0") is not None
+    assert inventory.state("0/0") is ChunkState.PENDING and inventory.is_chunk_file("0/0")
     inventory.digests.close()
 
 

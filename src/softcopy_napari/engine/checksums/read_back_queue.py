@@ -9,18 +9,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from softcopy_napari.engine.checksums.receipt_digests import ReceiptDigests
 from softcopy_napari.engine.checksums.saved_digests import DigestJournal, SavedDigests, are_trusted
-from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK_DIGEST, NO_DIGEST
+from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK_DIGEST
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.tracked_array import Batch
+from softcopy_napari.engine.inventory.tracked_files import Batch
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.file_verifier import TELLS_CHANGES, VerifyOutcome
 from softcopy_napari.engine.worker.tasks import VerifyDone
 
-_BLOCK = 1 << 16  # of more, digests and indices would take more memory than the ledger
 _PAUSE = 1.0
 """Seconds between rounds while copying goes on."""
 _SHORT_PAUSE = 0.05
@@ -79,8 +76,7 @@ class ReadBackQueue:
         if self._out:
             return False
         if self.verify:
-            inventory = self._inventory
-            return not (inventory.counts()[ChunkState.COPIED] or inventory.others_in(ChunkState.COPIED))
+            return not self._inventory.count_in(ChunkState.COPIED)
         return self._clean
 
     @property
@@ -109,7 +105,7 @@ class ReadBackQueue:
                     self._round = None
                     self._clean = not self._found
                     return None
-            batch, self._block = _split(self._block, limit)
+            batch, self._block = self._block.split(limit)
             batch = self._still_copied(batch)
             if batch.paths:
                 self._found = True
@@ -160,40 +156,23 @@ class ReadBackQueue:
 
     def _all(self) -> Iterator[Batch]:
         inventory = self._inventory
-        others = [path for path, state in inventory.others.items() if state is ChunkState.COPIED]
-        if not self.verify:
-            others = [path for path in others if path not in inventory.digests.others]
-        if others:
-            yield Batch(None, np.zeros(0, np.int64), others, None)
-        for array in list(inventory.arrays.values()):
-            ledger = array.ledger
-            for start in range(0, len(ledger.flat), _BLOCK):
-                if array.ledger is not ledger:
-                    break  # it was resized: the next round will see
-                if not ledger.counts[ChunkState.COPIED]:
-                    break
-                cells = ledger.find(ChunkState.COPIED, start, start + _BLOCK)
+        for files in inventory.all_files:
+            epoch = files.epoch
+            for ids in files.blocks_in(ChunkState.COPIED):
+                if files.epoch != epoch:
+                    break  # an array was resized: the next round will see
                 if not self.verify:
-                    cells = cells[~inventory.digests.get(cells + array.first_digest).any(axis=1)]
-                if len(cells):
-                    yield Batch(array, cells, [], ledger)
+                    ids = ids[~files.digests(inventory.digests, ids).any(axis=1)]
+                if len(ids):
+                    yield Batch.of(files, ids, with_paths=False)
 
     def _still_copied(self, batch: Batch) -> Batch:
         """Those files of a batch that have not changed since the round came by, with their paths."""
-        if batch.array is None:
-            others = self._inventory.others
-            paths = [path for path in batch.paths if others.get(path) is ChunkState.COPIED]
-            return Batch(None, batch.cells, paths, None)
-        if batch.array.ledger is not batch.ledger:
-            return Batch(None, batch.cells[:0], [], None)
-        cells = batch.cells[batch.array.ledger.flat[batch.cells] == ChunkState.COPIED]
-        return Batch(batch.array, cells, batch.array.paths(cells), batch.ledger)
+        ids = batch.ids if batch.files.epoch == batch.epoch else batch.ids[:0]
+        return Batch.of(batch.files, ids[batch.files.states(ids) == ChunkState.COPIED])
 
     def _digests(self, batch: Batch) -> bytes:
-        digests = self._inventory.digests
-        if batch.array is not None:
-            return digests.get(batch.cells + batch.array.first_digest).tobytes()
-        return b"".join(digests.others.get(path, NO_DIGEST) for path in batch.paths)
+        return batch.files.digests(self._inventory.digests, batch.ids).tobytes()
 
     def close(self) -> None:
         """Nothing will be proven any more."""
@@ -217,14 +196,15 @@ class ReadBackQueue:
         """
         self._out -= 1
         batch = proof.batch
+        paths = batch.paths
         now = self._digests(batch)
         odd: list[tuple[str, VerifyOutcome, str]] = []
         kept = True
         if self._all_hashed(proof, done, now):
-            self.read += len(batch.paths)
+            self.read += len(paths)
             kept = self._inventory.arrived(batch, done.digests)
-            batch = Batch(None, batch.cells, [], None)
-        for number, path in enumerate(batch.paths):
+            paths = []
+        for number, path in enumerate(paths):
             finding = VerifyOutcome(done.findings[number])
             part = slice(number * DIGEST_SIZE, (number + 1) * DIGEST_SIZE)
             changed = now[part] != proof.digests[part] or self._inventory.state(path) is not ChunkState.COPIED
@@ -245,23 +225,12 @@ class ReadBackQueue:
         return odd
 
     def _all_hashed(self, proof: VerifyBatch, done: VerifyDone, now: bytes) -> bool:
-        """Whether of all chunk files of a batch, none of which has changed, the checksum was found and no more."""
-        array = proof.batch.array
+        """Whether of all files of a batch, none of which has changed, the checksum was found and no more."""
+        batch = proof.batch
         return (
-            array is not None
-            and array.ledger is proof.batch.ledger
+            batch.is_current
             and done.findings.count(VerifyOutcome.HASHED) == len(done.findings)
             and not done.reasons
             and now == proof.digests
-            and bool((array.ledger.flat[proof.batch.cells] == ChunkState.COPIED).all())
+            and bool((batch.files.states(batch.ids) == ChunkState.COPIED).all())
         )
-
-
-def _split(block: Batch, limit: int) -> tuple[Batch, Batch | None]:
-    """The first files of a block, and the rest of it."""
-    if block.array is None:
-        head, rest = block.paths[:limit], block.paths[limit:]
-        return Batch(None, block.cells, head, None), Batch(None, block.cells, rest, None) if rest else None
-    cells, left = block.cells[:limit], block.cells[limit:]
-    rest_of_it = Batch(block.array, left, [], block.ledger) if len(left) else None
-    return Batch(block.array, cells, [], block.ledger), rest_of_it

@@ -20,9 +20,10 @@ from softcopy_napari.engine.fs.file_system_type import identify_file_system
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, NO_DIGEST
 from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.tracked_array import Batch
+from softcopy_napari.engine.inventory.tracked_files import Batch
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
 from softcopy_napari.engine.receipt.receipt import check_unchanged, find_receipt
+from softcopy_napari.engine.states import ChunkState
 
 _BLOCK = 4096
 """Lines handed over together."""
@@ -66,7 +67,6 @@ class ReceiptDigests:
         self._destination = destination
         self._post = post
         self._digests = DigestStore(folder / "remembered")
-        self._others: dict[str, bytes] = {}
         self._room = threading.Semaphore(_AHEAD)
         self._ended = False
 
@@ -100,19 +100,13 @@ class ReceiptDigests:
         self._room.release()
         if self._ended:
             return
-        others = self._inventory.others
-        self._others.update((path, digest) for digest, path in block if path in others)
         for folder, group in itertools.groupby(block, lambda line: line[1].rpartition("/")[0]):
             start = len(folder) + 1 if folder else 0
             digests, paths = zip(*group, strict=True)
-            home = self._inventory.cells(folder, [path[start:] for path in paths])
-            if home is None:
-                continue
-            array, cells = home
-            known = cells >= 0
             data = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST_SIZE)
-            self._digests.extend(array.first_digest + array.layout.n_chunk_files)
-            self._digests.put(cells[known] + array.first_digest, data[known].tobytes())
+            for files, ids, places in self._inventory.group(folder, [path[start:] for path in paths]):
+                known = files.holds_chunks | (files.states(ids) != ChunkState.ABSENT)  # plain ones are kept in memory
+                files.put_digests(self._digests, ids[known], data[places[known]].tobytes())
 
     def _read_all(self, since: int) -> None:
         self.reading = False
@@ -123,9 +117,7 @@ class ReceiptDigests:
         """What is remembered of a batch's files, 16 bytes each; zeros where nothing is."""
         if not self.since:
             return NO_DIGEST * len(batch.paths)
-        if batch.array is None:
-            return b"".join([self._others.get(path, NO_DIGEST) for path in batch.paths])
-        return self._digests.get(batch.cells + batch.array.first_digest).tobytes()
+        return batch.files.digests(self._digests, batch.ids).tobytes()
 
     def close(self) -> None:
         """Forget everything."""

@@ -23,7 +23,8 @@ from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK_DIGEST, NO_DIGES
 from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.ledger import cells_in
-from softcopy_napari.engine.inventory.tracked_array import Batch
+from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.inventory.tracked_files import Batch
 from softcopy_napari.engine.state_folder.destination_lock import destination_id
 from softcopy_napari.engine.state_folder.folder import private_folder
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
@@ -171,12 +172,13 @@ class SavedDigests:
 
     def digests(self, batch: Batch) -> bytes:
         """What it knew of a batch's files, 16 bytes each; zeros where it knew nothing."""
-        if batch.array is None or batch.ledger is None:
+        if not isinstance(batch.files, TrackedArray):
             return b"".join([self._others.get(path, NO_DIGEST) for path in batch.paths])
-        grid, first = self._arrays.get(batch.array.layout.path, ((), 0))
-        if len(grid) != len(batch.ledger.grid) or batch.array.layout.path not in self._arrays:
+        layout = batch.files.layout
+        grid, first = self._arrays.get(layout.path, ((), 0))
+        if len(grid) != len(layout.grid) or layout.path not in self._arrays:
             return NO_DIGEST * len(batch.paths)
-        there, cells = cells_in(grid, batch.cells, batch.ledger.grid)
+        there, cells = cells_in(grid, batch.ids, layout.grid)
         found = np.zeros((len(there), DIGEST_SIZE), np.uint8)
         found[there] = self._digests.get(cells + first)
         found[(found == LINK_DIGEST[0]).all(axis=1)] = 0

@@ -21,7 +21,8 @@ from softcopy_napari.engine.formatting import MOST_NAMES, NO_NAMES, CountedNames
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE
 from softcopy_napari.engine.fs.relative_paths import nearest_folder
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.tracked_array import Batch, TrackedArray
+from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.inventory.tracked_files import Batch
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
 from softcopy_napari.engine.receipt.receipt import check_unchanged, find_receipt
 from softcopy_napari.engine.source.walk_planner import Walk
@@ -92,21 +93,20 @@ class BroughtFiles:
         start = len(folder) + 1 if folder else 0
         names = [path[start:] for path in paths]
         for path, name in zip(paths, names, strict=True):
-            arrived = inventory.others.get(path) in _ARRIVED or path in inventory.digests.others
+            arrived = inventory.plain_files.state(path) in _ARRIVED or path in inventory.digests.others
             if name in METADATA_NAMES and (arrived or any(run.has(path) for run in earlier)):
                 self._note(path, CountedNames(1, (path,)))
-        home = inventory.cells(folder, names)
-        if home is not None:
-            array, cells = home
-            for path in array.paths(_brought(inventory, array, cells[cells >= 0], earlier)):
-                self._note(path, CountedNames(1, (path,)))
+        for files, ids, _ in inventory.group(folder, names):
+            if isinstance(files, TrackedArray):
+                for path in files.paths(_brought(inventory, files, ids, earlier)):
+                    self._note(path, CountedNames(1, (path,)))
 
     def _look_into_folders(self, inventory: Inventory, earlier: Sequence[SavedDigests], folders: list[str]) -> None:
-        arrays, others = sorted(inventory.arrays), sorted(inventory.others)
+        arrays, others = sorted(inventory.arrays), sorted(inventory.plain_files.by_path)
         for entry in folders:
             found = NO_NAMES
             for path in _below(others, entry):
-                if path.rpartition("/")[2] in METADATA_NAMES and inventory.others[path] in _ARRIVED:
+                if path.rpartition("/")[2] in METADATA_NAMES and inventory.plain_files.state(path) in _ARRIVED:
                     found = found.plus(CountedNames(1, (path,)))
             for path in _below(arrays, entry):
                 array = inventory.arrays[path]
@@ -215,12 +215,12 @@ def _brought(
     """Those of an array's cells whose chunk files this run or an earlier one brought to the destination."""
     brought = np.isin(array.ledger.flat[cells], _ARRIVED)
     for digests in (
-        lambda batch: inventory.digests.get(batch.cells + array.first_digest).tobytes(),
+        lambda batch: array.digests(inventory.digests, batch.ids).tobytes(),
         *(run.digests for run in earlier),
     ):
         left = np.flatnonzero(~brought)
         if len(left):
-            data = digests(Batch(array, cells[left], [], array.ledger))
+            data = digests(Batch.of(array, cells[left], with_paths=False))
             if data:  # a run whose file cannot be read tells nothing
                 brought[left] = np.frombuffer(data, np.uint8).reshape(-1, DIGEST_SIZE).any(axis=1)
     return cells[brought]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
-from softcopy_napari.engine.inventory.old_array import OldArray
+from softcopy_napari.engine.inventory.tracked_array import OldArray
 from softcopy_napari.engine.worker.tasks import Identity
 from softcopy_napari.engine.zarr_layout.file_names import ARRAY_METADATA_NAMES, METADATA_NAMES
 

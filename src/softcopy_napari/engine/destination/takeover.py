@@ -17,7 +17,7 @@ from softcopy_napari.engine.destination.occupant import (
     look_at_destination,
     replaceable_arrays,
 )
-from softcopy_napari.engine.inventory.old_array import OldArray
+from softcopy_napari.engine.inventory.tracked_array import OldArray
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.worker.tasks import Identity

@@ -9,7 +9,7 @@ from softcopy_napari.engine.checksums.read_back_queue import ReadBackQueue
 from softcopy_napari.engine.dispatch.retries import Retries
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.tracked_array import Batch, TrackedArray
+from softcopy_napari.engine.inventory.tracked_files import Batch, TrackedFiles
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
 from softcopy_napari.engine.worker.tasks import CopyDone
@@ -46,8 +46,8 @@ class CopyResults:
         By this run.
     published : int
         Whatever was changed at the destination by this run: files copied or deleted, folders made.
-    sizes : dict of TrackedArray to list of int
-        Files of each array copied by this run and their bytes; None stands for files that are no chunks.
+    sizes : dict of TrackedFiles to list of int
+        Files of each array, and plain files, copied by this run, and their bytes.
     as_it_is : bool
         Whether chunk files are copied even if they cannot be whole. They are FAILED then, and in `Inventory.damaged`.
     remarks : int
@@ -56,7 +56,7 @@ class CopyResults:
 
     def __init__(self, inventory: Inventory, retries: Retries, prover: ReadBackQueue) -> None:
         self.files_copied = self.bytes_copied = self.published = 0
-        self.sizes: dict[TrackedArray | None, list[int]] = {}
+        self.sizes: dict[TrackedFiles, list[int]] = {}
         self.as_it_is = False
         self.remarks = 0
         self._inventory = inventory
@@ -76,7 +76,7 @@ class CopyResults:
             self._prover.start_anew()
             inventory.arrived(batch, _digests(done), done.versions)
         if copied:
-            seen = self.sizes.setdefault(batch.array, [0, 0])
+            seen = self.sizes.setdefault(batch.files, [0, 0])
             seen[0] += copied
             seen[1] += done.size
         odd = self._retries.troubles or inventory.writers.deleted or inventory.damaged or inventory.kept or done.reasons
@@ -111,7 +111,7 @@ class CopyResults:
                 inventory.kept.pop(path, None)
             if outcome is CopyOutcome.DAMAGED:
                 inventory.damaged[path] = done.reasons[number]
-                if batch.array is not None and not self._prover.verify:  # else it is read back first
+                if batch.files.holds_chunks and not self._prover.verify:  # else it is read back first
                     states[-1] = ChunkState.FAILED
         inventory.finished(batch, states)
         return copied

@@ -26,7 +26,7 @@ from softcopy_napari.engine.fs.capabilities import Remark
 from softcopy_napari.engine.fs.destination_problem import ProblemKind
 from softcopy_napari.engine.fs.followed_links import KEEP
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.tracked_array import Batch
+from softcopy_napari.engine.inventory.tracked_files import Batch
 from softcopy_napari.engine.source.links_out import LinksOut
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.states import ChunkState
@@ -223,7 +223,7 @@ class Dispatcher:
 
     def _dispatch_copy(self, worker: WorkerProcess, limit: int, now: float) -> bool:
         """Have a worker copy up to `limit` files; returns whether there were any."""
-        batch = self._inventory.queue.take(limit)
+        batch = self._inventory.queue.take_batch(limit)
         if batch is None:
             return False
         if self._clashes and any(map(self._clashes.blocks, batch.paths)):
@@ -234,7 +234,7 @@ class Dispatcher:
         gone = frozenset(path for path in batch.paths if path in deleted) if deleted else frozenset()
         unsettled = self._inventory.writers.unsettled
         copied = None
-        if not self.replaces_metadata and batch.array is None:
+        if not (self.replaces_metadata or batch.files.holds_chunks):
             digests = self._inventory.copied_metadata
             copied = {path: digests[path] for path in batch.paths if path in digests}
         rules = PublishRules(batch.chunk_format, self.results.as_it_is, self._quiet if unsettled else 0.0, copied)
@@ -256,7 +256,7 @@ class Dispatcher:
             if proof is None:
                 return
             batch = proof.batch
-            chunk_format = None if batch.array is None else batch.array.layout.chunk_format
+            chunk_format = batch.files.chunk_format
             known, verify, remembered = proof.digests, self.prover.verify, proof.remembered
             task = VerifyTask(self._pool.new_id(), batch.paths, known, verify, self.source, chunk_format, remembered)
             self._proofs[task.id] = proof

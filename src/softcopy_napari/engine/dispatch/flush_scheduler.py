@@ -15,14 +15,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from softcopy_napari.engine.dispatch.worker_pool import WorkerPool, WorkerProcess
 from softcopy_napari.engine.fs.file_system_type import FileSystem
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.ledger import Ledger
-from softcopy_napari.engine.inventory.tracked_array import Batch, TrackedArray
+from softcopy_napari.engine.inventory.tracked_files import Batch, FileIds, TrackedFiles
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import ChunkState
@@ -36,16 +32,14 @@ _BATCH_SECONDS = 0.2
 _MAX_BATCH = 256
 _SLACK = 1.0
 """Seconds: what was written so shortly before has not failed, and somebody else been told of it, by then."""
-_BLOCK = 1 << 16
 
 
 class _Written(NamedTuple):
-    """Files that were handed out to be copied: cells of an array, or paths."""
+    """Files that were handed out to be copied."""
 
-    array: TrackedArray | None
-    ledger: Ledger | None
-    cells: npt.NDArray[np.int64]
-    paths: list[str]
+    files: TrackedFiles
+    epoch: int
+    ids: FileIds
 
 
 class FlushScheduler:
@@ -124,10 +118,8 @@ class FlushScheduler:
         self._count += len(batch.paths)
         if self._count > _MOST:
             self._note_everything()
-        elif batch.array is None:
-            self._written.append(_Written(None, None, batch.cells, batch.paths))
         else:
-            self._written.append(_Written(batch.array, batch.ledger, batch.cells, []))
+            self._written.append(_Written(batch.files, batch.epoch, batch.ids))
 
     def copied(self, worker: WorkerProcess, held_since: float, now: float) -> None:
         """Note that a worker has written what it was handed."""
@@ -205,16 +197,10 @@ class FlushScheduler:
 
     def _all(self) -> Iterator[_Written]:
         """All files that have arrived, whoever copied them."""
-        arrived = (ChunkState.COPIED, ChunkState.VERIFIED)
-        none = np.zeros(0, np.int64)
-        others = [path for path, state in self._inventory.others.items() if state in arrived]
-        yield _Written(None, None, none, others)
-        for array in list(self._inventory.arrays.values()):
-            ledger = array.ledger
-            for start in range(0, len(ledger.flat), _BLOCK):
-                states = ledger.flat[start : start + _BLOCK]
-                cells = np.flatnonzero((states == arrived[0]) | (states == arrived[1])) + start
-                yield _Written(array, ledger, cells, [])
+        for files in self._inventory.all_files:
+            epoch = files.epoch
+            for ids in files.blocks_in(ChunkState.COPIED, ChunkState.VERIFIED):
+                yield _Written(files, epoch, ids)
 
     def _dispatch_files(self, workers: list[WorkerProcess]) -> None:
         while self._next is not None:
@@ -230,14 +216,14 @@ class FlushScheduler:
         """Paths of the next files."""
         written = self._next
         assert written is not None
-        array, ledger, cells, paths = written
-        if array is not None and array.ledger is not ledger:  # it was resized: cells are others by now
+        files, epoch, ids = written
+        if files.epoch != epoch:  # an array was resized: its cells are others by now
             self._note_everything()
             self._begin_files()
             return []
-        rest = written._replace(cells=cells[limit:], paths=paths[limit:])
-        self._next = rest if len(rest.cells) or rest.paths else next(self._left, None)
-        return paths[:limit] if array is None else array.paths(cells[:limit])
+        rest = written._replace(ids=ids[limit:])
+        self._next = rest if len(rest.ids) else next(self._left, None)
+        return files.paths(ids[:limit])
 
     # -- answers --------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -38,7 +38,6 @@ def note_comparison(
         inventory.writers.note_seen(folder, itertools.chain(same, different))
     inventory.versions.found(folder, same)
     different = inventory.versions.left_to_copy(folder, different, unlike)
-    home, writers = inventory.home(folder), inventory.writers
     news = 0
     if inventory.damaged:
         _forget_damage(inventory, prefix, different)
@@ -46,34 +45,15 @@ def note_comparison(
         (same, ChunkState.COPIED, _LEAVE_SAME),
         (different, ChunkState.PENDING, _LEAVE_PENDING),
     ):
-        rest: Iterable[str] = names
-        if home is not None and names:
-            array, relative = home
-            cells = array.layout.flat_indices(relative, names)
-            is_chunk = cells >= 0
-            found = cells[is_chunk]
-            found = found[~leave[array.ledger.flat[found]]]
-            if writers.held or writers.changing:
-                found = inventory.cells_without(array, found, writers.held.keys() | writers.changing)
-            if len(found):
-                if state is ChunkState.PENDING:
-                    inventory.rewrites.note_cells(array, found)
-                array.ledger.set_many(found, state)
-                if state is ChunkState.PENDING:
-                    news += len(found)
-                    array.sweep_from(int(found.min()))
-                    inventory.queue.add_array(array)
-            rest = () if is_chunk.all() else [n for n, c in zip(names, is_chunk, strict=True) if not c]
-        for name in rest:
-            path = prefix + name
-            if (
-                not writers.has_open(path)
-                and path not in writers.changing
-                and not (path in inventory.kept and state is ChunkState.PENDING)
-                and not leave[inventory.others.get(path, ChunkState.ABSENT)]
-            ):
-                inventory.set_state(path, state)
-                news += state is ChunkState.PENDING
+        for files, found, _ in inventory.group(folder, names):
+            ids = found[~leave[files.states(found)]]
+            ids = inventory.without(files, ids, inventory.writers.at_work_on(files))
+            if state is ChunkState.PENDING:
+                ids = inventory.without(files, ids, inventory.kept.keys())
+                inventory.rewrites.note_files(files, ids)
+                news += len(ids)
+            files.set_states(ids, state)
+            inventory.queue.add(files)
     return news
 
 

@@ -17,7 +17,8 @@ from softcopy_napari.engine.fs.capabilities import Remark
 from softcopy_napari.engine.fs.file_times import NO_VERSION
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE as SIZE
 from softcopy_napari.engine.inventory.digest_store import DigestStore
-from softcopy_napari.engine.inventory.tracked_array import Batch
+from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.inventory.tracked_files import Batch
 from softcopy_napari.engine.states import ChunkState
 
 if TYPE_CHECKING:
@@ -27,9 +28,8 @@ Unlike = Mapping[str, tuple[bytes, bool]]
 """As `FolderDiff.unlike`."""
 _MOST_COPIES = 5
 """Copies of one version of a file after which it is given up, if the destination does not have it afterwards."""
-_ARRIVED = (ChunkState.COPIED, ChunkState.VERIFIED)
 _IS_ARRIVED = np.zeros(len(ChunkState), bool)
-_IS_ARRIVED[list(_ARRIVED)] = True
+_IS_ARRIVED[[ChunkState.COPIED, ChunkState.VERIFIED]] = True
 
 
 class CopiedVersions:
@@ -53,36 +53,30 @@ class CopiedVersions:
         self.remarks = 0
         self.hopeless: dict[str, str] = {}
         self._inventory = inventory
-        self._chunks = DigestStore(path)
-        self._others = self._chunks.others
+        self._store = DigestStore(path)
         self._in_vain: dict[str, tuple[bytes, int]] = {}
         """Files that the destination did not have after they were copied: which version, and how often."""
 
     def note(self, batch: Batch, versions: bytes) -> None:
         """Note the versions of a batch's files, 16 bytes each; zeros for those that were not copied."""
-        if batch.array is not None and batch.array.ledger is batch.ledger:
-            self._chunks.extend(batch.array.first_digest + batch.array.layout.n_chunk_files)
-            self._chunks.put(batch.cells + batch.array.first_digest, versions)
+        if batch.is_current:
+            batch.files.put_digests(self._store, batch.ids, versions)
             return
         for number, path in enumerate(batch.paths):
-            version = versions[number * SIZE : (number + 1) * SIZE]
-            where = self._inventory.locate(path)
-            if where is None:
-                self._others[path] = version
-            else:
-                self._chunks.put(np.array([where[0].first_digest + where[1]]), version)
+            files, one = self._inventory.locate(path)
+            files.put_digests(self._store, files.ids([one]), versions[number * SIZE : (number + 1) * SIZE])
 
     def move(self, old: npt.NDArray[np.int64], new: npt.NDArray[np.int64]) -> None:
         """Bring versions of an array's chunk files to where they are after it was resized."""
-        self._chunks.put(new, self._chunks.get(old).tobytes())
+        self._store.put(new, self._store.get(old).tobytes())
 
-    def adopt(self, path: str, place: int) -> None:
-        """A file turned out to be a chunk file."""
-        self._chunks.put(np.array([place]), self._others.pop(path, NO_VERSION))
+    def adopt(self, path: str, array: TrackedArray, cell: int) -> None:
+        """Note that a file turned out to be a chunk file."""
+        array.put_digests(self._store, array.ids([cell]), self._store.others.pop(path, NO_VERSION))
 
     def close(self) -> None:
         """Forget everything."""
-        self._chunks.close()
+        self._store.close()
 
     def left_to_copy(self, folder: str, names: Sequence[str], unlike: Unlike) -> list[str]:
         """Leave out files that look other than their source, but were copied from this very version of it.
@@ -131,21 +125,11 @@ class CopiedVersions:
 
     def _copied(self, folder: str, names: Sequence[str]) -> dict[str, bytes]:
         """Versions of those files of a folder that this run has copied, and that are not being copied anew."""
-        prefix = folder + "/" if folder else ""
         found: dict[str, bytes] = {}
-        rest: Sequence[str] = names
-        where = self._inventory.cells(folder, names) if names else None
-        if where is not None:
-            array, cells = where
-            indices = np.flatnonzero(cells >= 0)
-            rest = [names[index] for index in np.flatnonzero(cells < 0).tolist()]
-            indices = indices[_IS_ARRIVED[array.ledger.flat[cells[indices]]]]
-            if len(indices):
-                data = self._chunks.get(cells[indices] + array.first_digest).tobytes()
+        for files, ids, places in self._inventory.group(folder, names):
+            arrived = _IS_ARRIVED[files.states(ids)]
+            if arrived.any():
+                data = files.digests(self._store, ids[arrived]).tobytes()
                 versions = (data[at : at + SIZE] for at in range(0, len(data), SIZE))
-                found = {names[index]: version for index, version in zip(indices.tolist(), versions, strict=True)}
-        states = self._inventory.others
-        for name in rest:
-            if states.get(prefix + name) in _ARRIVED:
-                found[name] = self._others.get(prefix + name, NO_VERSION)
+                found |= {names[at]: version for at, version in zip(places[arrived].tolist(), versions, strict=True)}
         return found

@@ -1,13 +1,14 @@
 """What is known of every file of a target: its array, its state, and what was copied of it.
 
-Chunk files are cells of their array's ledger; all other files are entries of a table. Only the target's job
-calls this, from its one thread; nothing here touches source or destination.
+Chunk files are cells of their array's ledger; all other files are plain files, known by their paths. Only the target's
+job calls this, from its one thread; nothing here touches source or destination.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +22,24 @@ from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.folder_renames import FolderRenames
 from softcopy_napari.engine.inventory.ledger import Ledger, cells_in
 from softcopy_napari.engine.inventory.ledger_files import LedgerFiles
+from softcopy_napari.engine.inventory.plain_files import PlainFiles
 from softcopy_napari.engine.inventory.rewrites import Rewrites
-from softcopy_napari.engine.inventory.tracked_array import Batch, TrackedArray
+from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.inventory.tracked_files import Batch, FileId, FileIds, TrackedFiles
 from softcopy_napari.engine.inventory.writer_activity import WriterActivity
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, flat_indices_below
-from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
 _HOMES = 1 << 16
+
+
+class Group(NamedTuple):
+    """Some files of a folder that are of one kind."""
+
+    files: TrackedFiles
+    ids: FileIds
+    places: npt.NDArray[np.int64]
+    """Where they are among the names that were asked for."""
 
 
 class Inventory:
@@ -45,10 +56,8 @@ class Inventory:
     ----------
     arrays : dict of str to TrackedArray
         By their paths, relative to the source.
-    others : dict of str to ChunkState
-        Files that are no chunks, links and empty folders, by path.
-    outside : str
-        A file named like a chunk of an array outside of its grid; empty where there is none.
+    plain_files : PlainFiles
+        Files that are no chunk files, links and empty folders.
     copied_metadata : dict of str to bytes
         XXH128 of metadata files that were copied last, and are to be copied again.
     kept : dict of str to str
@@ -76,8 +85,7 @@ class Inventory:
 
     def __init__(self, folder: Path, digests: Path | None = None) -> None:
         self.arrays: dict[str, TrackedArray] = {}
-        self.others: dict[str, ChunkState] = {}
-        self.outside = ""
+        self.plain_files = PlainFiles(self._layout_around)
         self.copied_metadata: dict[str, bytes] = {}
         self.kept: dict[str, str] = {}
         self.torn: dict[str, str] = {}
@@ -89,8 +97,6 @@ class Inventory:
         self.writers = WriterActivity(self)
         self.rewrites = Rewrites(self)
         self.renames = FolderRenames(self)
-        self._strays: set[str] = set()
-        """Those of the others that are no metadata: chunk files perhaps, of an array that is not known yet."""
         self._homes: dict[str, tuple[TrackedArray, str] | None] = {}
 
     # -- arrays ---------------------------------------------------------------------------------------
@@ -118,7 +124,7 @@ class Inventory:
         same = not known.layout.difference(layout, ignore_shape=True)
         if same:
             ledger.take_over(known.ledger)
-            self._take_over_digests(known, ledger, first_digest)
+            self._move_digests(known, ledger, first_digest)
         else:
             self.writers.changed.update(with_workers)  # what arrives of them belongs to the array before
             for path in [path for path in self.damaged if path.startswith(known.prefix)]:
@@ -126,7 +132,7 @@ class Inventory:
         self.ledgers.replaced(known.ledger)
         left = known.lost() if same else np.zeros(0, np.int64)
         before = known.ledger.grid
-        known.layout, known.ledger, known.first_digest, known.left = layout, ledger, first_digest, None
+        known.replace_layout(layout, ledger, first_digest)
         if len(left):
             known.note_left(cells_in(ledger.grid, left, before)[1])
         self._adopt(known)
@@ -134,7 +140,7 @@ class Inventory:
             self.set_state(path, ChunkState.COPYING)
         return not same
 
-    def _take_over_digests(self, known: TrackedArray, ledger: Ledger, first_digest: int) -> None:
+    def _move_digests(self, known: TrackedArray, ledger: Ledger, first_digest: int) -> None:
         """Bring the digests of an array's chunk files to where they are after it was resized."""
         for state in (ChunkState.COPIED, ChunkState.VERIFIED):
             cells = known.all_in(state)
@@ -145,31 +151,15 @@ class Inventory:
 
     def _adopt(self, array: TrackedArray) -> None:
         """Take over chunk files that were seen before the metadata that make them such."""
-        prefix = array.prefix
-        for path in [path for path in self._strays if path.startswith(prefix)]:
-            cell = array.layout.flat_index(path[len(prefix) :])
-            if cell is not None:
-                self._strays.discard(path)
-                if path == self.outside:
-                    self.outside = ""
-                array.ledger.set(cell, self.others.pop(path))
-                self.digests.put(np.array([array.first_digest + cell]), self.digests.others.pop(path, NO_DIGEST))
-                self.versions.adopt(path, array.first_digest + cell)
-        array.sweep_anew()
-        self.queue.add_array(array)
-
-    def locate(self, path: str) -> tuple[TrackedArray, int] | None:
-        """The array and cell of a chunk file; None for any other file."""
-        folder, _, name = path.rpartition("/")
-        home = self.home(folder)
-        if home is None:
-            return None
-        array, relative = home
-        cell = array.layout.flat_index(f"{relative}/{name}" if relative else name)
-        return None if cell is None else (array, cell)
+        for path, (cell, state) in self.plain_files.pop_chunk_files(array.layout).items():
+            array.ledger.set(cell, state)
+            array.put_digests(self.digests, np.array([cell]), self.digests.others.pop(path, NO_DIGEST))
+            self.versions.adopt(path, array, cell)
+        array.queue_anew()
+        self.queue.add(array)
 
     def home(self, folder: str) -> tuple[TrackedArray, str] | None:
-        """The array that a folder belongs to, and the folder relative to it."""
+        """Return the array that a folder belongs to, and the folder relative to it; None where there is none."""
         if folder not in self._homes:
             if len(self._homes) >= _HOMES:
                 self._homes.clear()
@@ -177,48 +167,68 @@ class Inventory:
             self._homes[folder] = None if path is None else (self.arrays[path], folder[len(path) :].removeprefix("/"))
         return self._homes[folder]
 
-    def cells(self, folder: str, names: Sequence[str]) -> tuple[TrackedArray, npt.NDArray[np.int64]] | None:
-        """The array that a folder belongs to, if any, and the cells of names in it, -1 for what is no chunk file."""
+    def locate(self, path: str) -> tuple[TrackedFiles, FileId]:
+        """Return the files that a file is one of, and its id among them."""
+        folder, _, name = path.rpartition("/")
         home = self.home(folder)
-        return None if home is None else (home[0], home[0].layout.flat_indices(home[1], names))
+        if home is not None:
+            array, relative = home
+            cell = array.layout.flat_index(f"{relative}/{name}" if relative else name)
+            if cell is not None:
+                return array, cell
+        return self.plain_files, path
+
+    def group(self, folder: str, names: Sequence[str]) -> Iterator[Group]:
+        """Yield files of a folder by their kind: the chunk files of an array, then plain files, if there are any."""
+        plain = np.arange(len(names))
+        home = self.home(folder) if names else None
+        if home is not None:
+            cells = home[0].layout.flat_indices(home[1], names)
+            is_chunk = cells >= 0
+            if is_chunk.any():
+                yield Group(home[0], cells[is_chunk], plain[is_chunk])
+            plain = plain[~is_chunk]
+        if len(plain):
+            prefix = folder + "/" if folder else ""
+            yield Group(self.plain_files, self.plain_files.ids([prefix + names[at] for at in plain.tolist()]), plain)
+
+    def is_chunk_file(self, path: str) -> bool:
+        """Return whether a file is a chunk file of an array that is known."""
+        return self.locate(path)[0].holds_chunks
+
+    def _layout_around(self, path: str) -> ArrayLayout | None:
+        """Return the layout of the array whose chunk files are named as a file is, in the grid or outside of it."""
+        folder, _, name = path.rpartition("/")
+        home = self.home(folder)
+        if home is None or not home[0].layout.has_form_of_key(f"{home[1]}/{name}" if home[1] else name):
+            return None
+        return home[0].layout
+
+    @property
+    def all_files(self) -> list[TrackedFiles]:
+        """Plain files, and those of each array."""
+        return [self.plain_files, *self.arrays.values()]
 
     # -- states ---------------------------------------------------------------------------------------
 
     def state(self, path: str) -> ChunkState:
-        """State of a file; ABSENT for one that was never seen."""
-        where = self.locate(path)
-        if where is None:
-            return self.others.get(path, ChunkState.ABSENT)
-        return ChunkState(where[0].ledger.get(where[1]))
+        """Return the state of a file; ABSENT for one that was never seen."""
+        files, one = self.locate(path)
+        return ChunkState(files.state(one))
 
     def set_state(self, path: str, state: ChunkState) -> None:
         """Change the state of a file that is not with a worker."""
-        where = self.locate(path)
-        if where is None:
-            if state is ChunkState.ABSENT:
-                self.others.pop(path, None)
-                self._strays.discard(path)
-                return
-            if path not in self.others and path.rpartition("/")[2] not in METADATA_NAMES:
-                self._strays.add(path)
-                if not self.outside and self.has_form_of_chunk(path):
-                    self.outside = path
-            if state is ChunkState.PENDING and self.others.get(path) is not ChunkState.PENDING:
-                self.queue.add_file(path)
-            self.others[path] = state
-            return
-        array, cell = where
-        array.ledger.set(cell, state)
+        files, one = self.locate(path)
+        files.set_state(one, state)
         if state is ChunkState.PENDING:
-            array.remember(cell)
-            self.queue.add_array(array)
+            self.queue.add(files)
 
     def forget_folder(self, folder: str) -> None:
         """Forget the files in a folder of the source, which has another name now."""
         for path in [path for path in self.arrays if is_below(path, folder)]:
             array = self.arrays.pop(path)
             self.ledgers.replaced(array.ledger)
-            self.queue.drop_array(array)
+            self.queue.drop(array)
         self._homes.clear()
         home = self.home(folder)
         if home is not None:
@@ -226,12 +236,9 @@ class Inventory:
             gone = np.arange(cells.start, cells.stop)
             with_workers = array.ledger.flat[gone] == ChunkState.COPYING
             self.writers.changed.update(array.paths(gone[with_workers]))
-            array.ledger.set_many(gone[~with_workers], ChunkState.ABSENT)
-            self.digests.forget(gone + array.first_digest)
-        for path in [path for path in self.others if is_below(path, folder)]:
-            self.others.pop(path)
-            self.digests.others.pop(path, None)
-        self._strays.difference_update([path for path in self._strays if is_below(path, folder)])
+            array.set_states(gone[~with_workers], ChunkState.ABSENT)
+            array.forget_digests(self.digests, gone)
+        self.plain_files.forget_folder(folder, self.digests)
         for path in [path for path in self.damaged if is_below(path, folder)]:
             self.damaged.pop(path)
         self.writers.forget_folder(folder)
@@ -242,7 +249,7 @@ class Inventory:
         return [path for path in self.torn if path in self.writers.changing and path not in self.writers.held]
 
     def lost(self) -> CountedNames:
-        """Chunk files that were seen at the source, and left it before they were copied."""
+        """Return the chunk files that were seen at the source, and left it before they were copied."""
         count, first = 0, list[str]()
         for array in self.arrays.values():
             cells = array.lost()
@@ -258,28 +265,19 @@ class Inventory:
 
     def replace_all(self, old: ChunkState, new: ChunkState) -> None:
         """Let all files that are in one state be in another."""
-        for path in [path for path, state in self.others.items() if state is old]:
-            self.set_state(path, new)
-        for array in self.arrays.values():
-            if array.ledger.counts[old]:
-                array.ledger.set_many(array.all_in(old), new)
-                array.sweep_anew()
-                self.queue.add_array(array)
+        for files in self.all_files:
+            if files.counts[old]:
+                for ids in files.blocks_in(old):
+                    files.set_states(ids, new)
+                files.queue_anew()
+                self.queue.add(files)
 
-    def cells_without(
-        self, array: TrackedArray, cells: npt.NDArray[np.int64], paths: Set[str]
-    ) -> npt.NDArray[np.int64]:
-        """Leave out the cells of some files."""
-        others = {where[1] for path in paths if (where := self.locate(path)) and where[0] is array}
-        return cells[~np.isin(cells, np.fromiter(others, np.int64))] if others else cells
-
-    def has_form_of_chunk(self, path: str) -> bool:
-        """Whether a file lies in an array and is named as its chunk files are, in the grid or outside of it."""
-        folder, _, name = path.rpartition("/")
-        home = self.home(folder)
-        if home is None:
-            return False
-        return home[0].layout.has_form_of_key(f"{home[1]}/{name}" if home[1] else name)
+    def without(self, files: TrackedFiles, ids: FileIds, paths: Set[str]) -> FileIds:
+        """Leave out those of some files whose paths are among these."""
+        others = [one for where, one in map(self.locate, paths) if where is files] if len(ids) else []
+        if not others:
+            return ids
+        return ids[~np.isin(ids, files.ids(others))]
 
     # -- batches --------------------------------------------------------------------------------------
 
@@ -289,19 +287,20 @@ class Inventory:
         Files that changed meanwhile are PENDING again, whatever is said of them; nothing is said of those whose folder
         was renamed.
         """
-        if batch.array is not None and self.arrays.get(batch.array.layout.path) is not batch.array:
+        if not self._is_known(batch.files):
             return
         writers = self.writers
         if isinstance(states, ChunkState):
-            if batch.array is not None and batch.array.ledger is batch.ledger and not writers.changed:
+            if not writers.changed and batch.is_current:
                 writers.unsettled.difference_update(batch.paths)
-                batch.array.ledger.set_many(batch.cells, states)
+                batch.files.set_states(batch.ids, states)
+                self.queue.add(batch.files)
                 if writers.held:
                     writers.mark_held(batch.paths)
                 return
             states = [states] * len(batch.paths)
         for path, state in zip(batch.paths, states, strict=True):
-            if batch.array is None and not self._is_known(path):
+            if self._has_left(batch, path):
                 continue
             if path in writers.changed:
                 writers.changed.discard(path)
@@ -314,6 +313,14 @@ class Inventory:
         if writers.held:
             writers.mark_held(batch.paths)
 
+    def _is_known(self, files: TrackedFiles) -> bool:
+        """Return whether the array that some files belong to, if any, is still there under its name."""
+        return not isinstance(files, TrackedArray) or self.arrays.get(files.layout.path) is files
+
+    def _has_left(self, batch: Batch, path: str) -> bool:
+        """Return whether a plain file that was with a worker is not known any more, as its folder was renamed."""
+        return not (batch.files.holds_chunks or path in self.plain_files or self.is_chunk_file(path))
+
     def arrived(self, batch: Batch, digests: bytes, versions: bytes = b"") -> bool:
         """Note the digests of a batch's files, which have been copied or read back; returns whether they were kept.
 
@@ -321,14 +328,13 @@ class Inventory:
         """
         if versions:
             self.versions.note(batch, versions)
-        if batch.array is not None and batch.array.ledger is batch.ledger:
-            self.rewrites.note_arrived(batch, batch.array, digests)
-            return self.digests.put(batch.cells + batch.array.first_digest, digests)
+        if batch.is_current:
+            self.rewrites.note_arrived(batch, digests)
+            return batch.files.put_digests(self.digests, batch.ids, digests)
         kept = True
         for number, path in enumerate(batch.paths):
-            if batch.array is None and not self._is_known(path):
-                continue
-            kept = self._note_digest(path, digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]) and kept
+            if not self._has_left(batch, path):
+                kept = self._note_digest(path, digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]) and kept
         return kept
 
     def proven(self, path: str, digest: bytes, verified: bool) -> bool:
@@ -342,28 +348,22 @@ class Inventory:
         return kept
 
     def _note_digest(self, path: str, digest: bytes) -> bool:
-        where = self.locate(path)
-        if where is None:
-            self.digests.others[path] = digest
-            return True
-        return self.digests.put(np.array([where[0].first_digest + where[1]]), digest)
-
-    def _is_known(self, path: str) -> bool:
-        """Whether a file that was with a worker is still known under that name."""
-        return path in self.others or self.locate(path) is not None
+        files, one = self.locate(path)
+        return files.put_digests(self.digests, files.ids([one]), digest)
 
     # -- sums -----------------------------------------------------------------------------------------
 
     def counts(self) -> tuple[int, int, int, int, int, int, int]:
-        """Chunk files in each state, all arrays together."""
+        """Return the number of chunk files in each state, all arrays together."""
         a, b, c, d, e, f, g = self.ledgers.sums.counts
         return a, b, c, d, e, f, g
+
+    def count_in(self, *states: ChunkState) -> int:
+        """Return how many files, chunk files and plain ones, are in any of these states."""
+        sums = self.ledgers.sums.counts
+        return sum(sums[state] for state in states) + self.plain_files.count_in(*states)
 
     @property
     def changes(self) -> int:
         """Goes up whenever an array is noted or the state of one of its chunk files changes."""
         return self.ledgers.sums.changes
-
-    def others_in(self, *states: ChunkState) -> int:
-        """Files that are no chunks, in any of these states."""
-        return sum(state in states for state in self.others.values())

@@ -7,12 +7,16 @@ find everything else that is PENDING, however much that is.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.ledger import Ledger
+from softcopy_napari.engine.inventory.tracked_files import TrackedFiles
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat
@@ -21,74 +25,119 @@ _FRESH = 1 << 16
 """Recently settled chunk files remembered one by one."""
 _BLOCK = 1 << 20
 """Cells looked at together."""
+_BLOCK_OUT = 1 << 16
+"""Cells looked at together for somebody else: of more, digests and indices would take more memory than the ledger."""
+_NO_CELLS: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 
 
 @dataclass(eq=False, slots=True)
-class TrackedArray:
-    """One array and the states of its chunk files."""
+class TrackedArray(TrackedFiles):
+    """One array and the states of its chunk files; the id of each is its cell, the flat index in the chunk grid."""
 
     layout: ArrayLayout
     ledger: Ledger
     first_digest: int
     """Place of the first chunk file's digest in the target's `DigestStore`."""
+    epoch: int = 0
     fresh: deque[int] = field(default_factory=lambda: deque(maxlen=_FRESH))
-    """Cells that became PENDING lately, oldest first; may hold some that no longer are."""
     sweep: bool = False
     """Whether there may be PENDING cells that `fresh` does not hold."""
     swept: int = 0
     """Cells before this one were looked at by the sweep under way."""
-    found: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    found: npt.NDArray[np.int64] = field(default_factory=lambda: _NO_CELLS)
     """What the sweep found and nobody took yet."""
     left: npt.NDArray[np.bool_] | None = None
     """Chunk files that were seen at the source, and left it before they were copied, by cell; those that came back
     are not ABSENT any more. None while there are none."""
+    holds_chunks: ClassVar[bool] = True
 
     @property
     def prefix(self) -> str:
         """What stands before a chunk key in a path relative to the source."""
         return self.layout.path + "/" if self.layout.path else ""
 
-    def paths(self, cells: npt.NDArray[np.int64]) -> list[str]:
-        """Paths of chunk files, relative to the source."""
-        return self.layout.paths(cells)
+    @property
+    def counts(self) -> Sequence[int]:
+        return self.ledger.counts
 
-    def remember(self, cell: int) -> None:
-        """Have a cell that became PENDING taken soon."""
-        if len(self.fresh) == _FRESH:
-            self.sweep_from(self.fresh[0])
-        self.fresh.append(cell)
+    @property
+    def chunk_format(self) -> ChunkFormat | None:
+        return self.layout.chunk_format
 
-    def sweep_from(self, cell: int) -> None:
+    def format_of(self, ids: npt.NDArray[np.int64]) -> ChunkFormat | None:
+        return self.layout.chunk_format
+
+    def ids(self, ones: Sequence[int]) -> npt.NDArray[np.int64]:
+        return np.array(ones, np.int64)
+
+    def paths(self, ids: npt.NDArray[np.int64]) -> list[str]:
+        return self.layout.paths(ids)
+
+    def has_all(self, ids: npt.NDArray[np.int64], epoch: int) -> bool:
+        return self.epoch == epoch
+
+    def replace_layout(self, layout: ArrayLayout, ledger: Ledger, first_digest: int) -> None:
+        """Have it be of another shape, or another array, from now on."""
+        self.layout, self.ledger, self.first_digest, self.left = layout, ledger, first_digest, None
+        self.epoch += 1
+
+    # -- states ---------------------------------------------------------------------------------------
+
+    def state(self, one: int) -> int:
+        return self.ledger.get(one)
+
+    def states(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        return self.ledger.flat[ids]
+
+    def set_state(self, one: int, state: ChunkState) -> None:
+        self.ledger.set(one, state)
+        if state is ChunkState.PENDING:
+            if len(self.fresh) == _FRESH:
+                self._sweep_from(self.fresh[0])
+            self.fresh.append(one)
+
+    def set_states(self, ids: npt.NDArray[np.int64], state: ChunkState) -> None:
+        self.ledger.set_many(ids, state)
+        if state is ChunkState.PENDING and len(ids):
+            self._sweep_from(int(ids.min()))
+
+    def all_in(self, state: ChunkState) -> npt.NDArray[np.int64]:
+        """Return all cells in a state."""
+        if not self.ledger.counts[state]:
+            return _NO_CELLS
+        blocks = range(0, len(self.ledger.flat), _BLOCK)
+        return np.concatenate([self.ledger.find(state, start, start + _BLOCK) for start in blocks])
+
+    def blocks_in(self, *states: ChunkState) -> Iterator[npt.NDArray[np.int64]]:
+        flat = self.ledger.flat
+        for start in range(0, len(flat), _BLOCK_OUT):
+            if not self.count_in(*states):
+                return
+            block = flat[start : start + _BLOCK_OUT]
+            is_in = block == states[0]
+            for state in states[1:]:
+                is_in |= block == state
+            cells = np.flatnonzero(is_in) + start
+            if len(cells):
+                yield cells
+
+    # -- the queue ------------------------------------------------------------------------------------
+
+    def _sweep_from(self, cell: int) -> None:
         """See to it that this cell, and with it all that follow, are swept some time."""
         self.swept = min(self.swept, cell) if self.sweep else cell
         self.sweep = True
 
-    def sweep_anew(self) -> None:
-        """Forget what was to be taken: sweeps will find it."""
+    def queue_anew(self) -> None:
         self.fresh.clear()
-        self.found = np.zeros(0, np.int64)
+        self.found = _NO_CELLS
         self.sweep, self.swept = True, 0
-
-    def note_left(self, cells: npt.NDArray[np.int64], left: bool = True) -> None:
-        """Note that chunk files left the source before they were copied; or, that their writer deleted them."""
-        if self.left is None and left:
-            self.left = np.zeros(len(self.ledger.flat), bool)
-        if self.left is not None:
-            self.left[cells] = left
-
-    def lost(self) -> npt.NDArray[np.int64]:
-        """All cells whose chunk files left the source before they were copied, and have not come back."""
-        if self.left is None:
-            return np.zeros(0, np.int64)
-        return np.flatnonzero(self.left & (self.ledger.flat == ChunkState.ABSENT))
 
     @property
     def waits_for_sweep(self) -> bool:
-        """Whether there may be PENDING cells that `fresh` does not hold."""
         return self.sweep or len(self.found) > 0
 
     def take_fresh(self, limit: int) -> npt.NDArray[np.int64]:
-        """The longest waiting of the freshly settled cells, each once."""
         taken: dict[int, None] = {}
         while self.fresh and len(taken) < limit:
             cell = self.fresh.popleft()
@@ -97,8 +146,7 @@ class TrackedArray:
         return np.fromiter(taken, np.int64, len(taken))
 
     def take_found(self, limit: int) -> npt.NDArray[np.int64]:
-        """The next PENDING cells that a sweep over the ledger finds."""
-        cells = np.zeros(0, np.int64)
+        cells = _NO_CELLS
         while not len(cells) and (self.sweep or len(self.found)):
             if not len(self.found):
                 start = self.swept
@@ -109,24 +157,43 @@ class TrackedArray:
             cells = cells[self.ledger.flat[cells] == ChunkState.PENDING]
         return cells
 
-    def all_in(self, state: ChunkState) -> npt.NDArray[np.int64]:
-        """All cells in a state."""
-        if not self.ledger.counts[state]:
-            return np.zeros(0, np.int64)
-        blocks = range(0, len(self.ledger.flat), _BLOCK)
-        return np.concatenate([self.ledger.find(state, start, start + _BLOCK) for start in blocks])
+    # -- digests and versions -------------------------------------------------------------------------
+
+    def digests(self, store: DigestStore, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        return store.get(ids + self.first_digest)
+
+    def put_digests(self, store: DigestStore, ids: npt.NDArray[np.int64], digests: bytes) -> bool:
+        store.extend(self.first_digest + self.layout.n_chunk_files)
+        return store.put(ids + self.first_digest, digests)
+
+    def forget_digests(self, store: DigestStore, ids: npt.NDArray[np.int64]) -> None:
+        store.forget(ids + self.first_digest)
+
+    # -- what the source has lost ---------------------------------------------------------------------
+
+    def note_left(self, one: int | npt.NDArray[np.int64], left: bool = True) -> None:
+        if self.left is None and left:
+            self.left = np.zeros(len(self.ledger.flat), bool)
+        if self.left is not None:
+            self.left[one] = left
+
+    def lost(self) -> npt.NDArray[np.int64]:
+        """Return all cells whose chunk files left the source before they were copied, and have not come back."""
+        if self.left is None:
+            return _NO_CELLS
+        return np.flatnonzero(self.left & (self.ledger.flat == ChunkState.ABSENT))
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Files for one worker, all of one array, or all no chunks."""
+class OldArray(NamedTuple):
+    """An array of a dataset that its writer has deleted."""
 
-    array: TrackedArray | None
-    cells: npt.NDArray[np.int64]
-    paths: list[str]
-    ledger: Ledger | None
-    """The array's ledger when the batch was made: after a resize the cells are others."""
-    chunk_format: ChunkFormat | None = None
-    """How the files are known to be whole, if they are chunk files and something tells."""
-    before: bytes = b""
-    """Digests of the versions that these replace, zeros where none is known; empty for files that are no chunks."""
+    layout: ArrayLayout
+    copied: npt.NDArray[np.bool_] | None = None
+    """Which of its chunk files may be removed; None for all."""
+    if_made_anew: bool = False
+    """Remove nothing unless the source has an array in its place."""
+
+    @classmethod
+    def of(cls, array: TrackedArray) -> OldArray:
+        """Note an array that its writer deletes, with the chunk files that have been copied."""
+        return cls(array.layout, np.isin(array.ledger.flat, (ChunkState.COPIED, ChunkState.VERIFIED)))

@@ -6,12 +6,11 @@ Part of the inventory, and called from the target's job alone, from its one thre
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from softcopy_napari.engine.fs.relative_paths import is_below
+from softcopy_napari.engine.inventory.tracked_files import TrackedFiles
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.chunk_check import can_prove_whole
 
@@ -72,7 +71,7 @@ class WriterActivity:
             self._never_seen.discard(path)
         elif self._inventory.state(path) is ChunkState.ABSENT:
             self._never_seen.add(path)
-        counts = itself or self._inventory.locate(path) is not None
+        counts = itself or self._inventory.is_chunk_file(path)
         if counts and self._inventory.state(path) is not ChunkState.COPYING:
             self._inventory.set_state(path, ChunkState.WRITING)
 
@@ -99,14 +98,14 @@ class WriterActivity:
             work, and where it was copied before: while it is written over, its size and its end prove nothing.
         """
         self._never_seen.discard(path)
-        where = self._inventory.locate(path)
-        if where is None or path in self.held or not can_prove_whole(where[0].layout.chunk_format):
+        files, one = self._inventory.locate(path)
+        if path in self.held or not can_prove_whole(files.chunk_format):
             return False
-        state = ChunkState(where[0].ledger.get(where[1]))
-        if state is ChunkState.ABSENT:
+        state = files.state(one)
+        if state == ChunkState.ABSENT:
             self.unsettled.add(path)
             self._inventory.set_state(path, ChunkState.PENDING)
-        elif path in self.unsettled and state is ChunkState.COPYING:
+        elif path in self.unsettled and state == ChunkState.COPYING:
             self.changed.add(path)
         return path in self.unsettled
 
@@ -128,18 +127,17 @@ class WriterActivity:
 
     def note_left(self, path: str) -> None:
         """Note that a file left the source before it was copied: a chunk file is lost, unless it comes back."""
-        where = self._inventory.locate(path)
-        if where is not None and path not in self._never_seen:
-            where[0].note_left(np.array([where[1]]))
+        files, one = self._inventory.locate(path)
+        if path not in self._never_seen:
+            files.note_left(one)
         self._never_seen.discard(path)
 
     def note_deleted(self, path: str) -> None:
         """Note that a file's writer deleted it under its lock, and that it is not at the destination either."""
-        where = self._inventory.locate(path)
-        if where is not None:
-            where[0].note_left(np.array([where[1]]), left=False)
-            if path in self.held:  # its lock is there still
-                self._never_seen.add(path)
+        files, one = self._inventory.locate(path)
+        files.note_left(one, left=False)
+        if files.holds_chunks and path in self.held:  # its lock is there still
+            self._never_seen.add(path)
 
     def released(self, path: str) -> None:
         """Note that a writer's lock went away, whatever was done under it."""
@@ -156,7 +154,7 @@ class WriterActivity:
         for array in self._inventory.arrays.values():
             if array.ledger.counts[ChunkState.WRITING]:
                 cells = array.all_in(ChunkState.WRITING)
-                array.note_left(self._inventory.cells_without(array, cells, self._never_seen))
+                array.note_left(self._inventory.without(array, cells, self._never_seen))
         self._never_seen.clear()
         self._inventory.replace_all(ChunkState.WRITING, ChunkState.ABSENT)
         for path in self.deleted:  # of these a walk will not find anything
@@ -178,7 +176,7 @@ class WriterActivity:
         inventory = self._inventory
         for path, was_open in self.abandoned.items():
             arrived = inventory.state(path) in (ChunkState.COPIED, ChunkState.VERIFIED)
-            if was_open and arrived and inventory.locate(path):
+            if was_open and arrived and inventory.is_chunk_file(path):
                 inventory.damaged[path] = "its writer had it open to the end"
                 inventory.set_state(path, ChunkState.FAILED)
 
@@ -186,13 +184,17 @@ class WriterActivity:
         """Let those of some files be WRITING that a writer is at work on."""
         for path in paths:
             held = self.held.get(path)
-            if held is not None and (held.open or self._inventory.locate(path) is not None):
+            if held is not None and (held.open or self._inventory.is_chunk_file(path)):
                 self._inventory.set_state(path, ChunkState.WRITING)
 
-    def has_open(self, path: str) -> bool:
-        """Whether a writer has a file itself open."""
-        held = self.held.get(path)
-        return held is not None and held.open
+    def at_work_on(self, files: TrackedFiles) -> Set[str]:
+        """Return the paths of files, those of one kind among them, that cannot be judged now.
+
+        A writer is at work on them, or they changed while they were read. A lock holds back chunk files only.
+        """
+        if not self.held:
+            return self.changing
+        return self.changing.union(path for path, held in self.held.items() if held.open or files.holds_chunks)
 
     def note_seen(self, folder: str, names: Iterable[str]) -> None:
         """Note that a folder was found to hold these files."""

@@ -151,8 +151,7 @@ class CheckJob(TargetThread):
     def _count_compared(self, copied: bool = False) -> int:
         """Return the number of files compared so far, or of those that are equal."""
         states = [ChunkState.COPIED] if copied else [ChunkState.COPIED, ChunkState.PENDING]
-        counts = self._inventory.counts()
-        return sum(counts[state] for state in states) + self._inventory.others_in(*states)
+        return self._inventory.count_in(*states)
 
     def _make_snapshot(self, now: float) -> TargetSnapshot:
         state = self._outcome or (TargetState.PAUSED if self._paused else TargetState.CHECKING)

@@ -73,21 +73,13 @@ class FinalCheck:
     @property
     def at_work(self) -> bool:
         """Whether anything is being compared or copied, or waits for that."""
-        counts = self._inventory.counts()
-        return bool(
-            not self._dispatcher.idle
-            or self._tracker.busy
-            or counts[ChunkState.PENDING]
-            or counts[ChunkState.COPYING]
-            or self._inventory.others_in(ChunkState.PENDING, ChunkState.COPYING)
-        )
+        waiting = self._inventory.count_in(ChunkState.PENDING, ChunkState.COPYING)
+        return bool(not self._dispatcher.idle or self._tracker.busy or waiting)
 
     def completion_facts(self, removing: bool) -> CompletionFacts:
         """Return what decides whether the copy is complete; `removing` says whether files are still being removed."""
         inventory, dispatcher = self._inventory, self._dispatcher
-        counts = inventory.counts()
-        states = (ChunkState.WRITING, ChunkState.PENDING, ChunkState.COPYING)
-        unfinished = sum(counts[state] for state in states) + inventory.others_in(*states)
+        unfinished = inventory.count_in(ChunkState.WRITING, ChunkState.PENDING, ChunkState.COPYING)
         last = self._tracker.last_full
         stuck = bool(self._pool.stuck) or dispatcher.destination.obstacle is not None
         return CompletionFacts(

@@ -35,15 +35,11 @@ class MissingFiles:
 
     def add_folder_diff(self, part: FolderDiff) -> None:
         """Note what a part of a folder's comparison has not found at the destination."""
-        prefix = part.folder + "/" if part.folder else ""
-        rest: Sequence[str] = part.lacking
-        where = self._inventory.cells(part.folder, part.lacking)
-        if where is not None:
-            array, cells = where
-            is_chunk = cells >= 0
-            self._missing_cells(array)[cells[is_chunk]] = True
-            rest = [name for name, chunk in zip(part.lacking, is_chunk, strict=True) if not chunk]
-        self._others.update(prefix + name for name in rest)
+        for files, ids, _ in self._inventory.group(part.folder, part.lacking):
+            if isinstance(files, TrackedArray):
+                self._missing_cells(files)[ids] = True
+            else:
+                self._others.update(files.paths(ids))
         if part.empty:
             self._others.add(part.folder)
 
@@ -74,7 +70,7 @@ class MissingFiles:
                 paths = (missing, different)[kind]
                 counts[kind] += len(cells)
                 paths += array.paths(cells[: _SHOWN - len(paths)])
-        others = sorted(path for path, state in self._inventory.others.items() if state is ChunkState.PENDING)
+        others = sorted(self._inventory.plain_files.paths_in(ChunkState.PENDING))
         others_missing = [path for path in others if path in self._others]
         others_different = [path for path in others if path not in self._others]
         return Findings(

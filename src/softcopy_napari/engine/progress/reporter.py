@@ -80,7 +80,7 @@ class Reporter:
         return counts[ChunkState.PENDING] + counts[ChunkState.COPYING] + self._others_waiting()
 
     def _others_waiting(self) -> int:
-        return self._inventory.others_in(ChunkState.PENDING, ChunkState.COPYING, ChunkState.FAILED)
+        return self._inventory.plain_files.count_in(ChunkState.PENDING, ChunkState.COPYING, ChunkState.FAILED)
 
     def snapshot(
         self, state: TargetState, why: Reason | None, acquiring: bool, kept: int, now: float
@@ -97,7 +97,7 @@ class Reporter:
             state=state,
             why=why,
             counts=inventory.counts(),
-            other_files=inventory.others_in(ChunkState.COPIED, ChunkState.VERIFIED),
+            other_files=inventory.plain_files.count_in(ChunkState.COPIED, ChunkState.VERIFIED),
             other_waiting=self._others_waiting(),
             files_copied=dispatcher.results.files_copied,
             bytes_copied=dispatcher.results.bytes_copied,

@@ -76,15 +76,14 @@ class ReceiptBuilder:
     def __init__(self, inventory: Inventory) -> None:
         self._digests = inventory.digests
         arrived = (ChunkState.COPIED, ChunkState.VERIFIED)
-        files = {
-            path: self._digests.others.get(path, NO_DIGEST) for path, s in inventory.others.items() if s in arrived
-        }
-        self.links = sum(digest == LINK_DIGEST for digest in files.values())
-        self._others = {path: digest for path, digest in files.items() if digest not in (LINK_DIGEST, NO_DIGEST)}
-        places = [inventory.locate(path) for path in inventory.damaged]
-        damaged = [where for where in places if where and where[0].ledger.get(where[1]) == ChunkState.FAILED]
+        others = self._digests.others
+        plain = {path: others.get(path, NO_DIGEST) for path in inventory.plain_files.paths_in(*arrived)}
+        self.links = sum(digest == LINK_DIGEST for digest in plain.values())
+        self._plain = {path: digest for path, digest in plain.items() if digest not in (LINK_DIGEST, NO_DIGEST)}
+        damaged = [inventory.locate(path) for path in inventory.damaged]
+        damaged = [(files, one) for files, one in damaged if files.state(one) == ChunkState.FAILED]
         self._arrays = [
-            _ArrayFiles.of(array, np.array([cell for where, cell in damaged if where is array], np.int64))
+            _ArrayFiles.of(array, np.array([one for files, one in damaged if files is array], np.int64))
             for array in inventory.arrays.values()
         ]
         abandoned = inventory.writers.abandoned
@@ -93,7 +92,7 @@ class ReceiptBuilder:
 
     def lines(self) -> Iterator[tuple[bytes, str]]:
         """Every regular file's XXH128 and path, arrays one after the other, each in the order of its chunk grid."""
-        yield from ((digest, path) for path, digest in sorted(self._others.items()))
+        yield from ((digest, path) for path, digest in sorted(self._plain.items()))
         for array in self._arrays:
             for cells in array.cells():
                 data = self._digests.get(cells + array.first_digest).tobytes()

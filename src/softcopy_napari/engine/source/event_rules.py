@@ -6,7 +6,7 @@ import heapq
 import itertools
 
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.old_array import OldArray, old_array
+from softcopy_napari.engine.inventory.tracked_array import OldArray
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.watch.events import FileEvent, Watcher
 from softcopy_napari.engine.zarr_layout.file_names import (
@@ -162,9 +162,9 @@ class EventRules:
         folder, _, name = path.rpartition("/")
         # Writers rename new metadata over the old ones: only where an array is to go are they deleted.
         if name in ARRAY_METADATA_NAMES and folder in self._inventory.arrays and self._watcher.tells_closing:
-            self.deleted_arrays[folder] = old_array(self._inventory.arrays[folder])
+            self.deleted_arrays[folder] = OldArray.of(self._inventory.arrays[folder])
         if not locked:
-            if self.first_deletion is None and self._inventory.locate(path) is not None:
+            if self.first_deletion is None and self._inventory.is_chunk_file(path):
                 self.first_deletion = now
             self._just_deleted[path] = now
             _prune(self._just_deleted, now - _SOON)
@@ -186,13 +186,13 @@ class EventRules:
         inventory = self._inventory
         match event:
             case FileEvent.OPENED | FileEvent.MODIFIED:
-                if event is FileEvent.OPENED and inventory.locate(path) is not None:
+                if event is FileEvent.OPENED and inventory.is_chunk_file(path):
                     self._in_place = True
                 if not self._watcher.tells_closing and inventory.writers.try_unsettled(path):
                     return
                 inventory.writers.writing(path, itself=True)
                 # A chunk file waits for its writer to close it. Metadata and notes may stay open all day.
-                if not self._watcher.tells_closing or inventory.locate(path) is None:
+                if not (self._watcher.tells_closing and inventory.is_chunk_file(path)):
                     self._wait(path, now)
             case FileEvent.WRITTEN:
                 self._settled(path, folder, name)

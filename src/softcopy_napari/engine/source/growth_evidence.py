@@ -105,7 +105,7 @@ class GrowthEvidence:
         rewritten = self._inventory.rewrites.first
         if rewritten is not None:
             self._note(Against.REWRITTEN, rewritten)
-        if outside := self._inventory.outside:
+        if outside := self._inventory.plain_files.outside:
             self._note(Against.OUTSIDE, outside)
         if not self._structure_known:
             self._structure_known = True
@@ -125,7 +125,7 @@ class GrowthEvidence:
                 if array.layout.n_chunk_files < _FEWEST:
                     continue
                 cells = np.unique(np.linspace(0, array.layout.n_chunk_files - 1, _SAMPLE).astype(np.int64))
-                digests = inventory.digests.get(cells + array.first_digest)
+                digests = array.digests(inventory.digests, cells)
                 known = np.ascontiguousarray(digests[digests.any(axis=1)]).view(f"V{DIGEST_SIZE}").ravel()
                 _, counts = np.unique(known, return_counts=True)
                 if len(counts) and 2 * counts.max() >= len(cells):
@@ -139,10 +139,10 @@ class GrowthEvidence:
 
         A marker lies at the source's top, or in the folder of each of its arrays.
         """
-        others, arrays = self._inventory.others, self._inventory.arrays
-        if MARKER in others:
+        plain_files, arrays = self._inventory.plain_files, self._inventory.arrays
+        if MARKER in plain_files:
             folders: Iterable[str] = [""]
-        elif arrays and all((f"{path}/{MARKER}" if path else MARKER) in others for path in arrays):
+        elif arrays and all((f"{path}/{MARKER}" if path else MARKER) in plain_files for path in arrays):
             folders = arrays
         else:
             return False, False

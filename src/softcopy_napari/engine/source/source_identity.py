@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.old_array import OldArray, old_array
-from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.inventory.tracked_array import OldArray, TrackedArray
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, LayoutError
@@ -164,4 +163,4 @@ class Arrival:
         known = self._deletion.arrays
         if not self._deletion.root:
             return [known[path]._replace(if_made_anew=True) for path in sorted(self._deletion.made_anew)]
-        return [known.get(array.layout.path) or old_array(array) for array in arrays]
+        return [known.get(array.layout.path) or OldArray.of(array) for array in arrays]

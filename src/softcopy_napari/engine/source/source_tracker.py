@@ -361,7 +361,7 @@ class SourceTracker:
             missing_nodes=len(self.metadata.missing_nodes()),
             temporaries=len(inventory.writers.held)
             + counts[ChunkState.WRITING]
-            - sum(inventory.locate(path) is not None for path in torn)
+            - sum(map(inventory.is_chunk_file, torn))
             + self._scratch.count
             + len(self.metadata.bad),
             temporary=held or next(iter(self.metadata.bad), ""),
