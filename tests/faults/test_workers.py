@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets import timeout
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings, Target
+from softcopy_napari.engine.targets.targets_file import load_targets
 from tests.engine.support import OLD, replace, temporaries, until
 from tests.faults.lab import SOON, Lab, content, make_chunks
 from tests.support.command import Softcopy
@@ -275,7 +277,17 @@ def test_stop_ends_at_once_though_a_whole_share_hangs(lab: Lab, side: str, limit
     ends_within(lab, limit)
 
 
-@pytest.mark.parametrize("act", [make_target, lambda *paths: Engine([made(*paths)])], ids=["paths", "engine"])
+def load(source: Path, destination: Path, settings: Settings) -> object:
+    """Load a targets file that lies on another disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "targets.yaml"
+        file.write_text(f"targets:\n- source: {source}\n  destination: {destination}\n")
+        return load_targets(file, settings)
+
+
+@pytest.mark.parametrize(
+    "act", [make_target, load, lambda *paths: Engine([made(*paths)])], ids=["paths", "file", "engine"]
+)
 @pytest.mark.parametrize("side", SIDES)
 def test_a_share_that_hangs_when_a_copy_is_to_be_started_is_named(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, side: str, act: Callable[..., object]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from softcopy_napari.engine.targets.rate_schedule import FULL, RateError, RateSchedule, parse
+from softcopy_napari.engine.targets.rate_schedule import FULL, RateError, RateSchedule, parse_schedule
 from softcopy_napari.engine.targets.target import Settings, settings_problem
 
 MB = 1e6
@@ -41,7 +41,7 @@ NIGHT = {"22:00-06:30": "full", "12:00-13:00": "1 GB/s", "else": "10 MiB/s"}
     ],
 )
 def test_a_rate_is_understood_however_it_is_spelled(value: object, rate: float) -> None:
-    assert {parse(value).at(minute) for minute in (0, 700, 1439)} == {rate}
+    assert {parse_schedule(value).at(minute) for minute in (0, 700, 1439)} == {rate}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_rate_is_understood_however_it_is_spelled(value: object, rate: float) 
 )
 def test_the_time_of_day_decides(value: object, time: str, rate: float) -> None:
     hour, minute = map(int, time.split(":"))
-    assert parse(value).at(60 * hour + minute) == rate
+    assert parse_schedule(value).at(60 * hour + minute) == rate
 
 
 A_RATE = "must be a rate such as 200 MB/s, or full, or rates by time of day"
@@ -124,7 +124,7 @@ ONE_RATE = "must be a rate such as 50 MB/s, or full"
 )
 def test_a_mistake_is_named_with_what_to_do(value: object, words: str | None, key: str | None) -> None:
     with pytest.raises(RateError) as caught:
-        parse(value)
+        parse_schedule(value)
     assert words is None or str(caught.value) == words
     assert str(caught.value).isprintable()
     assert key is None or caught.value.key == key
@@ -153,8 +153,8 @@ def mappings(draw: st.DrawFn) -> dict[str, str]:
 
 @given(st.one_of(RATES, mappings()))
 def test_what_is_written_down_is_read_as_it_was(value: str | dict[str, str]) -> None:
-    rate = parse(value)
-    assert parse(rate.setting()) == parse(str(rate)) == rate
+    rate = parse_schedule(value)
+    assert parse_schedule(rate.setting()) == parse_schedule(str(rate)) == rate
     assert rate.setting() == value or rate.spans
     assert all(rate.at(minute) >= 1000 for minute in range(0, 1440, 7))
 
@@ -166,19 +166,19 @@ def test_one_rate_counts_at_any_time(value: dict[str, str], minute: int) -> None
         return start <= minute < end if start < end else not end <= minute < start
 
     (rate,) = [rate for span, rate in value.items() if covers(span)]
-    assert parse(value).at(minute) == parse(rate).at(0)
+    assert parse_schedule(value).at(minute) == parse_schedule(rate).at(0)
 
 
 @given(st.one_of(st.text(), st.dictionaries(st.text(max_size=12), st.one_of(st.text(max_size=12), st.none()))))
 def test_whatever_is_written_is_a_rate_or_one_line_of_explanation(value: object) -> None:
     words = ""
     try:
-        assert isinstance(parse(value), RateSchedule)
+        assert isinstance(parse_schedule(value), RateSchedule)
     except RateError as error:
         words = str(error)
     assert words.isprintable()
 
 
 def test_no_limit_is_no_limit() -> None:
-    assert parse("full") == parse(None) == FULL == Settings().max_rate
+    assert parse_schedule("full") == parse_schedule(None) == FULL == Settings().max_rate
     assert str(FULL) == "full"

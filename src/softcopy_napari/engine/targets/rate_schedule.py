@@ -83,7 +83,7 @@ FULL = RateSchedule()
 """No limit."""
 
 
-def parse(value: object) -> RateSchedule:
+def parse_schedule(value: object) -> RateSchedule:
     """Read a setting.
 
     Parameters
@@ -195,6 +195,6 @@ def _bytes(rate: str) -> float:
 
 
 RateSetting = Annotated[
-    RateSchedule, PlainValidator(parse), PlainSerializer(RateSchedule.setting, return_type=str | dict)
+    RateSchedule, PlainValidator(parse_schedule), PlainSerializer(RateSchedule.setting, return_type=str | dict)
 ]
-"""A `RateSchedule` in a model: validated by `parse`, and dumped as a targets file has it."""
+"""A `RateSchedule` in a model: validated by `parse_schedule`, and dumped as a targets file has it."""

@@ -16,12 +16,13 @@ from pydantic import ValidationError
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.formatting import printable, quote
 from softcopy_napari.engine.fs.atomic_write import write_atomically
-from softcopy_napari.engine.targets.build import check_targets, find_conflicts
+from softcopy_napari.engine.targets.build import check_targets, find_conflicts, no_answer_text
 from softcopy_napari.engine.targets.rate_schedule import RateError
 from softcopy_napari.engine.targets.target import KEYS, PATHS, Settings, Target, mistake_text, mistakes_of, reason_of
+from softcopy_napari.engine.targets.timeout import call_with_timeout
 from softcopy_napari.engine.targets.user_paths import spell_path, written_path
 from softcopy_napari.engine.targets.value_text import value_text
-from softcopy_napari.engine.targets.yaml_reader import WINDOWS_HINT, Item, YamlFile, line_of
+from softcopy_napari.engine.targets.yaml_reader import WINDOWS_HINT, Item, YamlFile, line_of, read_value
 
 _EXAMPLE = 'write "- source: ..." and, below it, "destination: ..."'
 _AS_WRITTEN = ("permissions", "max_rate")
@@ -47,10 +48,11 @@ def load_targets(path: Path, defaults: Settings) -> tuple[Target, ...]:
     entries = _find_entries(file)
     folder = path.absolute().parent
     targets = [_read_target(file, number, entry, folder, defaults) for number, entry in enumerate(entries, 1)]
-    for index, words in find_conflicts(targets):
+    usable = [target for target in targets if target is not None]
+    for index, words in call_with_timeout(lambda: list(find_conflicts(targets)), no_answer_text(usable)):
         file.note(file.mapping(entries[index])["destination"].line, words)
     file.raise_mistakes()
-    return tuple(target for target in targets if target is not None)  # which all are, where nothing is wrong
+    return tuple(usable)  # which all are, where nothing is wrong
 
 
 def dump_targets(targets: Sequence[Target], path: Path) -> None:
@@ -96,8 +98,7 @@ def _find_entries(file: YamlFile) -> list[yaml.Node]:
     if root is None or root.tag == "tag:yaml.org,2002:null":
         raise TargetsError(f'{file.name} is empty; begin it with "targets:" and below that {_EXAMPLE}')
     if not isinstance(root, yaml.MappingNode):
-        words = value_text(Item(1, root).value())
-        file.fail(line_of(root), f'this is {words}; begin the file with "targets:"')
+        file.fail(line_of(root), f'this is {value_text(read_value(root))}; begin the file with "targets:"')
     items = file.mapping(root)
     for key, item in items.items():
         if key in KEYS:
@@ -109,7 +110,7 @@ def _find_entries(file: YamlFile) -> list[yaml.Node]:
         file.fail(line, words)
     line, node = items["targets"]
     if not isinstance(node, yaml.SequenceNode):
-        file.fail(line, f'"targets" must be a list, not {value_text(items["targets"].value())}; below it {_EXAMPLE}')
+        file.fail(line, f'"targets" must be a list, not {value_text(read_value(node))}; below it {_EXAMPLE}')
     if not node.value:
         file.fail(line, f'"targets" is an empty list; below it {_EXAMPLE}')
     return list(node.value)
@@ -119,7 +120,7 @@ def _read_target(file: YamlFile, number: int, node: yaml.Node, folder: Path, def
     """Make a target of what the file says about it; note what is wrong, and return None, where that cannot be."""
     line, of = line_of(node), f" of target {number}"
     if not isinstance(node, yaml.MappingNode):
-        words = value_text(Item(line, node).value())
+        words = value_text(read_value(node))
         file.note(line, f"target {number} is {words}, not a source and a destination; {_EXAMPLE}")
         return None
     items = file.mapping(node, f" in target {number}")
@@ -143,8 +144,8 @@ def _value(file: YamlFile, key: str, item: Item, where: str) -> object:
     """Return what a target says of a key; only rates by time of day may be a mapping."""
     if key == "max_rate" and isinstance(item.node, yaml.MappingNode):
         times = file.mapping(item.node, f" in {key}{where}")
-        return {time: rate.spelled_value() for time, rate in times.items()}
-    return item.spelled_value() if key in _AS_WRITTEN else item.value()
+        return {time: read_value(rate.node, numbers_as_text=True) for time, rate in times.items()}
+    return read_value(item.node, numbers_as_text=key in _AS_WRITTEN)
 
 
 def _line(file: YamlFile, item: Item, mistake: Mapping[str, Any]) -> int:
@@ -157,7 +158,7 @@ def _line(file: YamlFile, item: Item, mistake: Mapping[str, Any]) -> int:
 
 def _hint(item: Item, key: str) -> str:
     """Return what may help where quotes are missing, or are too many."""
-    value = item.value()
+    value = read_value(item.node)
     if key in PATHS:
         if not isinstance(value, str):
             return "; put it in quotes" if item.is_plain and value is not None else ""

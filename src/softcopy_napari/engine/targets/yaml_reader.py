@@ -44,22 +44,19 @@ class Item(NamedTuple):
         """Whether it stands there without quotes, and is no list or mapping."""
         return isinstance(self.node, yaml.ScalarNode) and not self.node.style
 
-    def value(self) -> object:
-        """Return the value as YAML reads it; an empty list or mapping stands for every other."""
-        node = self.node
-        if not isinstance(node, yaml.ScalarNode):
-            return [] if isinstance(node, yaml.SequenceNode) else {}
-        if len(node.value) > _MAX_SCALAR and ":" in node.value and node.tag != "tag:yaml.org,2002:str":
-            return Unreadable(node.value)
-        try:
-            return yaml.constructor.SafeConstructor().construct_object(node)
-        except Exception:  # a date such as 2024-13-01, a tag that does not fit: PyYAML lets every kind of error out
-            return Unreadable(node.value)
 
-    def spelled_value(self) -> object:
-        """Return the value, of a number the text."""
-        value = self.value()
-        return self.node.value if isinstance(value, int | float) and not isinstance(value, bool) else value
+def read_value(node: yaml.Node, numbers_as_text: bool = False) -> object:
+    """Return a value as YAML reads it; an empty list or mapping stands for every other."""
+    if not isinstance(node, yaml.ScalarNode):
+        return [] if isinstance(node, yaml.SequenceNode) else {}
+    if len(node.value) > _MAX_SCALAR and ":" in node.value and node.tag != "tag:yaml.org,2002:str":
+        return Unreadable(node.value)
+    try:
+        value = yaml.constructor.SafeConstructor().construct_object(node)
+    except Exception:  # a date such as 2024-13-01, a tag that does not fit: PyYAML lets every kind of error out
+        return Unreadable(node.value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return node.value if numbers_as_text and is_number else value
 
 
 class YamlFile:
@@ -106,7 +103,7 @@ class YamlFile:
             if key.tag == _MERGE:
                 merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
             elif not isinstance(key, yaml.ScalarNode):
-                self.note(line, f"{value_text(Item(line, key).value())} cannot be a key{where}")
+                self.note(line, f"{value_text(read_value(key))} cannot be a key{where}")
             elif first := items.get(key.value):
                 words = f"the key {quote(key.value)} is given twice{where}, first in line {first.line}; remove one"
                 self.note(line, words)
@@ -117,7 +114,7 @@ class YamlFile:
                 items.update({key: item for key, item in self.mapping(other, where).items() if key not in items})
             else:
                 line = line_of(other)
-                self.note(line, f'"<<" needs a mapping{where}, not {value_text(Item(line, other).value())}')
+                self.note(line, f'"<<" needs a mapping{where}, not {value_text(read_value(other))}')
         if len(items) > _MAX_KEYS:
             self.fail(line_of(node), f"there are more than {_MAX_KEYS} keys in one place; a target has a few only")
         return items
