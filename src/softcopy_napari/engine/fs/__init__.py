@@ -1,1 +1,1 @@
-"""What file systems and operating systems differ in, spelled once. Copy processes use it: nothing heavy is imported."""
+"""What differs between file systems and operating systems: opening, times, names, free space, flushing."""

@@ -1,6 +1,6 @@
-"""When a folder was made: with its inode, what a folder is known again by, on whatever disk it lies.
+"""When a folder was made: with its inode, this identifies a folder whatever disk it lies on.
 
-Device and inode alone are not enough: a disk that is put in another's place can have both.
+Device and inode alone are not enough: a disk that replaces another can have both.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ from softcopy_napari.engine.fs.statx import BTIME, statx
 
 _BTIME = struct.Struct("=qI")
 _BTIME_OFFSET = 80
-"""In `struct statx`."""
+"""Offset of `stx_btime` in `struct statx`."""
 
 
 def read_birth_time(path: str, found: os.stat_result) -> int:
-    """When a file or folder was made.
+    """Read when a file or folder was made.
 
     Parameters
     ----------
     path : str
+        The file or folder.
     found : os.stat_result
-        Its stat, which holds the time on macOS and Windows.
+        The result of `os.stat`, which holds the time on macOS and Windows.
 
     Returns
     -------
     int
-        In ns; 0 where the file system does not know.
+        The time, ns; 0 where the file system does not know it.
     """
     if sys.platform == "linux":
         answer = statx(path, BTIME)
@@ -37,5 +38,5 @@ def read_birth_time(path: str, found: os.stat_result) -> int:
         seconds, nanoseconds = _BTIME.unpack_from(answer, _BTIME_OFFSET)
         return int(seconds) * 10**9 + int(nanoseconds)
     if sys.platform == "win32" and sys.version_info < (3, 12):
-        return found.st_ctime_ns  # the same there
+        return found.st_ctime_ns  # the creation time there
     return int(getattr(found, "st_birthtime_ns", 0) or getattr(found, "st_birthtime", 0) * 1e9)

@@ -1,7 +1,4 @@
-"""What a destination's file system can do: tried out once with a small file, for its name says too little.
-
-Runs in the copy workers and must import nothing heavy.
-"""
+"""What a destination's file system can do: found out once with a small file, because its name says too little."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
     from softcopy_napari.engine.fs.root_folder import RootFolder
 
 _TIME = 1_000_000_001_123_456_789
-"""An odd second, with something at every digit, ns."""
+"""A modification time (ns) that no coarse unit divides, so that rounding shows."""
 _COMPOSED, _DECOMPOSED = (os.fsdecode(letter.encode()) for letter in ("\u00e9", "e\u0301"))  # in any locale
 _REFUSALS = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
 
@@ -38,7 +35,7 @@ class Capabilities(NamedTuple):
 
 
 class Remark(IntFlag):
-    """What a worker found that the user should know of the destination."""
+    """What a worker noticed about the destination that the user should know."""
 
     NO_TIMES = 1
     GROUP_CANNOT_READ = 2
@@ -58,19 +55,19 @@ def describe_remarks(remarks: int, destination: str) -> list[Reason]:
 
 
 def is_refusal(error: OSError) -> bool:
-    """Whether a file system says by an error that it never does what was asked, such as to set a modification time."""
+    """Whether an error means that the file system can never do this, such as set a modification time."""
     return error.errno in _REFUSALS
 
 
-def detect_capabilities(place: RootFolder, name: str) -> Capabilities:
+def detect_capabilities(folder: RootFolder, name: str) -> Capabilities:
     """Find out what a file system can do.
 
     Parameters
     ----------
-    place : RootFolder
-        Its folder, held.
+    folder : RootFolder
+        A folder on it, open.
     name : str
-        Name of a temporary file to try it with; removed again.
+        Name for a temporary file, which is removed again.
 
     Raises
     ------
@@ -81,18 +78,18 @@ def detect_capabilities(place: RootFolder, name: str) -> Capabilities:
     first = f"{stem}{_COMPOSED}{dot}{ending}"
     try:
         try:
-            keeps = _make(place, first)
-        except OSError:  # some take no such letters
-            place.discard(first)
+            keeps = _make(folder, first)
+        except OSError:  # some file systems refuse such letters
+            folder.discard(first)
             first = f"{stem}-e{dot}{ending}"
-            keeps = _make(place, first)
-        case_sensitive = not _exists(place, first.replace(stem, stem.upper()))
-        form_sensitive = _COMPOSED not in first or not _exists(place, first.replace(_COMPOSED, _DECOMPOSED))
-        place.replace(name, first)  # as a copy's temporary: some set the time when they rename
-        kept = place.stat(name).st_mtime_ns
+            keeps = _make(folder, first)
+        case_sensitive = not _exists(folder, first.replace(stem, stem.upper()))
+        form_sensitive = _COMPOSED not in first or not _exists(folder, first.replace(_COMPOSED, _DECOMPOSED))
+        folder.replace(name, first)  # as a copy is: some file systems set the time on a rename
+        kept = folder.stat(name).st_mtime_ns
     finally:
-        place.discard(first)
-        place.discard(name)
+        folder.discard(first)
+        folder.discard(name)
     off = abs(kept - _TIME)
     units = [unit for unit in TIME_UNITS if off < unit]
     exact = [unit for unit in units if kept % unit == 0]
@@ -101,10 +98,10 @@ def detect_capabilities(place: RootFolder, name: str) -> Capabilities:
 
 
 def infer_time_unit(*folders: os.stat_result) -> int:
-    """Tell how finely times are kept from folders of the file system, where nothing is to be tried out.
+    """Infer the unit of modification times (ns) from the times of folders, where no file may be written.
 
-    Modification times can be set by anyone, to whole seconds for example; other times are the system's own. Those
-    may be finer than modification times by one step only: 10 ms beside 2 s (FAT).
+    Anyone can set modification times, to whole seconds for example. Change times are the system's own; on FAT they are
+    finer (10 ms) than modification times (2 s).
     """
 
     def unit(times: list[int]) -> int:
@@ -114,13 +111,13 @@ def infer_time_unit(*folders: os.stat_result) -> int:
     return own if own < 10_000_000 else unit([folder.st_mtime_ns for folder in folders])
 
 
-def _make(place: RootFolder, name: str) -> bool:
-    """Make a file with an old modification time; returns whether that may be set."""
+def _make(folder: RootFolder, name: str) -> bool:
+    """Make a file with an old modification time; return whether the time could be set."""
     with contextlib.suppress(FileNotFoundError):
-        place.unlink(name)
-    fd = place.open_file(name, os.O_WRONLY | os.O_CREAT | NOFOLLOW, 0o600)
+        folder.unlink(name)
+    fd = folder.open_file(name, os.O_WRONLY | os.O_CREAT | NOFOLLOW, 0o600)
     try:
-        place.set_times(name, fd, _TIME, _TIME)
+        folder.set_times(name, fd, _TIME, _TIME)
     except OSError as error:
         if not is_refusal(error):
             raise
@@ -128,9 +125,9 @@ def _make(place: RootFolder, name: str) -> bool:
     return True
 
 
-def _exists(place: RootFolder, name: str) -> bool:
+def _exists(folder: RootFolder, name: str) -> bool:
     try:
-        place.stat(name)
+        folder.stat(name)
     except OSError:
         return False
     return True

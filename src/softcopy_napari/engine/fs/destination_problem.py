@@ -1,7 +1,4 @@
-"""What keeps a whole destination from taking anything: full, read-only, gone. No fault of any single file.
-
-Used by the copy workers: must import nothing heavy.
-"""
+"""What keeps a whole destination from taking anything: full, read-only, gone. No fault of any single file."""
 
 from __future__ import annotations
 
@@ -43,15 +40,15 @@ _CODES = {
 
 
 class DestinationProblem(NamedTuple):
-    """Why a destination takes nothing, as a worker met it."""
+    """Why a destination takes nothing, as a worker found it."""
 
     kind: ProblemKind
     detail: str = ""
     """What the system said."""
     free: int = -1
-    """Bytes that may still be written; -1 where that is not known."""
+    """Free bytes; -1 where that is not known."""
     away: bool = False
-    """Nothing was in its place, or another folder: it was unmounted or taken away, and not just out of reach."""
+    """It was unmounted or disconnected, and is not just out of reach: nothing, or another folder, is in its place."""
 
 
 def describe_problem(obstacle: DestinationProblem, destination: str, files: int, needed: int) -> Reason:
@@ -63,7 +60,7 @@ def describe_problem(obstacle: DestinationProblem, destination: str, files: int,
     destination : str
         The folder.
     files, needed : int
-        What waits to be copied: files, and about how many bytes, 0 where that is not known.
+        Files that wait to be copied, and about how many bytes; 0 where that is not known.
     """
     return make_reason(
         _CODES[obstacle.kind],
@@ -76,7 +73,7 @@ def describe_problem(obstacle: DestinationProblem, destination: str, files: int,
 
 
 def is_destination_problem(error: OSError) -> bool:
-    """Whether an error of a file at the destination is one of the destination as a whole."""
+    """Whether an error with one file concerns the destination as a whole."""
     return error.errno in _KINDS
 
 
@@ -88,17 +85,17 @@ _IN_THE_WAY: dict[int | None, str] = {
 
 
 def explain_write_error(error: OSError) -> str:
-    """Why a single file cannot be written, in words. What became a folder at the source, or a file, is not deleted."""
+    """Return why one file cannot be written. A folder in a file's place, or the other way round, is never deleted."""
     return _IN_THE_WAY.get(error.errno) or error.strerror or str(error)
 
 
 def explain_too_large(size: int) -> str:
-    """Why a file of so many bytes cannot be written, in words."""
+    """Return why a file of this size (bytes) cannot be written."""
     return f"is too large for the destination's file system: {size_text(size)} (FAT takes 4 GB at most)"
 
 
 def diagnose_problem(error: OSError, folder: str) -> DestinationProblem:
-    """What an error at a destination stands for.
+    """Find out what an error at a destination means.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""What a file system is: a disk of this computer or a share, what flushing it reaches, and which mount it is.
+"""What kind of file system a folder lies on: a local disk or a share, how far a flush reaches, and which mount it is.
 
-Watching, flushing and comparing differ by it. Copy workers use it: must import nothing heavy.
+Watching, flushing and comparing depend on it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ class FileSystem(NamedTuple):
     """What is known of the file system that a path lies on."""
 
     kind: str = ""
-    """As the system calls it, such as `ext4` or `fuse.sshfs`; empty where it does not say."""
+    """The system's name for it, such as `ext4` or `fuse.sshfs`; empty where that is not known."""
     is_share: bool = False
-    """Other computers, or programs on this one, may change what lies there, and the system is not told."""
+    """Other computers or programs may change its files without this system noticing."""
     flushed_whole: bool = False
-    """One call (`syncfs`) brings everything to where it is stored, and tells whether that could be done."""
+    """One call (`syncfs`) flushes all of it to where it is stored, and reports errors."""
     uploader: str = ""
-    """The program that stores files elsewhere some time after they were written and closed; empty where none does."""
+    """The program that uploads files some time after they are closed; empty where none does."""
     on_demand: bool = False
-    """It is mounted when it is asked for, and unmounted in good order in between (autofs)."""
+    """The system mounts it on access and unmounts it when idle (autofs)."""
     device: int = 0
-    """The system's number of it, while it is mounted; 0 where it is not known."""
+    """Its device number while it is mounted; 0 where that is not known."""
 
 
 _SHARES = (
@@ -35,13 +35,12 @@ _SHARES = (
     *("fuse.", "virtiofs", "vboxsf", "vmhgfs", "prl_fs", "pvfs2", "orangefs", "gfs2", "ocfs2", "panfs", "wekafs"),
     *("ncp", "coda", "webdav", "ftp", "macfuse", "osxfuse"),
 )
-"""How the names of shares begin. `fuseblk` is none of them: ntfs-3g, for a disk of this computer."""
+"""Beginnings of the names of shares. `fuseblk` is not one: ntfs-3g mounts local disks."""
 _FLUSHED_WHOLE = {
     *("ext2", "ext3", "ext4", "xfs", "btrfs", "bcachefs", "f2fs", "zfs", "jfs", "nilfs2", "reiserfs", "tmpfs", "ramfs"),
     *("vfat", "msdos", "exfat", "ntfs3", "hfs", "hfsplus", "udf"),
 }
-"""Those of Linux of which that is known. Through FUSE, `syncfs` reaches nobody; on top of others (overlay) it does, but
-errors are told to those below."""
+"""File systems of Linux that `syncfs` flushes whole. FUSE ignores it; overlay passes it on, but not the errors."""
 _UPLOADERS = {"fuse.rclone": "rclone", "FUSE-rclone": "rclone", "fuse.onedriver": "onedriver"}
 _RCLONE = {"rclone", "rclonefs", "mount.rclone"}
 _UPLOADERS["fuse.google-drive-ocamlfuse"] = "google-drive-ocamlfuse"
@@ -50,7 +49,7 @@ _MNT_ID_OFFSET = 144
 
 
 def identify_file_system(path: str) -> FileSystem:
-    """Say what a folder lies on; asks the system, and may wait for a share that hangs.
+    """Identify the file system of a folder; this may block on a share that hangs.
 
     Parameters
     ----------
@@ -70,7 +69,7 @@ def identify_file_system(path: str) -> FileSystem:
 
 
 def read_mount_id(fd: int) -> int:
-    """Tell the mount that an open folder lies on from one at the same place later; 0 where the system does not."""
+    """Return the unique id of the mount that an open folder lies on; 0 where the system has none."""
     answer = statx(fd, MNT_ID_UNIQUE) if sys.platform == "linux" else None
     return 0 if answer is None else int(_MNT_ID.unpack_from(answer, _MNT_ID_OFFSET)[0])
 
@@ -93,7 +92,7 @@ class Mount(NamedTuple):
 
 
 def parse_mounts(lines: str) -> list[Mount]:
-    """Take mounts from the text of /proc/self/mountinfo."""
+    """Parse the text of /proc/self/mountinfo."""
     found = []
     for line in lines.splitlines():
         before, _, after = line.partition(" - ")
@@ -109,7 +108,7 @@ def _mounts() -> list[Mount]:
 
 
 def _number_of(path: str) -> str:
-    """The number of the mount that a path lies on, as mountinfo has it."""
+    """Return the id of the mount that a path lies on, as mountinfo spells it."""
     fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         with open(f"/proc/self/fdinfo/{fd}") as file:
@@ -136,7 +135,7 @@ def _uploader(mount: Mount) -> str:
 
 
 def _rclone_writes_through(place: str) -> bool:
-    """Whether the rclone that serves a mount is seen to upload while it is written to, as it does by default."""
+    """Whether the rclone that serves a mount uploads while files are written, as it does by default."""
     for pid in filter(str.isdecimal, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:

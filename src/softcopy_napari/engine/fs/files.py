@@ -1,7 +1,4 @@
-"""What file systems and systems differ in, spelled once: paths, opening for reading, times, what counts as equal.
-
-Used by the copy workers: must import nothing heavy.
-"""
+"""What operating systems differ in when files are opened and read: paths, flags, sharing, caching."""
 
 from __future__ import annotations
 
@@ -12,19 +9,19 @@ import sys
 REGULAR = stat.S_IFREG
 LINK = stat.S_IFLNK
 KIND = 0o170000
-"""The bits of a mode that tell files from folders, links and the rest."""
+"""The bits of a mode that hold the type of a file."""
 
 if sys.platform == "win32":
     from softcopy_napari.engine.fs.windows import extended_path, open_shared
 else:
 
     def extended_path(path: str) -> str:
-        """Windows needs another spelling of long paths; nobody else does."""
+        """Return the path as it is: only Windows needs another spelling of long paths."""
         return path
 
 
 def native_path(path: str) -> str:
-    """Spell a `/` separated relative path as this system does."""
+    """Return a `/` separated relative path with this system's separators."""
     return path if os.sep == "/" else path.replace("/", os.sep)
 
 
@@ -37,7 +34,7 @@ READ = os.O_RDONLY | BINARY | NOFOLLOW | getattr(os, "O_NONBLOCK", 0)  # a fifo 
 if sys.platform == "win32":
 
     def open_source_file(path: str, dir_fd: int | None = None) -> int:
-        """Open a file of the source for reading while anybody may replace it; there are no folders' descriptors."""
+        """Open a file of the source for reading while others may replace it; `dir_fd` is always None."""
         return open_shared(path)
 else:
 
@@ -47,12 +44,12 @@ else:
         Raises
         ------
         OSError
-            It cannot be opened; or it is a link.
+            It cannot be opened, or is a link.
         """
         if NO_ATIME:
             try:
                 return os.open(path, READ | NO_ATIME, dir_fd=dir_fd)
-            except PermissionError:  # somebody else's file: only its owner may ask for that
+            except PermissionError:  # only a file's owner may ask for O_NOATIME
                 pass
         return os.open(path, READ, dir_fd=dir_fd)
 
@@ -74,14 +71,14 @@ else:
 if hasattr(os, "posix_fadvise"):
 
     def spare_the_cache(fd: int) -> None:
-        """Read without pushing out of the page cache what the acquisition keeps there (Linux 6.3 and later)."""
+        """Keep what is read from evicting the acquisition's data from the page cache (Linux 6.3 and later)."""
         try:  # noqa: SIM105 - suppress() takes as long as the call
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_NOREUSE)
-        except OSError:  # not known to this file system
+        except OSError:  # this file system does not support it
             pass
 
     def forget_cached(fd: int) -> None:
-        """Have the next read of a file come from where it is stored: write out what is not, drop what is cached."""
+        """Make the next read of a file come from storage: write out what is dirty, drop what is cached."""
         os.fdatasync(fd)
         try:  # noqa: SIM105
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -90,23 +87,23 @@ if hasattr(os, "posix_fadvise"):
 else:
 
     def spare_the_cache(fd: int) -> None:
-        """Not known to this system."""
+        """Do nothing: this system has no call for it."""
 
     if sys.platform == "darwin":
         import fcntl
 
         def forget_cached(fd: int) -> None:
-            """Have reads through this descriptor come from where the file is stored."""
+            """Make reads through this descriptor come from storage."""
             os.fsync(fd)
             fcntl.fcntl(fd, fcntl.F_NOCACHE, 1)
     else:
 
         def forget_cached(fd: int) -> None:
-            """Not known to this system."""
+            """Do nothing: this system has no call for it."""
 
 
 def describe_kind(mode: int) -> str:
-    """What something is that is neither file, folder nor link, in words."""
+    """Return the word for something that is neither file, folder nor link."""
     for test, name in (
         (stat.S_ISFIFO, "fifo"),
         (stat.S_ISSOCK, "socket"),
@@ -116,6 +113,3 @@ def describe_kind(mode: int) -> str:
         if test(mode):
             return name
     return "thing of unknown kind"
-
-
-# -- times --------------------------------------------------------------------------------------------

@@ -1,7 +1,4 @@
-"""Links of a source that lead out of it: told apart, and followed where the setting `links` says so.
-
-Used by the copy workers: must import nothing heavy.
-"""
+"""Links that lead out of a source: recognised, and followed where the setting `links` says so."""
 
 from __future__ import annotations
 
@@ -14,20 +11,20 @@ from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
 
 KEEP = "keep"
 _NO_FILE = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
-"""What systems say of a link where they are to open none."""
+"""Errors that systems give for a link that must not be followed."""
 
 
 def leads_out(root: str, folder: str, target: str) -> bool:
-    """Whether a link in a folder of the source leads out of it; by names alone, so that nothing there is touched.
+    """Whether a link in a folder of the source leads out of it, by names alone: the link is not followed.
 
     Parameters
     ----------
     root : str
         The source.
     folder : str
-        Relative to it, `/` separated.
+        The link's folder, relative to the source, `/` separated.
     target : str
-        What the link says.
+        The link's text.
     """
     there = os.path.normpath(os.path.join(root, native_path(folder), target))
     return not any(_is_in(there, top) for top in (root, os.path.realpath(root)))
@@ -38,19 +35,20 @@ def _is_in(path: str, top: str) -> bool:
 
 
 def make_source_folder(source: str, destination: str, links: str) -> RootFolder:
-    """Make the place of a source, for a target with this setting of `links`."""
+    """Return the root folder of a source, for this setting of `links`."""
     return RootFolder(source) if links == KEEP else LinkFollowingFolder(source, destination)
 
 
 class LinkFollowingFolder(RootFolder):
-    """A source whose links out of it are followed: what they lead to is as if it were there.
+    """A source whose links out of it are followed, as if what they lead to lay in their place.
 
-    Links within the source stay links; so does what would lead into a circle: to a folder that the link lies in, or to
-    one that holds the source or the destination.
+    Links within the source stay links. So do links that would form a cycle: to a folder above the link, or to one that
+    holds the source or the destination.
 
     Parameters
     ----------
     root, destination : str
+        The target's folders, absolute.
     """
 
     def __init__(self, root: str, destination: str) -> None:
@@ -58,12 +56,12 @@ class LinkFollowingFolder(RootFolder):
         self._destination = destination
 
     def stat(self, path: str) -> os.stat_result:
-        """As `os.lstat`, but of what a link leads to, if it is followed."""
+        """Return the stat of a file, or of what a followed link leads to."""
         found = super().stat(path)
         return (self._followed(path) or found) if stat.S_ISLNK(found.st_mode) else found
 
     def open_file(self, path: str, flags: int, mode: int = 0o777) -> int:
-        """As `os.open`."""
+        """Open a file as `os.open` does; a link is followed where links are."""
         try:
             return super().open_file(path, flags, mode)
         except OSError as error:
@@ -72,7 +70,7 @@ class LinkFollowingFolder(RootFolder):
             return super().open_file(path, flags & ~NOFOLLOW, mode)
 
     def open_for_reading(self, path: str) -> int:
-        """As `files.open_source_file`."""
+        """Open a file as `files.open_source_file` does; a link is followed where links are."""
         try:
             return super().open_for_reading(path)
         except OSError as error:
@@ -93,7 +91,7 @@ class LinkFollowingFolder(RootFolder):
         return self._followed(path) is not None
 
     def _followed(self, path: str) -> os.stat_result | None:
-        """What a link leads to; None if it is not followed."""
+        """Return the stat of what a link leads to; None if it is not followed."""
         link = self.path(path)
         try:
             found = os.stat(link)
@@ -112,5 +110,5 @@ class LinkFollowingFolder(RootFolder):
                 if (holder.st_dev, holder.st_ino) == (found.st_dev, found.st_ino):
                     return None
         except OSError:
-            return None  # it leads nowhere
+            return None  # a broken link
         return found

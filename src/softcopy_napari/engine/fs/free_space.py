@@ -1,6 +1,6 @@
-"""How much room there is on both sides, and on which device each lies.
+"""How much space is free on both sides of a target, and on which device each lies.
 
-Asked by the copy workers, for a share may hang; must import nothing heavy.
+Measured in the copy workers, because a share may hang.
 """
 
 from __future__ import annotations
@@ -12,20 +12,22 @@ from softcopy_napari.engine.fs.files import extended_path
 
 
 class FreeSpace(NamedTuple):
-    """What a worker found."""
+    """Free space and devices of a target's two sides."""
 
     source_free: int
-    """Bytes; -1 where the system does not tell."""
+    """Free bytes at the source; -1 where that is not known."""
     destination_free: int
+    """Free bytes at the destination; -1 where that is not known."""
     source_device: int
-    """The system's number of the device that the source lies on; 0 where there is no source."""
+    """Device number of the source; 0 where there is no source."""
     destination_device: int
+    """Device number of the destination; 0 where there is none."""
     source_path: str
-    """The source without links, empty where there is none."""
+    """The source's path with links resolved; empty where there is no source."""
 
 
 def measure_both_sides(source: str, destination: str) -> FreeSpace:
-    """Look at both sides; what is not there, or does not answer, is not known."""
+    """Measure both sides of a target; a side that is missing or does not answer counts as not known."""
     here, there = _device(source), _device(destination)
     return FreeSpace(
         source_free=measure_free_space(extended_path(source))[0] if here else -1,

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 DIGEST_SIZE = 16
-
-
+"""Bytes of an XXH3-128 digest."""
 LINK_DIGEST = b"\xff" * DIGEST_SIZE
 """Stands in place of the digest of a link."""
-
-
 NO_DIGEST = bytes(16)
-"""Stands for one that is not known."""
+"""Stands for a digest that is not known."""

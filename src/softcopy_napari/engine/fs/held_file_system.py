@@ -1,7 +1,4 @@
-"""Brings what was copied to where it is stored, before anybody says "complete", and hears of every error in doing so.
-
-Runs in a copy worker and must import nothing heavy.
-"""
+"""Flushes what was copied to storage before a target is called complete, and misses no error of that."""
 
 from __future__ import annotations
 
@@ -21,24 +18,24 @@ from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
 _TO_FLUSH = os.O_RDWR | BINARY if sys.platform == "win32" else READ
 """How a file is opened to be flushed: Windows flushes only what is open for writing."""
 _CANNOT = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EROFS}
-"""What file systems say that have nothing to flush."""
+"""Errors of file systems that have nothing to flush."""
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR}
-"""It is a link or a folder, or has gone: the last walk will say."""
+"""Errors for a link, a folder, or a file that has gone: the last walk finds those."""
 
 
 class HeldFileSystem:
-    """The file system that a destination lies on, as one worker has it.
+    """The file system of a destination, kept open by one worker so that no write error is missed.
 
-    Linux tells of data that could not be written down once for each time that the file system was opened, and to
-    somebody who opens it later only if nobody has been told yet. So it is opened before the first write, and kept open
-    until all has been flushed: then nobody's `sync` takes the error away. While it is open, it cannot be unmounted.
+    Linux reports a failed write-back once to each open descriptor, and to descriptors opened later only if nobody has
+    seen it. So the file system is opened before the first write and kept open until everything is flushed; nobody
+    else's `sync` can then consume the error. While it is open it cannot be unmounted.
 
     Attributes
     ----------
     file_system : FileSystem
-        What it is, as far as it has been looked at.
+        The kind of file system, once it has been identified.
     held_since : float
-        Monotonic time before which it was opened, s; inf while it is not.
+        Monotonic time (s) since which it has been open; inf while it is not.
     """
 
     def __init__(self) -> None:
@@ -47,47 +44,52 @@ class HeldFileSystem:
         self._fd = -1
         self._seen: tuple[int, int] | None = None
 
-    def detect_replacement(self, place: RootFolder) -> bool:
-        """Whether another disk or share lies at a place, which is held, than the last time; that is said once."""
-        if place.fd is None:
+    def detect_replacement(self, destination: RootFolder) -> bool:
+        """Whether another disk or share has been mounted in an open folder's place since the last call."""
+        if destination.fd is None:
             return False
-        before, self._seen = self._seen, (os.fstat(place.fd).st_dev, read_mount_id(place.fd))
+        before, self._seen = self._seen, (os.fstat(destination.fd).st_dev, read_mount_id(destination.fd))
         if before == self._seen:
             return False
         self.release()
-        self.file_system = identify_file_system(place.root)
+        self.file_system = identify_file_system(destination.root)
         return before is not None and not self.file_system.on_demand
 
-    def keep_open(self, place: RootFolder) -> None:
-        """Keep it open from now on, where that tells of errors.
+    def keep_open(self, destination: RootFolder) -> None:
+        """Keep the file system open from now on, where it reports errors that way.
 
         Raises
         ------
         OSError
             It cannot be opened.
         """
-        if self._fd < 0 and place.fd is not None and self.file_system.flushed_whole:
+        if self._fd < 0 and destination.fd is not None and self.file_system.flushed_whole:
             now = time.monotonic()
-            self._fd = os.open(".", FOLDER, dir_fd=place.fd)
+            self._fd = os.open(".", FOLDER, dir_fd=destination.fd)
             self.held_since = now
 
     def release(self) -> None:
-        """Keep it open no longer: everything has been flushed, or it has gone."""
+        """Close the file system: everything has been flushed, or it has gone."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd, self.held_since = -1, math.inf
 
-    def flush(self, place: RootFolder) -> str:
-        """Flush the whole file system, where the system has a call for that; returns why that could not be done.
+    def flush(self, destination: RootFolder) -> str:
+        """Flush the whole file system of a destination, where the system has a call for that.
 
         Parameters
         ----------
-        place : RootFolder
-            The destination, held.
+        destination : RootFolder
+            The destination, open.
+
+        Returns
+        -------
+        str
+            Why it could not be flushed; empty if it was.
         """
-        if place.fd is None:
+        if destination.fd is None:
             return ""
-        fd = self._fd if self._fd >= 0 else os.open(".", FOLDER, dir_fd=place.fd)
+        fd = self._fd if self._fd >= 0 else os.open(".", FOLDER, dir_fd=destination.fd)
         try:
             _flush_all(fd)
         except OSError as error:
@@ -106,57 +108,60 @@ def _flush_all(fd: int) -> None:
         if syncfs is not None and syncfs(fd):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
-    elif sys.platform == "darwin":  # files were flushed as far as the drive's own memory
+    elif sys.platform == "darwin":  # fsync reached the drive's cache
         import fcntl
 
         with contextlib.suppress(OSError):
             fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
 
 
-def flush_files(place: RootFolder, paths: Sequence[str], go_on: Callable[[], bool]) -> tuple[int, dict[str, str]]:
-    """Flush files one by one, and on POSIX systems the folders that name them.
+def flush_files(
+    destination: RootFolder, paths: Sequence[str], should_continue: Callable[[], bool]
+) -> tuple[int, dict[str, str]]:
+    """Flush files one by one, and on POSIX systems the folders that they lie in.
 
     Parameters
     ----------
-    place : RootFolder
-        The destination, held.
+    destination : RootFolder
+        The destination, open.
     paths : sequence of str
-    go_on : callable
-        Asked before each file; false ends it.
+        Files, relative to it.
+    should_continue : callable
+        Called before each file; false ends the flushing.
 
     Returns
     -------
     tuple of int and dict of str to str
-        How many were dealt with, and those of them of which it is not known whether they are stored, with the reason.
+        How many files were handled, and which of them may not be stored, with the reason.
     """
     failed: dict[str, str] = {}
     folders: dict[str, str] = {}
     for number, path in enumerate(paths):
-        if not go_on():
+        if not should_continue():
             return number, failed
-        if reason := _why_not_flushed(place, path):
+        if reason := _why_not_flushed(destination, path):
             failed[path] = reason
         folder = path
         while folder:
             folder = folder.rpartition("/")[0]
             folders[folder] = path
-    for folder, path in folders.items() if place.fd is not None else ():
-        if reason := _why_not_flushed(place, folder):
+    for folder, path in folders.items() if destination.fd is not None else ():
+        if reason := _why_not_flushed(destination, folder):
             failed[path] = reason
     return len(paths), failed
 
 
-def _why_not_flushed(place: RootFolder, path: str) -> str:
+def _why_not_flushed(destination: RootFolder, path: str) -> str:
     try:
-        _flush_file(place, path)
+        _flush_file(destination, path)
     except OSError as error:
         return f"cannot be flushed to disk: {error.strerror}"
     return ""
 
 
-def _flush_file(place: RootFolder, path: str) -> None:
+def _flush_file(destination: RootFolder, path: str) -> None:
     try:
-        fd = place.open_file(path, _TO_FLUSH)
+        fd = destination.open_file(path, _TO_FLUSH)
     except OSError as error:
         if error.errno in _NO_FILE:
             return
@@ -169,5 +174,5 @@ def _flush_file(place: RootFolder, path: str) -> None:
         if error.errno not in _CANNOT:
             raise
     finally:
-        with contextlib.suppress(OSError):  # it was only read, and is stored
+        with contextlib.suppress(OSError):  # it was only read
             os.close(fd)

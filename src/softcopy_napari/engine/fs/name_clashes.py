@@ -1,7 +1,4 @@
-"""How destinations spell names: `IMG` and `img`, or é written in two ways, may be one name there.
-
-Used by the copy workers while they list a folder: must import nothing heavy.
-"""
+"""Names that a destination takes for one: `IMG` and `img`, or é encoded in two ways."""
 
 from __future__ import annotations
 
@@ -13,18 +10,18 @@ from softcopy_napari.engine.fs.capabilities import Capabilities
 from softcopy_napari.engine.fs.root_folder import RootFolder
 
 _MOST = 1 << 15
-"""Names remembered at a time; a folder with more of them is listed several times."""
+"""Most names remembered at a time; a folder with more of them is listed several times."""
 _FEW = 64
-"""Names that are looked up one by one, to see whether one of them is what the destination lists."""
+"""Most names that are looked up one by one at the destination."""
 
 
 class NameClashes:
-    """Looks for names of one folder that a destination takes for one.
+    """Finds names in one folder of the source that the destination takes for the same name.
 
     Parameters
     ----------
     can : Capabilities
-        Of the destination.
+        What the destination's file system can do.
     """
 
     def __init__(self, can: Capabilities) -> None:
@@ -34,7 +31,7 @@ class NameClashes:
         self._left_out = 0
 
     def add_name(self, name: str) -> str:
-        """Take in a name; returns the one that it clashes with, empty if there is none so far."""
+        """Add a name; return the one that it clashes with, empty if there is none so far."""
         if not self._wanted or (key := self._key(name)) is None:
             return ""
         if key not in self._seen and len(self._seen) >= _MOST:
@@ -43,7 +40,7 @@ class NameClashes:
         return self._clash(key, name)
 
     def find_in_large_folder(self, names: Callable[[], Iterable[str]]) -> Iterator[tuple[str, str]]:
-        """Look once more at the names of a folder that had too many to be remembered.
+        """Find the clashes in a folder with too many names to remember, by listing it again.
 
         Parameters
         ----------
@@ -53,6 +50,7 @@ class NameClashes:
         Yields
         ------
         tuple of str and str
+            Two names that clash.
         """
         if not self._left_out:
             return
@@ -69,7 +67,7 @@ class NameClashes:
         return other if other != name else ""
 
     def _key(self, name: str) -> str | None:
-        """What names that clash have in common; None for one that cannot clash with any, such as a chunk's number."""
+        """Return what clashing names have in common; None for a name that clashes with none, such as a number."""
         key = name.lower() if self._fold_case else name
         if name.isascii():
             return None if not self._fold_case or key == name.upper() else key
@@ -77,16 +75,16 @@ class NameClashes:
 
 
 def is_other_spelling(destination: RootFolder, folder: str, name: str, inode: int, missing: Collection[str]) -> bool:
-    """Whether a file or folder that only the destination seems to have is one of the source's under another name.
+    """Whether an entry that only the destination seems to have is one of the source's, spelled in another way.
 
     Parameters
     ----------
     destination : RootFolder
-    folder : str
-    name : str
-        As the destination lists it.
+        The destination, open.
+    folder, name : str
+        The folder and the entry, as the destination lists it.
     inode : int
-        Of it, as listed.
+        The entry's inode, as listed.
     missing : collection of str
         Names of the source in that folder that the destination does not list.
     """
@@ -96,7 +94,7 @@ def is_other_spelling(destination: RootFolder, folder: str, name: str, inode: in
         alike = compose_accents(other).casefold() == key
         if alike or few:
             with contextlib.suppress(OSError):
-                # The destination finds it by the source's name, but lists it under another one.
+                # The destination finds it by the source's name, but lists it under another.
                 there = destination.stat(f"{folder}/{other}" if folder else other)
                 if alike or there.st_ino == inode:
                     return True
@@ -118,16 +116,16 @@ def find_other_spellings(root: str, path: str) -> list[str]:
 
 
 def compose_accents(name: str) -> str:
-    """A name with each letter and its accents as one character, where there is one."""
+    """Return a name with each accented letter as one character (Unicode NFC)."""
     if name.isascii():
         return name
-    import unicodedata  # a large module that few need
+    import unicodedata  # a large module that is rarely needed
 
     return unicodedata.normalize("NFC", name)
 
 
 def unicode_forms(name: str) -> list[str]:
-    """A name as a source may spell it."""
+    """Return the composed and decomposed form of a name; none for ASCII, which has one form only."""
     if name.isascii():
         return []
     import unicodedata

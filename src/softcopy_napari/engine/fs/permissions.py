@@ -1,7 +1,4 @@
-"""The setting `permissions`: which permissions files and folders get at a destination.
-
-Used by the copy workers: must import nothing heavy.
-"""
+"""The setting `permissions`: which permissions files and folders get at a destination."""
 
 from __future__ import annotations
 
@@ -13,15 +10,15 @@ _OCTAL = re.compile(r"0?[4-7][0-7]{2}")
 
 
 def is_valid_permissions(setting: str) -> bool:
-    """Whether this is a value of the setting: its own user must be able to read what is copied."""
+    """Whether this is a value of the setting; an octal mode must let the owner read what is copied."""
     return setting in (SOURCE, GROUP) or _OCTAL.fullmatch(setting) is not None
 
 
 def modes_for(setting: str, folder: int) -> tuple[int, int]:
-    """Return the modes to make files and folders with, in a folder of this mode.
+    """Return the modes for new files and folders in a folder of this mode.
 
-    With `source` the file's is negative: it has that of the source's file, less the umask, as the folder's is. All
-    others are not meant to be lessened by the umask; a default ACL of the folder does lessen them.
+    With `source` the file mode is negative: a file gets its source's mode less the umask. With the other settings the
+    umask must not apply; a default ACL of the folder still does.
     """
     if setting == SOURCE:
         return -1, 0o777
@@ -32,5 +29,5 @@ def modes_for(setting: str, folder: int) -> tuple[int, int]:
 
 
 def is_shared(folder: int) -> bool:
-    """Whether a folder of this mode is meant for all members of its group."""
+    """Whether a folder of this mode is meant to be shared with its group."""
     return bool(folder & (stat.S_ISGID | stat.S_IWGRP))

@@ -1,11 +1,9 @@
-"""The top folder of a source or destination, held while files in it are worked on.
+"""The top folder of a source or destination, which stays open while files in it are worked on.
 
-Volumes are unmounted, shares go away, and what then lies under the same path is another folder: an empty mount point,
-or somebody else's disk. So before a batch of files the folder is opened and told from others, and as far as the
-system can all paths of the batch are looked up from that open folder: nothing is ever read from, written to or
-deleted in another one. Between batches nothing is held, so that a share can be unmounted.
-
-Runs in the copy workers and must import nothing heavy.
+When a volume is unmounted, another folder appears under the same path: an empty mount point, or another disk. So before
+a batch of files the folder is opened and identified, and where the system can do that, all paths of the batch are
+looked up from the open folder: nothing is read, written or deleted anywhere else. Between batches the folder is closed,
+so that a share can be unmounted.
 """
 
 from __future__ import annotations
@@ -24,8 +22,9 @@ BY_DESCRIPTOR = (
     and os.utime in os.supports_fd
     and hasattr(os, "readv")
 )
-"""Whether this system looks names up in open folders."""
+"""Whether this system can look names up in an open folder."""
 UTIME_ON_FD = os.utime in os.supports_fd
+"""Whether this system can set the times of an open file."""
 FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _LONG_AGO = 10**17
 """March 1973, ns."""
@@ -33,30 +32,30 @@ _ROOT = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 
 
 class WrongFolder(OSError):
-    """What lies at the place is not the folder that was there before."""
+    """The folder under a path is not the one that was there before."""
 
 
 class RootFolder:
-    """One side of a target. All paths are `/` separated and relative to its folder.
+    """The top folder of one side of a target. All paths are `/` separated and relative to it.
 
-    Links in the middle of a path are never followed, so that nothing outside of the folder is reached through
-    links that a writer made. The folder itself may be a link: that is its user's.
+    Links in the middle of a path are never followed, so that a writer's links reach nothing outside. The folder itself
+    may be a link that its user made.
 
     Parameters
     ----------
     root : str
         The folder, absolute.
     permissions : str
-        Which ones files and folders get, as in a target's settings.
+        A target's setting `permissions`.
 
     Attributes
     ----------
     fd : int or None
-        The folder's descriptor while it is held; None where the system cannot use one.
+        The folder's descriptor while it is open; None where the system cannot look names up in it.
     mode : int
         The folder's mode.
     file_mode : int
-        Of files that are made in it; negative where they are to have the source's.
+        The mode of new files; negative where they get their source's.
     """
 
     def __init__(self, root: str, permissions: str = SOURCE) -> None:
@@ -66,10 +65,10 @@ class RootFolder:
         self._permissions = permissions
         self.file_mode, self._folder_mode = modes_for(permissions, self.mode)
         self._stack: list[tuple[str, int]] = []
-        """Folders from the top to the one entered last, with their descriptors: the next one is often close by."""
+        """Folders from the top to the one entered last, with their descriptors: the next one is often nearby."""
         self._entered: str | None = None
         self._checked: set[str] = set()
-        """Folders seen to be no links, where the system has no descriptors of folders."""
+        """Folders known to be no links, where the system has no descriptors of folders."""
         self._capabilities: Capabilities | None = None
 
     def open(self, identity: tuple[int, int] | None = None, marker: str = "") -> None:
@@ -87,7 +86,7 @@ class RootFolder:
         WrongFolder
             It is another folder.
         OSError
-            It cannot be looked at; as a rule it is not there.
+            It cannot be opened; as a rule it is not there.
         """
         self.close()
         try:
@@ -108,7 +107,7 @@ class RootFolder:
             raise
 
     def close(self) -> None:
-        """Let go of the folder, and of those in it."""
+        """Close the folder and those in it."""
         self._shorten(0)
         self._checked.clear()
         if self.fd is not None:
@@ -116,7 +115,7 @@ class RootFolder:
             self.fd = None
 
     def claim(self, marker: str) -> None:
-        """Make the folder, if need be, and leave the file in it by which it will be known again.
+        """Make the folder, if need be, and the marker file in it by which it will be recognised.
 
         Raises
         ------
@@ -127,7 +126,7 @@ class RootFolder:
         os.close(os.open(os.path.join(self.root, marker), os.O_WRONLY | os.O_CREAT | NOFOLLOW, 0o600))
 
     def _make_root(self, folder: str) -> None:
-        """Make the folder, and those that it lies in, each as the one that it lies in is meant."""
+        """Make the folder and those above it, each with the permissions that its parent asks for."""
         if os.path.isdir(folder):
             return
         above = os.path.dirname(folder)
@@ -196,7 +195,7 @@ class RootFolder:
         del self._stack[length:]
 
     def _check(self, folder: str, make: bool) -> None:
-        """The same by paths, for systems that cannot look names up in open folders."""
+        """Enter a folder by its path, on systems that cannot look names up in open folders."""
         if folder in self._checked and not make:
             return
         path, relative = self.root, ""
@@ -222,31 +221,31 @@ class RootFolder:
     # -- files ----------------------------------------------------------------------------------------
 
     def _at(self, path: str) -> tuple[str, int | None]:
-        """What the system is asked for: a name, and the descriptor of the folder in which it is looked up."""
+        """Return the name and `dir_fd` with which to ask the system for a path."""
         folder, _, name = path.rpartition("/")
         fd = self.enter_folder(folder)
         return (self.path(path), None) if fd is None else (name or ".", fd)
 
     def path(self, path: str) -> str:
-        """The absolute path of something in the folder."""
+        """Return the absolute path of something in the folder."""
         return os.path.join(self.root, native_path(path)) if path else self.root
 
     def open_file(self, path: str, flags: int, mode: int = 0o777) -> int:
-        """As `os.open`."""
+        """Open a file as `os.open` does."""
         name, fd = self._at(path)
         return os.open(name, flags, mode, dir_fd=fd)
 
     def open_for_reading(self, path: str) -> int:
-        """As `files.open_source_file`."""
+        """Open a file as `files.open_source_file` does."""
         return open_source_file(*self._at(path))
 
     def stat(self, path: str) -> os.stat_result:
-        """As `os.lstat`."""
+        """Return the stat of a file, link or folder; links are not followed."""
         name, fd = self._at(path)
         return os.stat(name, dir_fd=fd, follow_symlinks=False)
 
     def unlink(self, path: str) -> None:
-        """As `os.unlink`."""
+        """Remove a file."""
         name, fd = self._at(path)
         os.unlink(name, dir_fd=fd)
 
@@ -257,7 +256,7 @@ class RootFolder:
             os.rmdir(name, dir_fd=fd)
 
     def discard(self, path: str) -> None:
-        """Unlink a file, if that is possible."""
+        """Remove a file, if that is possible."""
         with contextlib.suppress(OSError):
             self.unlink(path)
 
@@ -268,27 +267,27 @@ class RootFolder:
         os.replace(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
 
     def read_link(self, path: str) -> str:
-        """As `os.readlink`."""
+        """Return what a link points to."""
         name, fd = self._at(path)
         return os.readlink(name, dir_fd=fd)
 
     def make_link(self, target: str, path: str, to_folder: bool) -> None:
-        """As `os.symlink`; Windows alone wants to know whether the link is to a folder."""
+        """Make a link; only Windows needs to know whether it leads to a folder."""
         name, fd = self._at(path)
         os.symlink(target, name, target_is_directory=to_folder, dir_fd=fd)
 
     def read_clock(self, name: str) -> int:
-        """Ask the file system's own clock, which may not be this computer's.
+        """Read the file system's own clock, which may differ from this computer's.
 
         Parameters
         ----------
         name : str
-            A file of ours, which is touched; its modification time is of no use afterwards.
+            A file of softcopy's own, whose modification time is overwritten.
 
         Returns
         -------
         int
-            In ns, as change times of files are; 0 where they do not tell when a file was changed.
+            The time, ns, on the scale of files' change times; 0 where the system has no change times.
         """
         if os.name != "posix":
             return 0
@@ -312,12 +311,12 @@ class RootFolder:
             os.utime(self._at(path)[0], ns=(accessed, modified))
 
     def get_capabilities(self, name: str) -> Capabilities:
-        """What the file system can do: tried out once, with a file of this name, which is removed again."""
+        """Return what the file system can do, detected once with a temporary file of this name."""
         if self._capabilities is None:
             try:
                 self._capabilities = detect_capabilities(self, name)
             except OSError:
-                return Capabilities()  # full, or gone: the next one who asks may learn more
+                return Capabilities()  # full, or gone: the next call may find out
         return self._capabilities
 
     def note_lost_times(self) -> None:
@@ -326,7 +325,7 @@ class RootFolder:
 
 
 def _make_folder(name: str, at: int, mode: int) -> int:
-    """Open a folder in another one, made if need be."""
+    """Open a folder in another one, and make it if need be."""
     try:
         return os.open(name, FOLDER, dir_fd=at)
     except FileNotFoundError:
@@ -334,13 +333,13 @@ def _make_folder(name: str, at: int, mode: int) -> int:
     except OSError:
         if not stat.S_ISLNK(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
             raise
-        os.unlink(name, dir_fd=at)  # a link of the source was here, and is a folder there now
+        os.unlink(name, dir_fd=at)  # it was a link at the source, too, and is a folder there now
     with contextlib.suppress(FileExistsError):  # by another worker, just now
         os.mkdir(name, mode, dir_fd=at)
     return os.open(name, FOLDER, dir_fd=at)
 
 
 def _is_link(found: os.stat_result) -> bool:
-    """Whether this is a link, or a junction of Windows."""
+    """Whether a stat is of a link, or of a junction on Windows."""
     tag = getattr(found, "st_reparse_tag", 0)
     return stat.S_ISLNK(found.st_mode) or (tag != 0 and tag == getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1))

@@ -1,4 +1,4 @@
-"""Linux's `statx`, which Python has from 3.15 on only. Must import nothing heavy: copy workers use it."""
+"""Linux's `statx`, which Python has only from 3.15 on."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ _MASK = struct.Struct("=I")
 
 
 def statx(path: str | int, wanted: int) -> bytes | None:
-    """Ask for what `os.stat` does not tell.
+    """Ask the system for what `os.stat` does not return.
 
     Parameters
     ----------
     path : str or int
-        Links are followed; or a descriptor.
+        A path, whose links are followed, or a descriptor.
     wanted : int
         `BTIME` or `MNT_ID_UNIQUE`.
 
     Returns
     -------
     bytes or None
-        A `struct statx`, laid out alike on all machines (linux/stat.h); None where the system does not know.
+        A `struct statx`, laid out alike on all machines (linux/stat.h); None where the system has no answer.
     """
     buffer = _call("", path, _AT_EMPTY_PATH, wanted) if isinstance(path, int) else _call(path, None, 0, wanted)
     return buffer if buffer is not None and _MASK.unpack_from(buffer)[0] & wanted else None
 
 
 def refresh_attributes(path: str, dir_fd: int | None = None) -> None:
-    """Have a network mount ask its server for a file's size and times, which may be cached here for a minute.
+    """Make a network mount ask its server for a file's size and times, which it may have cached for a minute.
 
-    Whoever calls `os.stat` next gets what the server says now. Where the system has no call for that, the file is
-    opened, which NFS and SMB take as a reason to ask. What cannot be asked is left to that `os.stat`.
+    The next `os.stat` returns the server's values. Where the system has no call for that, the file is opened, which
+    makes NFS and SMB ask. Errors are left to that `os.stat`.
     """
     if sys.platform == "linux" and _call(path, dir_fd, _AT_SYMLINK_NOFOLLOW | _AT_STATX_FORCE_SYNC, _BASIC_STATS):
         return
@@ -65,7 +65,7 @@ def _call(path: str, dir_fd: int | None, flags: int, wanted: int) -> bytes | Non
 
 @functools.cache
 def _function() -> Any:
-    """The call, or None where the C library has none."""
+    """Return the C library's `statx`, or None where it has none."""
     import ctypes
 
     return getattr(ctypes.CDLL(None), "statx", None)

@@ -1,7 +1,7 @@
-"""Names of files and folders that operating systems, file servers and desktops make by themselves: nobody's data.
+"""Names of files and folders that operating systems, file servers and desktops create on their own.
 
-They come and go in any folder of a share. At a destination they are left alone; at a source they are copied like any
-other file where they can be read, and missed by nobody where they cannot. Must import nothing heavy: workers use it.
+They come and go in any folder of a share. At a destination they are left alone; at a source they are copied where they
+can be read, and ignored where they cannot.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _ENDINGS = ("@synoeastream", "@synoresource")
 
 
 def system_name(name: str) -> str:
-    """Tell whether a file or folder is made by a system and not by anybody who works with data.
+    """Return the name or pattern by which a file or folder is known to be made by a system.
 
     Parameters
     ----------
     name : str
-        Without its folder; that of a folder may end in `/`.
+        Its name without the folder; a folder's may end in `/`.
 
     Returns
     -------
     str
-        The name, or the pattern of such names (`._*`); empty for all others.
+        The name itself, or a pattern such as `._*`; empty for all other files.
     """
     plain = name.rstrip("/").lower()
     if plain in _NAMES:
@@ -49,5 +49,5 @@ def system_name(name: str) -> str:
 
 
 def lies_in_system_folder(path: str) -> bool:
-    """Tell whether a `/` separated path is, or lies in, something that a system made."""
+    """Whether a `/` separated path is, or lies in, something that a system made."""
     return any(map(system_name, path.rstrip("/").split("/")))

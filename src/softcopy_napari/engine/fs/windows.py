@@ -1,7 +1,6 @@
-"""What Windows needs to leave the source alone: files opened so that their writer can still replace them.
+"""What Windows needs so that the source is left alone: files are opened so that their writer can still replace them.
 
-Written against the documented behaviour of CreateFileW; cannot be run on the machines this project is
-developed on, so it is kept to the one call that matters.
+Written from the documentation of CreateFileW and not tried on Windows, so it is kept to the one call that matters.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ if sys.platform == "win32":
     _CreateFileW.restype = wintypes.HANDLE
 
     def open_shared(path: str) -> int:
-        """Open a file for reading while anybody may write, rename or delete it.
+        """Open a file for reading while others may write, rename or delete it.
 
         Returns
         -------

@@ -1,1 +1,1 @@
-"""The copy process: copies, compares and reads back files. Starts at once: nothing heavy is imported."""
+"""The copy process: it copies, compares and verifies files, and answers its pool in the engine."""

@@ -1,7 +1,4 @@
-"""What became of one file that was to be copied.
-
-Must import nothing heavy.
-"""
+"""The outcome of copying one file."""
 
 from __future__ import annotations
 
@@ -10,42 +7,42 @@ from typing import NamedTuple
 
 
 class CopyOutcome(IntEnum):
-    """What became of one file."""
+    """How copying one file ended."""
 
     COPIED = 0
     CHANGED = 1
-    """It changed while it was read: try again."""
+    """It changed while it was read, and is to be copied again."""
     VANISHED = 2
-    """There is no such file at the source; the destination was left alone."""
+    """It does not exist at the source; the destination was left alone."""
     DELETED = 3
-    """Its writer deleted it on purpose, and it is gone from the destination too."""
+    """Its writer deleted it on purpose, and it was deleted at the destination too."""
     FAILED = 4
     STOPPED = 5
-    """The worker was told to end before the copy was whole."""
+    """The worker was stopped before the copy was complete."""
     FOLDER = 6
-    """It is a folder, and there is one at the destination."""
+    """It is a folder, which now exists at the destination."""
     BLOCKED = 7
-    """The destination as a whole takes nothing now; the file is not at fault."""
+    """The destination as a whole takes no files now."""
     TORN = 8
-    """It cannot be whole, or nothing tells that it is: its writer is not done with it."""
+    """It is damaged or not known to be whole: its writer is still at work on it."""
     TOO_LARGE = 9
-    """The destination's file system has no files as large."""
+    """It is larger than the destination's file system allows."""
     EQUAL = 10
-    """It was there already, with this very content: nothing was written."""
+    """The destination already had this content, and nothing was written."""
     DAMAGED = 11
-    """It cannot be whole, and was copied as it is."""
+    """It is damaged, and was copied as it is."""
     KEPT = 12
-    """Metadata that were changed at the destination, and are left as they are there."""
+    """It holds metadata that were edited at the destination, and was left alone there."""
 
 
-class CopyResult(NamedTuple):  # one a file: a frozen dataclass takes three times as long to make
-    """What became of one file, with the bytes copied, their XXH3-128 and the reason of a failure."""
+class CopyResult(NamedTuple):  # made for every file: a frozen dataclass takes three times as long
+    """The outcome of copying one file, with the bytes copied, their XXH3-128 and the reason for a failure."""
 
     outcome: CopyOutcome
     size: int = 0
     digest: bytes = b""
     reason: str = ""
     error: OSError | None = None
-    """What the destination said, where it is BLOCKED."""
+    """The destination's error, if the outcome is BLOCKED."""
     modified: int = 0
-    """Modification time of the version that arrived, ns; 0 for what is no regular file."""
+    """Modification time of the version that was copied, ns; 0 for anything but regular files."""

@@ -1,7 +1,4 @@
-"""Tells whether zarr metadata at a destination were changed there since they were copied: people annotate copies.
-
-Used by the copy workers, and imports nothing heavy.
-"""
+"""Finds zarr metadata that were edited at the destination since they were copied: people annotate copies."""
 
 from __future__ import annotations
 
@@ -13,9 +10,11 @@ from xxhash import xxh3_128_digest
 from softcopy_napari.engine.fs.root_folder import RootFolder
 
 _UNIT = 2_000_000_000
-"""In which the coarsest file systems keep times, ns."""
+"""Unit in which the coarsest file systems keep times, ns."""
 _MAX_SIZE = 256 << 20
+"""Most bytes of a metadata file that are compared."""
 ALSO_AT_SOURCE = "and at the source"
+"""Says of an edited file that the source's was changed as well, or may have been."""
 
 
 def find_edit(
@@ -31,20 +30,22 @@ def find_edit(
     Parameters
     ----------
     source, destination : RootFolder
+        The target's folders, open.
     path : str
+        The metadata file, relative to both.
     before : os.stat_result
-        The source's file.
+        The stat of the source's file.
     copied : bytes
-        XXH128 of what was copied last; empty where that is not known. Then a file that is newer than the source's
-        counts as changed, for copies have the time of their source.
+        XXH3-128 of what was copied last; empty if that is not known. A file newer than the source's then counts as
+        edited, because a copy has its source's time.
     times_tell : bool
-        Whether the destination keeps times; if not, what was copied must be known.
+        Whether the destination keeps times; if not, only a known digest tells.
 
     Returns
     -------
     str or None
-        None where it was not changed, or is what the source has; ALSO_AT_SOURCE where the source was changed as well,
-        or may have been.
+        None if it was not edited, or equals the source's file; ALSO_AT_SOURCE if that was changed as well, or may have
+        been; else empty.
     """
     try:
         there = destination.stat(path)
@@ -57,21 +58,21 @@ def find_edit(
     try:
         theirs, ours = _content(destination, path), _content(source, path)
     except OSError:
-        return None  # copying finds out what is the matter
+        return None  # copying will report the error
     if theirs == ours or xxh3_128_digest(theirs) == copied:
         return None
     unchanged = xxh3_128_digest(ours) == copied if copied else _without_attributes(theirs) == _without_attributes(ours)
     return "" if unchanged else ALSO_AT_SOURCE
 
 
-def _content(place: RootFolder, path: str) -> bytes:
-    with open(place.open_for_reading(path), "rb") as file:
+def _content(side: RootFolder, path: str) -> bytes:
+    with open(side.open_for_reading(path), "rb") as file:
         return file.read(_MAX_SIZE)
 
 
 def _without_attributes(content: bytes) -> object:
-    """What a metadata file says of an array's data; of attributes alone, nothing."""
-    import json  # rarely
+    """Return what a metadata file says about data; None if it holds attributes only."""
+    import json  # rarely needed
 
     try:
         document = json.loads(content)

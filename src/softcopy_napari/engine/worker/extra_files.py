@@ -1,7 +1,4 @@
-"""What a folder of the destination holds that the source's has not.
-
-Used by the copy workers: must import nothing heavy.
-"""
+"""Finds what a folder of the destination holds that the source's does not, and removes old temporaries there."""
 
 from __future__ import annotations
 
@@ -10,18 +7,19 @@ import os
 
 from softcopy_napari.engine.fs.name_clashes import is_other_spelling, unicode_forms
 from softcopy_napari.engine.fs.own_files import RECEIPTS, is_own_temporary
+from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.fs.root_folder import RootFolder
 
 
 class ExtraFiles:
-    """Finds what only the destination has, and clears away what other runs have left of their temporaries.
+    """Finds what only the destination has, and removes temporaries that other runs have left.
 
     Parameters
     ----------
     source, destination : RootFolder
-        Both held by the caller.
+        The target's folders, opened by the caller.
     own_run : str or None
-        What the names of this run's temporaries contain; None where nothing is to be removed.
+        What the names of this run's temporaries contain; None if nothing may be removed.
     """
 
     def __init__(self, source: RootFolder, destination: RootFolder, own_run: str | None) -> None:
@@ -30,28 +28,32 @@ class ExtraFiles:
         self._own_run = own_run
 
     def find_extra_files(self, folder: str, held: int | None, names: set[str] | None) -> list[str]:
-        """List files that only the destination has, and folders, which end in `/`; none where it cannot be listed.
+        """List files and folders (which end in `/`) that only the destination has; none if it cannot be listed.
 
         Parameters
         ----------
         folder : str
+            The folder, relative to both sides.
         held : int or None
-            Its descriptor at the destination, where the system knows such things.
+            Its descriptor at the destination, where the system has such.
         names : set of str or None
-            What the source has there; None where that is too much to be remembered.
+            What the source has there; None if it has too many to remember.
         """
         found: list[str] = []
-        place = self._destination.path(folder) if held is None else held
+        listed = self._destination.path(folder) if held is None else held
         missing = None if names is None else set(names)
-        """Names of the source that the destination does not list."""
+        """Names at the source that the destination does not list."""
         extras: list[os.DirEntry[str]] = []
-        with contextlib.suppress(OSError), os.scandir(place) as entries:
+        with (
+            contextlib.suppress(OSError),
+            os.scandir(listed) as entries,
+        ):
             for entry in entries:
                 name = entry.name
                 if names is not None and missing is not None and name in names:
                     missing.discard(name)
                     continue
-                path = f"{folder}/{name}" if folder else name
+                path = join(folder, name)
                 if not folder and name in RECEIPTS:
                     continue
                 if is_own_temporary(name):
@@ -69,10 +71,10 @@ class ExtraFiles:
         return found
 
     def _other_forms(self, folder: str, name: str) -> list[str]:
-        """Names that the source may have for a file of the destination, in a folder with too many to be remembered."""
+        """Return the source's spellings of a destination's name, in a folder with too many names to remember."""
         found = []
         for form in unicode_forms(name):
             with contextlib.suppress(OSError):
-                self._source.stat(f"{folder}/{form}" if folder else form)
+                self._source.stat(join(folder, form))
                 found.append(form)
         return found

@@ -1,7 +1,4 @@
-"""The bytes of one open file on their way: read, hashed and written, or compared with those of its copy.
-
-Used by file_copier.py in the copy workers: must import nothing heavy.
-"""
+"""Moves the bytes of one open file: reads, hashes and writes them, or compares them with its copy."""
 
 from __future__ import annotations
 
@@ -16,24 +13,24 @@ from softcopy_napari.engine.fs.files import read_into
 from softcopy_napari.engine.zarr_layout.chunk_check import Checksum
 
 BUFFER_SIZE = 4 << 20
-"""Bytes read at a time; a worker keeps one such buffer."""
+"""Bytes read at a time; a worker has one buffer of this size."""
 _FAT_LIMIT = (4 << 30) - 1
 _SEEK_DATA, _SEEK_HOLE = getattr(os, "SEEK_DATA", -1), getattr(os, "SEEK_HOLE", -1)
 
 
 class Stopped(Exception):
-    """The worker was told to end."""
+    """The worker was told to stop."""
 
 
 class Unreadable(Exception):
-    """The source could not be read: no fault of the destination."""
+    """The source, and not the destination, failed."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"cannot be read: {error.strerror}")
 
 
 class _Hasher:
-    """Makes an XXH3-128 and a checksum of the same blocks."""
+    """Computes an XXH3-128 and a checksum of the same blocks."""
 
     def __init__(self, checksum: Checksum) -> None:
         self._hasher, self._checksum = xxh3_128(), checksum
@@ -49,23 +46,23 @@ def copy_stream(
     out: int,
     found: os.stat_result,
     view: memoryview,
-    go_on: Callable[[int], bool],
+    should_continue: Callable[[int], bool],
     checksum: Checksum | None = None,
 ) -> tuple[int, bytes]:
-    """Read, hash and write a file, up to one byte more than expected; its holes become holes.
+    """Read, hash and write a file, up to one byte beyond its expected size; holes stay holes.
 
     Parameters
     ----------
     fd, out : int
         Descriptors of source and copy, both at their start.
     found : os.stat_result
-        The source as it is expected to be.
+        The source's expected stat.
     view : memoryview
-        Buffer of `BUFFER_SIZE`.
-    go_on : callable
-        Told the bytes of each block of a file larger than the buffer; false ends the copy.
+        A buffer of `BUFFER_SIZE` bytes.
+    should_continue : callable
+        Called with the bytes of each block of a file larger than the buffer; false ends the copy.
     checksum : Checksum, optional
-        Takes in what was read.
+        Updated with what was read.
 
     Returns
     -------
@@ -82,17 +79,17 @@ def copy_stream(
     size = 0
     if may_have_holes(found) and _extend(out, found.st_size):
         for start, end in data_ranges(fd, found.st_size):
-            size = _skip_hole(hasher, size, start, found, view, go_on)
+            size = _skip_hole(hasher, size, start, found, view, should_continue)
             os.lseek(fd, start, os.SEEK_SET)
             os.lseek(out, start, os.SEEK_SET)
             while size < end and (block := _read(fd, view[: end - size])):
                 hasher.update(block)
                 _write(out, block)
                 size += len(block)
-                _report(go_on, len(block), found.st_size)
+                _report(should_continue, len(block), found.st_size)
             if size < end:
-                return size, b""  # it became shorter: it is copied again
-        size = _skip_hole(hasher, size, found.st_size, found, view, go_on)
+                return size, b""  # it became shorter, and will be copied again
+        size = _skip_hole(hasher, size, found.st_size, found, view, should_continue)
         os.lseek(fd, size, os.SEEK_SET)
         os.lseek(out, size, os.SEEK_SET)
     while True:
@@ -103,16 +100,16 @@ def copy_stream(
             size += len(block)
         if not block or size > found.st_size or (size == found.st_size and len(block) < len(view)):
             return size, hasher.digest()
-        _report(go_on, len(block), found.st_size)
+        _report(should_continue, len(block), found.st_size)
 
 
 def reserve(out: int, size: int) -> None:
-    """See whether a copy can become so large, before gigabytes are written to find out.
+    """Check that a file can be this large, before gigabytes are written to find out.
 
     Raises
     ------
     OSError
-        With EFBIG: it cannot.
+        EFBIG if it cannot.
     """
     if size > _FAT_LIMIT:
         try:
@@ -122,8 +119,8 @@ def reserve(out: int, size: int) -> None:
         os.lseek(out, 0, os.SEEK_SET)
 
 
-def same_content(fd: int, copy: int, size: int, view: memoryview, go_on: Callable[[int], bool]) -> bytes:
-    """Compare two open files of one size.
+def same_content(fd: int, copy: int, size: int, view: memoryview, should_continue: Callable[[int], bool]) -> bytes:
+    """Compare two open files of the same size.
 
     Returns
     -------
@@ -145,31 +142,31 @@ def same_content(fd: int, copy: int, size: int, view: memoryview, go_on: Callabl
             return b""
         hasher.update(there)
         left -= count
-        if not go_on(0):
+        if not should_continue(0):
             raise Stopped
     return hasher.digest() if left == 0 and not read_into(copy, view) else b""
 
 
 def allocated(found: os.stat_result) -> int:
-    """Room that a file takes on its disk, in bytes; its size where the system does not tell."""
+    """Return the bytes that a file takes on disk, or its size where the system does not know."""
     blocks = getattr(found, "st_blocks", None)
     return found.st_size if blocks is None else int(blocks) * 512
 
 
 def may_have_holes(found: os.stat_result) -> bool:
-    """Whether a file takes less room than it has bytes; it need not have holes (compression, late allocation)."""
+    """Whether a file takes less space than its size, because of holes, compression or delayed allocation."""
     return _SEEK_HOLE >= 0 and allocated(found) < found.st_size
 
 
 def data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
-    """Where a file holds data, from and to; all of it where the file system does not tell."""
+    """Yield the start and end of each range of data in a file; all of it where the file system does not know."""
     at = 0
     while at < size:
         try:
             start = os.lseek(fd, at, _SEEK_DATA)
             end = min(os.lseek(fd, start, _SEEK_HOLE), size)
         except OSError as error:
-            if error.errno != errno.ENXIO:  # no data behind this place
+            if error.errno != errno.ENXIO:  # ENXIO: no data after this position
                 yield at, size
             return
         if start >= size:
@@ -179,7 +176,7 @@ def data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _extend(out: int, size: int) -> bool:
-    """Make an empty file so large; returns whether that can be done without writing it."""
+    """Extend an empty file to a size; return whether that works without writing."""
     try:
         os.ftruncate(out, size)
     except OSError as error:
@@ -195,16 +192,16 @@ def _skip_hole(
     end: int,
     found: os.stat_result,
     view: memoryview,
-    go_on: Callable[[int], bool],
+    should_continue: Callable[[int], bool],
 ) -> int:
-    """Hash the zeros that a hole stands for; returns where it ends."""
+    """Hash the zeros of a hole; return where it ends."""
     zeros = view[: min(len(view), max(0, end - size))]
     zeros[:] = bytes(len(zeros))
     while size < end:
         block = zeros[: end - size]
         hasher.update(block)
         size += len(block)
-        _report(go_on, len(block), found.st_size)
+        _report(should_continue, len(block), found.st_size)
     return size
 
 
@@ -221,19 +218,19 @@ def _write(out: int, block: memoryview) -> None:
         while written < len(block):
             written += os.write(out, block[written:])
     except OSError as error:
-        # Windows, and FAT by FUSE, do not say that this is the matter.
+        # Windows, and FAT through FUSE, give another error for this.
         if is_refusal(error) and os.lseek(out, 0, os.SEEK_CUR) + len(block) > _FAT_LIMIT:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG)) from None
         raise
 
 
-def _report(go_on: Callable[[int], bool], count: int, expected: int) -> None:
-    if expected > BUFFER_SIZE and not go_on(count):
+def _report(should_continue: Callable[[int], bool], count: int, expected: int) -> None:
+    if expected > BUFFER_SIZE and not should_continue(count):
         raise Stopped
 
 
 def _fill(fd: int, view: memoryview) -> int:
-    """Read until a buffer is full or the file ends; returns the bytes read."""
+    """Read until a buffer is full or the file ends; return the number of bytes read."""
     size = 0
     while size < len(view) and (count := read_into(fd, view[size:])):
         size += count

@@ -1,8 +1,7 @@
 """Compares folders of the source with the same folders of the destination.
 
-The part of reconciling that touches the disks; it runs in the copy workers, so that a share that hangs
-holds up a worker and not the engine, and walks use as many processes as copies do. Memory stays the same
-however many files a folder holds. Must import nothing heavy.
+This is the part of a walk that touches the disks. It runs in the copy workers, so that a hanging share blocks a worker
+and not the engine, and walks use as many processes as copies do. Memory use does not grow with a folder's size.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from softcopy_napari.engine.fs.files import KIND, LINK, REGULAR
 from softcopy_napari.engine.fs.followed_links import KEEP, leads_out, make_source_folder
 from softcopy_napari.engine.fs.name_clashes import NameClashes
 from softcopy_napari.engine.fs.own_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
+from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
 from softcopy_napari.engine.fs.statx import refresh_attributes
 from softcopy_napari.engine.worker.extra_files import ExtraFiles
@@ -40,24 +40,25 @@ from softcopy_napari.engine.zarr_layout.file_names import (
 from softcopy_napari.engine.zarr_layout.probe import read_metadata
 
 PART = 2048
-"""Names in one part of a folder's comparison at most."""
+"""Most names in one part of a folder's comparison."""
 _FEW = 256
 """Names of a folder that are listed before its metadata are read."""
-_MAX_NAMES = 1 << 14  # remembered of one folder; above that, asking the file system is slower but costs no memory
+_MAX_NAMES = 1 << 14
+"""Most names of a folder that are remembered; beyond that, asking the file system is slower but takes no memory."""
 _SIGN_OF_LIFE = 2.0
-"""Seconds after which what was found so far is told, so that a slow share is not taken for one that hangs."""
+"""Seconds after which a part is sent, so that a slow share is not taken for one that hangs."""
 _CLOCK_SKEW_NS = 2_000_000_000
 _RACY_NS = 2_500_000_000  # coarser than the times of any file system in use (FAT: 2 s)
 
 
 @contextlib.contextmanager
-def _holding(place: RootFolder, folder: str | None) -> Iterator[int | None]:
-    """A descriptor of a folder; None where there is no folder, or the system does not know such things."""
-    if folder is None or place.fd is None:
+def _holding(side: RootFolder, folder: str | None) -> Iterator[int | None]:
+    """Open a folder and yield its descriptor; None where there is no folder, or the system has no such descriptors."""
+    if folder is None or side.fd is None:
         yield None
         return
     # Looking names up in an open folder, instead of whole paths, takes a third off a comparison.
-    fd = place.open_file(folder, FOLDER)
+    fd = side.open_file(folder, FOLDER)
     try:
         yield fd
     finally:
@@ -65,9 +66,9 @@ def _holding(place: RootFolder, folder: str | None) -> Iterator[int | None]:
 
 
 @contextlib.contextmanager
-def _listing(place: RootFolder, folder: str) -> Iterator[tuple[Iterator[os.DirEntry[str]], int | None]]:
-    """What lies in a folder, and its descriptor as `_holding`; entries know their names, not always their paths."""
-    with _holding(place, folder) as fd, os.scandir(place.path(folder) if fd is None else fd) as entries:
+def _listing(side: RootFolder, folder: str) -> Iterator[tuple[Iterator[os.DirEntry[str]], int | None]]:
+    """List a folder; yield its entries, which may lack their paths, and its descriptor as `_holding` does."""
+    with _holding(side, folder) as fd, os.scandir(side.path(folder) if fd is None else fd) as entries:
         yield entries, fd
 
 
@@ -79,15 +80,15 @@ class FolderComparer:
     source, destination : str
         The target's folders, absolute.
     own_run : str
-        What the names of this run's temporaries contain; those of other runs are removed.
+        What the names of this run's temporaries contain; temporaries of other runs are removed.
     read_only : bool
-        Remove nothing, and make nothing to try anything out.
+        Remove nothing at the destination and make nothing there.
     temporary : str
-        Name of a temporary of this process's alone, to try things out at the destination's top.
+        Name of a temporary that no other process uses, to find out what the destination can do.
     links : str
-        Whether links out of the source are followed, as in a target's settings.
+        The target's setting `links`.
     by_content : bool
-        Read files of equal size whose times differ: the destination keeps no times.
+        Read files of equal size whose times differ, because the destination keeps no times.
     """
 
     def __init__(
@@ -118,26 +119,26 @@ class FolderComparer:
         marker: str = "",
         fresh_attributes: bool = False,
     ) -> Iterator[FolderDiff]:
-        """Compare folders, without what lies in their folders.
+        """Compare folders, without the folders in them.
 
         Parameters
         ----------
         folders : list of tuple of str and int
-            Relative to the source, each with the modification time (ns) at which its content is known, or 0.
+            Folders relative to the source, each with the modification time (ns) at which its content is known, or 0.
         quiet : float
-            Seconds; files that differ and changed more recently are `fresh`.
+            Files that differ and changed within this many seconds are `fresh`.
         identity, marker : optional
-            What source and destination must be known by, see `RootFolder.open`.
+            What source and destination must be, see `RootFolder.open`.
         fresh_attributes : bool
-            Where the source is a share, ask its server for sizes and times, which a network mount may have cached since
-            before another computer wrote; costs a round trip a file.
+            If the source is a share, make its server send sizes and times, which a network mount may have cached before
+            another computer wrote. This costs a round trip a file.
 
         Yields
         ------
         FolderDiff
-            Of each folder at least one; its last one has `last` set, that of the last folder `final`.
+            One or more parts of each folder; its last part has `last` set, and the very last part `final`.
         """
-        lost, obstacle = self._hold(identity, marker)
+        lost, obstacle = self._open_sides(identity, marker)
         refresh = fresh_attributes and not lost and identify_file_system(self._source.root).is_share
         try:
             for number, (folder, known) in enumerate(folders, start=1):
@@ -152,8 +153,8 @@ class FolderComparer:
             self._source.close()
             self._destination.close()
 
-    def _hold(self, identity: tuple[int, int] | None, marker: str) -> tuple[bool, DestinationProblem | None]:
-        """Hold both sides; returns whether the source is lost, and what is the matter with the destination."""
+    def _open_sides(self, identity: tuple[int, int] | None, marker: str) -> tuple[bool, DestinationProblem | None]:
+        """Open both sides; return whether the source is lost, and what is wrong with the destination."""
         try:
             self._source.open(identity)
         except OSError:
@@ -172,7 +173,7 @@ class FolderComparer:
         part = FolderDiff(folder)
         try:
             if refresh:
-                refresh_attributes(source.path(folder))  # that it has other names by now shows in its time
+                refresh_attributes(source.path(folder))  # new names show in its time
             found = source.stat(folder)
             if not stat.S_ISDIR(found.st_mode):
                 raise FileNotFoundError
@@ -182,7 +183,7 @@ class FolderComparer:
                 yield part
                 return
             if time.time_ns() - part.modified < _RACY_NS:
-                part.modified = 0  # a change after the listing could leave the same time
+                part.modified = 0  # a later change could leave it the same time
             there = self._is_there(folder)
             can = Capabilities() if self._read_only else destination.get_capabilities(self._temporary)
             clashes, clashing = NameClashes(can), []
@@ -198,7 +199,7 @@ class FolderComparer:
                 _listing(source, folder) as (entries, here),
                 _holding(destination, folder if there else None) as held,
             ):
-                # Metadata come first, so that what follows is understood; most folders hold few names and no metadata.
+                # Metadata come first because they explain what follows; most folders have few names and no metadata.
                 first = list(itertools.islice(entries, _FEW))
                 metadata = METADATA_NAMES.intersection([entry.name for entry in first])
                 part.metadata = read_metadata(source.root, folder, metadata if len(first) < _FEW else METADATA_NAMES)
@@ -220,15 +221,15 @@ class FolderComparer:
                         if refresh:
                             refresh_attributes(name if here is not None else entry.path, here)
                         if len(files) == MAX_FILES:
-                            self._look_at_all(files, there, here, held, part, quiet)
+                            self._compare_files(files, there, here, held, part, quiet)
                             files.clear()
                     if seen % PART == 0 or time.monotonic() > deadline:
-                        self._look_at_all(files, there, here, held, part, quiet)
+                        self._compare_files(files, there, here, held, part, quiet)
                         files.clear()
                         deadline = time.monotonic() + _SIGN_OF_LIFE
                         yield part
                         part = FolderDiff(folder, modified=part.modified, newest=part.newest)
-                self._look_at_all(files, there, here, held, part, quiet)
+                self._compare_files(files, there, here, held, part, quiet)
                 clashing += clashes.find_in_large_folder(
                     lambda: os.listdir(source.path(folder) if here is None else here)
                 )
@@ -250,7 +251,7 @@ class FolderComparer:
         except OSError:
             return False
 
-    def _look_at_all(
+    def _compare_files(
         self,
         files: list[os.DirEntry[str]],
         there: bool,
@@ -259,17 +260,17 @@ class FolderComparer:
         part: FolderDiff,
         quiet: float,
     ) -> None:
-        """Compare some files; as `_look`, of which `here` is the descriptor of the source's folder."""
+        """Compare some files as `_compare_file` does; `here` is the descriptor of the source's folder."""
         if self._native is None or here is None:
             for entry in files:
-                self._look(entry, there, held, part, quiet)
+                self._compare_file(entry, there, held, part, quiet)
             return
         chunks = [entry for entry in files if is_named_like_chunk(entry.name)]
         rest = [entry for entry in files if not is_named_like_chunk(entry.name)] if len(chunks) < len(files) else []
-        self._look_by_library(chunks, True, there, here, held, part, quiet)
-        self._look_by_library(rest, False, there, here, held, part, quiet)
+        self._compare_natively(chunks, True, there, here, held, part, quiet)
+        self._compare_natively(rest, False, there, here, held, part, quiet)
 
-    def _look_by_library(
+    def _compare_natively(
         self,
         files: list[os.DirEntry[str]],
         chunks: bool,
@@ -279,7 +280,7 @@ class FolderComparer:
         part: FolderDiff,
         quiet: float,
     ) -> None:
-        """Compare some files, all of which are named like chunks, or none."""
+        """Compare files with the library: either all of them are named like chunks, or none is."""
         if self._native is None or not files:
             return
         names = [entry.name for entry in files]
@@ -307,16 +308,18 @@ class FolderComparer:
                     part.lacking.append(name)
                 if verdict & FRESH:
                     part.fresh.append(name)
-            else:  # in detail; such files are few
-                self._look(entry, there, held, part, quiet)
+            else:  # in detail, since such files are few
+                self._compare_file(entry, there, held, part, quiet)
 
-    def _look(self, entry: os.DirEntry[str], there: bool, held: int | None, part: FolderDiff, quiet: float) -> None:
-        """Compare one file; `there` tells whether the destination has the folder, `held` is its descriptor."""
+    def _compare_file(
+        self, entry: os.DirEntry[str], there: bool, held: int | None, part: FolderDiff, quiet: float
+    ) -> None:
+        """Compare one file; `there` says whether the destination has the folder, whose descriptor is `held`."""
         name = entry.name
         try:
             here = entry.stat(follow_symlinks=False)
             if here.st_mode & KIND == LINK:
-                here = self._look_at_link(here, name, part)
+                here = self._resolve_link(here, name, part)
         except FileNotFoundError:
             return
         modified = here.st_mtime_ns
@@ -327,9 +330,9 @@ class FolderComparer:
         if there:
             try:
                 if here.st_mode & KIND != REGULAR:
-                    same = self._is_same_link(_join(part.folder, name), here)
+                    same = self._is_same_link(join(part.folder, name), here)
                 else:
-                    path = _join(part.folder, name)
+                    path = join(part.folder, name)
                     copy = (
                         self._destination.stat(path)
                         if held is None
@@ -366,14 +369,14 @@ class FolderComparer:
             return bool(same_content(here, there, size, view, lambda _: True))
 
     def _leads_to_folder(self, folder: str, entry: os.DirEntry[str]) -> bool:
-        """Whether this is a link to a folder, and followed."""
+        """Whether an entry is a link to a folder that is followed."""
         with contextlib.suppress(OSError):
-            return entry.is_symlink() and stat.S_ISDIR(self._source.stat(_join(folder, entry.name)).st_mode)
+            return entry.is_symlink() and stat.S_ISDIR(self._source.stat(join(folder, entry.name)).st_mode)
         return False
 
-    def _look_at_link(self, found: os.stat_result, name: str, part: FolderDiff) -> os.stat_result:
-        """Look at what a link leads to, if it is followed; else note where to, if that is out of the source."""
-        path = _join(part.folder, name)
+    def _resolve_link(self, found: os.stat_result, name: str, part: FolderDiff) -> os.stat_result:
+        """Return the stat of a link, or of what it leads to if it is followed; note links out of the source."""
+        path = join(part.folder, name)
         if self._follows:
             found = self._source.stat(path)
         if found.st_mode & KIND == LINK:
@@ -384,10 +387,6 @@ class FolderComparer:
 
     def _is_same_link(self, path: str, here: os.stat_result) -> bool:
         if not stat.S_ISLNK(here.st_mode):
-            self._destination.stat(path)  # not there at all is another matter
+            self._destination.stat(path)  # raises if it is missing, which is another result
             return False
         return self._source.read_link(path) == self._destination.read_link(path)
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder else name

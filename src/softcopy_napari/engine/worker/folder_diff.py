@@ -1,7 +1,4 @@
-"""What a comparison of one folder on both sides found, as copy workers tell it to their engine.
-
-Must import nothing heavy.
-"""
+"""The result of comparing one folder on both sides, as copy workers send it to their engine."""
 
 from __future__ import annotations
 
@@ -13,84 +10,84 @@ from softcopy_napari.engine.fs.destination_problem import DestinationProblem
 from softcopy_napari.engine.zarr_layout.file_names import ARRAY_METADATA_NAMES, MARKER, is_named_like_chunk
 
 NEVER = (1 << 63) - 1
-"""Later than any time of a file, ns."""
+"""A time later than any file's, ns."""
 
 
 class FolderDiff:
-    """What a comparison found, a few thousand names at a time.
+    """The result of comparing one folder, in parts of a few thousand names.
 
-    All names are plain names in the folder. A file is in one of `same` and `different`.
+    All names are without their folder. Each file is either in `same` or in `different`.
 
     Parameters
     ----------
     folder : str
+        The folder, relative to the source, `/` separated; empty for the source itself.
     **known
-        Attributes with other values than they begin with.
+        Values of attributes that differ from their defaults.
     """
 
     def __init__(self, folder: str, **known: Any) -> None:
-        # No dataclass: to import that module would take a worker a fifth of its start.
+        # Not a dataclass: importing that module would add a fifth to a worker's start.
         self.folder = folder
-        """Relative to the source, `/` separated; empty for the source itself."""
         self.same: list[str] = []
-        """Up to date at the destination."""
+        """Files that are up to date at the destination."""
         self.size = 0
         """Bytes of the regular files that are up to date."""
         self.different: list[str] = []
-        """To be copied: missing at the destination, or other in size, time or kind."""
+        """Files to be copied: missing at the destination, or of another size, time or kind."""
         self.lacking: list[str] = []
-        """Those of `different` that are not at the destination at all; looked for by read-only comparisons alone."""
+        """Those of `different` that are missing at the destination; only read-only comparisons fill this."""
         self.fresh: list[str] = []
-        """Those of `different` that changed within the quiet time: someone may still be writing them."""
+        """Those of `different` that changed within the quiet time and may still be written."""
         self.unlike: dict[str, tuple[bytes, bool]] = {}
-        """Those of `different` that are regular files on both sides: the source's version (see `files.version_of`), and
-        whether they are of the same size."""
+        """For those of `different` that are regular files on both sides, the source's version (see
+        `file_times.pack_version`) and whether both have the same size."""
         self.links: dict[str, str] = {}
-        """Links among its files that lead out of the source, and where to."""
+        """Links that lead out of the source, and their targets."""
         self.clashes: list[tuple[str, str]] = []
-        """Names, of files or folders, that are one name at the destination; told by the folder's last part."""
+        """Pairs of names that are one name at the destination; only the last part holds them."""
         self.folders: list[str] = []
-        """Folders in it (no links)."""
+        """Folders in the folder, without links."""
         self.locks: list[str] = []
-        """Names of the files whose locks lie in it."""
+        """Names of the files whose locks lie in the folder."""
         self.scratch: list[str] = []
-        """Other temporaries of writers."""
+        """Names of other temporaries of writers."""
         self.gone: list[str] = []
-        """Files of the destination that the source has not, and folders, which end in `/`."""
+        """Files, and folders with a `/` at the end, that only the destination has."""
         self.newest = 0
-        """Latest modification time seen at the source, ns; the folder's own included."""
+        """Latest modification time at the source, ns, including the folder's own."""
         self.oldest_chunk = NEVER
-        """Earliest modification time of a file that is named like a chunk, ns."""
+        """Earliest modification time of a file named like a chunk, ns."""
         self.newest_chunk = 0
-        """Latest modification time of such a file, ns."""
+        """Latest modification time of a file named like a chunk, ns."""
         self.described = 0
-        """Modification time of the metadata that make the folder an array, ns; 0 where there are none."""
+        """Modification time of the metadata that make the folder an array, ns; 0 if there are none."""
         self.marked = 0
-        """Modification time of the file that says that the acquisition is over, ns; 0 where there is none."""
+        """Modification time of the file that marks the acquisition's end, ns; 0 if there is none."""
         self.empty = False
-        """The folder holds nothing, writers' temporaries aside, and is missing at the destination."""
+        """Whether the folder is missing at the destination and holds nothing but writers' temporaries."""
         self.metadata: dict[str, bytes] = {}
-        """Contents of the folder's zarr metadata files; in its first part only, so that what follows is understood."""
+        """Contents of the folder's zarr metadata files, in its first part only: they explain what follows."""
         self.modified = 0
-        """The folder's own modification time before it was listed, ns; 0 if too recent to be relied on later."""
+        """The folder's own modification time before it was listed, ns; 0 if it is too recent to be relied on."""
         self.unchanged = False
-        """The folder still has its known time and was not listed."""
+        """Whether the folder still has its known time and was not listed."""
         self.last = False
         """Whether this is the folder's last part."""
         self.final = False
         """Whether this is the last part of the last folder asked for."""
         self.missing = False
-        """The source has no such folder (any more)."""
+        """Whether the source has no such folder, or no longer."""
         self.error = ""
         """Why the folder could not be listed."""
         self.lost = False
-        """The source itself is not there, or is another folder than before."""
+        """Whether the source itself is missing, or is another folder than before."""
         self.obstacle: DestinationProblem | None = None
-        """Why nothing could be compared: the destination is not there."""
+        """Why nothing could be compared: what is wrong with the destination."""
         self.__dict__.update(known)
 
     def note_time(self, entry: os.DirEntry[str]) -> None:
-        """Note when a chunk, an array's metadata or the marker was written."""
+        """Note the time of a chunk, of an array's metadata, or of the marker."""
         name = entry.name
         chunk = is_named_like_chunk(name)
         if not (chunk or name in ARRAY_METADATA_NAMES or name == MARKER):

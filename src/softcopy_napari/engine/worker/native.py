@@ -1,8 +1,7 @@
-"""Many small files in one call of a small C library (native.c), where the package was built with a compiler.
+"""Copies and compares many small files in one call of a C library (native.c), if there is one.
 
-The C code copies and compares plain files of one folder, and leaves all others to file_copier.py and
-folder_comparer.py: so there is no case that only it knows. Without the library those two do everything, at two thirds
-of the speed. Runs in the copy workers and must import nothing heavy.
+It handles regular files of one folder and leaves all others to file_copier.py and folder_comparer.py, so that it has no
+special cases of its own. Without the library (it takes a compiler) those two do everything, at two thirds of the speed.
 """
 
 from __future__ import annotations
@@ -21,26 +20,26 @@ from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat, check_ch
 
 LIBRARY = os.path.join(os.path.dirname(__file__), "libsoftcopy.so")
 MAX_FILES = 64
-"""Files a call, as native.c has it."""
-_LEFT = -1
-"""In place of a size: left alone, as native.c has it."""
-_Part = TypeVar("_Part")
+"""Most files in a call, as in native.c."""
+_SKIPPED = -1
+"""Stands for the size of a file that was skipped, as in native.c."""
+_Loaded = TypeVar("_Loaded")
 _ROOM = 1 << 19
-"""Bytes read before they are written: what stays in the processor's cache."""
+"""Most bytes read before they are written, so that they stay in the processor's cache."""
 
 
 class NativeCopier:
-    """The library, with a buffer to copy through.
+    """Copies files with the library.
 
     Parameters
     ----------
     buffer : bytearray
-        Of at least half a MiB; free to use between calls.
+        A buffer of at least half a MiB, free to use between calls.
 
     Raises
     ------
     OSError
-        There is no such library, or it is one for another system.
+        There is no such library, or it is for another system.
     """
 
     def __init__(self, buffer: bytearray) -> None:
@@ -72,26 +71,26 @@ class NativeCopier:
         source, destination : int
             Descriptors of the folder on both sides.
         temporary : str
-            Name of the temporary file; no other process's.
+            Name of the temporary file, which no other process uses.
         names : sequence of str
-            As many of the first of them are copied as one call takes.
+            Files in the folder; one call copies as many of the first ones as it can.
         unit : int
-            In which the destination keeps modification times, ns.
+            Unit in which the destination keeps modification times, ns.
         mode : int
-            Permissions of the copies; those of the source where it is negative.
+            Permissions of the copies; if negative, they get their source's.
         chunk_format : ChunkFormat, optional
-            Of all of them; those that cannot be whole are left alone.
+            Format of all of them, if they are chunk files; damaged ones are skipped.
 
         Returns
         -------
         list of tuple of int, bytes and int, or None
             Size, XXH3-128 and modification time (ns) of each of the first files, at least one; None for those that
-            were left alone.
+            were skipped.
         """
         names = names[:MAX_FILES]
         joined = os.fsencode("\0".join(names))
         now = time.time_ns()
-        settled, coarse = now - max(unit, TICK), now - max(unit, TIME_UNITS[0])  # as files.tick_left
+        settled, coarse = now - max(unit, TICK), now - max(unit, TIME_UNITS[0])  # as file_times.remaining_tick
         sizes, times = self._sizes, self._times
         count = self._read(
             source, joined, len(names), READ | NO_ATIME, settled, coarse, self._buffer, _ROOM, sizes, times
@@ -102,7 +101,7 @@ class NativeCopier:
             data = self._view[at : at + max(size, 0)]
             at += len(data)
             if size < 0 or (chunk_format is not None and check_chunk_in_memory(data, chunk_format)):
-                sizes[number] = _LEFT
+                sizes[number] = _SKIPPED
                 found.append(None)
             else:
                 found.append((size, xxh3_128_digest(data), times[number]))
@@ -111,16 +110,16 @@ class NativeCopier:
 
 
 SAME, DIFFERENT, LACKING, FRESH, UNCLEAR = 0, 1, 2, 4, 8
-"""How a file compares, as native.c has it; FRESH is added to those in the middle."""
+"""How a file compares, as in native.c; FRESH is added to DIFFERENT or LACKING if the file changed recently."""
 
 
 class NativeComparer:
-    """The library's comparison of files by size and time.
+    """Compares files by size and time with the library.
 
     Raises
     ------
     OSError
-        As `NativeCopier`.
+        There is no such library, or it is for another system.
     """
 
     def __init__(self) -> None:
@@ -141,17 +140,17 @@ class NativeComparer:
         source, destination : int
             Descriptors of the folder on both sides; None where the destination has no such folder.
         names : sequence of str
-            At most `MOST`.
+            At most `MAX_FILES` files in it.
         unit : int
-            As for `files.up_to_date`.
+            Unit in which the destination keeps modification times, ns.
         lately, soon : int
-            Between which times, ns, a change makes a file that is not the same FRESH.
+            A file that differs is FRESH if its modification time lies between these, ns.
 
         Returns
         -------
         tuple of bytes, int, int and int
-            What is known of each: SAME, DIFFERENT, LACKING (not at the destination), or UNCLEAR, where nothing is.
-            The latest modification time of the others, ns. The bytes of those that are the same. The earliest
+            The verdict on each file: SAME, DIFFERENT, LACKING (missing at the destination) or UNCLEAR. Of all but the
+            UNCLEAR ones, the latest modification time, ns; the total size of the SAME ones; and the earliest
             modification time, ns.
         """
         side = -1 if destination is None else destination
@@ -161,19 +160,19 @@ class NativeComparer:
 
 
 def load_copier(buffer: bytearray) -> NativeCopier | None:
-    """The library, where there is one; `SOFTCOPY_NATIVE=0` leaves it aside."""
-    return _where_it_is(lambda: NativeCopier(buffer))
+    """Return a copier, or None without the library or with `SOFTCOPY_NATIVE=0`."""
+    return _load(lambda: NativeCopier(buffer))
 
 
 def load_comparer() -> NativeComparer | None:
-    """Its comparison, likewise."""
-    return _where_it_is(NativeComparer)
+    """Return a comparer, or None without the library or with `SOFTCOPY_NATIVE=0`."""
+    return _load(NativeComparer)
 
 
-def _where_it_is(make: Callable[[], _Part]) -> _Part | None:
+def _load(make: Callable[[], _Loaded]) -> _Loaded | None:
     if os.environ.get("SOFTCOPY_NATIVE") == "0":
         return None
     try:
         return make()
-    except (OSError, AttributeError):  # a library without these functions is an older one
+    except (OSError, AttributeError):  # an AttributeError: an older library without these functions
         return None

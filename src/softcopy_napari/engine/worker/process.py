@@ -1,7 +1,7 @@
 """The copy process: `python -m softcopy_napari.engine.worker.process`, driven by its pool through stdin and stdout.
 
-It knows files, not zarr. When stdin closes, the process ends, whatever it was doing: an engine that dies takes
-its workers with it. Imports nothing heavy: it starts in tens of milliseconds and stays under 25 MB.
+It handles files and knows little of zarr. When stdin closes, the process ends whatever it is doing, so that an engine
+that dies takes its workers with it. It starts in tens of milliseconds and stays under 25 MB.
 """
 
 from __future__ import annotations
@@ -67,14 +67,15 @@ from softcopy_napari.engine.worker.token_bucket import TokenBucket
 from softcopy_napari.engine.zarr_layout.probe import add_evidence, probe_source, read_metadata_file
 
 _PROGRESS_INTERVAL = 0.25
-_TOGETHER = 0.005
-"""Seconds for which folders are compared before what was found is told, and a copy that waits begins."""
-_LAST_WORDS = 1.5
-"""Seconds that a worker has to end by itself when its engine has gone."""
+"""Seconds between reports on a large file."""
+_COMPARE_SLICE = 0.005
+"""Seconds for which folders are compared before the results are sent and a waiting copy begins."""
+_GRACE = 1.5
+"""Seconds that a worker has to end by itself once its engine has gone."""
 
 
 class Worker:
-    """Carries out tasks in their order, folder comparisons in the gaps between copies."""
+    """Carries out tasks in their order, and folder comparisons in the gaps between copies."""
 
     def __init__(self, setup: Setup, tasks: SimpleQueue[Task | ReleaseFileSystem | None], out: BinaryIO) -> None:
         self._setup = setup
@@ -82,41 +83,37 @@ class Worker:
         self._out = out
         self._stopping = False
         self._comparisons: deque[tuple[int, Iterator[FolderDiff]]] = deque()
-        self._compare = FolderComparer(
-            setup.source,
-            setup.destination,
-            setup.run,
-            setup.read_only,
-            setup.temporary,
-            setup.links,
-            setup.by_content,
+        self._comparer = FolderComparer(
+            setup.source, setup.destination, setup.run, setup.read_only, setup.temporary, setup.links, setup.by_content
         )
         self._source = make_source_folder(setup.source, setup.destination, setup.links)
         self._destination = RootFolder(setup.destination, setup.permissions)
         if setup.permissions != SOURCE:
             os.umask(0)
         self._file_system = HeldFileSystem()
-        self._throttle = TokenBucket(setup.rate, setup.sleep_time, lambda: self._stopping, lambda: self._progressed(0))
-        self._transfer = FileCopier(
-            self._source, self._destination, setup.temporary, lambda: self._stopping, self._copied_block
+        self._throttle = TokenBucket(
+            setup.rate, setup.sleep_time, lambda: self._stopping, lambda: self._report_progress(0)
         )
-        self._read_back = FileVerifier(
-            self._source, self._destination, self._transfer.buffer, lambda: self._stopping, self._read_block
+        self._copier = FileCopier(
+            self._source, self._destination, setup.temporary, lambda: self._stopping, self._note_copied_block
+        )
+        self._verifier = FileVerifier(
+            self._source, self._destination, self._copier.buffer, lambda: self._stopping, self._note_read_block
         )
         self._task_id = 0
         self._unreported = 0
         self._last_report = 0.0
 
     def stop(self) -> None:
-        """End the copy under way at its next block; called from the reading thread."""
+        """Stop the current copy at its next block; called from the reading thread."""
         self._stopping = True
 
     def set_pace(self, pace: SetPace) -> None:
-        """Go at another pace, at once; called from the reading thread."""
+        """Change the pace at once; called from the reading thread."""
         self._throttle.set_pace(pace.rate, pace.sleep_time)
 
     def run(self) -> None:
-        """Work until a None comes out of the queue."""
+        """Carry out tasks until the queue yields None."""
         while True:
             try:
                 task = self._tasks.get(block=not self._comparisons)
@@ -125,51 +122,51 @@ class Worker:
                 continue
             if task is None:
                 return
-            self._do(task)
-            if self._comparisons:  # copies must not hold up the walk that finds what is to be copied
+            self._carry_out(task)
+            if self._comparisons:  # copies must not block the walk that finds what to copy
                 self._advance_comparison()
 
-    def _do(self, task: Task | ReleaseFileSystem) -> None:
+    def _carry_out(self, task: Task | ReleaseFileSystem) -> None:
         match task:
             case CopyTask():
-                self._copy(task)
+                self._copy_files(task)
             case CompareTask():
-                parts = self._compare.compare_folders(
+                parts = self._comparer.compare_folders(
                     task.folders, task.quiet, task.source, self._setup.marker, task.fresh_attributes
                 )
                 self._comparisons.append((task.id, parts))
             case VerifyTask():
-                self._prove(task)
+                self._verify_files(task)
             case InspectTask():
-                self._inspect(task)
+                self._inspect_files(task)
             case ReachTask():
-                self._send(task.id, self._reach(task.claim, ask_clock=True))
+                self._send(task.id, self._check_destination(task.claim, ask_clock=True))
             case ProbeTask():
                 found = probe_source(self._setup.source)
                 add_evidence(found, self._setup.source, self._setup.destination, task.folders, task.samples)
                 if task.samples:
-                    found.obstacle = self._reach().obstacle
+                    found.obstacle = self._check_destination().obstacle
                 self._send(task.id, found)
             case ReadTask():
                 source = extended_path(self._setup.source)
                 self._send(task.id, ReadDone({path: read_metadata_file(source, path) for path in task.paths}))
             case SweepTask():
-                if self._reach().obstacle is None:
-                    with self._holding(None):
+                if self._check_destination().obstacle is None:
+                    with self._open_sides(None):
                         for folder in task.folders:
-                            self._transfer.remove_temporary(folder, task.temporary)
+                            self._copier.remove_temporary(folder, task.temporary)
                 self._send(task.id, Swept())
             case SyncTask():
-                self._sync(task)
+                self._flush_files(task)
             case FlushTask():
-                self._send(task.id, self._flush())
+                self._send(task.id, self._flush_destination())
             case ReleaseFileSystem():
                 self._file_system.release()
             case FreeSpaceTask():
                 self._send(task.id, measure_both_sides(self._setup.source, self._setup.destination))
 
-    def _begin(self, task_id: int) -> float:
-        """Note the start of a task that reports its progress."""
+    def _begin_task(self, task_id: int) -> float:
+        """Note the start of a task that reports progress, and return its time."""
         self._task_id = task_id
         self._unreported = 0
         self._throttle.begin_task()
@@ -177,24 +174,24 @@ class Worker:
         return self._last_report
 
     @contextlib.contextmanager
-    def _holding(
+    def _open_sides(
         self, source: Identity | None, to_write: bool = False
     ) -> Iterator[tuple[bool, DestinationProblem | None]]:
-        """Hold both sides; tells whether the source is lost, and what is the matter with the destination."""
+        """Open both sides; yield whether the source is lost, and what is wrong with the destination."""
         lost, obstacle = False, None
         try:
             self._source.open(source)
         except OSError:
             lost = source is not None
-        obstacle = self._hold_destination(to_write=to_write)
+        obstacle = self._open_destination(to_write=to_write)
         try:
             yield lost, obstacle
         finally:
             self._source.close()
             self._destination.close()
 
-    def _hold_destination(self, claim: bool = False, to_write: bool = False) -> DestinationProblem | None:
-        """Hold the destination; tells what is the matter with it."""
+    def _open_destination(self, claim: bool = False, to_write: bool = False) -> DestinationProblem | None:
+        """Open the destination; return what is wrong with it."""
         marker = self._setup.marker
         try:
             if claim:
@@ -207,55 +204,53 @@ class Worker:
         except OSError as error:
             obstacle = diagnose_problem(error, self._destination.root)
             if obstacle.away:
-                self._file_system.release()  # who takes a disk away must be able to do that
+                self._file_system.release()  # so that its user can unmount it
             return obstacle
         return None
 
-    def _reach(self, claim: bool = False, ask_clock: bool = False) -> Reached:
-        """What is the matter with the destination, and what it is."""
+    def _check_destination(self, claim: bool = False, ask_clock: bool = False) -> Reached:
+        """Check the destination; return what is wrong with it and what it lies on."""
         try:
-            obstacle = self._hold_destination(claim=claim)
+            obstacle = self._open_destination(claim=claim)
             clock = self._destination.read_clock(self._setup.marker) if ask_clock and obstacle is None else 0
         finally:
             self._destination.close()
         return Reached(obstacle, self._file_system.file_system, clock)
 
-    def _flush(self) -> Flushed:
-        """Flush the destination: where it is unmounted meanwhile, what lies in its place is flushed in vain."""
-        with self._holding(None) as (_, obstacle):
+    def _flush_destination(self) -> Flushed:
+        """Flush the destination, and check that it was not unmounted meanwhile: then the flush was in vain."""
+        with self._open_sides(None) as (_, obstacle):
             since = self._file_system.held_since
             error = self._file_system.flush(self._destination) if obstacle is None else ""
-        obstacle = obstacle or self._reach().obstacle
+        obstacle = obstacle or self._check_destination().obstacle
         return Flushed("" if obstacle else error, obstacle, since)
 
-    def _sync(self, task: SyncTask) -> None:
-        started = self._begin(task.id)
+    def _flush_files(self, task: SyncTask) -> None:
+        started = self._begin_task(task.id)
         count, failed = 0, dict[str, str]()
-        with self._holding(None) as (_, obstacle):
+        with self._open_sides(None) as (_, obstacle):
             if obstacle is None:
-                count, failed = flush_files(self._destination, task.paths, self._goes_on)
+                count, failed = flush_files(self._destination, task.paths, self._should_continue)
         if failed:
-            obstacle = self._reach().obstacle
+            obstacle = self._check_destination().obstacle
         self._send(task.id, Synced(count, failed, time.perf_counter() - started, obstacle))
 
-    def _goes_on(self) -> bool:
-        self._progressed(0)
+    def _should_continue(self) -> bool:
+        self._report_progress(0)
         return not self._stopping
 
-    def _copy(self, task: CopyTask) -> None:
-        started = self._begin(task.id)
+    def _copy_files(self, task: CopyTask) -> None:
+        started = self._begin_task(task.id)
         outcomes = bytearray()
         digests = []
         versions = []
         reasons = {}
         copied = 0
         together = not self._throttle.is_limiting  # after each of them
-        with self._holding(task.source, to_write=True) as (lost, obstacle):
+        with self._open_sides(task.source, to_write=True) as (lost, obstacle):
             if not (lost or obstacle):
-                self._transfer.begin_batch()
-                results = self._transfer.copy_files(
-                    task.paths, task.delete_if_gone, task.rules, task.unsettled, together
-                )
+                self._copier.begin_batch()
+                results = self._copier.copy_files(task.paths, task.delete_if_gone, task.rules, task.unsettled, together)
                 for outcome, size, digest, reason, error, modified in results:
                     outcomes.append(outcome)
                     digests.append(digest or NO_DIGEST)
@@ -274,25 +269,25 @@ class Worker:
         versions += [NO_VERSION] * missing
         seconds = time.perf_counter() - started
         done = CopyDone(bytes(outcomes), b"".join(digests), copied, reasons, seconds, obstacle, lost)
-        remarks, since = self._transfer.remarks, self._file_system.held_since
+        remarks, since = self._copier.remarks, self._file_system.held_since
         self._send(task.id, done._replace(versions=b"".join(versions), remarks=remarks, held_since=since))
 
-    def _prove(self, task: VerifyTask) -> None:
-        started = self._begin(task.id)
+    def _verify_files(self, task: VerifyTask) -> None:
+        started = self._begin_task(task.id)
         findings = bytearray()
         digests = []
         reasons = {}
         read = 0
-        with self._holding(task.source) as (lost, obstacle):
+        with self._open_sides(task.source) as (lost, obstacle):
             if not (lost or obstacle):
-                self._read_back.can = self._destination.get_capabilities(self._setup.temporary)
+                self._verifier.can = self._destination.get_capabilities(self._setup.temporary)
                 for number, path in enumerate(task.paths):
                     if self._stopping:
                         break
                     part = slice(number * 16, number * 16 + 16)
                     remembered = [(since, digests[part]) for since, digests in task.remembered]
                     digest, chunk_format = task.digests[part], task.chunk_format
-                    proof = self._read_back.prove(path, digest, task.against_source, chunk_format, remembered)
+                    proof = self._verifier.prove(path, digest, task.against_source, chunk_format, remembered)
                     findings.append(proof.finding)
                     digests.append(proof.digest)
                     read += proof.size
@@ -306,32 +301,32 @@ class Worker:
         seconds = time.perf_counter() - started
         self._send(task.id, VerifyDone(bytes(findings), b"".join(digests), read, reasons, seconds, obstacle, lost))
 
-    def _inspect(self, task: InspectTask) -> None:
-        self._begin(task.id)
+    def _inspect_files(self, task: InspectTask) -> None:
+        self._begin_task(task.id)
         damaged = {}
-        with self._holding(task.source) as (lost, _):
+        with self._open_sides(task.source) as (lost, _):
             for path in () if lost else task.paths:
                 with contextlib.suppress(OSError):
                     size = self._source.stat(path).st_size
                     if reason := find_damage(self._source, path, size, task.chunk_format):
                         damaged[path] = reason
-                self._progressed(0)
+                self._report_progress(0)
                 if self._stopping:
                     break
         self._send(task.id, Inspected(damaged))
 
-    def _copied_block(self, size: int) -> None:
-        self._progressed(size)
+    def _note_copied_block(self, size: int) -> None:
+        self._report_progress(size)
         self._throttle.pay_for_block(size)
 
-    def _read_block(self, size: int) -> None:
-        self._progressed(0)
+    def _note_read_block(self, size: int) -> None:
+        self._report_progress(0)
         self._throttle.pay(size)
 
     def _advance_comparison(self) -> None:
-        """Compare for a moment, and tell what was found: a part of a large folder, or many small folders."""
+        """Compare for a moment and send the results: a part of a large folder, or many small folders."""
         task_id, parts = self._comparisons[0]
-        until = time.perf_counter() + _TOGETHER
+        until = time.perf_counter() + _COMPARE_SLICE
         found = []
         for part in parts:
             found.append(part)
@@ -342,7 +337,7 @@ class Worker:
         if found:
             self._send(task_id, found)
 
-    def _progressed(self, size: int) -> None:
+    def _report_progress(self, size: int) -> None:
         self._unreported += size
         now = time.perf_counter()
         if now - self._last_report >= _PROGRESS_INTERVAL:
@@ -366,7 +361,7 @@ def _read_tasks(stream: BinaryIO, tasks: SimpleQueue[Task | ReleaseFileSystem | 
     except (EOFError, OSError, pickle.UnpicklingError):
         worker.stop()
         tasks.put(None)
-        time.sleep(_LAST_WORDS)
+        time.sleep(_GRACE)
         os._exit(1)  # still in a read that does not return
 
 
@@ -374,11 +369,11 @@ def main() -> None:
     """Serve the engine on stdin and stdout until it closes them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal: the engine decides
     stdin = sys.stdin.buffer
-    # What anything prints must not end up between messages.
+    # Printed output must not end up between messages.
     stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=1 << 16)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     gc.freeze()
-    gc.disable()  # nothing here makes cycles, and stat results set it off every few hundred files
+    gc.disable()  # there are no cycles to collect, and stat results trigger it every few hundred files
     try:
         setup: Setup = read_message(stdin)
     except EOFError:  # the engine could not start after all
@@ -392,7 +387,7 @@ def main() -> None:
     except OSError:  # the engine has gone
         pass
     except BaseException:
-        import traceback  # now: it takes as long as the rest of a worker's start together
+        import traceback  # imported late: it takes as long as the rest of a worker's start
 
         traceback.print_exc()
         code = 1

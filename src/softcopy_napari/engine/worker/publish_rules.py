@@ -1,7 +1,4 @@
-"""When a copy may be published: what its array's format and its writer's silence tell of a file.
-
-Used by the copy workers, and imports nothing heavy.
-"""
+"""When a copy may be published, judged by its array's chunk format and by how long its writer has been quiet."""
 
 from __future__ import annotations
 
@@ -24,21 +21,21 @@ _CLOCK_SKEW_NS = 2_000_000_000
 
 
 class PublishRules(NamedTuple):
-    """When files of a task may be published."""
+    """When the files of a task may be published."""
 
     chunk_format: ChunkFormat | None = None
-    """They are chunk files of this format, and not published while they cannot be whole."""
+    """The files are chunk files of this format, and are not published while they are damaged."""
     as_it_is: bool = False
-    """Publish them nevertheless: nobody will make them whole any more."""
+    """Publish damaged files nevertheless: nobody will complete them."""
     quiet: float = 0.0
-    """Nothing tells that their writer is done with them: they must prove whole, or not have changed for so long, s."""
+    """The writer may still be at work: files must prove whole, or not have changed for this many seconds."""
     copied_metadata: Mapping[str, bytes] | None = None
-    """XXH128 of metadata files that were copied before, by path: what others have made of them is kept. None to replace
-    it."""
+    """XXH3-128 of metadata files that were copied before, by path: edits at the destination are kept. None to replace
+    them."""
 
 
 def must_prove_whole(found: os.stat_result, rules: PublishRules) -> bool:
-    """Whether a file has to prove whole, because its writer may still be at work."""
+    """Whether a file must prove that it is whole, because its writer may still be at work."""
     if not rules.quiet or rules.as_it_is:
         return False
     now = time.time_ns()
@@ -48,22 +45,23 @@ def must_prove_whole(found: os.stat_result, rules: PublishRules) -> bool:
 def examine_file(
     fd: int, found: os.stat_result, rules: PublishRules, checksum: Checksum | None = None
 ) -> tuple[bool, str]:
-    """Say whether a file may be published.
+    """Decide whether a file may be published.
 
     Parameters
     ----------
     fd : int
-        The file, open for reading. Where the system has no `pread`, its position is moved.
+        The file, open for reading; without `pread` its position is moved.
     found : os.stat_result
-        Of the file.
+        The file's stat.
     rules : PublishRules
+        The rules of its task.
     checksum : Checksum, optional
-        Of its content; without it, a file that may prove whole by its checksum may be published.
+        The checksum of its content; without it, a file that may yet prove whole by its checksum passes.
 
     Returns
     -------
     tuple of bool and str
-        Whether it may, and why it cannot be whole; empty where that is not known.
+        Whether it may be published, and why it is damaged; empty if it is not known to be.
 
     Raises
     ------
@@ -82,5 +80,5 @@ def examine_file(
 
 
 def _has_holes(found: os.stat_result) -> bool:
-    """Whether parts of a file were never written, as far as its file system tells."""
+    """Whether parts of a file were never written, as far as the file system knows."""
     return 0 < allocated(found) < found.st_size

@@ -1,7 +1,4 @@
-"""Brings to a destination what is no plain file: links, empty folders, and that a file was deleted.
-
-Part of copying one file (file_copier.py) in the copy workers, and imports nothing heavy.
-"""
+"""Copies what is no regular file to a destination: links, empty folders, deletions. Used by file_copier.py."""
 
 from __future__ import annotations
 
@@ -11,20 +8,15 @@ import stat
 import sys
 
 from softcopy_napari.engine.fs.files import describe_kind
+from softcopy_napari.engine.fs.relative_paths import parent
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, CopyResult
 
 VANISHED = CopyResult(CopyOutcome.VANISHED)
 
 
-def temporary_beside(path: str, name: str) -> str:
-    """Return the path of the temporary of this name in a file's folder."""
-    folder = path.rpartition("/")[0]
-    return f"{folder}/{name}" if folder else name
-
-
 def make_folder(destination: RootFolder, path: str, mode: int) -> CopyResult:
-    """Make a folder of the destination; whatever else has such a mode at the source is not copied."""
+    """Make a folder at the destination; a source of any other kind than a folder is an error."""
     if not stat.S_ISDIR(mode):
         return CopyResult(CopyOutcome.FAILED, reason=f"is a {describe_kind(mode)}, not a file")
     destination.enter_folder(path, make=True)
@@ -32,12 +24,12 @@ def make_folder(destination: RootFolder, path: str, mode: int) -> CopyResult:
 
 
 def copy_link(source: RootFolder, destination: RootFolder, path: str, temporary: str) -> CopyResult:
-    """Make a link at the destination as it is at the source, under a temporary's name first."""
+    """Copy a link as it is, under a temporary's name first."""
     target = source.read_link(path)
-    destination.enter_folder(path.rpartition("/")[0], make=True)
+    destination.enter_folder(parent(path), make=True)
     with contextlib.suppress(FileNotFoundError):
         destination.unlink(temporary)
-    # Windows alone wants to know, and only there is the link looked through.
+    # Only Windows needs to know, so the link is followed only there.
     to_folder = sys.platform == "win32" and os.path.isdir(source.path(path))
     destination.make_link(target, temporary, to_folder)
     destination.replace(path, temporary)
@@ -45,10 +37,9 @@ def copy_link(source: RootFolder, destination: RootFolder, path: str, temporary:
 
 
 def mirror_deletion(source: RootFolder, destination: RootFolder, path: str) -> CopyResult:
-    """Delete a file that its writer deleted, unless its folder has gone as well: that was no writer."""
-    folder = path.rpartition("/")[0]
+    """Delete the copy of a file that its writer deleted; if its folder has gone too, no writer did that."""
     try:
-        if not stat.S_ISDIR(source.stat(folder).st_mode):
+        if not stat.S_ISDIR(source.stat(parent(path)).st_mode):
             return VANISHED
     except OSError:
         return VANISHED

@@ -1,7 +1,6 @@
-"""What a pool and its copy processes say to each other: tasks one way, answers the other.
+"""The messages between a worker pool and its copy processes: tasks one way, answers the other.
 
-Pickled with their length before them, on pipes that only the engine which started the process can reach.
-Imported by the copy processes: nothing heavy.
+They are pickled, with their length in front, on pipes that only the engine that started the process can reach.
 """
 
 from __future__ import annotations
@@ -29,26 +28,26 @@ class Setup(NamedTuple):
     source: str
     destination: str
     run: str
-    """Part of the names of the temporaries of all workers of this engine's run of the target."""
+    """What the names of all temporaries of this run of the target contain."""
     temporary: str
     """Name of this worker's temporary."""
     sleep_time: float
     read_only: bool = False
-    """Whether nothing at all may be changed at the destination."""
+    """Whether nothing may be changed at the destination."""
     marker: str = ""
-    """Name of the file at the destination's top by which it is known; empty where nothing is written."""
+    """Name of the file at the destination's top that identifies it; empty if nothing is written there."""
     rate: float = math.inf
-    """Bytes a second that this worker may copy."""
+    """Most bytes a second that this worker may copy."""
     permissions: str = "source"
-    """Which ones files and folders get, as in a target's settings."""
+    """The target's setting `permissions`."""
     by_content: bool = False
-    """Whether comparisons read files of equal size whose times differ: the destination keeps no times."""
+    """Whether comparisons read files of equal size whose times differ, because the destination keeps no times."""
     links: str = "keep"
-    """Whether links out of the source are followed, as in a target's settings."""
+    """The target's setting `links`."""
 
 
 class SetPace(NamedTuple):
-    """How fast a worker may go from now on. No task: heeded at once, amid a file, and not answered."""
+    """Sets a worker's pace. It is not a task: it takes effect at once, even during a file, and is not answered."""
 
     rate: float
     sleep_time: float
@@ -60,28 +59,28 @@ class CopyTask(NamedTuple):
     id: int
     paths: list[str]
     delete_if_gone: frozenset[str] = frozenset()
-    """Those of the paths whose writer deleted them under their locks."""
+    """Those of the paths that their writer deleted under their locks."""
     source: Identity | None = None
-    """What the source is known by."""
+    """What the source must be."""
     rules: PublishRules = PublishRules()
     unsettled: frozenset[str] = frozenset()
-    """Those of the paths for which the rules' quiet time counts."""
+    """Those of the paths to which the rules' quiet time applies."""
 
 
 class VerifyTask(NamedTuple):
-    """Read files back from the destination. Answered by one ProofDone, after any number of Progress."""
+    """Read files back from the destination. Answered by one VerifyDone, after any number of Progress."""
 
     id: int
     paths: list[str]
     digests: bytes
-    """XXH3-128 that they were copied with, 16 bytes each; zeros where it is not known."""
+    """XXH3-128 of what was copied, 16 bytes a file; zeros where it is not known."""
     against_source: bool
     """Compare those without a digest with the source; else only find their digests."""
     source: Identity | None = None
     chunk_format: ChunkFormat | None = None
     remembered: Sequence[tuple[int, bytes]] = ()
-    """What earlier copies left: since when (ns), and digests, zeros where there is none. A file that has not changed
-    at the destination since then is not read."""
+    """Digests from earlier copies, each with the time (ns) since when they hold; zeros where there is none. A file that
+    has not changed at the destination since then is not read."""
 
 
 class InspectTask(NamedTuple):
@@ -94,17 +93,17 @@ class InspectTask(NamedTuple):
 
 
 class CompareTask(NamedTuple):
-    """Compare folders. Answered by lists of FolderParts, in the order of the folders."""
+    """Compare folders. Answered by lists of FolderDiffs, in the order of the folders."""
 
     id: int
     folders: list[tuple[str, int]]
-    """Each with the modification time (ns) at which its content is known already, 0 where it is not:
-    a folder that still has that time is not listed."""
+    """The folders, each with the modification time (ns) at which its content is known already, or 0. A folder that
+    still has that time is not listed."""
     quiet: float
-    """Seconds; files that differ and changed more recently than that are `fresh`."""
+    """Files that differ and changed within this many seconds are `fresh`."""
     source: Identity | None = None
     fresh_attributes: bool = False
-    """Ask the server of a source on a share for what may be cached here: for the last walk."""
+    """On the last walk, make a share's server send sizes and times again, which may be cached here."""
 
 
 class ReadTask(NamedTuple):
@@ -115,7 +114,7 @@ class ReadTask(NamedTuple):
 
 
 class SweepTask(NamedTuple):
-    """Remove the temporary that a worker which died may have left in these folders. Answered by Swept."""
+    """Remove the temporary that a dead worker may have left in these folders. Answered by Swept."""
 
     id: int
     folders: list[str]
@@ -123,20 +122,20 @@ class SweepTask(NamedTuple):
 
 
 class SyncTask(NamedTuple):
-    """Flush these files of the destination, where a flush of the whole does not reach them. Answered by Synced."""
+    """Flush these files of the destination, which a flush of the file system does not reach. Answered by Synced."""
 
     id: int
     paths: list[str]
 
 
 class FlushTask(NamedTuple):
-    """Bring everything at the destination to the disk. Answered by Flushed."""
+    """Flush everything at the destination to storage. Answered by Flushed."""
 
     id: int
 
 
 class ReleaseFileSystem(NamedTuple):
-    """All has been flushed: do not keep the destination's file system open. No task, and not answered."""
+    """Says that everything is flushed, so that the destination's file system need not stay open. Not answered."""
 
 
 class ProbeTask(NamedTuple):
@@ -144,21 +143,21 @@ class ProbeTask(NamedTuple):
 
     id: int
     folders: tuple[str, ...] = ()
-    """Folders whose metadata are to be read besides."""
+    """More folders whose metadata are read."""
     samples: tuple[str, ...] = ()
-    """Files to be compared with the destination's."""
+    """Files that are compared with the destination's."""
 
 
 class ReachTask(NamedTuple):
-    """See whether the destination can be reached and is the right one. Answered by Reached."""
+    """Check whether the destination can be reached and is the right one. Answered by Reached."""
 
     id: int
     claim: bool
-    """Make it, if need be, and mark it as the one that is filled."""
+    """Make the destination, if need be, and the marker in it."""
 
 
 class FreeSpaceTask(NamedTuple):
-    """See how much room there is on both sides. Answered by Room."""
+    """Measure the free space on both sides. Answered by FreeSpace."""
 
     id: int
 
@@ -179,96 +178,106 @@ Task = (
 
 
 class CopyDone(NamedTuple):
-    """What became of a CopyTask's files, in their order."""
+    """The outcome of a CopyTask for each of its files, in their order."""
 
     outcomes: bytes
-    """One `Outcome` each."""
+    """One `CopyOutcome` a file."""
     digests: bytes
-    """XXH3-128 of the regular files that arrived, 16 bytes each; 16 zero bytes for every other path."""
+    """XXH3-128 of each regular file that was copied, 16 bytes a file; zeros for all others."""
     size: int
-    """Bytes of these files."""
+    """Total bytes of the copied files."""
     reasons: dict[int, str]
-    """Why FAILED ones failed, and why TORN and DAMAGED ones cannot be whole, by their place in the task."""
+    """Why files are FAILED, TORN or DAMAGED, by their place in the task."""
     seconds: float
+    """Time that the task took."""
     obstacle: DestinationProblem | None = None
-    """Why the destination took no more; the files that it did not take are BLOCKED or STOPPED."""
+    """Why the destination takes no more files; those that are left are BLOCKED or STOPPED."""
     lost: bool = False
-    """The source is not there, or is another folder than before: all files are STOPPED."""
+    """Whether the source is missing or is another folder than before; then all files are STOPPED."""
     versions: bytes = b""
-    """Which version of the source each of them is, see `files.version_of`, 16 bytes each; zeros likewise."""
+    """The source's version of each copied file (see `file_times.pack_version`), 16 bytes a file; zeros for others."""
     remarks: int = 0
-    """What the user should know of the destination, see `Remark`."""
+    """What the user should know about the destination, see `Remark`."""
     held_since: float = math.inf
     """See `HeldFileSystem.held_since`."""
 
 
 class VerifyDone(NamedTuple):
-    """What reading back showed of a ProofTask's files, in their order."""
+    """The outcome of a VerifyTask for each of its files, in their order."""
 
     findings: bytes
-    """One `Finding` each."""
+    """One `VerifyOutcome` a file."""
     digests: bytes
-    """XXH3-128 of what lies at the destination, 16 bytes each; zeros where it could not be read."""
+    """XXH3-128 of each file at the destination, 16 bytes a file; zeros where it could not be read."""
     size: int
-    """Bytes read at the destination."""
+    """Total bytes read at the destination."""
     reasons: dict[int, str]
+    """Why files are DIFFERENT, FAILED or damaged, by their place in the task."""
     seconds: float
+    """Time that the task took."""
     obstacle: DestinationProblem | None = None
+    """Why the destination could not be read."""
     lost: bool = False
+    """Whether the source is missing or is another folder than before."""
 
 
 class Reached(NamedTuple):
-    """What is the matter with the destination; None if nothing is."""
+    """What a ReachTask found out about the destination."""
 
     obstacle: DestinationProblem | None
+    """What is wrong with it; None if nothing is."""
     file_system: FileSystem = FileSystem()
-    """What it lies on."""
+    """The file system that it lies on."""
     clock: int = 0
-    """What its own clock says, see `RootFolder.read_clock`."""
+    """Its own clock, see `RootFolder.read_clock`."""
 
 
 class Progress(NamedTuple):
-    """Bytes of large files copied since the last message; the files may still come to nothing."""
+    """Bytes of large files copied since the last message; these files may still fail."""
 
     size: int
 
 
 class ReadDone(NamedTuple):
-    """Contents by path; None where a file could not be read."""
+    """Contents of a ReadTask's files by path; None where a file could not be read."""
 
     contents: dict[str, bytes | None]
 
 
 class Inspected(NamedTuple):
-    """Which of an InspectTask's files cannot be whole, and why; those that cannot be read are not told."""
+    """Which of an InspectTask's files are damaged, and why; files that cannot be read are left out."""
 
     damaged: dict[str, str]
 
 
 class Swept(NamedTuple):
-    """A SweepTask is done."""
+    """Says that a SweepTask is done."""
 
 
 class Synced(NamedTuple):
-    """A SyncTask is done: so many of its files were dealt with."""
+    """The outcome of a SyncTask."""
 
     files: int
+    """How many of its files were handled."""
     failed: dict[str, str]
-    """Those of which it is not known whether they are stored, and why."""
+    """Those that may not be stored, and why."""
     seconds: float
+    """Time that the task took."""
     obstacle: DestinationProblem | None = None
+    """What is wrong with the destination, if files failed."""
 
 
 class Flushed(NamedTuple):
-    """A FlushTask is done; the error says why it failed, empty where it did not."""
+    """The outcome of a FlushTask."""
 
     error: str
+    """Why it failed; empty if it did not."""
     obstacle: DestinationProblem | None = None
-    """Why nothing is known: the destination was not there, before or after."""
+    """Why nothing is known: what was wrong with the destination before or after the flush."""
     held_since: float = -math.inf
-    """Only of what was written later an error is told for certain, see `HeldFileSystem.held_since`."""
+    """Errors of what was written earlier may have been missed, see `HeldFileSystem.held_since`."""
     unsure: bool = False
-    """No error was told, but one may have been missed: said by `Flushing`, not by workers."""
+    """Whether an error may have been missed; set by the engine's flush scheduler, not by workers."""
 
 
 Answer = (

@@ -1,7 +1,4 @@
-"""Holds a copy worker back: a rate, and a pause after each file, both changeable amid a file.
-
-Runs in the copy workers and must import nothing heavy.
-"""
+"""Limits a copy worker to a rate, with a pause after each file; both can change during a file."""
 
 from __future__ import annotations
 
@@ -10,28 +7,28 @@ import time
 from collections.abc import Callable
 
 _SLICE = 0.1
-"""Seconds slept at a time at most: a new pace, and the order to stop, are heeded after that."""
+"""Most seconds slept at a time: a new pace, or a stop, takes effect after that."""
 _GRAIN = 0.005
-"""Seconds that are worth sleeping: sleeps have an overhead, and a file of a few kB takes less."""
+"""Least seconds worth sleeping: a sleep has an overhead, and a file of a few kB takes less."""
 _LONG = 1.0
-"""Seconds after which a task's rest goes back to the engine, which then hands out less at a time."""
+"""Seconds after which the rest of a task goes back to the engine, which then hands out less at a time."""
 
 
 class TokenBucket:
-    """A bucket of bytes that fills at the rate that is allowed; what is copied is taken out, on credit.
+    """A bucket that fills with bytes at the allowed rate; copying takes them out, and may go into debt.
 
     Parameters
     ----------
     rate : float
-        Bytes a second; inf where there is no limit, and then it costs nothing.
+        Bytes a second; inf for no limit, which then costs no time.
     sleep_time : float
         Seconds to sleep after each file.
     stopped : callable
-        Whether to end at once.
+        Whether to stop at once.
     alive : callable
-        Called between slices of sleep, so that the engine does not take it for hung.
+        Called between slices of sleep, so that the engine sees that the worker is alive.
     clock, sleep : callable
-        Seconds, and a sleep of some.
+        Replacements of `time.monotonic` and `time.sleep`.
     """
 
     def __init__(
@@ -48,14 +45,14 @@ class TokenBucket:
         self._clock = clock
         self._sleep = sleep
         self._debt = 0.0
-        """Bytes; below 0 what is left in the bucket."""
+        """Bytes owed; below 0, bytes left in the bucket."""
         self._counted = 0
-        """Bytes of the present file that were paid for as blocks."""
+        """Bytes of the current file that were paid for as blocks."""
         self._settled = self._began = clock()
         self.set_pace(rate, sleep_time)
 
     def set_pace(self, rate: float, sleep_time: float) -> None:
-        """Change the pace; from the thread that hears of it, while the other one may be asleep."""
+        """Change the pace; called from another thread, even during a sleep."""
         self.rate = rate
         self.sleep_time = sleep_time
 
@@ -66,21 +63,21 @@ class TokenBucket:
 
     @property
     def is_overdue(self) -> bool:
-        """Whether a task that is held back has taken so long that its rest had better go back."""
+        """Whether a limited task has taken so long that its rest should go back to the engine."""
         return (self.rate < math.inf or self.sleep_time > 0) and self._clock() - self._began > _LONG
 
     def begin_task(self) -> None:
-        """A task begins."""
+        """Note that a task begins."""
         self._began = self._clock()
         self._counted = 0
 
     def pay_for_block(self, size: int) -> None:
-        """A block of a large file was copied: wait until it is paid for."""
+        """Wait until a copied block of a large file is paid for."""
         self._counted += size
         self.pay(size)
 
     def pay_for_file(self, size: int) -> bool:
-        """A file was copied: wait until all of it is paid for.
+        """Wait until all of a copied file is paid for.
 
         Returns
         -------
@@ -109,7 +106,7 @@ class TokenBucket:
             self._settle()
 
     def _settle(self) -> None:
-        """Let the bucket fill, for the time since this was done last; it holds no more than a moment's worth."""
+        """Fill the bucket for the time since the last call; it holds no more than a moment's worth."""
         now, rate = self._clock(), self.rate
         if rate == math.inf:
             self._debt = 0.0

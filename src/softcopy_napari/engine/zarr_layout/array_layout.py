@@ -1,7 +1,6 @@
-"""Which chunk files an array has, and under which names: from its metadata (metadata.py), by index or by name.
+"""Which chunk files an array has and what they are called, as read from its metadata by metadata.py.
 
-numpy is imported where it is used: an engine knows layouts before its copy processes are started, and has the time
-that they take to import it.
+numpy is imported where it is used, so that an engine imports it only while its copy processes start.
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ Runs = tuple[tuple[int, int], ...]
 
 
 class LayoutError(ValueError):
-    """Metadata that are half written, or are none; the message says why, in words that go on after the file's name."""
+    """Metadata that are incomplete or invalid; the message continues a sentence that begins with the file's name."""
 
     file: str = ""
-    """Name of the metadata file that is at fault, without its folder."""
+    """Name of the metadata file at fault, without its folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayLayout:
-    """Where the chunk files of one array lie.
+    """The chunk grid of one array, and the names of its chunk files.
 
     Chunk files are numbered in C order; that number is the flat index.
     """
@@ -43,33 +42,33 @@ class ArrayLayout:
     """Relative to the source, `/` separated; empty for an array at the root."""
     zarr_format: int
     shape: tuple[int, ...]
-    """In elements."""
+    """Shape in elements."""
     chunk_shape: tuple[int, ...]
-    """In elements, of one chunk file: a chunk, or a whole shard. The longest along each axis where `edge_lengths` says
+    """Shape of one chunk file, a chunk or a whole shard, in elements; the greatest lengths where `edge_lengths` says
     that they differ."""
     inner_chunk_shape: tuple[int, ...] | None
-    """In elements, of the chunks in a shard, as seen after a transpose codec; None where not sharded."""
+    """Shape of the chunks in a shard, in elements, after any transpose codec; None where not sharded."""
     dtype: str
-    """As the metadata has it; JSON text where that is more than a name."""
+    """Data type as the metadata spell it; JSON text where that is more than a name."""
     encoding: Literal["default", "v2", "fanout"]
-    """How chunk files are called; see `ChunkKeys`."""
+    """How chunk files are named, see `ChunkKeys`."""
     separator: Literal[".", "/"]
     dimension_names: tuple[str | None, ...] | None
     chunk_format: ChunkFormat | None = None
-    """How its chunk files are known to be whole; None where nothing tells."""
+    """How to tell that a chunk file is whole; None where nothing does."""
     suffix: str = ""
-    """What stands behind the name of each chunk file."""
+    """Suffix of every chunk file's name."""
     max_children: int = 0
-    """The most names in a folder, with the encoding `fanout`."""
+    """Most names in a folder, with the encoding `fanout`."""
     edge_lengths: tuple[Runs, ...] | None = None
     """Lengths of the chunk files along each axis, as far as the array goes, in a rectilinear chunk grid; None where all
     chunk files are of one shape."""
     note: str = field(default="", compare=False)
-    """What users should know of the metadata file, in words that go on after its name; empty where all is well."""
+    """What users should know about the metadata file, as the rest of a sentence that begins with its name."""
     grid: tuple[int, ...] = field(init=False, repr=False, compare=False)
-    """The shape in chunk files."""
+    """Shape in chunk files."""
     n_chunk_files: int = field(init=False, repr=False, compare=False)
-    """Chunk files that the metadata promises."""
+    """Number of chunk files that the metadata promise."""
     _keys: ChunkKeys = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -85,11 +84,11 @@ class ArrayLayout:
         object.__setattr__(self, "_keys", keys)
 
     def key_at(self, index: Sequence[int]) -> str:
-        """Path, relative to the array, of the chunk file at a place in the chunk grid, or beyond its far edges."""
+        """Return a chunk file's path relative to the array, by its index in the chunk grid or beyond its edges."""
         return self._keys.spell(index)
 
     def key(self, flat: int) -> str:
-        """Path of a chunk file relative to its array.
+        """Return a chunk file's path relative to its array, by its flat index.
 
         Raises
         ------
@@ -105,7 +104,7 @@ class ArrayLayout:
         return self._keys.spell(indices[::-1])
 
     def keys(self, flats: npt.NDArray[np.int64]) -> list[str]:
-        """Paths of several chunk files relative to their array."""
+        """Return the paths of several chunk files relative to their array."""
         form = self._keys.bulk_form
         if not self.grid or not form or len(flats) < _FEW:
             return [self.key(flat) for flat in flats.tolist()]
@@ -120,18 +119,18 @@ class ArrayLayout:
         return keys
 
     def paths(self, flats: npt.NDArray[np.int64]) -> list[str]:
-        """Paths of several chunk files relative to the source."""
+        """Return the paths of several chunk files relative to the source."""
         prefix = self.path + "/" if self.path else ""
         return [prefix + key for key in self.keys(flats)]
 
     def flat_index(self, key: str) -> int | None:
-        """Flat index of the chunk file at a path relative to the array.
+        """Return the flat index of the chunk file at a path relative to the array.
 
         Returns
         -------
         int or None
-            None for what no zarr writer would call a chunk of this array: `00/1`, `-1`, too few or
-            too many indices, an index outside the grid.
+            None for anything that is no chunk of this array: `00/1`, `-1`, too few or too many indices, an index
+            outside the grid.
         """
         indices = self._keys.read(key)
         if indices is None:
@@ -144,23 +143,23 @@ class ArrayLayout:
         return flat
 
     def has_form_of_key(self, key: str) -> bool:
-        """Whether a path relative to the array is that of a chunk file, in the grid or outside of it."""
+        """Whether a path relative to the array is a chunk key, in the grid or outside it."""
         return self._keys.read(key) is not None
 
     def flat_indices(self, folder: str, names: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Flat indices of the files of one folder.
+        """Return the flat indices of the files in one folder.
 
         Parameters
         ----------
         folder : str
             Relative to the array, `/` separated; empty for the array's own folder.
         names : sequence of str
-            Names of files in it.
+            Names of files in that folder.
 
         Returns
         -------
         numpy.ndarray of int64, shape (len(names),)
-            -1 for files that are no chunk files of the array.
+            Flat indices; -1 for files that are no chunk files of the array.
         """
         import numpy as np
 
@@ -190,20 +189,19 @@ class ArrayLayout:
         return flats
 
     def difference(self, other: ArrayLayout, *, ignore_shape: bool = False) -> str:
-        """Say in what this is another array than `other`, so that their chunk files must not be mixed.
+        """Describe how this array differs from `other`, if their chunk files must not be mixed.
 
         Parameters
         ----------
         other : ArrayLayout
-            What this should be like.
+            The layout to compare with.
         ignore_shape : bool
-            Let the lengths of the dimensions differ, as they do when an array is resized.
+            Ignore the lengths of the dimensions, which change when an array is resized.
 
         Returns
         -------
         str
-            Words about this array, such as `its chunks are (1, 64, 64), not (1, 128, 128)`; empty
-            where there is no difference.
+            A clause such as `its chunks are (1, 64, 64), not (1, 128, 128)`; empty if there is no difference.
         """
         if self.zarr_format != other.zarr_format:
             return f"it is of zarr format {self.zarr_format}, not {other.zarr_format}"
@@ -224,7 +222,7 @@ class ArrayLayout:
                 return f"its {files} have other lengths along axis {axis}"
         if self.inner_chunk_shape != other.inner_chunk_shape:
             return f"the chunks in its shards are {self.inner_chunk_shape}, not {other.inner_chunk_shape}"
-        # With `fanout` the first keys are called alike whatever the base: the digits differ from that number on.
+        # With `fanout` small indices are spelled alike whatever the base is, so compare one beyond both bases.
         index = (max(self.max_children, other.max_children),) * len(self.shape)
         here_called, there_called = self.key_at(index), other.key_at(index)
         return f"its chunk files are called {here_called}, not {there_called}" if here_called != there_called else ""
@@ -237,7 +235,7 @@ class ArrayLayout:
 
 @dataclass(frozen=True, slots=True)
 class GroupLayout:
-    """A zarr group, and what its OME metadata promises to lie in it."""
+    """A zarr group, and what its OME metadata say lies in it."""
 
     path: str
     """Relative to the source, `/` separated; empty for the source itself."""
@@ -249,15 +247,15 @@ class GroupLayout:
 
 @dataclass(frozen=True, slots=True)
 class OpaqueNode:
-    """A zarr array or group whose metadata are whole, and cannot be followed: its files are copied as plain files.
+    """A zarr array or group whose metadata are complete but not understood: its files are copied as plain files.
 
-    Nothing tells how many files it promises, so nothing but its user's word, a marker or quiet tells when it is whole.
+    The number of its files is unknown, so only the user, a marker or quiet can tell when it is complete.
     """
 
     path: str
     """Relative to the source, `/` separated; empty for the source itself."""
     reason: str
-    """Why, in words such as `zarr.json has storage transformers, ...`."""
+    """Why it is not understood, such as `zarr.json has storage transformers, ...`."""
 
 
 def _agree(here: Runs, there: Runs) -> bool:
@@ -267,7 +265,7 @@ def _agree(here: Runs, there: Runs) -> bool:
 
 
 def _first(runs: Runs, n: int) -> Iterator[tuple[int, int]]:
-    """The first chunk files of some runs."""
+    """Yield the runs that cover the first `n` chunk files."""
     for length, count in runs:
         if n > 0:
             yield length, min(count, n)
@@ -281,8 +279,8 @@ def flat_indices_below(layout: ArrayLayout, folder: str) -> range:
     ----------
     layout : ArrayLayout
     folder : str
-        Relative to the array. Its name tells the first indices of what lies in it, and the others vary; none do where
-        it is no folder of chunk files.
+        Relative to the array. Its name gives the first indices of what lies in it; the range is empty if it is no
+        folder of chunk files.
     """
     for unknown in range(1, len(layout.grid) + 1):
         first = layout.flat_index(folder + "/0" * unknown)

@@ -1,7 +1,7 @@
-"""Tells from a chunk file's own bytes whether it is whole, without decoding it.
+"""Checks from a chunk file's own bytes whether it is whole, without decoding it.
 
-Used by the copy workers on what they read anyway: a few bytes at both ends, block headers, a checksum in passing.
-Imports nothing heavy; libraries for checksums and gzip only with the first file that needs them.
+The copy workers look at what they read anyway: a few bytes at both ends, block headers, a checksum in passing.
+Libraries for checksums and gzip are imported with the first file that needs them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BLOCK = 1 << 20
 _ENDS_EARLY = "ends early"
 
 _BLOSC_HEADER = 16
-_GZIP_LEAST = 18  # header, trailer, and nothing between them that could be shorter
+_GZIP_LEAST = 18  # header, trailer and an empty body
 _STARTS = {"bz2": b"BZh", "lzma": b"\xfd7zXZ\0"}
 _LZ4_LEAST = 5
 
@@ -31,13 +31,14 @@ _MANY_EMPTY = 16
 
 
 class FileBytes:
-    """An open file that is sliced like a buffer, without a step. Without `pread` (Windows) its position is moved.
+    """An open file that is sliced like a buffer. Without `pread` (Windows) slicing moves its position.
 
     Parameters
     ----------
     fd : int
+        The file's descriptor.
     size : int
-        Of the file; slices of one that has shrunk since are shorter.
+        The file's size; slices are shorter if it has shrunk since.
     """
 
     def __init__(self, fd: int, size: int) -> None:
@@ -68,17 +69,17 @@ class ChunkEncoding(NamedTuple):
     codec: str
     """`raw`, or the name of the last codec: one of `CODECS`."""
     decoded_size: int = -1
-    """Bytes before that codec; -1 where that is not known."""
+    """Bytes before that codec is applied; -1 where that is not known."""
     at_start: bool = False
-    """Whether a checksum stands before what it is of."""
+    """Whether the checksum comes before the data."""
 
 
 ChunkFormat = ChunkEncoding | ShardIndex
-"""What is known of the bytes of an array's chunk files."""
+"""What is known about the bytes of an array's chunk files."""
 
 
 def can_prove_whole(chunk_format: ChunkFormat | None) -> bool:
-    """Whether a chunk file of this format can prove itself whole: others can only be found not to be."""
+    """Whether a chunk file of this format can prove that it is whole; others can only be found damaged."""
     if isinstance(chunk_format, ShardIndex):
         return chunk_format.has_crc
     if chunk_format is None or chunk_format.codec not in _PROVING:
@@ -87,26 +88,26 @@ def can_prove_whole(chunk_format: ChunkFormat | None) -> bool:
 
 
 def needs_checksum(chunk_format: ChunkFormat | None) -> TypeGuard[ChunkEncoding]:
-    """Whether all bytes of a chunk file of this format have to be gone through: see `Checksum`."""
+    """Whether checking a chunk file of this format takes a checksum of all its bytes."""
     return isinstance(chunk_format, ChunkEncoding) and chunk_format.codec in _CHECKSUMS
 
 
 def needs_content(chunk_format: ChunkFormat) -> bool:
-    """Whether `check` looks into a file of this format, or only at its size if it is given no checksum."""
+    """Whether `check_chunk` without a checksum reads a file of this format, or looks only at its size."""
     return not (
         needs_checksum(chunk_format) or (isinstance(chunk_format, ChunkEncoding) and chunk_format.codec == "raw")
     )
 
 
 class Checksum:
-    """The checksum of a chunk file's content, which is read block by block anyway.
+    """The checksum of a chunk file's content, updated as the file is read block by block.
 
     Parameters
     ----------
-    encoding : Encoding
-        With a checksum.
+    encoding : ChunkEncoding
+        An encoding with a checksum.
     size : int
-        Of the file, with the checksum.
+        The file's size, including the checksum.
     """
 
     def __init__(self, encoding: ChunkEncoding, size: int) -> None:
@@ -116,7 +117,7 @@ class Checksum:
         self._end = size if encoding.at_start else size - _CHECKSUM_SIZE
 
     def update(self, block: memoryview | bytes) -> None:
-        """Take in the next block."""
+        """Add the next block."""
         start, stop = max(self._first - self._at, 0), self._end - self._at
         self._at += len(block)
         if start or stop < len(block):
@@ -126,38 +127,39 @@ class Checksum:
 
     @property
     def value(self) -> int:
-        """Of what was taken in so far."""
+        """The checksum of the blocks so far."""
         return self._value & 0xFFFFFFFF
 
 
 def check_chunk(data: Content, chunk_format: ChunkFormat, checksum: Checksum | None = None) -> str | None:
-    """Say whether a chunk file is whole.
+    """Check whether a chunk file is whole.
 
-    Never calls a file damaged that its readers could read: where there is doubt, nothing is known.
+    A file that zarr readers could read is never called damaged: in doubt, nothing is known.
 
     Parameters
     ----------
     data : Content
         The file: `len` is its size, slices are its content.
     chunk_format : ChunkFormat
-        Of its array.
+        The format of its array's chunk files.
     checksum : Checksum, optional
-        Of all of it, where `needs_checksum`; without that, only the size of such a file is looked at.
+        The checksum of the whole file, where `needs_checksum`; without it only the size of such a file is checked.
 
     Returns
     -------
     str or None
-        Empty: it is whole. Words that go on after its name: it cannot be. None: nothing is known.
+        Empty if it is whole; None if nothing is known; else why it cannot be whole, as the rest of a sentence that
+        begins with its name.
 
-        - no compression: its size is exact. A file that is made of full size first and filled later is not found out
-          by that: see `has_written_end`. One that is longer is not called damaged.
-        - blosc: its header names the file's size.
-        - zstd: its last block, and checksum, end where the file does. The content is not decoded.
-        - gzip: its end names the decoded size. Where that is not known nothing is; where it is another, the file is
+        - no compression: the size is exact. That does not find a file that is made of full size and filled later (see
+          `has_written_end`). A longer file is not called damaged.
+        - blosc: the header holds the file's size.
+        - zstd: the last block and checksum end where the file does. The content is not decoded.
+        - gzip: the end holds the decoded size. If no size is expected, nothing is known; if it differs, the file is
           inflated to find out.
-        - crc32c, crc32, adler32 as the last codec: the checksum agrees.
-        - shards: the index agrees with its checksum and the file's size; without a checksum it is never proven.
-        - bz2, lzma, zlib, lz4: what does not begin as it must cannot be whole; nothing else is known.
+        - crc32c, crc32, adler32 as the last codec: the checksum matches.
+        - shards: the index matches its checksum and the file's size; without a checksum it is never proven.
+        - bz2, lzma, zlib, lz4: a wrong beginning means damage; nothing else is known.
 
     Raises
     ------
@@ -175,7 +177,7 @@ def check_chunk(data: Content, chunk_format: ChunkFormat, checksum: Checksum | N
 
 
 def check_chunk_in_memory(data: memoryview, chunk_format: ChunkFormat) -> str | None:
-    """`check` of a file that was read into memory, its checksum included."""
+    """Check a file that is in memory as `check_chunk` does, with its checksum."""
     if not isinstance(chunk_format, ChunkEncoding) or chunk_format.codec not in _CHECKSUMS:
         return check_chunk(data, chunk_format)
     checksum = Checksum(chunk_format, len(data))
@@ -184,7 +186,7 @@ def check_chunk_in_memory(data: memoryview, chunk_format: ChunkFormat) -> str | 
 
 
 def has_written_end(data: Content) -> bool:
-    """Whether a file's end was written: a file that is made of full size first ends in zeros for long."""
+    """Whether a file's end was written: one that is made of full size first ends in zeros until it is filled."""
     return bool(bytes(data[max(len(data) - _TAIL, 0) : len(data)]).strip(b"\0"))
 
 
@@ -192,7 +194,7 @@ def _check_raw(data: Content, encoding: ChunkEncoding) -> str | None:
     size, expected = len(data), encoding.decoded_size
     if size < expected:
         return f"{_ENDS_EARLY}: {size:,} of {expected:,} bytes"
-    return "" if size == expected else None  # a longer one is odd, but nothing is missing
+    return "" if size == expected else None  # a longer one is odd, but complete
 
 
 def _check_blosc(data: Content, encoding: ChunkEncoding) -> str | None:
@@ -209,7 +211,7 @@ def _check_blosc(data: Content, encoding: ChunkEncoding) -> str | None:
 
 
 def _expected(encoding: ChunkEncoding, found: int) -> int:
-    """The decoded size, which is as found where nothing is known."""
+    """Return the expected decoded size, or the one found where none is expected."""
     return found if encoding.decoded_size < 0 else encoding.decoded_size
 
 
@@ -227,7 +229,7 @@ def _check_gzip(data: Content, encoding: ChunkEncoding) -> str | None:
 
 
 def _inflate(data: Content) -> str | None:
-    """Say whether gzip data reach their end; they may be of several parts, and zeros may follow."""
+    """Inflate gzip data to see whether they end; they may have several members, and zeros may follow."""
     import zlib
 
     inflate = zlib.decompressobj(wbits=31)
@@ -240,7 +242,7 @@ def _inflate(data: Content) -> str | None:
                 return "cannot be inflated"
             block = inflate.unconsumed_tail
         if inflate.eof:
-            return None  # whole, but not as the metadata have it, or followed by something
+            return None  # whole, but not of the size that the metadata say, or followed by something
     return _ENDS_EARLY
 
 
@@ -286,15 +288,19 @@ def _check_zstd(data: Content, encoding: ChunkEncoding) -> str | None:
 
 
 def _walk_frame(data: Content, at: int, size: int) -> tuple[int, int, str]:
-    """Where a zstd frame ends, the size of its content (-1 if it does not tell), or what is wrong with it.
+    """Walk through the blocks of a zstd frame (RFC 8878).
 
-    RFC 8878. The end is 0 where it cannot be told.
+    Returns
+    -------
+    tuple of int, int and str
+        Where the frame ends, 0 if that cannot be told; the size of its content, -1 if it does not say; and what is
+        wrong with it.
     """
     head = bytes(data[at : at + 18])
     if len(head) < 6:
         return 0, -1, _ENDS_EARLY
     flags = head[4]
-    if flags & 0x08:  # reserved: of a format that is not known here
+    if flags & 0x08:  # a reserved bit: a newer format
         return 0, -1, ""
     single = bool(flags & 0x20)
     first = 5 + (not single) + (0, 1, 2, 4)[flags & 3]
@@ -337,10 +343,10 @@ def _check_sum(data: Content, encoding: ChunkEncoding, checksum: Checksum | None
 
 
 def _crc32c() -> tuple[Callable[[int, memoryview | bytes], int], int]:
-    # Here: 1 MB and 3 ms that most workers do not need.
+    # Imported here because most workers do not need it: it takes 1 MB and 3 ms.
     from google_crc32c import extend
 
-    return lambda value, block: extend(value, bytes(block)), 0  # it takes nothing that could change
+    return lambda value, block: extend(value, bytes(block)), 0  # it accepts only immutable data
 
 
 def _crc32() -> tuple[Callable[[int, memoryview | bytes], int], int]:
@@ -367,4 +373,4 @@ CODECS: dict[str, Callable[[Content, ChunkEncoding], str | None]] = {
     "lzma": _check_start,
     "lz4": _check_lz4,
 }
-"""How files of each codec are checked that have no checksum."""
+"""How files of each codec without a checksum are checked."""

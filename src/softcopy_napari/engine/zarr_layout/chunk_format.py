@@ -1,6 +1,6 @@
-"""Finds out from an array's metadata what its chunk files look like, so that they can be checked (chunk_check.py).
+"""Reads from an array's metadata what its chunk files look like, so that chunk_check.py can check them.
 
-Whatever is not known here makes less known, never an error: such files are copied all the same.
+Codecs that are not known here are no error: less can be checked then, and the files are copied all the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from softcopy_napari.engine.zarr_layout.shard_index import MAX_CHUNKS, ShardInde
 
 _NUMCODECS = "numcodecs."
 _CHECKSUMS = {"crc32c": "end", "crc32": "start", "adler32": "start"}
-"""Codecs that add a checksum of four bytes, and where they put it if nothing is said."""
+"""Codecs that add a checksum of four bytes, and where they put it by default."""
 _SAME_SIZE = {"shuffle", "bitround"}
 _XZ = 1  # lzma's default container
 _V2_DTYPE = re.compile(r"[<>|]([biufcSUVmM])([1-9]\d{0,8})(?:\[\w+\])?")
@@ -23,19 +23,19 @@ _V3_SIZES = {"bool": 1, "bfloat16": 2, "numpy.datetime64": 8, "numpy.timedelta64
 
 
 def read_v3_chunk_format(codecs: object, data_type: object, chunk_shape: Sequence[int] | None) -> ChunkFormat | None:
-    """What zarr v3's metadata tell of an array's chunk files.
+    """Read the format of an array's chunk files from zarr v3 metadata.
 
     Parameters
     ----------
     codecs, data_type : object
-        As they stand in the metadata, whatever they are.
+        The metadata's values, which need not be valid.
     chunk_shape : sequence of int or None
-        In elements, of a chunk file; None where they are of several shapes.
+        Shape of a chunk file, in elements; None where chunk files have several shapes.
 
     Returns
     -------
     ChunkFormat or None
-        None where nothing is known that could be checked.
+        None where nothing can be checked.
     """
     if not isinstance(codecs, list):
         return None
@@ -48,14 +48,14 @@ def read_v3_chunk_format(codecs: object, data_type: object, chunk_shape: Sequenc
             size = math.prod(chunk_shape) * itemsize if itemsize > 0 and chunk_shape is not None else -1
             return _outermost(chain[number + 1 :], size)
         if name != "transpose":
-            itemsize = -1  # it may make other elements of them
+            itemsize = -1  # it may change the elements
     return _outermost(chain, -1)
 
 
 def read_v2_chunk_format(
     compressor: object, filters: object, dtype: object, chunk_shape: Sequence[int]
 ) -> ChunkFormat | None:
-    """What zarr v2's metadata tell of an array's chunk files; see `read_v3_chunk_format`."""
+    """Read the format of an array's chunk files from zarr v2 metadata; see `read_v3_chunk_format`."""
     if filters is not None and not isinstance(filters, list):
         return None
     chain = [*(filters or []), *([] if compressor is None else [compressor])]
@@ -67,7 +67,7 @@ def read_v2_chunk_format(
 
 
 def _outermost(chain: Sequence[tuple[object, Mapping[str, object]]], size: int) -> ChunkEncoding | None:
-    """The last of the codecs that make bytes of bytes, with what is known of the size before it."""
+    """Return the last of the bytes-to-bytes codecs, with what is known of the size before it."""
     found = ChunkEncoding("raw", size) if size >= 0 else None
     for codec, configuration in chain:
         name = codec.removeprefix(_NUMCODECS) if isinstance(codec, str) else ""
@@ -89,7 +89,7 @@ def _outermost(chain: Sequence[tuple[object, Mapping[str, object]]], size: int) 
 
 
 def _v2_itemsize(dtype: object) -> int:
-    """Bytes of an element, -1 where that is not known."""
+    """Return the size of an element in bytes, -1 where that is not known."""
     match = _V2_DTYPE.fullmatch(dtype) if isinstance(dtype, str) else None
     if match is None:
         return -1
@@ -98,7 +98,7 @@ def _v2_itemsize(dtype: object) -> int:
 
 
 def _v3_itemsize(data_type: object) -> int:
-    """Bytes of an element, -1 where that is not known."""
+    """Return the size of an element in bytes, -1 where that is not known."""
     name, configuration = split_codec(data_type)
     if not isinstance(name, str):
         return -1
@@ -113,27 +113,27 @@ def _v3_itemsize(data_type: object) -> int:
 
 
 def read_shard_index(codecs: object, shard_shape: Sequence[int]) -> ShardIndex | None:
-    """Find out from an array's metadata what the index of its shards looks like.
+    """Read from an array's metadata what the index of its shards looks like.
 
     Parameters
     ----------
     codecs : object
-        The metadata's `codecs`, whatever they are.
+        The metadata's `codecs`, which need not be valid.
     shard_shape : sequence of int
-        In elements.
+        Shape of a shard, in elements.
 
     Returns
     -------
     ShardIndex or None
-        None where there are no shards, and where their index cannot be checked: compressed, beside codecs
-        that nobody here knows, or too large. Of shards in shards it is the outer index.
+        None where there are no shards, or where their index cannot be checked: it is compressed, too large, or comes
+        with unknown codecs. For shards in shards it is the outer index.
     """
     shape = list(shard_shape)
     chain = codecs if isinstance(codecs, list) else []
     for number, codec in enumerate(chain):
         name, configuration = split_codec(codec)
         if name == "sharding_indexed":
-            last = number == len(chain) - 1  # what follows encodes the shard as a whole, index and all
+            last = number == len(chain) - 1  # later codecs encode the shard, index included
             return _read_sharding(shape, configuration) if last else None
         order = configuration.get("order")
         if name != "transpose" or not isinstance(order, list) or not all(type(axis) is int for axis in order):
@@ -168,7 +168,7 @@ def _read_sharding(shape: list[int], configuration: Mapping[str, object]) -> Sha
 
 
 def split_codec(codec: object) -> tuple[object, Mapping[str, object]]:
-    """Name and configuration of a codec; zarr v3.1 allows a bare name."""
+    """Return the name and configuration of a codec; zarr v3.1 allows a bare name."""
     if not isinstance(codec, Mapping):
         return codec, {}
     configuration = codec.get("configuration")

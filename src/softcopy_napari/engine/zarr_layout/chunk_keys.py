@@ -1,7 +1,4 @@
-"""The names of chunk files, as text: how keys are spelled, and reading thousands of them at once.
-
-Used by array_layout.py, which knows the arrays that they belong to, and says why numpy is imported so late.
-"""
+"""Chunk keys, the names of chunk files: spells one, and reads one or thousands at once. Used by array_layout.py."""
 
 from __future__ import annotations
 
@@ -21,21 +18,21 @@ _FANOUT_INDEX = f"({_INDEX}(?:/{_INDEX})*)".replace("(0", "(?:0")
 
 
 class ChunkKeys:
-    """How the chunk files of an array are called.
+    """How the chunk files of an array are named.
 
     Parameters
     ----------
     encoding : str
-        One of zarr v3's chunk key encodings: `default` (`c/1/2`), `v2` (`1.2`), or `fanout`, where each index is cut
-        into digits, a folder each (`d0/1/d1/2/c`).
+        One of zarr v3's chunk key encodings: `default` (`c/1/2`), `v2` (`1.2`), or `fanout`, where each digit of an
+        index is a folder (`d0/1/d1/2/c`).
     separator : str
-        Between indices.
+        What stands between indices.
     rank : int
         Number of dimensions.
     suffix : str
-        What stands behind each of these names.
+        What follows each of these names.
     max_children : int
-        For `fanout`: the most names that a folder may hold; the base of the digits is one less.
+        For `fanout`, the most names in a folder; the base of the digits is one less.
     """
 
     __slots__ = ("_base", "_format", "_pattern", "_suffix", "bulk_form")
@@ -46,16 +43,16 @@ class ChunkKeys:
         self._format = _spelling(encoding, separator, rank, "%s" if self._base else "%d") + suffix.replace("%", "%%")
         self._pattern = _pattern(encoding, separator, rank, suffix)
         self.bulk_form = "" if self._base or "/" in suffix else self._format
-        """A format for all indices of a key; empty where keys are not spelled by one, or end in a folder's name."""
+        """A `%` format for all indices of a key; empty where keys have none, or end in a folder's name."""
 
     def spell(self, index: Sequence[int]) -> str:
-        """Spell the key of the chunk file at a place in the chunk grid."""
+        """Return the key of the chunk file at an index of the chunk grid."""
         if self._base:
             return self._format % tuple([_digits(number, self._base) for number in index])
         return self._format % tuple(index)
 
     def read(self, key: str) -> tuple[int, ...] | None:
-        """Read a key; None for what no zarr writer would call a chunk file of such an array."""
+        """Return the index that a key stands for; None for a name that is no key."""
         match = self._pattern.fullmatch(key)
         if match is None:
             return None
@@ -65,7 +62,7 @@ class ChunkKeys:
         return None if -1 in numbers else tuple(numbers)
 
     def without_suffix(self, names: Sequence[str]) -> Sequence[str] | None:
-        """Names of files without the suffix; None where any of them does not end so."""
+        """Return names without the suffix; None if any of them lacks it."""
         if not self._suffix:
             return names
         if not all(name.endswith(self._suffix) for name in names):
@@ -74,7 +71,7 @@ class ChunkKeys:
 
 
 def _spelling(encoding: str, separator: str, rank: int, index: str) -> str:
-    """A chunk key without suffix, with `index` in place of every index."""
+    """Return a chunk key without suffix, with `index` in place of every index."""
     if encoding == "fanout":
         return "/".join([f"d{axis}/{index}" for axis in range(rank)] + ["c"])
     if encoding == "default":
@@ -97,7 +94,7 @@ def _digits(number: int, base: int) -> str:
 
 
 def _number(text: str, base: int) -> int:
-    """The index that digits spell; -1 where no index is spelled so."""
+    """Return the index that digits spell; -1 if they are not spelled as a writer would."""
     digits = [int(digit) for digit in text.split("/")]
     if max(digits) >= base or (len(digits) > 1 and not digits[0]):
         return -1
@@ -105,12 +102,12 @@ def _number(text: str, base: int) -> int:
 
 
 def parse_names(names: Sequence[str], prefix: str, rank: int) -> npt.NDArray[np.int64] | None:
-    """Indices in names that consist of a prefix and `rank` numbers with dots between them.
+    """Read the indices in names that consist of a prefix and `rank` numbers separated by dots.
 
     Returns
     -------
     numpy.ndarray of int64, shape (len(names), rank), or None
-        None where any name is not exactly so.
+        None if any name has another form.
     """
     text = "\n".join(names)
     if prefix:
@@ -126,7 +123,7 @@ def parse_names(names: Sequence[str], prefix: str, rank: int) -> npt.NDArray[np.
     ends = np.flatnonzero(data < _ZERO)
     separators = np.full((len(names), rank), _DOT, np.uint8)
     separators[:, -1] = _NEWLINE
-    # The same separators at the same places: a name with a line break or a dot too many cannot pass.
+    # The separators must match, so that a name with a line break or an extra dot does not pass.
     if data.max() > _NINE or not np.array_equal(data[ends], separators.ravel()):
         return None
     starts = np.concatenate(([0], ends[:-1] + 1))

@@ -9,35 +9,35 @@ import re
 from enum import Enum, auto
 
 MARKER = "complete"
-"""Name of the file by which a writer, or a script after it, says that the acquisition is over."""
+"""Name of the file by which a writer, or a script, says that the acquisition is over."""
 METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
 """Names of the files that hold zarr metadata, of both formats."""
 ARRAY_METADATA_NAMES = frozenset({"zarr.json", ".zarray"})
 """Those of them that make a folder an array."""
 LOCK_ENDING = ".__lock"
 LOCK_LIFE = 10.0
-"""Seconds after which a lock counts as left behind by a crash: writers hold them for milliseconds."""
+"""Seconds after which a lock counts as left by a crash: writers hold locks for milliseconds."""
 TEMPORARY_ENDINGS = (LOCK_ENDING, ".tmp", ".partial")
-"""How every temporary's name ends: `classify_temporary` need not be asked about other names."""
+"""Every temporary's name ends in one of these; for other names `classify_temporary` need not be called."""
 
-# tensorstore in mode `none` writes to `X_<random 64 bit number in hex>.__lock`. Fewer than eight digits
-# come up once in four thousand million times; a chunk key or file name that ends so is far likelier.
+# tensorstore in mode `none` writes to `X_<random 64 bit number in hex>.__lock`. Such a number has fewer than eight
+# digits once in four billion times; a chunk key or file name that ends so is far likelier.
 _UNLOCKED_WRITE = re.compile(r"_[0-9a-f]{8,16}$")
 # zarr-python 2 and 3: `<name or name without its last suffix>.<uuid4 hex>.partial`
 _ZARR_PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial$")
 
 
 class TemporaryKind(Enum):
-    """What a name says about a file that is not for copying."""
+    """What kind of temporary a writer has made; neither is ever copied."""
 
     LOCK = auto()
-    """Made while its writer replaces the file of the name that goes with it."""
+    """It exists while its writer replaces the file that it is named after."""
     SCRATCH = auto()
-    """A writer's temporary that does not tell for certain which file it becomes."""
+    """It becomes a file whose name cannot be told for certain."""
 
 
 def classify_temporary(name: str) -> tuple[TemporaryKind, str] | None:
-    """Tell whether a file is a writer's temporary.
+    """Return what kind of temporary a file is.
 
     Parameters
     ----------
@@ -47,8 +47,7 @@ def classify_temporary(name: str) -> tuple[TemporaryKind, str] | None:
     Returns
     -------
     tuple of TemporaryKind and str, or None
-        The kind, and for a LOCK the name of the file about to be replaced (else empty);
-        None for a file that is to be copied.
+        The kind, and for a LOCK the name of the file about to be replaced; None for a file that is to be copied.
     """
     if name.endswith(LOCK_ENDING):
         return TemporaryKind.LOCK, file_of_lock(name)
@@ -58,10 +57,10 @@ def classify_temporary(name: str) -> tuple[TemporaryKind, str] | None:
 
 
 def file_of_lock(lock: str) -> str:
-    """The file that a lock is for; both by name, or by path."""
+    """Return the name or path of the file that a lock, given by name or path, stands for."""
     return _UNLOCKED_WRITE.sub("", lock.removesuffix(LOCK_ENDING))
 
 
 def is_named_like_chunk(name: str) -> bool:
-    """Whether a file may be a chunk, by its name alone: its array need not be known."""
+    """Whether a file may be a chunk, by its name alone, without knowing its array."""
     return name[0].isdigit() or name.startswith("c.")

@@ -1,7 +1,7 @@
 """Reads JSON documents as zarr's writers in all languages leave them.
 
-What can be meant in one way only is understood: bytes of an older, longer version behind the end of the document
-(acquire-zarr up to 0.8.1 leaves them), comments, commas before a closing bracket, numbers of any size.
+Deviations that can have only one meaning are accepted: bytes of an older, longer version after the end of the document
+(acquire-zarr up to 0.8.1), comments, commas before a closing bracket, numbers of any size.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from softcopy_napari.engine.zarr_layout.array_layout import LayoutError
 
 LEFTOVER = "has bytes of an older version behind its end; they are copied, and not read"
 _SPACE = re.compile(r"[ \t\r\n]*+")
-# Possessive, and to the end of the text where no end is found: so each runs over a text once, whatever is in it.
+# Possessive, and to the end of the text where no end is found, so that each takes linear time on any text.
 _STRING_OR_COMMENT = re.compile(r'("(?:[^"\\]++|\\.)*+"?+)|//[^\r\n]*+|/\*(?:.*?\*/|.*+)', re.DOTALL)
 _STRING_OR_COMMA = re.compile(r'("(?:[^"\\]++|\\.)*+"?+)|,(?=[ \t\r\n]*+[}\]])', re.DOTALL)
 
@@ -24,14 +24,14 @@ def read_json(content: bytes) -> tuple[object, str]:
     Returns
     -------
     tuple of object and str
-        The document, and what users should know of the file, in words that go on after its name.
+        The document, and what users should know about the file, as the rest of a sentence that begins with its name.
 
     Raises
     ------
     LayoutError
-        There is none, or not the whole of it: it is half written, or damaged.
+        The document is missing, incomplete or damaged.
     """
-    # Outside of texts all of JSON is ASCII; so what else the text may be makes no difference to what is looked at.
+    # Outside of strings JSON is ASCII, and no string with undecodable bytes is used: so these may be replaced.
     text = content.decode("utf-8-sig", "replace")
     if _is_blank(text):
         raise LayoutError("is empty")
@@ -56,7 +56,7 @@ def _decode(text: str) -> tuple[object, int]:
         raise LayoutError("is not valid JSON (nested too deeply)") from None
     except json.JSONDecodeError:
         raise
-    except ValueError:  # Python refuses to read integers of thousands of digits; floats of them are infinite
+    except ValueError:  # Python refuses integers of thousands of digits; as floats they are infinite
         return json.JSONDecoder(parse_int=float).raw_decode(text, start)
 
 
@@ -70,7 +70,7 @@ def _is_blank(text: str) -> bool:
 
 
 def _without_comments(text: str) -> str:
-    """The text without comments, and without commas before a closing bracket."""
+    """Return the text without comments and without commas before a closing bracket."""
     return _STRING_OR_COMMA.sub(_string_or_space, _STRING_OR_COMMENT.sub(_string_or_space, text))
 
 

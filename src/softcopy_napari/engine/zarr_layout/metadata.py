@@ -1,7 +1,7 @@
-"""Reads zarr metadata: whether a folder is an array or a group, and of which layout.
+"""Parses zarr metadata: whether a folder is an array or a group, and its layout.
 
-The target's job passes what the copy workers read of metadata files. Only what decides where chunk files
-lie is looked at, so that arrays whose codecs or types nobody here knows are followed all the same.
+A target's job passes in the metadata files that its copy workers have read. Only what decides where chunk files lie is
+parsed, so that arrays with unknown codecs or types are followed all the same.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from softcopy_napari.engine.zarr_layout.probe import MAX_METADATA, SourceProbe
 _MAX_RANK = 32  # numpy's and tensorstore's own limit
 _MAX_LENGTH = (1 << 63) - 1
 _MAX_EXACT = 1 << 53  # floats beyond may stand for several whole numbers
-_MAX_DTYPE = 4096  # characters; it is part of every snapshot
+_MAX_DTYPE = 4096  # characters; the type is part of every snapshot
 _MAX_RUNS = 1 << 18  # of chunk files of equal length, along all axes of an array
 
 
 def parse_metadata(path: str, files: Mapping[str, bytes]) -> ArrayLayout | GroupLayout | OpaqueNode | None:
-    """Read the metadata of one folder.
+    """Parse the metadata of one folder.
 
     Parameters
     ----------
     path : str
         The folder relative to the source, `/` separated.
     files : mapping of str to bytes
-        Contents of those of `probe.METADATA_NAMES` that lie in it, as `probe.read_metadata` gives them.
+        Contents of its metadata files by name, as `probe.read_metadata` returns them.
 
     Returns
     -------
     ArrayLayout, GroupLayout, OpaqueNode or None
-        An OpaqueNode for metadata that are whole and cannot be followed, now or later; None for a folder that is
-        neither array nor group.
+        An OpaqueNode for metadata that are complete but not understood; None for a folder that is neither array nor
+        group.
 
     Raises
     ------
     LayoutError
-        The metadata are half written, damaged, or none of zarr's: it may help to read them again later.
+        The metadata are incomplete, damaged, or not zarr's; reading them again later may help.
     """
     for name, parse in (("zarr.json", _parse_v3), (".zarray", _parse_v2_array), (".zgroup", _parse_v2_group)):
         if name not in files:
@@ -59,7 +59,7 @@ def parse_metadata(path: str, files: Mapping[str, bytes]) -> ArrayLayout | Group
             raise
         try:
             layout = parse(path, data, note, files)
-            # An axis of length 0 makes none of it, but numpy multiplies the others all the same.
+            # With an axis of length 0 there are no chunk files, but numpy still multiplies the other lengths.
             if isinstance(layout, ArrayLayout) and math.prod(n or 1 for n in layout.grid) > _MAX_LENGTH:
                 raise LayoutError("promises more chunk files than any disk can hold")
         except LayoutError as error:
@@ -69,7 +69,7 @@ def parse_metadata(path: str, files: Mapping[str, bytes]) -> ArrayLayout | Group
 
 
 def why_unusable(probe: SourceProbe) -> str:
-    """Say why a folder is no zarr dataset yet; empty where it is one."""
+    """Return why a folder is no zarr dataset yet; empty where it is one."""
     problem = ""
     for folder, files in probe.nodes.items():
         try:
@@ -152,7 +152,7 @@ def _check_format(data: dict[str, object], expected: int) -> None:
 
 
 def _number(value: object) -> int | None:
-    """A whole number, also where another language has spelled it `2.0` or `"2"`; None for anything else."""
+    """Return a whole number, even if it is spelled `2.0` or `"2"`; None for anything else."""
     if isinstance(value, str):
         return int(value) if len(value) < 20 and value.isascii() and value.isdecimal() else None
     if isinstance(value, float):
@@ -174,7 +174,7 @@ def _lengths(data: Mapping[str, object], key: str) -> tuple[int, ...]:
         raise LayoutError(f"has no {key}")
     values = data[key]
     if _number(values) is not None:
-        values = [values]  # of the one axis there is
+        values = [values]  # the length of the only axis
     if not isinstance(values, list):
         raise LayoutError(f"has a {key} that is {_say(values)}, not a list of lengths")
     if len(values) > _MAX_RANK:
@@ -183,7 +183,7 @@ def _lengths(data: Mapping[str, object], key: str) -> tuple[int, ...]:
 
 
 def _chunk_grid(data: Mapping[str, object], shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[Runs, ...] | None]:
-    """Shape of the chunk files, and their lengths along each axis where these differ."""
+    """Return the shape of the chunk files, and their lengths along each axis where these differ."""
     name, configuration = _extension(data, "chunk_grid")
     if name == "regular":
         return _chunk_shape(configuration, "chunk_shape", shape), None
@@ -204,14 +204,14 @@ def _chunk_grid(data: Mapping[str, object], shape: tuple[int, ...]) -> tuple[tup
 
 
 def _longest(axis: object, runs: Runs) -> int:
-    """Length of an axis's longest chunk file; where it has none yet, of the first that it will have."""
+    """Return the length of an axis's longest chunk file; where it has none yet, of the first one to come."""
     while not runs and isinstance(axis, list):
         axis = axis[0] if axis else 0
     return max((length for length, _ in runs), default=_number(axis) or 0)
 
 
 def _runs(axis: object, extent: int) -> Runs:
-    """Chunk files along an axis, as far as the array goes; a rectilinear grid may have more."""
+    """Return the chunk files along an axis within the array; a rectilinear grid may reach further."""
     every = _number(axis)
     parts: list[object] = axis if isinstance(axis, list) else [axis]
     if every:
@@ -246,7 +246,7 @@ def _chunk_shape(data: Mapping[str, object], key: str, shape: tuple[int, ...]) -
 
 
 def _extension(data: Mapping[str, object], key: str) -> tuple[str, Mapping[str, object]]:
-    """Name and configuration of one of zarr v3's extension points."""
+    """Return the name and configuration of one of zarr v3's extension points."""
     if key not in data:
         raise LayoutError(f"has no {key}")
     value = data[key]
@@ -258,7 +258,7 @@ def _extension(data: Mapping[str, object], key: str) -> tuple[str, Mapping[str, 
 
 
 class _Keys(NamedTuple):
-    """How chunk files are called."""
+    """How chunk files are named."""
 
     encoding: Literal["default", "v2", "fanout"]
     separator: Literal[".", "/"]
@@ -293,7 +293,7 @@ def _chunk_key_encoding(data: dict[str, object]) -> _Keys:
 
 
 def _check_suffix(suffix: str) -> None:
-    """See to it that names with a suffix are those of files below the array, and of none that mean something else."""
+    """Raise an error if names with a suffix would lie outside the array, or be those of locks or metadata."""
     name = f"0{suffix}".rpartition("/")[2]
     if not is_plain_path(f"0{suffix}") or not suffix.isprintable():
         raise LayoutError(f"names its chunks in a way that leads elsewhere: {_say(suffix)} behind each")
@@ -310,7 +310,7 @@ def _separator(value: object, default: Literal[".", "/"]) -> Literal[".", "/"]:
 
 
 def _inner_chunk_shape(codecs: object, shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Chunk shape in shards; other codecs may stand before the one that makes them."""
+    """Return the shape of the chunks in shards; other codecs may come before the sharding codec."""
     for codec in codecs if isinstance(codecs, list) else []:
         if isinstance(codec, Mapping) and codec.get("name") == "sharding_indexed":
             configuration = codec.get("configuration")
@@ -338,7 +338,7 @@ def _dtype(data: dict[str, object], key: str) -> str:
 
 
 def _say(value: object) -> str:
-    """A short word for a JSON value."""
+    """Return a JSON value as short text for a message."""
     if isinstance(value, Mapping | list):
         return "a list" if isinstance(value, list) else "an object"
     text = json.dumps(value)

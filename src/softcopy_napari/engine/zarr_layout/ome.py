@@ -1,6 +1,6 @@
-"""What OME-Zarr attributes (0.1 to 0.5) promise: images, levels, wells, labels that may not be there yet.
+"""Reads from OME-Zarr attributes (0.1 to 0.5) which images, levels, wells and labels will come.
 
-Used by array_layout.py. Attributes are their users' data: whatever is odd in them is passed over.
+Used by metadata.py. Attributes are users' data: anything odd in them is skipped.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 _MAX_CHILDREN = 1 << 16
-"""Of one group: more than any plate has wells and fields. Each is looked for many times a second."""
+"""Most children of one group, more than any plate has wells and fields: each is looked for many times a second."""
 _MAX_PATH = 4096
 
 
 def promised_children(attributes: Mapping[str, object], group: str = "") -> tuple[str, ...]:
-    """Paths of arrays and groups that the attributes of a group promise.
+    """Return the paths of arrays and groups that the attributes of a group promise.
 
     Parameters
     ----------
     attributes : mapping
         The attributes of a zarr group.
     group : str
-        The group's own name. Outside the namespace `ome`, the word `labels` only means a list of
-        groups in one of that name; elsewhere it may be anything, such as the names of channels.
+        The group's own name. Outside the namespace `ome`, `labels` lists groups only in a group of that name;
+        elsewhere it may be anything, such as the names of channels.
 
     Returns
     -------
     tuple of str
-        Relative to the group; never paths that lead out of it.
+        Paths relative to the group, none of which leads out of it.
     """
     found: list[object] = []
     for ome in (attributes, attributes.get("ome")):
@@ -44,7 +44,7 @@ def promised_children(attributes: Mapping[str, object], group: str = "") -> tupl
 
 
 def is_plain_path(path: object) -> bool:
-    """Whether a path in metadata leads to something below the folder that it starts from, on every system."""
+    """Whether a path in metadata stays below the folder that it starts from, on every system."""
     if not isinstance(path, str) or len(path) > _MAX_PATH:
         return False
     try:
@@ -57,7 +57,7 @@ def is_plain_path(path: object) -> bool:
 
 
 def list_promised_nodes(path: str, attributes: object) -> tuple[str, ...]:
-    """Paths relative to the source of what the attributes of the group at `path` promise."""
+    """Return the paths, relative to the source, of what the attributes of the group at `path` promise."""
     if not isinstance(attributes, Mapping):
         return ()
     head = f"{path}/" if path else ""

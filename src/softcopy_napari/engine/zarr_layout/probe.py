@@ -1,6 +1,6 @@
-"""Looks whether a source is there and holds zarr metadata anywhere near its top, and reads small files.
+"""Looks whether a source exists and holds zarr metadata near its top, and reads metadata files.
 
-Used before a target starts and while its source is waited for. Must import nothing heavy: copy workers use it.
+Used before a target starts, and while it waits for its source.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _NODE_NAMES = METADATA_NAMES - {".zattrs"}
 _MAX_FOLDERS = 200
 _MAX_ENTRIES = 2000
 MAX_METADATA = 64 << 20
-"""Bytes of a metadata file that are looked at, for parsing takes ten times as much memory. Consolidated metadata do not
-count: nothing in them is needed, and they go no further than the process that has read them."""
+"""Most bytes of a metadata file that are parsed, for parsing takes ten times as much memory. Consolidated metadata do
+not count: they are not needed, and are removed by the process that reads the file."""
 _MAX_FILE = 256 << 20
-"""Bytes of a metadata file, with its consolidated metadata."""
+"""Most bytes of a metadata file that are read, with its consolidated metadata."""
 _SMALL = 1 << 20
 _GROWTH = 1 << 16
 _UP_TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}\[\]]*+)*+([{}\[\]])', re.DOTALL)
@@ -38,7 +38,7 @@ FolderIdentity = tuple[int, int]
 
 
 class SourceProbe:
-    """What lies at the top of a source."""
+    """What was found at the top of a source."""
 
     def __init__(self) -> None:
         self.exists = False
@@ -48,17 +48,17 @@ class SourceProbe:
         self.identity: tuple[int, int] = (0, 0)
         """Device and inode of the source."""
         self.folder: FolderIdentity | None = None
-        """What its folder is known by, on whatever disk; None where the file system does not say."""
+        """What identifies its folder on any disk; None where the file system does not say."""
         self.samples = 0
-        """Files of the samples that are at the source."""
+        """Number of sample files that exist at the source."""
         self.equal = 0
-        """Those of them that are up to date at the destination."""
+        """Number of those that are up to date at the destination."""
         self.obstacle: DestinationProblem | None = None
-        """Why they could not be compared."""
+        """Why the samples could not be compared."""
         self.error = ""
         """Why the source, or metadata in it, could not be read."""
         self.no_such_path = False
-        """Whether no folder can ever have the source's path."""
+        """Whether the source's path can never be that of a folder."""
 
 
 def probe_source(source: str) -> SourceProbe:
@@ -96,7 +96,7 @@ def probe_source(source: str) -> SourceProbe:
 
 
 def identify_folder(path: str) -> FolderIdentity | None:
-    """What a folder is known by; None where the file system does not say, or it is not there."""
+    """Return what identifies a folder; None where it does not exist or the file system does not say."""
     try:
         found = os.stat(path)
     except OSError:
@@ -108,17 +108,18 @@ def identify_folder(path: str) -> FolderIdentity | None:
 def add_evidence(
     found: SourceProbe, source: str, destination: str, folders: Iterable[str], samples: Iterable[str]
 ) -> None:
-    """Add to a probe what tells whether this is the source that was copied before.
+    """Add to a probe what helps to tell whether this is the source that was copied before.
 
     Parameters
     ----------
-    found : Probe
+    found : SourceProbe
+        The probe to add to.
     source, destination : str
-        Folders, absolute.
+        The target's folders, absolute.
     folders : iterable of str
-        Those whose metadata are to be read besides, relative to the source.
+        More folders whose metadata are read, relative to the source.
     samples : iterable of str
-        Files to be compared with the destination's.
+        Files that are compared with the destination's.
     """
     root, there = extended_path(source), extended_path(destination)
     for folder in folders:
@@ -136,9 +137,9 @@ def add_evidence(
 
 
 def read_metadata_file(root: str, path: str) -> bytes | None:
-    """Content of a metadata file, by its `/` separated path below a folder; None where it cannot be read.
+    """Return the content of a metadata file at a `/` separated path below a folder; None if it cannot be read.
 
-    What is larger than MAX_METADATA is cut off after one byte more.
+    A file larger than MAX_METADATA is cut off one byte after that.
     """
     try:
         return _read(root, path)
@@ -149,7 +150,7 @@ def read_metadata_file(root: str, path: str) -> bytes | None:
 def _read(root: str, path: str) -> bytes | None:
     with open(open_source_file(os.path.join(root, native_path(path))), "rb") as file:
         there = os.fstat(file.fileno())
-        # What a fifo holds is its reader's, and a device has no end.
+        # Reading a fifo takes from its reader, and a device has no end.
         if not stat.S_ISREG(there.st_mode):
             return None
         content = file.read(min(there.st_size + _GROWTH, _MAX_FILE + 1))
@@ -159,14 +160,14 @@ def _read(root: str, path: str) -> bytes | None:
 
 
 def read_metadata(root: str, folder: str, names: Iterable[str] = METADATA_NAMES) -> dict[str, bytes]:
-    """Contents of a folder's zarr metadata files. Asked for by name: a folder may list a million others first."""
+    """Return the contents of a folder's metadata files, opened by name: a folder may list millions of files."""
     prefix = folder + "/" if folder else ""
     contents = ((name, read_metadata_file(root, prefix + name)) for name in names)
     return {name: content for name, content in contents if content is not None}
 
 
 def _without_consolidated(content: bytes) -> bytes:
-    """A JSON document with nothing in its `consolidated_metadata`; it stops there where these have no end yet."""
+    """Return a JSON document with empty `consolidated_metadata`, cut off there if they are incomplete."""
     at = depth = start = 0
     while (match := _UP_TO_BRACKET.match(content, at)) is not None:
         at = match.end()

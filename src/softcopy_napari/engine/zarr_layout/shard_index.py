@@ -1,7 +1,7 @@
-"""Tells whether a shard file's index is whole: kilobytes are read instead of the shard.
+"""Checks whether a shard's index is whole: kilobytes are read instead of the shard.
 
-A writer that fills a shard in place writes its index last (zarr v3's codec `sharding_indexed`). Used by the copy
-workers, and imports nothing heavy: the checksum's library only with the first shard that has one.
+A writer that fills a shard in place writes its index last (zarr v3's codec `sharding_indexed`). The library for its
+checksum is imported with the first shard that has one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from operator import add, and_, gt, ne
 from typing import Literal, NamedTuple, Protocol
 
 MAX_CHUNKS = 1 << 18
-"""Inner chunks of the largest index that is checked (4 MB); usual are tens to some ten thousands."""
+"""Most inner chunks of an index that is checked (4 MB); shards usually have tens to tens of thousands."""
 _EMPTY = (1 << 64) - 1
 """Offset and size of an inner chunk that was never written."""
 _CRC_SIZE = 4
@@ -22,7 +22,7 @@ _NOT_WHOLE = "its index is not whole yet"
 
 
 class Content(Protocol):
-    """What a file holds: a buffer, or something that is sliced like one (`chunk_check.FileBytes`)."""
+    """The content of a file: a buffer, or something that is sliced like one (`chunk_check.FileBytes`)."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, part: slice, /) -> bytes | bytearray | memoryview: ...
@@ -33,31 +33,31 @@ class ShardIndex(NamedTuple):
 
     location: Literal["start", "end"]
     n_chunks: int
-    """Inner chunks of a shard."""
+    """Number of inner chunks of a shard."""
     byteorder: Literal["little", "big"] = "little"
     has_crc: bool = True
 
     @property
     def size(self) -> int:
-        """In bytes, with the checksum."""
+        """The index's size in bytes, with the checksum."""
         return 16 * self.n_chunks + _CRC_SIZE * self.has_crc
 
 
 def check_shard_index(data: Content, index: ShardIndex) -> str:
-    """Say what is wrong with a shard's index.
+    """Return what is wrong with a shard's index.
 
     Parameters
     ----------
     data : Content
         The shard: `len` is its size, slices are its content.
     index : ShardIndex
-        What its index should look like.
+        What the metadata say about its index.
 
     Returns
     -------
     str
-        Words that go on after the file's name; empty for an index that is whole. Without a checksum this says
-        less: what looks like an index may be one by chance, or an older one.
+        The rest of a sentence that begins with the file's name; empty for an index that is whole. Without a checksum
+        that is less certain: what looks like an index may be so by chance, or be an older one.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def check_shard_index(data: Content, index: ShardIndex) -> str:
     if len(content) < index.size:
         return "is too short for its index"
     if index.has_crc:
-        # Here: 1 MB and 3 ms that workers without shards do not need.
+        # Imported here because only shards need it: it takes 1 MB and 3 ms.
         from google_crc32c import value
 
         content, checksum = content[:-_CRC_SIZE], content[-_CRC_SIZE:]
@@ -85,12 +85,12 @@ def check_shard_index(data: Content, index: ShardIndex) -> str:
 
 
 def _check_pairs(offsets: Sequence[int], sizes: Sequence[int], size: int, index: ShardIndex) -> str:
-    """Say whether inner chunks lie where none can; all loops are in C."""
+    """Return what is wrong with the places of inner chunks; all loops run in C."""
     if _EMPTY in offsets:
         used = list(map(ne, map(and_, offsets, sizes), repeat(_EMPTY)))
         offsets, sizes = list(compress(offsets, used)), list(compress(sizes, used))
     if not index.has_crc and (0 in sizes or not (sizes or size == index.size)):
-        return _NOT_WHOLE  # zeros, or ones throughout: what is there before an index is, or bright image
+        return _NOT_WHOLE  # all zeros or ones: no index yet, or image data
     if not offsets:
         return ""
     try:
@@ -102,7 +102,7 @@ def _check_pairs(offsets: Sequence[int], sizes: Sequence[int], size: int, index:
     if (max(ends) > size - index.size) if index.location == "end" else (min(offsets) < index.size):
         return "its index points into itself"
     if _overlap(offsets, ends):
-        pairs = set(zip(offsets, ends, strict=True))  # several may share what is equal
+        pairs = set(zip(offsets, ends, strict=True))  # equal chunks may share a place
         if _overlap([start for start, _ in pairs], [end for _, end in pairs]):
             return "its inner chunks overlap"
     return ""
@@ -110,7 +110,7 @@ def _check_pairs(offsets: Sequence[int], sizes: Sequence[int], size: int, index:
 
 def _overlap(starts: Sequence[int], ends: Sequence[int]) -> bool:
     """Whether intervals overlap."""
-    if not any(map(gt, ends, islice(starts, 1, None))):  # as most writers leave them
+    if not any(map(gt, ends, islice(starts, 1, None))):  # in order, as most writers leave them
         return False
-    # Where some overlap, sorting both sides apart shows it as well.
+    # If any overlap, sorting starts and ends separately shows it as well.
     return any(map(gt, sorted(ends), islice(sorted(starts), 1, None)))
