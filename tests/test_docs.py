@@ -98,7 +98,8 @@ def test_the_reference_has_the_options_defaults() -> None:
     for name, field in Settings.model_fields.items():
         default = field.default
         expected = words[default] if default is None or isinstance(default, bool) else spelled(default)
-        assert listed["--" + name.replace("_", "-")] == expected
+        option = "wait" if name == "wait_for_source" else name.replace("_", "-")
+        assert listed["--" + option] == expected
 
 
 def test_the_tables_of_options_are_those_of_the_help() -> None:
@@ -122,7 +123,7 @@ def test_every_setting_is_an_option_of_the_command_with_the_same_default() -> No
 
 
 def test_the_help_of_an_option_is_the_description_of_its_setting() -> None:
-    helps = {one.name: getattr(one, "help", None) for one in cli.copy.params}
+    helps = {one.name: getattr(one, "help", None) for one in cli.copy.params if not getattr(one, "hidden", False)}
     for name, field in Settings.model_fields.items():
         assert re.sub(r"\s*\[default: [^\]]*\]", "", helps[name] or "") == field.description
 

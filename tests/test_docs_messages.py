@@ -47,7 +47,7 @@ NO_MESSAGES = {
         "every chunk is there and nothing has changed for",
         *("Keeping up. Done about", "after the acquisition, which ends about"),
         *("file or folder", "files and folders", "left to copy", "Press Start to continue", "run it again to continue"),
-        *("never came (the fill value is read in their place", "not seen at the source so far"),
+        *("never written (read as empty", "not at the source so far"),
         "without napari. Plugins > Softcopy shows it again, and so does `softcopy status",
     },
     "what the system says of itself, behind a message that has a row": {"permission denied"},

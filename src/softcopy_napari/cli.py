@@ -66,22 +66,23 @@ def softcopy() -> None:
 
 @softcopy.command(hidden=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("paths", nargs=-1, required=True, metavar="TARGETS_FILE | SOURCE DESTINATION")
-@click.option("--verbose", is_flag=True, help="Initialisation, metadata analysis, events and other detail.")
+@click.option("--verbose", is_flag=True, help="Show details.")
 @click.option("--nprocs", type=int, default=4, show_default=True, help="Copy processes for each target.")
 @click.option(
     "--sleep-time",
     type=float,
     default=0.0,
     show_default=True,
-    help="Seconds each copy process sleeps between copies.",
+    help="Seconds a copy process sleeps after each file.",
 )
 @click.option(
-    "--wait-for-source",
-    type=bool,
+    "--wait/--no-wait",
+    "wait_for_source",
     default=True,
     show_default=True,
-    help="Wait for a source that does not exist yet; if false, fail.",
+    help="Wait for a source that does not exist yet, or fail.",
 )
+@click.option("--wait-for-source", "wait_for_source", type=bool, default=True, hidden=True)
 @click.option(
     "--settle",
     type=float,
@@ -100,7 +101,7 @@ def softcopy() -> None:
     "--linger",
     type=float,
     default=None,
-    help="Watch the source on for this many seconds after the copy is complete, and copy on when it changes.  "
+    help="Keep watching the source for this many seconds after the copy is complete, and copy what changes.  "
     "[default: off]",
 )
 @click.option(
@@ -108,42 +109,41 @@ def softcopy() -> None:
     type=click.Choice(["size", "checksum"]),
     default="size",
     show_default=True,
-    help="How files that have arrived are known to be right: by size and time, or read back and compared as well.",
+    help="Verify by size and time, or also by reading back checksums.",
 )
 @click.option(
     "--max-rate",
     metavar="RATE",
     default="full",
     show_default=True,
-    help="The most that is copied in a second: 200 MB/s, full, or by time of day as in "
-    '"09:00-18:00: 50 MB/s, else: full".',
+    help='Speed limit: 200 MB/s, full, or by time of day as in "09:00-18:00: 50 MB/s, else: full".',
 )
 @click.option(
     "--pace",
     type=click.Choice(["auto", "full"]),
     default="auto",
     show_default=True,
-    help="Slow down while the acquisition suffers, or never.",
+    help="Yield to the microscope (auto), or never (full).",
 )
-@click.option("--overwrite", is_flag=True, help="Replace another dataset that lies at the destination.")
+@click.option("--overwrite", is_flag=True, help="Replace another dataset at the destination.")
 @click.option(
     "--permissions",
     metavar="WHICH",
     default="source",
     show_default=True,
-    help="Of the copies: the source's, group (as the destination's folder is meant), or a mode such as 0664.",
+    help="Permissions of the copies: source, group (as the destination's folder), or a mode like 0664.",
 )
 @click.option(
     "--links",
     type=click.Choice(["keep", "copy"]),
     default="keep",
     show_default=True,
-    help="Copy links that lead out of the source as links, or copy what they lead to.",
+    help="Copy links out of the source as links, or copy what they lead to.",
 )
 def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
     """Copy zarr datasets while they are being written.
 
-    TARGETS_FILE is a YAML file that lists sources and destinations; or give one SOURCE and its DESTINATION.
+    TARGETS_FILE is a YAML file that lists sources and destinations. Or give one SOURCE and DESTINATION.
     Run the same command again to continue a copy that was stopped.
     """
     _run(lambda: _targets(paths, _settings(settings)), verbose)
@@ -152,11 +152,11 @@ def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
 @softcopy.command()
 @click.argument("source")
 @click.argument("destination")
-@click.option("--verbose", is_flag=True, help="Log what is found.")
-@click.option("--nprocs", type=int, default=4, show_default=True, help="Processes that compare.")
+@click.option("--verbose", is_flag=True, help="Show details.")
+@click.option("--nprocs", type=int, default=4, show_default=True, help="Processes that compare files.")
 @click.option("--links", type=click.Choice(["keep", "copy"]), default="keep", show_default=True, help="As for a copy.")
 def check(source: str, destination: str, verbose: bool, **settings: Any) -> None:
-    """Compare a source and a destination, and change nothing.
+    """Compare a source and a destination; change nothing.
 
     Exit code 0 if every file of the source is at the destination, equal in size and time, 1 if not.
     """
@@ -170,17 +170,17 @@ def check(source: str, destination: str, verbose: bool, **settings: Any) -> None
 
 @softcopy.command()
 @click.argument("folders", nargs=-1, required=True, metavar="[SOURCE] DESTINATION")
-@click.option("--sample", metavar="PERCENT", help="Only that share of the files, by chance: 5%.")
-@click.option("--part", metavar="K/N", help="Only the K-th of N parts: 3/30 on the third day of a month.")
-@click.option("--seed", type=int, metavar="NUMBER", help="The sample that was chosen with this seed.")
-@click.option("--nprocs", type=int, default=4, show_default=True, help="Files that are read at a time.")
-@click.option("--verbose", is_flag=True, help="List every file that is not as it should be.")
+@click.option("--sample", metavar="PERCENT", help="Verify a random sample, such as 5%.")
+@click.option("--part", metavar="K/N", help="Verify the K-th of N parts, such as 3/30 on the third day of a month.")
+@click.option("--seed", type=int, metavar="NUMBER", help="Verify the sample that an earlier run chose with this seed.")
+@click.option("--nprocs", type=int, default=4, show_default=True, help="Files to read at a time.")
+@click.option("--verbose", is_flag=True, help="List every file that does not match.")
 def verify(
     folders: tuple[str, ...], sample: str | None, part: str | None, seed: int | None, nprocs: int, verbose: bool
 ) -> None:
     """Check a copy by content: with its receipt, or with its source.
 
-    Every file is read. Exit code 0 if all is as it should be, 1 if something is missing or changed.
+    Every file is read. Exit code 0 if all files match, 1 if something is missing or changed.
     """
     from softcopy_napari.engine.receipt.checksum_file import ReceiptError
     from softcopy_napari.engine.verify.verify import VerifyError
@@ -199,7 +199,7 @@ def verify(
 
 @softcopy.command()
 def status() -> None:
-    """Show what the engines on this machine are doing."""
+    """Show the copies that are running on this computer."""
     from softcopy_napari.engine.client import EngineGone, engines
     from softcopy_napari.terminal.orders import foreign_words
     from softcopy_napari.terminal.summary import show_status
@@ -217,7 +217,7 @@ def status() -> None:
 
 def _copies(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the arguments that say which copies are meant."""
-    command = click.option("--all", "everything", is_flag=True, help="All copies that are running.")(command)
+    command = click.option("--all", "everything", is_flag=True, help="All running copies.")(command)
     return click.argument("which", nargs=-1, metavar="[PID | DESTINATION]...")(command)
 
 
@@ -226,7 +226,7 @@ def _copies(command: Callable[..., None]) -> Callable[..., None]:
 def finish(which: tuple[str, ...], everything: bool) -> None:
     """Say that an acquisition is over: copy and check what is there.
 
-    What never came is counted, and is no error.
+    Chunks that were never written are counted; they are no error.
     """
     _order("finish", which, everything)
 
@@ -234,14 +234,14 @@ def finish(which: tuple[str, ...], everything: bool) -> None:
 @softcopy.command()
 @_copies
 def pause(which: tuple[str, ...], everything: bool) -> None:
-    """Copy nothing more until `softcopy resume`."""
+    """Pause a copy until `softcopy resume`."""
     _order("pause", which, everything)
 
 
 @softcopy.command()
 @_copies
 def resume(which: tuple[str, ...], everything: bool) -> None:
-    """Continue a copy that was paused."""
+    """Continue a paused copy."""
     _order("resume", which, everything)
 
 
@@ -250,7 +250,7 @@ def resume(which: tuple[str, ...], everything: bool) -> None:
 def stop(which: tuple[str, ...], everything: bool) -> None:
     """Stop a copy; run it again to continue.
 
-    The source of one that is complete is no longer watched.
+    If the copy is complete, its source is no longer watched.
     """
     _order("stop", which, everything)
 
@@ -274,11 +274,11 @@ def _order(do: str, which: tuple[str, ...], everything: bool) -> None:
 
 @softcopy.command("set")
 @_copies
-@click.option("--max-rate", metavar="RATE", help="As for a new copy: 200 MB/s, full, or by time of day.")
-@click.option("--sleep-time", type=float, help="Seconds each copy process sleeps between copies.")
-@click.option("--pace", type=click.Choice(["auto", "full"]), help="Slow down while the acquisition suffers, or never.")
+@click.option("--max-rate", metavar="RATE", help="Speed limit: 200 MB/s, full, or by time of day.")
+@click.option("--sleep-time", type=float, help="Seconds a copy process sleeps after each file.")
+@click.option("--pace", type=click.Choice(["auto", "full"]), help="Yield to the microscope (auto), or never (full).")
 def set_(which: tuple[str, ...], everything: bool, **settings: Any) -> None:
-    """Change how fast a running copy goes, at once."""
+    """Change the speed of a running copy."""
     from softcopy_napari.engine.protocol.messages import Changes
     from softcopy_napari.terminal.orders import CannotOrder, change_settings, choose_copies
 
@@ -296,17 +296,17 @@ def set_(which: tuple[str, ...], everything: bool, **settings: Any) -> None:
 
 
 @softcopy.command()
-@click.option("--terminal", is_flag=True, help="Here, although napari is installed.")
+@click.option("--terminal", is_flag=True, help="Run in the terminal even if napari is installed.")
 @click.option(
     "--screenshots",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Save pictures of napari there.  [default: in a temporary folder where there is no screen]",
+    help="Save screenshots of napari in this folder.  [default: a temporary folder, if there is no screen]",
 )
 def demo(terminal: bool, screenshots: Path | None) -> None:
-    """Show a live copy of a simulated acquisition, and compare both.
+    """Copy a simulated live acquisition, then compare both.
 
-    In napari, where that is installed; otherwise in the terminal.
+    Runs in napari if that is installed, otherwise in the terminal.
     """
     from softcopy_napari.demo import run_demo
 

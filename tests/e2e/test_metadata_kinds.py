@@ -57,7 +57,7 @@ def test_what_is_understood_is_counted_and_ends_by_itself(
     source, destination = make(tmp_path / "source.zarr", text, keys), tmp_path / "destination.zarr"
     done = softcopy("--settle", "0.5", source, destination)
     assert done.returncode == 0, done.stdout
-    assert f"{len(keys)} of {len(keys)} chunk files are at the destination" in done.stdout
+    assert f"{len(keys)} of {len(keys)} chunks are at the destination" in done.stdout
     assert words in done.stdout
     assert_same(source, destination)
 

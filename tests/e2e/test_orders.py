@@ -69,7 +69,7 @@ def test_the_acquisition_that_is_named_is_finished_and_no_other(two: Softcopy, t
     assert said.splitlines()[0] == "softcopy: 2 copies are running: give a destination or a process, or --all"
     assert f"softcopy:   {tmp_path / 'copies' / 'b'} (process {two.process.pid})" in said.splitlines()
     destination = tmp_path / "copies" / "b"
-    assert run("finish", destination) == (0, f"Finishing {destination}: 4 chunks never came\n")
+    assert run("finish", destination) == (0, f"Finishing {destination}: 4 chunks never written\n")
     until(lambda: state_of("b") is TargetState.COMPLETE)
     assert state_of("a") is TargetState.CAUGHT_UP, "its acquisition goes on"
     assert_same(tmp_path / "b.zarr", destination)
@@ -185,7 +185,7 @@ def test_an_engine_of_python_watches_on_until_it_is_stopped(tmp_path: Path) -> N
         code, said = run("pause", tmp_path / "copy")
         assert code == 2 and "is complete: there is nothing to pause" in said
         assert "no copy is running" in run("finish")[1], "without a name only copies under way are meant"
-        assert run("stop") == (0, f"{tmp_path / 'copy'} is complete; its source is no longer watched\n")
+        assert run("stop") == (0, f"{tmp_path / 'copy'} is complete. Its source is no longer watched\n")
         until(lambda: not engines())
         assert copy.snapshot().state is TargetState.COMPLETE
     finally:

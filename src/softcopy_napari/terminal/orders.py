@@ -138,7 +138,7 @@ def give_order(do: str, copy: RunningCopy) -> str:
     _ask(copy, Order.model_validate({"do": do, "target": target.id}))
     match do:
         case "finish" if target.state.ended:
-            return f"{target.destination} is {target.state}; comparing once more"
+            return f"{target.destination} is {target.state}. Comparing once more"
         case "finish":
             missing = _missing(target)
             return f"Finishing {target.destination}" + (f": {'; '.join(missing)}" if missing else "")
@@ -147,7 +147,7 @@ def give_order(do: str, copy: RunningCopy) -> str:
         case "resume":
             return f"Resuming {target.destination}"
     if target.state.ended:
-        return f"{target.destination} is {target.state}; its source is no longer watched"
+        return f"{target.destination} is {target.state}. Its source is no longer watched"
     return f"Stopping {target.destination} (process {copy.pid}). Run it again to continue."
 
 
@@ -178,7 +178,7 @@ def _missing(target: TargetSnapshot) -> list[str]:
     if target.state is TargetState.WAITING:
         parts.append(target.reason)
     if target.chunk_files_absent:
-        parts.append(f"{count_text(target.chunk_files_absent, 'chunk')} never came")
+        parts.append(f"{count_text(target.chunk_files_absent, 'chunk')} never written")
     if target.files_left:
         parts.append(f"{count_text(target.files_left, 'file')} still to copy")
     if target.failed_files:

@@ -42,7 +42,7 @@ def _summary(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
     reason = explain_state(target)
     yield f"  {target.state_text}" + (f": {reason}" if reason else ""), COLOURS[target.state]
     yield (
-        f"  {target.chunk_files_copied:,} of {target.chunk_files:,} chunk files are at the destination, "
+        f"  {target.chunk_files_copied:,} of {target.chunk_files:,} chunks are at the destination, "
         f"and {count_text(target.other_files, 'other file')}",
         "",
     )
@@ -56,15 +56,15 @@ def _summary(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
 
 def _copied(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
     yield (
-        f"  {count_text(target.files_copied, 'file')} copied in this run (each version counts), "
+        f"  {count_text(target.files_copied, 'file')} copied, including rewrites: "
         f"{size_text(target.bytes_copied)} in {time_text(target.elapsed)}",
         "",
     )
     absent = target.chunk_files_absent
     if absent:
         complete = target.state is TargetState.COMPLETE
-        what = "never came (the fill value is read in their place)" if complete else "not seen at the source so far"
-        yield f"  {count_text(absent, 'chunk file')} {what}", ""
+        what = "never written (read as empty)" if complete else "not at the source so far"
+        yield f"  {count_text(absent, 'chunk')} {what}", ""
     if target.files_left:
         yield f"  left to copy: {count_text(target.files_left, 'file')}. {RUN_AGAIN}", "yellow"
     for failure in target.failures[:_SHOWN_FAILURES]:
@@ -76,21 +76,21 @@ def _copied(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
 
 def _found(target: TargetSnapshot, found: Findings) -> Iterator[tuple[str, str]]:
     if target.chunk_files_absent:
-        yield f"  {count_text(target.chunk_files_absent, 'chunk file')} not at the source: never written, so far", ""
+        yield f"  {count_text(target.chunk_files_absent, 'chunk')} not at the source so far", ""
     kinds = (
         ("missing", found.chunk_files_missing, found.other_missing, found.missing_paths),
         ("different", found.chunk_files_different, found.other_different, found.different_paths),
     )
     for what, chunk_files, others, paths in kinds:
         if chunk_files or others:
-            yield f"  {what}: {count_text(chunk_files, 'chunk file')}, {count_text(others, 'other file')}", "yellow"
+            yield f"  {what}: {count_text(chunk_files, 'chunk')}, {count_text(others, 'other file')}", "yellow"
             yield from _paths(paths, chunk_files + others)
     if found.damaged:
-        yield f"  damaged at the source: {count_text(found.damaged, 'chunk file')}", "yellow"
+        yield f"  damaged at the source: {count_text(found.damaged, 'chunk')}", "yellow"
         yield from _paths(found.damaged_paths, found.damaged)
     if found.extra:
         what = "file or folder" if found.extra == 1 else "files and folders"
-        yield f"  at the destination only: {found.extra:,} {what}", "yellow" if target.kept else ""
+        yield f"  only at the destination: {found.extra:,} {what}", "yellow" if target.kept else ""
         yield from _paths(found.extra_paths, found.extra)
 
 

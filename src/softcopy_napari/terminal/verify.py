@@ -31,9 +31,9 @@ from softcopy_napari.terminal.signals import INTERRUPTED, collect_signals
 _SHOWN = 20
 _LOG_INTERVAL = 5.0
 _AFTERWARDS = {
-    Mismatch.MOVING: "nothing can be said about them before their writer is done",
+    Mismatch.MOVING: "check them again when their writer is done",
     Mismatch.EXTRA: "not part of the copy",
-    Mismatch.UNREADABLE: "nothing can be said about their content",
+    Mismatch.UNREADABLE: "their content could not be checked",
 }
 
 
@@ -101,7 +101,8 @@ def run_verify(folders: tuple[Path, ...], choice: Selection, nprocs: int, verbos
         console, f"{_extent(report, choice)}; {size_text(report.bytes)} read in {time_text(time.monotonic() - started)}"
     )
     if report.good and report.files:
-        _say(console, f"{'everything' if choice.everything else 'what was looked at'} is as it should be", "green")
+        which = "all" if choice.everything else "the chosen"
+        _say(console, f"OK: {which} {count_text(report.files, 'file')} match", "green")
     return 0 if report.good else 1
 
 
@@ -119,7 +120,7 @@ def _verify_receipt(
 
 
 class _Findings:
-    """What is not as it should be: the first of each kind, or all of them as they are found."""
+    """Files that do not match: the first of each kind, or all of them as they are found."""
 
     def __init__(self, console: Console, verbose: bool) -> None:
         self._console = console
@@ -198,7 +199,7 @@ class _Clock:
         if report.files and expected > report.files:
             parts.append(f"ETA {time_text(seconds * (expected - report.files) / report.files)}")
         if bad := sum(report.counts.values()):
-            parts.append(f"{bad:,} not as they should be")
+            parts.append(f"{bad:,} do not match")
         return ", ".join(parts)
 
 
@@ -217,7 +218,7 @@ def _extent(report: VerifyReport, choice: Selection) -> str:
     share = 100 * report.files / report.listed if report.listed else 0
     chosen = _chosen(choice).replace(":", ",", 1)
     compared = f"{report.files:,} of {count_text(report.listed, 'file')} were compared, {share:.1f} %{chosen}"
-    return f"{compared}; the others were not looked at"
+    return f"{compared}; the others were not checked"
 
 
 def _say(console: Console, text: str, style: str = "") -> None:

@@ -60,9 +60,9 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     nprocs: int = Field(
         4, ge=1, le=64, title="a whole number from 1 to 64", description="Copy processes for each target."
     )
-    sleep_time: float = Field(0.0, ge=0, title=_SECONDS, description="Seconds each copy process sleeps between copies.")
+    sleep_time: float = Field(0.0, ge=0, title=_SECONDS, description="Seconds a copy process sleeps after each file.")
     wait_for_source: bool = Field(
-        True, title="true or false", description="Wait for a source that does not exist yet; if false, fail."
+        True, title="true or false", description="Wait for a source that does not exist yet, or fail."
     )
     settle: float = Field(
         30.0,
@@ -81,37 +81,31 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
         None,
         ge=0,
         title=f"{_SECONDS}, or null for what is usual",
-        description="Watch the source on for this many seconds after the copy is complete, and copy on when it "
-        "changes.",
+        description="Keep watching the source for this many seconds after the copy is complete, and copy what changes.",
     )
     verify: Literal["size", "checksum"] = Field(
         "size",
         title="size or checksum",
-        description="How files that have arrived are known to be right: by size and time, or read back and compared "
-        "as well.",
+        description="Verify by size and time, or also by reading back checksums.",
     )
     max_rate: RateSetting = Field(
         FULL,
         title=rate_schedule.DESCRIPTION,
-        description='The most that is copied in a second: 200 MB/s, full, or by time of day as in "09:00-18:00: '
-        '50 MB/s, else: full".',
+        description='Speed limit: 200 MB/s, full, or by time of day as in "09:00-18:00: 50 MB/s, else: full".',
     )
     pace: Literal["auto", "full"] = Field(
-        "auto", title="auto or full", description="Slow down while the acquisition suffers, or never."
+        "auto", title="auto or full", description="Yield to the microscope (auto), or never (full)."
     )
-    overwrite: bool = Field(
-        False, title="true or false", description="Replace another dataset that lies at the destination."
-    )
+    overwrite: bool = Field(False, title="true or false", description="Replace another dataset at the destination.")
     permissions: Annotated[str, AfterValidator(_check_permissions)] = Field(
         "source",
         title="source, group, or a mode such as 0664",
-        description="Of the copies: the source's, group (as the destination's folder is meant), or a mode such as "
-        "0664.",
+        description="Permissions of the copies: source, group (as the destination's folder), or a mode like 0664.",
     )
     links: Literal["keep", "copy"] = Field(
         "keep",
         title="keep or copy",
-        description="Copy links that lead out of the source as links, or copy what they lead to.",
+        description="Copy links out of the source as links, or copy what they lead to.",
     )
 
 
