@@ -230,19 +230,19 @@ def measure(app: Any, what: str, grid: tuple[int, ...], folder: Path, report: Re
     beacon = folder / "beacon.npy"
     np.save(beacon, np.zeros((64, 2)))
     viewer = napari.Viewer(show=True, show_welcome_screen=False)
-    scene = TargetLayers(viewer)
+    target_layers = TargetLayers(viewer)
     command = [sys.executable, __file__, "--change", target.arrays[0].ledger, str(beacon), "--rate", str(rate)]
     changer = None
     try:
         spin(app, 2.0)
-        scene.show(target, "", image)
-        spin(app, 30.0, lambda: scene.overlay is not None and (image == "none" or bool(scene.images)))
+        target_layers.show(target, "", image)
+        spin(app, 30.0, lambda: target_layers.overlay is not None and (image == "none" or bool(target_layers.images)))
         for axis in range(len(grid) - 2):
             viewer.dims.set_current_step(axis, 0)
         spin(app, 2.0)
         others = Others()
         quiet = beats(app, min(5.0, seconds))
-        delay = Delay(scene.overlay, np.load(beacon, mmap_mode="r"))
+        delay = Delay(target_layers.overlay, np.load(beacon, mmap_mode="r"))
         changer = subprocess.Popen(command)
         spin(app, 2.0)
         delay.values.clear()
@@ -277,7 +277,7 @@ def measure(app: Any, what: str, grid: tuple[int, ...], folder: Path, report: Re
         if changer is not None:
             changer.kill()
             changer.wait()
-        scene.close()
+        target_layers.close()
         viewer.close()
 
 

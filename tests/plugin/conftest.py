@@ -175,11 +175,11 @@ def own_viewer(make_napari_viewer: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
-def scene(viewer: Any) -> Iterator[TargetLayers]:
-    """A scene in that viewer."""
-    scene = TargetLayers(viewer)
-    yield scene
-    scene.close()
+def target_layers(viewer: Any) -> Iterator[TargetLayers]:
+    """The layers of a target in that viewer."""
+    target_layers = TargetLayers(viewer)
+    yield target_layers
+    target_layers.close()
 
 
 class Staged:

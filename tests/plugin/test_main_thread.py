@@ -11,16 +11,16 @@ from qtpy.QtCore import QCoreApplication, QTimer
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 
 app = QCoreApplication([])
-mailbox = MainThreadQueue()
+queue = MainThreadQueue()
 got = []
-mailbox.fetch(lambda: "news", got.append)
+queue.fetch(lambda: "news", got.append)
 while not got:
     app.processEvents()
 QTimer.singleShot(0, app.quit)
 app.exec()
 sent = []
-mailbox._posted.connect(sent.append)
-thread = threading.Thread(target=mailbox.post, args=(lambda: None,))
+queue._posted.connect(sent.append)
+thread = threading.Thread(target=queue.post, args=(lambda: None,))
 thread.start()
 thread.join()
 app.processEvents()

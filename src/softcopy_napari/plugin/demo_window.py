@@ -13,7 +13,7 @@ import napari
 from qtpy.QtCore import QObject, QTimer
 
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.plugin.dock.engine_contact import Seen
+from softcopy_napari.plugin.dock.engine_contact import SeenTarget
 from softcopy_napari.plugin.dock.engine_monitor import EngineMonitor
 from softcopy_napari.plugin.dock.open_dock import open_dock
 from softcopy_napari.plugin.sample import SCAN, simulate
@@ -89,8 +89,8 @@ class _Demo(QObject):
         self._comparison: threading.Thread | None = None
         self._why_ended = ""
         """Why the copy has ended before its time."""
-        self._supervisor = EngineMonitor()
-        self._supervisor.updated.connect(self._see)
+        self._monitor = EngineMonitor()
+        self._monitor.updated.connect(self._see)
         self._clock = QTimer(self)  # also lets Python look at signals
         self._clock.timeout.connect(self._look)
         self._clock.start(_LOOK)
@@ -98,7 +98,7 @@ class _Demo(QObject):
     def close(self) -> None:
         """End everything; what was written is removed."""
         self._clock.stop()
-        self._supervisor.close()
+        self._monitor.close()
         if self._caught:
             self._viewer.close()  # napari leaves its event loop at Ctrl-C, and the window open
         if self._comparison is not None:
@@ -117,17 +117,17 @@ class _Demo(QObject):
         elif self._simulation.failed:
             self._fail("the simulated microscope failed")
 
-    def _see(self, seen: Sequence[Seen]) -> None:
+    def _see(self, seen: Sequence[SeenTarget]) -> None:
         for one in seen:
             if one.target.source == str(self._simulation.source) and not self._ended:
                 self._follow(one)
 
-    def _follow(self, one: Seen) -> None:
+    def _follow(self, one: SeenTarget) -> None:
         target = one.target
         if target.watching:
             if not self._told_to_stop:  # the microscope is done: what is compared is to be left alone
                 self._told_to_stop = True
-                self._supervisor.order("stop", [one.key])
+                self._monitor.order("stop", [one.key])
         elif target.state is TargetState.COMPLETE:
             self._ended = True
             click.echo(f"{target.state}: {target.reason}")

@@ -65,7 +65,7 @@ def test_a_ledger_that_has_gone_has_no_counts(tmp_path: Path) -> None:
 
 
 class Places:
-    """A scene that knows of axes."""
+    """Stands in for the layers: it knows names of axes."""
 
     axis_names: tuple[str, ...] = ()
     time_axis = 0
@@ -78,15 +78,15 @@ class Places:
 @pytest.fixture
 def plotted(qtbot: Any) -> Iterator[Callable[..., str]]:
     """Along which axis an array of three dimensions is plotted, by what is known of them and what its user chooses."""
-    panel, scene, mailbox = Panel(), Places(), MainThreadQueue()
+    panel, layers, queue = Panel(), Places(), MainThreadQueue()
     qtbot.addWidget(panel)
-    coverage = CoveragePanel(panel, cast(TargetLayers, scene), mailbox)
+    coverage = CoveragePanel(panel, cast(TargetLayers, layers), queue)
     one = array("0", 8, 0).model_copy(update={"shape": (2, 2, 2), "chunk_shape": (1, 1, 1), "grid": (2, 2, 2)})
     paths = {"source": "/data/a", "destination": "/nas/a"}
-    coverage.take(TargetSnapshot(id="1", state=TargetState.COPYING, arrays=(one,), **paths))
+    coverage.show_target(TargetSnapshot(id="1", state=TargetState.COPYING, arrays=(one,), **paths))
 
     def plot(names: tuple[str, ...], time_axis: int, choose: str = "") -> str:
-        scene.axis_names, scene.time_axis = names, time_axis
+        layers.axis_names, layers.time_axis = names, time_axis
         if choose:
             panel.axis_changed.emit(choose)
         coverage._plot()
@@ -96,7 +96,7 @@ def plotted(qtbot: Any) -> Iterator[Callable[..., str]]:
 
     yield plot
     coverage.close()
-    mailbox.close()
+    queue.close()
 
 
 def test_coverage_is_plotted_along_time_until_another_axis_is_chosen(plotted: Callable[..., str]) -> None:

@@ -227,7 +227,7 @@ def test_what_is_refused_is_no_matter_of_other_targets_that_are_being_started(
     assert good and bad
     dock.widget.start([good])
     dock.widget.finish()
-    dock.widget._supervisor.refused.emit("something else was refused")
+    dock.widget._monitor.refused.emit("something else was refused")
     assert [row.starting for row in dock.rows] == [True, False]
     dock.widget.start([bad])
     dock.until(lambda: dock.state() is TargetState.COMPLETE)
@@ -293,7 +293,7 @@ def test_another_dataset_of_the_same_name_is_replaced_only_if_its_user_says_so(
     answer[0] = True
     dock.press("start_button")
     dock.until(lambda: contents(destination).items() >= contents(source).items())
-    assert not dock.widget._book.targets(dock.widget._book.keys(), Settings())[0].overwrite
+    assert not dock.widget._target_list.targets(dock.widget._target_list.keys(), Settings())[0].overwrite
 
 
 def test_start_pressed_twice_asks_once_and_starts_once(
@@ -307,7 +307,7 @@ def test_start_pressed_twice_asks_once_and_starts_once(
     asked: list[str] = []
     monkeypatch.setattr(dock.widget._panel, "ask", lambda _, text, *__: not asked.append(text))
     started: list[object] = []
-    monkeypatch.setattr(dock.widget._supervisor, "start_targets", started.append)
+    monkeypatch.setattr(dock.widget._monitor, "start_targets", started.append)
     dock.widget.add_target(source, destination)
     dock.press("start_button")
     dock.press("start_button")
@@ -326,7 +326,7 @@ def test_a_destination_that_does_not_answer_when_start_is_pressed_is_named_until
     monkeypatch.setattr(overwrite_prompt, "_not_empty", lambda folders: (looking.wait(20), look(folders))[1])
     monkeypatch.setattr(overwrite_prompt, "_SLOW", 100)
     started: list[object] = []
-    monkeypatch.setattr(dock.widget._supervisor, "start_targets", started.append)
+    monkeypatch.setattr(dock.widget._monitor, "start_targets", started.append)
     dock.widget.add_target(source, destination)
     problem = dock.find(QWidget, "form_problem")
     dock.press("start_button")
@@ -344,7 +344,7 @@ def test_a_target_that_was_started_while_it_was_asked_about_is_not_started_again
     source, destination = sides
     _occupy(destination)
     started: list[object] = []
-    monkeypatch.setattr(dock.widget._supervisor, "start_targets", started.append)
+    monkeypatch.setattr(dock.widget._monitor, "start_targets", started.append)
     asked: list[str] = []
 
     def ask(_: str, text: str, *__: str) -> bool:
@@ -426,7 +426,7 @@ def test_what_an_engine_refuses_is_said(dock: Dock, sides: tuple[Path, Path]) ->
     write("tensorstore", destination / "other.zarr", frames=1)
     with Softcopy(source, destination) as command:
         dock.until(lambda: dock.rows)
-        dock.widget._supervisor.start_targets(dock.widget._book.targets([dock.rows[0].key], _defaults(dock)))
+        dock.widget._monitor.start_targets(dock.widget._target_list.targets([dock.rows[0].key], _defaults(dock)))
         problem = dock.find(QWidget, "form_problem")
         dock.until(problem.isVisible)
         assert str(command.process.pid) in problem.text()
@@ -619,7 +619,7 @@ def test_a_check_leaves_the_settings_of_a_listed_target_as_they_are(dock: Dock, 
     dock.type("destination_edit", destination)
     dock.press("check_coverage_button")
     dock.until(lambda: dock.state() is TargetState.INCOMPLETE)
-    (target,) = dock.widget._book.targets(dock.widget._book.keys(), Settings())
+    (target,) = dock.widget._target_list.targets(dock.widget._target_list.keys(), Settings())
     assert (target.settle, target.check) == (7.0, False)
 
 
@@ -630,7 +630,7 @@ def test_a_check_leaves_the_settings_of_a_listed_target_as_they_are(dock: Dock, 
 def test_a_user_who_closes_the_window_is_asked_whether_copies_go_on(
     dock: Dock, monkeypatch: pytest.MonkeyPatch, answer: str, closes: bool, stops: int
 ) -> None:
-    notice = dock.widget._closing
+    notice = dock.widget._close_prompt
     stopped: list[None] = []
     monkeypatch.setattr(notice, "_stop", lambda: stopped.append(None))
     asked: list[str] = []
@@ -710,7 +710,7 @@ def test_a_source_that_is_only_watched_does_not_keep_napari_from_closing(
     own_dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _finished(own_dock, sides)
-    monkeypatch.setattr(own_dock.widget._closing, "_ask", lambda words: pytest.fail(f"it asks: {words}"))
+    monkeypatch.setattr(own_dock.widget._close_prompt, "_ask", lambda words: pytest.fail(f"it asks: {words}"))
     monkeypatch.setattr(close_prompt, "_chosen_from_menu", lambda: True)
     own_dock.viewer.window._qt_window.close()
     own_dock.viewer.close()
@@ -752,7 +752,7 @@ def test_stop_copying_and_close_leaves_no_copy_running(
 
 def test_a_user_who_quits_by_the_menu_is_asked_too(own_dock: Dock, monkeypatch: pytest.MonkeyPatch) -> None:
     """The window's own "x" tells Qt that a user closes it; File > Exit looks like a script."""
-    monkeypatch.setattr(own_dock.widget._closing, "_running", lambda: 1)
+    monkeypatch.setattr(own_dock.widget._close_prompt, "_running", lambda: 1)
     monkeypatch.setattr(get_settings().application, "confirm_close_window", False)
     asked: list[str] = []
 
@@ -849,7 +849,7 @@ def test_targets_are_saved_and_loaded_again(dock: Dock, tmp_path: Path) -> None:
 def test_preferences_are_those_of_the_next_copy(dock: Dock, tmp_path: Path) -> None:
     dock.widget._preferences = Preferences(nprocs=2, settle=7.0)
     dock.widget.add_target(tmp_path / "a.zarr", tmp_path / "copy.zarr")
-    (target,) = dock.widget._book.targets(dock.widget._book.keys(), dock.widget._preferences.settings)
+    (target,) = dock.widget._target_list.targets(dock.widget._target_list.keys(), dock.widget._preferences.settings)
     assert (target.nprocs, target.settle) == (2, 7.0)
 
 
@@ -859,7 +859,7 @@ def test_the_refresh_rate_is_that_of_the_overlay_and_a_dead_engine_is_missed_all
 ) -> None:
     monkeypatch.setattr(preferences, "preferences", lambda: Preferences(refresh_rate=rate))
     dock.widget._take_preferences()
-    assert (dock.widget._scene.interval, dock.widget._supervisor.interval) == (shown, asked)
+    assert (dock.widget._layers.interval, dock.widget._monitor.interval) == (shown, asked)
 
 
 def test_the_preferred_image_is_shown_at_once_unless_the_user_has_chosen_another(

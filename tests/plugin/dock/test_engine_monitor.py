@@ -27,7 +27,7 @@ from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings, Target
 from softcopy_napari.plugin.dock import engine_monitor
-from softcopy_napari.plugin.dock.engine_contact import Seen
+from softcopy_napari.plugin.dock.engine_contact import SeenTarget
 from softcopy_napari.plugin.dock.engine_monitor import EngineMonitor
 from tests.security.support import KEY, Bomb, fake_engine
 from tests.support.command import Softcopy, halted
@@ -41,7 +41,7 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 @pytest.fixture(autouse=True)
 def engines_end(state_folder_in_tmp: Path) -> Iterator[None]:
-    """Stop the engines that a test has started: they outlive supervisors."""
+    """Stop the engines that a test has started: they outlive monitors."""
     yield
     for engine in engines():
         with contextlib.suppress(EngineGone, psutil.Error):
@@ -52,22 +52,22 @@ def engines_end(state_folder_in_tmp: Path) -> Iterator[None]:
 
 
 class Window(QObject):
-    """What a supervisor's owner sees of it."""
+    """What a monitor's owner sees of it."""
 
     def __init__(self, qtbot: Any) -> None:
         super().__init__()
-        self.seen: tuple[Seen, ...] = ()
+        self.seen: tuple[SeenTarget, ...] = ()
         self.refusals: list[str] = []
         self.started: list[tuple[int, str]] = []
         self.updates = 0
-        self.supervisor = EngineMonitor()
-        self.supervisor.interval = 0.05
-        self.supervisor.updated.connect(self.take)
-        self.supervisor.refused.connect(self.refusals.append)
-        self.supervisor.started.connect(self.started.extend)
+        self.monitor = EngineMonitor()
+        self.monitor.interval = 0.05
+        self.monitor.updated.connect(self.take)
+        self.monitor.refused.connect(self.refusals.append)
+        self.monitor.started.connect(self.started.extend)
         self._qtbot = qtbot
 
-    def take(self, seen: tuple[Seen, ...]) -> None:
+    def take(self, seen: tuple[SeenTarget, ...]) -> None:
         self.seen = seen
         self.updates += 1
 
@@ -85,7 +85,7 @@ class Window(QObject):
 def window(qtbot: Any) -> Iterator[Window]:
     window = Window(qtbot)
     yield window
-    window.supervisor.close()
+    window.monitor.close()
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def target(tmp_path: Path) -> Callable[..., Target]:
 def test_a_copy_is_started_watched_and_seen_to_its_end(window: Window, target: Callable[..., Target]) -> None:
     one = target(settle=0.0)
     with Writer("tensorstore", one.source, frames=10, delay=0.02):
-        window.supervisor.start_targets([one])
+        window.monitor.start_targets([one])
         window.until(lambda: window.started)
         window.until(lambda: window.seen and window.seen[0].target.chunk_files_copied > 3)
     window.sees(TargetState.COMPLETE)
@@ -112,10 +112,10 @@ def test_a_copy_is_started_watched_and_seen_to_its_end(window: Window, target: C
 
 
 def test_the_end_of_a_copy_that_ended_between_two_looks_is_seen(window: Window, target: Callable[..., Target]) -> None:
-    window.supervisor.interval = 4.0
+    window.monitor.interval = 4.0
     one = target(settle=0.0)
     write("tensorstore", one.source, frames=2)
-    window.supervisor.start_targets([one])
+    window.monitor.start_targets([one])
     window.until(lambda: window.started)
     psutil.wait_procs([psutil.Process(pid) for pid, _ in window.started if psutil.pid_exists(pid)], timeout=20)
     window.sees(TargetState.COMPLETE)
@@ -128,7 +128,7 @@ def test_copies_that_the_command_started_are_found(window: Window, target: Calla
         window.sees(TargetState.WAITING)
         assert window.seen[0].pid == command.process.pid
         assert window.seen[0].target.source == str(one.source)
-        window.supervisor.order("stop", [window.seen[0].key])
+        window.monitor.order("stop", [window.seen[0].key])
         window.sees(TargetState.STOPPED)
         window.until(lambda: not window.seen[0].alive)
         assert not window.seen[0].lost
@@ -138,7 +138,7 @@ def test_copies_that_the_command_started_are_found(window: Window, target: Calla
 def test_a_check_is_seen_to_its_end(window: Window, target: Callable[..., Target]) -> None:
     one = target()
     write("tensorstore", one.source, frames=2)
-    window.supervisor.start_targets([one.model_copy(update={"check": True})])
+    window.monitor.start_targets([one.model_copy(update={"check": True})])
     window.sees(TargetState.INCOMPLETE)
     window.until(lambda: not window.seen[0].alive)
     assert not window.seen[0].lost and window.refusals == []
@@ -147,7 +147,7 @@ def test_a_check_is_seen_to_its_end(window: Window, target: Callable[..., Target
 
 
 def test_orders_reach_the_target_that_they_are_for(window: Window, target: Callable[..., Target]) -> None:
-    window.supervisor.start_targets([target("one"), target("two")])
+    window.monitor.start_targets([target("one"), target("two")])
     window.until(lambda: len(window.seen) == len(window.started) == 2)  # whichever is told first
     one, two = window.started
     assert [seen.key for seen in window.seen] == [one, two]
@@ -155,13 +155,13 @@ def test_orders_reach_the_target_that_they_are_for(window: Window, target: Calla
     def states() -> list[TargetState]:
         return [seen.target.state for seen in window.seen]
 
-    window.supervisor.order("pause", [two])
+    window.monitor.order("pause", [two])
     window.until(lambda: states() == [TargetState.WAITING, TargetState.PAUSED])
-    window.supervisor.order("resume", [two])
+    window.monitor.order("resume", [two])
     window.until(lambda: states() == [TargetState.WAITING, TargetState.WAITING])
-    window.supervisor.order("finish", [one])  # there is no source: it ends
+    window.monitor.order("finish", [one])  # there is no source: it ends
     window.until(lambda: states() == [TargetState.FAILED, TargetState.WAITING])
-    window.supervisor.order("stop", [two])
+    window.monitor.order("stop", [two])
     window.until(lambda: states() == [TargetState.FAILED, TargetState.STOPPED])
     assert window.refusals == []
 
@@ -171,7 +171,7 @@ def test_a_copy_that_cannot_be_started_is_explained_and_nothing_is_touched(
 ) -> None:
     one = target()
     one.source.write_text("no folder")
-    window.supervisor.start_targets([one])
+    window.monitor.start_targets([one])
     window.until(lambda: window.refusals)
     assert "is a file, not a folder" in window.refusals[0]
     assert not one.destination.exists()
@@ -181,12 +181,12 @@ def test_a_copy_that_cannot_be_started_is_explained_and_nothing_is_touched(
 def test_an_order_to_an_engine_that_has_ended_is_answered_in_words(
     window: Window, target: Callable[..., Target]
 ) -> None:
-    window.supervisor.start_targets([target()])
+    window.monitor.start_targets([target()])
     window.until(lambda: window.seen)
     key = window.seen[0].key
-    window.supervisor.order("stop", [key])
+    window.monitor.order("stop", [key])
     window.until(lambda: not window.seen[0].alive)
-    window.supervisor.order("pause", [key, (1, "1")])
+    window.monitor.order("pause", [key, (1, "1")])
     window.until(lambda: len(window.refusals) == 2)
     assert window.refusals[0] == f"the copy engine (process {key[0]}) has ended already"
 
@@ -194,41 +194,41 @@ def test_an_order_to_an_engine_that_has_ended_is_answered_in_words(
 def test_an_order_about_a_target_that_is_not_there_is_answered_in_words(
     window: Window, target: Callable[..., Target]
 ) -> None:
-    window.supervisor.start_targets([target()])
+    window.monitor.start_targets([target()])
     window.until(lambda: window.seen)
-    window.supervisor.order("pause", [(window.seen[0].pid, "9")])
+    window.monitor.order("pause", [(window.seen[0].pid, "9")])
     window.until(lambda: window.refusals)
     assert "refused to pause: there is no target '9'" in window.refusals[0]
 
 
 def test_what_is_forgotten_is_not_told_of_again(window: Window, target: Callable[..., Target]) -> None:
-    window.supervisor.start_targets([target("one"), target("two")])
+    window.monitor.start_targets([target("one"), target("two")])
     window.until(lambda: len(window.seen) == len(window.started) == 2)
     one, two = window.started
-    window.supervisor.order("stop", [one])
+    window.monitor.order("stop", [one])
     window.until(lambda: window.seen[0].target.state is TargetState.STOPPED)
-    window.supervisor.forget([one])
+    window.monitor.forget([one])
     window.until(lambda: [seen.key for seen in window.seen] == [two])
-    window.supervisor.order("pause", [two])
+    window.monitor.order("pause", [two])
     window.sees(TargetState.PAUSED)
     assert [seen.key for seen in window.seen] == [two]
 
 
 def test_nothing_is_told_while_nothing_changes(window: Window, target: Callable[..., Target], qtbot: Any) -> None:
-    window.supervisor.start_targets([target()])
+    window.monitor.start_targets([target()])
     window.until(lambda: window.seen)
-    window.supervisor.order("stop", [window.seen[0].key])
+    window.monitor.order("stop", [window.seen[0].key])
     window.until(lambda: not window.seen[0].alive)
     told = window.updates
     asked = []
-    window.supervisor._collector._search = lambda: asked.append(1)  # type: ignore[method-assign]
+    window.monitor._collector._search = lambda: asked.append(1)  # type: ignore[method-assign]
     window.until(lambda: len(asked) >= 2)
     assert window.updates == told
 
 
 @posix_only
 def test_an_engine_that_was_killed_is_lost(window: Window, target: Callable[..., Target]) -> None:
-    window.supervisor.start_targets([target()])
+    window.monitor.start_targets([target()])
     window.sees(TargetState.WAITING)
     os.kill(window.seen[0].pid, signal.SIGKILL)
     window.until(lambda: window.seen[0].lost)
@@ -247,7 +247,7 @@ def test_an_engine_that_dies_before_it_is_looked_at_is_lost(
 
     def dies(handle: EngineHandle) -> EngineSnapshot:
         if found_by == "search":
-            wait_until(lambda: handle.run.pid in window.supervisor._collector._contacts, 20.0)
+            wait_until(lambda: handle.run.pid in window.monitor._collector._contacts, 20.0)
         snapshot = ask(handle, Order(do="snapshot"))
         psutil.Process(handle.run.pid).kill()
         wait_until(lambda: not handle.run.alive(), 20.0)
@@ -262,7 +262,7 @@ def test_an_engine_that_dies_before_it_is_looked_at_is_lost(
     monkeypatch.setattr(EngineHandle, "ask", late)
     if found_by == "start":
         monkeypatch.setattr(engine_monitor, "engines", list)
-    window.supervisor.start_targets([target()])
+    window.monitor.start_targets([target()])
     window.until(lambda: window.started)
     window.until(lambda: window.seen and window.seen[0].lost)
     assert [one.key for one in window.seen] == window.started
@@ -284,14 +284,14 @@ def test_an_engine_that_hangs_is_named_and_holds_up_no_other(
     window: Window, target: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "_ANSWER", 4.0)
-    window.supervisor.start_targets([target("one")])
+    window.monitor.start_targets([target("one")])
     window.until(lambda: len(window.seen) == 1)
-    window.supervisor.start_targets([target("two")])
+    window.monitor.start_targets([target("two")])
     window.until(lambda: len(window.seen) == 2)
     hanging, going = window.seen
     with halted(hanging.pid):
-        window.supervisor.order("pause", [hanging.key])
-        window.supervisor.order("pause", [going.key])
+        window.monitor.order("pause", [hanging.key])
+        window.monitor.order("pause", [going.key])
         window.until(lambda: window.seen[1].target.state is TargetState.PAUSED)
         assert "does not answer" not in window.seen[0].target.reason, "the other was asked only after this one"
         window.until(lambda: "does not answer" in window.seen[0].target.reason)
@@ -299,7 +299,7 @@ def test_an_engine_that_hangs_is_named_and_holds_up_no_other(
         window.until(lambda: window.refusals)
         assert window.refusals == [f"the copy engine (process {hanging.pid}) does not answer"]
     window.until(lambda: "does not exist yet" in window.seen[0].target.reason)
-    window.supervisor.order("stop", [hanging.key, going.key])
+    window.monitor.order("stop", [hanging.key, going.key])
     window.until(lambda: all(seen.target.state is TargetState.STOPPED for seen in window.seen))
 
 
@@ -325,7 +325,7 @@ def test_an_engine_of_another_version_is_named_once(window: Window, monkeypatch:
             window.until(lambda: len(answered) > 3)
         finally:
             run.path().unlink()
-    window.supervisor.close()
+    window.monitor.close()
     window.until(lambda: window.refusals)
     assert window.refusals == [f"the copy engine (process {this.pid}) is of another version and cannot be shown"]
 
@@ -340,10 +340,10 @@ def test_a_state_folder_that_cannot_be_made_is_named_once(
         window = Window(qtbot)
         window.until(lambda: window.refusals)
         searches = []
-        search = window.supervisor._collector._search
-        window.supervisor._collector._search = lambda: searches.append(search())  # type: ignore[method-assign]
+        search = window.monitor._collector._search
+        window.monitor._collector._search = lambda: searches.append(search())  # type: ignore[method-assign]
         window.until(lambda: len(searches) > 2)
-        window.supervisor.close()
+        window.monitor.close()
     assert len(window.refusals) == 1 and "running copies cannot be found" in window.refusals[0]
 
 
@@ -354,30 +354,30 @@ def test_a_state_folder_that_cannot_be_made_is_named_once(
 def test_closing_ends_the_threads_but_not_the_engine_and_may_be_done_twice(
     window: Window, target: Callable[..., Target], qtbot: Any
 ) -> None:
-    window.supervisor.start_targets([target()])
+    window.monitor.start_targets([target()])
     window.until(lambda: window.seen)
-    thread = window.supervisor._collector
-    window.supervisor.close()
+    thread = window.monitor._collector
+    window.monitor.close()
     assert thread.isFinished()
-    window.supervisor.close()
+    window.monitor.close()
     told = window.updates
-    window.supervisor.order("pause", [window.seen[0].key])
+    window.monitor.order("pause", [window.seen[0].key])
     assert len(engines()) == 1
     other = Window(qtbot)  # another napari
     other.until(lambda: other.seen)
     assert other.seen[0].key == window.seen[0].key
-    other.supervisor.close()
+    other.monitor.close()
     assert window.updates == told
 
 
 def test_a_supervisor_that_is_deleted_ends_its_threads_and_tells_nobody(
     window: Window, target: Callable[..., Target]
 ) -> None:
-    window.supervisor.interval = 0.0
-    window.supervisor.start_targets([target()])
+    window.monitor.interval = 0.0
+    window.monitor.start_targets([target()])
     window.until(lambda: window.seen)
-    thread = window.supervisor._collector
-    window.supervisor.deleteLater()
+    thread = window.monitor._collector
+    window.monitor.deleteLater()
     window.until(thread.isFinished)
     told = window.updates
     thread.updated.emit(())
@@ -386,9 +386,9 @@ def test_a_supervisor_that_is_deleted_ends_its_threads_and_tells_nobody(
 
 
 def test_a_supervisor_that_nobody_holds_ends_its_threads(qtbot: Any) -> None:
-    supervisor = EngineMonitor()
-    thread = supervisor._collector
-    del supervisor
+    monitor = EngineMonitor()
+    thread = monitor._collector
+    del monitor
     qtbot.waitUntil(thread.isFinished)
 
 
@@ -403,17 +403,17 @@ from softcopy_napari.plugin.dock.engine_monitor import EngineMonitor
 class Owner(QObject):
     def __init__(self):
         super().__init__()
-        self.supervisor = EngineMonitor(self)
-        self.supervisor.interval = 0.0
-        self.supervisor.updated.connect(self.take)
-        self.supervisor.refused.connect(print)
+        self.monitor = EngineMonitor(self)
+        self.monitor.interval = 0.0
+        self.monitor.updated.connect(self.take)
+        self.monitor.refused.connect(print)
 
     def take(self, seen):
         {leave}
 
 app = QCoreApplication([])
 owner = Owner()
-owner.supervisor.start_targets([make_target(sys.argv[1], sys.argv[2], Settings())])
+owner.monitor.start_targets([make_target(sys.argv[1], sys.argv[2], Settings())])
 app.exec()
 """
 
@@ -422,11 +422,11 @@ app.exec()
     "leave",
     [
         "app.quit()",
-        "self.supervisor.close(); app.quit()",
-        "self.supervisor.start_targets([]); app.quit()",
+        "self.monitor.close(); app.quit()",
+        "self.monitor.start_targets([]); app.quit()",
         "self.deleteLater(); QTimer.singleShot(300, app.quit)",
         "QTimer.singleShot(0, sys.exit)",
-        "global owner; del owner, self.supervisor; app.quit()",
+        "global owner; del owner, self.monitor; app.quit()",
     ],
 )
 def test_a_program_that_ends_does_not_crash_and_its_copy_goes_on(
@@ -478,7 +478,7 @@ def test_a_program_that_ends_without_an_event_loop_does_not_crash(tmp_path: Path
         "from qtpy.QtCore import QCoreApplication\n"
         "from softcopy_napari.plugin.dock.engine_monitor import EngineMonitor\n"
         "app = QCoreApplication([])\n"
-        "supervisor = EngineMonitor()\n"
+        "monitor = EngineMonitor()\n"
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -508,7 +508,7 @@ def test_an_engine_that_is_none_is_said_in_words_and_nothing_is_done(
 
     with fake_engine(talk):
         window.until(lambda: len(asked) > 2 or window.refusals)
-    window.supervisor.close()
+    window.monitor.close()
     assert window.seen == () and not (tmp_path / "boom").exists()
     words = "is of another version and cannot be shown"
     assert all(words in refusal for refusal in window.refusals) and len(window.refusals) <= 1

@@ -55,9 +55,11 @@ def bounds(mask: np.ndarray) -> np.ndarray:
     return np.array([rows.min(), rows.max(), columns.min(), columns.max()])
 
 
-def show(qtbot: Any, scene: TargetLayers, staged: Any, array: str = "", image: str = "none") -> None:
-    scene.show(staged.snapshot, array, image)
-    qtbot.waitUntil(lambda: scene.overlay is not None and (image == "none" or bool(scene.images)), timeout=20_000)
+def show(qtbot: Any, target_layers: TargetLayers, staged: Any, array: str = "", image: str = "none") -> None:
+    target_layers.show(staged.snapshot, array, image)
+    qtbot.waitUntil(
+        lambda: target_layers.overlay is not None and (image == "none" or bool(target_layers.images)), timeout=20_000
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,13 +68,19 @@ def show(qtbot: Any, scene: TargetLayers, staged: Any, array: str = "", image: s
     ids=["even", "ragged", "one pixel more", "one chunk"],
 )
 def test_every_chunk_has_its_colour_up_to_its_borders(
-    tmp_path: Path, viewer: Any, scene: TargetLayers, staged: Callable[..., Any], qtbot: Any, shape: Any, chunks: Any
+    tmp_path: Path,
+    viewer: Any,
+    target_layers: TargetLayers,
+    staged: Callable[..., Any],
+    qtbot: Any,
+    shape: Any,
+    chunks: Any,
 ) -> None:
     make(tmp_path / "a.zarr", shape, chunks)
     target = staged(tmp_path / "a.zarr")
     cells = target.cells()
     cells[...] = np.arange(cells.size).reshape(cells.shape) % len(ChunkState)
-    show(qtbot, scene, target)
+    show(qtbot, target_layers, target)
     image = picture(viewer)
     inset = 0.15  # of a pixel of the array: that much may the eye be off
     for row, column in np.ndindex(*cells.shape):
@@ -91,7 +99,7 @@ def test_every_chunk_has_its_colour_up_to_its_borders(
 
 
 def test_scale_and_translation_of_ome_metadata_are_the_overlays_too(
-    tmp_path: Path, viewer: Any, scene: TargetLayers, staged: Callable[..., Any], qtbot: Any
+    tmp_path: Path, viewer: Any, target_layers: TargetLayers, staged: Callable[..., Any], qtbot: Any
 ) -> None:
     group = zarr.open_group(tmp_path / "i.zarr", mode="w", zarr_format=3)
     make(tmp_path / "i.zarr" / "0", (4, 35, 50), (3, 10, 20))
@@ -105,8 +113,8 @@ def test_scale_and_translation_of_ome_metadata_are_the_overlays_too(
     }
     target = staged(tmp_path / "i.zarr", "0")
     target.cells("0")[...] = S.COPIED
-    show(qtbot, scene, target, "0", "destination")
-    layer, image = scene.overlay, scene.images[0]
+    show(qtbot, target_layers, target, "0", "destination")
+    layer, image = target_layers.overlay, target_layers.images[0]
     np.testing.assert_allclose(image.scale, [2, 1, 0.5])
     np.testing.assert_allclose(image.translate, [10, 40, 60])
     np.testing.assert_allclose(layer.scale, image.scale * [3, 10, 20])
@@ -123,7 +131,7 @@ def test_scale_and_translation_of_ome_metadata_are_the_overlays_too(
 def test_in_3d_a_chunk_covers_its_pixels_and_no_others(
     tmp_path: Path,
     viewer: Any,
-    scene: TargetLayers,
+    target_layers: TargetLayers,
     staged: Callable[..., Any],
     qtbot: Any,
     translate: Any,
@@ -139,42 +147,42 @@ def test_in_3d_a_chunk_covers_its_pixels_and_no_others(
     group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": levels}]}
     target = staged(tmp_path / "i.zarr", "0")
     target.cells("0")[2, 3, 2] = S.COPIED
-    show(qtbot, scene, target, "0", "destination")
+    show(qtbot, target_layers, target, "0", "destination")
     viewer.dims.ndisplay = 3
     camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
     camera.angles = angles
-    image = scene.images[0]
+    image = target_layers.images[0]
     image.interpolation3d = "nearest"
     image.contrast_limits = (0, 1000)
-    scene.overlay.visible = False
+    target_layers.overlay.visible = False
     qtbot.waitUntil(lambda: bool((picture(viewer).sum(-1) > 200).any()), timeout=20_000)
     of_image = bounds(picture(viewer).sum(-1) > 200)
-    scene.overlay.visible, image.visible = True, False
+    target_layers.overlay.visible, image.visible = True, False
     of_overlay = bounds(picture(viewer).sum(-1) > 60)
     assert np.abs(of_image - of_overlay).max() <= 2, (of_image, of_overlay)
 
 
 def test_a_ragged_last_chunk_gives_the_sliders_no_steps_that_the_image_has_not(
-    tmp_path: Path, viewer: Any, scene: TargetLayers, staged: Callable[..., Any], qtbot: Any
+    tmp_path: Path, viewer: Any, target_layers: TargetLayers, staged: Callable[..., Any], qtbot: Any
 ) -> None:
     make(tmp_path / "a.zarr", (7, 9, 30, 30), (5, 8, 20, 20))
-    show(qtbot, scene, staged(tmp_path / "a.zarr"), image="none")
+    show(qtbot, target_layers, staged(tmp_path / "a.zarr"), image="none")
     without = viewer.dims.nsteps, viewer.dims.range
-    scene.show(staged(tmp_path / "a.zarr").snapshot, "", "destination")
-    qtbot.waitUntil(lambda: bool(scene.images), timeout=20_000)
+    target_layers.show(staged(tmp_path / "a.zarr").snapshot, "", "destination")
+    qtbot.waitUntil(lambda: bool(target_layers.images), timeout=20_000)
     assert viewer.dims.nsteps == (7, 9, 30, 30) == without[0] and viewer.dims.range == without[1]
     viewer.dims.set_current_step(0, 6)
     viewer.dims.set_current_step(1, 8)
-    assert not scene.overlay.extent.world[1, 0] > 6
+    assert not target_layers.overlay.extent.world[1, 0] > 6
 
 
 def test_every_step_of_a_slider_shows_the_chunk_that_it_lies_in(
-    tmp_path: Path, viewer: Any, scene: TargetLayers, staged: Callable[..., Any], qtbot: Any
+    tmp_path: Path, viewer: Any, target_layers: TargetLayers, staged: Callable[..., Any], qtbot: Any
 ) -> None:
     make(tmp_path / "a.zarr", (7, 8, 8), (3, 8, 8))
     target = staged(tmp_path / "a.zarr")
     target.cells()[:, 0, 0] = S.PENDING, S.COPIED, S.FAILED
-    show(qtbot, scene, target)
+    show(qtbot, target_layers, target)
     for step in range(7):
         viewer.dims.set_current_step(0, step)
         middle = picture(viewer)[pixel_at(viewer, picture(viewer), 3.5, 3.5)]
@@ -182,11 +190,11 @@ def test_every_step_of_a_slider_shows_the_chunk_that_it_lies_in(
 
 
 def test_what_changes_in_the_ledger_is_drawn_by_itself(
-    tmp_path: Path, viewer: Any, scene: TargetLayers, staged: Callable[..., Any], qtbot: Any
+    tmp_path: Path, viewer: Any, target_layers: TargetLayers, staged: Callable[..., Any], qtbot: Any
 ) -> None:
     make(tmp_path / "a.zarr", (40, 60), (10, 20))
     target = staged(tmp_path / "a.zarr")
-    show(qtbot, scene, target)
+    show(qtbot, target_layers, target)
     place = pixel_at(viewer, picture(viewer), 15, 30)
     assert picture(viewer)[place].max() == 0
     for state in (S.WRITING, S.PENDING, S.COPYING, S.COPIED):
@@ -195,15 +203,15 @@ def test_what_changes_in_the_ledger_is_drawn_by_itself(
 
 
 def test_nothing_is_drawn_while_only_other_slices_change(
-    tmp_path: Path, viewer: Any, scene: TargetLayers, staged: Callable[..., Any], qtbot: Any
+    tmp_path: Path, viewer: Any, target_layers: TargetLayers, staged: Callable[..., Any], qtbot: Any
 ) -> None:
     make(tmp_path / "a.zarr", (3, 40, 60), (1, 10, 20))
     target = staged(tmp_path / "a.zarr")
-    show(qtbot, scene, target)
+    show(qtbot, target_layers, target)
     viewer.dims.set_current_step(0, 0)
     drawn: list[int] = []
     qtbot.wait(600)
-    scene.overlay.events.set_data.connect(lambda event: drawn.append(1))
+    target_layers.overlay.events.set_data.connect(lambda event: drawn.append(1))
     target.cells()[1:] = S.COPIED
     qtbot.wait(600)
     assert drawn == []
@@ -212,12 +220,12 @@ def test_nothing_is_drawn_while_only_other_slices_change(
 
 
 def test_the_layer_is_the_ledger_and_says_whose(
-    tmp_path: Path, viewer: Any, scene: TargetLayers, staged: Callable[..., Any], qtbot: Any
+    tmp_path: Path, viewer: Any, target_layers: TargetLayers, staged: Callable[..., Any], qtbot: Any
 ) -> None:
     make(tmp_path / "a.zarr", (3, 40, 60), (1, 10, 20))
     target = staged(tmp_path / "a.zarr", destination=tmp_path / "b.zarr")
-    show(qtbot, scene, target)
-    layer = scene.overlay
+    show(qtbot, target_layers, target)
+    layer = target_layers.overlay
     assert layer.metadata["softcopy"] == {
         "source": str(tmp_path / "a.zarr"),
         "destination": str(tmp_path / "b.zarr"),
@@ -236,12 +244,18 @@ def test_the_layer_is_the_ledger_and_says_whose(
     ids=["v3", "v2"],
 )
 def test_the_status_bar_names_state_index_and_file_of_the_chunk_under_the_mouse(
-    tmp_path: Path, viewer: Any, scene: TargetLayers, staged: Callable[..., Any], qtbot: Any, kwargs: Any, name: str
+    tmp_path: Path,
+    viewer: Any,
+    target_layers: TargetLayers,
+    staged: Callable[..., Any],
+    qtbot: Any,
+    kwargs: Any,
+    name: str,
 ) -> None:
     make(tmp_path / "g.zarr" / "im", (3, 35, 50), (2, 10, 20), **kwargs)
     target = staged(tmp_path / "g.zarr", "im")
     target.cells("im")[1, 2, 1] = S.FAILED
-    show(qtbot, scene, target, "im")
+    show(qtbot, target_layers, target, "im")
     viewer.mouse_over_canvas = True
     viewer.cursor.position = (2, 22, 39.4)
     viewer.update_status_from_cursor()
@@ -254,16 +268,16 @@ def test_the_status_bar_names_state_index_and_file_of_the_chunk_under_the_mouse(
 
 
 def test_the_status_bar_names_the_chunk_file_while_the_image_is_selected_too(
-    tmp_path: Path, viewer: Any, scene: TargetLayers, staged: Callable[..., Any], qtbot: Any
+    tmp_path: Path, viewer: Any, target_layers: TargetLayers, staged: Callable[..., Any], qtbot: Any
 ) -> None:
     array = make(tmp_path / "a.zarr", (3, 35, 50), (1, 10, 20))
     array[1] = 77
     target = staged(tmp_path / "a.zarr")
     target.cells()[1] = S.COPIED
-    show(qtbot, scene, target, image="destination")
-    qtbot.waitUntil(lambda: bool(scene.images))
+    show(qtbot, target_layers, target, image="destination")
+    qtbot.waitUntil(lambda: bool(target_layers.images))
     viewer.dims.set_current_step(0, 1)
-    (image,) = scene.images
+    (image,) = target_layers.images
     viewer.layers.selection.active = image
     qtbot.waitUntil(lambda: image.get_value((1, 22, 39)) == 77)
     viewer.mouse_over_canvas = True
@@ -277,25 +291,25 @@ def test_the_status_bar_names_the_chunk_file_while_the_image_is_selected_too(
     viewer.cursor.position = (1, 22, 60)  # beside it
     assert "chunk file" not in said()
     viewer.cursor.position = (1, 22, 39)
-    scene.overlay.visible = False
+    target_layers.overlay.visible = False
     assert "]: 77" in said() and "chunk file" not in said()
-    viewer.layers.remove(scene.overlay)
+    viewer.layers.remove(target_layers.overlay)
     assert "]: 77" in said()
 
 
 def test_in_3d_the_first_chunk_along_the_line_of_sight_is_named(
-    tmp_path: Path, viewer: Any, scene: TargetLayers, staged: Callable[..., Any], qtbot: Any
+    tmp_path: Path, viewer: Any, target_layers: TargetLayers, staged: Callable[..., Any], qtbot: Any
 ) -> None:
     make(tmp_path / "a.zarr", (5, 6, 35, 50), (1, 2, 10, 20))
     target = staged(tmp_path / "a.zarr")
     target.cells()[3, 1:, 1, 2] = S.COPIED, S.PENDING
-    show(qtbot, scene, target)
+    show(qtbot, target_layers, target)
     viewer.dims.set_current_step(0, 3)
     viewer.dims.ndisplay = 3
     ask = {"dims_displayed": [1, 2, 3], "world": True}
-    forth = scene.overlay.get_status((3, 0, 15, 45), view_direction=np.array([0, 1.0, 0, 0]), **ask)
-    back = scene.overlay.get_status((3, 0, 15, 45), view_direction=np.array([0, -1.0, 0, 0]), **ask)
-    past = scene.overlay.get_status((3, 0, 25, 45), view_direction=np.array([0, -1.0, 0, 0]), **ask)
+    forth = target_layers.overlay.get_status((3, 0, 15, 45), view_direction=np.array([0, 1.0, 0, 0]), **ask)
+    back = target_layers.overlay.get_status((3, 0, 15, 45), view_direction=np.array([0, -1.0, 0, 0]), **ask)
+    past = target_layers.overlay.get_status((3, 0, 25, 45), view_direction=np.array([0, -1.0, 0, 0]), **ask)
     assert "copied, chunk file (3, 1, 1, 2)" in forth["coordinates"]
     assert "pending, chunk file (3, 2, 1, 2)" in back["coordinates"]
     assert "chunk file" not in past["coordinates"]
@@ -303,16 +317,16 @@ def test_in_3d_the_first_chunk_along_the_line_of_sight_is_named(
 
 @pytest.mark.parametrize("ndisplay", [2, 3])
 def test_the_status_bar_may_ask_at_any_moment_while_an_array_grows(
-    tmp_path: Path, viewer: Any, scene: TargetLayers, staged: Callable[..., Any], qtbot: Any, ndisplay: int
+    tmp_path: Path, viewer: Any, target_layers: TargetLayers, staged: Callable[..., Any], qtbot: Any, ndisplay: int
 ) -> None:
     """napari asks in a thread of its own: also between the array's new shape and its new ledger."""
     make(tmp_path / "a.zarr", (4, 8, 8), (1, 4, 4))
     target = staged(tmp_path / "a.zarr")
     target.cells()[:] = S.COPIED
-    show(qtbot, scene, target)
+    show(qtbot, target_layers, target)
     viewer.dims.ndisplay = ndisplay
     ask = {"view_direction": np.array([0, 0, 1.0]), "dims_displayed": [0, 1, 2][-ndisplay:]}
-    layer = scene.overlay
+    layer = target_layers.overlay
     (array,) = target.snapshot.arrays
     grown = array.model_copy(update={"shape": (9, 8, 8), "grid": (9, 2, 2)})
     before, layer.geometry = layer.geometry, Geometry.of(grown, plain_placement("", 3))
@@ -323,7 +337,7 @@ def test_the_status_bar_may_ask_at_any_moment_while_an_array_grows(
 
 
 def test_chunks_of_unequal_shapes_are_drawn_alike_within_the_image_and_named(
-    tmp_path: Path, viewer: Any, scene: TargetLayers, staged: Callable[..., Any], qtbot: Any
+    tmp_path: Path, viewer: Any, target_layers: TargetLayers, staged: Callable[..., Any], qtbot: Any
 ) -> None:
     make(tmp_path / "a.zarr", (4, 60), (1, 20))
     metadata = json.loads((tmp_path / "a.zarr" / "zarr.json").read_bytes())
@@ -336,25 +350,30 @@ def test_chunks_of_unequal_shapes_are_drawn_alike_within_the_image_and_named(
     target = staged(tmp_path / "a.zarr")
     target.cells()[1, 2] = S.FAILED
     said: list[str] = []
-    scene.problem.connect(said.append)
-    scene.show(target.snapshot, "", "destination")
-    qtbot.waitUntil(lambda: scene.overlay is not None and bool(said), timeout=20_000)
-    assert scene.overlay.extent.world.tolist() == [[0, 0], [3, 59]]
-    assert scene.overlay.tell((1, 45), world=True) == "failed, chunk file (1, 2) 1.2.tiff"
-    assert scene.overlay.tell((1, 35), world=True) == "absent, chunk file (1, 1) 1.1.tiff"
-    scene.jump_to(S.FAILED)
+    target_layers.problem.connect(said.append)
+    target_layers.show(target.snapshot, "", "destination")
+    qtbot.waitUntil(lambda: target_layers.overlay is not None and bool(said), timeout=20_000)
+    assert target_layers.overlay.extent.world.tolist() == [[0, 0], [3, 59]]
+    assert target_layers.overlay.tell((1, 45), world=True) == "failed, chunk file (1, 2) 1.2.tiff"
+    assert target_layers.overlay.tell((1, 35), world=True) == "absent, chunk file (1, 1) 1.1.tiff"
+    target_layers.jump_to(S.FAILED)
     assert len(said) == 1 and said[0].startswith("The image cannot be shown: ")
 
 
 @pytest.mark.parametrize("shape", [(), (7,)])
 def test_arrays_with_less_than_two_dimensions_are_shown_too(
-    tmp_path: Path, viewer: Any, scene: TargetLayers, staged: Callable[..., Any], qtbot: Any, shape: tuple[int, ...]
+    tmp_path: Path,
+    viewer: Any,
+    target_layers: TargetLayers,
+    staged: Callable[..., Any],
+    qtbot: Any,
+    shape: tuple[int, ...],
 ) -> None:
     make(tmp_path / "a.zarr", shape, (3,) * len(shape))
     target = staged(tmp_path / "a.zarr")
     target.ledgers[""].flat[-1] = S.COPIED
-    show(qtbot, scene, target, image="destination")
-    assert scene.overlay.data.reshape(-1)[-1] == S.COPIED
-    assert scene.images[0].data.shape == (1,) * (2 - len(shape)) + shape
+    show(qtbot, target_layers, target, image="destination")
+    assert target_layers.overlay.data.reshape(-1)[-1] == S.COPIED
+    assert target_layers.images[0].data.shape == (1,) * (2 - len(shape)) + shape
     file = "c/2" if shape else "c"
-    assert f"{file}" in scene.overlay.describe((0, 2) if shape else (0, 0), S.COPIED)
+    assert f"{file}" in target_layers.overlay.describe((0, 2) if shape else (0, 0), S.COPIED)

@@ -27,15 +27,15 @@ class CoveragePanel:
     Parameters
     ----------
     panel : Panel
-    scene : TargetLayers
-    mailbox : MainThreadQueue
+    layers : TargetLayers
+    queue : MainThreadQueue
         For what takes longer than a redraw may.
     """
 
-    def __init__(self, panel: Panel, scene: TargetLayers, mailbox: MainThreadQueue) -> None:
+    def __init__(self, panel: Panel, layers: TargetLayers, queue: MainThreadQueue) -> None:
         self._panel = panel
-        self._scene = scene
-        self._mailbox = mailbox
+        self._layers = layers
+        self._queue = queue
         self._target: TargetSnapshot | None = None
         self._array = ""
         self._wanted: str | None = None
@@ -52,17 +52,17 @@ class CoveragePanel:
         self._timer.start()
         panel.array_chosen.connect(self._choose)
         panel.well_clicked.connect(self._open_well)
-        panel.state_clicked.connect(lambda state: scene.jump_to(ChunkState(state)))
+        panel.state_clicked.connect(lambda state: layers.jump_to(ChunkState(state)))
         panel.axis_changed.connect(self._choose_axis)
         panel.position_clicked.connect(self._go_to)
         panel.image_choice_changed.connect(self.show_image)
 
-    def take(self, target: TargetSnapshot | None) -> None:
+    def show_target(self, target: TargetSnapshot | None) -> None:
         """Show what is known of the selected target now; None where none is selected, or it was not started."""
         before, self._target = self._target, target
         if target is None:
             if before is not None:
-                self._scene.show(None, None, self._image)
+                self._layers.show(None, None, self._image)
             self._panel.set_arrays([], "")
             self._panel.set_counts((0,) * len(ChunkState))
             self._panel.set_wells({})
@@ -75,9 +75,9 @@ class CoveragePanel:
         chosen = self._wanted if self._wanted in paths else first_array(paths)
         if another or chosen != self._array or (before is not None and not before.arrays):
             self._array = chosen
-            self._scene.show(target, chosen if paths else None, self._image)
+            self._layers.show(target, chosen if paths else None, self._image)
         else:
-            self._scene.update(target)
+            self._layers.update(target)
         if paths or another:
             self._panel.set_arrays(paths, self._array)
         array = self._snapshot()
@@ -85,9 +85,9 @@ class CoveragePanel:
         self._panel.set_wells(wells(target.arrays))
 
     def follow(self, target: TargetSnapshot | None) -> None:
-        """Hand a newer snapshot to the layers: an array may have grown. The numbers wait for `take`."""
+        """Hand a newer snapshot to the layers: an array may have grown. The numbers wait for `show_target`."""
         if target is not None:
-            self._scene.update(target)
+            self._layers.update(target)
 
     def close(self) -> None:
         """Follow nothing any more."""
@@ -97,12 +97,12 @@ class CoveragePanel:
         """Show the data of the destination, of the source, or none."""
         self._image = choice
         if self._target is not None and self._target.arrays:
-            self._scene.show(self._target, self._array, choice)
+            self._layers.show(self._target, self._array, choice)
 
     def show_again(self) -> None:
         """Bring back the layers of the selected target that the user has removed."""
         if self._target is not None and self._target.arrays:
-            self._scene.show(self._target, self._array, self._image)
+            self._layers.show(self._target, self._array, self._image)
 
     # -- the chosen array ------------------------------------------------------------------------------------
 
@@ -114,8 +114,8 @@ class CoveragePanel:
         if self._target is None or path == self._array:
             return
         self._array = self._wanted = path
-        self._scene.show(self._target, path, self._image)
-        self.take(self._target)
+        self._layers.show(self._target, path, self._image)
+        self.show_target(self._target)
         self._plot()
 
     def _open_well(self, well: str) -> None:
@@ -129,12 +129,12 @@ class CoveragePanel:
 
     def _axes(self, array: ArraySnapshot) -> tuple[list[str], int]:
         """Names of the axes, and which of them the plot is along: the user's, or else the one of time."""
-        names, unnamed = list(self._scene.axis_names), [f"axis {number}" for number in range(len(array.grid))]
+        names, unnamed = list(self._layers.axis_names), [f"axis {number}" for number in range(len(array.grid))]
         axes = names if len(names) == len(unnamed) else unnamed
         for known in (axes, unnamed):  # it may have been chosen before the names had been read
             if self._wanted_axis in known:
                 return axes, known.index(self._wanted_axis)
-        return axes, self._scene.time_axis if self._scene.time_axis < len(axes) else 0
+        return axes, self._layers.time_axis if self._layers.time_axis < len(axes) else 0
 
     def _choose_axis(self, axis: str) -> None:
         self._wanted_axis = axis
@@ -150,7 +150,7 @@ class CoveragePanel:
         now = (array.ledger, axis, array.counts)
         if now != self._plotted:
             self._plotted, self._plotting = now, True
-            self._mailbox.fetch(partial(coverage_along, array.ledger, axis), self._plot_done)
+            self._queue.fetch(partial(coverage_along, array.ledger, axis), self._plot_done)
 
     def _plot_done(self, counts: tuple[Counts, Counts, Counts] | None) -> None:
         self._plotting = False
@@ -160,7 +160,7 @@ class CoveragePanel:
     def _go_to(self, position: int) -> None:
         array = self._snapshot()
         if array is not None and array.grid:
-            self._scene.go_to(self._axes(array)[1], position)
+            self._layers.go_to(self._axes(array)[1], position)
 
 
 def first_array(paths: Sequence[str]) -> str:

@@ -27,7 +27,7 @@ from softcopy_napari.engine.targets.user_paths import spell_path
 from softcopy_napari.plugin.dock import notifications, preferences
 from softcopy_napari.plugin.dock.close_prompt import ClosePrompt
 from softcopy_napari.plugin.dock.coverage_panel import CoveragePanel
-from softcopy_napari.plugin.dock.engine_contact import Key, Seen
+from softcopy_napari.plugin.dock.engine_contact import Key, SeenTarget
 from softcopy_napari.plugin.dock.engine_monitor import EngineMonitor
 from softcopy_napari.plugin.dock.event_log import EventLog
 from softcopy_napari.plugin.dock.overwrite_prompt import OverwritePrompt
@@ -64,21 +64,21 @@ class SoftcopyWidget(QWidget):
         self.setObjectName("softcopy")
         preload()
         self._preferences = Preferences()
-        self._book = TargetList()
-        self._chronicle = EventLog()
-        self._mailbox = MainThreadQueue()
-        self._supervisor = EngineMonitor()
-        self._scene = TargetLayers(napari_viewer)
+        self._target_list = TargetList()
+        self._event_log = EventLog()
+        self._queue = MainThreadQueue()
+        self._monitor = EngineMonitor()
+        self._layers = TargetLayers(napari_viewer)
         self._panel = Panel()
-        self._filled = OverwritePrompt(self._panel, self._mailbox)
-        self._coverage = CoveragePanel(self._panel, self._scene, self._mailbox)
+        self._overwrite_prompt = OverwritePrompt(self._panel, self._queue)
+        self._coverage = CoveragePanel(self._panel, self._layers, self._queue)
         self._numbers = RedrawBudget(of_numbers)
         self._outline: list[object] = []
         """Of what the table shows, all that is to be seen at once when it changes."""
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._show_all)
-        self._closing = ClosePrompt(self, self._book.under_way, self.stop)
+        self._close_prompt = ClosePrompt(self, self._target_list.count_under_way, self.stop)
         # Else napari would put an empty stretch below.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
@@ -89,7 +89,7 @@ class SoftcopyWidget(QWidget):
         self._show_recent()
 
     def _connect(self) -> None:
-        panel, supervisor, scene = self._panel, self._supervisor, self._scene
+        panel, monitor, layers = self._panel, self._monitor, self._layers
         panel.add_requested.connect(self._add)
         panel.load_requested.connect(self.open_targets)
         panel.save_requested.connect(self._save)
@@ -97,11 +97,11 @@ class SoftcopyWidget(QWidget):
         panel.action_requested.connect(self._act)
         panel.pace_requested.connect(self._set_pace)
         panel.selection_changed.connect(self._select)
-        supervisor.updated.connect(self._update)
-        supervisor.not_started.connect(self._not_started)
-        supervisor.refused.connect(self._refused)
-        scene.problem.connect(partial(self._panel.log, Level.WARNING))
-        parts = (supervisor, self._coverage, scene, self._mailbox)
+        monitor.updated.connect(self._update)
+        monitor.not_started.connect(self._not_started)
+        monitor.refused.connect(self._refused)
+        layers.problem.connect(partial(self._panel.log, Level.WARNING))
+        parts = (monitor, self._coverage, layers, self._queue)
         self._end = partial(_call_all, (preferences.on_change(self._take_preferences), *(part.close for part in parts)))
         self.destroyed.connect(self._end)  # no method of this widget: that would no longer be called then
 
@@ -113,7 +113,7 @@ class SoftcopyWidget(QWidget):
 
     def _end_if_left(self) -> None:
         if self.parent() is None and not self.isVisible():
-            running = self._book.under_way()
+            running = self._target_list.count_under_way()
             self._end()
             if running:
                 copies = "A copy goes on" if running == 1 else f"{running} copies go on"
@@ -143,7 +143,7 @@ class SoftcopyWidget(QWidget):
 
     def start(self, keys: Sequence[Key] | None = None) -> None:
         """Start targets of the list that no engine works on: these, or all of them."""
-        self._start(self._book.startable(self._book.keys() if keys is None else keys))
+        self._start(self._target_list.startable(self._target_list.keys() if keys is None else keys))
 
     def pause(self) -> None:
         """Copy nothing more for the targets under way, until they are started again."""
@@ -159,38 +159,40 @@ class SoftcopyWidget(QWidget):
 
     def stop(self) -> None:
         """End all copies as they are, and watch no source any longer; Start continues them."""
-        self._supervisor.order("stop", self._book.watched(self._book.keys()))
+        self._monitor.order("stop", self._target_list.watched(self._target_list.keys()))
         self._order_all("stop")
 
     def _order_all(self, do: str) -> None:
-        self._supervisor.order(do, self._book.running())
-        self._supervisor.order_starting(do)
+        self._monitor.order(do, self._target_list.running())
+        self._monitor.order_starting(do)
 
     # -- adding targets --------------------------------------------------------------------------------------
 
     def _add(self, source: str, destination: str) -> None:
-        others = self._book.targets(self._book.running() + self._book.not_started(), self._preferences.settings)
+        others = self._target_list.targets(
+            self._target_list.running() + self._target_list.not_started(), self._preferences.settings
+        )
 
         def made(target: Target | TargetsError) -> None:
             if self._added(target) is not None:
                 self._panel.set_paths("", "")
                 self._show_recent(preferences.remember([source], [destination]))
 
-        self._mailbox.fetch(partial(_make, source, destination, self._preferences.settings, others), made)
+        self._queue.fetch(partial(_make, source, destination, self._preferences.settings, others), made)
 
     def _added(self, made: Target | TargetsError) -> Key | None:
         if isinstance(made, TargetsError):
             self._panel.set_problem("", str(made))
             return None
         self._panel.set_problem("", "")
-        key = self._book.add(made)
+        key = self._target_list.add(made)
         self._show_rows()
-        self._panel.select(self._book.not_started())
+        self._panel.select(self._target_list.not_started())
         return key
 
     def open_targets(self, path: str) -> None:
         """List the targets of a targets file as `load_targets` does, but soon: a network drive may take its time."""
-        self._mailbox.fetch(partial(_load, Path(path), self._preferences.settings), partial(self._adopt, Path(path)))
+        self._queue.fetch(partial(_load, Path(path), self._preferences.settings), partial(self._adopt, Path(path)))
 
     def _adopt(self, path: Path, loaded: Sequence[Target] | TargetsError) -> None:
         if isinstance(loaded, TargetsError):
@@ -200,14 +202,14 @@ class SoftcopyWidget(QWidget):
             return
         self._panel.set_problem("", "")
         for target in loaded:
-            self._book.add(target)
+            self._target_list.add(target)
         self._show_rows()
-        self._panel.select(self._book.not_started())
+        self._panel.select(self._target_list.not_started())
         self._panel.log(Level.INFO, f"{count_text(len(loaded), 'target')} from {path}")
         self._show_recent(preferences.remember(targets_file=str(path)))
 
     def _save(self, path: str) -> None:
-        targets = self._book.targets(self._book.keys(), self._preferences.settings)
+        targets = self._target_list.targets(self._target_list.keys(), self._preferences.settings)
 
         def done(problem: str) -> None:
             if problem:
@@ -215,34 +217,34 @@ class SoftcopyWidget(QWidget):
             else:
                 self._panel.log(Level.INFO, f"{count_text(len(targets), 'target')} saved to {path}")
 
-        self._mailbox.fetch(partial(_save, targets, Path(path)), done)
+        self._queue.fetch(partial(_save, targets, Path(path)), done)
 
     # -- actions ---------------------------------------------------------------------------------------------
 
     def _act(self, action: Action, keys: Sequence[Key]) -> None:
         match action:
             case Action.START:
-                self._ask_and_start(self._book.startable(keys))
+                self._ask_and_start(self._target_list.startable(keys))
             case Action.RESUME:
-                lost = self._book.startable(keys)
+                lost = self._target_list.startable(keys)
                 self._start(lost)
-                self._supervisor.order("resume", [key for key in keys if key not in lost])
+                self._monitor.order("resume", [key for key in keys if key not in lost])
             case Action.PAUSE | Action.FINISH | Action.STOP:
-                self._supervisor.order(action.name.lower(), keys)
+                self._monitor.order(action.name.lower(), keys)
             case Action.SHOW:
                 self._panel.select(list(keys)[:1])
                 self._coverage.show_again()
             case Action.OPEN_SOURCE | Action.OPEN_DESTINATION:
-                targets = self._book.targets(keys, self._preferences.settings)
+                targets = self._target_list.targets(keys, self._preferences.settings)
                 self._open([one.source if action is Action.OPEN_SOURCE else one.destination for one in targets])
             case Action.REMOVE:
-                self._supervisor.order("stop", self._book.watched(keys))
-                self._supervisor.forget(self._book.remove(keys))
+                self._monitor.order("stop", self._target_list.watched(keys))
+                self._monitor.forget(self._target_list.remove(keys))
                 self._show_rows()
 
     def _set_pace(self, keys: Sequence[Key], changes: Changes) -> None:
-        self._book.change(keys, changes)
-        self._supervisor.change(keys, changes)
+        self._target_list.change_settings(keys, changes)
+        self._monitor.change(keys, changes)
 
     def _open(self, folders: Sequence[Path]) -> None:
         """Show folders in the system's file manager."""
@@ -254,34 +256,38 @@ class SoftcopyWidget(QWidget):
                 elif not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
                     self._panel.set_problem("", f"{folder} cannot be opened: no file manager was found")
 
-        self._mailbox.fetch(lambda: [os.path.isdir(extended_path(str(folder))) for folder in folders], looked)
+        self._queue.fetch(lambda: [os.path.isdir(extended_path(str(folder))) for folder in folders], looked)
 
     def _ask_and_start(self, keys: Sequence[Key]) -> None:
         """Start targets; before, ask about destinations that hold something and were not filled from here."""
-        keys = self._filled.not_asked(keys)
-        new = [key for key in keys if not self._book.was_copied(key)]
-        targets, first = (self._book.targets(some, self._preferences.settings) for some in (keys, new))
+        keys = self._overwrite_prompt.not_asked(keys)
+        new = [key for key in keys if not self._target_list.was_copied(key)]
+        targets, first = (self._target_list.targets(some, self._preferences.settings) for some in (keys, new))
         destinations = [target.destination for target in first]
-        self._filled.ask(keys, targets, destinations, lambda replace: self._start(self._book.startable(keys), replace))
+        self._overwrite_prompt.ask(
+            keys, targets, destinations, lambda replace: self._start(self._target_list.startable(keys), replace)
+        )
 
     def _start(self, keys: Sequence[Key], replace: frozenset[Path] = frozenset()) -> None:
         if not keys:
             return
         self._panel.set_problem("", "")
-        self._book.starting(keys, True)
+        self._target_list.set_starting(keys, True)
         self._show_rows()
         targets = [
             target.model_copy(update={"overwrite": True}) if target.destination in replace else target
-            for target in self._book.targets(keys, self._preferences.settings)
+            for target in self._target_list.targets(keys, self._preferences.settings)
         ]
-        self._supervisor.start_targets(targets)
+        self._monitor.start_targets(targets)
         known = preferences.remember(
             [spell_path(one.source) for one in targets], [spell_path(one.destination) for one in targets]
         )
         self._show_recent(known)
 
     def _not_started(self, targets: Sequence[Target]) -> None:
-        self._book.starting([key for one in targets if (key := self._book.listed(one)) is not None], False)
+        self._target_list.set_starting(
+            [key for one in targets if (key := self._target_list.find_key(one)) is not None], False
+        )
         self._show_rows()
 
     def _refused(self, words: str) -> None:
@@ -294,24 +300,24 @@ class SoftcopyWidget(QWidget):
             if isinstance(target, TargetsError):
                 self._panel.set_problem("", str(target))
                 return
-            key = self._book.listed(target) or self._book.add(target)
-            self._book.starting([key], True)
+            key = self._target_list.find_key(target) or self._target_list.add(target)
+            self._target_list.set_starting([key], True)
             self._show_rows()
-            checked = self._book.targets([key], self._preferences.settings)
-            self._supervisor.start_targets([one.model_copy(update={"check": True}) for one in checked])
+            checked = self._target_list.targets([key], self._preferences.settings)
+            self._monitor.start_targets([one.model_copy(update={"check": True}) for one in checked])
             self._show_recent(preferences.remember([source], [destination]))
 
-        self._mailbox.fetch(partial(_make, source, destination, self._preferences.settings, []), made)
+        self._queue.fetch(partial(_make, source, destination, self._preferences.settings, []), made)
 
     # -- what is seen ----------------------------------------------------------------------------------------
 
-    def _update(self, seen: Sequence[Seen]) -> None:
-        for line in self._chronicle.take(seen):
+    def _update(self, seen: Sequence[SeenTarget]) -> None:
+        for line in self._event_log.new_lines(seen):
             self._panel.log(line.level, line.text)
             if line.ending:
                 notifications.show(line.level, line.text)
-        self._book.take(seen)
-        outline = [_outline(row) for row in self._book.rows()]
+        self._target_list.update(seen)
+        outline = [_outline(row) for row in self._target_list.rows()]
         if outline != self._outline or self._numbers.due():
             self._outline = outline
             self._show_all()
@@ -326,19 +332,19 @@ class SoftcopyWidget(QWidget):
             self._select(self._panel.current)
 
     def _show_rows(self) -> None:
-        self._panel.set_rows(self._book.rows())
+        self._panel.set_rows(self._target_list.rows())
 
     def _select(self, key: Key | None) -> None:
-        self._coverage.take(self._target(key))
+        self._coverage.show_target(self._target(key))
 
     def _target(self, key: Key | None) -> TargetSnapshot | None:
-        seen = self._book.seen(key)
+        seen = self._target_list.seen(key)
         return seen.target if seen is not None else None
 
     def _take_preferences(self) -> None:
         before, self._preferences = self._preferences, preferences.preferences()
-        self._scene.interval = 1.0 / self._preferences.refresh_rate
-        self._supervisor.interval = min(_ASKED, self._scene.interval)
+        self._layers.interval = 1.0 / self._preferences.refresh_rate
+        self._monitor.interval = min(_ASKED, self._layers.interval)
         image = self._preferences.image
         if image != before.image == self._panel.image:  # else the user has chosen otherwise
             self._panel.set_image(image)

@@ -1,6 +1,6 @@
 """Talks to one engine in a thread of its own: passes orders on, and polls its snapshots.
 
-The supervisor (engine_monitor.py) has one for each engine: one that hangs holds up nobody else.
+engine_monitor.py has one contact for each engine: an engine that hangs holds up nobody else.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ Key = tuple[int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One target of one engine, as last seen."""
+class SeenTarget:
+    """A target of an engine, as last seen."""
 
     pid: int
-    """The engine's process."""
+    """The engine's process id."""
     target: TargetSnapshot
     alive: bool
     """Whether the engine runs."""
 
     @property
     def key(self) -> Key:
-        """What identifies it among all targets of all engines."""
+        """The key that identifies the target among those of all engines."""
         return self.pid, self.target.id
 
     @property
     def lost(self) -> bool:
-        """Whether its engine died before the target had come to its end."""
+        """Whether the engine died before the target ended."""
         return not self.alive and not self.target.state.ended
 
 
@@ -47,13 +47,13 @@ class EngineContact:
     ----------
     handle : EngineHandle
     snapshot : EngineSnapshot or None
-        What it has said already.
+        Its last snapshot, where one is known.
     interval : callable
-        Tells how often to look at it, s.
+        Returns the seconds between two polls.
     refuse : callable
-        Takes why something was not done, in words for users.
+        Is given the reason, in words for users, when something was not done.
     wake : callable
-        Told when there may be something new.
+        Is called when anything may have changed.
     """
 
     def __init__(
@@ -78,21 +78,21 @@ class EngineContact:
 
     @property
     def waiting(self) -> bool:
-        """Whether there are orders that have not been passed on."""
+        """Whether orders wait to be passed on."""
         return self._given > self._passed_on
 
     def order(self, order: Order) -> None:
-        """Pass an order on, soon."""
+        """Have an order passed on soon."""
         self._given += 1
         self._orders.put(order)
 
     def end(self) -> None:
-        """Ask nothing more once the orders that were given have been passed on."""
+        """End the thread once the orders given so far have been passed on."""
         self._over = True
         self._orders.put(None)
 
-    def seen(self) -> list[Seen]:
-        """Its targets as last seen."""
+    def targets(self) -> list[SeenTarget]:
+        """Return the engine's targets as last seen."""
         if self.snapshot is None:
             return []
         targets = self.snapshot.targets
@@ -101,7 +101,7 @@ class EngineContact:
             targets = tuple(target if target.over else target.model_copy(update=words) for target in targets)
         if not self.alive:  # it may have been killed while it watched a source on
             targets = tuple(target.model_copy(update={"watching": False}) for target in targets)
-        return [Seen(self.handle.run.pid, target, self.alive) for target in targets]
+        return [SeenTarget(self.handle.run.pid, target, self.alive) for target in targets]
 
     def _run(self) -> None:
         self._ask(Order(do="snapshot"))
@@ -126,7 +126,7 @@ class EngineContact:
             if order.do != "snapshot":
                 self._refuse(str(error))
         except ValidationError:
-            if not self._foreign:  # once, not at every look
+            if not self._foreign:  # once, not at every poll
                 self._foreign = True
                 self._refuse(f"the copy engine (process {pid}) is of another version and cannot be shown")
         except ValueError as error:

@@ -1,7 +1,7 @@
 """Finds the engines of this user, starts them, gives them orders and polls their snapshots, all in threads.
 
-A `QThread` collects what is new and hands it to the main thread as plain signals. Each engine is asked in a thread
-of its own: one that hangs holds up nobody else. Nothing here must outlive its window: engines go on without it.
+A `QThread` collects changes and hands them to the main thread as plain signals. Each engine is polled in a thread of
+its own: one that hangs holds up nobody else. Nothing here needs to outlive its window: engines go on without it.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from softcopy_napari.engine.client import EngineGone, EngineHandle, engines, lau
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.protocol.messages import Changes, EngineSnapshot, Order
 from softcopy_napari.engine.targets.target import Target
-from softcopy_napari.plugin.dock.engine_contact import EngineContact, Key, Seen
+from softcopy_napari.plugin.dock.engine_contact import EngineContact, Key, SeenTarget
 
 _INTERVAL = 0.2
 _SEARCH_INTERVAL = 1.0
 """Seconds between searches for engines that others have started."""
-_LAST_WORDS = 2_000
+_END_TIMEOUT = 2_000
 """Milliseconds that the thread has to end; it waits for nothing, so this is never needed."""
-_LAST_ORDERS = 1.0
-"""Seconds that orders have to reach their engines when all ends: a window that closes must not hang."""
+_LAST_ORDERS_TIMEOUT = 1.0
+"""Seconds that orders have to reach their engines when the window closes, which must not hang."""
 
 _threads: set[_Collector] = set()
 """Threads that may be running: Qt aborts the process when such a one is deleted."""
 
 
 class EngineMonitor(QObject):
-    """Supervises the engines of this user on this machine, whoever started them. For the main thread.
+    """Watches and orders the engines of this user on this machine, whoever started them. For the main thread.
 
     Every call returns at once. `close`, the object's deletion and the application's end all end its threads.
     """
 
     updated = Signal(object)
-    """A tuple of `Seen`: all targets of all engines seen since the beginning, oldest first; sent when any differs."""
+    """A tuple of `SeenTarget`, sent when any has changed: all targets of all engines seen so far, oldest first."""
     refused = Signal(str)
     """Why something could not be started or done, in words for users."""
     started = Signal(object)
@@ -51,7 +51,7 @@ class EngineMonitor(QObject):
         super().__init__(parent)
         collector = self._collector = _Collector()
         collector.refused.connect(self.refused)
-        collector.updated.connect(collector.told_of)  # before the widget, which then sees them running
+        collector.updated.connect(collector.note_known)  # before the widget, which then sees them running
         collector.updated.connect(self.updated)
         collector.started_targets.connect(self.started)
         collector.not_started.connect(self.not_started)
@@ -66,7 +66,7 @@ class EngineMonitor(QObject):
 
     @property
     def interval(self) -> float:
-        """Seconds between two looks at the engines."""
+        """Seconds between two polls of an engine."""
         return self._collector.interval
 
     @interval.setter
@@ -78,21 +78,21 @@ class EngineMonitor(QObject):
         self._collector.start_targets(targets)
 
     def order(self, do: str, keys: Sequence[Key]) -> None:
-        """Ask for pause, resume, finish or stop."""
+        """Order targets to pause, resume, finish or stop."""
         for pid, target in keys:
             self._collector.order(pid, Order.model_validate({"do": do, "target": target}))
 
     def order_starting(self, do: str) -> None:
-        """Ask the same of all targets that are being started: those that `updated` has not told of yet."""
+        """Give an order to all targets that are being started, which `updated` has not reported yet."""
         self._collector.order_starting(Order.model_validate({"do": do}))
 
     def change(self, keys: Sequence[Key], changes: Changes) -> None:
-        """Ask for settings to be changed."""
+        """Change the settings of targets while they are copied."""
         for pid, target in keys:
             self._collector.order(pid, Order(do="set", target=target, changes=changes))
 
     def forget(self, keys: Sequence[Key]) -> None:
-        """Tell nothing more of these targets."""
+        """Leave these targets out of `updated` from now on."""
         self._collector.forget(keys)
 
     def close(self) -> None:
@@ -101,19 +101,19 @@ class EngineMonitor(QObject):
 
 
 class _Launch:
-    """Targets that are being started, in a thread of its own: that takes longer than a window may wait."""
+    """An engine that is being started for some targets, in a thread of its own: a window must not wait for it."""
 
     def __init__(self, targets: tuple[Target, ...], collector: _Collector) -> None:
         self.targets = targets
         self.keys: tuple[Key, ...] = ()
-        """What they are known by since their engine runs."""
-        self.wish: Order | None = None
-        """What was ordered before."""
+        """The keys of the targets, once their engine runs."""
+        self.order: Order | None = None
+        """The last order given before the engine could take one."""
         self.thread = threading.Thread(target=collector.launch, args=(self,), name="softcopy-start", daemon=True)
 
 
 class _Collector(QThread):
-    """Keeps a contact to every engine, and tells what they have seen."""
+    """The thread that keeps a contact with every engine, and reports their targets."""
 
     updated = Signal(object)
     refused = Signal(str)
@@ -124,20 +124,20 @@ class _Collector(QThread):
         super().__init__()
         self.interval = _INTERVAL
         self._contacts: dict[int, EngineContact] = {}
-        """By process id, oldest first."""
+        """Contacts by process id, oldest first."""
         self._launches: list[_Launch] = []
         self._known: set[Key] = set()
-        """What whoever gives orders was told of."""
+        """Keys of the targets last reported by `updated`."""
         self._forgotten: set[Key] = set()
         self._changing = threading.RLock()
         self._news = threading.Event()
         self._over = threading.Event()
-        self._told: tuple[Seen, ...] = ()
+        self._reported: tuple[SeenTarget, ...] = ()
         self._no_search = ""
-        """Why the last search for engines failed."""
-        self._answers: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        """What other threads have to say. Only this one is Qt's and waited for: one that Python has made, and that ends
-        after it has sent a signal, crashes a program that ends at the same moment."""
+        """Why the last search for engines failed; empty if it did not."""
+        self._signals: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        """Signals that other threads have for the main thread. Only this thread, which is Qt's and waited for, emits
+        them: a thread of Python's that ends after sending a signal can crash a program that ends at the same moment."""
 
     # -- for the main thread ---------------------------------------------------------------------------------
 
@@ -149,21 +149,21 @@ class _Collector(QThread):
         launch.thread.start()
 
     def order_starting(self, order: Order) -> None:
-        """Pass an order to the targets that are being started, as soon as there is an engine to take it."""
+        """Pass an order to the targets that are being started, as soon as their engine can take it."""
         with self._changing:
-            for launch in self._untold():
+            for launch in self._pending_launches():
                 if not launch.keys:
-                    launch.wish = order
+                    launch.order = order
                 for pid, target in launch.keys:
                     self.order(pid, order.model_copy(update={"target": target}))
 
-    def told_of(self, seen: Sequence[Seen]) -> None:
-        """Note that whoever gives orders knows of these targets: they are not being started any more."""
+    def note_known(self, seen: Sequence[SeenTarget]) -> None:
+        """Note that the main thread knows these targets: they are no longer being started."""
         with self._changing:
             self._known = {one.key for one in seen}
-            self._untold()
+            self._pending_launches()
 
-    def _untold(self) -> list[_Launch]:
+    def _pending_launches(self) -> list[_Launch]:
         self._launches = [launch for launch in self._launches if self._known.isdisjoint(launch.keys)]
         return self._launches
 
@@ -177,70 +177,71 @@ class _Collector(QThread):
             self.refuse(f"the copy engine (process {pid}) has ended already")
 
     def forget(self, keys: Sequence[Key]) -> None:
-        """Leave out these targets."""
+        """Report these targets no more."""
         with self._changing:
             self._forgotten.update(keys)
         self.wake()
 
     def end(self) -> None:
-        """End this thread and those of the contacts; again, or from anywhere, it does no harm."""
+        """End this thread and those of the contacts; may be called from any thread, and more than once."""
         self._over.set()
         self._news.set()
         if self.isRunning() and QThread.currentThread() is not self:
-            self.wait(_LAST_WORDS)
-            self._pass_on()
+            self.wait(_END_TIMEOUT)
+            self._wait_for_orders()
 
-    def _pass_on(self) -> None:
-        """Wait a moment for orders that are on their way: whoever stops all copies and leaves is not there to see."""
-        deadline = time.monotonic() + _LAST_ORDERS
+    def _wait_for_orders(self) -> None:
+        """Wait a moment for orders on their way: whoever stops all copies and closes the window means both."""
+        deadline = time.monotonic() + _LAST_ORDERS_TIMEOUT
         with self._changing:
             threads = [contact.thread for contact in self._contacts.values() if contact.waiting]
-            threads += [launch.thread for launch in self._launches if launch.wish is not None]
+            threads += [launch.thread for launch in self._launches if launch.order is not None]
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     # -- for the threads -------------------------------------------------------------------------------------
 
     def wake(self) -> None:
-        """There may be something new."""
+        """Look for changes soon."""
         self._news.set()
 
-    def refuse(self, words: str) -> None:
-        """Say why something was not done."""
-        self._answer(lambda: self.refused.emit(words))
+    def refuse(self, reason: str) -> None:
+        """Report why something was not done."""
+        self._emit_soon(lambda: self.refused.emit(reason))
 
-    def _answer(self, say: Callable[[], None]) -> None:
-        self._answers.put(say)
+    def _emit_soon(self, emit: Callable[[], None]) -> None:
+        self._signals.put(emit)
         self.wake()
 
     def launch(self, launched: _Launch) -> None:
-        """Start an engine; takes a second."""
+        """Start an engine, which takes a second."""
         try:
             handle = launch(launched.targets)
             snapshot = handle.snapshot()
         except (TargetsError, EngineGone, OSError, ValueError) as error:
             with self._changing:
                 self._launches.remove(launched)
-            self._answer(lambda: self.not_started.emit(launched.targets))
+            self._emit_soon(lambda: self.not_started.emit(launched.targets))
             self.refuse(str(error))
             return
         keys = tuple((snapshot.pid, target.id) for target in snapshot.targets)
         with self._changing:
             launched.keys = keys
-            met = self._meet(handle, snapshot)
-        if launched.wish is not None:  # and nobody gives it one any more: it has keys
+            added = self._add_contact(handle, snapshot)
+        if launched.order is not None:  # no other can follow: orders go to the keys now
             try:
-                handle.ask(launched.wish)
+                handle.ask(launched.order)
             except (EngineGone, ValueError) as error:
                 self.refuse(str(error))
-        if not met:  # the search was faster
+        if not added:  # the search was faster
             handle.close()
-        self._answer(lambda: self.started_targets.emit(keys))
+        self._emit_soon(lambda: self.started_targets.emit(keys))
 
-    def _meet(self, handle: EngineHandle, snapshot: EngineSnapshot | None = None) -> bool:
-        """Make contact with an engine, unless there is one; an older engine may have had the same process id.
+    def _add_contact(self, handle: EngineHandle, snapshot: EngineSnapshot | None = None) -> bool:
+        """Make contact with an engine; return whether it is a new one.
 
-        With what it is known to have said already: it may never say anything again.
+        An older engine may have had the same process id. The snapshot, where there is one, is kept: the engine may
+        end before it gives another.
         """
         with self._changing:
             pid = handle.run.pid
@@ -258,14 +259,14 @@ class _Collector(QThread):
             return True
 
     def run(self) -> None:
-        """Collect until told to end. Qt's own name."""
+        """Collect until `end` is called; the name is Qt's."""
         next_search = 0.0
         while not self._over.is_set():
             if time.monotonic() >= next_search:
                 self._search()
                 next_search = time.monotonic() + _SEARCH_INTERVAL
-            self._tell()
-            self._over.wait(self.interval)  # what comes in a burst is told together
+            self._report()
+            self._over.wait(self.interval)  # changes that come in a burst are reported together
             self._news.wait(max(0.0, next_search - time.monotonic()))
             self._news.clear()
         with self._changing:
@@ -273,10 +274,10 @@ class _Collector(QThread):
                 contact.end()
 
     def _search(self) -> None:
-        """Make contact with engines that others have started."""
+        """Make contact with engines that other front ends have started."""
         try:
             for handle in engines():
-                self._meet(handle)
+                self._add_contact(handle)
         except OSError as error:
             words = f"running copies cannot be found: {error}"
             if words != self._no_search:
@@ -285,14 +286,14 @@ class _Collector(QThread):
         else:
             self._no_search = ""
 
-    def _tell(self) -> None:
-        while not self._answers.empty():
-            self._answers.get()()
+    def _report(self) -> None:
+        while not self._signals.empty():
+            self._signals.get()()
         with self._changing:
-            found = [seen for contact in self._contacts.values() for seen in contact.seen()]
+            found = [seen for contact in self._contacts.values() for seen in contact.targets()]
             now = tuple(seen for seen in found if seen.key not in self._forgotten)
-        if now != self._told:
-            self._told = now
+        if now != self._reported:
+            self._reported = now
             self.updated.emit(now)
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from softcopy_napari.engine.formatting import size_text, time_text
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.plugin.dock.engine_contact import Key, Seen
+from softcopy_napari.plugin.dock.engine_contact import Key, SeenTarget
 from softcopy_napari.widgets.log_view import Level
 from softcopy_napari.widgets.wording import explain_state
 
@@ -31,15 +31,15 @@ class EventLog:
     """Compares what is seen with what was seen before."""
 
     def __init__(self) -> None:
-        self._before: dict[Key, Seen] = {}
+        self._before: dict[Key, SeenTarget] = {}
 
-    def take(self, seen: Sequence[Seen]) -> list[Line]:
+    def new_lines(self, seen: Sequence[SeenTarget]) -> list[Line]:
         """Lines about what is new. Of a target seen for the first time, only what concerns it now."""
         lines = [line for one in seen for line in self._changes(self._before.get(one.key), one)]
         self._before = {one.key: one for one in seen}
         return lines
 
-    def _changes(self, before: Seen | None, now: Seen) -> Iterator[Line]:
+    def _changes(self, before: SeenTarget | None, now: SeenTarget) -> Iterator[Line]:
         if before is now:
             return
         old, new = before.target if before is not None else None, now.target

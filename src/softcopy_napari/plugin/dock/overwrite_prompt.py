@@ -32,13 +32,13 @@ class OverwritePrompt:
     ----------
     panel : Panel
         Where it is asked, and where it is said that a destination does not answer.
-    mailbox : MainThreadQueue
+    queue : MainThreadQueue
         Looks into them: a slow drive takes its time.
     """
 
-    def __init__(self, panel: Panel, mailbox: MainThreadQueue) -> None:
+    def __init__(self, panel: Panel, queue: MainThreadQueue) -> None:
         self._panel = panel
-        self._mailbox = mailbox
+        self._queue = queue
         self._asking: set[Key] = set()
         """Targets about which a destination or the user is being asked."""
 
@@ -85,7 +85,7 @@ class OverwritePrompt:
             if yes:
                 start(frozenset(found.others))
 
-        self._mailbox.fetch(partial(_look, targets, new), looked)
+        self._queue.fetch(partial(_look, targets, new), looked)
 
 
 class _Found(NamedTuple):

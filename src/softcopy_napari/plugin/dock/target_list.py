@@ -10,7 +10,7 @@ from pathlib import Path
 
 from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.targets.target import Settings, Target, settings_of
-from softcopy_napari.plugin.dock.engine_contact import Key, Seen
+from softcopy_napari.plugin.dock.engine_contact import Key, SeenTarget
 from softcopy_napari.widgets.targets_model import Row
 
 _Pair = tuple[str, str]
@@ -30,7 +30,7 @@ class _Entry:
     """For the next start; None where nobody has said anything about them."""
     told: Settings | None = None
     """What an engine that copies it said last of them."""
-    seen: Seen | None = None
+    seen: SeenTarget | None = None
     watcher: Key | None = None
     """Of the engine that watches its source on; another one may have checked it since."""
     starting: bool = False
@@ -53,14 +53,14 @@ class TargetList:
         entry.added, entry.settings = True, settings_of(target)
         return entry.key
 
-    def listed(self, target: Target) -> Key | None:
+    def find_key(self, target: Target) -> Key | None:
         """Key of the source and destination, whatever their settings; None where they are not listed."""
         entry = self._entries.get(_pair(str(target.source), str(target.destination)))
         return entry.key if entry is not None else None
 
-    def take(self, seen: Iterable[Seen]) -> None:
+    def update(self, seen: Iterable[SeenTarget]) -> None:
         """Take in what engines say of their targets. Of several about one pair, a running one counts, or the last."""
-        latest: dict[_Pair, Seen] = {}
+        latest: dict[_Pair, SeenTarget] = {}
         watchers: dict[_Pair, Key] = {}
         for one in seen:
             pair = _pair(one.target.source, one.target.destination)
@@ -94,7 +94,7 @@ class TargetList:
             rows.append(Row(entry.key, snapshot, *paths, LOST if lost else "", lost, entry.starting))
         return rows
 
-    def seen(self, key: Key | None) -> Seen | None:
+    def seen(self, key: Key | None) -> SeenTarget | None:
         """What an engine says of a target; None for one that was not started."""
         entry = self._find(key)
         return entry.seen if entry is not None else None
@@ -121,7 +121,7 @@ class TargetList:
         found = [self._find(key) for key in keys]
         return [one.watcher for one in found if one is not None and one.watcher is not None]
 
-    def under_way(self) -> int:
+    def count_under_way(self) -> int:
         """How many are being started, or an engine works on; not those that are complete and only watched on."""
         return len(self._entries) - len(self.startable(self.keys()))
 
@@ -142,13 +142,13 @@ class TargetList:
             found.append(Target.model_validate({**(entry.settings or defaults).model_dump(), **paths}))
         return found
 
-    def change(self, keys: Sequence[Key], changes: Changes) -> None:
+    def change_settings(self, keys: Sequence[Key], changes: Changes) -> None:
         """Note other settings of targets, so that they hold when those are started anew, or saved."""
         for entry in map(self._find, keys):
             if entry is not None and entry.settings is not None:
                 entry.settings = entry.settings.model_copy(update=changes.given)
 
-    def starting(self, keys: Sequence[Key], starting: bool) -> None:
+    def set_starting(self, keys: Sequence[Key], starting: bool) -> None:
         """Note that targets are being started, or no longer."""
         for entry in map(self._find, keys):
             if entry is not None:
@@ -169,7 +169,7 @@ class TargetList:
         return next((entry for entry in self._entries.values() if entry.key == key), None)
 
 
-def is_running(seen: Seen) -> bool:
+def is_running(seen: SeenTarget) -> bool:
     """Whether an engine works on the target."""
     return seen.alive and not seen.target.state.ended
 

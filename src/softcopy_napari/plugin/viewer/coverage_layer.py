@@ -147,7 +147,7 @@ class CoverageLayer:
         self._array = array
         self._placement = placement
         self._drawn: Cells | None = None
-        self._throttle = RedrawBudget()
+        self._budget = RedrawBudget()
         geometry = Geometry.of(array, placement)
         self.layer = Labels(
             _mapped(array, geometry),
@@ -206,7 +206,7 @@ class CoverageLayer:
 
     def refresh(self) -> None:
         """Draw anew, if what is shown has changed, and if drawing does not take too much of the main thread."""
-        if not self.layer.visible or not self._throttle.due():
+        if not self.layer.visible or not self._budget.due():
             return
         shown = self.shown()
         if shown is None:
@@ -215,7 +215,7 @@ class CoverageLayer:
         if self._drawn is not None and np.array_equal(cells, self._drawn):
             return
         self._drawn = cells.copy()
-        with self._throttle.measured():
+        with self._budget.measured():
             self.layer.refresh(extent=False, thumbnail=False, highlight=False)
 
     def shown(self) -> tuple[int | slice, ...] | None:

@@ -25,7 +25,7 @@ from softcopy_napari.plugin.viewer.geometry import Geometry
 from softcopy_napari.plugin.viewer.live_array import LARGEST, LiveArray
 from softcopy_napari.plugin.viewer.ome_placement import Channel, Level, Placement
 from softcopy_napari.plugin.viewer.redraw_budget import RedrawBudget
-from softcopy_napari.plugin.viewer.zarr_reader import CannotShow, Pixels, Region, ZarrReader, open_stored
+from softcopy_napari.plugin.viewer.zarr_reader import CannotShow, Pixels, Region, ZarrReader, open_array
 
 _RETRY = 1.0
 """Seconds until an array that was not there, or was still short, is opened again."""
@@ -126,7 +126,7 @@ class ImageLayers(QObject):
         Which of them it is.
     name : str
         For the layers.
-    mailbox : MainThreadQueue
+    queue : MainThreadQueue
     tell : callable
         Says which chunk file is at a position (see `Labels.tell`).
     """
@@ -137,26 +137,26 @@ class ImageLayers(QObject):
     """The layers, when they have come into the viewer."""
 
     def __init__(
-        self, viewer: Any, root: str, from_source: bool, name: str, mailbox: MainThreadQueue, tell: Callable[..., str]
+        self, viewer: Any, root: str, from_source: bool, name: str, queue: MainThreadQueue, tell: Callable[..., str]
     ) -> None:
         super().__init__()
         self._shown: list[_Shown] = []
         self._viewer = viewer
         self._root = root
         self._name = name
-        self._mailbox = mailbox
+        self._queue = queue
         self._tell = tell
         self._from_source = from_source
         self._target: TargetSnapshot | None = None
         self._array: ArraySnapshot | None = None
         self._placement: Placement | None = None
         self._marks: dict[str, FileMarks] = {}
-        self._stored: dict[str, ZarrReader] = {}
+        self._readers: dict[str, ZarrReader] = {}
         self._levels: tuple[str, ...] = ()
         self._opening = False
         self._next_opening = 0.0
         self._said = ""
-        self._throttle = RedrawBudget()
+        self._budget = RedrawBudget()
         self._dirty = False
         self._thumbnail_at = 0.0
         self._files_copied = 0
@@ -183,7 +183,7 @@ class ImageLayers(QObject):
         if grown and self._shown:
             self._fit()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Open what is missing, read again what has changed; a few times a second."""
         if self._closed or self._placement is None:
             return
@@ -193,7 +193,7 @@ class ImageLayers(QObject):
         for one in self._shown:
             if one.layer.visible:
                 for data in one.levels:
-                    data.look()
+                    data.refresh_shown()
         if self._moved_at > self._read_at and now - self._moved_at > _QUIET:
             self._read_at = now
             for one in self._shown:
@@ -222,9 +222,9 @@ class ImageLayers(QObject):
     def _incomplete(self) -> bool:
         """Whether a level is missing, or the array is shorter than the engine says."""
         assert self._placement is not None and self._array is not None
-        if any(level.path not in self._stored for level in self._placement.levels):
+        if any(level.path not in self._readers for level in self._placement.levels):
             return True
-        return self._stored[self._array.path].shape != self._array.shape
+        return self._readers[self._array.path].shape != self._array.shape
 
     def _open(self) -> None:
         assert self._placement is not None
@@ -236,15 +236,15 @@ class ImageLayers(QObject):
             found, said = {}, ""
             for level in levels:
                 try:
-                    stored = open_stored(f"{root}/{level.path}" if level.path else root, zarr_format)
+                    reader = open_array(f"{root}/{level.path}" if level.path else root, zarr_format)
                 except CannotShow as error:
                     said = said or str(error)
                 else:
-                    if stored is not None:
-                        found[level.path] = stored
+                    if reader is not None:
+                        found[level.path] = reader
             return found, said
 
-        self._mailbox.fetch(get, self._opened)
+        self._queue.fetch(get, self._opened)
 
     def _opened(self, result: tuple[dict[str, ZarrReader], str]) -> None:
         self._opening = False
@@ -255,11 +255,11 @@ class ImageLayers(QObject):
         if said and said != self._said:
             self._said = said
             self.problem.emit(f"The image cannot be shown: {said}")
-        changed = {path for path, stored in found.items() if self._shape_of(path) != stored.shape}
-        self._stored |= found
-        if self._array.path not in self._stored or not changed:
+        changed = {path for path, reader in found.items() if self._shape_of(path) != reader.shape}
+        self._readers |= found
+        if self._array.path not in self._readers or not changed:
             return
-        if len(self._stored[self._array.path].shape) != len(self._array.shape):
+        if len(self._readers[self._array.path].shape) != len(self._array.shape):
             return
         if self._shown:
             self._fit()
@@ -267,25 +267,25 @@ class ImageLayers(QObject):
             self._show()
 
     def _shape_of(self, path: str) -> tuple[int, ...] | None:
-        return self._stored[path].shape if path in self._stored else None
+        return self._readers[path].shape if path in self._readers else None
 
     def _usable(self) -> list[tuple[Level, ZarrReader]]:
         """The array itself and what is there of coarser levels, each smaller than the one before."""
         assert self._placement is not None
         found: list[tuple[Level, ZarrReader]] = []
         for level in self._placement.levels:
-            stored = self._stored.get(level.path)
-            if stored is None or 0 in stored.shape:
+            reader = self._readers.get(level.path)
+            if reader is None or 0 in reader.shape:
                 continue
             if found:
                 before = found[-1][1]
-                smaller = all(a <= b for a, b in zip(stored.shape, before.shape, strict=False))
-                if len(stored.shape) != len(before.shape) or stored.shape == before.shape or not smaller:
+                smaller = all(a <= b for a, b in zip(reader.shape, before.shape, strict=False))
+                if len(reader.shape) != len(before.shape) or reader.shape == before.shape or not smaller:
                     continue
-            found.append((level, stored))
+            found.append((level, reader))
         return found
 
-    def _shape(self, level: Level, stored: ZarrReader, geometry: Geometry) -> tuple[int, ...]:
+    def _shape(self, level: Level, reader: ZarrReader, geometry: Geometry) -> tuple[int, ...]:
         """What a level's shape is to be, which its files may lag behind.
 
         Where a level is not coarser along an axis, it is as long as the array itself, or napari would think that it
@@ -296,9 +296,9 @@ class ImageLayers(QObject):
             return geometry.shape
         finest = self._placement.levels[0]
         coarser = [abs(a) != abs(b) for a, b in zip(level.scale, finest.scale, strict=True)]
-        shape = list(stored.shape)
+        shape = list(reader.shape)
         for axis, n in enumerate(shape):
-            same = not coarser[axis] if any(coarser) else n == self._stored[finest.path].shape[axis]
+            same = not coarser[axis] if any(coarser) else n == self._readers[finest.path].shape[axis]
             if same or axis == geometry.channel_axis:
                 shape[axis] = geometry.shape[axis + geometry.padding]
         return (1,) * geometry.padding + tuple(shape)
@@ -320,21 +320,21 @@ class ImageLayers(QObject):
         channels = self._placement.channels
         for number, channel in enumerate(channels):
             limits = Limits(channel, usable[0][1].dtype)
-            levels = [self._live(level, stored, geometry, number, limits) for level, stored in usable]
+            levels = [self._live(level, reader, geometry, number, limits) for level, reader in usable]
             limits.layer = self._layer(number, channel, limits, levels, geometry)
             self._shown.append(_Shown(limits.layer, number, limits, levels))
         self.added.emit(self.layers)
 
-    def _live(self, level: Level, stored: ZarrReader, geometry: Geometry, number: int, limits: Limits) -> LiveArray:
+    def _live(self, level: Level, reader: ZarrReader, geometry: Geometry, number: int, limits: Limits) -> LiveArray:
         def changed(found: tuple[float, float] | None) -> None:
             limits.note(found)
             self._dirty = True
             self._refresh()
 
         return LiveArray(
-            stored,
-            self._shape(level, stored, geometry),
-            self._mailbox,
+            reader,
+            self._shape(level, reader, geometry),
+            self._queue,
             self._marks[level.path],
             changed,
             geometry.padding,
@@ -376,10 +376,10 @@ class ImageLayers(QObject):
         if paths != self._levels and len(self._placement.levels) > 1:
             self._levels = paths
             for one in self._shown:
-                one.levels = [self._live(level, stored, geometry, one.number, one.limits) for level, stored in usable]
+                one.levels = [self._live(level, reader, geometry, one.number, one.limits) for level, reader in usable]
         for one in self._shown:
-            for data, (level, stored) in zip(one.levels, usable, strict=False):
-                data.grow(stored, self._shape(level, stored, geometry))
+            for data, (level, reader) in zip(one.levels, usable, strict=False):
+                data.grow(reader, self._shape(level, reader, geometry))
         for one in self._shown:
             one.layer.data = list(one.levels) if len(self._placement.levels) > 1 else one.levels[0]
 
@@ -387,13 +387,13 @@ class ImageLayers(QObject):
 
     def _refresh(self) -> None:
         """Draw what has come, unless drawing takes too much of the main thread already."""
-        if not self._dirty or self._closed or not self._throttle.due():
+        if not self._dirty or self._closed or not self._budget.due():
             return
         self._dirty = False
         now = time.perf_counter()
         if thumbnail := now - self._thumbnail_at > _THUMBNAIL:
             self._thumbnail_at = now
-        with self._throttle.measured():
+        with self._budget.measured():
             for one in self._shown:
                 one.limits.apply()
                 one.layer.refresh(extent=False, thumbnail=thumbnail, highlight=False)

@@ -64,10 +64,10 @@ class LiveArray:
 
     Parameters
     ----------
-    stored : ZarrReader
+    reader : ZarrReader
     shape : tuple of int
         To show; longer than the stored array where that is still to grow.
-    mailbox : MainThreadQueue
+    queue : MainThreadQueue
         Of the main thread.
     arrivals : Arrivals
         Tells which chunk files have changed.
@@ -82,18 +82,18 @@ class LiveArray:
 
     def __init__(
         self,
-        stored: ZarrReader,
+        reader: ZarrReader,
         shape: Sequence[int],
-        mailbox: MainThreadQueue,
+        queue: MainThreadQueue,
         arrivals: Arrivals,
         changed: Callable[[tuple[float, float] | None], object],
         padding: int = 0,
         channel: tuple[int, int] | None = None,
     ) -> None:
         self.shape = tuple(shape)
-        self.dtype = stored.dtype
-        self._stored = stored
-        self._mailbox = mailbox
+        self.dtype = reader.dtype
+        self._reader = reader
+        self._queue = queue
         self._arrivals = arrivals
         self._changed = changed
         self._padding = padding
@@ -115,7 +115,7 @@ class LiveArray:
     @property
     def chunks(self) -> tuple[int, ...]:
         """Pixels that are read together, for napari's choice of tiles."""
-        chunk = [1] * self._padding + list(self._stored.chunk)
+        chunk = [1] * self._padding + list(self._reader.chunk)
         if self._channel is not None:
             chunk[self._channel[0] + self._padding] = 1
         return tuple(chunk)
@@ -141,7 +141,7 @@ class LiveArray:
 
     def wait(self, region: Region) -> Pixels:
         """The pixels of a region, read now."""
-        return self._shown(self._stored.read(self._inside(region)), region)
+        return self._shown(self._reader.read(self._inside(region)), region)
 
     def _inside(self, region: Region) -> Region:
         """The region in the stored array's own dimensions."""
@@ -159,7 +159,7 @@ class LiveArray:
     def _part_now(self, inside: Region) -> Pixels:
         shape = tuple(piece.stop - piece.start for piece in inside)
         if math.prod(shape) * self.dtype.itemsize > LARGEST:
-            return np.broadcast_to(self._stored.fill, shape)
+            return np.broadcast_to(self._reader.fill, shape)
         key = _key(inside)
         part = self._parts.get(key)
         if part is None:
@@ -177,7 +177,7 @@ class LiveArray:
 
     def _part_soon(self, inside: Region) -> Pixels:
         """The same for another thread: what is there, and the main thread sees to the rest."""
-        self._mailbox.post(lambda: self._part_now(inside))
+        self._queue.post(lambda: self._part_now(inside))
         part = self._parts.get(_key(inside))
         if part is not None and part.pixels is not None:
             return part.pixels
@@ -188,9 +188,9 @@ class LiveArray:
         last = self._last
         if last is not None and last.shape == shape and now - self._last_at < _STOPGAP:
             return last
-        return np.broadcast_to(self._stored.fill, shape)
+        return np.broadcast_to(self._reader.fill, shape)
 
-    def look(self) -> None:
+    def refresh_shown(self) -> None:
         """Read again what is shown and has changed; a few times a second."""
         if not self._parts:
             return
@@ -214,12 +214,12 @@ class LiveArray:
         for key in list(self._parts)[:-2]:
             del self._parts[key]
 
-    def grow(self, stored: ZarrReader | None, shape: Sequence[int]) -> None:
+    def grow(self, reader: ZarrReader | None, shape: Sequence[int]) -> None:
         """Take the array as it was opened anew, and the shape that it is to have."""
         self.shape = tuple(shape)
-        if stored is not None and stored is not self._stored:
-            before, self._stored = self._stored.shape, stored
-            if before != stored.shape:  # what reached beyond it was made up
+        if reader is not None and reader is not self._reader:
+            before, self._reader = self._reader.shape, reader
+            if before != reader.shape:  # what reached beyond it was made up
                 for key in list(self._parts):
                     if any(stop > n for (_, stop), n in zip(key, before, strict=True)):
                         del self._parts[key]
@@ -242,18 +242,18 @@ class LiveArray:
         """Read a part, or those of its chunk files that have changed. Asking for many takes long, too."""
         part.reading, part.asked = True, now
         marks = self._arrivals.marks(inside)
-        fill = self._stored.fill
+        fill = self._reader.fill
 
         def take(pixels: Pixels) -> None:  # in one of tensorstore's threads
             same = part.pixels is not None and np.array_equal(pixels, part.pixels)
             limits = None if same else limits_of(pixels, fill)
             took = time.perf_counter() - now
-            self._mailbox.post(lambda: self._deliver(part, pixels, marks, same, limits, took))
+            self._queue.post(lambda: self._deliver(part, pixels, marks, same, limits, took))
 
-        stored, base, chunk = self._stored, part.pixels, self._arrivals.chunk
+        reader, base, chunk = self._reader, part.pixels, self._arrivals.chunk
 
         def begin() -> None:
-            stored.begin(inside, base, [inside] if changed is None else blocks(inside, chunk, changed), take)
+            reader.begin(inside, base, [inside] if changed is None else blocks(inside, chunk, changed), take)
 
         threading.Thread(target=begin, name="softcopy-read", daemon=True).start()
 

@@ -24,7 +24,7 @@ from softcopy_napari.plugin.viewer.ome_placement import Placement, plain_placeme
 
 _INTERVAL = 0.2
 """Seconds between two looks at the ledger, if nothing else is wished."""
-_PATIENCE = 1.5
+_METADATA_TIMEOUT = 1.5
 """Seconds to wait for metadata before the overlay is shown without them."""
 _RETRY = 1.0
 _SMALL, _LARGE = 24.0, 400.0
@@ -53,10 +53,10 @@ class TargetLayers(QObject):
         self._overlay: CoverageLayer | None = None
         self._image: ImageLayers | None = None
         self._placement: Placement | None = None
-        self._mailbox = MainThreadQueue()
-        self._looking = self._settled = False
+        self._queue = MainThreadQueue()
+        self._reading = self._settled = False
         self._shown_at = 0.0
-        self._next_look = 0.0
+        self._next_read = 0.0
         self._removed = self._image_removed = False
         self._told = False
         self._old: list[CoverageLayer | ImageLayers] = []
@@ -64,7 +64,7 @@ class TargetLayers(QObject):
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self.interval = _INTERVAL
-        self._timer.timeout.connect(self._look)
+        self._timer.timeout.connect(self._poll)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.dims.events.ndisplay.connect(self._on_axes)
         viewer.dims.events.order.connect(self._on_axes)
@@ -125,13 +125,13 @@ class TargetLayers(QObject):
             return
         self._retire()
         self._target, self._path, self._choice = target, path, image
-        self._placement, self._looking, self._settled, self._told = None, False, False, False
+        self._placement, self._reading, self._settled, self._told = None, False, False, False
         self._removed = self._image_removed = False
-        self._mailbox.close()  # what was asked for before is not wanted any more
-        self._mailbox = MainThreadQueue()
-        self._shown_at = self._next_look = time.perf_counter()
+        self._queue.close()  # what was asked for before is not wanted any more
+        self._queue = MainThreadQueue()
+        self._shown_at = self._next_read = time.perf_counter()
         self._timer.start()
-        self._look()
+        self._poll()
 
     def update(self, target: TargetSnapshot) -> None:
         """Take a newer snapshot of the target that is shown; others are passed over."""
@@ -139,7 +139,7 @@ class TargetLayers(QObject):
             return
         before = self._target
         if (before.state.ended, before.completed) != (target.state.ended, target.completed):  # watched on, it resumes
-            self._settled, self._next_look = False, time.perf_counter()
+            self._settled, self._next_read = False, time.perf_counter()
         self._target = target
         if self._path is None and target.arrays:
             self._path = target.arrays[0].path
@@ -204,18 +204,18 @@ class TargetLayers(QObject):
             return self._placement
         return plain_placement(array.path, len(array.shape))
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         """Add what has become known, and draw what has changed."""
         array, target = self._array(), self._target
         now = time.perf_counter()
         if array is None or target is None:
-            if now - self._shown_at > _PATIENCE:
+            if now - self._shown_at > _METADATA_TIMEOUT:
                 self._drop_old()
             return
-        self._look_for_metadata(target, array, now)
+        self._read_metadata(target, array, now)
         if 0 not in array.shape:
             placed = self._placement is not None
-            if self._overlay is None and not self._removed and (placed or now - self._shown_at > _PATIENCE):
+            if self._overlay is None and not self._removed and (placed or now - self._shown_at > _METADATA_TIMEOUT):
                 self._add_overlay(target, array)
             decided = self._overlay is not None or self._removed or self._told
             if self._image is None and placed and self._choice != "none" and decided:
@@ -223,13 +223,13 @@ class TargetLayers(QObject):
         if self._overlay is not None:
             self._overlay.refresh()
         if self._image is not None:
-            self._image.look()
+            self._image.poll()
 
-    def _look_for_metadata(self, target: TargetSnapshot, array: ArraySnapshot, now: float) -> None:
+    def _read_metadata(self, target: TargetSnapshot, array: ArraySnapshot, now: float) -> None:
         """Read where the array lies: again and again until the copy has ended, for writers complete it at their end."""
-        if self._looking or self._settled or now < self._next_look:
+        if self._reading or self._settled or now < self._next_read:
             return
-        self._looking = True
+        self._reading = True
         sides = [target.source] if self._choice == "source" else [target.destination, target.source]
         ended = target.state.ended
 
@@ -242,13 +242,13 @@ class TargetLayers(QObject):
                     return found
             return good[0] if good else None
 
-        self._mailbox.fetch(get, lambda placement: self._placed(placement, ended))
+        self._queue.fetch(get, lambda placement: self._placed(placement, ended))
 
     def _placed(self, placement: Placement | None, ended: bool) -> None:
-        self._looking = False
+        self._reading = False
         now = time.perf_counter()
         # Ever less often: most arrays that have no OME metadata never get any, and few are ever changed.
-        self._next_look = now + max(_RETRY, (now - self._shown_at) / 4)
+        self._next_read = now + max(_RETRY, (now - self._shown_at) / 4)
         array, target, before = self._array(), self._target, self._placement
         if placement is None or array is None or target is None:
             return
@@ -262,14 +262,14 @@ class TargetLayers(QObject):
             image, self._image = self._image, None
             image.close()
         self.update(target)
-        self._look()
+        self._poll()
 
     def _add_overlay(self, target: TargetSnapshot, array: ArraySnapshot) -> None:
         metadata = {"source": target.source, "destination": target.destination, "array": array.path}
         try:
             overlay = CoverageLayer(self._viewer, array, self._known(array), metadata)
         except (OSError, ValueError):  # replaced just now, or its engine is gone and another has tidied up
-            if not self._told and time.perf_counter() - self._shown_at > _PATIENCE:
+            if not self._told and time.perf_counter() - self._shown_at > _METADATA_TIMEOUT:
                 self._told = True
                 self.problem.emit(
                     f"The coverage of {target.source} cannot be shown any more: it is not known since its copy ended. "
@@ -294,7 +294,7 @@ class TargetLayers(QObject):
         from_source = self._choice == "source"
         root = target.source if from_source else target.destination
         name = root.replace("\\", "/").rstrip("/").rpartition("/")[2] + (f"/{array.path}" if array.path else "")
-        image = ImageLayers(self._viewer, root, from_source, name, self._mailbox, self._tell_chunk)
+        image = ImageLayers(self._viewer, root, from_source, name, self._queue, self._tell_chunk)
         image.problem.connect(self.problem)
         image.added.connect(self._insert)
         image.update(target, array, self._known(array))
@@ -334,7 +334,7 @@ class TargetLayers(QObject):
 
     def _clear(self) -> None:
         self._timer.stop()
-        self._mailbox.close()
+        self._queue.close()
         self._retire()
         self._drop_old()
         self._placement, self._path = None, None

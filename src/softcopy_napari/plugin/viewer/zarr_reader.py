@@ -129,24 +129,24 @@ class _Reading:
 
     def __init__(
         self,
-        stored: ZarrReader,
+        reader: ZarrReader,
         region: Region,
         base: Pixels | None,
         pieces: Sequence[Region],
         then: Callable[[Pixels], object],
     ) -> None:
-        self._stored = stored
+        self._reader = reader
         self._region = region
         self._then = then
         self._lock = threading.Lock()
         shape = tuple(part.stop - part.start for part in region)
         if base is None or base.shape != shape:
-            self._pixels = np.full(shape, stored.fill, stored.dtype)
+            self._pixels = np.full(shape, reader.fill, reader.dtype)
         else:
             self._pixels = base.copy()
         self._left = 1
         for piece in pieces:
-            self._ask(stored.clip(piece), whole=False)
+            self._ask(reader.clip(piece), whole=False)
         self._done()
 
     def _ask(self, piece: Region, whole: bool) -> None:
@@ -156,7 +156,7 @@ class _Reading:
         with self._lock:
             self._left += 1
         try:
-            future = self._stored.ask(piece)
+            future = self._reader.ask(piece)
         except Exception:  # an array that has become another one
             self._done()
             return
@@ -166,12 +166,12 @@ class _Reading:
         try:
             self._put(piece, future.result())
         except Exception:  # half written, or gone: whatever the codec, or the disk, makes of that
-            inside = [] if whole else blocks(piece, self._stored.chunk)
+            inside = [] if whole else blocks(piece, self._reader.chunk)
             if len(inside) > 1:
                 for block in inside:
                     self._ask(block, whole=True)
             else:
-                self._put(piece, self._stored.fill)
+                self._put(piece, self._reader.fill)
         finally:
             self._done()
 
@@ -187,7 +187,7 @@ class _Reading:
             self._then(self._pixels)
 
 
-def open_stored(folder: str, zarr_format: int) -> ZarrReader | None:
+def open_array(folder: str, zarr_format: int) -> ZarrReader | None:
     """Open an array; waits for the disk, so it is for threads.
 
     Returns
