@@ -28,7 +28,8 @@ NAMES = {"problem", "reason", "_reason", "_why_ended", "words", "what", "error",
 """What messages are assigned to, or handed over as."""
 RETURNED_BY = {
     *("words", "describe_problem", "explain_write_error", "flush", "no_room", "lower_priority", "change", "order"),
-    *("sign", "_damage", "check", "_source_problem", "_share_problem", "_problem", "settings_problem", "_foreign"),
+    *("write", "_why_not_right", "_damage", "check", "_source_problem", "_share_problem", "_problem"),
+    *("settings_problem", "_foreign"),
     *("_check_pairs", "_explain", "explain", "_suffering", "_stand_still", "_completion", "_save", "waiting_for"),
     *("difference", "path_problem", "address_problem", "_odd_quotes"),
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from softcopy_napari.engine.destination.leftovers import Remover
+from softcopy_napari.engine.destination.old_file_remover import OldFileRemover
 from softcopy_napari.engine.fs.root_folder import WrongFolder
 from softcopy_napari.engine.inventory.tracked_array import OldArray
 from softcopy_napari.engine.source import source_identity
@@ -158,7 +158,7 @@ def test_the_remover_takes_nothing_but_old_chunk_files_and_metadata(tmp_path: Pa
     write(source / "a" / "0" / "0" / "0", b"new")
     copied = np.array([True] * 7 + [False])
     found = os.stat(source)
-    remover = Remover(str(source), (found.st_dev, found.st_ino), str(destination), "mark", lambda: False)
+    remover = OldFileRemover(str(source), (found.st_dev, found.st_ino), str(destination), "mark", lambda: False)
     remover.remove([OldArray(layout, copied)])
     kept = {"mark", "a/0/0/0", "a/1/1/1", "a/notes.txt", "a/labels/seg/.zarray", "a/labels/seg/0/0/0", "elsewhere/1"}
     assert set(tree(destination)) == kept

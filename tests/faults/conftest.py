@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine.destination import destination_watch
+from softcopy_napari.engine.destination import availability
 from softcopy_napari.engine.dispatch import retries
 from softcopy_napari.engine.job import final_check, job_parts, readiness
 from softcopy_napari.engine.source import event_rules, source_tracker
@@ -24,7 +24,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.setattr(source_tracker, "_LOOK_INTERVAL", 1.0)
     monkeypatch.setattr(retries, "_FIRST", 0.1)
     monkeypatch.setattr(retries, "_CHANGING_LAST", 0.5)
-    monkeypatch.setattr(destination_watch, "_TRY_OBSTACLE", 0.5)
+    monkeypatch.setattr(availability, "_RETRY", 0.5)
     monkeypatch.setattr(readiness, "_PROBE_INTERVAL", 0.2)
     monkeypatch.setattr(final_check, "LAST_CHANCE", 1.0)
     lab = Lab(tmp_path)

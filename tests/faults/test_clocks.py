@@ -12,7 +12,7 @@ import pytest
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.receipt.checksum_file import read_lines
 from softcopy_napari.engine.receipt.receipt import find_receipt
-from tests.engine.checksums.test_receipt_digests import of_content
+from tests.engine.checksums.test_receipt_reader import of_content
 from tests.engine.support import replace, until, write
 from tests.faults.lab import SOON, Lab, content, make_chunks
 from tests.support.command import Softcopy

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from softcopy_napari.engine.destination import destination_watch
+from softcopy_napari.engine.destination import availability
 from softcopy_napari.engine.dispatch import flush_scheduler
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.support import until, write
@@ -201,7 +201,7 @@ def test_a_destination_that_is_taken_away_while_nothing_is_copied_is_noticed(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, away: str
 ) -> None:
     """What its system had not written down is lost, though all sizes and times are right when it is back."""
-    monkeypatch.setattr(destination_watch, "_LOOK", 0.5 if away == "for a while" else 2.0)
+    monkeypatch.setattr(availability, "_CHECK", 0.5 if away == "for a while" else 2.0)
     disk = on_disk(lab, "destination", "d.zarr")
     started(lab)
     disk.detach()

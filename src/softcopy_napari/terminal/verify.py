@@ -17,8 +17,8 @@ from rich.text import Text
 from softcopy_napari.engine.dispatch.priority import lower_priority
 from softcopy_napari.engine.formatting import count_text, printable, size_text, time_text
 from softcopy_napari.engine.receipt.receipt import find_receipt
-from softcopy_napari.engine.verify.content_checker import Interrupted, Mismatch
 from softcopy_napari.engine.verify.verify import (
+    Interrupted,
     Selection,
     VerifyError,
     VerifyOptions,
@@ -26,14 +26,23 @@ from softcopy_napari.engine.verify.verify import (
     verify_receipt,
     verify_source,
 )
+from softcopy_napari.engine.worker.content_checker import CheckOutcome
 from softcopy_napari.terminal.signals import INTERRUPTED, collect_signals
 
 _SHOWN = 20
 _LOG_INTERVAL = 5.0
+_WORDS = {
+    CheckOutcome.MISSING: "missing",
+    CheckOutcome.CHANGED: "changed",
+    CheckOutcome.TRUNCATED: "truncated",
+    CheckOutcome.EXTRA: "extra",
+    CheckOutcome.UNREADABLE: "unreadable",
+    CheckOutcome.MOVING: "still being written",
+}
 _AFTERWARDS = {
-    Mismatch.MOVING: "check them again when their writer is done",
-    Mismatch.EXTRA: "not part of the copy",
-    Mismatch.UNREADABLE: "their content could not be checked",
+    CheckOutcome.MOVING: "check them again when their writer is done",
+    CheckOutcome.EXTRA: "not part of the copy",
+    CheckOutcome.UNREADABLE: "their content could not be checked",
 }
 
 
@@ -90,8 +99,8 @@ def run_verify(folders: tuple[Path, ...], choice: Selection, nprocs: int, verbos
             else:
                 _say(console, f"Comparing {folders[1]} with {folders[0]}, byte by byte{_chosen(choice)}", "bold")
                 with _telling(console, folders[1], 0, report) as tell:
-                    manner = VerifyOptions(choice, nprocs, lambda: tell() and not caught)
-                    verify_source(folders[0], folders[1], manner, report)
+                    options = VerifyOptions(choice, nprocs, lambda: tell() and not caught)
+                    verify_source(folders[0], folders[1], options, report)
         except Interrupted:
             _say(console, f"Interrupted after {count_text(report.files, 'file')}; nothing was changed.", "yellow")
             findings.sum_up(report)
@@ -125,27 +134,27 @@ class _Findings:
     def __init__(self, console: Console, verbose: bool) -> None:
         self._console = console
         self._verbose = verbose
-        self._first: dict[Mismatch, list[str]] = {}
+        self._first: dict[CheckOutcome, list[str]] = {}
 
-    def add(self, kind: Mismatch, path: str) -> None:
+    def add(self, kind: CheckOutcome, path: str) -> None:
         """Take a path, with what there is to say about it."""
         first = self._first.setdefault(kind, [])
         if self._verbose:  # there may be millions: none is kept
-            _say(self._console, f"{kind}: {path}", "red")
+            _say(self._console, f"{_WORDS[kind]}: {path}", "red")
         elif len(first) < _SHOWN:
             first.append(path)
 
     def sum_up(self, report: VerifyReport) -> None:
         """Tell how many of each kind there are, and the first of them."""
-        for kind in Mismatch:
+        for kind, word in _WORDS.items():
             count = report.counts.get(kind, 0)
             if not count:
                 continue
             more = f"; {_AFTERWARDS[kind]}" if kind in _AFTERWARDS else ""
             _say(
                 self._console,
-                f"{kind}: {count_text(count, 'file')}{more}",
-                "yellow" if kind is Mismatch.MOVING or report.good else "red",
+                f"{word}: {count_text(count, 'file')}{more}",
+                "yellow" if kind is CheckOutcome.MOVING or report.good else "red",
             )
             first = self._first[kind]
             for path in first:

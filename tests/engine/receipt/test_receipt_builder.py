@@ -66,8 +66,8 @@ def test_lines_are_of_the_files_that_were_there_when_signing_began(
     inventory: Inventory, change: Callable[[Inventory], object]
 ) -> None:
     expected = {path: xxh3_128_digest(path.encode()) for path in (".zarray", *PATHS)}
-    account = ReceiptBuilder(inventory)
-    lines = account.lines()
+    builder = ReceiptBuilder(inventory)
+    lines = builder.lines()
     first = next(lines)
     change(inventory)
     assert {path: digest for digest, path in (first, *lines)} == expected
@@ -82,8 +82,8 @@ def test_links_have_no_line_and_many_files_are_told_in_the_order_of_their_grid(t
     inventory.digests.put(there, b"".join(xxh3_128_digest(str(cell).encode()) for cell in there.tolist()))
     arrived(inventory, str(there[5]), LINK_DIGEST)
     arrived(inventory, "note", LINK_DIGEST)
-    account = ReceiptBuilder(inventory)
-    found = list(account.lines())
+    builder = ReceiptBuilder(inventory)
+    found = list(builder.lines())
     assert [path for _, path in found] == [str(cell) for cell in there.tolist() if cell != there[5]]
     assert all(digest == xxh3_128_digest(path.encode()) for digest, path in found)
-    assert account.links == 1
+    assert builder.links == 1

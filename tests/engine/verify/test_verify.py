@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 from xxhash import xxh3_128_digest
 
-from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError
 from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt, write_receipt
-from softcopy_napari.engine.verify.content_checker import ContentChecker, Interrupted, Mismatch
 from softcopy_napari.engine.verify.verify import (
+    Interrupted,
     Selection,
     VerifyError,
     VerifyOptions,
@@ -24,13 +23,14 @@ from softcopy_napari.engine.verify.verify import (
     verify_receipt,
     verify_source,
 )
+from softcopy_napari.engine.worker.content_checker import CheckOutcome
 from tests.engine.support import tree, write
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="links, fifos, odd names")
 NAMES = ["zarr.json", "c/0/0", "c/0/1", "c/1/0", "c/1/1", "notes ü.txt"]
 FACTS = Receipt(software="softcopy-napari", source="/a", destination="/b", started="", finished="")
 ALL = Selection()
-Found = set[tuple[Mismatch, str]]
+Found = set[tuple[CheckOutcome, str]]
 How = Callable[[Path, Path, Selection], Found]
 
 
@@ -88,7 +88,7 @@ def test_a_flipped_bit_is_found_though_size_and_time_are_kept(sides: Sides, how:
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     after = file.stat()
     assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-    assert how(sides.source, sides.destination, Selection()) == {(Mismatch.CHANGED, "c/1/0")}
+    assert how(sides.source, sides.destination, Selection()) == {(CheckOutcome.CHANGED, "c/1/0")}
 
 
 @both
@@ -97,9 +97,9 @@ def test_what_is_missing_and_what_is_extra_is_found(sides: Sides, how: How) -> N
     write(sides.destination / "c" / "9" / "9", b"extra")
     where = "not in the receipt" if how is with_receipt else "not at the source"
     assert how(sides.source, sides.destination, Selection()) == {
-        (Mismatch.MISSING, "c/1/0"),
-        (Mismatch.MISSING, "c/1/1"),
-        (Mismatch.EXTRA, f"c/9/9 ({where})"),
+        (CheckOutcome.MISSING, "c/1/0"),
+        (CheckOutcome.MISSING, "c/1/1"),
+        (CheckOutcome.EXTRA, f"c/9/9 ({where})"),
     }
 
 
@@ -110,14 +110,14 @@ def test_with_the_source_truncated_and_grown_files_are_called_so(sides: Sides) -
         file.write(b"more")
     os.truncate(sides.destination / "zarr.json", 0)
     assert with_source(sides.source, sides.destination) == {
-        (Mismatch.TRUNCATED, f"c/0/0 ({size - 7:,} of {size:,} bytes)"),
-        (Mismatch.CHANGED, "c/0/1 (4 bytes longer)"),
-        (Mismatch.TRUNCATED, "zarr.json (0 of 9,000 bytes)"),
+        (CheckOutcome.TRUNCATED, f"c/0/0 ({size - 7:,} of {size:,} bytes)"),
+        (CheckOutcome.CHANGED, "c/0/1 (4 bytes longer)"),
+        (CheckOutcome.TRUNCATED, "zarr.json (0 of 9,000 bytes)"),
     }
     assert with_receipt(sides.source, sides.destination) == {
-        (Mismatch.CHANGED, "c/0/0"),
-        (Mismatch.CHANGED, "c/0/1"),
-        (Mismatch.CHANGED, "zarr.json (empty)"),
+        (CheckOutcome.CHANGED, "c/0/0"),
+        (CheckOutcome.CHANGED, "c/0/1"),
+        (CheckOutcome.CHANGED, "zarr.json (empty)"),
     }
 
 
@@ -146,9 +146,9 @@ def test_links_are_not_followed_and_fifos_not_opened(sides: Sides, how: How) -> 
     (sides.destination / "c/1/0").mkdir()
     found = how(sides.source, sides.destination, Selection())
     assert found >= {
-        (Mismatch.CHANGED, "c/0/0 (is a link, not a file)"),
-        (Mismatch.CHANGED, "c/0/1 (is a fifo, not a file)"),
-        (Mismatch.CHANGED, "c/1/0 (is a folder, not a file)"),
+        (CheckOutcome.CHANGED, "c/0/0 (is a link, not a file)"),
+        (CheckOutcome.CHANGED, "c/0/1 (is a fifo, not a file)"),
+        (CheckOutcome.CHANGED, "c/1/0 (is a folder, not a file)"),
     }
     if how is with_source:
         assert len(found) == 3
@@ -162,8 +162,8 @@ def test_links_are_compared_by_where_they_lead(sides: Sides) -> None:
     write(sides.destination / "file", b"")
     os.symlink("c", sides.source / "file")
     assert with_source(sides.source, sides.destination) == {
-        (Mismatch.CHANGED, "other (leads to d, not to c)"),
-        (Mismatch.CHANGED, "file (is a file, not a link)"),
+        (CheckOutcome.CHANGED, "other (leads to d, not to c)"),
+        (CheckOutcome.CHANGED, "file (is a file, not a link)"),
     }
 
 
@@ -174,7 +174,7 @@ def test_a_receipt_counts_links(sides: Sides) -> None:
     assert with_receipt(sides.source, sides.destination) == set()
     (sides.destination / "one").unlink()
     ((kind, text),) = with_receipt(sides.source, sides.destination)
-    assert kind is Mismatch.MISSING and text.startswith("of links there are 0, not 1")
+    assert kind is CheckOutcome.MISSING and text.startswith("of links there are 0, not 1")
 
 
 @posix_only
@@ -210,100 +210,18 @@ def test_what_cannot_be_read_or_listed_is_named_and_the_rest_goes_on(another_use
     if os.geteuid() == 0:
         os.seteuid(65534)
     assert with_receipt(sides.source, sides.destination) == {
-        (Mismatch.UNREADABLE, "zarr.json (Permission denied)"),
-        *((Mismatch.UNREADABLE, f"{name} (Permission denied)") for name in NAMES if name.startswith("c/")),
-        (Mismatch.UNREADABLE, "c (cannot be listed: Permission denied)"),
-        (Mismatch.CHANGED, "notes ü.txt"),
+        (CheckOutcome.UNREADABLE, "zarr.json (Permission denied)"),
+        *((CheckOutcome.UNREADABLE, f"{name} (Permission denied)") for name in NAMES if name.startswith("c/")),
+        (CheckOutcome.UNREADABLE, "c (cannot be listed: Permission denied)"),
+        (CheckOutcome.CHANGED, "notes ü.txt"),
     }
-
-
-# -- what is replaced meanwhile -----------------------------------------------------------------------------
-
-
-def judged(
-    sides: Sides, path: str, meanwhile: Callable[[int], object], source: bool = True
-) -> tuple[Mismatch | None, str]:
-    """Judge a file in blocks of 1000 bytes; `meanwhile` is called after each, with its number."""
-    number = 0
-
-    def go_on() -> bool:
-        nonlocal number
-        number += 1
-        meanwhile(number)
-        return True
-
-    here, there = RootFolder(str(sides.source)), RootFolder(str(sides.destination))
-    here.open()
-    there.open()
-    try:
-        digest = xxh3_128_digest((sides.source / path).read_bytes())
-        judge = ContentChecker(here if source else None, there, memoryview(bytearray(1000)), go_on)
-        return judge.judge(path, digest)[1:]
-    finally:
-        here.close()
-        there.close()
-
-
-FILE = "c/0/0"
-BLOCKS = len(FILE)  # of 1000 bytes each
-
-
-def replace(file: Path, content: bytes) -> None:
-    temporary = write(file.with_name("replacement"), content)
-    temporary.replace(file)
-
-
-def test_a_source_that_keeps_changing_is_still_being_written(sides: Sides) -> None:
-    def rewrite(number: int) -> None:
-        replace(sides.source / FILE, b"%d" % number * 5000)
-
-    assert judged(sides, FILE, rewrite) == (Mismatch.MOVING, "at the source")
-
-
-def test_a_source_that_is_written_while_its_copy_is_read_is_no_fault_of_the_copy(sides: Sides) -> None:
-    """The copy is of the new version already: it differs from what was read of the source, and is right."""
-
-    def rewrite(number: int) -> None:
-        if number == BLOCKS + 1:  # the source has been read, and the end of it was seen
-            for side in (sides.source, sides.destination):
-                replace(side / FILE, b"new" * 2000)
-
-    assert judged(sides, FILE, rewrite) == (None, "")
-
-
-def test_a_source_that_is_deleted_meanwhile_is_not_called_missing(sides: Sides) -> None:
-    def delete(number: int) -> None:
-        if number == 1:
-            for side in (sides.source, sides.destination):
-                (side / FILE).unlink()
-
-    assert judged(sides, FILE, delete) == (Mismatch.MOVING, "deleted at the source just now")
-
-
-@pytest.mark.parametrize("source", [True, False], ids=["source", "receipt"])
-def test_a_copy_that_is_replaced_once_while_it_is_read_is_read_again(sides: Sides, source: bool) -> None:
-    at = BLOCKS + 2 if source else 2
-
-    def rewrite(number: int) -> None:
-        if number == at:
-            replace(sides.destination / FILE, (sides.source / FILE).read_bytes())
-
-    write(sides.destination / FILE, b"bad" * 5000)
-    assert judged(sides, FILE, rewrite, source) == (None, "")
-
-
-def test_a_copy_that_keeps_changing_is_still_being_written(sides: Sides) -> None:
-    def rewrite(number: int) -> None:
-        replace(sides.destination / FILE, b"%d" % number * 5000)
-
-    assert judged(sides, FILE, rewrite, source=False) == (Mismatch.MOVING, "at the destination")
 
 
 def test_a_destination_that_goes_away_is_not_reported_file_by_file(sides: Sides) -> None:
     (sides.destination / "zarr.json").unlink()
     found: list[str] = []
 
-    def take_out(kind: Mismatch, text: str) -> None:
+    def take_out(kind: CheckOutcome, text: str) -> None:
         if not found:
             sides.destination.rename(sides.destination.with_name("elsewhere"))
             sides.destination.mkdir()

@@ -1,21 +1,23 @@
-"""Which files at the destination are to be read back: to be verified, or because their checksum is not known.
+"""Which files at the destination are to be read back, to be verified or because their digest is not known?
 
 Part of a target's job, and called from its thread alone.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from softcopy_napari.engine.checksums.receipt_digests import ReceiptDigests
-from softcopy_napari.engine.checksums.saved_digests import DigestJournal, SavedDigests, are_trusted
+from softcopy_napari.engine.checksums.digest_journal import DigestJournal
+from softcopy_napari.engine.checksums.known_digests import KnownDigests, are_trusted
+from softcopy_napari.engine.checksums.receipt_reader import ReceiptReader
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK_DIGEST
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_files import Batch
 from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.engine.worker.file_verifier import TELLS_CHANGES, VerifyOutcome
+from softcopy_napari.engine.worker.content_checker import TELLS_CHANGES, CheckOutcome
 from softcopy_napari.engine.worker.tasks import VerifyDone
 
 _PAUSE = 1.0
@@ -31,13 +33,13 @@ class VerifyBatch:
 
     batch: Batch
     digests: bytes
-    """That they were copied with; zeros where it is not known."""
-    remembered: list[tuple[int, bytes]]
-    """Those that earlier copies left, where they are only to be found: since when, ns, and the digests."""
+    """Those that they were copied with; zeros where they are not known."""
+    known: list[tuple[int, bytes]]
+    """Digests that are known from earlier runs, where they are only to be found: since when, ns, and the digests."""
 
 
 class ReadBackQueue:
-    """Goes round all files that have arrived, until nothing is left to be proven.
+    """Goes round all files that have arrived, until all are read back that have to be.
 
     Parameters
     ----------
@@ -57,17 +59,21 @@ class ReadBackQueue:
         self.finishing = False
         self.read = 0
         self.verify = verify
-        self._receipt: ReceiptDigests | None = None
-        self._keeper: DigestJournal | None = None
-        self._earlier: list[SavedDigests] = []
+        self._receipt: ReceiptReader | None = None
+        self._journal: DigestJournal | None = None
+        self._known: list[KnownDigests] = []
+        """What earlier runs left, the latest first, and what the last receipt lists."""
         self._clock = 0
         """What the destination's own clock said last, ns; 0 while that is not known."""
         self._inventory = inventory
         self._round: Iterator[Batch] | None = None
         self._block: Batch | None = None
         self._out = 0
+        """Batches that workers have."""
         self._found = False
+        """Whether this round has found files to read back."""
         self._clean = False
+        """Whether the last round found none, and nothing has arrived since."""
         self._next_round = 0.0
 
     @property
@@ -84,17 +90,17 @@ class ReadBackQueue:
         """Whether anything is to be read back just now."""
         return self.verify or self.finishing
 
-    def start_anew(self) -> None:
-        """Something was copied, or found to be there: the last round counts no longer."""
+    def start_over(self) -> None:
+        """Go round once more: something was copied, or found to be there."""
         self._clean = False
 
-    def doubt(self) -> None:
-        """What has arrived may be something else by now: from now on everything is read back and compared."""
+    def verify_all(self) -> None:
+        """From now on read everything back and compare it: what has arrived may be something else by now."""
         self.verify = True
         self._clean = False
 
-    def take(self, limit: int, now: float) -> VerifyBatch | None:
-        """Up to `limit` files to be read back; None where there are none for now."""
+    def take_batch(self, limit: int, now: float) -> VerifyBatch | None:
+        """Return up to `limit` files to read back, or None where there are none for now."""
         while True:
             if self._block is None:
                 if self._round is None and not self._begin(now):
@@ -110,7 +116,7 @@ class ReadBackQueue:
             if batch.paths:
                 self._found = True
                 self._out += 1
-                return VerifyBatch(batch, self._digests(batch), [] if self.verify else self._remembered(batch))
+                return VerifyBatch(batch, self._digests(batch), [] if self.verify else self._known_digests(batch))
 
     def _begin(self, now: float) -> bool:
         """Begin a round, if it is time; what is out with workers must be back, or it would be taken twice."""
@@ -128,30 +134,25 @@ class ReadBackQueue:
         if self.verify or self._receipt is None:
             return False
         if not self._receipt.begun and next(self._all(), None) is not None:
-            self._earlier = self._keeper.earlier() if self._keeper is not None else []
+            self._known = [*(self._journal.earlier() if self._journal is not None else []), self._receipt.known]
             self._receipt.begin()
         return self._receipt.reading
 
-    def remember(self, receipt: ReceiptDigests, keeper: DigestJournal) -> None:
-        """Look for checksums here first: in what earlier runs left, the latest first, and in the last receipt."""
+    def use_known_digests(self, journal: DigestJournal, receipt: ReceiptReader) -> None:
+        """Look for digests in what earlier runs left and in the last receipt, before files are read back."""
         if TELLS_CHANGES:
-            self._receipt, self._keeper = receipt, keeper
+            self._journal, self._receipt = journal, receipt
 
     def note_clock(self, now: int) -> None:
         """Note what the destination's own clock says, see `DigestJournal.note_clock`."""
         self._clock = now or self._clock
-        if self._keeper is not None:
-            self._keeper.note_clock(now)
+        if self._journal is not None:
+            self._journal.note_clock(now)
 
-    def _remembered(self, batch: Batch) -> list[tuple[int, bytes]]:
-        """What earlier runs and the last receipt say, each with the time since when it holds."""
-        places: list[SavedDigests | ReceiptDigests] = [
-            *self._earlier,
-            *([] if self._receipt is None else [self._receipt]),
-        ]
-        begun = [*(run.begun for run in self._earlier), 0]
-        trusted = are_trusted(self._clock, [(start, place.since) for start, place in zip(begun, places, strict=False)])
-        found = [(place.since, place.digests(batch)) for place, true in zip(places, trusted, strict=True) if true]
+    def _known_digests(self, batch: Batch) -> list[tuple[int, bytes]]:
+        """What earlier runs and the last receipt say, each with the time until which that is known to hold."""
+        trusted = are_trusted(self._clock, [(known.begun, known.since) for known in self._known])
+        found = [(known.since, known.digests(batch)) for known in itertools.compress(self._known, trusted)]
         return [(since, digests) for since, digests in found if digests.strip(b"\0")]
 
     def _all(self) -> Iterator[Batch]:
@@ -175,62 +176,62 @@ class ReadBackQueue:
         return batch.files.digests(self._inventory.digests, batch.ids).tobytes()
 
     def close(self) -> None:
-        """Nothing will be proven any more."""
+        """Stop reading the receipt, and let go of what is known from earlier runs."""
         if self._receipt is not None:
             self._receipt.close()
-        for run in self._earlier:
-            run.close()
+        for known in self._known:
+            known.store.close()
 
-    def give_back(self) -> None:
-        """A worker died with a batch: a later round will find it."""
+    def return_batch(self) -> None:
+        """Note that a worker died with a batch: a later round will find its files."""
         self._out -= 1
         self._found = True
 
-    def take_in(self, proof: VerifyBatch, done: VerifyDone) -> list[tuple[str, VerifyOutcome, str]]:
+    def add_results(self, handed_out: VerifyBatch, done: VerifyDone) -> list[tuple[str, CheckOutcome, str]]:
         """Note what reading back showed.
 
         Returns
         -------
-        list of tuple of str, Finding and str
-            Files with which something is wrong, by path, with the finding and its reason.
+        list of tuple of str, CheckOutcome and str
+            Files with which something is wrong, by path, with what checking them showed and the reason.
         """
         self._out -= 1
-        batch = proof.batch
+        batch = handed_out.batch
         paths = batch.paths
         now = self._digests(batch)
-        odd: list[tuple[str, VerifyOutcome, str]] = []
+        odd: list[tuple[str, CheckOutcome, str]] = []
         kept = True
-        if self._all_hashed(proof, done, now):
+        if self._all_hashed(handed_out, done, now):
             self.read += len(paths)
             kept = self._inventory.arrived(batch, done.digests)
             paths = []
         for number, path in enumerate(paths):
-            finding = VerifyOutcome(done.findings[number])
+            outcome = CheckOutcome(done.outcomes[number])
             part = slice(number * DIGEST_SIZE, (number + 1) * DIGEST_SIZE)
-            changed = now[part] != proof.digests[part] or self._inventory.state(path) is not ChunkState.COPIED
-            if changed or finding is VerifyOutcome.STOPPED:
+            changed = now[part] != handed_out.digests[part] or self._inventory.state(path) is not ChunkState.COPIED
+            if changed or outcome is CheckOutcome.STOPPED:
                 continue
             self.read += 1
             reason = done.reasons.get(number, "")
-            right = finding in (VerifyOutcome.EQUAL, VerifyOutcome.HASHED, VerifyOutcome.LINK)
+            right = outcome in (CheckOutcome.EQUAL, CheckOutcome.HASHED, CheckOutcome.LINK)
             if right:
-                verified = self.verify and finding is not VerifyOutcome.HASHED  # it may have been asked for since
-                digest = LINK_DIGEST if finding is VerifyOutcome.LINK else done.digests[part]
+                verified = self.verify and outcome is not CheckOutcome.HASHED  # it may have been asked for since
+                digest = LINK_DIGEST if outcome is CheckOutcome.LINK else done.digests[part]
                 kept = self._inventory.proven(path, digest, verified) and kept
             if reason or not right:
-                odd.append((path, finding, reason))
+                odd.append((path, outcome, reason))
         if not kept:  # nor will be what else this round finds
             self._round = self._block = None
             self._next_round = time.monotonic() + _LONG_PAUSE
         return odd
 
-    def _all_hashed(self, proof: VerifyBatch, done: VerifyDone, now: bytes) -> bool:
+    def _all_hashed(self, handed_out: VerifyBatch, done: VerifyDone, now: bytes) -> bool:
         """Whether of all files of a batch, none of which has changed, the checksum was found and no more."""
-        batch = proof.batch
+        batch = handed_out.batch
         return (
             batch.is_current
-            and done.findings.count(VerifyOutcome.HASHED) == len(done.findings)
+            and done.outcomes.count(CheckOutcome.HASHED) == len(done.outcomes)
             and not done.reasons
-            and now == proof.digests
+            and now == handed_out.digests
             and bool((batch.files.states(batch.ids) == ChunkState.COPIED).all())
         )

@@ -38,7 +38,7 @@ class CopyResults:
     ----------
     inventory : Inventory
     retries : Retries
-    prover : ReadBackQueue
+    read_back : ReadBackQueue
 
     Attributes
     ----------
@@ -54,14 +54,14 @@ class CopyResults:
         What the user should know of the destination, see `Remark`.
     """
 
-    def __init__(self, inventory: Inventory, retries: Retries, prover: ReadBackQueue) -> None:
+    def __init__(self, inventory: Inventory, retries: Retries, read_back: ReadBackQueue) -> None:
         self.files_copied = self.bytes_copied = self.published = 0
         self.sizes: dict[TrackedFiles, list[int]] = {}
         self.as_it_is = False
         self.remarks = 0
         self._inventory = inventory
         self._retries = retries
-        self._prover = prover
+        self._read_back = read_back
 
     def take(self, batch: Batch, done: CopyDone, now: float) -> int:
         """Take in what became of a batch; returns how many of its files have arrived."""
@@ -73,7 +73,7 @@ class CopyResults:
         self.published += copied + done.outcomes.count(CopyOutcome.DELETED) + done.outcomes.count(CopyOutcome.FOLDER)
         self.remarks |= done.remarks
         if copied or CopyOutcome.EQUAL in done.outcomes:
-            self._prover.start_anew()
+            self._read_back.start_over()
             inventory.arrived(batch, _digests(done), done.versions)
         if copied:
             seen = self.sizes.setdefault(batch.files, [0, 0])
@@ -111,7 +111,7 @@ class CopyResults:
                 inventory.kept.pop(path, None)
             if outcome is CopyOutcome.DAMAGED:
                 inventory.damaged[path] = done.reasons[number]
-                if batch.files.holds_chunks and not self._prover.verify:  # else it is read back first
+                if batch.files.holds_chunks and not self._read_back.verify:  # else it is read back first
                     states[-1] = ChunkState.FAILED
         inventory.finished(batch, states)
         return copied

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import deque
 
 from softcopy_napari.engine.checksums.read_back_queue import ReadBackQueue, VerifyBatch
-from softcopy_napari.engine.destination.clashes import Clashes
-from softcopy_napari.engine.destination.destination_watch import DestinationWatch
+from softcopy_napari.engine.destination.availability import DestinationAvailability
+from softcopy_napari.engine.destination.clashing_files import ClashingFiles
 from softcopy_napari.engine.dispatch.copy_results import CopyResults
 from softcopy_napari.engine.dispatch.flush_scheduler import FlushScheduler
 from softcopy_napari.engine.dispatch.retries import Retries
@@ -30,8 +30,8 @@ from softcopy_napari.engine.inventory.tracked_files import Batch
 from softcopy_napari.engine.source.links_out import LinksOut
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.worker.content_checker import CheckOutcome
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
-from softcopy_napari.engine.worker.file_verifier import VerifyOutcome
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.publish_rules import PublishRules
 from softcopy_napari.engine.worker.tasks import (
@@ -66,7 +66,7 @@ class Dispatcher:
     ----------
     retries : Retries
         Files that failed or keep changing.
-    prover : ReadBackQueue
+    read_back : ReadBackQueue
         Reads back what has arrived.
     flushing : FlushScheduler
         Has what was written stored.
@@ -78,7 +78,7 @@ class Dispatcher:
         Whether metadata that were changed at the destination are replaced.
     results : CopyResults
         What has become of the files that were copied.
-    destination : DestinationWatch
+    destination : DestinationAvailability
         Whether the destination is there, and takes files.
     links : LinksOut
         Links of the source of which only the link is copied.
@@ -93,16 +93,16 @@ class Dispatcher:
         verify: bool = False,
         links: str = KEEP,
     ) -> None:
-        self.prover = ReadBackQueue(inventory, verify)
+        self.read_back = ReadBackQueue(inventory, verify)
         self.flushing = FlushScheduler(pool, inventory)
         self.source: Identity | None = None
         self.source_lost = False
         self.replaces_metadata = False
-        self.destination = DestinationWatch()
+        self.destination = DestinationAvailability()
         self.links = LinksOut(links)
-        self._clashes = Clashes()
+        self._clashes = ClashingFiles()
         self.retries = Retries(inventory)
-        self.results = CopyResults(inventory, self.retries, self.prover)
+        self.results = CopyResults(inventory, self.retries, self.read_back)
         self._pool = pool
         self._inventory = inventory
         self._walks = walks
@@ -112,9 +112,9 @@ class Dispatcher:
         self._others: dict[int, Task] = {}
         self._under_way: dict[int, int] = {}
         self._urgent: deque[Task] = deque()
-        self._proofs: dict[int, VerifyBatch] = {}
+        self._read_backs: dict[int, VerifyBatch] = {}
         self._seconds_a_file = 0.01
-        self._seconds_a_proof = 0.01
+        self._seconds_a_check = 0.01
 
     @property
     def idle(self) -> bool:
@@ -130,12 +130,12 @@ class Dispatcher:
 
     def _is_awaited(self, task: Task) -> bool:
         # Whether there is room, and the destination, is asked every now and then: nothing waits for the answer.
-        return not isinstance(task, FreeSpaceTask) and task.id != self.destination.look
+        return not isinstance(task, FreeSpaceTask) and task.id != self.destination.check_task
 
     @property
     def at_rest(self) -> bool:
         """Whether no worker has anything to answer."""
-        return self.idle and not (self._others or self._urgent or self._proofs)
+        return self.idle and not (self._others or self._urgent or self._read_backs)
 
     @property
     def bytes_moved(self) -> int:
@@ -169,33 +169,33 @@ class Dispatcher:
             self._pool.send(min(workers, key=lambda worker: len(worker.tasks)), task)
         if not compare:
             return
-        if self.destination.obstacle is not None:
+        if self.destination.problem is not None:
             self._try_obstacle(workers, now, copy)
-        if self.destination.obstacle is None or self.destination.obstacle.kind is not ProblemKind.GONE:
+        if self.destination.problem is None or self.destination.problem.kind is not ProblemKind.GONE:
             self._dispatch_walks(workers)
-        if copy and self.destination.obstacle is None:
+        if copy and self.destination.problem is None:
             self._dispatch_copies(workers, now)
-            self._dispatch_proofs(workers, now)
+            self._dispatch_read_back(workers, now)
         self.flushing.source_device = self.source[0] if self.source is not None else 0
-        self.flushing.dispatch(workers, now, bool(self._batches), copy and self.destination.obstacle is None)
+        self.flushing.dispatch(workers, now, bool(self._batches), copy and self.destination.problem is None)
         self.look_at_destination_if_due(now)
 
     def look_at_destination_if_due(self, now: float) -> None:
         """Now and then, see whether the destination is still there, and what its clock says when files have come."""
-        if self.destination.look_is_due(now, bool(self._batches)):
+        if self.destination.check_is_due(now, bool(self._batches)):
             task = ReachTask(self._pool.new_id(), claim=False)
-            self.destination.look = task.id
+            self.destination.check_task = task.id
             self.request(task)
 
     def _try_obstacle(self, workers: list[WorkerProcess], now: float, copy: bool) -> None:
         """Now and then, see whether the destination is there again, and whether it takes a file."""
         destination = self.destination
-        if destination.obstacle is None or self._batches or not destination.begin_try(now):
+        if destination.problem is None or self._batches or not destination.begin_retry(now):
             return
         worker = min(workers, key=lambda worker: len(worker.tasks))
-        if destination.obstacle.kind is not ProblemKind.GONE and copy:
+        if destination.problem.kind is not ProblemKind.GONE and copy:
             if not self._dispatch_copy(worker, 1, now):
-                destination.overcome()  # nothing is left to be copied
+                destination.note_available()  # nothing is left to be copied
             return
         task = ReachTask(self._pool.new_id(), claim=not destination.claimed)
         self._others[task.id] = task
@@ -208,7 +208,7 @@ class Dispatcher:
                 return
             folders = self._walks.next(len(workers))
             current = self._walks.current
-            last = current is not None and current.full and self.prover.finishing
+            last = current is not None and current.full and self.read_back.finishing
             task = CompareTask(self._pool.new_id(), folders, self._quiet, self.source, fresh_attributes=last)
             self._compares[task.id] = folders
             self._pool.send(worker, task)
@@ -245,21 +245,23 @@ class Dispatcher:
         self._pool.send(worker, task)
         return True
 
-    def _dispatch_proofs(self, workers: list[WorkerProcess], now: float) -> None:
+    def _dispatch_read_back(self, workers: list[WorkerProcess], now: float) -> None:
         """Give those who have nothing to copy something to read back."""
-        if not self.prover.wanted:
+        if not self.read_back.wanted:
             return
         for worker in workers:
             if worker.room(CopyTask) < OUTSTANDING or worker.room(VerifyTask) < OUTSTANDING:
                 continue
-            proof = self.prover.take(self._batch_size(self._seconds_a_proof), now)
-            if proof is None:
+            handed_out = self.read_back.take_batch(self._batch_size(self._seconds_a_check), now)
+            if handed_out is None:
                 return
-            batch = proof.batch
+            batch = handed_out.batch
             chunk_format = batch.files.chunk_format
-            known, verify, remembered = proof.digests, self.prover.verify, proof.remembered
-            task = VerifyTask(self._pool.new_id(), batch.paths, known, verify, self.source, chunk_format, remembered)
-            self._proofs[task.id] = proof
+            digests, verify = handed_out.digests, self.read_back.verify
+            task = VerifyTask(
+                self._pool.new_id(), batch.paths, digests, verify, self.source, chunk_format, handed_out.known
+            )
+            self._read_backs[task.id] = handed_out
             self._pool.send(worker, task)
 
     def _batch_size(self, seconds: float) -> int:
@@ -281,7 +283,7 @@ class Dispatcher:
             self._copied(self._batches.pop(heard.task), answer, now)
             return None
         if isinstance(answer, VerifyDone):
-            self._proven(self._proofs.pop(heard.task), answer, now)
+            self._handle_read_back(self._read_backs.pop(heard.task), answer, now)
             return None
         if final:
             self._under_way.pop(heard.task, None)
@@ -294,7 +296,7 @@ class Dispatcher:
         if isinstance(answer, Reached):
             return self._reached(heard.task, answer, now)
         if isinstance(answer, FolderDiff | Synced | Flushed | SourceProbe) and answer.obstacle is not None:
-            self.destination.meet(answer.obstacle, now)
+            self.destination.note_problem(answer.obstacle, now)
         if isinstance(answer, Synced):
             for path, reason in answer.failed.items() if answer.obstacle is None else ():
                 if self._inventory.state(path) in (ChunkState.COPIED, ChunkState.VERIFIED):
@@ -305,7 +307,7 @@ class Dispatcher:
 
     def _take_clashes(self, part: FolderDiff) -> None:
         """Names that are one at the destination: neither is copied, or one would overwrite the other."""
-        before, now = self._clashes.replace(part.folder, part.clashes)
+        before, now = self._clashes.replace_folder(part.folder, part.clashes)
         for path, reason in now.items():
             self.retries.give_up(path, reason)
             if self._inventory.state(path) in (ChunkState.PENDING, ChunkState.COPIED, ChunkState.VERIFIED):
@@ -318,33 +320,33 @@ class Dispatcher:
         """Take in a look at the destination; returns it if it is for the job."""
         if answer.obstacle is None:
             self.flushing.file_system = answer.file_system
-            self.prover.note_clock(answer.clock)
+            self.read_back.note_clock(answer.clock)
             if answer.file_system.uploader:
                 self.results.remarks |= Remark.STORED_LATER
-        return None if self.destination.reached(task, answer.obstacle, now) else answer
+        return None if self.destination.add_check(task, answer.obstacle, now) else answer
 
     def _take_sides(self, answer: CopyDone | VerifyDone, now: float) -> None:
         """Take in what an answer tells of the two sides as a whole."""
         self.source_lost = self.source_lost or answer.lost
-        self.destination.note_answer(None if answer.lost else answer.obstacle, not answer.lost, now)
+        self.destination.note_task(None if answer.lost else answer.obstacle, not answer.lost, now)
 
-    def _proven(self, proof: VerifyBatch, done: VerifyDone, now: float) -> None:
+    def _handle_read_back(self, handed_out: VerifyBatch, done: VerifyDone, now: float) -> None:
         self._take_sides(done, now)
-        count = len(proof.batch.paths)
-        looked_at = count - done.findings.count(VerifyOutcome.STOPPED)
-        self._seconds_a_proof = _mean(self._seconds_a_proof, done.seconds, looked_at)
-        for path, finding, reason in self.prover.take_in(proof, done):
-            if finding in (VerifyOutcome.EQUAL, VerifyOutcome.HASHED):
+        count = len(handed_out.batch.paths)
+        looked_at = count - done.outcomes.count(CheckOutcome.STOPPED)
+        self._seconds_a_check = _mean(self._seconds_a_check, done.seconds, looked_at)
+        for path, outcome, reason in self.read_back.add_results(handed_out, done):
+            if outcome in (CheckOutcome.EQUAL, CheckOutcome.HASHED):
                 self._inventory.damaged[path] = reason  # at the source, too
                 self._inventory.set_state(path, ChunkState.FAILED)
                 continue
             self._inventory.damaged.pop(path, None)
-            self.prover.start_anew()
-            if finding is VerifyOutcome.MOVED:
+            self.read_back.start_over()
+            if outcome in (CheckOutcome.MISSING, CheckOutcome.MOVING):
                 self._inventory.set_state(path, ChunkState.PENDING)
                 continue
             self._inventory.set_state(path, ChunkState.FAILED)
-            self.retries.mismatch(path, finding is VerifyOutcome.DIFFERENT, reason, now)
+            self.retries.mismatch(path, outcome is not CheckOutcome.UNREADABLE, reason, now)
 
     def _copied(self, batch: Batch, done: CopyDone, now: float) -> None:
         self._take_sides(done, now)
@@ -374,8 +376,8 @@ class Dispatcher:
             if isinstance(task, CopyTask):
                 self._give_back(self._batches.pop(task.id), why, now)
             elif isinstance(task, VerifyTask):
-                del self._proofs[task.id]
-                self.prover.give_back()
+                del self._read_backs[task.id]
+                self.read_back.return_batch()
             elif isinstance(task, CompareTask):
                 self._walks.put_back(self._compares.pop(task.id))
             elif isinstance(task, FlushTask | SyncTask):

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,10 @@ from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 
 
 class DigestStore:
-    """The digests of a target's files.
+    """Digests of a target's files.
 
-    Chunk files have places in one file beside the ledgers, which is written and read piecewise: mapped, ten million of
-    them would count as memory of the engine's.
+    Those of chunk files have places in one file, which is written and read piecewise: mapped, ten million of them would
+    count as memory of the engine's.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ class DigestStore:
     Attributes
     ----------
     others : dict of str to bytes
-        Those of files that are no chunk files, by path.
+        Digests of files that are no chunk files, by path.
     problem : str
         Why some could not be kept, in words for the user; empty while all can.
     """
@@ -42,14 +43,14 @@ class DigestStore:
         self._end = 0
         self._put = 0
         """Places before this one may have been put."""
-        self._closed = False
+        self._closed = self._read_only = False
         self._lock = threading.Lock()  # the receipt is written by a thread of its own
         self._unknown: npt.NDArray[np.bool_] | None = None
         """Places of which the file may hold what is no longer true; None while there are none."""
 
     @property
     def allotted(self) -> int:
-        """How many places there are."""
+        """The number of places."""
         return self._end
 
     def allot(self, count: int) -> int:
@@ -71,36 +72,24 @@ class DigestStore:
             Whether they could be kept. If not (the disk with the state folder is full), they are not known: that is no
             reason to end a copy, for what lies at the destination can be read.
         """
-        kept = True
         self._put = max(self._put, int(places.max()) + 1 if len(places) else 0)
-        for run, data in _runs(places, digests):
-            try:
-                self._write_all(run * DIGEST_SIZE, data)
-            except OSError as error:
-                kept = False
-                self.problem = make_reason(
-                    ReasonCode.CHECKSUMS_NOT_KEPT, folder=str(self._path.parent), problem=error.strerror
-                )
-                if self._unknown is None:
-                    self._unknown = np.zeros(self._end, bool)
-            self._mark(run, len(data) // DIGEST_SIZE, not kept)
-            if not kept:
-                break
-        if kept:
-            self.problem = None
-        elif self._unknown is not None:
-            self._unknown[places] = True  # those before the one that failed as well: it does no harm
-        return kept
-
-    def _mark(self, place: int, count: int, unknown: bool) -> None:
-        if self._unknown is None:
-            return
-        if len(self._unknown) < self._end:
-            self._unknown = np.concatenate([self._unknown, np.zeros(self._end - len(self._unknown), bool)])
-        self._unknown[place : place + count] = unknown
+        self.problem = None
+        try:
+            for start, stop in _runs(places):
+                self._write_all(int(places[start]) * DIGEST_SIZE, digests[start * DIGEST_SIZE : stop * DIGEST_SIZE])
+        except OSError as error:
+            self.problem = make_reason(
+                ReasonCode.CHECKSUMS_NOT_KEPT, folder=str(self._path.parent), problem=error.strerror
+            )
+            self._unknown = np.zeros(0, bool) if self._unknown is None else self._unknown
+        if self._unknown is not None:
+            more = max(0, self._end - len(self._unknown), self._put - len(self._unknown))
+            self._unknown = np.concatenate([self._unknown, np.zeros(more, bool)]) if more else self._unknown
+            self._unknown[places] = self.problem is not None  # of some that were kept as well: it does no harm
+        return self.problem is None
 
     def get(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Digests at these places, shape (n, 16); zeros where they are not known.
+        """Return the digests at these places, shape (n, 16); zeros where they are not known.
 
         Raises
         ------
@@ -111,10 +100,9 @@ class DigestStore:
         with self._lock:
             if self._closed:
                 raise OSError(errno.EBADF, "the copy has ended")
-            if self._fd < 0 or not len(places):
+            if self._fd < 0:
                 return found
-            breaks = np.flatnonzero(np.diff(places) != 1) + 1
-            for start, stop in zip([0, *breaks.tolist()], [*breaks.tolist(), len(places)], strict=True):
+            for start, stop in _runs(places):
                 try:
                     data = self._read(int(places[start]) * DIGEST_SIZE, (stop - start) * DIGEST_SIZE)
                 except OSError:
@@ -127,7 +115,7 @@ class DigestStore:
         return found
 
     def forget(self, places: npt.NDArray[np.int64]) -> None:
-        """Have digests at these places be unknown."""
+        """Forget the digests at these places."""
         if not len(places) or places.min() >= self._put:
             return  # the rule: they are copied for the first time
         if self.get(places).any() and not self.put(places, bytes(len(places) * DIGEST_SIZE)):
@@ -135,7 +123,7 @@ class DigestStore:
                 self._path.unlink(missing_ok=True)
 
     def open(self) -> None:
-        """Read those of a file that another `DigestStore` has written.
+        """Read the digests in a file that another `DigestStore` has written.
 
         Raises
         ------
@@ -143,15 +131,16 @@ class DigestStore:
             It cannot be opened.
         """
         self._fd = os.open(self._path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._read_only = True
 
     def close(self, remove: bool = True) -> None:
-        """Let go of the file, and delete it, unless another run may need it."""
+        """Close the file, and delete it if this store has made it, unless another run may need it."""
         with self._lock:
             self._closed = True
             if self._fd >= 0:
                 os.close(self._fd)
                 self._fd = -1
-                if remove:
+                if remove and not self._read_only:
                     self._path.unlink(missing_ok=True)
 
     def _write_all(self, offset: int, data: bytes) -> None:
@@ -184,13 +173,9 @@ class DigestStore:
             return os.read(self._fd, size)
 
 
-def _runs(places: npt.NDArray[np.int64], digests: bytes) -> list[tuple[int, bytes]]:
-    """Neighbouring places together: the first of each run, and its digests."""
+def _runs(places: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Start and stop of each run of neighbouring places."""
     if not len(places):
-        return []
+        return iter(())
     breaks = (np.flatnonzero(np.diff(places) != 1) + 1).tolist()
-    starts, stops = [0, *breaks], [*breaks, len(places)]
-    return [
-        (int(places[start]), digests[start * DIGEST_SIZE : stop * DIGEST_SIZE])
-        for start, stop in zip(starts, stops, strict=True)
-    ]
+    return zip([0, *breaks], [*breaks, len(places)], strict=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from softcopy_napari.engine.destination.brought_files import is_chunk_of
+from softcopy_napari.engine.destination.orphaned_files import is_chunk_of
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.job.missing_files import MissingFiles
 from softcopy_napari.engine.job.target_resources import TargetResources

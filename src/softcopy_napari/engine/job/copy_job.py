@@ -9,10 +9,10 @@ import logging
 import time
 from pathlib import Path
 
-from softcopy_napari.engine.checksums.receipt_digests import ReceiptDigests
-from softcopy_napari.engine.checksums.saved_digests import DigestJournal
-from softcopy_napari.engine.destination.end_findings import EndVerdict
-from softcopy_napari.engine.destination.takeover import Takeover
+from softcopy_napari.engine.checksums.digest_journal import DigestJournal
+from softcopy_napari.engine.checksums.receipt_reader import ReceiptReader
+from softcopy_napari.engine.destination.final_verdict import FinalVerdict
+from softcopy_napari.engine.destination.preparation import DestinationPreparation
 from softcopy_napari.engine.fs.capabilities import Remark, describe_remarks
 from softcopy_napari.engine.fs.free_space import FreeSpace
 from softcopy_napari.engine.job.copy_status import CopyStatus, Situation
@@ -58,15 +58,15 @@ class CopyJob(TargetThread):
         self._source_when_complete = 0
         """The count of the source's changes when it was complete."""
         target, post = parts.target, parts.post
-        self._takeover = Takeover(target, self._journal, parts.marker, post, lambda: self._over)
+        self._preparation = DestinationPreparation(target, self._journal, parts.marker, post, lambda: self._over)
         self._final = FinalCheck(parts)
-        self._ready = Readiness(parts, self._takeover)
+        self._ready = Readiness(parts, self._preparation)
         self._signer = Signer(parts, self._journal)
         self._pacer = Pacer(target, parts.pool, parts.dispatcher, parts.tracker, post)
         self._forecaster = Forecaster(parts.inventory, parts.dispatcher, parts.tracker, parts.reporter)
         self._status = CopyStatus(parts, self._final, self._pacer, self._forecaster)
-        receipt_digests = ReceiptDigests(parts.inventory, target.destination, ledgers, post)
-        parts.dispatcher.prover.remember(receipt_digests, self._journal)
+        receipt_reader = ReceiptReader(parts.inventory, target.destination, ledgers, post)
+        parts.dispatcher.read_back.use_known_digests(self._journal, receipt_reader)
         if self._lock.reverify_reason is not None:
             self._reverify(self._lock.reverify_reason)
         self._snapshot = self._make_snapshot(time.monotonic())
@@ -88,7 +88,7 @@ class CopyJob(TargetThread):
         """Have everything read back, since equal size and time no longer prove that what was copied is there."""
         self._lock.note_reverify_reason(why)  # a later run must know
         self._reporter.notice(make_reason(why.value))
-        self._dispatcher.prover.doubt()
+        self._dispatcher.read_back.verify_all()
         self._final.recheck()
 
     @property
@@ -163,7 +163,7 @@ class CopyJob(TargetThread):
     def _dispatch(self, now: float) -> None:
         may_copy = not self._paused and self._phase in (Phase.COPYING, Phase.CHECKING, Phase.FLUSHING)
         ending = self._phase in (Phase.CHECKING, Phase.FLUSHING, Phase.SIGNING)
-        self._dispatcher.prover.finishing = ending
+        self._dispatcher.read_back.finishing = ending
         self._dispatcher.results.as_it_is = ending and self._final.last_chance_over(now)
         # A released destination has no mark of this copy: what would be compared could be another one's.
         compare = self._phase is not Phase.WATCHING or self._dispatcher.destination.claimed
@@ -219,7 +219,7 @@ class CopyJob(TargetThread):
         self._journal.note_if_due(self._inventory, now)
         self._tracker.after_pass(now)
         if self._tracker.last_full is not None:
-            self._takeover.remove_if_due(self._dispatcher.source, self._handle_removed)
+            self._preparation.remove_old_files_if_due(self._dispatcher.source, self._handle_removed)
         match self._phase:
             case Phase.COPYING if not self._paused and self._tracker.last_pass is not None:
                 self._check_finished(now)
@@ -298,7 +298,7 @@ class CopyJob(TargetThread):
         if self._why_finished is None:
             self._transition(Event.UNFINISHED, now)
             return
-        step = self._final.next_step(self._takeover.unfinished, now)
+        step = self._final.next_step(self._preparation.unfinished, now)
         if self._final.failure is not None:
             self._end(TargetState.FAILED, self._final.failure)
         elif step is not Event.NOT_SIGNED or self._confirm_end():
@@ -320,13 +320,13 @@ class CopyJob(TargetThread):
             self._fail(verdict.failure, verdict)
         return verdict.failure is None
 
-    def _fail(self, failure: Reason, verdict: EndVerdict) -> None:
+    def _fail(self, failure: Reason, verdict: FinalVerdict) -> None:
         """End the target because files are on one side only that should be on both."""
         self._reporter.notice(*verdict.notes)
         self._status.kept, self._status.lost = verdict.kept, verdict.lost
         self._end(TargetState.FAILED, failure)
 
-    def _handle_receipt(self, problem: Reason | None, verdict: EndVerdict) -> None:
+    def _handle_receipt(self, problem: Reason | None, verdict: FinalVerdict) -> None:
         """Go on now that the receipt is written, or cannot be: the copy is complete without one, too."""
         now = time.monotonic()
         final, signing = self._final, self._phase in (Phase.SIGNING, Phase.SIGNING_ALONE)

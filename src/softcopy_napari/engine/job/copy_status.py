@@ -65,7 +65,7 @@ class CopyStatus:
 
     def snapshot(self, situation: Situation, now: float) -> TargetSnapshot:
         """Return the copy's state for front ends."""
-        left, obstacle = self._reporter.files_left(), self._dispatcher.destination.obstacle
+        left, obstacle = self._reporter.files_left(), self._dispatcher.destination.problem
         state = _state_of(situation, self.outcome, left, obstacle is not None, self._tracker.last_pass is None)
         acquiring = state in (TargetState.COPYING, TargetState.CAUGHT_UP, TargetState.WAITING) and (
             self._tracker.live or self._tracker.last_pass is None or self._inventory.counts()[ChunkState.ABSENT] > 0
@@ -92,7 +92,7 @@ class CopyStatus:
         return make_reason(code, chunks=chunks or None, why=why)
 
     def _explain(self, situation: Situation, state: TargetState, now: float) -> Reason | None:
-        obstacle = self._dispatcher.destination.obstacle
+        obstacle = self._dispatcher.destination.problem
         if obstacle is not None and not state.ended and not situation.paused:
             reporter = self._reporter
             return describe_problem(

@@ -81,11 +81,11 @@ class FinalCheck:
         inventory, dispatcher = self._inventory, self._dispatcher
         unfinished = inventory.count_in(ChunkState.WRITING, ChunkState.PENDING, ChunkState.COPYING)
         last = self._tracker.last_full
-        stuck = bool(self._pool.stuck) or dispatcher.destination.obstacle is not None
+        stuck = bool(self._pool.stuck) or dispatcher.destination.problem is not None
         return CompletionFacts(
             unread=self._tracker.unread,
             unfinished=unfinished + len(inventory.writers.held) + len(inventory.writers.changing),
-            unproven=not dispatcher.prover.done,
+            unproven=not dispatcher.read_back.done,
             failed=len(dispatcher.retries.failed()),
             busy=not dispatcher.idle or self._tracker.busy or stuck or removing,
             changes=self.changes,
@@ -100,14 +100,14 @@ class FinalCheck:
 
     def explain(self) -> Reason:
         """Say what takes its time."""
-        prover = self._dispatcher.prover
+        read_back = self._dispatcher.read_back
         if self._pool.stuck:
             return make_reason(ReasonCode.WORKER_STUCK)
         if self._inventory.digests.problem:
             return self._inventory.digests.problem
-        if not prover.done:
-            code = ReasonCode.READING_BACK if prover.verify else ReasonCode.FINDING_CHECKSUMS
-            return make_reason(code, files=prover.read)
+        if not read_back.done:
+            code = ReasonCode.READING_BACK if read_back.verify else ReasonCode.FINDING_CHECKSUMS
+            return make_reason(code, files=read_back.read)
         return make_reason(ReasonCode.CHECKING_FILES)
 
     # -- steps ----------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ class FinalCheck:
         self._since = now
         self._inventory.recheck_kept()
         self._dispatcher.retries.all_now()
-        self._dispatcher.prover.start_anew()
+        self._dispatcher.read_back.start_over()
         self.start_walk(now)
 
     def start_walk(self, now: float) -> None:
@@ -131,7 +131,7 @@ class FinalCheck:
             return Event.WORK_LEFT
         missing = self.completion_facts(removing).missing
         if missing is Event.WORK_LEFT:
-            if not self._dispatcher.prover.done:
+            if not self._dispatcher.read_back.done:
                 self._proving_since = self._proving_since or now
             self._give_up_failed()
             return missing
@@ -166,7 +166,7 @@ class FinalCheck:
     def _give_up_failed(self) -> None:
         """Fail because of files that failed too often, once there is nothing else to do."""
         dispatcher, changing = self._dispatcher, self._inventory.writers.changing
-        if self.at_work or changing or self._pool.stuck or dispatcher.destination.obstacle is not None:
+        if self.at_work or changing or self._pool.stuck or dispatcher.destination.problem is not None:
             return
         failed = self._dispatcher.retries.failed()
         if failed and all(trouble.given_up for trouble in failed.values()):

@@ -6,7 +6,7 @@ import os
 import stat
 import time
 
-from softcopy_napari.engine.destination.occupant import find_other_dataset
+from softcopy_napari.engine.destination.existing_data import find_other_dataset
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.targets.target import Target

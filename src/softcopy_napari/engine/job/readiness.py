@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from softcopy_napari.engine.destination.takeover import Takeover
+from softcopy_napari.engine.destination.preparation import DestinationPreparation
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.source_identity import Arrival, SourceFingerprint
@@ -24,7 +24,7 @@ class Readiness:
     Parameters
     ----------
     parts : JobParts
-    takeover : Takeover
+    preparation : DestinationPreparation
         Looks at what lies at the destination.
 
     Attributes
@@ -41,15 +41,15 @@ class Readiness:
         Why the copy cannot begin, however long it waits; None while it may.
     """
 
-    def __init__(self, parts: JobParts, takeover: Takeover) -> None:
+    def __init__(self, parts: JobParts, preparation: DestinationPreparation) -> None:
         self.arrival = Arrival(parts.target.source)
         self.folder: FolderIdentity | None = None
-        self.awaited: type[SourceProbe | Takeover | Reached | Swept] | None = None
+        self.awaited: type[SourceProbe | DestinationPreparation | Reached | Swept] | None = None
         self.reason: Reason | None = None
         self.failure: Reason | None = None
         self._inventory, self._tracker = parts.inventory, parts.tracker
         self._dispatcher, self._pool = parts.dispatcher, parts.pool
-        self._takeover = takeover
+        self._preparation = preparation
         self._next_probe = 0.0
 
     def probe_if_due(self, now: float) -> None:
@@ -77,26 +77,26 @@ class Readiness:
             return self._dispatcher.at_rest  # else after the next probe
         if ready:
             self._dispatcher.source, self.folder = probe.identity, probe.folder
-            if self._takeover.occupant is None:
-                self.awaited = Takeover
-                destination = str(self._takeover.target.destination)
+            if self._preparation.existing is None:
+                self.awaited = DestinationPreparation
+                destination = str(self._preparation.target.destination)
                 self.reason = make_reason(ReasonCode.CHECKING_DESTINATION, destination=destination)
-                self._takeover.look(self._handle_occupant)
+                self._preparation.examine(self._handle_existing_data)
             else:
                 self._request_reach()
         if why is not None and (told_to_finish or self.arrival.hopeless):
             self.failure = make_reason(ReasonCode.USER_ENDED_WAITING, why=why) if told_to_finish else why
         return False
 
-    def _handle_occupant(self, conflict: Reason | None) -> None:
+    def _handle_existing_data(self, conflict: Reason | None) -> None:
         """Have the destination reached, unless what lies there is in conflict with the source."""
-        occupant = self._takeover.occupant
-        if occupant is None:
+        existing = self._preparation.existing
+        if existing is None:
             self.failure = conflict
             return
         if self._pool.lock is None or self._pool.lock.all_was_noted:  # else more may have been copied than is known
-            self._inventory.copied_metadata.update(occupant.metadata)
-        self._dispatcher.replaces_metadata = self._takeover.target.overwrite
+            self._inventory.copied_metadata.update(existing.metadata)
+        self._dispatcher.replaces_metadata = self._preparation.target.overwrite
         self.reason = None
         self._request_reach()
 
@@ -122,8 +122,8 @@ class Readiness:
 
     def forget_source(self, has_receipt: bool, why: Reason, now: float) -> None:
         """Stop watching the source, give the reason, and remember how to recognise it when it comes back."""
-        occupant = self._takeover.occupant
-        complete = has_receipt or bool(occupant and occupant.receipt)
+        existing = self._preparation.existing
+        complete = has_receipt or bool(existing and existing.receipt)
         self.arrival.lost(SourceFingerprint.of(self._inventory, self.folder), self._tracker.deletion, complete, now)
         self._tracker.end()
         self._inventory.writers.forget()
@@ -131,7 +131,7 @@ class Readiness:
 
     def hand_over_to(self, following: Readiness) -> None:
         """Pass on to the next job what is known of the destination, and which files this job leaves there."""
-        following._takeover.occupant = self._takeover.occupant
-        following._takeover.leftovers = self.arrival.leftovers(self._inventory.arrays.values())
+        following._preparation.existing = self._preparation.existing
+        following._preparation.old_arrays = self.arrival.leftovers(self._inventory.arrays.values())
         following._dispatcher.replaces_metadata = self._dispatcher.replaces_metadata
         following._dispatcher.destination.claimed = self._dispatcher.destination.claimed

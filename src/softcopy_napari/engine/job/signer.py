@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from softcopy_napari.engine.checksums.saved_digests import DigestJournal
-from softcopy_napari.engine.destination.brought_files import BroughtFiles
-from softcopy_napari.engine.destination.end_findings import EndVerdict, judge_end
+from softcopy_napari.engine.checksums.digest_journal import DigestJournal
+from softcopy_napari.engine.destination.final_verdict import FinalVerdict, judge_findings
+from softcopy_napari.engine.destination.orphaned_files import OrphanedFiles
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
@@ -31,16 +31,16 @@ class Signer:
     """
 
     def __init__(self, parts: JobParts, journal: DigestJournal) -> None:
-        self._brought: BroughtFiles
+        self._orphaned: OrphanedFiles
         """Which files copies have brought to the destination, as of the last walk."""
         self._parts, self._journal = parts, journal
         self._inventory, self._tracker, self._notice = parts.inventory, parts.tracker, parts.reporter.notice
 
-    def check_end(self) -> EndVerdict:
+    def check_end(self) -> FinalVerdict:
         """Return whether the copy may end now that all files of the source are at the destination, or why it fails."""
         for path, also in self._inventory.kept.items():
             if also:
-                return EndVerdict(make_reason(ReasonCode.EDITED_ON_BOTH_SIDES, path=path), (), 0, 0)
+                return FinalVerdict(make_reason(ReasonCode.EDITED_ON_BOTH_SIDES, path=path), (), 0, 0)
             self._notice(make_reason(ReasonCode.EDITED_AT_DESTINATION, path=path))
         self._inventory.writers.mark_open_at_the_end()
         for folder, reason in self._tracker.metadata.unreadable().items():
@@ -48,17 +48,17 @@ class Signer:
         last = self._tracker.last_full
         assert last is not None  # else it would have to be walked first
         earlier = self._journal.earlier()
-        self._brought = BroughtFiles(last, self._inventory, earlier, self._tracker.metadata.missing_nodes())
+        self._orphaned = OrphanedFiles(last, self._inventory, earlier, self._tracker.metadata.missing_nodes())
         for run in earlier:
-            run.close()
-        return judge_end(self._brought.found())
+            run.store.close()
+        return judge_findings(self._orphaned.findings())
 
     def start_writing(
         self,
         snapshot: TargetSnapshot,
         why_finished: str,
         folder: FolderIdentity | None,
-        done: Callable[[Reason | None, EndVerdict], None],
+        done: Callable[[Reason | None, FinalVerdict], None],
     ) -> None:
         """Write the receipt in a thread of its own.
 
@@ -76,24 +76,24 @@ class Signer:
         """
         builder = ReceiptBuilder(self._inventory)
         size = self._tracker.last_full.size if self._tracker.last_full else 0
-        receipt = builder.receipt(self._parts.target, snapshot, why_finished, size, self._brought.missing_nodes)
+        receipt = builder.describe(self._parts.target, snapshot, why_finished, size, self._orphaned.missing_nodes)
         kept = tuple(self._inventory.kept)
         receipt = receipt.model_copy(update={"source_folder": folder, "kept_files": kept})
-        threading.Thread(target=self._sign, args=(builder, receipt, self._brought, done), daemon=True).start()
+        threading.Thread(target=self._sign, args=(builder, receipt, self._orphaned, done), daemon=True).start()
 
     def _sign(
         self,
         builder: ReceiptBuilder,
         receipt: Receipt,
-        brought: BroughtFiles,
-        done: Callable[[Reason | None, EndVerdict], None],
+        orphaned: OrphanedFiles,
+        done: Callable[[Reason | None, FinalVerdict], None],
     ) -> None:
         """Run in the thread: ten million lines take a while, and the destination's disk may hang."""
         target = self._parts.target
-        brought.look_into_receipt(target.destination)
-        verdict = judge_end(brought.found())
+        orphaned.search_receipt(target.destination)
+        verdict = judge_findings(orphaned.findings())
         problem = None
         if verdict.failure is None:
             whole = receipt.model_copy(update={"notes": (*receipt.notes, *map(describe, verdict.notes))})
-            problem = builder.sign(target.destination, self._parts.marker, whole, target.permissions)
+            problem = builder.write(target.destination, self._parts.marker, whole, target.permissions)
         self._parts.post(lambda: done(problem, verdict))

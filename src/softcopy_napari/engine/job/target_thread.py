@@ -203,7 +203,7 @@ class TargetThread(ABC):
                 self._dispatcher.died(message, now)
             case "pause" | "resume":
                 self._paused = message == "pause"
-                self._dispatcher.destination.try_now()
+                self._dispatcher.destination.retry_now()
             case "finish":
                 self._note_finish_order()
             case "stop":
@@ -238,14 +238,14 @@ class TargetThread(ABC):
             sweeper = threading.Thread(target=_sweep, args=arguments, daemon=True)
             sweeper.start()
             sweeper.join(0.5)
-            self._dispatcher.prover.note_clock(sum(clock))
+            self._dispatcher.read_back.note_clock(sum(clock))
         self._snapshot = self._make_snapshot(time.monotonic())
         self._close_parts()
 
     def _close_parts(self) -> None:
         """Release what is known of the source's files."""
         self._tracker.end()
-        self._dispatcher.prover.close()
+        self._dispatcher.read_back.close()
         self._close_digests()
         self._inventory.versions.close()
         self._inventory.ledgers.close()

@@ -23,16 +23,16 @@ class ReceiptError(Exception):
     """There is no receipt, or it cannot be read."""
 
 
-def spell_lines(block: list[tuple[bytes, str]], prefix: str) -> bytes:
+def format_lines(block: list[tuple[bytes, str]], prefix: str) -> bytes:
     """Lines as xxhsum has them; there may be ten million, so a block is made at a time."""
     digests = b"".join([digest for digest, _ in block]).hex("\n", -16).split("\n")
     text = "".join([f"{digest}  {prefix}{path}\n" for digest, (_, path) in zip(digests, block, strict=True)])
     if text.count("\n") != len(block) or "\r" in text:
-        text = "".join([_line(digest, prefix + path) for digest, (_, path) in zip(digests, block, strict=True)])
+        text = "".join([_format_line(digest, prefix + path) for digest, (_, path) in zip(digests, block, strict=True)])
     return os.fsencode(text)
 
 
-def _line(digest: str, path: str) -> str:
+def _format_line(digest: str, path: str) -> str:
     if "\n" in path or "\r" in path:  # as md5sum does it, and xxhsum from 0.8.2 on
         path = path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
         return f"\\{digest}  {path}\n"
@@ -59,7 +59,7 @@ def read_lines(sums: Path, destination: Path) -> Iterator[tuple[bytes, str]]:
             for block in _line_blocks(file, sums):
                 lines = block.split(b"\n")
                 lines.pop()  # what follows the last line's end: nothing
-                if (plain := _plain(block, len(lines), beside)) is not None:
+                if (plain := _parse_plain(block, len(lines), beside)) is not None:
                     yield from plain
                     empty = False
                 else:
@@ -90,7 +90,7 @@ def _line_blocks(file: BinaryIO, sums: Path) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
-def _plain(block: bytes, count: int, beside: bool) -> Iterator[tuple[bytes, str]] | None:
+def _parse_plain(block: bytes, count: int, beside: bool) -> Iterator[tuple[bytes, str]] | None:
     """Read lines as this program writes them, much faster than `_parse`; None where one needs a closer look."""
     text = os.fsdecode(block)
     if any(odd in text for odd in _ODD):

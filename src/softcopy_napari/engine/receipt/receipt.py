@@ -20,13 +20,13 @@ from xxhash import xxh3_128
 from softcopy_napari.engine.formatting import printable
 from softcopy_napari.engine.fs.atomic_write import AtomicFile
 from softcopy_napari.engine.fs.own_files import RECEIPTS
-from softcopy_napari.engine.receipt.checksum_file import READ, ReceiptError, read_lines, spell_lines
+from softcopy_napari.engine.receipt.checksum_file import READ, ReceiptError, format_lines, read_lines
 from softcopy_napari.engine.receipt.receipt_files import (
     can_lie_beside,
-    identities,
-    json_of,
-    leftovers,
-    possible_files,
+    facts_path,
+    find_temporaries,
+    identify_files,
+    possible_receipt_files,
     temporary_path,
 )
 
@@ -135,27 +135,41 @@ def find_receipt(destination: Path) -> tuple[Path, Receipt | None]:
         There is none.
     """
     found = []
-    for sums, json in possible_files(destination):
+    for sums, json in possible_receipt_files(destination):
         with contextlib.suppress(OSError):
             if sums.is_file():
                 found.append((sums, json))
     if not found:
-        places = possible_files(destination)
+        places = possible_receipt_files(destination)
         raise ReceiptError(
             f"{destination} has no receipt: neither {places[0][0]} nor {places[-1][0]} is there. It is written when "
             "a copy is complete; to compare with the source, give both: softcopy verify SOURCE DESTINATION"
         )
-    sums, json = max(found, key=_age)
+    sums, json = max(found, key=_sort_key)
     return sums, read_facts(json)
 
 
+def find_unchanged_receipt(destination: Path) -> tuple[Path, Receipt | None]:
+    """Find a destination's receipt as `find_receipt` does, if it is still what was written with its copy.
+
+    Raises
+    ------
+    ReceiptError
+        There is none, it was changed, or it cannot be read.
+    """
+    sums, facts = find_receipt(destination)
+    if facts is not None:
+        check_unchanged(sums, destination, facts)
+    return sums, facts
+
+
 def receipt_paths(destination: Path) -> tuple[Path, Path]:
-    """Where the checksum file and the JSON file of a destination are to lie: where nobody else's files are."""
-    *beside, within = possible_files(destination)
+    """Choose where the checksum file and the JSON file of a destination lie: where nobody else's files are."""
+    *beside, within = possible_receipt_files(destination)
     if not can_lie_beside(destination):
         return within
     owned = [(sums, json) for sums, json in beside if _is_free(sums, json) or _is_ours(sums, json)]
-    return max(owned, key=_age, default=within)
+    return max(owned, key=_sort_key, default=within)
 
 
 def read_facts(json: Path) -> Receipt | None:
@@ -183,7 +197,7 @@ def _is_ours(sums: Path, json: Path) -> bool:
     return False
 
 
-def _age(files: tuple[Path, Path]) -> tuple[float, int]:
+def _sort_key(files: tuple[Path, Path]) -> tuple[float, int]:
     """Of several receipts, the latest has the greatest; one that is not ours has the least."""
     facts = read_facts(files[1])
     with contextlib.suppress(OSError, ValueError, OverflowError):
@@ -202,7 +216,7 @@ def _hash(sums: Path) -> str:
 
 
 def check_unchanged(sums: Path, destination: Path, facts: Receipt) -> None:
-    """See whether a checksum file is still what was written with its copy.
+    """Check that a checksum file is still what was written with its copy.
 
     Raises
     ------
@@ -218,7 +232,7 @@ def check_unchanged(sums: Path, destination: Path, facts: Receipt) -> None:
     if not unchanged:
         for _ in read_lines(sums, destination):  # if a line is no line, its number says more
             pass
-        json = json_of(sums).name
+        json = facts_path(sums).name
         raise ReceiptError(
             f"{sums} is damaged or was changed: {json} beside it has another checksum for it. Copy both files "
             f"anew from where they are good; or, if it was changed on purpose, delete {json}"
@@ -254,20 +268,20 @@ def write_receipt(destination: Path, lines: Iterable[tuple[bytes, str]], receipt
         try:
             file = stack.enter_context(AtomicFile(sums, temporary_path(sums, receipt.run)))
         except PermissionError:  # Windows does not tell beforehand
-            sums, json = possible_files(destination)[-1]
+            sums, json = possible_receipt_files(destination)[-1]
             file = stack.enter_context(AtomicFile(sums, temporary_path(sums, receipt.run)))
-        before = identities(sums, json)
+        before = identify_files(sums, json)
         within = sums.parent == destination
         prefix = "" if within else destination.name + "/"
         hasher, count = xxh3_128(), 0
         if within:  # a source may have a receipt in it, too: this one takes its place, and cannot list itself
             lines = (line for line in lines if line[1] not in RECEIPTS)
         for block in _blocks(lines):
-            data = spell_lines(block, prefix)
+            data = format_lines(block, prefix)
             count += len(block)
             hasher.update(data)
             file.write(data)
-        if not within and identities(sums, json) != before:  # somebody has put something there meanwhile
+        if not within and identify_files(sums, json) != before:  # somebody has put something there meanwhile
             sums, json = receipt_paths(destination)
             if sums.parent == destination:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(sums))
@@ -282,15 +296,23 @@ def write_receipt(destination: Path, lines: Iterable[tuple[bytes, str]], receipt
     return sums
 
 
+def remove_receipt(destination: Path) -> None:
+    """Remove the receipt of a copy that is being replaced: it is not true any more."""
+    sums, json = receipt_paths(destination)
+    if read_facts(json) is not None:
+        sums.unlink(missing_ok=True)
+        json.unlink(missing_ok=True)
+
+
 def _finish_interrupted(destination: Path) -> None:
     """Give the JSON file its name where a run was killed after it had given the checksum file its own."""
-    for sums, json in possible_files(destination):
-        for left in leftovers(json):
+    for sums, json in possible_receipt_files(destination):
+        for left in find_temporaries(json):
             facts = read_facts(left)
             with contextlib.suppress(OSError):
                 if facts and facts.checksums == printable(sums.name) and _hash(sums) == facts.checksums_xxh128:
                     left.replace(json)
-        for left in (*leftovers(sums), *leftovers(json)):
+        for left in (*find_temporaries(sums), *find_temporaries(json)):
             with contextlib.suppress(OSError):
                 left.unlink()
 

@@ -24,7 +24,7 @@ from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.receipt.receipt import SOFTWARE, ArrayFacts, Paths, Receipt, write_receipt
-from softcopy_napari.engine.receipt.receipt_files import possible_files
+from softcopy_napari.engine.receipt.receipt_files import possible_receipt_files
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
@@ -63,7 +63,7 @@ class _ArrayFiles:
 
 
 class ReceiptBuilder:
-    """The files of a target as they are now; what changes later does not show.
+    """Makes the receipt of a target's files as they are now; what changes later does not show.
 
     While the lines are read nothing may be copied. Arrays may be resized, files may be found changed or gone: the lines
     are of what lay at the destination at first, and lies there still.
@@ -101,7 +101,7 @@ class ReceiptBuilder:
                     if digest != LINK_DIGEST:
                         yield digest, path
 
-    def sign(self, destination: Path, marker: str, receipt: Receipt, permissions: str = SOURCE) -> Reason | None:
+    def write(self, destination: Path, marker: str, receipt: Receipt, permissions: str = SOURCE) -> Reason | None:
         """Write the receipt, if the destination has its mark: else it would go to a bare mount point.
 
         Its files have the permissions that copies have, unless those are the source's.
@@ -118,7 +118,7 @@ class ReceiptBuilder:
                 destination, self.lines(), receipt.model_copy(update={"run": run_of_temporary(marker)})
             )
             if mode >= 0:
-                for path in (sums, dict(possible_files(destination))[sums]):
+                for path in (sums, dict(possible_receipt_files(destination))[sums]):
                     path.chmod(mode)
             log.info("receipt %s", sums)
         except OSError as error:
@@ -128,7 +128,7 @@ class ReceiptBuilder:
             return make_reason(ReasonCode.RECEIPT_BROKE)
         return None
 
-    def receipt(
+    def describe(
         self,
         target: Target,
         snapshot: TargetSnapshot,
@@ -136,17 +136,17 @@ class ReceiptBuilder:
         size: int,
         missing_images: Sequence[str] = (),
     ) -> Receipt:
-        """The facts.
+        """Describe the copy: everything that the receipt says but the checksums.
 
         Parameters
         ----------
         target : Target
         snapshot : TargetSnapshot
-            Of the target, now.
+            The target as it is now.
         because : str
             How it was decided that the acquisition was finished.
         size : int
-            Bytes of all regular files.
+            Bytes of all regular files together.
         missing_images : sequence of str
             Images, wells and labels that OME metadata promise and that never came, by path.
         """
@@ -158,8 +158,8 @@ class ReceiptBuilder:
             user=_user(),
             source=snapshot.source,
             destination=snapshot.destination,
-            started=_when(snapshot.started),
-            finished=_when(time.time()),
+            started=_format_time(snapshot.started),
+            finished=_format_time(time.time()),
             finished_because=because,
             verified=target.verify,
             links=self.links,
@@ -192,5 +192,5 @@ def _user() -> str:
         return ""
 
 
-def _when(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")

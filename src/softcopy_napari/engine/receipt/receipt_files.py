@@ -20,7 +20,7 @@ _SECOND = ".softcopy"
 _LONGEST_NAME = 255
 
 
-def possible_files(destination: Path) -> list[tuple[Path, Path]]:
+def possible_receipt_files(destination: Path) -> list[tuple[Path, Path]]:
     """Checksum file and JSON file, in each place where a destination may have them; the last one is within it."""
     places = []
     if destination.name:
@@ -53,12 +53,12 @@ def can_lie_beside(destination: Path) -> bool:
     )
 
 
-def json_of(sums: Path) -> Path:
+def facts_path(sums: Path) -> Path:
     """The JSON file that belongs to a checksum file."""
     return sums.with_name(sums.name.removesuffix(_SUMS) + _JSON)
 
 
-def identities(*paths: Path) -> list[tuple[int, int, int, int] | None]:
+def identify_files(*paths: Path) -> list[tuple[int, int, int, int] | None]:
     """What tells whether files are still the same, and unchanged."""
     found: list[tuple[int, int, int, int] | None] = []
     for path in paths:
@@ -71,7 +71,7 @@ def identities(*paths: Path) -> list[tuple[int, int, int, int] | None]:
     return found
 
 
-def leftovers(path: Path) -> list[Path]:
+def find_temporaries(path: Path) -> list[Path]:
     """Temporaries of a file that runs have left which were killed."""
     ending = _ending(path)
     # Not by `Path.glob`: it holds all of a folder's names at once, and the folder may be that of 100,000 chunk files.

@@ -28,38 +28,44 @@ from softcopy_napari.engine.fs.root_folder import RootFolder, WrongFolder
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder
 from softcopy_napari.engine.receipt.checksum_file import read_lines
 from softcopy_napari.engine.receipt.receipt import Receipt, check_unchanged
-from softcopy_napari.engine.verify.content_checker import CheckResult, ContentChecker, Interrupted, Mismatch
 from softcopy_napari.engine.verify.dataset_arrays import DatasetArrays
+from softcopy_napari.engine.worker.content_checker import CheckOutcome, CheckResult, ContentChecker
 from softcopy_napari.engine.zarr_layout.file_names import classify_temporary
 
 _BUFFER = 4 << 20
+_ATTEMPTS = 3
+"""How often a file is read that is replaced while it is read."""
 _MOST = 64
 """Files that a thread takes together: those of a folder are best read by one."""
 _LONG = 0.1
 """Seconds after which it should come back for more, so that large files are shared out."""
 _BLOCK = 1 << 14
 _POLL = 0.1
-_LAST_WORDS = 1.0
+_GRACE = 1.0
 """Seconds that threads are given to end before the command ends without them."""
 _Item = TypeVar("_Item")
 
 
+class Interrupted(Exception):
+    """The check was told to stop."""
+
+
 class VerifyError(Exception):
-    """The data cannot be checked to the end, in words for a user."""
+    """The data cannot be checked to the end; the message says why, for a user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which of the files are looked at.
+    """Which files are checked.
 
     Parameters
     ----------
     sample : float
-        Share of the files, by chance: 0.05 for 5 %.
+        Share of the files, chosen at random: 0.05 for 5 %.
     part, parts : int
-        Of this many parts the one with this number, from 1; all parts together are all files, each once.
+        Which of how many parts, from 1; all parts together are all files, each once.
     seed : int
-        Another one chooses another sample; not negative.
+        Chooses the sample; not negative.
     """
 
     sample: float = 1.0
@@ -73,7 +79,7 @@ class Selection:
         return self.sample >= 1.0 and self.parts == 1
 
     def has(self, path: str) -> bool:
-        """Whether a file is among them. The same on every computer: by a hash of its path."""
+        """Whether a file is among them: decided by a hash of its path, so that it is the same on every computer."""
         if self.everything:
             return True
         name = os.fsencode(path)
@@ -89,63 +95,63 @@ class VerifyReport:
     Parameters
     ----------
     tell : callable
-        Told of every file that is not as it should be, with what there is to say about it.
+        Called with what is wrong with each file that is not as it should be, and with its path and details.
     """
 
-    tell: Callable[[Mismatch, str], None]
+    tell: Callable[[CheckOutcome, str], None]
     files: int = 0
-    """Looked at."""
+    """Files that were checked."""
     bytes: int = 0
-    """Read at the destination."""
+    """Bytes read at the destination."""
     listed: int = 0
     """Files there should be, those that were left out included."""
-    counts: dict[Mismatch, int] = field(default_factory=dict)
+    counts: dict[CheckOutcome, int] = field(default_factory=dict)
     faults: int = 0
     """Files with which something is wrong; what others put beside the data is no fault of theirs."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def good(self) -> bool:
-        """Whether everything that was looked at is as it should be."""
+        """Whether all files that were checked are as they should be."""
         return not self.faults
 
-    def note(self, kind: Mismatch, path: str, detail: str = "", fault: bool = True) -> None:
+    def note(self, kind: CheckOutcome, path: str, detail: str = "", fault: bool = True) -> None:
         """Count a file that is not as it should be, and tell of it. Any thread may call this."""
         with self._lock:
             self.faults += fault and not lies_in_system_folder(path)
             self.counts[kind] = self.counts.get(kind, 0) + 1
             self.tell(kind, f"{path} ({detail})" if detail else path)
 
-    def took(self, path: str, verdict: CheckResult) -> None:
-        """Count a file that was looked at."""
+    def add_result(self, path: str, result: CheckResult) -> None:
+        """Count a file that was checked."""
         with self._lock:
             self.files += 1
-            self.bytes += verdict.size
-        if verdict.kind is not None:
-            self.note(verdict.kind, path, verdict.detail)
+            self.bytes += result.size
+        if not result.good:
+            self.note(result.outcome, path, result.detail)
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """How it is done.
+    """Which files are checked, and how.
 
     Parameters
     ----------
-    choice : Selection
-        Files that should not be there are looked for only where everything is chosen.
+    selection : Selection
+        Files that should not be there are looked for only where all files are selected.
     nprocs : int
-        Files that are read at a time.
+        How many files are read at a time.
     progress : callable
-        Called several times a second; returns false to have everything stop.
+        Called several times a second; returns false to stop the check.
     """
 
-    choice: Selection
+    selection: Selection
     nprocs: int
     progress: Callable[[], bool] = lambda: True
 
 
 def verify_receipt(
-    destination: Path, sums: Path, facts: Receipt | None, manner: VerifyOptions, report: VerifyReport
+    destination: Path, sums: Path, facts: Receipt | None, options: VerifyOptions, report: VerifyReport
 ) -> None:
     """Compare data with their receipt.
 
@@ -155,10 +161,10 @@ def verify_receipt(
     sums : Path
         The checksum file.
     facts : Receipt or None
-        What is said beside it.
-    manner : VerifyOptions
+        What the JSON file beside it says.
+    options : VerifyOptions
     report : VerifyReport
-        Filled in.
+        Receives what is found.
 
     Raises
     ------
@@ -170,25 +176,25 @@ def verify_receipt(
         `progress` said so.
     """
     if facts is not None:
-        _in_threads(manner, lambda _: check_unchanged(sums, destination, facts))
-    choice, known = manner.choice, array("Q")
+        _in_threads(options, lambda _: check_unchanged(sums, destination, facts))
+    selection, known = options.selection, array("Q")
 
-    def chosen() -> Iterator[tuple[str, bytes]]:
+    def selected() -> Iterator[tuple[str, bytes]]:
         for digest, path in read_lines(sums, destination):
             report.listed += 1
-            if choice.everything:
+            if selection.everything:
                 known.append(xxh3_64_intdigest(os.fsencode(path)))
-            if choice.has(path):
+            if selection.has(path):
                 yield path, digest
 
-    _read_all(None, destination, chosen(), manner, report)
+    _read_all(None, destination, selected(), options, report)
     if facts is not None:
         known.extend(xxh3_64_intdigest(os.fsencode(path)) for path in facts.kept_files)
-    if choice.everything:
-        _in_threads(manner, lambda check: _look_for_extra(destination, known, facts, report, check))
+    if selection.everything:
+        _in_threads(options, lambda check: _find_unlisted(destination, known, facts, report, check))
 
 
-def _look_for_extra(
+def _find_unlisted(
     destination: Path, known: array[int], facts: Receipt | None, report: VerifyReport, check: Callable[[], None]
 ) -> None:
     """Eight bytes a file of the receipt are kept for this, and as many while they are sorted."""
@@ -198,7 +204,7 @@ def _look_for_extra(
 
     def files() -> Iterator[str]:
         nonlocal links
-        for path, is_link in _below(destination, report):
+        for path, is_link in _list_files(destination, report):
             links += is_link
             if not is_link:
                 yield path
@@ -213,45 +219,45 @@ def _look_for_extra(
         for path in unlisted(block):
             others = find_other_spellings(root, path)
             if len(list(unlisted(others))) == len(others):
-                report.note(Mismatch.EXTRA, path, "not in the receipt", fault=arrays.has_chunk(path))
+                report.note(CheckOutcome.EXTRA, path, "not in the receipt", fault=arrays.has_chunk(path))
         check()
     if facts is not None and links != facts.links:
-        kind = Mismatch.MISSING if links < facts.links else Mismatch.EXTRA
+        kind = CheckOutcome.MISSING if links < facts.links else CheckOutcome.EXTRA
         count = f"of links there are {links:,}, not {facts.links:,}"
-        report.note(kind, count, "the receipt does not name them", fault=kind is Mismatch.MISSING)
+        report.note(kind, count, "the receipt does not name them", fault=kind is CheckOutcome.MISSING)
 
 
-def verify_source(source: Path, destination: Path, manner: VerifyOptions, report: VerifyReport) -> None:
+def verify_source(source: Path, destination: Path, options: VerifyOptions, report: VerifyReport) -> None:
     """Compare a destination with its source by content, whatever sizes and times say; see `verify_receipt`."""
-    choice = manner.choice
+    selection = options.selection
 
-    def chosen() -> Iterator[tuple[str, bytes]]:
-        for path, _ in _below(source, report, "at the source: "):
+    def selected() -> Iterator[tuple[str, bytes]]:
+        for path, _ in _list_files(source, report, "at the source: "):
             report.listed += 1
-            if choice.has(path):
+            if selection.has(path):
                 yield path, b""
 
-    _read_all(source, destination, chosen(), manner, report)
-    if choice.everything:
-        _in_threads(manner, lambda check: _look_for_more(source, destination, report, check))
+    _read_all(source, destination, selected(), options, report)
+    if selection.everything:
+        _in_threads(options, lambda check: _find_files_of_no_source(source, destination, report, check))
 
 
-def _look_for_more(source: Path, destination: Path, report: VerifyReport, check: Callable[[], None]) -> None:
+def _find_files_of_no_source(source: Path, destination: Path, report: VerifyReport, check: Callable[[], None]) -> None:
     root, top = extended_path(str(source)), extended_path(str(destination))
 
     def is_there(path: str) -> bool:
         return os.path.lexists(os.path.join(root, native_path(path)))
 
     arrays = DatasetArrays(root)
-    for block in _batches(_below(destination, report), _BLOCK):
+    for block in _batches(_list_files(destination, report), _BLOCK):
         for path, _ in block:
             if not is_there(path) and not any(map(is_there, find_other_spellings(top, path))):
-                report.note(Mismatch.EXTRA, path, "not at the source", fault=arrays.has_chunk(path))
+                report.note(CheckOutcome.EXTRA, path, "not at the source", fault=arrays.has_chunk(path))
         check()
 
 
-def _below(root: Path, report: VerifyReport, where: str = "") -> Iterator[tuple[str, bool]]:
-    """Everything below a folder that is no folder, and whether it is a link; temporaries and receipts left out."""
+def _list_files(root: Path, report: VerifyReport, where: str = "") -> Iterator[tuple[str, bool]]:
+    """List all files and links below a folder, and tell which are links; without temporaries and receipts."""
     top, pending = extended_path(str(root)), [""]
     while pending:
         folder = pending.pop()
@@ -266,7 +272,7 @@ def _below(root: Path, report: VerifyReport, where: str = "") -> Iterator[tuple[
         except (FileNotFoundError, NotADirectoryError):
             continue  # deleted just now
         except OSError as error:
-            report.note(Mismatch.UNREADABLE, folder or str(root), f"{where}cannot be listed: {error.strerror}")
+            report.note(CheckOutcome.UNREADABLE, folder or str(root), f"{where}cannot be listed: {error.strerror}")
 
 
 def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
@@ -278,10 +284,10 @@ def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
 # -- threads ----------------------------------------------------------------------------------------------
 
 
-def _in_threads(manner: VerifyOptions, *works: Callable[[Callable[[], None]], None]) -> None:
-    """Have threads work, each of which calls now and then what it is given; raises what one of them raises.
+def _in_threads(options: VerifyOptions, *works: Callable[[Callable[[], None]], None]) -> None:
+    """Run functions in threads; each calls now and then what it is given. Raises what one of them raises.
 
-    A share that does not answer holds up threads for as long as it likes. This one stays free to be interrupted.
+    A share that does not answer may hold up a thread for ever. The calling thread can be interrupted all the same.
     """
     stop, errors = threading.Event(), list[Exception]()
 
@@ -305,11 +311,11 @@ def _in_threads(manner: VerifyOptions, *works: Callable[[Callable[[], None]], No
         for thread in threads:
             while thread.is_alive() and not errors:
                 thread.join(_POLL)
-                if not manner.progress():
+                if not options.progress():
                     raise Interrupted
     finally:
         stop.set()
-        deadline = time.monotonic() + _LAST_WORDS
+        deadline = time.monotonic() + _GRACE
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
     if errors:
@@ -320,10 +326,10 @@ def _read_all(
     source: Path | None,
     destination: Path,
     items: Iterator[tuple[str, bytes]],
-    manner: VerifyOptions,
+    options: VerifyOptions,
     report: VerifyReport,
 ) -> None:
-    """Have threads judge files, which they draw from the iterator as they come to need them."""
+    """Have threads check files, which they draw from the iterator as they come to need them."""
     drawing = threading.Lock()
     roots = [destination] if source is None else [destination, source]
     identities = [_identity(root) for root in roots]
@@ -333,14 +339,13 @@ def _read_all(
             return list(itertools.islice(items, size))
 
     def work(check: Callable[[], None]) -> None:
-        def go_on() -> bool:
+        def go_on(_: int) -> bool:
             check()
             return True
 
         places = [RootFolder(str(root)) for root in roots]
-        judge = ContentChecker(
-            places[1] if source is not None else None, places[0], memoryview(bytearray(_BUFFER)), go_on
-        )
+        there, here = places[0], places[1] if source is not None else None
+        checker = ContentChecker(here, there, memoryview(bytearray(_BUFFER)), go_on, _ATTEMPTS)
         size = 1
         while batch := draw(size):
             began = time.monotonic()
@@ -350,10 +355,13 @@ def _read_all(
                     held.callback(place.close)
                 for path, digest in batch:
                     check()
-                    report.took(path, judge.judge(path, digest))
+                    if here is None:
+                        report.add_result(path, checker.compare_with_digest(path, digest))
+                    else:
+                        report.add_result(path, checker.compare_with_source(path))
             size = min(size * 2, _MOST) if time.monotonic() - began < _LONG else max(1, size // 2)
 
-    _in_threads(manner, *[work] * manner.nprocs)
+    _in_threads(options, *[work] * options.nprocs)
 
 
 def _identity(root: Path) -> tuple[int, int]:

@@ -28,11 +28,12 @@ from softcopy_napari.engine.fs.hashing import NO_DIGEST
 from softcopy_napari.engine.fs.held_file_system import HeldFileSystem, flush_files
 from softcopy_napari.engine.fs.permissions import SOURCE
 from softcopy_napari.engine.fs.root_folder import RootFolder
+from softcopy_napari.engine.worker.content_checker import CheckOutcome, ContentChecker, find_damage
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
 from softcopy_napari.engine.worker.file_copier import FileCopier
-from softcopy_napari.engine.worker.file_verifier import FileVerifier, VerifyOutcome, find_damage
 from softcopy_napari.engine.worker.folder_comparer import FolderComparer
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
+from softcopy_napari.engine.worker.read_back import read_back
 from softcopy_napari.engine.worker.tasks import (
     Answer,
     CompareTask,
@@ -97,9 +98,7 @@ class Worker:
         self._copier = FileCopier(
             self._source, self._destination, setup.temporary, lambda: self._stopping, self._note_copied_block
         )
-        self._verifier = FileVerifier(
-            self._source, self._destination, self._copier.buffer, lambda: self._stopping, self._note_read_block
-        )
+        self._checker = ContentChecker(self._source, self._destination, self._copier.buffer, self._note_read_block)
         self._task_id = 0
         self._unreported = 0
         self._last_report = 0.0
@@ -274,32 +273,13 @@ class Worker:
 
     def _verify_files(self, task: VerifyTask) -> None:
         started = self._begin_task(task.id)
-        findings = bytearray()
-        digests = []
-        reasons = {}
-        read = 0
+        done = VerifyDone(bytes([CheckOutcome.STOPPED]) * len(task.paths), NO_DIGEST * len(task.paths), 0, {})
         with self._open_sides(task.source) as (lost, obstacle):
             if not (lost or obstacle):
-                self._verifier.can = self._destination.get_capabilities(self._setup.temporary)
-                for number, path in enumerate(task.paths):
-                    if self._stopping:
-                        break
-                    part = slice(number * 16, number * 16 + 16)
-                    remembered = [(since, digests[part]) for since, digests in task.remembered]
-                    digest, chunk_format = task.digests[part], task.chunk_format
-                    proof = self._verifier.prove(path, digest, task.against_source, chunk_format, remembered)
-                    findings.append(proof.finding)
-                    digests.append(proof.digest)
-                    read += proof.size
-                    if proof.reason:
-                        reasons[number] = proof.reason
-                    if self._throttle.is_overdue:
-                        break
-        missing = len(task.paths) - len(findings)
-        findings += bytes([VerifyOutcome.STOPPED]) * missing
-        digests += [NO_DIGEST] * missing
+                self._checker.capabilities = self._destination.get_capabilities(self._setup.temporary)
+                done = read_back(self._checker, task, lambda: self._stopping or self._throttle.is_overdue)
         seconds = time.perf_counter() - started
-        self._send(task.id, VerifyDone(bytes(findings), b"".join(digests), read, reasons, seconds, obstacle, lost))
+        self._send(task.id, done._replace(seconds=seconds, obstacle=obstacle, lost=lost))
 
     def _inspect_files(self, task: InspectTask) -> None:
         self._begin_task(task.id)
@@ -319,9 +299,10 @@ class Worker:
         self._report_progress(size)
         self._throttle.pay_for_block(size)
 
-    def _note_read_block(self, size: int) -> None:
+    def _note_read_block(self, size: int) -> bool:
         self._report_progress(0)
         self._throttle.pay(size)
+        return not self._stopping
 
     def _advance_comparison(self) -> None:
         """Compare for a moment and send the results: a part of a large folder, or many small folders."""

@@ -78,7 +78,7 @@ class VerifyTask(NamedTuple):
     """Compare those without a digest with the source; else only find their digests."""
     source: Identity | None = None
     chunk_format: ChunkFormat | None = None
-    remembered: Sequence[tuple[int, bytes]] = ()
+    known: Sequence[tuple[int, bytes]] = ()
     """Digests from earlier copies, each with the time (ns) since when they hold; zeros where there is none. A file that
     has not changed at the destination since then is not read."""
 
@@ -205,15 +205,15 @@ class CopyDone(NamedTuple):
 class VerifyDone(NamedTuple):
     """The outcome of a VerifyTask for each of its files, in their order."""
 
-    findings: bytes
-    """One `VerifyOutcome` a file."""
+    outcomes: bytes
+    """One `CheckOutcome` a file."""
     digests: bytes
     """XXH3-128 of each file at the destination, 16 bytes a file; zeros where it could not be read."""
     size: int
     """Total bytes read at the destination."""
     reasons: dict[int, str]
-    """Why files are DIFFERENT, FAILED or damaged, by their place in the task."""
-    seconds: float
+    """Why files are CHANGED, UNREADABLE or damaged, by their place in the task."""
+    seconds: float = 0.0
     """Time that the task took."""
     obstacle: DestinationProblem | None = None
     """Why the destination could not be read."""

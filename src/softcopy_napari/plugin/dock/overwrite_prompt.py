@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from qtpy.QtCore import QTimer
 
-from softcopy_napari.engine.destination.occupant import find_other_dataset
+from softcopy_napari.engine.destination.existing_data import find_other_dataset
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.plugin.dock.engine_contact import Key

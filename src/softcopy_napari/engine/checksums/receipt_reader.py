@@ -1,4 +1,4 @@
-"""Checksums that the receipt of an earlier copy holds: what has not changed since need not be read back.
+"""Reads the digests that the receipt of an earlier copy lists: files that have not changed since need not be read back.
 
 They are those of what the source held when it was copied, so that they are better than new ones: of a file that its
 disk has changed meanwhile, a new one would only say what it has become.
@@ -14,15 +14,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
+from softcopy_napari.engine.checksums.known_digests import KnownDigests
 from softcopy_napari.engine.fs.file_system_type import identify_file_system
-from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, NO_DIGEST
-from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.tracked_files import Batch
+from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
-from softcopy_napari.engine.receipt.receipt import check_unchanged, find_receipt
+from softcopy_napari.engine.receipt.receipt import find_unchanged_receipt
 from softcopy_napari.engine.states import ChunkState
 
 _BLOCK = 4096
@@ -34,8 +31,8 @@ _WAKE = 0.2
 log = logging.getLogger(__name__)
 
 
-class ReceiptDigests:
-    """The checksums of a destination's last receipt, by the cells of arrays.
+class ReceiptReader:
+    """Reads a destination's last receipt.
 
     All methods are for the job's thread. The receipt is read in another one, for the destination may hang, and may have
     ten million lines.
@@ -43,17 +40,17 @@ class ReceiptDigests:
     Parameters
     ----------
     inventory : Inventory
+        Says which files are chunk files, and of which arrays.
     destination : Path
     folder : Path
-        To keep them in.
+        Where the digests are kept.
     post : callable
         Has something done in the job's thread.
 
     Attributes
     ----------
-    since : int
-        When the receipt was written, ns, by the destination's own clock: what has changed there since then is something
-        else. 0 while there is none.
+    known : KnownDigests
+        What the receipt lists; trusted once all of it has been read.
     begun, reading : bool
         Whether the receipt has been looked for, and whether it is being read.
     """
@@ -61,12 +58,11 @@ class ReceiptDigests:
     def __init__(
         self, inventory: Inventory, destination: Path, folder: Path, post: Callable[[Callable[[], None]], None]
     ) -> None:
-        self.since = 0
+        self.known = KnownDigests(folder / "receipt_digests")
         self.begun = self.reading = False
         self._inventory = inventory
         self._destination = destination
         self._post = post
-        self._digests = DigestStore(folder / "remembered")
         self._room = threading.Semaphore(_AHEAD)
         self._ended = False
 
@@ -79,50 +75,45 @@ class ReceiptDigests:
     def _read(self) -> None:
         since = 0
         try:
-            sums, facts = find_receipt(self._destination)
-            written = _written(sums, self._destination)
+            sums, facts = find_unchanged_receipt(self._destination)
             if facts is not None:
-                check_unchanged(sums, self._destination, facts)
+                written = _written(sums, self._destination)
                 lines = read_lines(sums, self._destination)
                 while block := list(itertools.islice(lines, _BLOCK)):
                     while not self._room.acquire(timeout=_WAKE):
                         if self._ended:
                             return
-                    self._post(partial(self._take, block))
+                    self._post(partial(self._add_lines, block))
                 since = written
         except (ReceiptError, OSError) as error:
             log.info("no checksums of an earlier copy: %s", error)
-        except Exception:  # what is not remembered can be read back
+        except Exception:  # what is not known can be read back
             log.exception("unexpected error in the receipt of %s", self._destination)
-        self._post(partial(self._read_all, since))
+        self._post(partial(self._finish, since))
 
-    def _take(self, block: Sequence[tuple[bytes, str]]) -> None:
+    def _add_lines(self, block: Sequence[tuple[bytes, str]]) -> None:
         self._room.release()
         if self._ended:
             return
         for folder, group in itertools.groupby(block, lambda line: line[1].rpartition("/")[0]):
             start = len(folder) + 1 if folder else 0
             digests, paths = zip(*group, strict=True)
-            data = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST_SIZE)
             for files, ids, places in self._inventory.group(folder, [path[start:] for path in paths]):
-                known = files.holds_chunks | (files.states(ids) != ChunkState.ABSENT)  # plain ones are kept in memory
-                files.put_digests(self._digests, ids[known], data[places[known]].tobytes())
+                found = [digests[place] for place in places.tolist()]
+                if isinstance(files, TrackedArray):
+                    self.known.put(files, ids, b"".join(found))
+                    continue
+                known = files.states(ids) != ChunkState.ABSENT  # others are not kept: they would cost memory
+                self.known.others.update(itertools.compress(zip(ids.tolist(), found, strict=True), known))
 
-    def _read_all(self, since: int) -> None:
+    def _finish(self, since: int) -> None:
         self.reading = False
         # Some that could not be kept may be older ones: then it is as if there were no receipt.
-        self.since = 0 if self._digests.problem else since
-
-    def digests(self, batch: Batch) -> bytes:
-        """What is remembered of a batch's files, 16 bytes each; zeros where nothing is."""
-        if not self.since:
-            return NO_DIGEST * len(batch.paths)
-        return batch.files.digests(self._digests, batch.ids).tobytes()
+        self.known.since = 0 if self.known.store.problem else since
 
     def close(self) -> None:
-        """Forget everything."""
+        """Stop reading."""
         self._ended = True
-        self._digests.close()
 
 
 def _written(receipt: Path, destination: Path) -> int:

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine.checksums.saved_digests import DigestJournal, SavedDigests, are_trusted
+from softcopy_napari.engine.checksums.digest_journal import DigestJournal, read_run
+from softcopy_napari.engine.checksums.known_digests import are_trusted
 from softcopy_napari.engine.fs.hashing import NO_DIGEST
 from softcopy_napari.engine.state_folder.destination_lock import destination_id
 from softcopy_napari.engine.state_folder.folder import private_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.engine.worker.file_verifier import TELLS_CHANGES
+from softcopy_napari.engine.worker.content_checker import TELLS_CHANGES
 from tests.engine.checksums.test_read_back_queue import flip, known
-from tests.engine.checksums.test_receipt_digests import FORGED, checksums, complete, forge, of_content
+from tests.engine.checksums.test_receipt_reader import FORGED, checksums, complete, forge, of_content
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, replace, tree, until, write
 from tests.support.command import Softcopy, softcopy
@@ -74,7 +75,7 @@ def test_what_a_killed_engine_has_copied_is_not_read_back(jobs: Jobs) -> None:
     with Softcopy("--nprocs", "1", jobs.source, jobs.destination) as copy:
         assert until(lambda: left(jobs) and left(jobs)[0].with_suffix(".json").exists(), 20.0)
         assert until(lambda: left(jobs)[0].stat().st_size == 4 * len(FORGED))
-        assert until(lambda: SavedDigests(left(jobs)[0]).since > (jobs.destination / "3").stat().st_ctime_ns, 10.0)
+        assert until(lambda: read_run(left(jobs)[0]).since > (jobs.destination / "3").stat().st_ctime_ns, 10.0)
         copy.process.kill()
     forge_left(left(jobs)[0], 2)
     done = softcopy("--nprocs", "1", "--finish-idle", "0", jobs.source, jobs.destination)
@@ -195,9 +196,9 @@ def test_what_was_known_before_a_clock_was_set_back_is_not_believed(
 
 
 def test_a_run_during_which_the_clock_is_set_back_leaves_nothing_that_is_believed(tmp_path: Path) -> None:
-    keeper = DigestJournal(tmp_path / "destination")
+    journal = DigestJournal(tmp_path / "destination")
     for clock, left_then in ((50, (50, 50)), (60, (50, 60)), (0, (50, 60)), (20, (20, 0)), (70, (20, 0))):
-        keeper.note_clock(clock)
-        write(keeper.path.with_suffix(".json"), b'{"arrays": {}, "others": {}}')
+        journal.note_clock(clock)
+        write(journal.path.with_suffix(".json"), b'{"arrays": {}, "others": {}}')
         (run,) = DigestJournal(tmp_path / "destination").earlier()
         assert (run.begun, run.since) == left_then

@@ -1,4 +1,4 @@
-"""Files and folders of the source that would be one at the destination: neither is copied, and both are named."""
+"""Which files and folders of the source would be one at the destination? Neither is copied, and both are named."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 _WORDS = "and {} are one name at the destination, so neither is copied; rename one of them at the source"
 
 
-class Clashes:
-    """What the walks have found, by folder."""
+class ClashingFiles:
+    """Files and folders whose names clash, by the folder that they lie in."""
 
     def __init__(self) -> None:
         self._folders: dict[str, dict[str, str]] = {}
@@ -17,8 +17,8 @@ class Clashes:
     def __bool__(self) -> bool:
         return bool(self._paths)
 
-    def replace(self, folder: str, pairs: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
-        """Note the names that clash in a folder.
+    def replace_folder(self, folder: str, pairs: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
+        """Note the names that clash in a folder now, in place of those that did before.
 
         Returns
         -------

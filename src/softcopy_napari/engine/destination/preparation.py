@@ -1,4 +1,4 @@
-"""Sees what lies at a destination before the first file is copied there, and removes what another dataset left.
+"""May the first file be copied to a destination? Examines what lies there, and removes what another dataset left.
 
 Part of a target's job. What may take minutes, or hang with the destination's disk, runs in threads of its own.
 """
@@ -9,30 +9,30 @@ import logging
 import threading
 from collections.abc import Callable
 
-from softcopy_napari.engine.checksums.saved_digests import DigestJournal
-from softcopy_napari.engine.destination.leftovers import Remover
-from softcopy_napari.engine.destination.occupant import (
-    Occupant,
-    discard_receipt,
-    look_at_destination,
-    replaceable_arrays,
+from softcopy_napari.engine.checksums.digest_journal import DigestJournal
+from softcopy_napari.engine.destination.existing_data import (
+    ExistingData,
+    examine_destination,
+    find_replaceable_arrays,
 )
+from softcopy_napari.engine.destination.old_file_remover import OldFileRemover
 from softcopy_napari.engine.inventory.tracked_array import OldArray
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
+from softcopy_napari.engine.receipt.receipt import remove_receipt
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.worker.tasks import Identity
 
 log = logging.getLogger(__name__)
 
 
-class Takeover:
-    """Takes a destination over for a target.
+class DestinationPreparation:
+    """What is done at a destination before it is filled.
 
     Parameters
     ----------
     target : Target
-    keeper : DigestJournal
-        Knows what earlier runs have left.
+    journal : DigestJournal
+        Has what earlier runs have left.
     marker : str
         Name of the file by which the destination is known again.
     post : callable
@@ -43,26 +43,26 @@ class Takeover:
     Attributes
     ----------
     target : Target
-    occupant : Occupant or None
+    existing : ExistingData or None
         What lay at the destination at first; None before that was looked at.
-    leftovers : list of OldArray
+    old_arrays : list of OldArray
         Arrays of a dataset before whose files may be left at the destination.
     """
 
     def __init__(
         self,
         target: Target,
-        keeper: DigestJournal,
+        journal: DigestJournal,
         marker: str,
         post: Callable[[Callable[[], None]], None],
         over: Callable[[], bool],
     ) -> None:
-        self.occupant: Occupant | None = None
-        self.leftovers: list[OldArray] = []
+        self.existing: ExistingData | None = None
+        self.old_arrays: list[OldArray] = []
         self._replacing = self._removing = False
         """Whether another dataset is to be removed from the destination; and whether something is being removed."""
         self.target = target
-        self._keeper = keeper
+        self._journal = journal
         self._marker = marker
         self._post = post
         self._over = over
@@ -70,51 +70,51 @@ class Takeover:
     @property
     def unfinished(self) -> bool:
         """Whether something is still to be removed."""
-        return bool(self._removing or self._replacing or self.leftovers)
+        return bool(self._removing or self._replacing or self.old_arrays)
 
-    def look(self, done: Callable[[Reason | None], None]) -> None:
+    def examine(self, done: Callable[[Reason | None], None]) -> None:
         """Look at the destination; `done` is told why nothing may be copied there, or None."""
-        threading.Thread(target=self._look, args=(done,), daemon=True).start()
+        threading.Thread(target=self._examine, args=(done,), daemon=True).start()
 
-    def _look(self, done: Callable[[Reason | None], None]) -> None:
+    def _examine(self, done: Callable[[Reason | None], None]) -> None:
         try:
-            found = look_at_destination(self.target.source, self.target.destination)
-            for earlier in reversed(self._keeper.earlier()):
+            found = examine_destination(self.target.source, self.target.destination)
+            for earlier in reversed(self._journal.earlier()):
                 found.metadata.update(earlier.metadata())
-                earlier.close()
+                earlier.store.close()
         except Exception as error:
             log.exception("unexpected error while looking at %s", self.target.destination)
             sides = {"destination": str(self.target.destination), "problem": repr(error)}
-            found = Occupant(make_reason(ReasonCode.LOOK_FAILED, **sides), None, {})
-        self._post(lambda: self._take(found, done))
+            found = ExistingData(make_reason(ReasonCode.LOOK_FAILED, **sides), None, {})
+        self._post(lambda: self._accept(found, done))
 
-    def _take(self, found: Occupant, done: Callable[[Reason | None], None]) -> None:
+    def _accept(self, found: ExistingData, done: Callable[[Reason | None], None]) -> None:
         """Copy into a destination that is empty or holds a copy of this source; into any, if its user said so."""
         if self._over():
             return
         if found.conflict and not self.target.overwrite:
             done(found.conflict)
             return
-        self.occupant = found._replace(receipt=None) if found.conflict else found
+        self.existing = found._replace(receipt=None) if found.conflict else found
         self._replacing = found.conflict is not None
         done(None)
 
-    def remove_if_due(self, source: Identity | None, done: Callable[[list[Reason]], None]) -> None:
+    def remove_old_files_if_due(self, source: Identity | None, done: Callable[[list[Reason]], None]) -> None:
         """Remove what is to be removed, unless that is under way; `done` is told what the user should know."""
-        if self._removing or not (self.leftovers or self._replacing):
+        if self._removing or not (self.old_arrays or self._replacing):
             return
         self._removing = True
         threading.Thread(target=self._remove, args=(source, done), daemon=True).start()
 
     def _remove(self, identity: Identity | None, done: Callable[[list[Reason]], None]) -> None:
         source, destination = self.target.source, self.target.destination
-        remover = Remover(str(source), identity, str(destination), self._marker, self._over)
-        arrays, notices = self.leftovers, []
+        remover = OldFileRemover(str(source), identity, str(destination), self._marker, self._over)
+        arrays, notices = self.old_arrays, []
         try:
             if self._replacing:
-                receipt = look_at_destination(source, destination).receipt
-                replaced = replaceable_arrays(source, destination, receipt)
-                discard_receipt(destination)
+                receipt = examine_destination(source, destination).receipt
+                replaced = find_replaceable_arrays(source, destination, receipt)
+                remove_receipt(destination)
                 arrays = [*arrays, *map(OldArray, replaced)]
             remover.remove(arrays)
         except OSError as error:
@@ -125,9 +125,9 @@ class Takeover:
         if remover.removed:
             where = str(destination)
             notices.insert(0, make_reason(ReasonCode.OLD_FILES_REMOVED, files=remover.removed, destination=where))
-        self._post(lambda: self._take_removed(notices, done))
+        self._post(lambda: self._finish_removal(notices, done))
 
-    def _take_removed(self, notices: list[Reason], done: Callable[[list[Reason]], None]) -> None:
-        self.leftovers = []
+    def _finish_removal(self, notices: list[Reason], done: Callable[[list[Reason]], None]) -> None:
+        self.old_arrays = []
         self._replacing = self._removing = False
         done(notices)

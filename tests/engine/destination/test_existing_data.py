@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine.destination import occupant
+from softcopy_napari.engine.destination import existing_data
 from softcopy_napari.engine.fs.birth_time import read_birth_time
 from softcopy_napari.engine.receipt.receipt import receipt_paths
 from softcopy_napari.engine.state_folder import destination_lock
@@ -113,7 +113,7 @@ def test_a_copy_goes_on_after_every_chunk_was_rewritten_and_the_array_resized(
     assert jobs.ends().state is TargetState.COMPLETE
     forget(jobs)
     today(jobs.source, grid)
-    assert not occupant.look_at_destination(jobs.source, jobs.destination).conflict
+    assert not existing_data.examine_destination(jobs.source, jobs.destination).conflict
 
 
 def test_a_copy_is_known_by_one_chunk_file_that_is_equal(jobs: Jobs, tmp_path: Path) -> None:
@@ -127,9 +127,9 @@ def test_a_copy_is_known_by_one_chunk_file_that_is_equal(jobs: Jobs, tmp_path: P
     shutil.rmtree(jobs.source)
     for number in range(1, 40):
         write(tmp_path / "moved" / str(number), b"rewritten")
-    assert not occupant.look_at_destination(tmp_path / "moved", jobs.destination).conflict
+    assert not existing_data.examine_destination(tmp_path / "moved", jobs.destination).conflict
     write(tmp_path / "moved" / "0", b"rewritten")
-    assert occupant.look_at_destination(tmp_path / "moved", jobs.destination).conflict
+    assert existing_data.examine_destination(tmp_path / "moved", jobs.destination).conflict
 
 
 def test_a_dataset_made_anew_in_the_same_folder_is_not_copied_over_the_first(jobs: Jobs) -> None:
@@ -145,7 +145,7 @@ def test_a_dataset_made_anew_in_the_same_folder_is_not_copied_over_the_first(job
     for path in jobs.source.iterdir():
         path.unlink()
     today(jobs.source)
-    found = occupant.look_at_destination(jobs.source, jobs.destination)
+    found = existing_data.examine_destination(jobs.source, jobs.destination)
     assert "the source has been written anew since" in describe(found.conflict)
 
 
@@ -153,7 +153,7 @@ def test_a_destination_with_others_files_alone_is_free(jobs: Jobs) -> None:
     today(jobs.source)
     write(jobs.destination / "notes.txt", b"of somebody")
     (jobs.destination / "@eaDir").mkdir()
-    assert not occupant.look_at_destination(jobs.source, jobs.destination).conflict
+    assert not existing_data.examine_destination(jobs.source, jobs.destination).conflict
 
 
 def test_what_an_older_version_left_word_of_is_read(jobs: Jobs) -> None:

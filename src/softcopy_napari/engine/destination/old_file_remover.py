@@ -20,7 +20,7 @@ _TOGETHER = 1 << 14
 """Names of a folder that are held in memory."""
 
 
-class Remover:
+class OldFileRemover:
     """Removes files of old arrays, unless the source has them.
 
     Parameters

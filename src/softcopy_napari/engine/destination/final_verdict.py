@@ -1,6 +1,7 @@
-"""Judges what a copy ends with besides what it copied: what only one side has, what was lost, what never came.
+"""Is a copy complete of which everything that the source has now was copied? What should its user know?
 
-A pure function of what was found. Nothing at the destination is deleted for it, and nothing advises that.
+A pure function of what was found: what only one side has, what was lost, what never came. Nothing at the destination
+is deleted for it, and nothing advises that.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 
 
 @dataclass(frozen=True, slots=True)
-class EndFindings:
+class FinalFindings:
     """What was found at the end, all paths relative to source and destination."""
 
     lost: CountedNames = NO_NAMES
     """Chunk files that were seen at the source, and left it before they were copied."""
-    brought: CountedNames = NO_NAMES
+    orphaned: CountedNames = NO_NAMES
     """Files that this copy or an earlier one brought to the destination, and that the source has no more."""
-    strange: CountedNames = NO_NAMES
+    foreign: CountedNames = NO_NAMES
     """Chunk files, and folders of them, of the source's arrays that only the destination has and no copy brought.
 
     Where they lie the source has the fill value: a copy with them is not equal."""
@@ -37,7 +38,7 @@ class EndFindings:
 
 
 @dataclass(frozen=True, slots=True)
-class EndVerdict:
+class FinalVerdict:
     """How a copy ends of which everything that the source has now is at the destination."""
 
     failure: Reason | None
@@ -49,24 +50,24 @@ class EndVerdict:
     """Chunk files that left the source before they were copied."""
 
 
-def judge_end(found: EndFindings) -> EndVerdict:
+def judge_findings(found: FinalFindings) -> FinalVerdict:
     """Say whether a copy is complete, and what its user should know."""
     failures = tuple(_failures(found))
     failure = failures[0] if len(failures) == 1 else make_reason(ReasonCode.ALL_OF, parts=failures)
-    kept = found.brought.total + found.strange.total
-    return EndVerdict(failure if failures else None, tuple(_notes(found)), kept, found.lost.total)
+    kept = found.orphaned.total + found.foreign.total
+    return FinalVerdict(failure if failures else None, tuple(_notes(found)), kept, found.lost.total)
 
 
-def _failures(found: EndFindings) -> Iterator[Reason]:
+def _failures(found: FinalFindings) -> Iterator[Reason]:
     if found.lost.total:
         yield make_reason(ReasonCode.CHUNKS_LOST, chunks=found.lost.total, names=str(found.lost))
-    if found.brought.total:
-        yield make_reason(ReasonCode.NOT_IN_SOURCE, files=found.brought.total, names=str(found.brought))
-    if found.strange.total:
-        yield make_reason(ReasonCode.UNKNOWN_CHUNKS, chunks=found.strange.total, names=str(found.strange))
+    if found.orphaned.total:
+        yield make_reason(ReasonCode.NOT_IN_SOURCE, files=found.orphaned.total, names=str(found.orphaned))
+    if found.foreign.total:
+        yield make_reason(ReasonCode.UNKNOWN_CHUNKS, chunks=found.foreign.total, names=str(found.foreign))
 
 
-def _notes(found: EndFindings) -> Iterator[Reason]:
+def _notes(found: FinalFindings) -> Iterator[Reason]:
     if found.missing_nodes.total:
         nodes = found.missing_nodes
         yield make_reason(ReasonCode.NODES_NEVER_CAME, nodes=nodes.total, names=str(nodes))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from xxhash import xxh3_128_digest
 
-from softcopy_napari.engine.checksums import receipt_digests
+from softcopy_napari.engine.checksums import receipt_reader
 from softcopy_napari.engine.receipt.checksum_file import read_lines
 from softcopy_napari.engine.receipt.receipt import find_receipt, write_receipt
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -115,19 +115,19 @@ def test_who_asks_for_checksums_gets_everything_read(jobs: Jobs) -> None:
 
 
 def test_a_job_that_is_stopped_while_a_long_receipt_is_read_ends(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receipt_digests, "_BLOCK", 1)
+    monkeypatch.setattr(receipt_reader, "_BLOCK", 1)
     make_array(jobs.source, (100,))
     complete(jobs)
     taken = []
-    take = receipt_digests.ReceiptDigests._take
+    take = receipt_reader.ReceiptReader._add_lines
 
-    def slow(self: receipt_digests.ReceiptDigests, *block: object) -> None:
+    def slow(self: receipt_reader.ReceiptReader, *block: object) -> None:
         taken.append(block)
         if len(taken) == 3:
             assert jobs.job is not None
             jobs.job.order("stop")
         take(self, *block)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(receipt_digests.ReceiptDigests, "_take", slow)
+    monkeypatch.setattr(receipt_reader.ReceiptReader, "_add_lines", slow)
     jobs.start(settle=0.0)
     assert jobs.ends().state in (TargetState.STOPPED, TargetState.COMPLETE)

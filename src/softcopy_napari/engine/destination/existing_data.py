@@ -1,4 +1,4 @@
-"""Tells whether what lies at a destination is a copy of its source; and if not, whose data they are.
+"""Is what lies at a destination a copy of its source? If not, whose data are these?
 
 A name is used again: what was copied yesterday may be all that is left of a deleted source, and must not be overwritten
 by today's. Called where a disk that hangs holds up nobody: before an engine starts, and in a thread of its own.
@@ -22,7 +22,7 @@ from softcopy_napari.engine.fs.file_times import TIME_UNITS, coarsest_time_unit,
 from softcopy_napari.engine.fs.files import extended_path, native_path
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
-from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt, read_facts, receipt_paths
+from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt
 from softcopy_napari.engine.state_folder.destination_lock import filled_from, keeps_times
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLayout, LayoutError
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES, classify_temporary
@@ -37,8 +37,8 @@ _SAMPLES_AN_ARRAY = 16
 _SAMPLES = 128
 
 
-class Occupant(NamedTuple):
-    """What was found at a destination."""
+class ExistingData(NamedTuple):
+    """What lies at a destination before anything is copied there."""
 
     conflict: Reason | None
     """Why the source must not be copied there; None where it may be."""
@@ -51,17 +51,17 @@ class Occupant(NamedTuple):
 def find_other_dataset(source: Path, destination: Path) -> Reason | None:
     """Say whose data lie at a destination, if the source is there and they are no copy of it; else None."""
     found = probe_source(str(source))
-    return None if not found.exists or why_unusable(found) else look_at_destination(source, destination).conflict
+    return None if not found.exists or why_unusable(found) else examine_destination(source, destination).conflict
 
 
-def look_at_destination(source: Path, destination: Path) -> Occupant:
+def examine_destination(source: Path, destination: Path) -> ExistingData:
     """Compare what lies at a destination with the source, as far as it takes to know one from another.
 
     It is a copy of the source if this computer, or the receipt, remembers the source's folder; or if any of some
     chunk files there is equal to the source's in size and time.
     """
     here, there = extended_path(str(source)), extended_path(str(destination))
-    receipt = _receipt_of(destination)
+    receipt, metadata = _read_receipt(destination)
     seen = _Seen()
     times_tell = keeps_times(destination)
     for path, then, has_metadata in _arrays(there, here):
@@ -77,7 +77,7 @@ def look_at_destination(source: Path, destination: Path) -> Occupant:
     if difference := seen.conflict(_is_known(identify_folder(here), destination, receipt), receipt):
         sides = {"source": str(source), "destination": str(destination)}
         conflict = make_reason(ReasonCode.OTHER_DATASET, **sides, difference=difference)
-    return Occupant(conflict, receipt, _metadata_in(destination, receipt))
+    return ExistingData(conflict, receipt, metadata)
 
 
 class _Seen:
@@ -112,7 +112,7 @@ class _Seen:
         return "; ".join(filter(None, (self.shape, f"{_whose(receipt, self.newest)}, and the source is another now")))
 
 
-def replaceable_arrays(source: Path, destination: Path, receipt: Receipt | None) -> list[ArrayLayout]:
+def find_replaceable_arrays(source: Path, destination: Path, receipt: Receipt | None) -> list[ArrayLayout]:
     """Arrays at a destination that are of another dataset for certain: its receipt lists them, or the source has them.
 
     Labels, for example, that others have added to a copy, are neither.
@@ -126,30 +126,17 @@ def replaceable_arrays(source: Path, destination: Path, receipt: Receipt | None)
     ]
 
 
-def discard_receipt(destination: Path) -> None:
-    """Remove the receipt of a copy that is being replaced: it is not true any more."""
-    sums, json = receipt_paths(destination)
-    if read_facts(json) is not None:
-        sums.unlink(missing_ok=True)
-        json.unlink(missing_ok=True)
-
-
-def _metadata_in(destination: Path, receipt: Receipt | None) -> dict[str, bytes]:
-    """Checksums of zarr metadata that a receipt lists: its first lines are of the files that are no chunks."""
-    found: dict[str, bytes] = {}
-    if receipt is not None:
-        with contextlib.suppress(ReceiptError, OSError):
-            lines = read_lines(find_receipt(destination)[0], destination)
-            for digest, path in islice(lines, max(0, receipt.files - receipt.chunk_files) + receipt.links):
-                if path.rpartition("/")[2] in METADATA_NAMES:
-                    found[path] = digest
-    return found
-
-
-def _receipt_of(destination: Path) -> Receipt | None:
+def _read_receipt(destination: Path) -> tuple[Receipt | None, dict[str, bytes]]:
+    """Read a destination's receipt, and the checksums of zarr metadata that it lists."""
+    receipt, metadata = None, dict[str, bytes]()
     with contextlib.suppress(ReceiptError, OSError):
-        return find_receipt(destination)[1]
-    return None
+        sums, receipt = find_receipt(destination)
+        if receipt is not None:
+            others = max(0, receipt.files - receipt.chunk_files) + receipt.links  # the first lines: no chunk files
+            for digest, path in islice(read_lines(sums, destination), others):
+                if path.rpartition("/")[2] in METADATA_NAMES:
+                    metadata[path] = digest
+    return receipt, metadata
 
 
 def _is_known(now: FolderIdentity | None, destination: Path, receipt: Receipt | None) -> bool:

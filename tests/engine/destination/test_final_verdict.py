@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softcopy_napari.engine.destination.end_findings import EndFindings, judge_end
+from softcopy_napari.engine.destination.final_verdict import FinalFindings, judge_findings
 from softcopy_napari.engine.formatting import count_names
 from softcopy_napari.engine.fs.relative_paths import nearest_folder
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder, system_name
@@ -44,23 +44,25 @@ def test_the_nearest_folder_is_the_deepest_one_that_is_known() -> None:
 
 
 def test_what_was_lost_or_left_the_source_or_is_in_the_way_of_its_arrays_is_a_failure() -> None:
-    harmless = EndFindings(
+    harmless = FinalFindings(
         others=["labels/"],
         system=["@eaDir/"],
         renamed={"a/": "b"},
         unlisted=["lost+found"],
         missing_nodes=count_names(["A/1"]),
     )
-    verdict = judge_end(harmless)
+    verdict = judge_findings(harmless)
     assert verdict.failure is None and len(verdict.notes) == 5
-    lost = judge_end(EndFindings(lost=count_names(map(str, range(7)))))
+    lost = judge_findings(FinalFindings(lost=count_names(map(str, range(7)))))
     assert "7 chunks lost: gone from the source before being copied (0, 1, 2, 3, 4 and 2 more)" in describe(
         lost.failure
     )
-    strange = judge_end(EndFindings(strange=count_names(["3/0"])))
+    strange = judge_findings(FinalFindings(foreign=count_names(["3/0"])))
     assert "no copy brought them: 3/0" in describe(strange.failure) and strange.kept == 1
-    brought = judge_end(EndFindings(brought=count_names(["c/0"])))
-    assert describe(brought.failure).startswith("1 file here is not in the source any more (c/0)") and brought.kept == 1
+    orphaned = judge_findings(FinalFindings(orphaned=count_names(["c/0"])))
+    assert (
+        describe(orphaned.failure).startswith("1 file here is not in the source any more (c/0)") and orphaned.kept == 1
+    )
     assert not any(
-        "delete" in words for words in map(describe, (lost.failure, brought.failure, strange.failure, *verdict.notes))
+        "delete" in words for words in map(describe, (lost.failure, orphaned.failure, strange.failure, *verdict.notes))
     )

@@ -1,4 +1,4 @@
-"""Which of the files that only the destination has were brought there by this copy, or by an earlier one.
+"""Which files that only the destination has are orphans: brought there by this copy or an earlier one?
 
 Only these can be gone from the source: whatever else lies there belongs to people who work on the copy already. Chunk
 files and zarr metadata count; other files come and go as their writers like.
@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from softcopy_napari.engine.checksums.saved_digests import SavedDigests
-from softcopy_napari.engine.destination.end_findings import EndFindings
+from softcopy_napari.engine.checksums.known_digests import KnownDigests
+from softcopy_napari.engine.destination.final_verdict import FinalFindings
 from softcopy_napari.engine.formatting import MOST_NAMES, NO_NAMES, CountedNames, count_names
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE
 from softcopy_napari.engine.fs.relative_paths import nearest_folder
@@ -24,7 +24,7 @@ from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.inventory.tracked_files import Batch
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
-from softcopy_napari.engine.receipt.receipt import check_unchanged, find_receipt
+from softcopy_napari.engine.receipt.receipt import find_unchanged_receipt
 from softcopy_napari.engine.source.walk_planner import Walk
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, flat_indices_below
@@ -37,8 +37,8 @@ _ARRIVED = (ChunkState.COPIED, ChunkState.VERIFIED)
 log = logging.getLogger(__name__)
 
 
-class BroughtFiles:
-    """Files that copies brought to the destination and that the source has no more.
+class OrphanedFiles:
+    """Files that copies brought to the destination and that the source no longer has.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class BroughtFiles:
         The last one over everything, which found what only the destination has.
     inventory : Inventory
         What this run copied, or found to be equal on both sides. Read now, and not later.
-    earlier : sequence of SavedDigests
+    earlier : sequence of KnownDigests
         What earlier runs have kept checksums of.
     missing_nodes : sequence of str
         What OME metadata promise and never came.
@@ -62,7 +62,7 @@ class BroughtFiles:
     """
 
     def __init__(
-        self, walk: Walk, inventory: Inventory, earlier: Sequence[SavedDigests], missing_nodes: Sequence[str]
+        self, walk: Walk, inventory: Inventory, earlier: Sequence[KnownDigests], missing_nodes: Sequence[str]
     ) -> None:
         gone = sorted(set(walk.gone))
         self.files = NO_NAMES
@@ -77,31 +77,31 @@ class BroughtFiles:
         self._layouts = {path: array.layout for path, array in inventory.arrays.items()}
         for folder, group in itertools.groupby(list(self.left), lambda path: path.rstrip("/").rpartition("/")[0]):
             entries = list(group)
-            self._look_for_files(inventory, earlier, folder, [path for path in entries if not path.endswith("/")])
+            self._search_files(inventory, earlier, folder, [path for path in entries if not path.endswith("/")])
         folders = [path for path in self.left if path.endswith("/")]
         if folders:
-            self._look_into_folders(inventory, earlier, folders)
+            self._search_folders(inventory, earlier, folders)
 
     def _note(self, entry: str, names: CountedNames) -> None:
         if names.total:
             self.left.pop(entry, None)
             self.files = self.files.plus(names)
 
-    def _look_for_files(
-        self, inventory: Inventory, earlier: Sequence[SavedDigests], folder: str, paths: list[str]
+    def _search_files(
+        self, inventory: Inventory, earlier: Sequence[KnownDigests], folder: str, paths: list[str]
     ) -> None:
         start = len(folder) + 1 if folder else 0
         names = [path[start:] for path in paths]
         for path, name in zip(paths, names, strict=True):
             arrived = inventory.plain_files.state(path) in _ARRIVED or path in inventory.digests.others
-            if name in METADATA_NAMES and (arrived or any(run.has(path) for run in earlier)):
+            if name in METADATA_NAMES and (arrived or any(path in run.others for run in earlier)):
                 self._note(path, CountedNames(1, (path,)))
         for files, ids, _ in inventory.group(folder, names):
             if isinstance(files, TrackedArray):
                 for path in files.paths(_brought(inventory, files, ids, earlier)):
                     self._note(path, CountedNames(1, (path,)))
 
-    def _look_into_folders(self, inventory: Inventory, earlier: Sequence[SavedDigests], folders: list[str]) -> None:
+    def _search_folders(self, inventory: Inventory, earlier: Sequence[KnownDigests], folders: list[str]) -> None:
         arrays, others = sorted(inventory.arrays), sorted(inventory.plain_files.by_path)
         for entry in folders:
             found = NO_NAMES
@@ -126,7 +126,7 @@ class BroughtFiles:
     def _renamed_from(self, path: str) -> str | None:
         return nearest_folder(path, self._renamed)
 
-    def look_into_receipt(self, destination: Path) -> None:
+    def search_receipt(self, destination: Path) -> None:
         """Find what an earlier copy brought by its receipt; it may have ten million lines, and the disk may hang.
 
         For a thread of its own: of the inventory nothing is used any more.
@@ -135,10 +135,9 @@ class BroughtFiles:
         if not self.left:
             return
         try:
-            sums, facts = find_receipt(destination)
+            sums, facts = find_unchanged_receipt(destination)
             if facts is None:
                 return
-            check_unchanged(sums, destination, facts)
             before = {array.path for array in facts.arrays} - self._layouts.keys()
             folders = {path.rstrip("/"): path for path in self.left if path.endswith("/")}
             left = dict(self.left)
@@ -153,14 +152,14 @@ class BroughtFiles:
         except (ReceiptError, OSError) as error:
             log.info("nothing is known of an earlier copy: %s", error)
 
-    def found(self) -> EndFindings:
+    def findings(self) -> FinalFindings:
         """Return what there is to be judged. May be called from any thread."""
         chunks = dict.fromkeys(path for path in self.left if is_chunk_of(self._layouts, path))
-        strange = chunks if self._receipt_read else ()  # before that an earlier copy may have brought them
-        return EndFindings(
+        foreign = chunks if self._receipt_read else ()  # before that an earlier copy may have brought them
+        return FinalFindings(
             lost=self._lost,
-            brought=self.files,
-            strange=count_names(strange),
+            orphaned=self.files,
+            foreign=count_names(foreign),
             others=[path for path in self.left if path not in chunks],
             system=self._walk.system,
             renamed=self.moved,
@@ -199,7 +198,7 @@ def _below(paths: Sequence[str], folder: str) -> Iterator[str]:
 
 
 def _brought_within(
-    inventory: Inventory, array: TrackedArray, cells: range, earlier: Sequence[SavedDigests]
+    inventory: Inventory, array: TrackedArray, cells: range, earlier: Sequence[KnownDigests]
 ) -> CountedNames:
     found = NO_NAMES
     for start in range(cells.start, cells.stop, _BLOCK):
@@ -210,7 +209,7 @@ def _brought_within(
 
 
 def _brought(
-    inventory: Inventory, array: TrackedArray, cells: npt.NDArray[np.int64], earlier: Sequence[SavedDigests]
+    inventory: Inventory, array: TrackedArray, cells: npt.NDArray[np.int64], earlier: Sequence[KnownDigests]
 ) -> npt.NDArray[np.int64]:
     """Those of an array's cells whose chunk files this run or an earlier one brought to the destination."""
     brought = np.isin(array.ledger.flat[cells], _ARRIVED)

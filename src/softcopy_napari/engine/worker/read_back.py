@@ -1,0 +1,48 @@
+"""Reads the files of a task back from the destination: to verify what was copied, or to learn missing digests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, NO_DIGEST
+from softcopy_napari.engine.worker.content_checker import CheckOutcome, CheckResult, ContentChecker
+from softcopy_napari.engine.worker.tasks import VerifyDone, VerifyTask
+
+
+def read_back(checker: ContentChecker, task: VerifyTask, should_end: Callable[[], bool]) -> VerifyDone:
+    """Check files until all are checked or `should_end` says so; the rest is STOPPED then."""
+    outcomes, digests, size, reasons = bytearray(), list[bytes](), 0, dict[int, str]()
+    for number, path in enumerate(task.paths):
+        result = _check(checker, task, number, path)
+        outcomes.append(result.outcome)
+        digests.append(result.digest)
+        size += result.size
+        if reason := _why_not_right(result):
+            reasons[number] = reason
+        if should_end():
+            break
+    missing = len(task.paths) - len(outcomes)
+    outcomes += bytes([CheckOutcome.STOPPED]) * missing
+    digests += [NO_DIGEST] * missing
+    return VerifyDone(bytes(outcomes), b"".join(digests), size, reasons)
+
+
+def _check(checker: ContentChecker, task: VerifyTask, number: int, path: str) -> CheckResult:
+    part = slice(number * DIGEST_SIZE, (number + 1) * DIGEST_SIZE)
+    if (digest := task.digests[part]) != NO_DIGEST:
+        return checker.compare_with_digest(path, digest, task.chunk_format)
+    if task.against_source:
+        return checker.compare_with_source(path, task.chunk_format)
+    known = [(since, digests[part]) for since, digests in task.known]
+    return checker.find_digest(path, known, task.chunk_format)
+
+
+def _why_not_right(result: CheckResult) -> str:
+    """Say what is wrong with a file; of one that is as it should be, what is wrong with it at the source, too."""
+    match result.outcome:
+        case CheckOutcome.CHANGED | CheckOutcome.TRUNCATED:
+            return f"came back from the destination with other content{': ' * bool(result.damage)}{result.damage}"
+        case CheckOutcome.UNREADABLE:
+            return f"cannot be read back: {result.detail}"
+        case _:
+            return result.damage
