@@ -79,7 +79,7 @@ def test_an_error_of_the_disk_that_somebody_else_was_told_of_is_known_all_the_sa
     assert until(lambda: len(running._pool.workers) == 2, SOON)
     running.order("finish")
     end = lab.ends(60)
-    doubts = ("could not be flushed", "copy processes died before it was known")
+    doubts = ("could not be flushed", "copy processes died before the destination's disk had confirmed")
     assert any(doubt in notice for notice in end.notices for doubt in doubts), end
     if end.state is TargetState.COMPLETE:
         lab.assert_equal()
