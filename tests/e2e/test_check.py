@@ -276,7 +276,7 @@ def test_a_destination_that_is_being_filled_is_not_checked(sides: Sides) -> None
         until(lambda: chunk(sides[1], 1, 3, 0, 0).exists())
         done = softcopy("check", *sides)
         assert done.returncode == 2
-        assert f"is being filled by softcopy process {copy.process.pid}" in done.stderr
+        assert f"another copy (process {copy.process.pid}) is writing to" in done.stderr
         copy.interrupt()
 
 

@@ -117,7 +117,7 @@ def test_a_second_engine_is_refused_the_destination_and_told_who_has_it(tmp_path
         until_status(str(destination))
         second = softcopy(source, destination)
         assert second.returncode == 2
-        assert f"is being filled by softcopy process {first.process.pid}" in second.stderr
+        assert f"another copy (process {first.process.pid}) is writing to" in second.stderr
         other = tmp_path / "other.zarr"
         with Softcopy("--nprocs", "1", source, other) as third:
             until_status(str(other))

@@ -198,7 +198,7 @@ def test_one_engine_checks_one_target_and_copies_another(target: Target, tmp_pat
 def test_a_destination_that_is_being_checked_is_not_filled_meanwhile(target: Target) -> None:
     lock = DestinationLock(target.destination, "checked")
     try:
-        with pytest.raises(DestinationBusy, match=f"is being checked by softcopy process {os.getpid()}"):
+        with pytest.raises(DestinationBusy, match=rf"a check \(process {os.getpid()}\) is reading"):
             DestinationLock(target.destination)
     finally:
         lock.release()

@@ -36,12 +36,13 @@ class DestinationBusy(Exception):
 
     def __init__(self, destination: str, pid: int, doing: str, has_ended: bool) -> None:
         self.pid = pid
-        who = f"softcopy process {pid}" if pid else "another softcopy process"
-        what = f"{destination} is being {doing} by {who}: stop that one first (softcopy stop)"
+        process = f" (process {pid})" if pid else ""
+        who, does = ("a check", "reading") if doing == "checked" else ("another copy", "writing to")
+        what = f"{who}{process} is {does} {destination}. Stop it first: softcopy stop"
         if has_ended:
             what = (
-                f"{destination} was being {doing} by {who}, which has ended, but a copy process of it is stuck in a "
-                "call to a disk or share: see whether both sides can be reached, then try again"
+                f"{who}{process} of {destination} has ended, but one of its copy processes hangs in a call to a disk. "
+                "See whether both sides can be reached, then try again"
             )
         super().__init__(what)
 
