@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from softcopy_napari import __version__
 from softcopy_napari.engine.errors import TargetsError
-from softcopy_napari.engine.protocol.connection import MAX_REPLY, Wire, connect, introduce
+from softcopy_napari.engine.protocol.connection import MAX_REPLY, Connection, authenticate_engine, connect
 from softcopy_napari.engine.protocol.messages import Changes, EngineSnapshot, Order, Reply, TargetSnapshot
 from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
 from softcopy_napari.engine.state_folder.folder import state_folder
@@ -49,7 +49,7 @@ class EngineHandle:
 
     def __init__(self, run: RunFile) -> None:
         self.run = run
-        self._wire: Wire | None = None
+        self._connection: Connection | None = None
         self._told = SnapshotDelta()
         self._knows = False
         """Whether it is of this version, and knows `only_news`."""
@@ -89,16 +89,16 @@ class EngineHandle:
 
     def _exchange(self, order: Order) -> Reply:
         # Not for ever: the engine may be stopped, or hang, or be none.
-        if self._wire is None:
-            self._wire = connect(self.run.address, _ANSWER)
-            self._wire.within(_ANSWER)
-            introduce(self._wire, bytes.fromhex(self.run.key))
+        if self._connection is None:
+            self._connection = connect(self.run.address, _ANSWER)
+            self._connection.set_time_limit(_ANSWER)
+            authenticate_engine(self._connection, bytes.fromhex(self.run.key))
             self._told, self._knows = SnapshotDelta(), False
-        self._wire.within(_ANSWER)
+        self._connection.set_time_limit(_ANSWER)
         # Without what an older engine would not know.
         order = order.model_copy(update={"only_news": True if self._knows else None})
-        self._wire.send_bytes(order.model_dump_json(exclude_none=True).encode())
-        reply = Reply.model_validate_json(self._wire.recv_bytes(MAX_REPLY))
+        self._connection.send_bytes(order.model_dump_json(exclude_none=True).encode())
+        reply = Reply.model_validate_json(self._connection.recv_bytes(MAX_REPLY))
         try:
             whole = self._told.put_in(reply)
         except ValueError:
@@ -123,9 +123,9 @@ class EngineHandle:
 
     def close(self) -> None:
         """Hang up; the engine goes on."""
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def engines() -> list[EngineHandle]:

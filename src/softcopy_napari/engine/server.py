@@ -28,7 +28,7 @@ from softcopy_napari.engine.dispatch.priority import lower_priority, lower_sessi
 from softcopy_napari.engine.errors import NO_THREADS, TargetsError
 from softcopy_napari.engine.job.preflight import validate_target
 from softcopy_napari.engine.job.target_resources import TargetResources
-from softcopy_napari.engine.protocol.connection import MAX_ORDER, Door, Wire, admit
+from softcopy_napari.engine.protocol.connection import MAX_ORDER, Connection, Listener, authenticate_client
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order, Reply
 from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
 from softcopy_napari.engine.reasons import quote_text
@@ -73,29 +73,25 @@ class Engine:
             call_with_timeout(partial(validate_target, target), no_answer_text([target]))
         clean_state_folder()
         self._started = time.time()
-        resources: list[TargetResources] = []
-        try:
+        self._resources: list[TargetResources] = []
+        with contextlib.ExitStack() as undo:
             for target, count in zip(targets, processes, strict=True):
                 fewer = quote_text(note) if count < target.nprocs else None
-                resources.append(TargetResources(target, _lock(target), count, fewer))
+                one = TargetResources(target, _lock(target), count, fewer)
+                undo.callback(one.lock.release)
+                undo.callback(one.pool.stop)
+                self._resources.append(one)
             with state_folder_errors():
-                self._door = Door(runs_folder())
-            self.jobs = _jobs(resources)
-        except BaseException as error:
-            for one in resources:
-                one.pool.stop()
-                one.lock.release()
-            if isinstance(error, DestinationBusy):
-                raise TargetsError(str(error)) from None
-            raise
-        self._resources = resources
-        self._closed = False
+                self._listener = Listener(runs_folder())
+            undo.callback(self._listener.close)
+            self.jobs = _jobs(self._resources)
+            undo.pop_all()
         self._places = threading.Semaphore(_MOST_FRONT_ENDS)
         self._key = os.urandom(32)
         self._run_file = RunFile(
             pid=os.getpid(),
             process_started=own_start_time(),
-            address=self._door.address,
+            address=self._listener.address,
             key=self._key.hex(),
         )
 
@@ -127,6 +123,7 @@ class Engine:
             for job in self.jobs[:started]:
                 job.order("stop")
                 job.ended.wait(_PATIENCE)
+            self._listener.close()
             self._run_file.path().unlink(missing_ok=True)
             raise TargetsError(NO_THREADS) from None
 
@@ -169,9 +166,7 @@ class Engine:
         """Leave word of the end for front ends, and go."""
         last = self.snapshot().model_copy(update={"ended": True})
         self._leave_word(self._run_file.model_copy(update={"last": last}))
-        self._closed = True
-        with contextlib.suppress(OSError):
-            self._door.close()
+        self._listener.close()
 
     def _leave_word(self, run: RunFile) -> None:
         """Front ends may not find it if its disk is full; what it copies, it copies all the same."""
@@ -185,33 +180,33 @@ class Engine:
     def _accept(self) -> None:
         while True:
             try:
-                wire = self._door.accept()
+                connection = self._listener.accept()
             except OSError:
-                if self._closed:
+                if self._listener.closed:
                     return
                 time.sleep(0.1)  # no file left for the connection, for example
                 continue
             if not self._places.acquire(blocking=False):
-                wire.close()  # front ends call again; those who only keep places lose them soon
+                connection.close()  # front ends call again; those who only keep places lose them soon
                 continue
             try:
-                threading.Thread(target=self._serve, args=(wire,), daemon=True).start()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
             except RuntimeError:  # the system gives no more threads
                 self._places.release()
-                wire.close()
+                connection.close()
 
-    def _serve(self, wire: Wire) -> None:
+    def _serve(self, connection: Connection) -> None:
         try:
-            with contextlib.suppress(AuthenticationError, EOFError, OSError), wire:
+            with contextlib.suppress(AuthenticationError, EOFError, OSError), contextlib.closing(connection):
                 # In this connection's own thread: a stranger who says nothing keeps nobody else waiting.
-                wire.within(_PATIENCE)
-                admit(wire, self._key)
+                connection.set_time_limit(_PATIENCE)
+                authenticate_client(connection, self._key)
                 told = SnapshotDelta()
                 while True:
-                    wire.within(None)
-                    reply = self._answer(wire.recv_bytes(MAX_ORDER), told)
-                    wire.within(_PATIENCE)
-                    wire.send_bytes(reply.model_dump_json().encode())
+                    connection.set_time_limit(None)
+                    reply = self._answer(connection.recv_bytes(MAX_ORDER), told)
+                    connection.set_time_limit(_PATIENCE)
+                    connection.send_bytes(reply.model_dump_json().encode())
         finally:
             self._places.release()
 
@@ -242,7 +237,10 @@ def _lock(target: Target) -> DestinationLock:
                             engine.ask(Order(do="stop", target=other.id))
                 engine.close()
 
-    return DestinationLock(target.destination, "checked" if target.check else "filled", end_watch)
+    try:
+        return DestinationLock(target.destination, "checked" if target.check else "filled", end_watch)
+    except DestinationBusy as error:
+        raise TargetsError(str(error)) from None
 
 
 def _jobs(resources: Sequence[TargetResources]) -> list[TargetThread]:

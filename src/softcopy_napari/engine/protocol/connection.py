@@ -1,28 +1,28 @@
-"""The local connection between an engine and its front ends: where it is, who may talk, for how long and how much.
+"""The local connection between an engine and its front ends: a socket in a folder of its user's, a pipe on Windows.
 
-A socket in a folder of its user's alone; on Windows a named pipe. Used by server.py and client.py, which say on it
-nothing but JSON (messages.py) once each has proved to the other that it knows the key of the engine's run file.
-Nothing that comes out of it is ever unpickled.
+JSON only (messages.py), once each side has proved that it knows the key of the engine's run file; nothing is unpickled.
+Sockets are read with code of our own: multiprocessing's `Client` waits for ever for an engine that was halted, and its
+`recv_bytes` for a peer that stops amid a message (measured: still waiting after 15 s where 10 s are allowed).
 """
 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing.connection
 import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 from multiprocessing.connection import answer_challenge, deliver_challenge
 from multiprocessing.context import AuthenticationError
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 MAX_ORDER = 1 << 16
 """Bytes of an order at most."""
 MAX_REPLY = 1 << 28
 """Bytes of a reply at most: a snapshot of several hundred thousand arrays."""
-_WAITING = 64
+_BACKLOG = 64
 """Front ends that may wait to be let in."""
 _RETRY = 0.05
 
@@ -33,95 +33,74 @@ else:
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is an address as engines have them: no other machine's, and no other program's."""
+    """Return whether a text is an address as engines have them: no other machine's, and no other program's."""
     return len(os.fsencode(text)) < 256 and _ADDRESS.fullmatch(text) is not None and ".." not in text.split("/")
 
 
-def admit(wire: Wire, key: bytes) -> None:
-    """Let the other side prove that it knows the key, and prove the same to it: the engine's part.
+def authenticate_client(connection: Connection, key: bytes) -> None:
+    """Let a front end prove that it knows the key, then prove the same to it.
 
     Raises
     ------
     AuthenticationError
         It does not know the key, or says something else.
     """
+    with _authentication_errors():
+        deliver_challenge(connection, key)  # type: ignore[arg-type]
+        answer_challenge(connection, key)  # type: ignore[arg-type]
+
+
+def authenticate_engine(connection: Connection, key: bytes) -> None:
+    """Prove to an engine that one knows the key, then let it prove the same.
+
+    Raises
+    ------
+    AuthenticationError
+        It does not know the key, or says something else.
+    """
+    with _authentication_errors():
+        answer_challenge(connection, key)  # type: ignore[arg-type]
+        deliver_challenge(connection, key)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def _authentication_errors() -> Iterator[None]:
     try:
-        deliver_challenge(wire, key)  # type: ignore[arg-type]
-        answer_challenge(wire, key)  # type: ignore[arg-type]
+        yield
     except (AssertionError, ValueError) as error:  # Python before 3.12 asserts that it is spoken to as it expects
         raise AuthenticationError(str(error)) from None
 
 
-def introduce(wire: Wire, key: bytes) -> None:
-    """Prove to the other side that one knows the key, and let it prove the same: the front end's part.
-
-    Raises
-    ------
-    AuthenticationError
-        It does not know the key, or says something else.
-    """
-    try:
-        answer_challenge(wire, key)  # type: ignore[arg-type]
-        deliver_challenge(wire, key)  # type: ignore[arg-type]
-    except (AssertionError, ValueError) as error:
-        raise AuthenticationError(str(error)) from None
-
-
-class _Closing:
-    """A context that closes itself."""
-
-    def close(self) -> None:
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-
 if sys.platform == "win32":
-    from multiprocessing.connection import Client, Connection, Listener
 
-    class Wire(_Closing):
-        """One end of a connection: whole messages, all within a time."""
+    class Connection:
+        """One end of a connection: whole messages, all within a time limit."""
 
-        def __init__(self, connection: Connection) -> None:
-            self._connection = connection
+        def __init__(self, pipe: multiprocessing.connection.Connection) -> None:
+            self._pipe = pipe
             self._deadline: float | None = None
 
-        def within(self, seconds: float | None) -> None:
+        def set_time_limit(self, seconds: float | None) -> None:
             self._deadline = None if seconds is None else time.monotonic() + seconds
 
         def send_bytes(self, data: bytes) -> None:
-            self._connection.send_bytes(data)
+            self._pipe.send_bytes(data)
 
         def recv_bytes(self, maxlength: int) -> bytes:
-            deadline = self._deadline
-            if deadline is not None and not self._connection.poll(max(0.0, deadline - time.monotonic())):
+            if self._deadline is not None and not self._pipe.poll(max(0.0, self._deadline - time.monotonic())):
                 raise TimeoutError
-            return self._connection.recv_bytes(maxlength)
+            return self._pipe.recv_bytes(maxlength)
 
         def close(self) -> None:
-            self._connection.close()
+            self._pipe.close()
 
-    class Door(_Closing):
-        """Where an engine lets front ends in."""
+    def _adopt(connection: multiprocessing.connection.Connection) -> Connection:
+        return Connection(connection)
 
-        def __init__(self, folder: Path) -> None:
-            self.address = rf"\\.\pipe\softcopy-{os.getpid()}-{os.urandom(16).hex()}"
-            self._listener = Listener(self.address)
-
-        def accept(self) -> Wire:
-            return Wire(self._listener.accept())
-
-        def close(self) -> None:
-            self._listener.close()
-
-    def connect(address: str, seconds: float) -> Wire:
+    def connect(address: str, seconds: float) -> Connection:
         if not is_address(address):
-            raise OSError("this is no address of an engine")
-        return Wire(Client(address))
+            raise OSError("this is not the address of an engine")
+        return Connection(multiprocessing.connection.Client(address))
 else:
     import socket
     import stat
@@ -130,30 +109,30 @@ else:
 
     _HEADER = struct.Struct("!i")  # as multiprocessing has it
     _BLOCK = 1 << 16
-    _LONGEST = 100
+    _MAX_PATH = 100
     """A little less than the bytes of a path that sockets allow."""
 
     class _Socket(socket.socket):
-        """Closes itself without complaint: front ends ask once, and let go."""
+        """A socket that closes itself without a warning: front ends ask once, and let go."""
 
         def __del__(self) -> None:
             self.close()
 
-    class Wire(_Closing):
-        """One end of a connection: whole messages, all within a time.
+    class Connection:
+        """One end of a connection: whole messages, all within a time limit.
 
         Parameters
         ----------
         channel : socket.socket
-            Is taken over.
+            The connection's socket, which it closes at its end.
         """
 
         def __init__(self, channel: socket.socket) -> None:
-            self._socket = _Socket(fileno=channel.detach())
+            self._socket = channel
             self._deadline: float | None = None
 
-        def within(self, seconds: float | None) -> None:
-            """Give all that is sent and received from now on so much time together; None: as much as it takes."""
+        def set_time_limit(self, seconds: float | None) -> None:
+            """Limit the time of everything sent and received from now on, together; None for no limit."""
             self._deadline = None if seconds is None else time.monotonic() + seconds
 
         def send_bytes(self, data: bytes) -> None:
@@ -162,9 +141,9 @@ else:
             Raises
             ------
             OSError
-                Nobody takes it; a TimeoutError where that is for lack of time.
+                It cannot be sent; a TimeoutError if nobody reads it in time.
             """
-            self._limit()
+            self._apply_time_limit()
             self._socket.sendall(_HEADER.pack(len(data)) + data)
 
         def recv_bytes(self, maxlength: int) -> bytes:
@@ -184,101 +163,55 @@ else:
         def _read(self, size: int) -> bytes:
             data = bytearray()
             while len(data) < size:
-                self._limit()
+                self._apply_time_limit()
                 block = self._socket.recv(min(size - len(data), _BLOCK))
                 if not block:
                     raise EOFError
                 data += block
             return bytes(data)
 
-        def _limit(self) -> None:
+        def _apply_time_limit(self) -> None:
             """Let the next call take no longer than is left, however slowly the other side talks."""
-            if self._deadline is None:
-                self._socket.settimeout(None)
-                return
-            left = self._deadline - time.monotonic()
-            if left <= 0:
+            left = None if self._deadline is None else self._deadline - time.monotonic()
+            if left is not None and left <= 0:
                 raise TimeoutError
             self._socket.settimeout(left)
 
         def close(self) -> None:
-            """Hang up; again, it does no harm."""
+            """Hang up; doing so again is harmless."""
             self._socket.close()
 
-    class Door(_Closing):
-        """Where an engine lets front ends in.
+    def _adopt(connection: multiprocessing.connection.Connection) -> Connection:
+        with connection:
+            return Connection(_Socket(fileno=os.dup(connection.fileno())))
 
-        Parameters
-        ----------
-        folder : Path
-            Its user's alone; where its path is too long for a socket, a new folder is made that is shorter.
-
-        Attributes
-        ----------
-        address : str
-        """
-
-        def __init__(self, folder: Path) -> None:
-            name = f"{os.getpid()}.socket"
-            self._made = ""
-            self.address = os.path.join(folder, name)
-            if len(os.fsencode(self.address)) >= _LONGEST:
-                self._made = tempfile.mkdtemp(prefix="softcopy-")
-                self.address = os.path.join(self._made, name)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.address)
-            self._socket = socket.socket(socket.AF_UNIX)
-            try:
-                self._socket.bind(self.address)
-                os.chmod(self.address, 0o600)
-                self._socket.listen(_WAITING)
-            except BaseException:
-                self.close()
-                raise
-
-        def accept(self) -> Wire:
-            """Wait for a front end."""
-            channel, _ = self._socket.accept()
-            return Wire(channel)
-
-        def close(self) -> None:
-            """Let nobody in any more."""
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)  # wakes whoever waits in accept()
-            self._socket.close()
-            with contextlib.suppress(OSError):
-                os.unlink(self.address)
-            if self._made:
-                with contextlib.suppress(OSError):
-                    os.rmdir(self._made)
-
-    def connect(address: str, seconds: float) -> Wire:
-        """Call an engine.
+    def connect(address: str, seconds: float) -> Connection:
+        """Connect to an engine.
 
         Parameters
         ----------
         address : str
         seconds : float
-            After which a TimeoutError tells that it does not answer.
+            The time after which a TimeoutError says that it does not answer.
 
         Raises
         ------
         OSError
-            There is no engine of this user's.
+            No engine of this user has this address.
         """
         if not is_address(address):
-            raise OSError("this is no address of an engine")
+            raise OSError("this is not the address of an engine")
         found = os.lstat(address)
         if not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid():
-            raise OSError("this is no socket of an engine of this user's")
+            raise OSError("this is not a socket of an engine of this user")
         deadline = time.monotonic() + seconds
         while True:
-            channel = socket.socket(socket.AF_UNIX)
+            channel = _Socket(socket.AF_UNIX)
             try:
                 channel.settimeout(max(deadline - time.monotonic(), _RETRY))
                 channel.connect(address)
-                return Wire(channel)
-            except BlockingIOError:  # many are waiting already: it is busy, or was stopped
+                return Connection(channel)
+            except BlockingIOError:  # many are waiting already: it is busy, or was halted
                 channel.close()
                 if time.monotonic() >= deadline:
                     raise TimeoutError from None
@@ -286,3 +219,61 @@ else:
             except BaseException:
                 channel.close()
                 raise
+
+
+class Listener:
+    """Where an engine lets front ends in; only its user can reach it.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder that is its user's alone; where its path is too long for a socket, a new one is made that is shorter.
+
+    Attributes
+    ----------
+    address : str
+    closed : bool
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.closed = False
+        self._made = ""
+        if sys.platform == "win32":
+            self.address = rf"\\.\pipe\softcopy-{os.getpid()}-{os.urandom(16).hex()}"
+            self._listener = multiprocessing.connection.Listener(self.address)
+            return
+        name = f"{os.getpid()}.socket"
+        self.address = os.path.join(folder, name)
+        if len(os.fsencode(self.address)) >= _MAX_PATH:
+            self._made = tempfile.mkdtemp(prefix="softcopy-")
+            self.address = os.path.join(self._made, name)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.address)
+        self._listener = multiprocessing.connection.Listener(self.address, "AF_UNIX", _BACKLOG)
+        os.chmod(self.address, 0o600)
+
+    def accept(self) -> Connection:
+        """Wait for a front end.
+
+        Raises
+        ------
+        OSError
+            The listener is closed, or there is nothing left for one more connection.
+        """
+        if not self.closed:
+            connection = self._listener.accept()
+            if not self.closed:
+                return _adopt(connection)
+            connection.close()
+        raise OSError("closed")
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self.closed = True
+        with contextlib.suppress(OSError):
+            connect(self.address, 0.0).close()  # wakes whoever waits in accept()
+        with contextlib.suppress(OSError):
+            self._listener.close()
+        if self._made:
+            with contextlib.suppress(OSError):
+                os.rmdir(self._made)
