@@ -175,10 +175,10 @@ def test_an_array_that_becomes_another_while_it_is_checked_is_counted_anew(tmp_p
     inventory = Inventory(tmp_path)
     inventory.register(make_layout((4,)))
     missing = MissingFiles(inventory)
-    missing.add_folder_diff(FolderDiff("", different=["3"], lacking=["3"]))
+    missing.add_folder_diff(FolderDiff("", different=["3"], absent=["3"]))
     inventory.register(make_layout((8,)))
     note_comparison(inventory, "", [], ["7"])
-    missing.add_folder_diff(FolderDiff("", different=["7"], lacking=["7"]))
+    missing.add_folder_diff(FolderDiff("", different=["7"], absent=["7"]))
     assert missing.make_findings([], {}) == Findings(chunk_files_missing=1, missing_paths=("7",))
 
 
@@ -251,7 +251,7 @@ def test_only_a_read_only_comparison_looks_for_what_is_lacking(target: Target) -
     for read_only, lacking in ((False, []), (True, ["2"])):
         comparison = FolderComparer(str(target.source), str(target.destination), "0a1b2c3d", read_only)
         (part,) = comparison.compare_folders([("", 0)], 0.0)
-        assert part.different == ["2"] and part.lacking == lacking
+        assert part.different == ["2"] and part.absent == lacking
 
 
 def test_chunk_files_that_cannot_be_whole_are_named_whether_they_have_arrived_or_not(

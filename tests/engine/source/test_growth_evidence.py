@@ -53,7 +53,9 @@ def known(tmp_path: Path) -> Iterator[Known]:
 
 def test_nothing_speaks_against_an_array_that_was_made_in_full(known: Known) -> None:
     known.find(make_layout((4, 2)))
-    known.evidence.note_part(FolderDiff("", described=THEN, oldest_chunk=THEN + 1, newest_chunk=THEN + 60 * SECOND))
+    known.evidence.note_part(
+        FolderDiff("", metadata_modified=THEN, oldest_chunk=THEN + 1, newest_chunk=THEN + 60 * SECOND)
+    )
     known.evidence.note_walked()
     assert known.against == []
 
@@ -115,7 +117,7 @@ def test_times_tell_of_arrays_that_were_made_or_resized_after_data_before_the_co
     known: Known, after: int, speaks: bool
 ) -> None:
     known.find(make_layout((2, 2)))
-    known.evidence.note_part(FolderDiff("", described=THEN + after * SECOND))
+    known.evidence.note_part(FolderDiff("", metadata_modified=THEN + after * SECOND))
     known.evidence.note_part(FolderDiff("c", oldest_chunk=THEN, newest_chunk=THEN + 90 * SECOND))
     known.evidence.note_walked()
     assert (known.against == [(Against.CAME_LATER, "")]) is speaks
@@ -135,7 +137,7 @@ def test_a_marker_counts_while_no_data_are_newer(
 ) -> None:
     known.inventory.set_state("complete", ChunkState.COPIED)
     known.evidence.note_part(
-        FolderDiff("", marked=THEN + marked * SECOND if marked else 0, newest_chunk=THEN + newest * SECOND)
+        FolderDiff("", marker_modified=THEN + marked * SECOND if marked else 0, newest_chunk=THEN + newest * SECOND)
     )
     assert known.evidence.marker() == answer
 
@@ -145,17 +147,17 @@ def test_a_marker_of_the_acquisition_before_does_not_end_one_that_has_no_data_ye
     known: Known, made: int, answer: tuple[bool, bool]
 ) -> None:
     known.inventory.set_state("complete", ChunkState.COPIED)
-    known.evidence.note_part(FolderDiff("", marked=THEN + 10 * SECOND, described=THEN + made * SECOND))
+    known.evidence.note_part(FolderDiff("", marker_modified=THEN + 10 * SECOND, metadata_modified=THEN + made * SECOND))
     assert known.evidence.marker() == answer
 
 
 def test_markers_in_the_folders_of_all_arrays_count_together(known: Known) -> None:
     known.find(make_layout((2,), "a"), make_layout((2,), "b"))
     known.inventory.set_state("a/complete", ChunkState.COPIED)
-    known.evidence.note_part(FolderDiff("a", marked=THEN))
+    known.evidence.note_part(FolderDiff("a", marker_modified=THEN))
     assert known.evidence.marker() == (False, False)
     known.inventory.set_state("b/complete", ChunkState.COPIED)
-    known.evidence.note_part(FolderDiff("b", marked=THEN - 10 * SECOND, newest_chunk=THEN - 5 * SECOND))
+    known.evidence.note_part(FolderDiff("b", marker_modified=THEN - 10 * SECOND, newest_chunk=THEN - 5 * SECOND))
     assert known.evidence.marker() == (False, True), "the older of both is stale"
 
 

@@ -79,9 +79,9 @@ def test_a_pass_begins_at_the_top_even_if_that_was_missing_a_moment_ago(known: W
 def test_a_pass_reports_all_that_its_parts_found(known: WalkPlanner) -> None:
     known.start(full=True)
     take_all(known)
-    known.took(FolderDiff("a", gone=["0", "old/"], newest=5))
-    known.took(FolderDiff("a", gone=["1"], newest=9, last=True))
-    known.took(FolderDiff("", gone=["z"], newest=3, last=True))
+    known.took(FolderDiff("a", extra=["0", "old/"], newest=5))
+    known.took(FolderDiff("a", extra=["1"], newest=9, last=True))
+    known.took(FolderDiff("", extra=["z"], newest=3, last=True))
     known.took(FolderDiff("b", error="cannot be listed: Input/output error", last=True))
     known.took(FolderDiff("a/x", missing=True, last=True))
     done = known.finished()

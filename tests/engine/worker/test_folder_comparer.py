@@ -73,7 +73,7 @@ def test_files_are_the_same_only_with_equal_size_and_time(sides: Sides) -> None:
     part = sides.look()
     assert part.same == ["same"]
     assert sorted(part.different) == ["missing", "newer at the destination", "older at the destination", "size"]
-    assert part.fresh == [] and part.gone == []
+    assert part.fresh == [] and part.extra == []
 
 
 def test_a_destination_that_does_not_exist_yet_lacks_everything(sides: Sides) -> None:
@@ -119,7 +119,7 @@ def test_after_copying_everything_nothing_differs_whatever_it_is_called(sides: S
     (sides.source / "sub" / "link").symlink_to(os.fsdecode(b"\xff"))
     sides.copy_all("sub", sides.look("sub").different)
     part = sides.look("sub")
-    assert part.different == [] and part.gone == []
+    assert part.different == [] and part.extra == []
     assert set(part.same) == {*names, "link"}
 
 
@@ -142,7 +142,7 @@ def test_what_only_the_destination_has_is_reported_and_kept(sides: Sides) -> Non
     sides.both("0.0")
     write(sides.destination / "1.0", b"x")
     write(sides.destination / "sub" / "x", b"x")
-    assert sorted(sides.look().gone) == ["1.0", "sub/"]
+    assert sorted(sides.look().extra) == ["1.0", "sub/"]
     assert (sides.destination / "1.0").exists()
 
 
@@ -158,7 +158,7 @@ def test_a_file_that_appears_after_the_source_was_listed_is_not_gone(
         return find(self, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ExtraFiles, "find_extra_files", find_late)
-    assert sides.look().gone == []
+    assert sides.look().extra == []
 
 
 def test_locks_and_scratch_are_not_for_copying(sides: Sides) -> None:
@@ -186,7 +186,7 @@ def test_left_over_temporaries_of_other_runs_are_removed_and_those_of_this_run_k
     write(sides.destination / other, b"")
     write(sides.destination / ".softcopy-notes", b"")
     part = sides.look()
-    assert part.gone == [".softcopy-notes"]
+    assert part.extra == [".softcopy-notes"]
     assert {p.name for p in temporaries(sides.destination)} == {own, ".softcopy-notes"}
     assert theirs.exists()
 
@@ -288,7 +288,7 @@ def test_a_folder_with_thousands_of_names_is_reported_whole_and_each_name_once(
     found = [name for part in parts for name in (*part.same, *part.different)]
     assert sorted(found) == sorted(names)
     assert [name for part in parts for name in part.same] == ["0.7"]
-    assert [name for part in parts for name in part.gone] == ["gone"]
+    assert [name for part in parts for name in part.extra] == ["gone"]
     assert [part.last for part in parts] == [False] * (len(parts) - 1) + [True]
     assert all(len(part.same) + len(part.different) <= folder_comparer.PART for part in parts)
     assert all(part.modified == parts[0].modified for part in parts)
@@ -305,7 +305,7 @@ def test_more_names_than_are_remembered_are_still_not_gone(sides: Sides, monkeyp
         (sides.destination / str(number)).touch()
     (sides.destination / "gone").touch()
     parts = sides.parts()
-    assert [name for part in parts for name in part.gone] == ["gone"]
+    assert [name for part in parts for name in part.extra] == ["gone"]
 
 
 def test_a_folder_of_many_names_takes_little_memory(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:

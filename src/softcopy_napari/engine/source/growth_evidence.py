@@ -61,10 +61,10 @@ class GrowthEvidence:
         """Take in the times that a part of a folder's comparison found."""
         self._oldest_chunk = min(self._oldest_chunk, part.oldest_chunk)
         self._newest_chunk = max(self._newest_chunk, part.newest_chunk)
-        if part.marked:
-            self._marked[part.folder] = part.marked
-        if part.described > self._described[0]:
-            self._described = part.described, part.folder
+        if part.marker_modified:
+            self._marked[part.folder] = part.marker_modified
+        if part.metadata_modified > self._described[0]:
+            self._described = part.metadata_modified, part.folder
 
     def excuse_late_metadata(self) -> None:
         """Note that metadata were half-written when the source was first seen: when they were written tells nothing."""

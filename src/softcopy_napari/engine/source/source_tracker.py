@@ -226,7 +226,7 @@ class SourceTracker:
                 unsettled = [name for name in unsettled if not self._inventory.writers.try_unsettled(prefix + name)]
                 tried = len(self._inventory.writers.unsettled) - before
         same = [name for name in part.same if name not in touched] if touched else part.same
-        news = note_comparison(self._inventory, part.folder, same, different, part.unlike) + tried
+        news = note_comparison(self._inventory, part.folder, same, different, part.source_versions) + tried
         self._unsettled.take(part, [name for name in unsettled if name not in touched])
         if part.last and part.folder in self._unsettled.listed:
             self._walks.known[part.folder] = 0  # to be listed again even if its own time stays

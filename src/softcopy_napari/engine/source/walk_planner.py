@@ -175,9 +175,9 @@ class WalkPlanner:
     @staticmethod
     def _note_gone(current: Walk, part: FolderDiff, prefix: str) -> None:
         """Note what only the destination has. A file server may make something of its own in each of its folders."""
-        if not part.gone or lies_in_system_folder(part.folder):
+        if not part.extra or lies_in_system_folder(part.folder):
             return
-        for name in part.gone:
+        for name in part.extra:
             if system := system_name(name):
                 current.system.add(system)
             else:

@@ -236,7 +236,7 @@ class FolderComparer:
                 part.clashes = clashing
                 part.empty = seen == temporaries and not there
                 if there:
-                    part.gone = self._extras.find_extra_files(folder, held, names if seen <= _MAX_NAMES else None)
+                    part.extra = self._extras.find_extra_files(folder, held, names if seen <= _MAX_NAMES else None)
         except FileNotFoundError:
             part.missing = True
         except OSError as error:
@@ -305,7 +305,7 @@ class FolderComparer:
             elif verdict & LACKING:
                 part.different.append(name)
                 if self._read_only:
-                    part.lacking.append(name)
+                    part.absent.append(name)
                 if verdict & FRESH:
                     part.fresh.append(name)
             else:  # in detail, since such files are few
@@ -345,7 +345,7 @@ class FolderComparer:
                         if not same and same_size and self._by_content:
                             same = self._have_same_content(path, here.st_size)
                         if not same:
-                            part.unlike[name] = pack_version(modified, here.st_size), same_size
+                            part.source_versions[name] = pack_version(modified, here.st_size), same_size
                 if same:
                     part.same.append(name)
                     return
@@ -355,7 +355,7 @@ class FolderComparer:
                 pass
         part.different.append(name)
         if self._read_only and lacking:
-            part.lacking.append(name)
+            part.absent.append(name)
         if -_CLOCK_SKEW_NS < time.time_ns() - modified < quiet * 1e9:
             part.fresh.append(name)
 

@@ -35,11 +35,11 @@ class FolderDiff:
         """Bytes of the regular files that are up to date."""
         self.different: list[str] = []
         """Files to be copied: missing at the destination, or of another size, time or kind."""
-        self.lacking: list[str] = []
+        self.absent: list[str] = []
         """Those of `different` that are missing at the destination; only read-only comparisons fill this."""
         self.fresh: list[str] = []
         """Those of `different` that changed within the quiet time and may still be written."""
-        self.unlike: dict[str, tuple[bytes, bool]] = {}
+        self.source_versions: dict[str, tuple[bytes, bool]] = {}
         """For those of `different` that are regular files on both sides, the source's version (see
         `file_times.pack_version`) and whether both have the same size."""
         self.links: dict[str, str] = {}
@@ -52,7 +52,7 @@ class FolderDiff:
         """Names of the files whose locks lie in the folder."""
         self.scratch: list[str] = []
         """Names of other temporaries of writers."""
-        self.gone: list[str] = []
+        self.extra: list[str] = []
         """Files, and folders with a `/` at the end, that only the destination has."""
         self.newest = 0
         """Latest modification time at the source, ns, including the folder's own."""
@@ -60,9 +60,9 @@ class FolderDiff:
         """Earliest modification time of a file named like a chunk, ns."""
         self.newest_chunk = 0
         """Latest modification time of a file named like a chunk, ns."""
-        self.described = 0
+        self.metadata_modified = 0
         """Modification time of the metadata that make the folder an array, ns; 0 if there are none."""
-        self.marked = 0
+        self.marker_modified = 0
         """Modification time of the file that marks the acquisition's end, ns; 0 if there is none."""
         self.empty = False
         """Whether the folder is missing at the destination and holds nothing but writers' temporaries."""
@@ -98,6 +98,6 @@ class FolderDiff:
                 self.oldest_chunk = min(self.oldest_chunk, modified)
                 self.newest_chunk = max(self.newest_chunk, modified)
             elif name == MARKER:
-                self.marked = modified
+                self.marker_modified = modified
             elif name != "zarr.json" or b'"array"' in self.metadata.get(name, b'"array"'):  # groups have one, too
-                self.described = max(self.described, modified)
+                self.metadata_modified = max(self.metadata_modified, modified)
