@@ -50,7 +50,7 @@ class EngineHandle:
     def __init__(self, run: RunFile) -> None:
         self.run = run
         self._connection: Connection | None = None
-        self._told = SnapshotDelta()
+        self._delta = SnapshotDelta()
         self._knows = False
         """Whether it is of this version, and knows `only_news`."""
         self._turn = threading.Lock()
@@ -84,7 +84,7 @@ class EngineHandle:
         return reply.snapshot
 
     def snapshot(self) -> EngineSnapshot:
-        """All its targets as they are now."""
+        """Return the current state of all targets."""
         return self.ask(Order(do="snapshot"))
 
     def _exchange(self, order: Order) -> Reply:
@@ -93,14 +93,14 @@ class EngineHandle:
             self._connection = connect(self.run.address, _ANSWER)
             self._connection.set_time_limit(_ANSWER)
             authenticate_engine(self._connection, bytes.fromhex(self.run.key))
-            self._told, self._knows = SnapshotDelta(), False
+            self._delta, self._knows = SnapshotDelta(), False
         self._connection.set_time_limit(_ANSWER)
         # Without what an older engine would not know.
         order = order.model_copy(update={"only_news": True if self._knows else None})
         self._connection.send_bytes(order.model_dump_json(exclude_none=True).encode())
         reply = Reply.model_validate_json(self._connection.recv_bytes(MAX_REPLY))
         try:
-            whole = self._told.put_in(reply)
+            whole = self._delta.decode(reply)
         except ValueError:
             self.close()  # on a new connection everything is told
             raise

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _MOST_FRONT_ENDS = 100
 """Connections at a time: each takes a thread, and a file that a ledger might need."""
-_PATIENCE = 10.0
+_FRONT_END_TIMEOUT = 10.0
 """Seconds that a front end has to prove that it knows the key, and to take an answer."""
 
 log = logging.getLogger(__name__)
@@ -77,14 +77,14 @@ class Engine:
         with contextlib.ExitStack() as undo:
             for target, count in zip(targets, processes, strict=True):
                 fewer = quote_text(note) if count < target.nprocs else None
-                one = TargetResources(target, _lock(target), count, fewer)
+                one = TargetResources(target, _lock_destination(target), count, fewer)
                 undo.callback(one.lock.release)
                 undo.callback(one.pool.stop)
                 self._resources.append(one)
             with state_folder_errors():
                 self._listener = Listener(runs_folder())
             undo.callback(self._listener.close)
-            self.jobs = _jobs(self._resources)
+            self.jobs = _make_jobs(self._resources)
             undo.pop_all()
         self._places = threading.Semaphore(_MOST_FRONT_ENDS)
         self._key = os.urandom(32)
@@ -97,7 +97,7 @@ class Engine:
 
     @property
     def run_file(self) -> RunFile:
-        """How front ends reach it."""
+        """What front ends need to reach the engine."""
         return self._run_file
 
     def start(self) -> None:
@@ -108,11 +108,11 @@ class Engine:
         TargetsError
             The system gives too few threads; then none of them goes on.
         """
-        self._leave_word(self._run_file)
+        self._write_run_file(self._run_file)
         lower_priority()
         started = 0
         try:
-            threading.Thread(target=self._accept, name="accept", daemon=True).start()
+            threading.Thread(target=self._accept_front_ends, name="accept", daemon=True).start()
             for job in self.jobs:
                 job.start()
                 started += 1
@@ -122,13 +122,13 @@ class Engine:
                 one.lock.release()
             for job in self.jobs[:started]:
                 job.order("stop")
-                job.ended.wait(_PATIENCE)
+                job.ended.wait(_FRONT_END_TIMEOUT)
             self._listener.close()
             self._run_file.path().unlink(missing_ok=True)
             raise TargetsError(NO_THREADS) from None
 
     def snapshot(self) -> EngineSnapshot:
-        """All targets as they are now."""
+        """Return the current state of all targets."""
         return EngineSnapshot(
             pid=os.getpid(),
             version=__version__,
@@ -143,7 +143,7 @@ class Engine:
         return all(job.ended.is_set() for job in self.jobs)
 
     def order(self, order: Order) -> str:
-        """Carry out an order; returns why it cannot be, empty if it can."""
+        """Carry out an order; return why that is not possible, or an empty string."""
         jobs = [job for job in self.jobs if order.target in (None, job.identity)]
         if not jobs:
             return f"there is no target {order.target!r}"
@@ -163,13 +163,13 @@ class Engine:
         )
 
     def close(self) -> None:
-        """Leave word of the end for front ends, and go."""
+        """Write the last snapshot into the run file, and let no front end in any more."""
         last = self.snapshot().model_copy(update={"ended": True})
-        self._leave_word(self._run_file.model_copy(update={"last": last}))
+        self._write_run_file(self._run_file.model_copy(update={"last": last}))
         self._listener.close()
 
-    def _leave_word(self, run: RunFile) -> None:
-        """Front ends may not find it if its disk is full; what it copies, it copies all the same."""
+    def _write_run_file(self, run: RunFile) -> None:
+        """Write the run file; on a full disk it may fail: front ends do not find the engine then, but it copies."""
         try:
             run.write()
         except OSError as error:
@@ -177,7 +177,7 @@ class Engine:
 
     # -- front ends -----------------------------------------------------------------------------------
 
-    def _accept(self) -> None:
+    def _accept_front_ends(self) -> None:
         while True:
             try:
                 connection = self._listener.accept()
@@ -190,27 +190,27 @@ class Engine:
                 connection.close()  # front ends call again; those who only keep places lose them soon
                 continue
             try:
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+                threading.Thread(target=self._serve_front_end, args=(connection,), daemon=True).start()
             except RuntimeError:  # the system gives no more threads
                 self._places.release()
                 connection.close()
 
-    def _serve(self, connection: Connection) -> None:
+    def _serve_front_end(self, connection: Connection) -> None:
         try:
             with contextlib.suppress(AuthenticationError, EOFError, OSError), contextlib.closing(connection):
                 # In this connection's own thread: a stranger who says nothing keeps nobody else waiting.
-                connection.set_time_limit(_PATIENCE)
+                connection.set_time_limit(_FRONT_END_TIMEOUT)
                 authenticate_client(connection, self._key)
-                told = SnapshotDelta()
+                delta = SnapshotDelta()
                 while True:
                     connection.set_time_limit(None)
-                    reply = self._answer(connection.recv_bytes(MAX_ORDER), told)
-                    connection.set_time_limit(_PATIENCE)
+                    reply = self._answer(connection.recv_bytes(MAX_ORDER), delta)
+                    connection.set_time_limit(_FRONT_END_TIMEOUT)
                     connection.send_bytes(reply.model_dump_json().encode())
         finally:
             self._places.release()
 
-    def _answer(self, message: bytes, told: SnapshotDelta) -> Reply:
+    def _answer(self, message: bytes, delta: SnapshotDelta) -> Reply:
         try:
             order = Order.model_validate_json(message)
         except ValidationError as error:
@@ -219,11 +219,11 @@ class Engine:
         if problem:
             return Reply(error=problem)
         if not order.only_news:
-            told.forget()
-        return told.leave_out(self.snapshot())
+            delta.forget()
+        return delta.encode(self.snapshot())
 
 
-def _lock(target: Target) -> DestinationLock:
+def _lock_destination(target: Target) -> DestinationLock:
     """Lock a target's destination. An engine that only watches on, its copy complete, gives way."""
 
     def end_watch(pid: int) -> None:
@@ -243,7 +243,7 @@ def _lock(target: Target) -> DestinationLock:
         raise TargetsError(str(error)) from None
 
 
-def _jobs(resources: Sequence[TargetResources]) -> list[TargetThread]:
+def _make_jobs(resources: Sequence[TargetResources]) -> list[TargetThread]:
     """The targets' threads, not started yet; their copy processes are."""
     for one in resources:
         one.pool.fill(time.monotonic())

@@ -53,7 +53,7 @@ def test_both_sides_always_know_the_same(steps: list[tuple[str, str, int]]) -> N
     for step, path, copied in [*steps, ("ask", "", 0)]:
         if step == "ask":
             now = engine(tuple(arrays.values()), (array("other"),))
-            assert there.put_in(sent(here.leave_out(now))) == now
+            assert there.decode(sent(here.encode(now))) == now
         elif step == "drop":
             arrays.pop(path, None)
         elif step == "add" or path in arrays:
@@ -63,14 +63,14 @@ def test_both_sides_always_know_the_same(steps: list[tuple[str, str, int]]) -> N
 def test_only_what_is_new_is_told_again() -> None:
     here = SnapshotDelta()
     old = tuple(array(f"{number}") for number in range(1000))
-    assert len(here.leave_out(engine(old)).model_dump_json()) > 100_000
+    assert len(here.encode(engine(old)).model_dump_json()) > 100_000
     now = (*old[:10], array("10", copied=3), *old[11:], array("1000"))
-    reply = here.leave_out(engine(now))
+    reply = here.encode(engine(now))
     assert reply.snapshot is not None
     assert reply.snapshot.targets[0].arrays == (array("10", copied=3), array("1000")) and reply.left_out == (999,)
     assert len(reply.model_dump_json()) < 2000
     here.forget()
-    assert here.leave_out(engine(now)) == Reply(snapshot=engine(now), left_out=(0,))
+    assert here.encode(engine(now)) == Reply(snapshot=engine(now), left_out=(0,))
 
 
 @pytest.mark.parametrize("left_out", [(5,), (), (1, 1), (1,)])
@@ -78,7 +78,7 @@ def test_an_answer_that_leaves_out_what_was_never_told_is_refused(left_out: tupl
     told = SnapshotDelta()
     reply = Reply(snapshot=engine((array("a"),)), left_out=left_out)
     if not left_out:
-        assert told.put_in(reply) == engine((array("a"),))
+        assert told.decode(reply) == engine((array("a"),))
         return
     with pytest.raises(ValueError, match="had not told before"):
-        told.put_in(reply)
+        told.decode(reply)

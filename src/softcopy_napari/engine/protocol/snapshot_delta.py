@@ -1,4 +1,4 @@
-"""Leaves out of an engine's answers the arrays that are as they were in the one before, and puts them in again.
+"""Leaves arrays that have not changed out of an engine's answers, and fills them in again at the front end.
 
 A plate has ten thousands of arrays, and a front end asks five times a second: to spell and read all of them each time
 would take much of a core on both sides, and hold up the window.
@@ -10,22 +10,22 @@ from itertools import zip_longest
 
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, EngineSnapshot, Reply, TargetSnapshot
 
-_NEVER_TOLD = "its answer left out what it had not told before"
+_UNKNOWN_ARRAYS = "its answer left out what it had not told before"
 
 
 class SnapshotDelta:
-    """What was told last on one connection: the engine has one to leave out by, the front end one to put in from."""
+    """The arrays that one connection carried last; the engine and the front end each have one."""
 
     def __init__(self) -> None:
         self._arrays: dict[str, tuple[ArraySnapshot, ...]] = {}
         """By target."""
 
     def forget(self) -> None:
-        """Tell all of it the next time."""
+        """Send everything the next time."""
         self._arrays.clear()
 
-    def leave_out(self, now: EngineSnapshot) -> Reply:
-        """An answer that has only what is new since the last one."""
+    def encode(self, now: EngineSnapshot) -> Reply:
+        """Return an answer with only what has changed since the last one."""
         left_out = []
         targets = []
         for target in now.targets:
@@ -39,29 +39,29 @@ class SnapshotDelta:
             self._arrays[target.id] = target.arrays
         return Reply(snapshot=now.model_copy(update={"targets": tuple(targets)}), left_out=tuple(left_out))
 
-    def put_in(self, reply: Reply) -> EngineSnapshot | None:
-        """The whole snapshot of an answer; None for one that has none.
+    def decode(self, reply: Reply) -> EngineSnapshot | None:
+        """Return the whole snapshot of an answer; None where it has none.
 
         Raises
         ------
         ValueError
-            Something is left out that was never told.
+            Something is left out that was never sent.
         """
         if reply.snapshot is None:
             return None
         left_out = reply.left_out or (0,) * len(reply.snapshot.targets)
         if len(left_out) != len(reply.snapshot.targets):
-            raise ValueError(_NEVER_TOLD)
-        targets = tuple(map(self._whole, reply.snapshot.targets, left_out))
+            raise ValueError(_UNKNOWN_ARRAYS)
+        targets = tuple(map(self._complete, reply.snapshot.targets, left_out))
         return reply.snapshot.model_copy(update={"targets": targets})
 
-    def _whole(self, target: TargetSnapshot, left_out: int) -> TargetSnapshot:
+    def _complete(self, target: TargetSnapshot, left_out: int) -> TargetSnapshot:
         arrays = target.arrays
         if left_out:
             known = {array.path: array for array in self._arrays.get(target.id, ())}
             known.update((array.path, array) for array in arrays)
             if len(known) != left_out + len(arrays):
-                raise ValueError(_NEVER_TOLD)
+                raise ValueError(_UNKNOWN_ARRAYS)
             arrays = tuple(known.values())
             target = target.model_copy(update={"arrays": arrays})
         self._arrays[target.id] = arrays
