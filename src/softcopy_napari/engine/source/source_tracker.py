@@ -338,8 +338,8 @@ class SourceTracker:
         return self.live and now - self._last_change < _MOMENT
 
     def lock_holds(self) -> list[float]:
-        """How long writers held their locks lately, see `LockTimer.holds`."""
-        return self._watcher.locks.holds() if self._watcher is not None else []
+        """How long writers held their locks lately, see `LockTimer.pop_hold_times`."""
+        return self._watcher.locks.pop_hold_times() if self._watcher is not None else []
 
     def facts(self, told_to_finish: bool, now: float) -> SourceFacts:
         """What tells whether the acquisition is finished."""

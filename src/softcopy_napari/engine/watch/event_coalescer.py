@@ -33,8 +33,8 @@ class EventCoalescer:
         self._due = 0.0
         """When what gathers is to be acted upon; 0 where nothing does."""
 
-    def heard(self, events: int, now: float) -> None:
-        """Note events.
+    def count_events(self, events: int, now: float) -> None:
+        """Count events that were read.
 
         Parameters
         ----------
@@ -50,8 +50,8 @@ class EventCoalescer:
             self._slot, self._count = slot, 0
         self._count += events
 
-    def left(self, now: float) -> float | None:
-        """Seconds until what was read is to be acted upon; None where that is now."""
+    def seconds_left(self, now: float) -> float | None:
+        """Return the seconds until what was read is to be acted upon; None where that is now."""
         if not (self._busy and self.closely) or 0 < self._due <= now:
             self._due = 0.0
             return None

@@ -72,12 +72,12 @@ class EventQueue:
     def put(self, event: FileEvent, path: str) -> None:
         """Queue an event; who queues several wakes the job after the last."""
         if event is FileEvent.RENAMED:
-            self.locks.renamed(path)
+            self.locks.note_renamed(path)
         elif path.endswith(LOCK_ENDING):
             if event is FileEvent.OPENED:
-                self.locks.taken(path)
+                self.locks.note_taken(path)
             elif event is FileEvent.DELETED:
-                self.locks.let_go(path)
+                self.locks.note_deleted(path)
         elif event is FileEvent.LOST:
             self.locks.forget()
         self.events.append((event, path))

@@ -97,19 +97,19 @@ class LinuxWatcher(EventQueue):
             self.wake()
 
     def _listen(self) -> None:
-        gatherer = EventCoalescer()
+        coalescer = EventCoalescer()
         timeout = None
         while (events := self._inotify.wait(timeout)) is not None:
             for watch, mask, _, name in events:
                 self._event_or_loss(watch, mask, name)
             self._inotify.queueing = False
             now = time.monotonic()
-            gatherer.heard(len(events), now)
-            self.locks.closely = gatherer.closely
-            timeout = gatherer.left(now)
+            coalescer.count_events(len(events), now)
+            self.locks.closely = coalescer.closely
+            timeout = coalescer.seconds_left(now)
             if self.events and timeout is None:
                 self.wake()
-            if not gatherer.closely:
+            if not coalescer.closely:
                 time.sleep(PAUSE)
 
     def _event_or_loss(self, watch: int, mask: int, name: str) -> None:

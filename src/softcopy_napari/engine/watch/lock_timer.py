@@ -39,8 +39,8 @@ class LockTimer:
         self._taken: dict[str, float] = {}
         self._held: deque[float] = deque(maxlen=_MOST)
 
-    def taken(self, lock: str) -> None:
-        """A lock was made."""
+    def note_taken(self, lock: str) -> None:
+        """Note that a lock was created."""
         if not self.closely:
             return
         file = file_of_lock(lock)
@@ -49,12 +49,12 @@ class LockTimer:
         if len(self._taken) > _MOST:
             self._taken.pop(next(iter(self._taken)), None)
 
-    def let_go(self, lock: str) -> None:
-        """A lock was deleted: nothing was written under it, and so it tells nothing."""
+    def note_deleted(self, lock: str) -> None:
+        """Note that a lock was deleted: nothing was written under it, so its time means nothing."""
         self._taken.pop(file_of_lock(lock), None)
 
-    def renamed(self, path: str) -> None:
-        """A file got its name."""
+    def note_renamed(self, path: str) -> None:
+        """Note that a file got its final name, which ends its lock."""
         taken = self._taken.pop(path, None)
         if taken is None:
             return
@@ -63,11 +63,11 @@ class LockTimer:
             self._held.append(held)
 
     def forget(self) -> None:
-        """Some of it was not heard."""
+        """Forget the locks under way, because events were lost."""
         self._taken.clear()
 
-    def holds(self) -> list[float]:
-        """How long locks were held, in s: those let go of since this was asked last, and those held for long by now."""
+    def pop_hold_times(self) -> list[float]:
+        """Return how long locks were held, in s: those released since the last call, and those held for long by now."""
         holds = [self._held.popleft() for _ in range(len(self._held))]
         now = self._clock()
         return holds + [now - taken for taken in list(self._taken.values()) if _LONG < now - taken < LOCK_LIFE]
