@@ -49,7 +49,7 @@ NO_MESSAGES = {
         *("Keeping up. Done about", "after the acquisition, which ends about"),
         *("file or folder", "files and folders", "left to copy", "Press Start to continue", "run it again to continue"),
         *("never written (read as empty", "not at the source so far"),
-        "without napari. Plugins > Softcopy shows it again, and so does `softcopy status",
+        *("without napari", "To see more: softcopy status"),
     },
     "what the system says of itself, behind a message that has a row": {"permission denied"},
     "what tensorstore's errors begin with, which is cut off": {"FAILED_PRECONDITION", "INVALID_ARGUMENT"},

@@ -1,4 +1,4 @@
-"""`softcopy demo`: a simulated microscope writes, an engine copies while it writes, both are compared.
+"""`softcopy demo`: a simulated microscope writes, an engine copies meanwhile, and both are compared.
 
 Shown in napari where that is installed, otherwise in the terminal.
 """
@@ -27,23 +27,23 @@ from softcopy_napari.virtual_screen import NoScreen, has_screen, virtual_screen
 
 
 def run_demo(arguments: Sequence[str] = (), terminal: bool = False, screenshots: Path | None = None) -> int:
-    """Run the demonstration in temporary folders, and return the exit code: 0 if the copy is equal.
+    """Run the demo in temporary folders, and return the exit code: 0 if the copy equals its source.
 
     Parameters
     ----------
     arguments : sequence of str
-        For the microscope, as on its command line.
+        Options of the microscope, as on its command line.
     terminal : bool
-        Show it in the terminal, whether or not napari is installed.
+        Whether to run in the terminal even if napari is installed.
     screenshots : Path, optional
-        A folder for pictures of napari. Where there is no screen, they are taken in any case: it is a virtual one.
+        A folder for pictures of napari. Without a screen, a virtual one is used, and pictures are always taken.
     """
     if terminal or not find_spec("napari") or not find_spec("tensorstore"):
         return _in_terminal(arguments)
     try:
         with contextlib.nullcontext() if (stay := has_screen()) else virtual_screen():
             if not stay:
-                os.environ["NAPARI_CONFIG"] = ""  # nobody sees this window: its size is not to be remembered
+                os.environ["NAPARI_CONFIG"] = ""  # the size of a window that nobody sees must not be remembered
             from softcopy_napari.plugin.demo_window import show_demo
 
             if screenshots is None and not stay:
@@ -68,35 +68,35 @@ def _in_terminal(arguments: Sequence[str]) -> int:
         microscope = subprocess.Popen(
             [sys.executable, "-P", "-m", "softcopy_napari.simulation.microscope", str(source), *arguments]
         )
-        threading.Thread(target=_stop_with, args=(engine, microscope), daemon=True).start()
+        threading.Thread(target=_stop_on_failure, args=(engine, microscope), daemon=True).start()
         try:
             code = run_engine(engine)
         finally:
             ended = microscope.poll() is not None
             microscope.terminate()
-            failed = microscope.wait() != 0 and ended  # what is ended by force has not failed
+            failed = microscope.wait() != 0 and ended  # a microscope that was terminated has not failed
         if failed:
             click.echo("softcopy: the simulated microscope failed", err=True)
         return code or int(failed) or _compare(source, destination)
 
 
-def _stop_with(engine: Engine, microscope: subprocess.Popen[bytes]) -> None:
-    """End the copy when the microscope fails: nothing more will come."""
+def _stop_on_failure(engine: Engine, microscope: subprocess.Popen[bytes]) -> None:
+    """Stop the copy when the microscope fails, as nothing more will be written."""
     if microscope.wait() != 0:
         engine.order(Order(do="stop"))
 
 
 def _compare(source: Path, destination: Path) -> int:
-    """Compare both sides byte by byte, and say what came of it."""
+    """Compare both sides byte by byte, print the result, and return the exit code."""
     here, there = _files(source), _files(destination)
-    unlike = sorted(
+    different = sorted(
         path
         for path in here | there
         if path not in here or path not in there or not filecmp.cmp(source / path, destination / path, shallow=False)
     )
     click.echo()
-    if unlike:
-        click.echo(f"Compared byte by byte: {len(unlike):,} files differ, {unlike[0]} for one.", err=True)
+    if different:
+        click.echo(f"Compared byte by byte: {len(different):,} files differ, for example {different[0]}.", err=True)
         return 1
     click.echo(f"Compared byte by byte: all {len(here):,} files are equal.")
     return 0

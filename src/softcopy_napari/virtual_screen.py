@@ -1,4 +1,4 @@
-"""Whether there is a screen for windows, and a virtual one where there is none: for the demo, and for tests."""
+"""Finds out whether there is a screen, and makes a virtual one where there is none: for the demo and for tests."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import sys
 from collections.abc import Iterator
 
 SIZE = (1280, 1024)
-"""Of the virtual screen, in pixels."""
+"""Width and height of the virtual screen in pixels."""
 
 _TIMEOUT = 2.0
 _END = 5.0
 _WITH_STDIN = '"$@" & exec >&-; read -r _; kill $!; wait $!'
-"""For a shell: runs a command until stdin is closed, also by the end of the process that holds it."""
+"""A shell script that runs a command until its stdin is closed, be it by the end of the process that holds it."""
 
 
 class NoScreen(Exception):
@@ -28,11 +28,11 @@ def has_screen() -> bool:
     """Whether windows can be shown here."""
     if sys.platform in ("win32", "darwin") or os.environ.get("WAYLAND_DISPLAY"):
         return True
-    return _answers(os.environ.get("DISPLAY", ""))
+    return _has_server(os.environ.get("DISPLAY", ""))
 
 
-def _answers(display: str) -> bool:
-    """Whether an X server listens there: Qt ends the process without a word to catch where none does."""
+def _has_server(display: str) -> bool:
+    """Whether an X server listens at a display; where none does, Qt ends the process without an exception."""
     match = re.fullmatch(r"(?:unix)?(.*):(\d+)(?:\.\d+)?", display)
     if not match:
         return False
@@ -51,7 +51,7 @@ def _answers(display: str) -> bool:
 
 @contextlib.contextmanager
 def virtual_screen() -> Iterator[None]:
-    """Have this process and its children show their windows on a screen in memory (Xvfb).
+    """Show the windows of this process and its children on a screen in memory (Xvfb).
 
     Raises
     ------
@@ -61,14 +61,14 @@ def virtual_screen() -> Iterator[None]:
     program = shutil.which("Xvfb")
     if program is None:
         raise NoScreen("Xvfb is not installed (Debian: apt-get install xvfb)")
-    # It chooses a free number and tells it when it is ready.
+    # Xvfb chooses a free display number, and writes it to its stdout when it is ready.
     options = ["-displayfd", "1", "-screen", "0", f"{SIZE[0]}x{SIZE[1]}x24", "-nolisten", "tcp"]
     server = subprocess.Popen(
         ["sh", "-c", _WITH_STDIN, "sh", program, *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for this process: windows still need their screen
+        start_new_session=True,  # Ctrl-C is for this process; its windows still need their screen
     )
     assert server.stdin is not None and server.stdout is not None
     with server.stdout as answer:

@@ -241,23 +241,23 @@ def test_no_level_of_an_image_lies_outside_of_it(path: str) -> None:
 @given(content=changed(st.sampled_from((V2_ARRAY, V3_ARRAY))))
 def test_an_array_is_opened_or_it_is_said_why_not(content: dict[str, Any], tmp_path_factory: Any) -> None:
     pytest.importorskip("tensorstore")
-    from softcopy_napari.plugin.viewer.zarr_reader import CannotShow, open_stored
+    from softcopy_napari.plugin.viewer.zarr_reader import CannotShow, open_array
 
     folder = tmp_path_factory.mktemp("array")
     zarr_format = 2 if "chunks" in content else 3
     (folder / (".zarray" if zarr_format == 2 else "zarr.json")).write_text(json.dumps(content))
     try:
-        stored = open_stored(str(folder), zarr_format)
+        reader = open_array(str(folder), zarr_format)
     except CannotShow:
         return
-    assert stored is None or len(stored.shape) == len(stored.chunk)
+    assert reader is None or len(reader.shape) == len(reader.chunk)
 
 
 def test_a_chunk_of_terabytes_is_not_unpacked(tmp_path: Path) -> None:
     pytest.importorskip("tensorstore")
-    from softcopy_napari.plugin.viewer.zarr_reader import CannotShow, open_stored
+    from softcopy_napari.plugin.viewer.zarr_reader import CannotShow, open_array
 
     huge = {**V2_ARRAY, "shape": [1 << 40, 6], "chunks": [1 << 40, 6]}
     (tmp_path / ".zarray").write_text(json.dumps(huge))
     with pytest.raises(CannotShow, match="chunks have"):
-        open_stored(str(tmp_path), 2)
+        open_array(str(tmp_path), 2)

@@ -55,7 +55,7 @@ def test_what_is_not_of_today_has_a_date(log: LogView, monkeypatch: pytest.Monke
     log.append(Level.INFO, now[0], "late\nstill late")
     assert log.toPlainText().splitlines() == ["23:59:00 late", "    still late"]
     now[0] += 61.0
-    log._calendar.timeout.emit()
+    log._date_timer.timeout.emit()
     assert log.toPlainText().splitlines() == ["2025-03-01 23:59:00 late", "    still late"]
     log.append(Level.INFO, now[0], "early")
     assert log.toPlainText().splitlines()[2] == "00:00:01 early"
@@ -158,7 +158,7 @@ def test_a_closed_log_says_that_there_is_something_to_look_at(qtbot: QtBot) -> N
     assert section.text() == "Log"
     section.append(Level.WARNING, "a")
     section.append(Level.ERROR, "b")
-    assert section.text() == "Log: 2 to look at"
+    assert section.text() == "Log (1 error, 1 warning)"
     button.setFocus()
     qtbot.keyClick(button, Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: view.height() > 50)

@@ -372,7 +372,7 @@ def test_of_more_folders_dropped_at_once_the_first_is_taken_and_that_is_said(pan
     assert child(panel, QLineEdit, "source_edit").text() == str(tmp_path / "a")
     assert child(panel, QLineEdit, "destination_edit").text() == ""
     words = child(panel, QLabel, "source_edit_problem").text()
-    assert words == "There were 3 paths; this is the first of them."
+    assert words == "3 paths were given; only the first is used."
 
 
 def test_recent_paths_come_and_go(panel: Panel) -> None:

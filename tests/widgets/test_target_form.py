@@ -47,7 +47,8 @@ def test_a_missing_path_is_asked_for_in_place(form: TargetForm, qtbot: QtBot, mi
     field, other = (form.source, form.destination) if missing == "source" else (form.destination, form.source)
     with qtbot.assertNotEmitted(form.add_requested):
         press(form, qtbot, "add_target_button")
-    assert "Choose the folder" in field.problem
+    words = {"source": "Choose the acquisition folder.", "destination": "Choose where the copy goes."}
+    assert field.problem == words[missing]
     assert other.problem == ""
     assert form.focusWidget() is field.edit
     qtbot.keyClicks(field.edit, "/c")

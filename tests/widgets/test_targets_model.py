@@ -38,8 +38,8 @@ def shown(row: Row, role: Qt.ItemDataRole = Qt.ItemDataRole.DisplayRole) -> list
 
 
 def test_a_target_that_has_not_been_started() -> None:
-    assert shown(make_row("a.zarr")) == ["a.zarr", "not started", "", "", "", "", ""]
-    assert shown(make_row("a.zarr", starting=True))[Column.STATE] == "starting"
+    assert shown(make_row("a.zarr")) == ["a.zarr", "Not started", "", "", "", "", ""]
+    assert shown(make_row("a.zarr", starting=True))[Column.STATE] == "Starting"
     assert shown(make_row("a.zarr", note="being looked at"))[Column.STATE] == "being looked at"
 
 
@@ -84,7 +84,7 @@ def test_a_stopped_target_says_what_is_left_and_which_button_goes_on() -> None:
 
 def test_what_waits_for_the_end_says_which_button_tells_it() -> None:
     row = make_row("a", TargetState.CAUGHT_UP, why=make_reason(ReasonCode.CHUNKS_TO_COME, chunks=40))
-    assert row.reason == "40 chunks still to come. Over already? Press Finish now"
+    assert row.reason == "40 chunks still to come. Over already? Press Acquisition is over"
     assert "softcopy finish" not in "".join(shown(row))
 
 
@@ -94,13 +94,15 @@ def test_a_target_whose_source_is_watched_on_does_not_count_as_running() -> None
     assert row.watched and not row.running
     assert shown(row)[Column.ETA] == "took 1:01 min"
     again = make_row("a", TargetState.COMPLETE, watching=True, starting=True)
-    assert again.state_text == "starting" and not again.watched
+    assert again.state_text == "Starting" and not again.watched
 
 
-@pytest.mark.parametrize(("note", "why"), [("", "it can be resumed"), ("process 7 was killed", "process 7 was killed")])
+@pytest.mark.parametrize(
+    ("note", "why"), [("", "Press Resume; nothing is lost"), ("process 7 was killed", "process 7 was killed")]
+)
 def test_an_engine_that_died_is_not_shown_as_copying(note: str, why: str) -> None:
     row = make_row("a", TargetState.COPYING, counts=HALF, bytes_per_second=5e6, eta=3.0, lost=True, note=note)
-    assert shown(row) == ["a", f"engine died: {why}", "50 %", "50/100", "", "", ""]
+    assert shown(row) == ["a", f"Copying crashed: {why}", "50 %", "50/100", "", "", ""]
     assert not row.running
     assert row.state is None
 
@@ -108,7 +110,7 @@ def test_an_engine_that_died_is_not_shown_as_copying(note: str, why: str) -> Non
 @pytest.mark.parametrize("state", [TargetState.STOPPED, TargetState.COPYING])
 def test_what_is_started_again_is_starting(state: TargetState) -> None:
     row = make_row("a", state, reason="3 left", counts=HALF, bytes_per_second=5e6, starting=True, lost=not state.ended)
-    assert shown(row) == ["a", "starting", "50 %", "50/100", "", "", ""]
+    assert shown(row) == ["a", "Starting", "50 %", "50/100", "", "", ""]
     assert row.running
 
 
@@ -138,7 +140,7 @@ def test_details_say_what_a_narrow_table_cannot() -> None:
     assert figures.replace("\u00a0", " ").replace("\u2060", "") == (
         "50 of 100 chunk files, 5.0 MB/s, 1:23 min to go, 1 failed"
     )
-    assert details(make_row("a")) == "not started"
+    assert details(make_row("a")) == "Not started"
     assert "MB" not in details(make_row("a", TargetState.COPYING, lost=True, **fields))
 
 

@@ -1,4 +1,4 @@
-"""Brings what threads have found out to the main thread, for as long as somebody there wants to know."""
+"""Runs functions on the main thread on behalf of other threads, until its owner is closed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Act = Callable[[], object]
 
 
 class MainThreadQueue(QObject):
-    """Runs what is posted to it in the thread that made it; after `close`, nothing any more."""
+    """A queue of functions to run in the thread that made it; after `close` it runs nothing more."""
 
     _posted = Signal(object)
 
@@ -22,17 +22,17 @@ class MainThreadQueue(QObject):
         self._open = True
         self._posted.connect(self._run, Qt.ConnectionType.QueuedConnection)
         application = QCoreApplication.instance()
-        if application is not None:  # a signal that a thread sends while Python ends can crash it
+        if application is not None:  # a signal sent by a thread while Python ends can crash it
             application.aboutToQuit.connect(self.close)
 
     def post(self, act: Act) -> None:
-        """Have something done on the main thread; from any thread."""
+        """Have a function called on the main thread; may be called from any thread."""
         if self._open:
-            with contextlib.suppress(RuntimeError):  # Qt has deleted it: the application is ending
+            with contextlib.suppress(RuntimeError):  # Qt has deleted this object: the application is ending
                 self._posted.emit(act)
 
     def fetch(self, get: Callable[[], Any], then: Callable[[Any], object]) -> None:
-        """Get something that may take long in a thread of its own, and give it to `then` on the main thread.
+        """Call `get` in a thread of its own, as it may take long, and pass its result to `then` on the main thread.
 
         The thread is a daemon: a network drive that hangs must not keep napari from ending. `get` must not raise.
         """
@@ -41,10 +41,10 @@ class MainThreadQueue(QObject):
             result = get()
             self.post(lambda: then(result))
 
-        threading.Thread(target=run, name="softcopy-look", daemon=True).start()
+        threading.Thread(target=run, name="softcopy-fetch", daemon=True).start()
 
     def close(self) -> None:
-        """Want nothing more."""
+        """Drop everything that is still to come."""
         self._open = False
 
     def _run(self, act: Act) -> None:

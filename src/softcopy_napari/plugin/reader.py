@@ -1,4 +1,4 @@
-"""Opens `targets*.yaml`, dropped on the canvas for one: its targets appear in the dock, no layer in the viewer."""
+"""Opens `targets*.yaml`, for example dropped on the canvas: its targets appear in the dock, no layer in the viewer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """One path, or several of a stack."""
 Layers = list[tuple[Any, ...]]
 NO_LAYERS: Layers = [(None,)]
-"""What napari takes from a reader that has done its work and has no layers to add."""
+"""The return value of a reader that has no layers to add."""
 
 _PATTERNS = ("targets*.yaml", "targets*.yml")
 
 
 def get_reader(path: Paths) -> Callable[[Paths], Layers] | None:
-    """Entry point for napari: the reader for a path, or None where it is no targets file or there is no window."""
+    """Return the reader for a path; None where it is no targets file or there is no window. napari's entry point."""
     from napari import current_viewer
 
     paths = _list(path)
@@ -46,5 +46,5 @@ def _list(path: Paths) -> list[str]:
 
 def _is_targets_file(path: str) -> bool:
     named = any(fnmatch(os.path.basename(path).lower(), pattern) for pattern in _PATTERNS)
-    # Not a fifo: reading it would wait for whoever writes into it. What is no file is explained in the dock.
+    # Not a fifo: reading it would wait for a writer. A path that is no file is explained in the dock.
     return named and (os.path.isfile(path) or os.path.isdir(path) or not os.path.exists(path))

@@ -1,4 +1,4 @@
-"""Sample data "Simulated acquisition": a microscope that really writes, and the dock that copies it."""
+"""The sample data "Simulated acquisition": a simulated microscope writes, and the dock copies it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from softcopy_napari.plugin.dock.dock_widget import SoftcopyWidget
 
 SCAN = ("--rate", "0.5", "--size", "8x512x512", "--slab", "8", "--tile", "64")
-"""A stage that moves so slowly that one can look on; for the microscope, as on its command line."""
+"""Options of the microscope for a stage that moves slowly enough to watch."""
 
 _ACQUISITION = (*SCAN, "--frames", "30")
-"""A minute."""
+"""Options of the microscope for an acquisition of a minute."""
 
 _MISSING = (
     "The simulated acquisition is written with tensorstore, which is not installed. "
@@ -26,14 +26,14 @@ _MISSING = (
 
 
 def get_reader(path: Paths) -> Callable[[Paths], Layers] | None:
-    """Entry point for napari, which asks for a reader of the sample's address; None where there is no window."""
+    """Return the reader of the sample's address; None where there is no window. napari's entry point."""
     from napari import current_viewer
 
     return None if current_viewer() is None else open_sample
 
 
 def open_sample(path: Paths) -> Layers:
-    """Start the microscope, and its copy in the dock of the current viewer."""
+    """Start the microscope, and copy what it writes from the dock of the current viewer."""
     from napari import current_viewer
 
     from softcopy_napari.plugin.dock import notifications
@@ -48,16 +48,16 @@ def open_sample(path: Paths) -> Layers:
 
 
 def simulate(widget: SoftcopyWidget, *arguments: str) -> TemporaryAcquisition:
-    """Start a microscope, and its copy in a dock; both end with the dock, or with this process.
+    """Start a microscope, and copy what it writes from a dock; both end with the dock or with this process.
 
     Parameters
     ----------
     widget : SoftcopyWidget
     *arguments : str
-        For the microscope, as on its command line.
+        Options of the microscope, as on its command line.
     """
     simulation = TemporaryAcquisition(*arguments)
-    widget.destroyed.connect(lambda: simulation.end())  # a bound method would not keep it alive
+    widget.destroyed.connect(lambda: simulation.end())  # a bound method would not keep the acquisition alive
     key = widget.add_target(simulation.source, simulation.destination)
     widget.start([key] if key is not None else [])
     return simulation

@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
 
 LOG = "acquisition.json"
-"""The sidecar that is rewritten, in place, until the end."""
+"""A sidecar file that is rewritten in place until the acquisition ends."""
 
 _LOGGED_FRAMES = 100
 _STEP = 0.05
-"""Seconds after which a request to stop is noticed."""
+"""Seconds between two looks for a request to stop."""
 _SHAKE = 64
-"""Pixels by which the noise pattern is moved about."""
+"""Pixels by which the noise pattern is shifted at most."""
 
 
 def require_tensorstore() -> None:
-    """Import what the microscope writes with.
+    """Check that tensorstore can be imported.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def write_acquisition(
         The OME-Zarr group to make.
     settings : MicroscopeSettings, optional
     stop : callable
-        Asked between chunks whether to abort; what has been begun is written whole.
+        Returns whether to abort; called between chunks, so that each is written whole.
 
     Returns
     -------
@@ -98,7 +98,7 @@ class _Acquisition:
         self._folder = folder
         self._settings = settings
         self._stop = stop
-        self._scene = _Scene(settings)
+        self._specimen = _Specimen(settings)
         self._started = time.monotonic()
         self._pixels = 0
         self._log: dict[str, Any] = {
@@ -139,7 +139,7 @@ class _Acquisition:
             if settings.grow and t:
                 levels = [array.resize(exclusive_max=[t + 1, *array.shape[1:]]).result() for array in levels]
             for c in range(settings.channels):
-                volume = self._scene.volume(position, t, c)
+                volume = self._specimen.volume(position, t, c)
                 self._write_volume(levels[0][t, c], volume, paced=True)
                 self._write_volume(levels[1][t, c], _halved(volume), paced=False)
             self._log["frames_written"] += 1
@@ -158,11 +158,11 @@ class _Acquisition:
                 self._wait(volume[part].size)
             try:
                 array[part].write(volume[part]).result()
-            except ValueError as error:  # what tensorstore makes of a full disk, for one
+            except ValueError as error:  # raised by tensorstore for a full disk, among others
                 raise MicroscopeError(f"cannot write to {self._folder}: {error}") from error
 
     def _wait(self, pixels: int) -> None:
-        """Wait for the camera to have exposed so many more pixels."""
+        """Wait until the camera has exposed this many more pixels."""
         self._pixels += pixels
         settings = self._settings
         per_second = settings.rate * settings.channels * math.prod(settings.size)
@@ -179,7 +179,7 @@ class _Acquisition:
         return round(time.monotonic() - self._started, 3)
 
     def _write_group(self, path: str, ome: dict[str, Any]) -> None:
-        """Write a group's metadata in the way in which tensorstore writes an array's."""
+        """Write the metadata of a group the way tensorstore writes those of an array."""
         import tensorstore as ts
 
         store = ts.KvStore.open(self._store(path), context=self._context()).result()
@@ -208,8 +208,8 @@ class _Acquisition:
         (self._folder / LOG).write_text(json.dumps(self._log, indent=1), encoding="utf-8")
 
 
-class _Scene:
-    """Gaussian blobs on their orbits in front of a camera with noise. Deterministic."""
+class _Specimen:
+    """Gaussian blobs that move on orbits, as seen by a camera with noise; deterministic."""
 
     def __init__(self, settings: MicroscopeSettings) -> None:
         import numpy as np
@@ -217,11 +217,11 @@ class _Scene:
         self._settings = settings
         rng = np.random.default_rng(settings.seed)
         _, height, width = settings.size
-        # One pattern, looked at through a window that moves: fresh noise would cost more than all the rest.
+        # One pattern, seen through a moving window: fresh noise would cost more than everything else.
         self._noise = rng.normal(110.0, 6.0, (height + _SHAKE, width + _SHAKE)).astype(np.float32)
 
     def volume(self, position: int, t: int, c: int) -> Volume:
-        """A volume (z, y, x); never zero anywhere, so that every chunk gets its file."""
+        """Return a volume (z, y, x) without zeros, so that every chunk gets a file."""
         import numpy as np
 
         settings = self._settings
@@ -237,7 +237,7 @@ class _Scene:
         return volume
 
     def _profiles(self, position: int, t: int, c: int, axis: int) -> Floats:
-        """Of each blob along an axis (blob, pixel); that along z holds its brightness, too."""
+        """Return the profile of each blob along an axis (blob, pixel); the one along z includes its brightness."""
         import numpy as np
 
         settings = self._settings
@@ -255,7 +255,7 @@ class _Scene:
 
 
 def _halved(volume: Volume) -> Volume:
-    """The mean of each 2 x 2 x 2 pixels; an odd one at an end is left out."""
+    """Return the mean of each 2 x 2 x 2 pixels, without an odd one at the end."""
     import numpy as np
 
     factors = ome_metadata.factors(volume.shape)
@@ -268,7 +268,7 @@ def _halved(volume: Volume) -> Volume:
 
 
 def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    """Whole numbers with an `x` between them, as many as the option's metavar says."""
+    """Parse whole numbers with an `x` between them, as many as the option's metavar has."""
     if value is None:
         return None
     parts = value.lower().split("x")
@@ -291,7 +291,7 @@ _DEFAULT = MicroscopeSettings()
 @click.option("--tile", default=_DEFAULT.tile, help="Pixels of a chunk along y and x; 0: whole planes.")
 @click.option("--blobs", default=_DEFAULT.blobs)
 @click.option("--seed", default=_DEFAULT.seed, help="The same seed gives the same pixels.")
-@click.option("--format", "zarr_format", type=int, default=_DEFAULT.zarr_format, help="Of zarr: 2 or 3.")
+@click.option("--format", "zarr_format", type=int, default=_DEFAULT.zarr_format, help="Zarr format: 2 or 3.")
 @click.option("--shards", is_flag=True, help="One shard a volume.")
 @click.option("--grow", is_flag=True, help="Append time points by resizing.")
 @click.option("--plate", metavar="ROWSxCOLUMNS", callback=_numbers, help="An HCS plate, well after well.")
@@ -299,10 +299,10 @@ _DEFAULT = MicroscopeSettings()
 def microscope(destination: str, **options: Any) -> None:
     """Write a simulated light-sheet acquisition to DEST, which must not exist yet.
 
-    Ctrl-C or a request to end aborts the acquisition: what came until then stays, and the exit code is 0.
+    Ctrl-C or a request to end aborts the acquisition; what has been written stays, and the exit code is 0.
     """
     stopped: list[int] = []
-    # A plain list, because a handler must not take locks. It stays until the process has gone.
+    # A plain list, because a handler must not take locks.
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, _: stopped.append(number))
@@ -312,7 +312,7 @@ def microscope(destination: str, **options: Any) -> None:
         click.echo(f"microscope: {error}", err=True)
         sys.exit(2)
     finally:
-        # While Python goes down it hands signals back to the system, which would call this a failure.
+        # While Python ends it hands signals back to the system, which would end the process with a failure.
         for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), signal.SIG_IGN)

@@ -1,6 +1,6 @@
-"""What the simulated microscope says of its images, plates and arrays: OME-Zarr 0.4 and 0.5 metadata.
+"""OME-Zarr 0.4 and 0.5 metadata of the simulated microscope's images, plates and arrays.
 
-Used by microscope.py, whose settings it turns into plain dictionaries.
+Turns the settings of the microscope into the dictionaries that it writes.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from softcopy_napari.simulation.settings import MicroscopeSettings
 
 Size = tuple[int, int, int]
-"""z, y, x"""
+"""Lengths along z, y and x."""
 
 _VOXEL = (2.0, 0.4, 0.4)
-"""Micrometres along z, y and x."""
+"""The size of a voxel along z, y and x in micrometres."""
 _COLOURS = ("00FF66", "FF33CC", "33AAFF", "FFCC33")
 
 
 def factors(size: Size) -> Size:
-    """By how much each axis of a volume shrinks from one level to the next."""
+    """Return the factors by which the axes of a volume shrink from one level to the next."""
     z, y, x = (2 if pixels > 1 else 1 for pixels in size)
     return z, y, x
 
 
 def array_spec(settings: MicroscopeSettings, level: int) -> dict[str, Any]:
-    """Driver and metadata, for tensorstore, of the array (t, c, z, y, x) of a level."""
+    """Return tensorstore's driver and metadata for the array (t, c, z, y, x) of a level."""
     size = settings.size
     if level:
         z, y, x = (pixels // factor for pixels, factor in zip(size, factors(size), strict=True))
@@ -52,7 +52,7 @@ def array_spec(settings: MicroscopeSettings, level: int) -> dict[str, Any]:
 
 
 def image(settings: MicroscopeSettings) -> dict[str, Any]:
-    """OME metadata of an image of two levels."""
+    """Return the OME metadata of an image with two levels."""
     period = 1 / settings.rate if settings.rate else 1.0
     coarse = [voxel * factor for voxel, factor in zip(_VOXEL, factors(settings.size), strict=True)]
     # A mean lies in the middle of the pixels that went into it.
@@ -81,7 +81,7 @@ def image(settings: MicroscopeSettings) -> dict[str, Any]:
 
 
 def plate(settings: MicroscopeSettings) -> dict[str, Any]:
-    """OME metadata of a plate, which names every well before the first has come."""
+    """Return the OME metadata of a plate, which list every well before the first is imaged."""
     paths = [well.split("/") for well in settings.wells]
     rows = list(dict.fromkeys(row for row, _ in paths))
     columns = list(dict.fromkeys(column for _, column in paths))
@@ -101,12 +101,12 @@ def plate(settings: MicroscopeSettings) -> dict[str, Any]:
 
 
 def well() -> dict[str, Any]:
-    """OME metadata of a well with one field."""
+    """Return the OME metadata of a well with one field."""
     return {"well": {"images": [{"path": "0", "acquisition": 0}]}}
 
 
 def group_files(ome: dict[str, Any], zarr_format: int) -> dict[str, dict[str, Any]]:
-    """Names and contents of a group's metadata files."""
+    """Return the names and contents of the metadata files of a group."""
     attributes: dict[str, Any]
     if zarr_format == 3:
         attributes = {"ome": {"version": "0.5", **ome}} if ome else {}

@@ -1,4 +1,4 @@
-"""What the simulated microscope acquires, and how."""
+"""The settings of the simulated microscope."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class MicroscopeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class MicroscopeSettings:
-    """What to acquire. The defaults make the demonstration: 13 s, 1,536 chunk files, 151 MB.
+    """What to acquire; the defaults are those of the demo: 13 s, 1,536 chunk files, 151 MB.
 
     Parameters
     ----------
     frames : int
         Time points (of each well, on a plate).
     rate : float
-        Time points a second; 0 for as fast as it goes.
+        Time points per second; 0 for as many as possible.
     channels : int
     size : tuple of int
         Pixels of a volume along z, y and x.

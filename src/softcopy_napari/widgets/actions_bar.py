@@ -12,22 +12,24 @@ from softcopy_napari.widgets.targets_model import Row
 from softcopy_napari.widgets.targets_table import Action, allowed_actions, only_watched
 
 _PAUSE, _RESUME = "Pa&use", "Res&ume"
-_STOP_TIP = "End the copy now; Start goes on where it ended"
-_WATCH_TIP = "The copy is complete: do not watch its source any longer"
+_STOP_TIP = "Stop copying; Start continues"
+_WATCH_TIP = "The copy is complete: stop watching its source"
 
 
 class ActionsBar(QWidget):
-    """Start, Pause or Resume, Finish now, Stop; enabled as the selection allows."""
+    """Buttons to start, pause or resume, finish and stop; enabled as the selection allows."""
 
     clicked = Signal(object)
-    """The `Action`."""
+    """The `Action` that was asked for."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._start = button("S&tart", "start_button", "Start to copy the selected targets")
-        self._pause = button(_RESUME, "pause_button", "Pause the selected targets, or go on with them")
+        self._start = button("S&tart", "start_button", "Copy the selected targets")
+        self._pause = button(_RESUME, "pause_button", "Pause or resume the selected targets")
         self._finish = button(
-            "Finish &now", "finish_button", "Nothing more will be written to the source: copy what is left, then end"
+            "Acquisitio&n is over",
+            "finish_button",
+            "The source will not change any more: copy and check the rest, then end",
         )
         self._stop = button("St&op", "stop_button", _STOP_TIP)
         buttons = (self._start, self._pause, self._finish, self._stop)
@@ -46,7 +48,7 @@ class ActionsBar(QWidget):
         allowed = allowed_actions(rows)
         self._pausing = Action.RESUME if Action.RESUME in allowed and Action.PAUSE not in allowed else Action.PAUSE
         text = _RESUME if self._pausing is Action.RESUME else _PAUSE
-        if text != self._pause.text():  # setting it anew would end a press of the mnemonic's keys
+        if text != self._pause.text():  # setting the same text would end a press of the mnemonic's keys
             self._pause.setMinimumWidth(max(self._pause.minimumWidth(), self._pause.sizeHint().width()))
             self._pause.setText(text)
             self._pause.setAccessibleName(text.replace("&", ""))

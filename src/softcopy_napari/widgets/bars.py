@@ -1,4 +1,4 @@
-"""What several widgets paint: bars with text that is readable on both of their parts."""
+"""Paints bars with a text that is readable on both of their parts, for several widgets."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ _ON_COLOUR = QColor(0, 0, 0)
 
 
 def paint_bar(painter: QPainter, rect: QRect, filled: QRect, colour: QColor, palette: QPalette, text: str = "") -> None:
-    """Paint a track, its filled part, and a text over both.
+    """Paint the track of a bar, its filled part, and a text over both.
 
     Parameters
     ----------
     painter : QPainter
-        Where to; its state is restored.
+        Its state is restored afterwards.
     rect, filled : QRect
         The whole bar, and the part of it that is filled.
     colour : QColor
-        Of the filled part.
+        Colour of the filled part.
     palette : QPalette
-        Of the widget.
+        Palette of the widget.
     text : str
-        Left out where it does not fit.
+        Text over the bar; left out where it does not fit.
     """
     painter.save()
     painter.fillRect(rect, faint(palette))
     painter.fillRect(filled, colour)
     metrics = painter.fontMetrics()
     if text and metrics.horizontalAdvance(text) <= rect.width() - 2 and metrics.height() <= rect.height() + 2:
-        # Once on each part: no one colour reads on both.
+        # Once on each part: no single colour is readable on both.
         painter.setPen(palette.color(QPalette.ColorRole.WindowText))
         painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, text)
         painter.setClipRect(filled)
@@ -43,7 +43,7 @@ def paint_bar(painter: QPainter, rect: QRect, filled: QRect, colour: QColor, pal
 
 
 def percent_text(fraction: float) -> str:
-    """A share in whole percent: never 100 % before all is there, never 0 % once something is."""
+    """Return a share in whole percent: 100 % only when all has arrived, 0 % only while nothing has."""
     if 0 < fraction < 0.01:
         return "<1 %"
     return f"{int(fraction * 100 + 1e-9)} %" if fraction < 1 else "100 %"

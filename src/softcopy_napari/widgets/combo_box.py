@@ -41,7 +41,7 @@ class ComboBox(QComboBox):
         self.setCurrentIndex(place if self._offered else -1)
         self.blockSignals(blocked)
 
-    # Qt's own names from here on.
+    # Overrides of Qt's methods.
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()

@@ -1,4 +1,4 @@
-"""Coverage along an axis, brought to the width of a screen: what `coverage_plot` paints. No Qt."""
+"""Bins the coverage along an axis to the width of a plot, for `coverage_plot`. Without Qt."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Coverage:
 
     @property
     def positions(self) -> int:
-        """The axis' length in positions."""
+        """The length of the axis in positions."""
         return int(self.counts.shape[1])
 
     def bins(self, width: int) -> tuple[Counts, Counts]:

@@ -1,4 +1,4 @@
-"""A small plot of what has arrived along one axis of an array: copied, pending and missing at each position."""
+"""A plot of the coverage along one axis of an array: chunk files copied, pending and missing at each position."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _EMPTY = Coverage.of([], [], [])
 
 
 class CoveragePlot(QWidget):
-    """A chooser of the axis, the plot, and in words what is under the cursor or, without one, in all."""
+    """A chooser of the axis, the plot, and the figures under the cursor or, without one, of the whole axis."""
 
     axis_changed = Signal(str)
     """The axis' name."""
@@ -100,7 +100,7 @@ class CoveragePlot(QWidget):
         plain = ", ".join(f"{name} {text}" for name, text in zip(_NAMES, _shares(counts), strict=True))
         self._bars.setAccessibleDescription(prefix + plain)
 
-    # Qt's own names from here on.
+    # Overrides of Qt's methods.
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -109,7 +109,7 @@ class CoveragePlot(QWidget):
 
 
 class _Bars(QWidget):
-    """The plot itself: a column a position, or a pixel column for many of them."""
+    """The bars of the plot: one for each position, or one for several where there are more positions than pixels."""
 
     moved = Signal()
     clicked = Signal(int)
@@ -130,7 +130,7 @@ class _Bars(QWidget):
         self.update()
 
     def described(self) -> tuple[str, list[int]]:
-        """Which positions the cursor is at, and their counts; without a cursor, all."""
+        """Return the positions under the cursor and their counts; without a cursor, those of the whole axis."""
         if self._cursor is None:
             return "", [int(count) for count in self._coverage.counts.sum(axis=1)]
         counts, edges = self._coverage.bins(self._plot().width())
@@ -157,7 +157,7 @@ class _Bars(QWidget):
             self.update()
             self.moved.emit()
 
-    # Qt's own names from here on.
+    # Overrides of Qt's methods.
 
     def sizeHint(self) -> QSize:
         return QSize(280, 72)
@@ -249,7 +249,7 @@ def _shares(counts: list[int]) -> list[str]:
 
 
 def _paint_stack(painter: QPainter, plot: QRect, heights: Counts, widget: QWidget) -> None:
-    """Paint copied from below, pending on it, missing hatched on top: not told apart by colour alone."""
+    """Paint copied at the bottom, pending above it, missing hatched on top: not told apart by colour alone."""
     colours, number = _colours(widget), heights.shape[1]
     hatched = QBrush(colours[2], Qt.BrushStyle.BDiagPattern)
     brushes = (QBrush(colours[0]), QBrush(colours[1]), hatched)

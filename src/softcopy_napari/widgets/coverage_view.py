@@ -1,4 +1,4 @@
-"""What has arrived of one target: which array and image are shown, the legend, the wells, and the plot."""
+"""The coverage of one target: choosers of array and image, the legend, the map of wells, and the plot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IMAGES = (("Destination", "destination"), ("Source", "source"), ("None", "none")
 
 
 class CoverageView(QWidget):
-    """Choosers of the array and of the image, and views of what has arrived."""
+    """Choosers of the array and of the image, and views of their coverage."""
 
     array_chosen = Signal(str)
     """Path of the array in the source; empty for one at the root."""
@@ -35,7 +35,7 @@ class CoverageView(QWidget):
         super().__init__(parent)
         self._array = ComboBox("array_chooser", "Array", 10)
         self._image = ComboBox("image_chooser", "Image", 10)
-        self._image.setToolTip("Where the image comes from. Reading the source makes work for the microscope's disk.")
+        self._image.setToolTip("Where the image is read from. Reading the source puts load on the microscope's disk.")
         self._image.offer(IMAGES, "destination")
         self._legend, self._wells, self._plot = Legend(), PlateMap(), CoveragePlot()
         self._wells.hide()

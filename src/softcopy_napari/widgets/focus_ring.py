@@ -15,9 +15,9 @@ _WIDTH = 2
 
 
 class FocusRing(QWidget):
-    """Goes with the focus among the widgets that its first parent has then, as long as it goes by keyboard.
+    """A frame that follows the keyboard focus among the widgets that its first parent has at the start.
 
-    It is the child of the widget that it is painted on, and so moves with it.
+    It is a child of the widget that it is painted on, and so moves with it.
     """
 
     def __init__(self, parent: QWidget) -> None:
@@ -40,7 +40,7 @@ class FocusRing(QWidget):
         # What is not in the mask cannot hide the widget, whatever a style sheet says about backgrounds.
         self.setMask(QRegion(rect) - QRegion(rect.adjusted(_WIDTH, _WIDTH, -_WIDTH, -_WIDTH)))
 
-    # Qt's own names from here on.
+    # Overrides of Qt's methods.
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if isinstance(watched, QWidget):

@@ -1,4 +1,4 @@
-"""Words in labels: sentences that wrap, also within paths, however narrow the panel is."""
+"""Labels whose sentences wrap, also within paths, however narrow the panel is."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from qtpy.QtWidgets import QLabel, QSizePolicy
 _LONG = re.compile(r"\S{20,}")
 """Paths have no blanks at which a line could break, and may be wider than the panel."""
 _BREAK = "\u200b"
-"""A place where it may."""
+"""A zero-width space, at which a line may break."""
 
 
 def wrapping_label(object_name: str) -> QLabel:
-    """A label of plain text that takes whatever width there is, and as many lines as it then needs."""
+    """Make a label of plain text that takes the width there is, and as many lines as it needs."""
     label = QLabel()
     label.setObjectName(object_name)
     label.setTextFormat(Qt.TextFormat.PlainText)
@@ -27,14 +27,14 @@ def wrapping_label(object_name: str) -> QLabel:
 
 
 def show_words(label: QLabel, words: str) -> None:
-    """Show words as a sentence, and read them out without the breaks."""
+    """Show words as a sentence; screen readers get them without the breaks."""
     label.setAccessibleName(words)
     label.setText(_LONG.sub(_with_breaks, words[:1].upper() + words[1:]))
     label.setVisible(bool(words))
 
 
 def plain_tip(words: str) -> str:
-    """Words for a tool tip, shown as they are: of what looks like HTML Qt would load the pictures, from anywhere."""
+    """Escape the text of a tooltip: in what looks like HTML, Qt would load pictures from anywhere."""
     return f"<p>{html.escape(words)}</p>".replace("\n", "<br>") if "<" in words else words
 
 

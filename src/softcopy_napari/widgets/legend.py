@@ -1,4 +1,4 @@
-"""What the colours over the image mean, and how many chunk files have each; a click asks for the first such chunk."""
+"""The legend: what the colours over the image mean, with counts; a click asks for the first such chunk file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STATE_ROLE = COUNT_ROLE + 1
 
 
 class LegendModel(QAbstractListModel):
-    """A row a `ChunkState`, with its count."""
+    """A list model with a row for each `ChunkState`, and its count."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -40,7 +40,7 @@ class LegendModel(QAbstractListModel):
         return self._counts
 
     def set_counts(self, counts: Sequence[int]) -> bool:
-        """Show these counts, one a state; whether any differs from before."""
+        """Show these counts, one for each state; return whether any has changed."""
         new = tuple(int(count) for count in counts)
         if len(new) != len(ChunkState):
             raise ValueError(f"{len(ChunkState)} counts are needed, one a state, not {len(new)}")
@@ -64,7 +64,7 @@ class LegendModel(QAbstractListModel):
             case Qt.ItemDataRole.AccessibleTextRole:
                 return f"{chunk_name(state)}: {count_text(count, 'chunk file')}"
             case Qt.ItemDataRole.ToolTipRole:
-                return f"{_MEANINGS[state]}\nClick to go to the first of them." if count else _MEANINGS[state]
+                return f"{_MEANINGS[state]}\nClick to go to the first one." if count else _MEANINGS[state]
             case _ if role == COUNT_ROLE:
                 return count
             case _ if role == STATE_ROLE:
@@ -73,18 +73,18 @@ class LegendModel(QAbstractListModel):
 
 
 _MEANINGS = {
-    ChunkState.ABSENT: "Expected; there is no file yet.",
+    ChunkState.ABSENT: "Expected; no file yet.",
     ChunkState.WRITING: "The microscope is writing it.",
     ChunkState.PENDING: "Written, and waiting to be copied.",
     ChunkState.COPYING: "Being copied.",
     ChunkState.COPIED: "At the destination; size and time agree with the source.",
     ChunkState.VERIFIED: "At the destination, read back and compared.",
-    ChunkState.FAILED: "Could not be copied so far.",
+    ChunkState.FAILED: "Could not be copied yet; retried.",
 }
 
 
 class _Delegate(QStyledItemDelegate):
-    """Paints swatch, name and count; a state without chunk files is faint."""
+    """Paints a swatch, the name and the count; states without chunk files are faint."""
 
     def __init__(self, legend: QListView) -> None:
         super().__init__(legend)
@@ -137,10 +137,10 @@ def _paint_swatch(painter: QPainter, rect: QRect, state: ChunkState, line: Any) 
 
 
 class Legend(QListView):
-    """All states, in as many columns as there is room for."""
+    """A view of all states, in as many columns as there is room for."""
 
     state_clicked = Signal(object)
-    """A `ChunkState`."""
+    """The `ChunkState` that was clicked."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -199,7 +199,7 @@ class Legend(QListView):
         if height != self.maximumHeight():
             self.setFixedHeight(height)
 
-    # Qt's own names from here on.
+    # Overrides of Qt's methods.
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

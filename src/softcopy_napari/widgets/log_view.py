@@ -11,6 +11,7 @@ from qtpy.QtGui import QColor, QFontDatabase, QGuiApplication, QTextCharFormat, 
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
+from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.combo_box import ComboBox
 from softcopy_napari.widgets.palette import is_dark, target_colour
@@ -39,17 +40,17 @@ class LogView(QWidget):
         super().__init__(parent)
         self.setObjectName("log_view")
         self._lines: deque[tuple[Level, float | None, str]] = deque(maxlen=MAX_LINES)
-        """Level, time and text of each; those that go on from the one before have no time."""
+        """Level, time and text of each line; continuation lines have no time."""
         self._today = clock.localtime()[:3]
-        self._calendar = QTimer(self)
-        self._calendar.setInterval(_MINUTE)
-        self._calendar.timeout.connect(self._look_at_calendar)
-        self._calendar.start()
+        self._date_timer = QTimer(self)
+        self._date_timer.setInterval(_MINUTE)
+        self._date_timer.timeout.connect(self._update_dates)
+        self._date_timer.start()
         self._filter = ComboBox("log_level", "Which lines the log shows", 8)
         self._filter.offer(_FILTERS, Level.INFO)
         self._copy = QPushButton("Copy")
         self._copy.setObjectName("log_copy")
-        self._copy.setToolTip("Copy the lines that are shown")
+        self._copy.setToolTip("Copy the lines shown")
         self._text = QPlainTextEdit()
         self._text.setObjectName("log_text")
         self._text.setAccessibleName("Log")
@@ -93,7 +94,7 @@ class LogView(QWidget):
             What happened; line breaks make lines of their own.
         """
         rank = Level.ERROR if level >= Level.ERROR else Level.WARNING if level >= Level.WARNING else Level.INFO
-        self._look_at_calendar()
+        self._update_dates()
         first, *more = text.splitlines() or [""]
         for line in ((rank, time, f"{_WORDS[rank]}{first}"), *((rank, None, f"    {one}") for one in more)):
             self._lines.append(line)
@@ -119,12 +120,12 @@ class LogView(QWidget):
         QGuiApplication.clipboard().setText(selected or self.toPlainText())
 
     def clear(self) -> None:
-        """Forget all lines."""
+        """Remove all lines."""
         self._lines.clear()
         self._text.clear()
 
-    def _look_at_calendar(self) -> None:
-        """Give the lines of days that are over their date."""
+    def _update_dates(self) -> None:
+        """Show the date of lines from earlier days."""
         if (today := clock.localtime()[:3]) != self._today:
             self._today = today
             self._show_all()
@@ -164,7 +165,7 @@ class LogView(QWidget):
             style.setForeground(QColor(target_colour(state, is_dark(self.palette()))))
         return style
 
-    # Qt's own names from here on.
+    # Overrides of Qt's methods.
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -176,11 +177,11 @@ class LogView(QWidget):
 
 
 class LogSection(QCollapsible):
-    """The log, collapsed at first: its title says how many warnings and errors nobody has seen yet."""
+    """The log, collapsed at first; its title counts the errors and warnings that have not been seen yet."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Log", parent)
-        self._unseen = 0
+        self._unseen = {"error": 0, "warning": 0}
         self.setDuration(0)
         for box in (self, self.content()):
             if (layout := box.layout()) is not None:
@@ -196,26 +197,27 @@ class LogSection(QCollapsible):
         """Add a line that happened now."""
         self._view.append(level, clock.time(), text)
         if level >= Level.WARNING:
-            self._unseen += 1
-            self._tell()
+            self._unseen["error" if level >= Level.ERROR else "warning"] += 1
+            self._update_title()
 
     def _on_toggle(self) -> None:
-        self.content().setEnabled(self.isExpanded())  # it is only squeezed, and Tab would still go into it
-        self._tell()
+        self.content().setEnabled(self.isExpanded())  # a collapsed section is only squeezed: Tab would still enter it
+        self._update_title()
 
-    def _tell(self) -> None:
+    def _update_title(self) -> None:
         if self.isExpanded():
-            self._unseen = 0
-        self.setText(f"Log: {self._unseen} to look at" if self._unseen else "Log")
+            self._unseen = dict.fromkeys(self._unseen, 0)
+        counts = ", ".join(count_text(count, what) for what, count in self._unseen.items() if count)
+        self.setText(f"Log ({counts})" if counts else "Log")
 
     def _draw_arrows(self) -> None:
         self.setExpandedIcon("\u25bc")
         self.setCollapsedIcon("\u25b6")
 
-    # Qt's own names from here on.
+    # Overrides of Qt's methods.
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
-        # They are drawn in the text's colour, which a theme changes.
+        # The arrows have the colour of text, which a theme changes.
         if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange) and hasattr(self, "_view"):
             self._draw_arrows()

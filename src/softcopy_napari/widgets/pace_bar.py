@@ -1,4 +1,4 @@
-"""How fast the selected targets are copied, to be changed while they run: two lines below the buttons."""
+"""The speed of the selected targets, which can be changed while they are copied."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from softcopy_napari.widgets.path_field import Problem
 from softcopy_napari.widgets.target_form import flow
 from softcopy_napari.widgets.targets_model import Key, Row
 
-_RATE_TIP = "The most that is copied in a second: 200 MB/s, full, or 09:00-18:00: 50 MB/s, else: full"
-_WAY_TIP = "Slow down while the acquisition suffers"
-_SLEEP_TIP = "Seconds that each copy process sleeps after each file"
+_RATE_TIP = "Speed limit: 200 MB/s, full, or by time of day: 09:00-18:00: 50 MB/s, else: full"
+_YIELD_TIP = "Slow down while the microscope needs the disk; off: never"
+_SLEEP_TIP = "Seconds each copy process sleeps after each file"
 _LONGEST = 3600.0
 
 
 def can_be_paced(row: Row) -> bool:
-    """Whether a target is one that is being copied now."""
+    """Whether a target is being copied now."""
     return row.state is not None and not row.state.ended and row.state is not TargetState.CHECKING
 
 
@@ -36,27 +36,27 @@ class _Seconds(QDoubleSpinBox):
 
 
 class PaceBar(QWidget):
-    """Give way or not, the highest rate, the sleep time. It takes no room while nothing that is selected runs."""
+    """Whether to yield to the microscope, the speed limit, and the sleep time; hidden while no selected target runs."""
 
     changed = Signal(object)
-    """The `Changes` that its user wants."""
+    """The `Changes` to make."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._key: Key | None = None
         self._shown = PaceSnapshot()
-        """What the target's engine said last: what its user types stays until that changes."""
-        self._way = QCheckBox("Give way")
+        """The pace last shown: what the user types stays until the engine reports another."""
+        self._yield_box = QCheckBox("Yield to the microscope")
         self._rate, self._sleep = QLineEdit(), _Seconds()
         self._problem = Problem("pace_problem")
         self._set_up()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addLayout(flow([self._way, _labelled("Sleep", self._sleep)]))
-        column.addWidget(_labelled("Ma&x. rate", self._rate))  # by time of day it takes the whole width
+        column.addLayout(flow([self._yield_box, _labelled("Sleep", self._sleep)]))
+        column.addWidget(_labelled("&Speed limit", self._rate))  # a limit by time of day takes the whole width
         column.addWidget(self._problem)
-        self._way.toggled.connect(lambda on: self.changed.emit(Changes(pace="auto" if on else "full")))
+        self._yield_box.toggled.connect(lambda on: self.changed.emit(Changes(pace="auto" if on else "full")))
         self._rate.editingFinished.connect(self._on_rate)
         self._rate.textEdited.connect(self._on_text)
         self._sleep.valueChanged.connect(lambda seconds: self.changed.emit(Changes(sleep_time=seconds)))
@@ -72,8 +72,8 @@ class PaceBar(QWidget):
         self._rate.setMinimumWidth(10 * self.fontMetrics().averageCharWidth())
         self._rate.setPlaceholderText(str(FULL))
         for widget, name, words, tip in (
-            (self._way, "give_way_box", "Give way to the acquisition", _WAY_TIP),
-            (self._rate, "max_rate_edit", "Highest rate", _RATE_TIP),
+            (self._yield_box, "give_way_box", "Yield to the microscope", _YIELD_TIP),
+            (self._rate, "max_rate_edit", "Speed limit", _RATE_TIP),
             (self._sleep, "sleep_time_box", "Sleep time", _SLEEP_TIP),
         ):
             widget.setObjectName(name)
@@ -90,9 +90,9 @@ class PaceBar(QWidget):
             return
         pace, before, other = row.snapshot.pace, self._shown, row.key != self._key
         self._key, self._shown = row.key, pace
-        blocked = [(widget, widget.blockSignals(True)) for widget in (self._way, self._sleep, self._rate)]
+        blocked = [(widget, widget.blockSignals(True)) for widget in (self._yield_box, self._sleep, self._rate)]
         if other or pace.mode != before.mode:
-            self._way.setChecked(pace.mode == "auto")
+            self._yield_box.setChecked(pace.mode == "auto")
         if other or pace.sleep_time != before.sleep_time:
             self._sleep.setValue(pace.sleep_time)
         if other or pace.max_rate != before.max_rate:
@@ -112,14 +112,14 @@ class PaceBar(QWidget):
         try:
             changes = Changes.model_validate({"max_rate": text})
         except ValidationError as error:
-            self._problem.words = mistake_text("max. rate", error.errors()[0])
+            self._problem.words = mistake_text("speed limit", error.errors()[0])
             return
         self._rate.setText(str(changes.max_rate))
         self.changed.emit(changes)
 
 
 def _labelled(text: str, field: QWidget) -> QWidget:
-    """A field with its label before it, which stay on one line."""
+    """Make a field with its label before it, both on one line."""
     pair, label = QWidget(), QLabel(text)
     label.setBuddy(field)
     row = QHBoxLayout(pair)

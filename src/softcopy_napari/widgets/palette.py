@@ -25,7 +25,7 @@ CHUNK_COLOURS: dict[ChunkState, Rgb | None] = {
     ChunkState.VERIFIED: (0, 114, 178),
     ChunkState.FAILED: (213, 94, 0),
 }
-"""None is transparent."""
+"""The colour of each state; None is transparent."""
 
 _BLUE: tuple[Rgb, Rgb] = ((134, 204, 245), (0, 68, 112))
 _GREEN: tuple[Rgb, Rgb] = ((96, 222, 176), (0, 78, 54))
@@ -43,7 +43,7 @@ _TARGET_COLOURS: dict[TargetState | None, tuple[Rgb, Rgb]] = {
     TargetState.COMPLETE: _GREEN,
     TargetState.FAILED: _RED,
 }
-"""Of text, on dark and on light; all other states wait for something, and are yellow."""
+"""Colours of text on dark and on light backgrounds; all other states wait for something, and are yellow."""
 
 _BAR_STATES: dict[TargetState | None, ChunkState] = {
     TargetState.COMPLETE: ChunkState.COPIED,
@@ -52,7 +52,7 @@ _BAR_STATES: dict[TargetState | None, ChunkState] = {
 
 
 def chunk_name(state: ChunkState) -> str:
-    """The state in the word that users read."""
+    """Return the name of a state for users."""
     return state.name.lower()
 
 

@@ -1,4 +1,4 @@
-"""The whole content of the dock, put together. It knows no engine and no viewer: signals out, setters in."""
+"""The content of the dock. It knows neither engine nor viewer: signals report what the user does, setters show."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from softcopy_napari.widgets.targets_model import Key, Row, TargetsModel, detail
 from softcopy_napari.widgets.targets_table import Action, TargetsTable, allowed_actions
 
 FIRST_STEPS = (
-    "No targets yet. Choose above the folder that the microscope writes and a folder for the copy, and press "
-    "Add target; or drop a targets.yaml here. Then press Start."
+    "No targets yet. Choose the acquisition folder and where the copy goes, and press Add target; or drop a "
+    "targets.yaml here. Then press Start."
 )
 
 
 class Panel(QWidget):
-    """Form, targets, what can be done with them, coverage of the selected one, and the log."""
+    """The form, the table of targets and its buttons, the coverage of the selected target, and the log."""
 
     add_requested = Signal(str, str)
     """Source and destination."""
@@ -51,7 +51,7 @@ class Panel(QWidget):
     well_clicked = Signal(str)
     axis_changed = Signal(str)
     position_clicked = Signal(int)
-    """As `CoverageView` has them."""
+    """Signals of `CoverageView`, passed on."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -117,7 +117,7 @@ class Panel(QWidget):
         self._form.set_paths(source, destination)
 
     def set_problem(self, where: str, words: str) -> None:
-        """Explain in place what is wrong.
+        """Show in place what is wrong.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class Panel(QWidget):
 
     @property
     def current(self) -> Key | None:
-        """The target that is looked at: the first selected one."""
+        """The key of the target whose coverage is shown: the first selected one."""
         return self._current
 
     def selected_keys(self) -> list[Key]:
@@ -201,9 +201,9 @@ class Panel(QWidget):
             self.selection_changed.emit(current)
 
     def _describe(self, row: Row | None) -> None:
-        """Show a target's details; while it runs they only grow: what is below must not move under the mouse.
+        """Show a target's details; while it runs they only grow, so that nothing below moves under the mouse.
 
-        A live copy goes to and fro between catching up and copying, which take more or less words.
+        A live copy alternates between catching up and copying, whose texts differ in length.
         """
         grows = row is not None and row.running and row.key == self._described
         self._described = row.key if row is not None else None
@@ -232,7 +232,7 @@ class Panel(QWidget):
         elif Action.CHECK in allowed_actions(selected):
             self._table.request(Action.CHECK)
         else:
-            self.set_problem("", f"{selected[0].name} is being copied: the legend shows what has arrived.")
+            self.set_problem("", f"{selected[0].name} is being copied; the legend shows what has arrived.")
 
     # Coverage of the target that is looked at.
 
@@ -276,21 +276,21 @@ class Panel(QWidget):
         """Show chunk files at each position of the axis: three 1-D arrays of one length."""
         self._coverage.set_coverage(copied, pending, missing)
 
-    # What is said and asked.
+    # Messages and questions.
 
     def log(self, level: int, text: str) -> None:
         """Add a line to the log; levels are numbers of `logging`'s."""
         self._log.append(level, text)
 
     def ask(self, title: str, text: str, yes: str, no: str = "Cancel") -> bool:
-        """Ask before something that its user may not want; the answer that changes nothing is the default.
+        """Ask before doing what the user may not want; the answer that changes nothing is the default.
 
         Parameters
         ----------
         title, text : str
-            The question.
+            Title and text of the question.
         yes, no : str
-            What the buttons say.
+            Texts of the buttons.
         """
         box = QMessageBox(QMessageBox.Icon.Question, title, text, parent=self)
         box.setTextFormat(Qt.TextFormat.PlainText)
@@ -303,7 +303,7 @@ class Panel(QWidget):
         box.deleteLater()
         return agreed
 
-    # Qt's own names from here on.
+    # Overrides of Qt's methods.
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if dropped_paths(event.mimeData()):
@@ -320,7 +320,7 @@ class Panel(QWidget):
             self._form.set_paths(*paths)
         else:
             field = self._form.destination if self._form.source.path else self._form.source
-            field.take(paths)
+            field.enter_paths(paths)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -1,4 +1,4 @@
-"""Where a user says which folder: by typing, pasting, browsing, dropping, or from recent ones."""
+"""A field for a folder, chosen by typing, pasting, browsing, dropping, or from recent ones."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def is_targets_file(path: str) -> bool:
 
 
 class Problem(QWidget):
-    """An icon and words on what is wrong; takes no room while nothing is."""
+    """An icon and a message about what is wrong; hidden while nothing is."""
 
     def __init__(self, object_name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,7 +63,7 @@ class Problem(QWidget):
 
     @property
     def words(self) -> str:
-        """What is wrong; empty: nothing."""
+        """The message; empty while nothing is wrong."""
         return self._words
 
     @words.setter
@@ -88,12 +88,12 @@ class _FolderEdit(FileEdit):
 
 
 class PathField(QWidget):
-    """A line edit for a folder, with its helpers, and below it what is wrong with it."""
+    """A line edit for a folder, with buttons to browse and for recent folders, and a message below."""
 
     path_changed = Signal(str)
-    """With every change, by whatever means."""
+    """Sent at every change, by whatever means."""
     submitted = Signal()
-    """Enter was pressed."""
+    """Sent when Enter is pressed."""
 
     def __init__(
         self, label: str = "", object_name: str = "", placeholder: str = "", parent: QWidget | None = None
@@ -107,7 +107,7 @@ class PathField(QWidget):
         self._edit.setPlaceholderText(placeholder)
         self._edit.setAccessibleName(name or placeholder)
         self._edit.setMinimumWidth(60)
-        self._edit.installEventFilter(self)  # it would take a drop as a text
+        self._edit.installEventFilter(self)  # a line edit would take a drop as text
         self._names = QStringListModel(self)
         self._set_up_completer()
         self._picker.choose_btn.text = "\u2026"
@@ -162,7 +162,7 @@ class PathField(QWidget):
 
     @property
     def path(self) -> str:
-        """The path as its user wrote it, without what pasting puts around it; empty where there is none."""
+        """The path as typed, without quotes or URL parts that pasting adds; empty where there is none."""
         return unwrap_path(self._edit.text())
 
     @path.setter
@@ -171,7 +171,7 @@ class PathField(QWidget):
 
     @property
     def problem(self) -> str:
-        """What is wrong, shown below; empty: nothing. When the path changes, it is what is wrong with that."""
+        """The message shown below; empty while nothing is wrong. It is replaced when the path changes."""
         return self._problem.words
 
     @problem.setter
@@ -192,7 +192,7 @@ class PathField(QWidget):
         self._menu.clear()
         for path in kept:
             entry = self._menu.addAction(path.replace("&", "&&"))
-            entry.triggered.connect(lambda _=False, path=path: self._take(path))
+            entry.triggered.connect(lambda _=False, path=path: self._enter_path(path))
         self._recent.setEnabled(bool(kept))
 
     def remember(self, path: str) -> None:
@@ -202,24 +202,24 @@ class PathField(QWidget):
     def _show_recent(self) -> None:
         self._menu.popup(self._recent.mapToGlobal(self._recent.rect().bottomLeft()))
 
-    def _take(self, path: str) -> None:
+    def _enter_path(self, path: str) -> None:
         self._edit.setText(path)
         self._edit.setFocus()
 
-    def take(self, paths: list[str]) -> None:
-        """Take what was dropped or pasted: of several, the first, which is said."""
-        self._take(paths[0])
+    def enter_paths(self, paths: list[str]) -> None:
+        """Enter paths that were dropped or pasted: of several, the first, with a note."""
+        self._enter_path(paths[0])
         if len(paths) > 1:
-            self.problem = f"There were {len(paths)} paths; this is the first of them."
+            self.problem = f"{len(paths)} paths were given; only the first is used."
 
     def _on_text(self, text: str) -> None:
         if len(paths := pasted_paths(text)) > 1:
-            self.take(paths)
+            self.enter_paths(paths)
             return
         self.problem = address_problem(text)
         self.path_changed.emit(self.path)
 
-    # Qt's own names from here on.
+    # Overrides of Qt's methods.
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if watched is not self._edit or not isinstance(event, QDropEvent) or not event.mimeData().hasUrls():
@@ -227,23 +227,23 @@ class PathField(QWidget):
         if event.type() == QEvent.Type.Drop:
             self.dropEvent(event)
         else:
-            self._welcome(event)
+            self._accept_folders(event)
         return True
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        self._welcome(event)
+        self._accept_folders(event)
 
-    def _welcome(self, event: QDropEvent) -> None:
+    def _accept_folders(self, event: QDropEvent) -> None:
         # Whether it is a folder is not asked here: on a network drive that could take seconds.
         paths = dropped_paths(event.mimeData())
         if paths and not is_targets_file(paths[0]):
             event.acceptProposedAction()
         else:
-            event.ignore()  # a targets file is for whoever holds this field
+            event.ignore()  # the panel takes targets files
 
     def dropEvent(self, event: QDropEvent) -> None:
         event.acceptProposedAction()
-        self.take(dropped_paths(event.mimeData()))
+        self.enter_paths(dropped_paths(event.mimeData()))
 
 
 def _describe(button: QWidget, object_name: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Where the wells of a plate lie, from their paths alone: what `plate_map` paints. No Qt."""
+"""Arranges the wells of a plate by their paths, for `plate_map`. Without Qt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_GAP = 48
 
 @dataclass(frozen=True, slots=True)
 class Well:
-    """One well and how much of it has arrived."""
+    """A well, and how much of it has arrived."""
 
     path: str
     row: int
@@ -33,7 +33,7 @@ class Well:
 
 @dataclass(frozen=True, slots=True)
 class PlateLayout:
-    """The names of rows and columns, and the wells by place."""
+    """The names of rows and columns, and the wells by row and column."""
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
@@ -76,12 +76,12 @@ def _split(path: str) -> tuple[str, str]:
 
 
 def _plain(name: str) -> str:
-    """`03` is `3`."""
+    """Return a name without leading zeros: `3` for `03`."""
     return str(int(name)) if name.isdecimal() and name.isascii() else name
 
 
 def _names(found: set[str]) -> tuple[str, ...]:
-    """Names in order, with those filled in that no well names."""
+    """Return the names in order, with gaps filled in."""
     names = {_plain(name) for name in found}
     if names and all(name.isdigit() for name in names):
         numbers = sorted(map(int, names))

@@ -1,4 +1,4 @@
-"""A plate seen from above: how full each well is at the destination; a click on a well asks for it."""
+"""A map of a plate: how much of each well is at the destination; a click on a well asks for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOVES: dict[int, tuple[int, int]] = {
 
 
 class PlateMap(QWidget):
-    """Wells as a grid. Each fills from below as it is copied, and is green once it is complete."""
+    """A grid of wells; each fills from below as it is copied, and is green once it is complete."""
 
     well_clicked = Signal(str)
     """The well's path."""
@@ -57,7 +57,7 @@ class PlateMap(QWidget):
 
     @property
     def current(self) -> str | None:
-        """Path of the well that has the keyboard's cursor."""
+        """Path of the well under the keyboard cursor."""
         well = self._well(self._current)
         return well.path if well else None
 
@@ -68,10 +68,10 @@ class PlateMap(QWidget):
         well = self._well(self._current)
         self.setAccessibleDescription(well_text(well) if well else "no wells")
 
-    # Where things are.
+    # Positions.
 
     def _margins(self) -> tuple[int, int]:
-        """Room for the rows' names and for the columns'."""
+        """Return the space for the names of the rows and of the columns, in pixels."""
         metrics = self.fontMetrics()
         return max((metrics.horizontalAdvance(name) for name in self._plate.rows), default=0) + 8, metrics.height() + 2
 
@@ -84,7 +84,7 @@ class PlateMap(QWidget):
         return max(3, min(self._cell_for(self.width()), (self.height() - top - 1) // max(1, len(self._plate.rows))))
 
     def cell_rect(self, row: int, column: int) -> QRect:
-        """Where a well is painted."""
+        """Return the rectangle in which a well is painted."""
         (left, top), cell = self._margins(), self._cell()
         gap = 2 if cell > 12 else 1
         return QRect(left + column * cell, top + row * cell, cell - gap, cell - gap)
@@ -94,7 +94,7 @@ class PlateMap(QWidget):
         at = (place.y() - top) // cell, (place.x() - left) // cell
         return at if at in self._plate.wells else None
 
-    # Qt's own names from here on.
+    # Overrides of Qt's methods.
 
     def hasHeightForWidth(self) -> bool:
         return True
@@ -212,5 +212,5 @@ class PlateMap(QWidget):
 
 
 def well_text(well: Well) -> str:
-    """A well in words."""
+    """Return a sentence about the coverage of a well."""
     return f"{well.path}: {well.copied:,} of {well.total:,} chunk files copied ({percent_text(well.fraction)})"

@@ -1,4 +1,4 @@
-"""What to copy where: the form in which a target is added, checked, loaded or saved."""
+"""The form in which targets are added, checked, loaded and saved."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FILTER = "Targets (*.yaml *.yml)"
 
 
 def button(text: str, object_name: str, tip: str) -> QPushButton:
-    """A button with a mnemonic in its text."""
+    """Make a button with a mnemonic in its text."""
     made = QPushButton(text)
     made.setObjectName(object_name)
     made.setToolTip(tip)
@@ -26,7 +26,7 @@ def button(text: str, object_name: str, tip: str) -> QPushButton:
 
 
 def flow(widgets: Sequence[QWidget]) -> QFlowLayout:
-    """A layout that goes on in another line where there is no room."""
+    """Make a layout that wraps to another line where there is no room."""
     layout = QFlowLayout()
     layout.setHorizontalSpacing(4)
     layout.setVerticalSpacing(4)
@@ -36,7 +36,7 @@ def flow(widgets: Sequence[QWidget]) -> QFlowLayout:
 
 
 def propose_destination(source: str, last: str) -> str:
-    """Where a source might go: beside the last copy, under its own name; empty where that cannot be said."""
+    """Propose a destination beside the last one, under the source's name; empty where there is none to propose."""
     name = PurePath(source).name
     if not name or name == "..":
         return ""
@@ -50,30 +50,30 @@ def propose_destination(source: str, last: str) -> str:
 
 
 class TargetForm(QWidget):
-    """Two path fields, and what can be done with them."""
+    """Fields for source and destination, and the buttons that use them."""
 
     add_requested = Signal(str, str)
-    """Source and destination, both of them there."""
+    """Source and destination, neither of them empty."""
     check_clicked = Signal()
     load_requested = Signal(str)
-    """A targets file to read."""
+    """Path of a targets file to read."""
     save_requested = Signal(str)
-    """A targets file to write; its user has agreed to replace it if it is there."""
+    """Path of a targets file to write; the user has agreed to replace an existing one."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.source = PathField("Sou&rce", "source_edit", "The folder that the microscope writes")
-        self.destination = PathField("&Destination", "destination_edit", "The folder for the copy")
+        self.source = PathField("Sou&rce", "source_edit", "Acquisition folder")
+        self.destination = PathField("&Destination", "destination_edit", "Where the copy goes")
         self.save_button = button("Sav&e\u2026", "save_targets_button", "Save all targets as a targets file")
         self._problem = Problem("form_problem")
         self._proposed = ""
         self.folder = ""
-        """Where to look for targets files, and to save them; empty: wherever the dialog begins."""
-        add = button("&Add target", "add_target_button", "Add the source and destination to the list")
+        """The folder in which dialogs for targets files begin; empty for their default."""
+        add = button("&Add target", "add_target_button", "Add this source and destination to the list")
         check = button(
             "Chec&k coverage",
             "check_coverage_button",
-            "Compare a source with its destination, without copying: those above, or those of the selected target",
+            "Compare source and destination without copying: the folders above, or those of the selected target",
         )
         load = button("Load targets.ya&ml\u2026", "load_targets_button", "Add the targets of a targets file")
         column = QVBoxLayout(self)
@@ -92,10 +92,10 @@ class TargetForm(QWidget):
         self.save_button.clicked.connect(self._save)
 
     def typed(self) -> tuple[str, str] | None:
-        """Source and destination; None where one is missing, which is then explained in place."""
+        """Return source and destination; None where one is missing, with a message at its field."""
         for field, words in (
-            (self.source, "Choose the folder that the microscope writes, or is going to write."),
-            (self.destination, "Choose the folder that the copy is to go to."),
+            (self.source, "Choose the acquisition folder."),
+            (self.destination, "Choose where the copy goes."),
         ):
             if not field.path:
                 field.problem = words

@@ -18,10 +18,10 @@ from softcopy_napari.widgets.labels import plain_tip
 from softcopy_napari.widgets.palette import target_colour
 from softcopy_napari.widgets.wording import explain_state
 
-DIED = "engine died"
+CRASHED = "Copying crashed"
 
 Key = tuple[int, str]
-"""The engine's process id (0: not started), and the target's id or a name of the front end's own."""
+"""The engine's process id (0: not started), and the target's id or a number that the front end has given it."""
 
 _SHOWN = 5
 """Notices and failures in a tooltip."""
@@ -44,10 +44,10 @@ _HEADER_TIPS = (
     "The source's name",
     "What the target is doing",
     "Share of the chunk files that are at the destination",
-    "Chunk files at the destination, of all that the metadata promises",
-    "Megabytes copied a second, over the last seconds",
-    "Time until everything is copied; how long it took, once it has ended",
-    "Files that could not be copied so far",
+    "Chunk files at the destination, of all expected",
+    "Megabytes copied per second, over the last seconds",
+    "Time left; after the end, time taken",
+    "Files that could not be copied yet",
 )
 
 SORT_ROLE = int(Qt.ItemDataRole.UserRole) + 1
@@ -61,19 +61,19 @@ ROW_ROLE = SORT_ROLE + 3
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One target as a front end knows it."""
+    """A target as a front end knows it."""
 
     key: Key
     snapshot: TargetSnapshot | None
-    """None: not started."""
+    """The last snapshot; None where the target has not been started."""
     source: str
     destination: str
     note: str = ""
-    """Said instead of the state, where the front end knows better; with `lost`, why the engine died."""
+    """Shown instead of the state, where the front end knows better; with `lost`, instead of the reason."""
     lost: bool = False
-    """Its engine died before the target had ended: the snapshot is the last one."""
+    """Whether its engine died before the target ended; the snapshot is the last one."""
     starting: bool = False
-    """It was told to start, or to start again, and no engine has it yet."""
+    """Whether it has been told to start, and no engine works on it yet."""
 
     @property
     def state(self) -> TargetState | None:
@@ -87,7 +87,7 @@ class Row:
 
     @property
     def watched(self) -> bool:
-        """Whether it is complete, and its source is watched on."""
+        """Whether the target is complete, and its source is still watched."""
         return self.state is TargetState.COMPLETE and self.snapshot is not None and self.snapshot.watching
 
     @property
@@ -97,30 +97,30 @@ class Row:
 
     @property
     def state_text(self) -> str:
-        """What the target is doing, in words for its user."""
+        """The state in words for the user."""
         if self.lost and not self.starting:
-            return DIED
+            return CRASHED
         if self.note or self.starting or self.snapshot is None:
-            return self.note or ("starting" if self.starting else "not started")
+            return self.note or ("Starting" if self.starting else "Not started")
         return self.snapshot.state_text
 
     @property
     def short_state_text(self) -> str:
-        """The same where there is little room."""
+        """A shorter state text, for a narrow column."""
         return "Complete, watching on" if self.watched and not self.note else self.state_text
 
     @property
     def reason(self) -> str:
-        """Why it is in this state; empty where the state says it all."""
+        """Why the target is in this state; empty where the state says it all."""
         if self.starting:
             return ""
         if self.lost:
-            return self.note or "it can be resumed"
+            return self.note or "Press Resume; nothing is lost"
         return explain_state(self.snapshot) if self.snapshot else ""
 
 
 class TargetsModel(QAbstractTableModel):
-    """Rows are targets. A target keeps its row, and so its selection, when it is started and its key changes."""
+    """A table with a row for each target, which keeps its row and selection when its key changes at a start."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -134,7 +134,7 @@ class TargetsModel(QAbstractTableModel):
         return tuple(self._rows)
 
     def find(self, key: Key) -> Row | None:
-        """The target of that key."""
+        """Return the target with that key."""
         return next((row for row in self._rows if row.key == key), None)
 
     def set_dark(self, dark: bool) -> None:
@@ -146,9 +146,9 @@ class TargetsModel(QAbstractTableModel):
                 self.dataChanged.emit(*corners, [Qt.ItemDataRole.ForegroundRole])
 
     def update(self, rows: Sequence[Row]) -> None:
-        """Show these targets, in this order; views hear of what differs, and of nothing else."""
+        """Show these targets in this order; views are notified of the differences only."""
         wanted = list({row.key: row for row in rows}.values())
-        self._adopt(wanted)
+        self._update_keys(wanted)
         keys = {row.key for row in wanted}
         for index in reversed(range(len(self._rows))):
             if self._rows[index].key not in keys:
@@ -160,14 +160,14 @@ class TargetsModel(QAbstractTableModel):
         for index, row in enumerate(wanted):
             self._change(index, row)
 
-    def _adopt(self, wanted: list[Row]) -> None:
-        """Give rows whose target now has another key (it was started, or its engine is another) that key."""
+    def _update_keys(self, wanted: list[Row]) -> None:
+        """Update the keys of rows whose target has been started, or has another engine now."""
         known = {row.key for row in self._rows}
         new = {(row.source, row.destination): row for row in wanted if row.key not in known}
         still = {row.key for row in wanted}
         for index, row in enumerate(self._rows):
-            if row.key not in still and (heir := new.pop((row.source, row.destination), None)):
-                self._change(index, heir)
+            if row.key not in still and (successor := new.pop((row.source, row.destination), None)):
+                self._change(index, successor)
 
     def _place(self, index: int, row: Row) -> None:
         place = next((at for at in range(index, len(self._rows)) if self._rows[at].key == row.key), None)
@@ -192,7 +192,7 @@ class TargetsModel(QAbstractTableModel):
         changed = [at for at in range(count) if (old[at], old[count + at]) != (new[at], new[count + at])]
         self.dataChanged.emit(self.index(index, changed[0]), self.index(index, changed[-1]))
 
-    # Qt's own names from here on.
+    # Overrides of Qt's methods.
 
     def rowCount(self, parent: QModelIndex | QPersistentModelIndex = QModelIndex()) -> int:  # noqa: B008
         return 0 if parent.isValid() else len(self._rows)
@@ -222,7 +222,7 @@ class TargetsModel(QAbstractTableModel):
             case Qt.ItemDataRole.AccessibleTextRole:
                 return texts[column] if column is Column.TARGET else f"{HEADERS[column]}: {texts[column]}"
             case Qt.ItemDataRole.ForegroundRole if column is Column.STATE:
-                return target_colour(TargetState.FAILED if row.state_text == DIED else row.state, self._dark)
+                return target_colour(TargetState.FAILED if row.state_text == CRASHED else row.state, self._dark)
             case Qt.ItemDataRole.ForegroundRole if column is Column.FAILED and _failed(row):
                 return target_colour(TargetState.FAILED, self._dark)
             case Qt.ItemDataRole.TextAlignmentRole if column >= Column.FILES:
@@ -240,7 +240,7 @@ class TargetsModel(QAbstractTableModel):
 
 
 def details(row: Row) -> str:
-    """What a narrow table has no room for: why the target is in its state, its figures, and its first failure."""
+    """Return what a narrow table has no room for: the reason of the state, the figures, and the first failure."""
     lines, target = [f"{row.state_text}: {row.reason}" if row.reason else row.state_text], row.snapshot
     if target is not None:
         facts = []
@@ -262,9 +262,9 @@ def details(row: Row) -> str:
 
 
 def progress(row: Row) -> float | None:
-    """The share of a target that has arrived, 0 to 1; None where it is not known.
+    """Return the share of a target that has arrived, 0 to 1; None where it is not known.
 
-    What never came does not count against a target that is complete.
+    Chunks that were never written do not count against a complete target.
     """
     target = row.snapshot
     if target is None:
@@ -279,7 +279,7 @@ def _works(row: Row) -> bool:
 
 
 def _copies(row: Row) -> bool:
-    """Whether there is a speed to tell: nothing is copied for a target that waits for its source, or is paused."""
+    """Whether a speed is shown: a target that waits for its source or is paused has none."""
     return _works(row) and row.state not in (TargetState.WAITING, TargetState.PAUSED)
 
 
@@ -288,7 +288,7 @@ def _failed(row: Row) -> int:
 
 
 def _texts(row: Row) -> tuple[str, ...]:
-    """What every column shows, then every column's tooltip."""
+    """Return the text of every column, then the tooltip of every column."""
     return (*_cells(row), *_tips(row))
 
 
@@ -324,9 +324,9 @@ def _tips(row: Row) -> tuple[str, ...]:
     state, target = [row.state_text, row.reason], row.snapshot
     if target is None:
         return (where, "\n".join(filter(None, state)), *([""] * (len(Column) - 2)))
-    absent = f"{target.chunk_files_absent:,} not seen at the source so far" if target.chunk_files_absent else ""
+    absent = f"{target.chunk_files_absent:,} still to come" if target.chunk_files_absent else ""
     if row.state is TargetState.COMPLETE and absent:
-        absent = f"{target.chunk_files_absent:,} never came: the fill value is read in their place"
+        absent = f"{target.chunk_files_absent:,} never written (read as empty)"
     state += [target.pace.words, target.forecast.words, *target.forecast.warnings, *target.notices[-_SHOWN:]]
     failures = [f"{one.path} {one.reason}" for one in target.failures[:_SHOWN]]
     if target.failed_files > len(failures) > 0:
@@ -335,7 +335,7 @@ def _tips(row: Row) -> tuple[str, ...]:
 
 
 def _sort_value(row: Row, column: Column) -> str | float:
-    """What rows are sorted by; what is not known comes first, an ETA that is not known last."""
+    """Return what a row is sorted by in a column; unknown values come first, an unknown ETA last."""
     target = row.snapshot
     match column:
         case Column.TARGET:

@@ -55,24 +55,24 @@ _PRIORITY = (
     Column.ETA,
     Column.RATE,
 )
-"""Which columns stay longest when there is little room."""
+"""The columns in the order in which they are kept when there is little room."""
 _ALWAYS = 3
-"""The first of them that stay in any case."""
+"""How many of `_PRIORITY` are always shown."""
 _MAX_ROWS = 8
-"""More of them scroll."""
+"""Rows that are shown without scrolling."""
 
 
 class Action(StrEnum):
-    """What a user can ask of targets, in the words of the menu."""
+    """What a user can do with targets; the values are the entries of the menu."""
 
     START = "Start"
-    """Also what has ended: it is copied again, as far as anything is left."""
+    """Targets that have ended are copied again, as far as anything is left."""
     PAUSE = "Pause"
     RESUME = "Resume"
-    """Also what has lost its engine: another takes over."""
-    FINISH = "Finish now"
+    """For a target whose engine has died, another engine takes over."""
+    FINISH = "Acquisition is over"
     STOP = "Stop"
-    """Of a target that is complete: do not watch its source any longer."""
+    """For a complete target: stop watching its source."""
     SHOW = "Show in viewer"
     OPEN_SOURCE = "Open source folder"
     OPEN_DESTINATION = "Open destination folder"
@@ -81,7 +81,7 @@ class Action(StrEnum):
 
 
 _GROUPS = (Action.SHOW, Action.CHECK, Action.REMOVE)
-"""A separator stands before these."""
+"""Actions below a separator in the menu."""
 
 
 def allowed_actions(rows: Iterable[Row]) -> frozenset[Action]:
@@ -107,13 +107,13 @@ def allowed_actions(rows: Iterable[Row]) -> frozenset[Action]:
 
 
 def only_watched(rows: Iterable[Row]) -> bool:
-    """Whether to stop these targets is only to watch their sources no longer."""
+    """Whether stopping these targets only ends the watching of their sources."""
     can_be_stopped = [row for row in rows if Action.STOP in allowed_actions([row])]
     return bool(can_be_stopped) and all(row.watched for row in can_be_stopped)
 
 
 class _StateDelegate(QStyledItemDelegate):
-    """Says the state in fewer words where all of them have no room."""
+    """Shows a shorter state text where the full one does not fit."""
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
         super().initStyleOption(option, index)
@@ -123,7 +123,7 @@ class _StateDelegate(QStyledItemDelegate):
 
 
 class _ProgressDelegate(QStyledItemDelegate):
-    """Paints a bar with its percentage where the progress is known."""
+    """Paints a bar with a percentage where the progress is known."""
 
     def paint(
         self,
@@ -160,7 +160,7 @@ class TargetsTable(QTableView):
         self.setObjectName("targets_table")
         self.setAccessibleName("Targets")
         self.placeholder = ""
-        """What an empty table says."""
+        """The text of an empty table."""
         self._targets = model
         self._sorted = QSortFilterProxyModel(self)
         self._sorted.setSourceModel(model)
@@ -206,7 +206,7 @@ class TargetsTable(QTableView):
         return [index.data(ROW_ROLE) for index in indexes]
 
     def selected_keys(self) -> list[Key]:
-        """Their keys."""
+        """The keys of the selected targets, from top to bottom."""
         return [row.key for row in self.selected_rows()]
 
     def select(self, keys: Collection[Key]) -> None:
@@ -224,7 +224,7 @@ class TargetsTable(QTableView):
         self.scrollTo(first)
 
     def select_current(self) -> None:
-        """Select the target that has the keyboard's cursor, or the first one."""
+        """Select the target under the keyboard cursor, or the first one."""
         row = max(0, self.currentIndex().row())
         self.select([self._sorted.index(row, 0).data(ROW_ROLE).key])
 
@@ -252,7 +252,7 @@ class TargetsTable(QTableView):
     def _asker(self, action: Action) -> Callable[[], None]:
         return lambda: self.request(action)
 
-    # How high it is, and how wide the columns are.
+    # The height, and the widths of the columns.
 
     def _fit(self) -> None:
         self.updateGeometry()
@@ -263,7 +263,7 @@ class TargetsTable(QTableView):
         room = self.viewport().width()
         widths: dict[Column, int] = {}
         for number, column in enumerate(_PRIORITY):
-            width = self._comfort(column)
+            width = self._comfortable_width(column)
             if number >= _ALWAYS and sum(widths.values()) + width > room:
                 break
             widths[column] = width
@@ -275,7 +275,7 @@ class TargetsTable(QTableView):
                 lack -= less
         spare = max(0, room - sum(widths.values()))
         for column in (Column.TARGET, Column.STATE):
-            more = max(0, min(spare, self._wish(column) - widths[column]))
+            more = max(0, min(spare, self._full_width(column) - widths[column]))
             widths[column] += more
             spare -= more
         widths[Column.PROGRESS] += spare
@@ -284,21 +284,21 @@ class TargetsTable(QTableView):
             if column in widths and self.columnWidth(column) != widths[column]:
                 self.setColumnWidth(column, widths[column])
 
-    def _comfort(self, column: Column) -> int:
-        """How wide a column has to be before one that matters less is shown."""
+    def _comfortable_width(self, column: Column) -> int:
+        """The width that a column gets before a less important one is shown."""
         most = {Column.TARGET: 16, Column.STATE: 20}
         letter = self.fontMetrics().averageCharWidth()
         if column is Column.PROGRESS:
-            return max(10 * letter, self._wish(column))
-        return min(self._wish(column), most.get(column, 1000) * letter)
+            return max(10 * letter, self._full_width(column))
+        return min(self._full_width(column), most.get(column, 1000) * letter)
 
-    def _wish(self, column: Column) -> int:
-        """Room for the header, its sort arrow, and every cell."""
+    def _full_width(self, column: Column) -> int:
+        """The width that shows the header, its sort arrow, and every cell in full."""
         metrics = self.horizontalHeader().fontMetrics()
         header = metrics.horizontalAdvance(HEADERS[column]) + 2 * metrics.averageCharWidth() + 8
         return max(header, self.sizeHintForColumn(column) + 6)
 
-    # Qt's own names from here on.
+    # Overrides of Qt's methods.
 
     def sizeHint(self) -> QSize:
         rows = max(3, min(_MAX_ROWS, self._targets.rowCount()))

@@ -8,7 +8,7 @@ from softcopy_napari.engine.reasons import ReasonCode
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.wording import Wording, describe
 
-_OVER_ALREADY = "Over already? Press Finish now"
+_OVER_ALREADY = "Over already? Press Acquisition is over"
 
 NAPARI: Wording = {
     ReasonCode.STOPPED: "Press Start to continue",

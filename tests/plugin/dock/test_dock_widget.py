@@ -523,7 +523,7 @@ def test_a_copy_goes_on_whatever_is_closed(
         own_dock.until(lambda: engine.snapshot().targets[0].files_copied > before + 5)
         writer.kill()
     if leave is _leave_by_viewer:
-        assert "goes on" in capsys.readouterr().out
+        assert "will continue" in capsys.readouterr().out
     if leave is _leave_by_hiding:
         own_dock.frame.show()
         own_dock.until(lambda: own_dock.copied() > before)
@@ -625,7 +625,7 @@ def test_a_check_leaves_the_settings_of_a_listed_target_as_they_are(dock: Dock, 
 
 @pytest.mark.parametrize(
     ("answer", "closes", "stops"),
-    [("Close napari", True, 0), ("Stop copying and close", True, 1), ("Cancel", False, 0)],
+    [("Keep copying", True, 0), ("Stop copying", True, 1), ("Cancel", False, 0)],
 )
 def test_a_user_who_closes_the_window_is_asked_whether_copies_go_on(
     dock: Dock, monkeypatch: pytest.MonkeyPatch, answer: str, closes: bool, stops: int
@@ -642,7 +642,7 @@ def test_a_user_who_closes_the_window_is_asked_whether_copies_go_on(
 
     with dialog_answered(press):
         assert notice._may_close(2, by_user=True) is closes
-    assert "2 copies go on without napari" in asked[0]
+    assert "2 copies are running and will continue without napari" in asked[0]
     assert len(stopped) == stops
 
 
@@ -670,8 +670,8 @@ def test_a_source_that_changes_after_complete_is_copied_on_and_the_dock_says_so(
     replace_file(source / "0.0", b"written after all")
     dock.until(lambda: (destination / "0.0").read_bytes() == b"written after all")
     dock.until(lambda: dock.state() is TargetState.CAUGHT_UP)
-    assert dock.rows[0].reason.endswith("Over already? Press Finish now")
-    assert "the source has changed since the copy was complete" in _log(dock)
+    assert dock.rows[0].reason.endswith("Over already? Press Acquisition is over")
+    assert "again: the source has changed" in _log(dock)
     dock.press("finish_button")
     dock.until(lambda: dock.rows[0].watched)
     assert dock.shown(ChunkState.COPIED) == 8 and table.isVisible()
@@ -714,7 +714,7 @@ def test_a_source_that_is_only_watched_does_not_keep_napari_from_closing(
     monkeypatch.setattr(close_prompt, "_chosen_from_menu", lambda: True)
     own_dock.viewer.window._qt_window.close()
     own_dock.viewer.close()
-    assert "goes on" not in capsys.readouterr().out
+    assert "will continue" not in capsys.readouterr().out
     (engine,) = engines()
     assert engine.snapshot().targets[0].watching
 
@@ -729,7 +729,7 @@ def test_stop_copying_and_close_leaves_no_copy_running(
     own_dock.widget.start()
 
     def stop(dialog: Any) -> None:
-        (button,) = (one for one in dialog.buttons() if one.text().replace("&", "") == "Stop copying and close")
+        (button,) = (one for one in dialog.buttons() if one.text().replace("&", "") == "Stop copying")
         own_dock.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
     with contextlib.ExitStack() as stack:
@@ -763,7 +763,7 @@ def test_a_user_who_quits_by_the_menu_is_asked_too(own_dock: Dock, monkeypatch: 
     with dialog_answered(cancel):
         _close_app(own_dock.viewer.window)
     assert not own_dock.viewer.window._qt_window._quit_app, "it would quit when a window is closed later"
-    assert "goes on without napari" in asked[0]
+    assert "1 copy is running and will continue without napari" in asked[0]
     assert own_dock.frame.isVisible()
 
 
@@ -858,7 +858,7 @@ def test_the_refresh_rate_is_that_of_the_overlay_and_a_dead_engine_is_missed_all
     dock: Dock, monkeypatch: pytest.MonkeyPatch, rate: float, shown: float, asked: float
 ) -> None:
     monkeypatch.setattr(preferences, "preferences", lambda: Preferences(refresh_rate=rate))
-    dock.widget._take_preferences()
+    dock.widget._apply_preferences()
     assert (dock.widget._layers.interval, dock.widget._monitor.interval) == (shown, asked)
 
 
@@ -871,7 +871,7 @@ def test_the_preferred_image_is_shown_at_once_unless_the_user_has_chosen_another
 
     def prefer(image: str) -> None:
         monkeypatch.setattr(preferences, "preferences", lambda: Preferences(image=image))
-        dock.widget._take_preferences()
+        dock.widget._apply_preferences()
 
     prefer("source")
     assert (chooser.currentData(), shown) == ("source", ["source"])

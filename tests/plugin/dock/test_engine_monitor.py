@@ -370,7 +370,7 @@ def test_closing_ends_the_threads_but_not_the_engine_and_may_be_done_twice(
     assert window.updates == told
 
 
-def test_a_supervisor_that_is_deleted_ends_its_threads_and_tells_nobody(
+def test_a_monitor_that_is_deleted_ends_its_threads_and_tells_nobody(
     window: Window, target: Callable[..., Target]
 ) -> None:
     window.monitor.interval = 0.0
@@ -385,7 +385,7 @@ def test_a_supervisor_that_is_deleted_ends_its_threads_and_tells_nobody(
     assert window.updates == told
 
 
-def test_a_supervisor_that_nobody_holds_ends_its_threads(qtbot: Any) -> None:
+def test_a_monitor_that_nobody_holds_ends_its_threads(qtbot: Any) -> None:
     monitor = EngineMonitor()
     thread = monitor._collector
     del monitor
@@ -458,7 +458,7 @@ def test_a_program_that_ends_right_after_it_has_ordered_a_stop_leaves_no_copy_ru
         "from softcopy_napari.engine.targets.build import make_target\n"
         "from softcopy_napari.engine.targets.target import Settings\n"
         "from softcopy_napari.plugin.dock import engine_monitor\n"
-        "engine_monitor._LAST_ORDERS = 30.0  # this machine may be busy\n"
+        "engine_monitor._LAST_ORDERS_TIMEOUT = 30.0  # this machine may be busy\n"
         "app = QCoreApplication([])\n"
         "one = engine_monitor.EngineMonitor()\n"
         "one.start_targets([make_target(sys.argv[1], sys.argv[2], Settings())])\n"

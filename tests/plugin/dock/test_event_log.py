@@ -43,7 +43,7 @@ def test_an_end_is_told_with_what_was_copied() -> None:
     counts = (1, 0, 0, 0, 9, 0, 0)
     (line,) = log.new_lines([seen(TargetState.COMPLETE, alive=False, counts=counts, bytes_copied=5_000_000)])
     assert line.ending and line.level is Level.INFO
-    assert line.text.startswith("embryo.zarr: Complete; 9 of 10 chunk files are at the destination; 5.0 MB copied")
+    assert line.text.startswith("embryo.zarr: Complete; 9 of 10 chunk files at the destination; 5.0 MB copied")
     log = EventLog()
     log.new_lines([seen()])
     (line,) = log.new_lines([seen(TargetState.FAILED, alive=False, reason="a file could not be copied")])
@@ -57,7 +57,7 @@ def test_a_source_that_is_watched_on_is_told_with_its_changes_and_its_end() -> N
     (line,) = log.new_lines([watched])
     assert ", watching on; 0 of 0 chunk files" in line.text and line.ending
     (line,) = log.new_lines([seen()])
-    assert line.text == "embryo.zarr: Copying again: the source has changed since the copy was complete"
+    assert line.text == "embryo.zarr: Copying again: the source has changed"
     assert not line.ending
     log.new_lines([watched])
     (line,) = log.new_lines([seen(TargetState.COMPLETE, alive=False, completed=1.7e9)])

@@ -139,7 +139,7 @@ def test_a_running_target_cannot_be_struck_and_an_ended_one_is_named_to_be_forgo
     assert [row.key for row in target_list.rows()] == [(1, "1")]
 
 
-def test_what_the_supervisor_has_forgotten_leaves_the_list_unless_it_was_added_here(target_list: TargetList) -> None:
+def test_what_the_monitor_has_forgotten_leaves_the_list_unless_it_was_added_here(target_list: TargetList) -> None:
     target_list.add(target("mine"))
     target_list.update([seen("mine", pid=1), seen("theirs", pid=2)])
     target_list.update([])

@@ -354,8 +354,8 @@ def test_chunks_of_unequal_shapes_are_drawn_alike_within_the_image_and_named(
     target_layers.show(target.snapshot, "", "destination")
     qtbot.waitUntil(lambda: target_layers.overlay is not None and bool(said), timeout=20_000)
     assert target_layers.overlay.extent.world.tolist() == [[0, 0], [3, 59]]
-    assert target_layers.overlay.tell((1, 45), world=True) == "failed, chunk file (1, 2) 1.2.tiff"
-    assert target_layers.overlay.tell((1, 35), world=True) == "absent, chunk file (1, 1) 1.1.tiff"
+    assert target_layers.overlay.describe_position((1, 45), world=True) == "failed, chunk file (1, 2) 1.2.tiff"
+    assert target_layers.overlay.describe_position((1, 35), world=True) == "absent, chunk file (1, 1) 1.1.tiff"
     target_layers.jump_to(S.FAILED)
     assert len(said) == 1 and said[0].startswith("The image cannot be shown: ")
 

@@ -8,14 +8,14 @@ import pytest
 
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.plugin import SoftcopyWidget
-from softcopy_napari.plugin.viewer.redraw_budget import RedrawBudget, of_numbers, of_pictures
+from softcopy_napari.plugin.viewer.redraw_budget import RedrawBudget, numbers_rest, picture_rest
 from tests.plugin.dock.test_target_list import seen
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
 
-@pytest.mark.parametrize("rest", [of_pictures, of_numbers])
+@pytest.mark.parametrize("rest", [picture_rest, numbers_rest])
 def test_what_is_cheap_is_drawn_at_once_and_what_is_dear_still_comes(rest: Any) -> None:
     assert rest(0.0005) < 0.05
     assert 0.01 < rest(0.04) <= 0.8
@@ -23,7 +23,7 @@ def test_what_is_cheap_is_drawn_at_once_and_what_is_dear_still_comes(rest: Any) 
 
 
 def test_numbers_take_a_few_percent_of_a_core_at_most() -> None:
-    assert all(cost / (cost + of_numbers(cost)) < 0.05 for cost in (0.001, 0.01, 0.025))
+    assert all(cost / (cost + numbers_rest(cost)) < 0.05 for cost in (0.001, 0.01, 0.025))
 
 
 def test_numbers_wait_where_drawing_them_is_dear_and_states_do_not(
@@ -36,10 +36,10 @@ def test_numbers_wait_where_drawing_them_is_dear_and_states_do_not(
     rows = widget._panel
     try:
         for files in (1, 2, 3):
-            widget._update([seen(files_copied=files)])
+            widget._on_update([seen(files_copied=files)])
             assert rows.rows[0].snapshot.files_copied == 1, "a new row is shown at once, its numbers are not"
         qtbot.waitUntil(lambda: rows.rows[0].snapshot.files_copied == 3)
-        widget._update([seen(files_copied=4, state=TargetState.PAUSED)])
+        widget._on_update([seen(files_copied=4, state=TargetState.PAUSED)])
         assert rows.rows[0].state is TargetState.PAUSED and rows.rows[0].snapshot.files_copied == 4
     finally:
         viewer.window.remove_dock_widget(frame)

@@ -149,7 +149,7 @@ def test_ome_metadata_that_its_writer_changes_are_read_again_and_once_more_at_th
     image_metadata(group, 0.25)
     followed.until(lambda snapshot: [list(layer.scale) for layer in target_layers.images] == [[0.25, 0.25]])
     assert list(target_layers.overlay.metadata["softcopy"].values()) == [str(source), str(destination), "0"]
-    target_layers._next_look += 3600  # as after hours, when it hardly ever looks
+    target_layers._next_read += 3600  # as after hours, when it hardly ever looks
     image_metadata(group, 0.125)
     followed.copy.finish()
     followed.until(lambda snapshot: snapshot.state.ended)
@@ -167,16 +167,16 @@ def test_ome_metadata_that_are_half_written_take_nothing_away(
     ready(qtbot, target_layers)
     layer = target_layers.images[0]
     (tmp_path / "a.zarr" / "zarr.json").write_text('{"zarr_format": 3, "node_ty')
-    looks = target_layers._next_look
-    qtbot.waitUntil(lambda: target_layers._next_look > looks, timeout=20_000)
-    qtbot.waitUntil(lambda: not target_layers._looking)
+    looks = target_layers._next_read
+    qtbot.waitUntil(lambda: target_layers._next_read > looks, timeout=20_000)
+    qtbot.waitUntil(lambda: not target_layers._reading)
     assert list(layer.scale) == [0.5, 0.5] and target_layers.images == [layer]
     ended = staged_target.snapshot.model_copy(update={"state": TargetState.COMPLETE})
-    looks = target_layers._next_look
+    looks = target_layers._next_read
     target_layers.update(ended)  # asks at once
-    qtbot.waitUntil(lambda: target_layers._next_look > looks and not target_layers._looking, timeout=20_000)
+    qtbot.waitUntil(lambda: target_layers._next_read > looks and not target_layers._reading, timeout=20_000)
     image_metadata(group, 0.25)
-    target_layers._next_look = 0.0
+    target_layers._next_read = 0.0
     qtbot.waitUntil(lambda: [list(one.scale) for one in target_layers.images] == [[0.25, 0.25]], timeout=20_000)
 
 

@@ -1,4 +1,4 @@
-"""The coverage part of the panel: which array of the selected target is shown, its counts, its wells, its plot."""
+"""Fills the coverage part of the panel: the shown array of the selected target, its counts, wells and plot."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from softcopy_napari.plugin.viewer.target_layers import TargetLayers
 from softcopy_napari.widgets.panel import Panel
 
 _PLOT_INTERVAL = 1_000
-"""Milliseconds."""
+"""Milliseconds between two looks for changes in the plot."""
 Counts = npt.NDArray[np.int64]
 
 
 class CoveragePanel:
-    """Follows the selected target.
+    """Keeps the coverage part of the panel and the layers up to date with the selected target.
 
     Parameters
     ----------
     panel : Panel
     layers : TargetLayers
     queue : MainThreadQueue
-        For what takes longer than a redraw may.
+        Counts ledgers in threads: that takes longer than a redraw may.
     """
 
     def __init__(self, panel: Panel, layers: TargetLayers, queue: MainThreadQueue) -> None:
@@ -38,13 +38,13 @@ class CoveragePanel:
         self._queue = queue
         self._target: TargetSnapshot | None = None
         self._array = ""
-        self._wanted: str | None = None
-        """The array that the user has chosen."""
+        self._chosen_array: str | None = None
+        """Path of the array that the user has chosen, if any."""
         self._image = "destination"
-        self._wanted_axis = ""
-        """The one that the user has chosen for the plot, by its name."""
+        self._chosen_axis = ""
+        """Name of the axis that the user has chosen for the plot, if any."""
         self._plotted: tuple[str, int, tuple[int, ...]] | None = None
-        """What the plot shows: ledger, axis and counts."""
+        """Ledger, axis and counts that the plot shows."""
         self._plotting = False
         self._timer = QTimer()
         self._timer.setInterval(_PLOT_INTERVAL)
@@ -58,7 +58,7 @@ class CoveragePanel:
         panel.image_choice_changed.connect(self.show_image)
 
     def show_target(self, target: TargetSnapshot | None) -> None:
-        """Show what is known of the selected target now; None where none is selected, or it was not started."""
+        """Show the selected target; None where none is selected, or it has not been started."""
         before, self._target = self._target, target
         if target is None:
             if before is not None:
@@ -70,9 +70,9 @@ class CoveragePanel:
         another = before is None or (before.source, before.destination) != (target.source, target.destination)
         paths = [array.path for array in target.arrays]
         if another:
-            self._wanted = None
-        # While arrays appear, the one to be shown first may not be the first to come.
-        chosen = self._wanted if self._wanted in paths else first_array(paths)
+            self._chosen_array = None
+        # While arrays appear, the one to show first may not be the first to appear.
+        chosen = self._chosen_array if self._chosen_array in paths else first_array(paths)
         if another or chosen != self._array or (before is not None and not before.arrays):
             self._array = chosen
             self._layers.show(target, chosen if paths else None, self._image)
@@ -84,13 +84,13 @@ class CoveragePanel:
         self._panel.set_counts(array.counts if array is not None else target.counts)
         self._panel.set_wells(wells(target.arrays))
 
-    def follow(self, target: TargetSnapshot | None) -> None:
-        """Hand a newer snapshot to the layers: an array may have grown. The numbers wait for `show_target`."""
+    def update_layers(self, target: TargetSnapshot | None) -> None:
+        """Give the layers a newer snapshot, as an array may have grown; the numbers wait for `show_target`."""
         if target is not None:
             self._layers.update(target)
 
     def close(self) -> None:
-        """Follow nothing any more."""
+        """Stop updating."""
         self._timer.stop()
 
     def show_image(self, choice: str) -> None:
@@ -113,7 +113,7 @@ class CoveragePanel:
     def _choose(self, path: str) -> None:
         if self._target is None or path == self._array:
             return
-        self._array = self._wanted = path
+        self._array = self._chosen_array = path
         self._layers.show(self._target, path, self._image)
         self.show_target(self._target)
         self._plot()
@@ -128,20 +128,20 @@ class CoveragePanel:
     # -- the plot --------------------------------------------------------------------------------------------
 
     def _axes(self, array: ArraySnapshot) -> tuple[list[str], int]:
-        """Names of the axes, and which of them the plot is along: the user's, or else the one of time."""
+        """Return the names of the axes and the index of the plotted one: the user's choice, or time."""
         names, unnamed = list(self._layers.axis_names), [f"axis {number}" for number in range(len(array.grid))]
         axes = names if len(names) == len(unnamed) else unnamed
-        for known in (axes, unnamed):  # it may have been chosen before the names had been read
-            if self._wanted_axis in known:
-                return axes, known.index(self._wanted_axis)
+        for known in (axes, unnamed):  # the user may have chosen before the names were read
+            if self._chosen_axis in known:
+                return axes, known.index(self._chosen_axis)
         return axes, self._layers.time_axis if self._layers.time_axis < len(axes) else 0
 
     def _choose_axis(self, axis: str) -> None:
-        self._wanted_axis = axis
+        self._chosen_axis = axis
         self._plot()
 
     def _plot(self) -> None:
-        """Draw the plot anew, if anything in it has changed. Counting ten million cells takes too long for here."""
+        """Draw the plot, if anything in it has changed; a thread counts, as ten million cells take long."""
         array = self._snapshot()
         if array is None or not array.grid or self._plotting:
             return
@@ -150,9 +150,9 @@ class CoveragePanel:
         now = (array.ledger, axis, array.counts)
         if now != self._plotted:
             self._plotted, self._plotting = now, True
-            self._queue.fetch(partial(coverage_along, array.ledger, axis), self._plot_done)
+            self._queue.fetch(partial(coverage_along, array.ledger, axis), self._show_plot)
 
-    def _plot_done(self, counts: tuple[Counts, Counts, Counts] | None) -> None:
+    def _show_plot(self, counts: tuple[Counts, Counts, Counts] | None) -> None:
         self._plotting = False
         if counts is not None:
             self._panel.set_coverage(*counts)
@@ -164,7 +164,7 @@ class CoveragePanel:
 
 
 def first_array(paths: Sequence[str]) -> str:
-    """The array to be shown first: of several levels or fields the first, by the numbers in their names."""
+    """Return the array to show first: of several levels or fields the first, by the numbers in their names."""
     return min(paths, key=lambda path: (path.count("/"), _by_number(path)), default="")
 
 
@@ -173,9 +173,9 @@ def _by_number(path: str) -> list[tuple[int, str]]:
 
 
 def wells(arrays: Sequence[ArraySnapshot]) -> Mapping[str, tuple[int, int]]:
-    """Chunk files copied, and in all, of each well of a plate; empty where the arrays are no plate's.
+    """Return the chunk files copied, and in all, for each well of a plate; empty where there is no plate.
 
-    A plate's arrays lie at `row/column/field/level`, as OME-Zarr has it.
+    The arrays of a plate lie at `row/column/field/level`, as OME-Zarr defines it.
     """
     found: dict[str, tuple[int, int]] = {}
     for array in arrays:
@@ -190,18 +190,18 @@ def wells(arrays: Sequence[ArraySnapshot]) -> Mapping[str, tuple[int, int]]:
 
 
 def coverage_along(ledger: str, axis: int) -> tuple[Counts, Counts, Counts] | None:
-    """Chunk files copied, still to be copied, and never written, at each position along an axis of the grid.
+    """Count the chunk files copied, still to be copied, and not there, at each position along an axis of the grid.
 
     Parameters
     ----------
     ledger : str
-        The ledger's file.
+        Path of the ledger.
     axis : int
 
     Returns
     -------
     tuple of numpy.ndarray of int64, shape (grid[axis],), or None
-        None where the ledger has gone, with its engine or by a resize.
+        None where the ledger is gone, with its engine or by a resize.
     """
     try:
         states = open_ledger(ledger)

@@ -1,6 +1,6 @@
-"""The dock widget: connects what the user does in the panel with engines and with what the viewer shows.
+"""The dock widget: connects the panel with the engines and with the layers in the viewer.
 
-It owns nothing that must outlive it: copies are the engines', and go on when the dock or napari is closed.
+It owns nothing that must outlive it: copies belong to the engines, and continue when the dock or napari is closed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from softcopy_napari.engine.targets.target import Settings, Target
 from softcopy_napari.engine.targets.targets_file import dump_targets, load_targets
 from softcopy_napari.engine.targets.user_paths import spell_path
 from softcopy_napari.plugin.dock import notifications, preferences
-from softcopy_napari.plugin.dock.close_prompt import ClosePrompt
+from softcopy_napari.plugin.dock.close_prompt import ClosePrompt, copies_continue
 from softcopy_napari.plugin.dock.coverage_panel import CoveragePanel
 from softcopy_napari.plugin.dock.engine_contact import Key, SeenTarget
 from softcopy_napari.plugin.dock.engine_monitor import EngineMonitor
@@ -35,7 +35,7 @@ from softcopy_napari.plugin.dock.preferences import Preferences
 from softcopy_napari.plugin.dock.target_list import TargetList
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.preload import preload
-from softcopy_napari.plugin.viewer.redraw_budget import RedrawBudget, of_numbers
+from softcopy_napari.plugin.viewer.redraw_budget import RedrawBudget, numbers_rest
 from softcopy_napari.plugin.viewer.target_layers import TargetLayers
 from softcopy_napari.widgets.log_view import Level
 from softcopy_napari.widgets.panel import Panel
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     import napari
 
 
-_ASKED = 1.0
-"""Seconds between questions to an engine at most, however seldom it is shown: one that has died is to be missed."""
+_SLOWEST_POLL = 1.0
+"""Seconds between two polls of an engine at most, whatever the refresh rate: a dead engine must be noticed."""
 
 
 class SoftcopyWidget(QWidget):
@@ -56,7 +56,7 @@ class SoftcopyWidget(QWidget):
     Parameters
     ----------
     napari_viewer : napari.Viewer
-        napari hands itself over under this name.
+        The viewer, which napari passes under this name.
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
@@ -72,20 +72,20 @@ class SoftcopyWidget(QWidget):
         self._panel = Panel()
         self._overwrite_prompt = OverwritePrompt(self._panel, self._queue)
         self._coverage = CoveragePanel(self._panel, self._layers, self._queue)
-        self._numbers = RedrawBudget(of_numbers)
-        self._outline: list[object] = []
-        """Of what the table shows, all that is to be seen at once when it changes."""
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.timeout.connect(self._show_all)
+        self._redraw_budget = RedrawBudget(numbers_rest)
+        self._shown_outline: list[object] = []
+        """The rows of the table without their numbers: a change in these is shown at once."""
+        self._redraw_timer = QTimer(self)
+        self._redraw_timer.setSingleShot(True)
+        self._redraw_timer.timeout.connect(self._show_all)
         self._close_prompt = ClosePrompt(self, self._target_list.count_under_way, self.stop)
-        # Else napari would put an empty stretch below.
+        # Otherwise napari puts an empty stretch below.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._panel)
         self._connect()
-        self._take_preferences()
+        self._apply_preferences()
         self._show_recent()
 
     def _connect(self) -> None:
@@ -97,27 +97,28 @@ class SoftcopyWidget(QWidget):
         panel.action_requested.connect(self._act)
         panel.pace_requested.connect(self._set_pace)
         panel.selection_changed.connect(self._select)
-        monitor.updated.connect(self._update)
-        monitor.not_started.connect(self._not_started)
-        monitor.refused.connect(self._refused)
+        monitor.updated.connect(self._on_update)
+        monitor.not_started.connect(self._on_not_started)
+        monitor.refused.connect(self._on_refused)
         layers.problem.connect(partial(self._panel.log, Level.WARNING))
         parts = (monitor, self._coverage, layers, self._queue)
-        self._end = partial(_call_all, (preferences.on_change(self._take_preferences), *(part.close for part in parts)))
-        self.destroyed.connect(self._end)  # no method of this widget: that would no longer be called then
+        self._end = partial(
+            _call_all, (preferences.on_change(self._apply_preferences), *(part.close for part in parts))
+        )
+        self.destroyed.connect(self._end)  # not a method of this widget, which would no longer be called
 
     def event(self, event: QEvent) -> bool:
-        """Notice that the dock was closed: napari then leaves the widget without a parent, and makes a new one."""
+        """Notice when the dock is closed: napari leaves the widget without a parent, and makes a new one later."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            QTimer.singleShot(0, self._end_if_left)
+            QTimer.singleShot(0, self._end_if_removed)
         return super().event(event)
 
-    def _end_if_left(self) -> None:
+    def _end_if_removed(self) -> None:
         if self.parent() is None and not self.isVisible():
             running = self._target_list.count_under_way()
             self._end()
             if running:
-                copies = "A copy goes on" if running == 1 else f"{running} copies go on"
-                notifications.show(Level.INFO, f"{copies}. Plugins > Softcopy shows it again.")
+                notifications.show(Level.INFO, f"{copies_continue(running)}. Open Plugins > Softcopy to see more.")
             self.deleteLater()
 
     # -- for scripts, tests and the reader -------------------------------------------------------------------
@@ -125,40 +126,40 @@ class SoftcopyWidget(QWidget):
     def load_targets(self, path: str | os.PathLike[str]) -> None:
         """List the targets of a targets file; nothing is started.
 
-        What is wrong with the file is said in the panel.
+        Mistakes in the file are shown in the panel.
         """
-        self._adopt(Path(path), _load(Path(path), self._preferences.settings))
+        self._add_loaded(Path(path), _load(Path(path), self._preferences.settings))
 
     def add_target(self, source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> Key | None:
         """List a target; it is not started.
 
-        What is wrong with the paths is said in the panel.
+        Mistakes in the paths are shown in the panel.
 
         Returns
         -------
         tuple or None
-            What `start` knows it by; None where it was not listed.
+            The key to pass to `start`; None where the target was not listed.
         """
         return self._added(_make(os.fspath(source), os.fspath(destination), self._preferences.settings, []))
 
     def start(self, keys: Sequence[Key] | None = None) -> None:
-        """Start targets of the list that no engine works on: these, or all of them."""
+        """Start targets of the list that no engine works on: those with these keys, or all of them."""
         self._start(self._target_list.startable(self._target_list.keys() if keys is None else keys))
 
     def pause(self) -> None:
-        """Copy nothing more for the targets under way, until they are started again."""
+        """Pause all targets under way; `resume` continues them."""
         self._order_all("pause")
 
     def resume(self) -> None:
-        """Go on with the targets that were paused."""
+        """Resume all paused targets."""
         self._order_all("resume")
 
     def finish(self) -> None:
-        """Say that the acquisitions of all targets under way are finished: what is there is copied and checked."""
+        """Declare the acquisitions of all targets under way finished: what is there is copied and checked."""
         self._order_all("finish")
 
     def stop(self) -> None:
-        """End all copies as they are, and watch no source any longer; Start continues them."""
+        """Stop all copies and the watching of their sources; `start` continues them."""
         self._monitor.order("stop", self._target_list.watched(self._target_list.keys()))
         self._order_all("stop")
 
@@ -191,10 +192,10 @@ class SoftcopyWidget(QWidget):
         return key
 
     def open_targets(self, path: str) -> None:
-        """List the targets of a targets file as `load_targets` does, but soon: a network drive may take its time."""
-        self._queue.fetch(partial(_load, Path(path), self._preferences.settings), partial(self._adopt, Path(path)))
+        """List the targets of a targets file like `load_targets`, but in a thread: a network drive may be slow."""
+        self._queue.fetch(partial(_load, Path(path), self._preferences.settings), partial(self._add_loaded, Path(path)))
 
-    def _adopt(self, path: Path, loaded: Sequence[Target] | TargetsError) -> None:
+    def _add_loaded(self, path: Path, loaded: Sequence[Target] | TargetsError) -> None:
         if isinstance(loaded, TargetsError):
             self._panel.set_problem("", str(loaded))
             for line in str(loaded).splitlines():
@@ -205,7 +206,7 @@ class SoftcopyWidget(QWidget):
             self._target_list.add(target)
         self._show_rows()
         self._panel.select(self._target_list.not_started())
-        self._panel.log(Level.INFO, f"{count_text(len(loaded), 'target')} from {path}")
+        self._panel.log(Level.INFO, f"Loaded {count_text(len(loaded), 'target')} from {path}")
         self._show_recent(preferences.remember(targets_file=str(path)))
 
     def _save(self, path: str) -> None:
@@ -215,7 +216,7 @@ class SoftcopyWidget(QWidget):
             if problem:
                 self._panel.set_problem("", problem)
             else:
-                self._panel.log(Level.INFO, f"{count_text(len(targets), 'target')} saved to {path}")
+                self._panel.log(Level.INFO, f"Saved {count_text(len(targets), 'target')} to {path}")
 
         self._queue.fetch(partial(_save, targets, Path(path)), done)
 
@@ -236,7 +237,7 @@ class SoftcopyWidget(QWidget):
                 self._coverage.show_again()
             case Action.OPEN_SOURCE | Action.OPEN_DESTINATION:
                 targets = self._target_list.targets(keys, self._preferences.settings)
-                self._open([one.source if action is Action.OPEN_SOURCE else one.destination for one in targets])
+                self._open_folders([one.source if action is Action.OPEN_SOURCE else one.destination for one in targets])
             case Action.REMOVE:
                 self._monitor.order("stop", self._target_list.watched(keys))
                 self._monitor.forget(self._target_list.remove(keys))
@@ -246,21 +247,21 @@ class SoftcopyWidget(QWidget):
         self._target_list.change_settings(keys, changes)
         self._monitor.change(keys, changes)
 
-    def _open(self, folders: Sequence[Path]) -> None:
+    def _open_folders(self, folders: Sequence[Path]) -> None:
         """Show folders in the system's file manager."""
 
-        def looked(there: list[bool]) -> None:
-            for folder, exists in zip(folders, there, strict=True):
+        def open_existing(existing: list[bool]) -> None:
+            for folder, exists in zip(folders, existing, strict=True):
                 if not exists:
-                    self._panel.set_problem("", f"{folder} is not there (yet)")
+                    self._panel.set_problem("", f"{folder} does not exist yet")
                 elif not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
                     self._panel.set_problem("", f"{folder} cannot be opened: no file manager was found")
 
-        self._queue.fetch(lambda: [os.path.isdir(extended_path(str(folder))) for folder in folders], looked)
+        self._queue.fetch(lambda: [os.path.isdir(extended_path(str(folder))) for folder in folders], open_existing)
 
     def _ask_and_start(self, keys: Sequence[Key]) -> None:
-        """Start targets; before, ask about destinations that hold something and were not filled from here."""
-        keys = self._overwrite_prompt.not_asked(keys)
+        """Start targets, after asking about destinations that are not empty and were not copied to from here."""
+        keys = self._overwrite_prompt.without_open_questions(keys)
         new = [key for key in keys if not self._target_list.was_copied(key)]
         targets, first = (self._target_list.targets(some, self._preferences.settings) for some in (keys, new))
         destinations = [target.destination for target in first]
@@ -284,13 +285,13 @@ class SoftcopyWidget(QWidget):
         )
         self._show_recent(known)
 
-    def _not_started(self, targets: Sequence[Target]) -> None:
+    def _on_not_started(self, targets: Sequence[Target]) -> None:
         self._target_list.set_starting(
             [key for one in targets if (key := self._target_list.find_key(one)) is not None], False
         )
         self._show_rows()
 
-    def _refused(self, words: str) -> None:
+    def _on_refused(self, words: str) -> None:
         self._panel.set_problem("", words)
         self._panel.log(Level.ERROR, words)
         notifications.show(Level.ERROR, words)
@@ -309,25 +310,25 @@ class SoftcopyWidget(QWidget):
 
         self._queue.fetch(partial(_make, source, destination, self._preferences.settings, []), made)
 
-    # -- what is seen ----------------------------------------------------------------------------------------
+    # -- what is shown ---------------------------------------------------------------------------------------
 
-    def _update(self, seen: Sequence[SeenTarget]) -> None:
+    def _on_update(self, seen: Sequence[SeenTarget]) -> None:
         for line in self._event_log.new_lines(seen):
             self._panel.log(line.level, line.text)
             if line.ending:
                 notifications.show(line.level, line.text)
         self._target_list.update(seen)
         outline = [_outline(row) for row in self._target_list.rows()]
-        if outline != self._outline or self._numbers.due():
-            self._outline = outline
+        if outline != self._shown_outline or self._redraw_budget.due():
+            self._shown_outline = outline
             self._show_all()
         else:
-            self._coverage.follow(self._target(self._panel.current))
-            if not self._later.isActive():
-                self._later.start(int(1000 * self._numbers.left) + 1)
+            self._coverage.update_layers(self._target(self._panel.current))
+            if not self._redraw_timer.isActive():
+                self._redraw_timer.start(int(1000 * self._redraw_budget.left) + 1)
 
     def _show_all(self) -> None:
-        with self._numbers.measured():
+        with self._redraw_budget.measured():
             self._show_rows()
             self._select(self._panel.current)
 
@@ -341,12 +342,12 @@ class SoftcopyWidget(QWidget):
         seen = self._target_list.seen(key)
         return seen.target if seen is not None else None
 
-    def _take_preferences(self) -> None:
+    def _apply_preferences(self) -> None:
         before, self._preferences = self._preferences, preferences.preferences()
         self._layers.interval = 1.0 / self._preferences.refresh_rate
-        self._monitor.interval = min(_ASKED, self._layers.interval)
+        self._monitor.interval = min(_SLOWEST_POLL, self._layers.interval)
         image = self._preferences.image
-        if image != before.image == self._panel.image:  # else the user has chosen otherwise
+        if image != before.image == self._panel.image:  # otherwise the user has chosen another
             self._panel.set_image(image)
             self._coverage.show_image(image)
 
@@ -362,12 +363,12 @@ def _call_all(functions: Sequence[Callable[[], object]]) -> None:
 
 
 def _outline(row: Row) -> object:
-    """All of a row but its numbers."""
+    """Return a row without its numbers."""
     return row.key, row.state_text, row.running, len(row.snapshot.arrays) if row.snapshot is not None else 0
 
 
 def _make(source: str, destination: str, defaults: Settings, others: Sequence[Target]) -> Target | TargetsError:
-    """Make a target that may run beside others, or say why that cannot be."""
+    """Make a target that may run beside others; return the error where that is not possible."""
     try:
         target = make_target(source, destination, defaults)
         check_targets([*(other for other in others if other.destination != target.destination), target])

@@ -1,4 +1,4 @@
-"""Tells what has happened to targets, as lines for the log, from one look at them to the next. No Qt."""
+"""Turns the changes between two polls of the engines into lines for the log. Without Qt."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from softcopy_napari.widgets.log_view import Level
 from softcopy_napari.widgets.wording import explain_state
 
 _QUIET = {TargetState.COPYING, TargetState.CAUGHT_UP}
-"""States between which a live copy goes to and fro: not worth a line each time."""
+"""States between which a live copy alternates: not worth a line each time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Something that happened."""
+    """A line for the log."""
 
     level: Level
     text: str
     ending: bool = False
-    """Whether a target has come to its end, or lost its engine: worth a message to its user."""
+    """Whether a target has ended, or lost its engine: worth a notification."""
 
 
 class EventLog:
-    """Compares what is seen with what was seen before."""
+    """Compares targets with how they were seen before."""
 
     def __init__(self) -> None:
         self._before: dict[Key, SeenTarget] = {}
 
     def new_lines(self, seen: Sequence[SeenTarget]) -> list[Line]:
-        """Lines about what is new. Of a target seen for the first time, only what concerns it now."""
+        """Return lines about changes; for a target seen for the first time, about its present state only."""
         lines = [line for one in seen for line in self._changes(self._before.get(one.key), one)]
         self._before = {one.key: one for one in seen}
         return lines
@@ -54,7 +54,7 @@ class EventLog:
                 yield Line(Level.WARNING, f"{name}: {failure.path} {failure.reason}")
         if now.lost:
             if before is not None and not before.lost:
-                words = f"{name}: the copy engine (process {now.pid}) has ended unexpectedly; Resume goes on from here"
+                words = f"{name}: Copying crashed (process {now.pid}). Press Resume; nothing is lost"
                 yield Line(Level.ERROR, words, ending=True)
         elif old is None or old.state is not new.state:
             yield from _state_line(name, old, new)
@@ -65,13 +65,13 @@ class EventLog:
 def _state_line(name: str, old: TargetSnapshot | None, new: TargetSnapshot) -> Iterator[Line]:
     reason = f" ({explain_state(new)})" if new.reason else ""
     if new.state.ended:
-        if old is None:  # ended before anybody looked
+        if old is None:  # it ended before the first poll
             return
         level = Level.INFO if new.state in (TargetState.COMPLETE, TargetState.STOPPED) else Level.ERROR
-        copied = f"{new.chunk_files_copied:,} of {new.chunk_files:,} chunk files are at the destination"
+        copied = f"{new.chunk_files_copied:,} of {new.chunk_files:,} chunk files at the destination"
         run = f"{size_text(new.bytes_copied)} copied in {time_text(new.elapsed)}"
         yield Line(level, f"{name}: {new.state_text}{reason}; {copied}; {run}", ending=True)
     elif old is not None and old.state is TargetState.COMPLETE:
-        yield Line(Level.INFO, f"{name}: {new.state_text} again: the source has changed since the copy was complete")
+        yield Line(Level.INFO, f"{name}: {new.state_text} again: the source has changed")
     elif not (old is not None and old.state in _QUIET and new.state in _QUIET):
         yield Line(Level.INFO, f"{name}: {new.state_text}{reason}")

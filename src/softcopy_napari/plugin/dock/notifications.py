@@ -1,4 +1,4 @@
-"""Messages in the corner of napari's window, as napari shows its own."""
+"""Notifications in the corner of napari's window."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ _SHOW = {Level.INFO: show_info, Level.WARNING: show_warning, Level.ERROR: show_e
 
 
 def show(level: Level, text: str) -> None:
-    """Show a message; for the main thread."""
+    """Show a notification; for the main thread."""
     _SHOW[level](text)
-    for toast in _toasts():
-        # napari (seen in 0.9.2) leaves the timer of one that comes up while another program's window is active as Qt
-        # makes it: once the user has turned to napari it fires without a pause, on a whole core, until the message is
-        # closed.
+    for toast in _shown_notifications():
+        # napari (seen in 0.9.2) does not set the timer of a notification that appears while another program's window is
+        # active: once the user turns to napari it fires without a pause, on a whole core, until it is closed.
         if not toast.timer.isSingleShot():
             toast.timer.setSingleShot(True)
             toast.timer.setInterval(toast.DISMISS_AFTER)
             toast.timer.timeout.connect(toast.close_with_fade)
 
 
-def _toasts() -> list[Any]:
-    """Those that are shown; none in a napari that has them elsewhere."""
+def _shown_notifications() -> list[Any]:
+    """Return the notifications on the screen; none in a napari that keeps them elsewhere."""
     try:
         from napari._qt.dialogs.qt_notification import NapariQtNotification
 

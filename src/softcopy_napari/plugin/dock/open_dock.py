@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from softcopy_napari.plugin.dock.dock_widget import SoftcopyWidget
 
 NAME = "Softcopy (Softcopy)"
-"""Of the dock, as napari's menus call it: what they open is found here, and what is opened here they close."""
+"""The name that napari's menus give the dock: so they close what is opened here, and this finds what they open."""
 
 
 def open_dock(viewer: napari.Viewer) -> SoftcopyWidget:
-    """Show the dock widget of a viewer, made if need be.
+    """Show the dock widget of a viewer; make it if there is none.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Asks before anything is copied into destinations that hold something: other files, or another dataset."""
+"""Asks before anything is copied to a destination that holds other files, or another dataset."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from softcopy_napari.widgets.panel import Panel
 from softcopy_napari.widgets.wording import NAPARI
 
 _SLOW = 2_000
-"""Milliseconds after which it is said that a destination does not answer."""
+"""Milliseconds after which the panel says that a destination does not respond."""
 _MOST = 5
-"""Destinations that are named."""
+"""Destinations named in a question."""
 
 
 class OverwritePrompt:
-    """Looks into destinations, and asks the user about those that are not empty.
+    """Inspects destinations, and asks the user about those that are not empty.
 
     Parameters
     ----------
     panel : Panel
-        Where it is asked, and where it is said that a destination does not answer.
+        Shows the questions, and destinations that do not respond.
     queue : MainThreadQueue
-        Looks into them: a slow drive takes its time.
+        Inspects destinations in threads: a drive may be slow.
     """
 
     def __init__(self, panel: Panel, queue: MainThreadQueue) -> None:
         self._panel = panel
         self._queue = queue
-        self._asking: set[Key] = set()
-        """Targets about which a destination or the user is being asked."""
+        self._open_questions: set[Key] = set()
+        """Targets whose destinations are being inspected, or about which the user is being asked."""
 
-    def not_asked(self, keys: Sequence[Key]) -> list[Key]:
-        """Those of some targets about which nobody is being asked."""
-        return [key for key in keys if key not in self._asking]
+    def without_open_questions(self, keys: Sequence[Key]) -> list[Key]:
+        """Return those of the keys about which no question is open."""
+        return [key for key in keys if key not in self._open_questions]
 
     def ask(
         self,
@@ -53,70 +53,70 @@ class OverwritePrompt:
         new: Sequence[Path],
         start: Callable[[frozenset[Path]], None],
     ) -> None:
-        """Have targets started, unless the user does not want to copy into one of their destinations.
+        """Start targets, unless the user does not want to copy to one of their destinations.
 
         Parameters
         ----------
         keys : sequence of Key
         targets : sequence of Target
-            Those that are to be started.
+            The targets to start.
         new : sequence of Path
-            Their destinations that were not filled from here.
+            Destinations that were not copied to from here.
         start : callable
-            Starts them; is given the destinations in which the user wants to replace another dataset.
+            Starts the targets; is given the destinations in which the user replaces another dataset.
         """
         destinations = [target.destination for target in targets]
-        self._asking.update(keys)
+        self._open_questions.update(keys)
         slow = QTimer(self._panel)
-        slow.timeout.connect(lambda: self._panel.set_problem("", _silent(destinations)))
+        slow.timeout.connect(lambda: self._panel.set_problem("", _no_answer(destinations)))
         slow.setSingleShot(True)
         if destinations:
             slow.start(_SLOW)
 
-        def looked(found: _Found) -> None:
+        def ask_user(found: _Found) -> None:
             if destinations and not slow.isActive():
                 self._panel.set_problem("", "")
             slow.stop()
             slow.deleteLater()
-            yes = not found.others or self._panel.ask("Another dataset", _replace(found.others), "Replace it")
-            filled = [folder for folder in found.filled if folder not in found.others]
-            yes = yes and (not filled or self._panel.ask("Destination is not empty", _question(filled), "Copy into it"))
-            self._asking.difference_update(keys)
-            if yes:
+            confirmed = not found.others or self._panel.ask("Another dataset", _replace(found.others), "Replace it")
+            occupied = [folder for folder in found.occupied if folder not in found.others]
+            confirmed = confirmed and (
+                not occupied or self._panel.ask("Destination is not empty", _question(occupied), "Copy into it")
+            )
+            self._open_questions.difference_update(keys)
+            if confirmed:
                 start(frozenset(found.others))
 
-        self._queue.fetch(partial(_look, targets, new), looked)
+        self._queue.fetch(partial(_inspect, targets, new), ask_user)
 
 
 class _Found(NamedTuple):
-    """What lies at destinations."""
+    """What destinations hold."""
 
-    filled: list[Path]
+    occupied: list[Path]
+    """Destinations that are not empty."""
     others: dict[Path, str]
-    """Those that hold another dataset than the source, and whose."""
+    """Destinations that hold another dataset than the source, each with a sentence about it."""
 
 
-def _look(targets: Sequence[Target], new: Sequence[Path]) -> _Found:
+def _inspect(targets: Sequence[Target], new: Sequence[Path]) -> _Found:
     conflicts = {one.destination: find_other_dataset(one.source, one.destination) for one in targets}
     return _Found(_not_empty(new), {folder: describe(why, NAPARI) for folder, why in conflicts.items() if why})
 
 
 def _not_empty(folders: Sequence[Path]) -> list[Path]:
-    """Those of the folders that hold anything."""
-    filled = []
+    """Return those of the folders that hold anything."""
+    occupied = []
     for folder in folders:
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             if next(entries, None) is not None:
-                filled.append(folder)
-    return filled
+                occupied.append(folder)
+    return occupied
 
 
-def _silent(folders: Sequence[Path]) -> str:
+def _no_answer(folders: Sequence[Path]) -> str:
     names = ", ".join(map(str, folders))
-    return (
-        f"{names}: no answer yet, from a disk or share that is looked at before anything is copied to it; "
-        "the copy starts when it answers"
-    )
+    return f"{names}: no answer yet. Copying starts when the disk or share responds"
 
 
 def _replace(others: Mapping[Path, str]) -> str:
@@ -124,16 +124,15 @@ def _replace(others: Mapping[Path, str]) -> str:
     more = f"\n\nand {len(others) - _MOST} more" if len(others) > _MOST else ""
     what = "it" if len(others) == 1 else "them"
     return (
-        f"{words}{more}\n\nThis may be the last copy of that dataset. Replace {what}, for good? "
+        f"{words}{more}\n\nThis may be the only copy of that dataset. Replace {what} for good? "
         "Or cancel, and choose another destination."
     )
 
 
-def _question(filled: Sequence[Path]) -> str:
-    names = "\n".join(str(folder) for folder in filled[:_MOST]) + ("\n..." if len(filled) > _MOST else "")
-    subject = "This destination is" if len(filled) == 1 else "These destinations are"
+def _question(occupied: Sequence[Path]) -> str:
+    names = "\n".join(str(folder) for folder in occupied[:_MOST]) + ("\n..." if len(occupied) > _MOST else "")
+    subject = "This destination is" if len(occupied) == 1 else "These destinations are"
     return (
         f"{subject} not empty:\n{names}\n\n"
-        "Files there that differ from the source's will be replaced; nothing is deleted. "
-        "A copy that was interrupted goes on from where it was."
+        "Files that differ from the source's are replaced; nothing is deleted. An interrupted copy continues."
     )

@@ -1,6 +1,6 @@
-"""What the plugin remembers: preferences from napari's settings, and the paths of earlier copies.
+"""Preferences from napari's settings, and the remembered paths of earlier copies.
 
-Cheap enough for the main thread: what is remembered is read once, and written by a thread.
+Cheap enough for the main thread: the paths are read once, and written by a thread.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ from softcopy_napari.engine.state_folder.folder import read_regular_file, state_
 from softcopy_napari.engine.targets.target import Settings
 
 PLUGIN = "softcopy-napari"
-"""Its name in napari."""
+"""The plugin's name in napari."""
 IMAGES = ("destination", "source", "none")
-"""Whose data may be shown below the overlay."""
+"""Where the image below the overlay may be read from."""
 
 _FILE = "remembered.json"
 _MAX_SIZE = 1 << 20
 _MOST = 12
-"""Paths of a kind that are remembered."""
+"""Paths of each kind that are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """The page Softcopy of napari's preferences. The defaults are those of the manifest."""
+    """The Softcopy page of napari's preferences; the defaults are those of the manifest."""
 
     nprocs: int = 4
     """Copy processes for each target."""
     sleep_time: float = 0.0
-    """Seconds that each copy process sleeps between copies."""
+    """Seconds each copy process sleeps between copies."""
     settle: float = 30.0
     """Seconds of quiet before a source with all its chunk files counts as finished."""
     refresh_rate: float = 5.0
-    """How often a second the table and the overlay are brought up to date."""
+    """Updates of the table and the overlay per second."""
     image: str = "destination"
-    """Whose data is shown below the overlay, one of `IMAGES`."""
+    """Where the image below the overlay is read from, one of `IMAGES`."""
 
     @property
     def settings(self) -> Settings:
-        """For targets that do not say otherwise."""
+        """Settings for targets that have none of their own."""
         return Settings(nprocs=self.nprocs, sleep_time=self.sleep_time, settle=self.settle)
 
 
 def preferences() -> Preferences:
-    """What the user has set in napari, or the defaults where napari has no such page (before 0.9)."""
+    """Return what the user has set in napari; the defaults where napari has no such page (before 0.9)."""
     pages = _pages()
     if pages is None:
         return Preferences()
@@ -65,7 +65,7 @@ def preferences() -> Preferences:
 
 
 def on_change(call: Callable[[], object]) -> Callable[[], None]:
-    """Have something called whenever the user changes a preference; returns what ends that."""
+    """Have a function called whenever a preference changes; return a function that ends that."""
     pages = _pages()
     if pages is None:
         return lambda: None
@@ -85,7 +85,7 @@ def on_change(call: Callable[[], object]) -> Callable[[], None]:
 
 
 def _pages() -> Any:
-    """napari's settings of this plugin; None where it is too old, or knows the plugin by its widget only."""
+    """Return napari's settings of this plugin; None where napari is too old, or knows only its widget."""
     try:
         from napari.settings import get_plugin_settings
     except ImportError:
@@ -112,18 +112,18 @@ _writing = threading.Lock()
 
 
 def remembered() -> Remembered:
-    """The paths of earlier copies; reads a small file when called for the first time."""
+    """Return the paths of earlier copies; the first call reads a small file."""
     with _changing:
         return _load()
 
 
 def remember(sources: Sequence[str] = (), destinations: Sequence[str] = (), targets_file: str = "") -> Remembered:
-    """Put paths first among those of their kind, the last of them as the newest, and have that written, by a thread.
+    """Put paths first among those of their kind, the last of them as the newest, and have a thread save that.
 
     Returns
     -------
     Remembered
-        What is known now.
+        All paths that are remembered now.
     """
     global _known
     with _changing:
@@ -142,7 +142,7 @@ def _load() -> Remembered:
     global _known, _known_from
     try:
         path = state_folder() / _FILE
-    except OSError:  # whoever starts something is told
+    except OSError:  # reported when a copy is started
         return _known
     if path != _known_from:
         _known, _known_from = _read(path), path
@@ -154,7 +154,7 @@ def _first(new: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
 
 
 def _read(path: Path) -> Remembered:
-    """Read what was written; whatever is wrong with it counts as nothing: it is a convenience."""
+    """Read the file; a damaged one counts as empty, as it is only a convenience."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
         found = json.loads(read_regular_file(path, _MAX_SIZE))
         if isinstance(found, dict):
@@ -169,7 +169,7 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _write(path: Path) -> None:
-    """Write what is known by now, whole or not at all, before what another napari has added meanwhile."""
+    """Write the paths known by now, followed by those that another napari has added meanwhile."""
     with _writing, contextlib.suppress(OSError):
         theirs = _read(path)
         with _changing:

@@ -1,4 +1,4 @@
-"""The targets that the dock lists: those that engines work on or have ended, and those not started yet. No Qt."""
+"""The targets that the dock lists: those of all engines, and those not started yet. Without Qt."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from softcopy_napari.plugin.dock.engine_contact import Key, SeenTarget
 from softcopy_napari.widgets.targets_model import Row
 
 _Pair = tuple[str, str]
-LOST = "Resume goes on from where it was"
+LOST = "Press Resume; nothing is lost"
 
 
 @dataclass(slots=True)
 class _Entry:
-    """One source and destination."""
+    """A source and a destination, with what is known of them."""
 
     source: str
     destination: str
     key: Key
     added: bool = False
-    """Whether it was added here, or only found: another front end started it."""
+    """Whether it was added here; otherwise another front end has started it."""
     settings: Settings | None = None
-    """For the next start; None where nobody has said anything about them."""
-    told: Settings | None = None
-    """What an engine that copies it said last of them."""
+    """Settings for the next start; None where none are known."""
+    reported: Settings | None = None
+    """The settings that its engine has last reported."""
     seen: SeenTarget | None = None
     watcher: Key | None = None
-    """Of the engine that watches its source on; another one may have checked it since."""
+    """Its key at the engine that still watches its source; another engine may have checked it since."""
     starting: bool = False
 
 
 class TargetList:
-    """One entry for each source and destination, in the order of their coming."""
+    """A list with one entry for each source and destination, in the order of their appearance."""
 
     def __init__(self) -> None:
         self._entries: dict[_Pair, _Entry] = {}
         self._numbers = itertools.count(1)
 
     def add(self, target: Target) -> Key:
-        """List a target, to be started later; returns its key. One that is listed already gets new settings."""
+        """List a target, to be started later, and return its key; one that is listed already gets new settings."""
         pair = _pair(str(target.source), str(target.destination))
         entry = self._entries.get(pair)
         if entry is None:
@@ -54,12 +54,12 @@ class TargetList:
         return entry.key
 
     def find_key(self, target: Target) -> Key | None:
-        """Key of the source and destination, whatever their settings; None where they are not listed."""
+        """Return the key of a target's source and destination; None where they are not listed."""
         entry = self._entries.get(_pair(str(target.source), str(target.destination)))
         return entry.key if entry is not None else None
 
     def update(self, seen: Iterable[SeenTarget]) -> None:
-        """Take in what engines say of their targets. Of several about one pair, a running one counts, or the last."""
+        """Update the list with the targets of engines; of several for one source, a running one or the last."""
         latest: dict[_Pair, SeenTarget] = {}
         watchers: dict[_Pair, Key] = {}
         for one in seen:
@@ -76,16 +76,16 @@ class TargetList:
                     del self._entries[pair]
         for pair, one in latest.items():
             if pair not in self._entries and not _can_be_started(one.target):
-                continue  # no engine of ours says such a thing
+                continue  # no engine of this program reports such paths
             new = _Entry(one.target.source, one.target.destination, one.key)
             entry = self._entries.setdefault(pair, new)
             if entry.starting and (entry.seen is None or one.key != entry.seen.key):
                 entry.starting = False
             entry.seen, entry.key, entry.watcher = one, one.key, watchers.get(pair)
-            _follow(entry, one.target)
+            _keep_settings(entry, one.target)
 
     def rows(self) -> list[Row]:
-        """What the table shows."""
+        """Return the rows of the table."""
         rows = []
         for entry in self._entries.values():
             lost = entry.seen is not None and entry.seen.lost
@@ -95,45 +95,45 @@ class TargetList:
         return rows
 
     def seen(self, key: Key | None) -> SeenTarget | None:
-        """What an engine says of a target; None for one that was not started."""
+        """Return a target as its engine last reported it; None for one that has not been started."""
         entry = self._find(key)
         return entry.seen if entry is not None else None
 
     def was_copied(self, key: Key) -> bool:
-        """Whether an engine was seen to copy it; one that only checked it has copied nothing."""
+        """Whether an engine has copied the target; a check copies nothing."""
         seen = self.seen(key)
         return seen is not None and seen.target.findings is None
 
     def keys(self) -> list[Key]:
-        """All keys, in order."""
+        """Return all keys, in order."""
         return [entry.key for entry in self._entries.values()]
 
     def not_started(self) -> list[Key]:
-        """Keys of those that were added and have not been started."""
+        """Return the keys of targets that have been added and not been started."""
         return [entry.key for entry in self._entries.values() if entry.seen is None and not entry.starting]
 
     def running(self) -> list[Key]:
-        """Keys of those that an engine works on."""
+        """Return the keys of targets that an engine works on."""
         return [entry.key for entry in self._entries.values() if entry.seen is not None and is_running(entry.seen)]
 
     def watched(self, keys: Sequence[Key]) -> list[Key]:
-        """Keys by which engines know those whose sources they watch on, as their copies are complete."""
+        """Return the keys of complete targets at the engines that still watch their sources."""
         found = [self._find(key) for key in keys]
         return [one.watcher for one in found if one is not None and one.watcher is not None]
 
     def count_under_way(self) -> int:
-        """How many are being started, or an engine works on; not those that are complete and only watched on."""
+        """Count the targets that are being started or worked on; not complete ones that are only watched."""
         return len(self._entries) - len(self.startable(self.keys()))
 
     def startable(self, keys: Sequence[Key]) -> list[Key]:
-        """Those of the keys that no engine works on."""
+        """Return those of the keys that no engine works on."""
         found = [entry for key in keys if (entry := self._find(key)) is not None]
         return [
             entry.key for entry in found if not entry.starting and (entry.seen is None or not is_running(entry.seen))
         ]
 
     def targets(self, keys: Sequence[Key], defaults: Settings) -> list[Target]:
-        """Targets to be started, with their own settings: as they were added, or are copied. Else with these."""
+        """Return targets to start, with the settings that they were added or copied with, or else these."""
         found = []
         for entry in map(self._find, keys):
             if entry is None:
@@ -143,23 +143,23 @@ class TargetList:
         return found
 
     def change_settings(self, keys: Sequence[Key], changes: Changes) -> None:
-        """Note other settings of targets, so that they hold when those are started anew, or saved."""
+        """Change the settings of targets for when they are started again, or saved."""
         for entry in map(self._find, keys):
             if entry is not None and entry.settings is not None:
                 entry.settings = entry.settings.model_copy(update=changes.given)
 
     def set_starting(self, keys: Sequence[Key], starting: bool) -> None:
-        """Note that targets are being started, or no longer."""
+        """Note whether targets are being started."""
         for entry in map(self._find, keys):
             if entry is not None:
                 entry.starting = starting
 
     def remove(self, keys: Sequence[Key]) -> list[Key]:
-        """Strike targets that no engine works on; returns the keys of those that engines have ended, or watch on."""
-        struck = self.startable(keys)
-        ended = self.watched(struck)
+        """Remove targets that no engine works on; return the keys that engines know them by."""
+        removed = self.startable(keys)
+        ended = self.watched(removed)
         for pair, entry in list(self._entries.items()):
-            if entry.key in struck:
+            if entry.key in removed:
                 del self._entries[pair]
                 if entry.seen is not None and entry.key not in ended:
                     ended.append(entry.key)
@@ -174,19 +174,19 @@ def is_running(seen: SeenTarget) -> bool:
     return seen.alive and not seen.target.state.ended
 
 
-def _follow(entry: _Entry, snapshot: TargetSnapshot) -> None:
-    """Keep the settings that a copy has, or is given while it runs, but not before those that its user has listed."""
-    if snapshot.settings is None or snapshot.findings is not None or snapshot.settings == entry.told:
+def _keep_settings(entry: _Entry, snapshot: TargetSnapshot) -> None:
+    """Keep the settings that a copy reports, unless they are those of an older copy than the user's own."""
+    if snapshot.settings is None or snapshot.findings is not None or snapshot.settings == entry.reported:
         return
-    if entry.settings is None or entry.told is not None:
-        # What was to be replaced, its user says for each start.
+    if entry.settings is None or entry.reported is not None:
+        # Whether to overwrite is asked at each start.
         overwrite = entry.settings is not None and entry.settings.overwrite
         entry.settings = snapshot.settings.model_copy(update={"overwrite": overwrite})
-    entry.told = snapshot.settings
+    entry.reported = snapshot.settings
 
 
 def _can_be_started(snapshot: TargetSnapshot) -> bool:
-    """Whether these are paths that a target can have."""
+    """Whether a target can have these paths."""
     try:
         Target(source=Path(snapshot.source), destination=Path(snapshot.destination))
     except ValueError:

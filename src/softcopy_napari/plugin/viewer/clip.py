@@ -1,8 +1,8 @@
-"""Cuts off what a ragged last chunk file has beyond the image, which the overlay's layer would draw whole.
+"""Cuts off the part of a ragged last chunk file beyond the image, which the overlay would draw in full.
 
 In 3D napari has clipping planes for that. In 2D it has none for pictures, so a filter of vispy is put on the picture
-itself. That is reached through what listens to the layer's events: where another napari has it elsewhere, nothing is
-cut off, and all is well otherwise.
+itself. That is reached through the listeners of the layer's events: in a napari that has it elsewhere, nothing is cut
+off, and everything else works.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class EdgeClip:
     ----------
     viewer : napari.Viewer
     layer : napari.layers.Labels
-        Of the chunk grid.
+        The overlay.
     """
 
     def __init__(self, viewer: Any, layer: Any) -> None:
@@ -35,7 +35,7 @@ class EdgeClip:
         self._filter: Any = None
 
     def update(self, geometry: Geometry) -> None:
-        """Cut at the edges of the image, in the dimensions that are shown now."""
+        """Cut at the edges of the image, in the displayed dimensions."""
         missing = self._viewer.dims.ndim - self._layer.ndim
         displayed = [axis - missing for axis in self._viewer.dims.displayed]
         if min(displayed) < 0:
@@ -59,7 +59,7 @@ class EdgeClip:
         self._layer.experimental_clipping_planes = planes
 
     def _units_of_viewer(self) -> npt.NDArray[np.float64]:
-        """How many of the viewer's units one of the layer's is, for each axis: another layer may be in nanometres."""
+        """Return the layer's unit in units of the viewer, for each axis: another layer may be in nanometres."""
         units = getattr(self._viewer.layers, "units", None)
         if units is None:
             return np.ones(self._layer.ndim)
@@ -83,7 +83,7 @@ class EdgeClip:
         self._filter.clipping_planes = planes if small else None
 
     def _find_picture(self) -> Any:
-        """What vispy draws of the layer in 2D; None where that is not known, or can be clipped by napari itself."""
+        """Return vispy's visual of the layer in 2D; None where it is not found, or napari can clip it."""
         for callback in self._layer.events.set_data.callbacks:
             owner = callback[0]() if isinstance(callback, tuple) else None
             node = getattr(owner, "node", None)

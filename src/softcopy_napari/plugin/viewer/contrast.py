@@ -1,4 +1,4 @@
-"""Contrast limits and colours of image layers: what the metadata say, or what the pixels turn out to be."""
+"""Contrast limits and colours of image layers, from metadata or from the pixels."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _MORE_COLOURS = ("00FFFF", "FFFF00", "FF00FF", "FF0000", "00FF00", "0000FF")
 
 
 class Limits:
-    """Contrast limits of one layer: those that the metadata name, or what the pixels turn out to be.
+    """The contrast limits of one layer: those of the metadata, or such as fit the pixels.
 
-    Limits that the user has changed are the user's from then on.
+    Limits that the user has changed are left alone from then on.
     """
 
     def __init__(self, channel: Channel, dtype: np.dtype[Any]) -> None:
@@ -27,7 +27,7 @@ class Limits:
             info = np.iinfo(dtype)
             whole = (float(info.min), float(info.max)) if dtype.itemsize < 4 else (0.0, 65535.0)
         window = channel.window
-        # The whole range of the type says nothing, and shows camera images black.
+        # The whole range of the type is no choice, and shows camera images black.
         self._adapt = window is None or (window[0] <= whole[0] and window[1] >= whole[1] and dtype.kind in "iu")
         self.start = window if window is not None else whole
         self.layer: Image | None = None
@@ -36,13 +36,13 @@ class Limits:
         self._applied: tuple[float, float] | None = None
 
     def note(self, found: tuple[float, float] | None) -> None:
-        """Note between which values pixels that have come are best shown."""
+        """Note the limits that fit newly read pixels."""
         if found is not None:
             low, high = self._found or found
             self._found = min(low, found[0]), max(high, found[1])
 
     def apply(self) -> None:
-        """Set the layer's limits, where it is ours to do so."""
+        """Set the layer's limits, unless the metadata or the user have set them."""
         layer, found = self.layer, self._found
         if layer is None or not self._adapt or found is None or found == self._applied:
             return
@@ -59,7 +59,7 @@ class Limits:
 
 
 def channel_colormap(number: int, channels: Sequence[Channel]) -> Any:
-    """From black to the colour that the metadata name, or that is usual for so many channels; grey for one."""
+    """Return a colormap from black to the colour in the metadata, or a usual one; grey for a single channel."""
     colour = channels[number].colour
     if not colour and len(channels) > 1:
         usual = _COLOURS.get(len(channels), _MORE_COLOURS)

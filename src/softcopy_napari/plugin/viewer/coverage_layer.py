@@ -1,7 +1,6 @@
-"""The overlay: a Labels layer over the chunk grid of one array, its data the ledger itself, mapped.
+"""The overlay: a Labels layer over the chunk grid of one array, whose data is the memory-mapped ledger.
 
-Used by target_layers.py. All of it runs on the main thread: the ledger is a local file, and looking at it is looking at
-memory.
+Used by target_layers.py. All of it runs on the main thread: the ledger is a local file that is mapped into memory.
 """
 
 from __future__ import annotations
@@ -33,10 +32,10 @@ _BLOCK = 1 << 22
 
 
 class Labels(layers.Labels):
-    """The layer. Called as its base because napari chooses icons and menus by a layer's class name.
+    """The layer; named like its base because napari chooses icons and menus by the name of the class.
 
-    Two things differ from other Labels: the extent is that of the image, also where the last chunk file sticks
-    out, so that sliders have the image's steps; and the status bar tells of the chunk file under the mouse.
+    It differs from other Labels in two ways: its extent is that of the image even where the last chunk file is larger,
+    so that sliders have the steps of the image; and the status bar shows the chunk file under the mouse.
     """
 
     def __init__(self, cells: Cells, geometry: Geometry, name_file: Callable[[Lengths], str], **kwargs: Any) -> None:
@@ -46,27 +45,27 @@ class Labels(layers.Labels):
 
     @functools.cached_property
     def extent(self) -> Any:
-        """That of the image in the world."""
+        """The extent of the image in the world."""
         return super().extent._replace(world=self.geometry.world, step=np.abs(self.geometry.scale))
 
     def get_status(self, position: npt.ArrayLike | None = None, **kwargs: Any) -> dict[str, str]:
-        """What napari says under the mouse: state, chunk index and chunk file."""
-        # Not what Labels make of it: they add the features, and fail in 3D before the mouse has moved.
+        """Return the status bar's texts: state, index and name of the chunk file under the mouse."""
+        # Not the method of Labels: it adds the features, and fails in 3D before the mouse has moved.
         status: dict[str, str] = super(layers.Labels, self).get_status(position, **kwargs)
-        if words := self.tell(position, **kwargs):
+        if words := self.describe_position(position, **kwargs):
             status["value"] = words
             status["coordinates"] = f"{status.get('coords', '')}: {words}"
         return status
 
-    def tell(self, position: npt.ArrayLike | None, **kwargs: Any) -> str:
-        """State, index and file of the chunk at a position, which is as `get_status` has it; empty if there is none."""
-        # Once: napari asks in a thread of its own, while the array may grow.
+    def describe_position(self, position: npt.ArrayLike | None, **kwargs: Any) -> str:
+        """Return state, index and name of the chunk file at a position of `get_status`; empty where there is none."""
+        # Read once: napari calls this in a thread of its own, while the array may grow.
         cells = np.asarray(self.data)
         cell = None if position is None or not self.visible else self.cell_at(cells, position, **kwargs)
         return "" if cell is None else self.describe(cell, int(cells[cell]))
 
     def describe(self, cell: Lengths, value: int) -> str:
-        """A chunk file's state, index and name."""
+        """Return state, index and name of a chunk file."""
         state = chunk_name(ChunkState(value)) if value in ChunkState._value2member_map_ else str(value)
         index = cell[self.geometry.padding :]
         return f"{state}, chunk file ({', '.join(map(str, index))}) {self.name_file(index)}".rstrip()
@@ -81,7 +80,7 @@ class Labels(layers.Labels):
         world: bool = False,
         **_: Any,
     ) -> Lengths | None:
-        """The chunk file under the mouse; in 3D the first along the line of sight that is not absent."""
+        """Return the chunk file under the mouse; in 3D the first along the line of sight that is not absent."""
         place = np.asarray(position, float)
         rank = self.ndim
         here = self.world_to_data(place) if world else place[-rank:]
@@ -94,11 +93,11 @@ class Labels(layers.Labels):
         return self._inside(here, self._end(cells))
 
     def _end(self, cells: Cells) -> Point:
-        """Where the image's far edges lie in data coordinates, but not beyond these cells: they may be of before."""
+        """Return the far edges of the image in data coordinates, within these cells, which may be older."""
         return np.minimum(self.geometry.grid_end, np.asarray(cells.shape) - 0.5)
 
     def _inside(self, point: Point, end: Point) -> Lengths | None:
-        """The cell at a point in data coordinates, unless it is beyond the edges."""
+        """Return the cell at a point in data coordinates; None beyond the edges."""
         if (point < -0.5).any() or (point >= end).any():
             return None
         return tuple(np.floor(point + 0.5).astype(int).tolist())
@@ -125,21 +124,21 @@ class Labels(layers.Labels):
 
 
 class CoverageLayer:
-    """Keeps one array's layer what its ledger is.
+    """Keeps the overlay of one array up to date with its ledger.
 
     Parameters
     ----------
     viewer : napari.Viewer
     array : ArraySnapshot
-        Not empty.
+        An array that is not empty.
     placement : Placement
     metadata : dict
-        For the layer's `metadata["softcopy"]`.
+        The layer's `metadata["softcopy"]`.
 
     Raises
     ------
     OSError, ValueError
-        The ledger is not there (any more).
+        The ledger does not exist (any more).
     """
 
     def __init__(self, viewer: Any, array: ArraySnapshot, placement: Placement, metadata: dict[str, str]) -> None:
@@ -150,7 +149,7 @@ class CoverageLayer:
         self._budget = RedrawBudget()
         geometry = Geometry.of(array, placement)
         self.layer = Labels(
-            _mapped(array, geometry),
+            _map_ledger(array, geometry),
             geometry,
             self._name_file,
             name=OVERLAY_NAME,
@@ -171,20 +170,20 @@ class CoverageLayer:
 
     @property
     def geometry(self) -> Geometry:
-        """That of the array as it is shown now."""
+        """The geometry of the array as it is shown."""
         return self.layer.geometry
 
     def update(self, array: ArraySnapshot, placement: Placement) -> None:
-        """Take a newer snapshot: the array may have grown, and its ledger be another file."""
+        """Use a newer snapshot: the array may have grown, and its ledger be another file."""
         if array == self._array and placement == self._placement:
             return
         before = self._array
         geometry = Geometry.of(array, placement)
         if (array.ledger, array.grid) != (before.ledger, before.grid):
             try:
-                cells = _mapped(array, geometry)
+                cells = _map_ledger(array, geometry)
             except (OSError, ValueError):
-                return  # replaced just now: the next snapshot names another
+                return  # just replaced: the next snapshot names the new one
         else:
             cells = None
         self._array, self._placement = array, placement
@@ -201,11 +200,11 @@ class CoverageLayer:
             self.clip()
 
     def clip(self) -> None:
-        """Keep the layer within the image; to be called when it has been added, and when other axes are shown."""
+        """Cut the layer at the edges of the image; to be called when it is added, and when other axes are displayed."""
         self._clip.update(self.geometry)
 
     def refresh(self) -> None:
-        """Draw anew, if what is shown has changed, and if drawing does not take too much of the main thread."""
+        """Draw again if the picture has changed, and if the budget of the main thread allows it."""
         if not self.layer.visible or not self._budget.due():
             return
         shown = self.shown()
@@ -219,11 +218,11 @@ class CoverageLayer:
             self.layer.refresh(extent=False, thumbnail=False, highlight=False)
 
     def shown(self) -> tuple[int | slice, ...] | None:
-        """Which cells are in the picture; None where the sliders are beyond the array."""
+        """Return the index of the cells in the picture; None where the sliders are beyond the array."""
         return shown_part(self._viewer, self.layer, self.geometry.grid)
 
     def find(self, state: ChunkState) -> Lengths | None:
-        """The first chunk file in a state, in C order."""
+        """Return the first chunk file in a state, in C order; None where there is none."""
         flat = np.asarray(self.layer.data).reshape(-1)
         for start in range(0, len(flat), _BLOCK):
             found = flat[start : start + _BLOCK] == state
@@ -241,7 +240,7 @@ class CoverageLayer:
 
 
 def shown_part(viewer: Any, layer: Any, shape: Sequence[int]) -> tuple[int | slice, ...] | None:
-    """Index of what the viewer shows of a layer; None where the sliders are beyond it."""
+    """Return the index of the part of a layer in the picture; None where the sliders are beyond it."""
     dims = viewer.dims
     missing = dims.ndim - layer.ndim
     displayed = {axis - missing for axis in dims.displayed}
@@ -258,6 +257,6 @@ def shown_part(viewer: Any, layer: Any, shape: Sequence[int]) -> tuple[int | sli
     return tuple(index)
 
 
-def _mapped(array: ArraySnapshot, geometry: Geometry) -> Cells:
-    """The ledger, mapped read-only, in at least two dimensions."""
+def _map_ledger(array: ArraySnapshot, geometry: Geometry) -> Cells:
+    """Map the ledger read-only, in at least two dimensions."""
     return open_ledger(array.ledger, array.grid).reshape(geometry.grid)

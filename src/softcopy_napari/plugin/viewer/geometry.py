@@ -1,4 +1,4 @@
-"""Where an array and its chunk files lie among the viewer's dimensions: what image and overlay have in common."""
+"""The geometry of an array and its chunk grid in the viewer, which image and overlay share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Floats = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """An array as the viewer has it: at least two dimensions, all of them the same for image and overlay.
+    """The geometry of an array in the viewer: at least two dimensions, the same for image and overlay.
 
     napari aligns the dimensions of layers from the last one. So nothing may have fewer of them than the overlay,
     which shows the ledger as it is. Where channels are layers of their own, each of these keeps the channel axis,
@@ -24,23 +24,23 @@ class Geometry:
     """
 
     shape: Lengths
-    """In pixels; along a channel axis in chunk files."""
+    """Lengths in pixels; along a channel axis in chunk files."""
     chunk: Floats
     """Pixels in a chunk file; 1 along a channel axis. Chunk files of unequal shapes are all drawn as large as they are
     on average: the overlay is as large as the image, and which of them covers which pixels is not seen."""
     grid: Lengths
-    """The shape in chunk files."""
+    """Lengths in chunk files."""
     scale: Floats
     translate: Floats
     axis_labels: tuple[str, ...] | None
     units: tuple[str, ...]
     channel_axis: int | None
     padding: int
-    """How many of the dimensions the array itself does not have."""
+    """Number of leading dimensions that the array itself does not have."""
 
     @classmethod
     def of(cls, array: ArraySnapshot, placement: Placement) -> Geometry:
-        """That of an array as the engine sees it now."""
+        """Return the geometry of an array as its engine has last reported it."""
         padding = max(0, 2 - len(array.shape))
         shape, chunk = list(array.shape), list[float](array.chunk_shape)
         if not array.regular:
@@ -66,7 +66,7 @@ class Geometry:
 
     @property
     def empty(self) -> bool:
-        """Whether there is no pixel, and nothing to show."""
+        """Whether there are no pixels to show."""
         return 0 in self.shape
 
     @property
@@ -93,12 +93,12 @@ class Geometry:
         return np.stack([np.minimum(first, last), np.maximum(first, last)])
 
     def centre(self, cell: Lengths) -> np.ndarray:
-        """Where the middle pixel of a chunk file's part of the image lies in the world."""
+        """Return the world coordinates of the middle pixel of a chunk file."""
         start = np.asarray(cell) * self.chunk
         stop = np.minimum(start + self.chunk, self.shape)
         return np.asarray(self.translate) + np.asarray(self.scale) * ((start + stop - 1) // 2)
 
     def size(self, cell: Lengths) -> np.ndarray:
-        """Lengths of a chunk file's part of the image in the world."""
+        """Return the lengths of a chunk file in world units."""
         start = np.asarray(cell) * self.chunk
         return np.abs(self.scale) * (np.minimum(start + self.chunk, self.shape) - start)

@@ -1,6 +1,6 @@
-"""The image layers of one array that is still being written or copied: opened, grown and refreshed by themselves.
+"""The image layers of one array that is still being written or copied; they open, grow and refresh by themselves.
 
-Used by target_layers.py, on the main thread; opening happens in threads.
+Used by target_layers.py on the main thread; threads open the arrays.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from softcopy_napari.plugin.viewer.redraw_budget import RedrawBudget
 from softcopy_napari.plugin.viewer.zarr_reader import CannotShow, Pixels, Region, ZarrReader, open_array
 
 _RETRY = 1.0
-"""Seconds until an array that was not there, or was still short, is opened again."""
+"""Seconds until an array that did not exist, or was still short, is opened again."""
 _QUIET = 1.0
-"""Seconds without a copied file after which what is shown is read once more."""
+"""Seconds without a copied file after which the picture is read once more."""
 _THUMBNAIL = 2.0
 """Seconds between two thumbnails."""
 _LONGEST = 1 << 20
@@ -38,13 +38,13 @@ _LONGEST = 1 << 20
 
 
 class FileMarks:
-    """What an array's ledger says of the files that pixels are read from.
+    """The marks of the files that pixels are read from, by the ledger of their array.
 
     Parameters
     ----------
     own : bool
-        The files are the destination's, which come and go with COPIED; otherwise the source's, where any change
-        of state may mean new pixels.
+        Whether the files are the destination's, which exist when COPIED; otherwise they are the source's, where any
+        change of state may mean new pixels.
     """
 
     def __init__(self, own: bool) -> None:
@@ -58,7 +58,7 @@ class FileMarks:
         return self._array.chunk_shape if self._array is not None else ()
 
     def update(self, array: ArraySnapshot | None) -> None:
-        """Take a newer snapshot."""
+        """Use a newer snapshot."""
         before, self._array = self._array, array
         if array is None:
             self._cells = None
@@ -66,11 +66,11 @@ class FileMarks:
             try:
                 self._cells = open_ledger(array.ledger, array.grid)
             except (OSError, ValueError):
-                self._cells = None  # replaced just now: the next snapshot names another
+                self._cells = None  # just replaced: the next snapshot names the new one
                 self._array = before
 
     def marks(self, region: Region) -> Pixels | None:
-        """See `live_array.Arrivals`."""
+        """Return a value for each chunk file of a region, as `live_array.Arrivals` describes."""
         if self._cells is None or self._array is None or len(region) != self._cells.ndim or not self._array.regular:
             return None
         index = []
@@ -86,30 +86,30 @@ class FileMarks:
 
 
 class Image(layers.Image):
-    """A layer, in whose words for the status bar the chunk file under the mouse has its place.
+    """An image layer that adds the chunk file under the mouse to the status bar.
 
-    Called as its base because napari chooses icons and menus by a layer's class name.
+    It is named like its base because napari chooses icons and menus by the name of the class.
     """
 
-    def __init__(self, data: Any, tell: Callable[..., str], **kwargs: Any) -> None:
-        self.tell = tell
+    def __init__(self, data: Any, describe: Callable[..., str], **kwargs: Any) -> None:
+        self.describe = describe
         super().__init__(data, **kwargs)
 
     def get_status(self, position: npt.ArrayLike | None = None, **kwargs: Any) -> dict[str, str]:
-        """What napari says under the mouse."""
+        """Return the status bar's texts about the position under the mouse."""
         status: dict[str, str] = super().get_status(position, **kwargs)
-        if words := self.tell(position, **kwargs):
+        if words := self.describe(position, **kwargs):
             status["coordinates"] = f"{status.get('coordinates', '')}; {words}"
         return status
 
 
 @dataclass(slots=True)
-class _Shown:
-    """One layer."""
+class _ChannelLayer:
+    """The layer of one channel."""
 
     layer: Image
     number: int
-    """Of its channel, which is not its place: the user may have removed others."""
+    """The number of its channel, which is not its position: the user may have removed others."""
     limits: Limits
     levels: list[LiveArray]
 
@@ -121,31 +121,31 @@ class ImageLayers(QObject):
     ----------
     viewer : napari.Viewer
     root : str
-        Folder of the dataset that is read: the destination or the source.
+        Folder of the dataset to read: the destination or the source.
     from_source : bool
-        Which of them it is.
+        Whether `root` is the source.
     name : str
-        For the layers.
+        Name of the layers.
     queue : MainThreadQueue
-    tell : callable
-        Says which chunk file is at a position (see `Labels.tell`).
+    describe : callable
+        Describes the chunk file at a position (see `Labels.describe_position`).
     """
 
     problem = Signal(str)
-    """Why it cannot be shown, once."""
+    """Why the image cannot be shown; sent once."""
     added = Signal(object)
-    """The layers, when they have come into the viewer."""
+    """The layers, when they have been made."""
 
     def __init__(
-        self, viewer: Any, root: str, from_source: bool, name: str, queue: MainThreadQueue, tell: Callable[..., str]
+        self, viewer: Any, root: str, from_source: bool, name: str, queue: MainThreadQueue, describe: Callable[..., str]
     ) -> None:
         super().__init__()
-        self._shown: list[_Shown] = []
+        self._shown: list[_ChannelLayer] = []
         self._viewer = viewer
         self._root = root
         self._name = name
         self._queue = queue
-        self._tell = tell
+        self._describe = describe
         self._from_source = from_source
         self._target: TargetSnapshot | None = None
         self._array: ArraySnapshot | None = None
@@ -155,7 +155,7 @@ class ImageLayers(QObject):
         self._levels: tuple[str, ...] = ()
         self._opening = False
         self._next_opening = 0.0
-        self._said = ""
+        self._reported = ""
         self._budget = RedrawBudget()
         self._dirty = False
         self._thumbnail_at = 0.0
@@ -166,11 +166,11 @@ class ImageLayers(QObject):
 
     @property
     def layers(self) -> list[Image]:
-        """Those that the user has not removed."""
+        """The layers that the user has not removed."""
         return [one.layer for one in self._shown]
 
     def update(self, target: TargetSnapshot, array: ArraySnapshot, placement: Placement) -> None:
-        """Take a newer snapshot."""
+        """Use a newer snapshot."""
         if target.files_copied != self._files_copied:
             self._files_copied, self._moved_at = target.files_copied, time.perf_counter()
         grown = self._array is not None and self._array.shape != array.shape
@@ -184,7 +184,7 @@ class ImageLayers(QObject):
             self._fit()
 
     def poll(self) -> None:
-        """Open what is missing, read again what has changed; a few times a second."""
+        """Open missing levels, and read what has changed; to be called a few times a second."""
         if self._closed or self._placement is None:
             return
         now = time.perf_counter()
@@ -202,7 +202,7 @@ class ImageLayers(QObject):
         self._refresh()
 
     def close(self) -> None:
-        """Take the layers out of the viewer; those that the user removed are gone already."""
+        """Remove the layers that the user has not removed already."""
         self._closed = True
         for layer in self.layers:
             if layer in self._viewer.layers:
@@ -212,7 +212,7 @@ class ImageLayers(QObject):
         self._shown = []
 
     def forget(self, layer: Any) -> None:
-        """Note that a layer is not in the viewer any more."""
+        """Note that a layer is no longer in the viewer."""
         left = [one for one in self._shown if one.layer is not layer]
         if len(left) < len(self._shown):
             self._shown, self._closed = left, not left
@@ -220,7 +220,7 @@ class ImageLayers(QObject):
     # -- opening and growing -------------------------------------------------------------------------------
 
     def _incomplete(self) -> bool:
-        """Whether a level is missing, or the array is shorter than the engine says."""
+        """Whether a level is missing, or the array is shorter than its engine reports."""
         assert self._placement is not None and self._array is not None
         if any(level.path not in self._readers for level in self._placement.levels):
             return True
@@ -252,8 +252,8 @@ class ImageLayers(QObject):
         found, said = result
         if self._closed or self._array is None or self._placement is None:
             return
-        if said and said != self._said:
-            self._said = said
+        if said and said != self._reported:
+            self._reported = said
             self.problem.emit(f"The image cannot be shown: {said}")
         changed = {path for path, reader in found.items() if self._shape_of(path) != reader.shape}
         self._readers |= found
@@ -270,7 +270,7 @@ class ImageLayers(QObject):
         return self._readers[path].shape if path in self._readers else None
 
     def _usable(self) -> list[tuple[Level, ZarrReader]]:
-        """The array itself and what is there of coarser levels, each smaller than the one before."""
+        """Return the array itself and the coarser levels that exist, each smaller than the one before."""
         assert self._placement is not None
         found: list[tuple[Level, ZarrReader]] = []
         for level in self._placement.levels:
@@ -286,7 +286,7 @@ class ImageLayers(QObject):
         return found
 
     def _shape(self, level: Level, reader: ZarrReader, geometry: Geometry) -> tuple[int, ...]:
-        """What a level's shape is to be, which its files may lag behind.
+        """Return the shape to show of a level, which its files may lag behind.
 
         Where a level is not coarser along an axis, it is as long as the array itself, or napari would think that it
         is coarser there by a little.
@@ -322,7 +322,7 @@ class ImageLayers(QObject):
             limits = Limits(channel, usable[0][1].dtype)
             levels = [self._live(level, reader, geometry, number, limits) for level, reader in usable]
             limits.layer = self._layer(number, channel, limits, levels, geometry)
-            self._shown.append(_Shown(limits.layer, number, limits, levels))
+            self._shown.append(_ChannelLayer(limits.layer, number, limits, levels))
         self.added.emit(self.layers)
 
     def _live(self, level: Level, reader: ZarrReader, geometry: Geometry, number: int, limits: Limits) -> LiveArray:
@@ -349,7 +349,7 @@ class ImageLayers(QObject):
         pyramid = len(self._placement.levels) > 1
         return Image(
             levels if pyramid else levels[0],
-            self._tell,
+            self._describe,
             name=" ".join(filter(None, (self._name, channel.name or (f"channel {number}" if several else "")))),
             rgb=False,
             multiscale=pyramid,
@@ -366,7 +366,7 @@ class ImageLayers(QObject):
         )
 
     def _fit(self) -> None:
-        """Bring the layers to the shape that the array has now."""
+        """Adapt the layers to the present shape of the array."""
         assert self._placement is not None and self._array is not None
         geometry = Geometry.of(self._array, self._placement)
         usable = self._usable()
@@ -386,7 +386,7 @@ class ImageLayers(QObject):
     # -- drawing -------------------------------------------------------------------------------------------
 
     def _refresh(self) -> None:
-        """Draw what has come, unless drawing takes too much of the main thread already."""
+        """Draw new pixels, if the budget of the main thread allows it."""
         if not self._dirty or self._closed or not self._budget.due():
             return
         self._dirty = False

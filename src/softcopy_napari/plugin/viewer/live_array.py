@@ -1,4 +1,4 @@
-"""An array as napari wants it, of one that is still being written: it never makes the main thread wait.
+"""An array for napari that is still being written, and never makes the main thread wait.
 
 napari slices on the main thread, and a slice of a plain zarr array waits for the disk there: half a second on a
 network drive, for ever on one that hangs. So on the main thread this array gives what it has, asks for what it has
@@ -27,33 +27,33 @@ from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.zarr_reader import Pixels, Region, ZarrReader, blocks, is_empty, limits_of
 
 _STOPGAP = 0.25
-"""Seconds for which the picture before stands in for one that is being read."""
+"""Seconds for which the last picture stands in for one that is being read."""
 _KEPT = 256 << 20
-"""Bytes of parts read before."""
+"""Bytes of parts that are kept."""
 LARGEST = 1 << 30
-"""Bytes of a part that is read for a picture. A volume that is larger is not shown in 3D."""
+"""Bytes of a part at most; a larger volume is not shown in 3D."""
 _SHARE = 0.25
-"""Of the time, at most, that the same part is read again and again because it changes."""
+"""The share of time, at most, in which a part that keeps changing is read."""
 
 
 class Arrivals(Protocol):
-    """What tells an array which of its chunk files have changed."""
+    """Tells an array which of its chunk files have changed."""
 
     @property
     def chunk(self) -> tuple[int, ...]:
         """Pixels in a chunk file."""
 
     def marks(self, region: Region) -> Pixels | None:
-        """A value for each chunk file of a region, which changes when that does; None where that is not known."""
+        """Return a value for each chunk file of a region, which changes with the file; None where it is not known."""
 
 
 @dataclass(slots=True)
 class _Part:
-    """A part of the array that was asked for."""
+    """A part of the array that has been requested."""
 
     pixels: Pixels | None = None
     marks: Pixels | None = None
-    """What the chunk files in it were like when it was read, as its owner tells."""
+    """The marks of its chunk files when it was read."""
     reading: bool = False
     asked: float = 0.0
     rest_until: float = 0.0
@@ -66,14 +66,14 @@ class LiveArray:
     ----------
     reader : ZarrReader
     shape : tuple of int
-        To show; longer than the stored array where that is still to grow.
+        The shape to show; longer than the stored array where that is still to grow.
     queue : MainThreadQueue
-        Of the main thread.
+        The queue of the main thread.
     arrivals : Arrivals
         Tells which chunk files have changed.
     changed : callable
-        Called on the main thread when pixels that were asked for have come, or have become others; with the
-        limits between which they are best shown, or None.
+        Called on the main thread when requested pixels have been read, or have changed, with contrast limits that
+        fit them, or None.
     padding : int
         Leading dimensions of length 1 that the stored array has not.
     channel : tuple of int, optional
@@ -114,7 +114,7 @@ class LiveArray:
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """Pixels that are read together, for napari's choice of tiles."""
+        """Shape of a chunk in pixels, by which napari chooses tiles."""
         chunk = [1] * self._padding + list(self._reader.chunk)
         if self._channel is not None:
             chunk[self._channel[0] + self._padding] = 1
@@ -132,7 +132,7 @@ class LiveArray:
     # -- reading -----------------------------------------------------------------------------------------
 
     def get(self, region: Region) -> Pixels:
-        """What is there of a region now on the main thread, and the region elsewhere."""
+        """Return what is there of a region on the main thread; wait for the region on others."""
         if threading.current_thread() is threading.main_thread():
             return self._shown(self._part_now(self._inside(region)), region)
         if get_settings().experimental.async_:
@@ -140,11 +140,11 @@ class LiveArray:
         return self.wait(region)
 
     def wait(self, region: Region) -> Pixels:
-        """The pixels of a region, read now."""
+        """Read a region, and return its pixels."""
         return self._shown(self._reader.read(self._inside(region)), region)
 
     def _inside(self, region: Region) -> Region:
-        """The region in the stored array's own dimensions."""
+        """Return a region in the dimensions of the stored array."""
         inside = list(region[self._padding :])
         if self._channel is not None:
             axis, channel = self._channel
@@ -152,7 +152,7 @@ class LiveArray:
         return tuple(inside)
 
     def _shown(self, pixels: Pixels, region: Region) -> Pixels:
-        """Stored pixels in the shape of a region of this array."""
+        """Return stored pixels in the shape of a region of this array."""
         shape = tuple(part.stop - part.start for part in region)
         return np.broadcast_to(pixels.reshape((1,) * self._padding + pixels.shape), shape)
 
@@ -164,7 +164,7 @@ class LiveArray:
         part = self._parts.get(key)
         if part is None:
             part = self._parts[key] = _Part()
-            self._forget()
+            self._drop_oldest()
         self._parts.move_to_end(key)
         now = time.perf_counter()
         if part.pixels is None:
@@ -176,7 +176,7 @@ class LiveArray:
         return part.pixels
 
     def _part_soon(self, inside: Region) -> Pixels:
-        """The same for another thread: what is there, and the main thread sees to the rest."""
+        """Return what is there, for another thread than the main one, which reads the rest."""
         self._queue.post(lambda: self._part_now(inside))
         part = self._parts.get(_key(inside))
         if part is not None and part.pixels is not None:
@@ -184,14 +184,14 @@ class LiveArray:
         return self._stopgap(tuple(piece.stop - piece.start for piece in inside), time.perf_counter())
 
     def _stopgap(self, shape: tuple[int, ...], now: float) -> Pixels:
-        """What stands in for a part that is being read."""
+        """Return what stands in for a part that is being read."""
         last = self._last
         if last is not None and last.shape == shape and now - self._last_at < _STOPGAP:
             return last
         return np.broadcast_to(self._reader.fill, shape)
 
     def refresh_shown(self) -> None:
-        """Read again what is shown and has changed; a few times a second."""
+        """Read shown parts that have changed; to be called a few times a second."""
         if not self._parts:
             return
         now = time.perf_counter()
@@ -202,10 +202,10 @@ class LiveArray:
                 self._update(inside, part, now)
             elif part.reading and now - part.asked > _STOPGAP and self._last is not None:
                 self._last = None
-                self._changed(None)  # what stood in for it has stood there for long enough
+                self._changed(None)  # replace the stopgap by the fill value
 
     def read_again(self) -> None:
-        """Read what is shown once more, for whatever may have changed unseen."""
+        """Read shown parts once more, in case a change was not noticed."""
         now = time.perf_counter()
         for key in list(self._parts)[-2:]:
             inside = tuple(slice(start, stop) for start, stop in key)
@@ -215,17 +215,17 @@ class LiveArray:
             del self._parts[key]
 
     def grow(self, reader: ZarrReader | None, shape: Sequence[int]) -> None:
-        """Take the array as it was opened anew, and the shape that it is to have."""
+        """Use a reader of the array as it is now, and the shape to show."""
         self.shape = tuple(shape)
         if reader is not None and reader is not self._reader:
             before, self._reader = self._reader.shape, reader
-            if before != reader.shape:  # what reached beyond it was made up
+            if before != reader.shape:  # parts beyond its end held the fill value
                 for key in list(self._parts):
                     if any(stop > n for (_, stop), n in zip(key, before, strict=True)):
                         del self._parts[key]
 
     def _update(self, inside: Region, part: _Part, now: float) -> None:
-        """Begin to read what has changed of a part."""
+        """Start to read what has changed of a part."""
         if part.reading or now < part.rest_until:
             return
         marks = self._arrivals.marks(inside)
@@ -239,12 +239,12 @@ class LiveArray:
             self._read(inside, part, now, changed if count * 4 < changed.size else None)
 
     def _read(self, inside: Region, part: _Part, now: float, changed: Pixels | None = None) -> None:
-        """Read a part, or those of its chunk files that have changed. Asking for many takes long, too."""
+        """Read a part, or its changed chunk files, in a thread: even the requests take long where there are many."""
         part.reading, part.asked = True, now
         marks = self._arrivals.marks(inside)
         fill = self._reader.fill
 
-        def take(pixels: Pixels) -> None:  # in one of tensorstore's threads
+        def post(pixels: Pixels) -> None:  # in one of tensorstore's threads
             same = part.pixels is not None and np.array_equal(pixels, part.pixels)
             limits = None if same else limits_of(pixels, fill)
             took = time.perf_counter() - now
@@ -253,7 +253,7 @@ class LiveArray:
         reader, base, chunk = self._reader, part.pixels, self._arrivals.chunk
 
         def begin() -> None:
-            reader.begin(inside, base, [inside] if changed is None else blocks(inside, chunk, changed), take)
+            reader.begin(inside, base, [inside] if changed is None else blocks(inside, chunk, changed), post)
 
         threading.Thread(target=begin, name="softcopy-read", daemon=True).start()
 
@@ -272,8 +272,8 @@ class LiveArray:
             part.pixels = pixels
             self._changed(limits)
 
-    def _forget(self) -> None:
-        """Drop what was not shown for longest, when it is too much."""
+    def _drop_oldest(self) -> None:
+        """Drop the parts that were not shown for longest, where they take too much memory."""
         total = sum(part.pixels.nbytes for part in self._parts.values() if part.pixels is not None)
         while total > _KEPT and len(self._parts) > 3:
             _, part = self._parts.popitem(last=False)
@@ -281,12 +281,12 @@ class LiveArray:
 
 
 class View:
-    """A part of a live array that has not been read: napari cuts out what is in the window first, and then a plane."""
+    """A part of a live array that has not been read yet: napari cuts out the window first, and then a plane."""
 
     def __init__(self, array: LiveArray, cut: tuple[tuple[int, int, bool], ...]) -> None:
         self._array = array
         self._cut = cut
-        """Start, stop, and whether the dimension is gone, for each of the array's dimensions."""
+        """For each dimension of the array its start, its stop, and whether it has been dropped."""
         self.dtype = array.dtype
         self.shape = tuple(stop - start for start, stop, gone in cut if not gone)
 
@@ -335,12 +335,12 @@ class View:
 
 
 def _key(inside: Region) -> tuple[tuple[int, int], ...]:
-    """What a part is known by: slices cannot be looked up."""
+    """Return the key of a part, as slices cannot be hashed."""
     return tuple((piece.start, piece.stop) for piece in inside)
 
 
 def _part_of(key: Any, length: int) -> tuple[slice, Any]:
-    """What has to be read of a dimension for a key, and the key within that; None for a single position."""
+    """Return the slice of a dimension to read for a key, and the key within that; None for a single position."""
     if isinstance(key, slice):
         start, stop, step = key.indices(length)
         if step == 1:

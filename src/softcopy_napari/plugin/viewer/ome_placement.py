@@ -1,7 +1,6 @@
-"""Reads how an array wants to be shown: OME-Zarr metadata (0.1 to 0.5) -> scale, units, names, channels, levels.
+"""Reads how to show an array from OME-Zarr metadata (0.1 to 0.5): scale, units, names, channels and levels.
 
-Used by target_layers.py, in a thread, and by nobody else. Metadata are their users' data: whatever is odd in them is
-passed over, and an array without any is shown pixel by pixel.
+Used by target_layers.py, in a thread. Invalid metadata are ignored, and an array without any is shown pixel by pixel.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
 from softcopy_napari.engine.zarr_layout.ome import is_plain_path
 
 ReadMetadata = Callable[[str], Mapping[str, bytes]]
-"""Gives the contents of the zarr metadata files in a folder, by its `/` separated path; empty where there are none."""
+"""Returns the contents of the zarr metadata files in a folder, by its `/` separated path; empty if there are none."""
 
 MAX_CHANNELS = 16
-"""More are a spectrum, or something else that nobody wants a layer each of."""
+"""Channels shown as layers at most; more are a spectrum, or the like."""
 MAX_LEVELS = 32
 _LARGEST = 1e18
-"""Numbers beyond it, and scales below its inverse, are no place in the world, and no camera looks at them."""
+"""Numbers beyond it, and scales below its inverse, are ignored: no camera can show them."""
 _LONGEST = 200
-"""Characters of a name."""
+"""Characters of a name at most."""
 _TCZYX = ("t", "c", "z", "y", "x")
 
 
@@ -38,12 +37,12 @@ class Level:
     """Relative to the source, `/` separated."""
     scale: tuple[float, ...]
     translate: tuple[float, ...]
-    """Of the centre of the first pixel, in the units of the axes."""
+    """Position of the centre of the first pixel, in the units of the axes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """How one channel wants to be shown; empty and None where nobody said."""
+    """How to show one channel; empty and None where the metadata do not say."""
 
     name: str = ""
     colour: str = ""
@@ -55,21 +54,21 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where an array lies in the world, and how it is to be shown."""
+    """Where an array lies in the world, and how to show it."""
 
     layout: ArrayLayout | None
     """None where the array's metadata have not been read: then the names of its chunk files are not known."""
     axis_names: tuple[str, ...] | None
     units: tuple[str, ...]
     levels: tuple[Level, ...]
-    """The array itself, and after it what is coarser."""
+    """The array itself, followed by the coarser levels."""
     time_axis: int | None
     channel_axis: int | None
-    """Where each channel is a layer of its own."""
+    """The axis whose positions are shown as layers of their own; None where there is none."""
     channels: tuple[Channel, ...]
-    """One for each channel where there is such an axis, and one otherwise."""
+    """One for each channel where there is a channel axis, otherwise a single one."""
     in_image: bool
-    """Whether OME metadata speak of the array."""
+    """Whether OME metadata describe the array."""
 
     @property
     def scale(self) -> tuple[float, ...]:
@@ -83,7 +82,7 @@ class Placement:
 
 
 def plain_placement(path: str, rank: int, layout: ArrayLayout | None = None) -> Placement:
-    """The placement of an array of which nothing is said."""
+    """Return the placement of an array without metadata about it."""
     level = Level(path, (1.0,) * rank, (0.0,) * rank)
     names = layout.dimension_names if layout is not None else None
     axis_names = tuple(map(_name, names)) if names is not None and None not in names else None
@@ -98,12 +97,12 @@ def read_placement(array: str, read: ReadMetadata) -> Placement | None:
     array : str
         Its path relative to the source, `/` separated; empty for an array at the root.
     read : callable
-        See `ReadMetadata`.
+        Reads metadata files, as `ReadMetadata` describes.
 
     Returns
     -------
     Placement or None
-        None while there is no such array, or while its metadata cannot be read.
+        None while there is no such array, or its metadata cannot be read.
     """
     files = read(array)
     try:
@@ -124,7 +123,7 @@ def read_placement(array: str, read: ReadMetadata) -> Placement | None:
 
 
 def _attributes(files: Mapping[str, bytes]) -> Mapping[str, object]:
-    """The attributes in which OME metadata stand: those of the namespace `ome`, where there is one."""
+    """Return the attributes that hold OME metadata: those of the namespace `ome`, where there is one."""
     content: object = {}
     for name in ("zarr.json", ".zattrs"):
         if name in files:
@@ -142,7 +141,7 @@ def _attributes(files: Mapping[str, bytes]) -> Mapping[str, object]:
 
 
 def _named(layout: ArrayLayout, attributes: Mapping[str, object]) -> Placement:
-    """An array outside of any image; xarray's names of dimensions are understood."""
+    """Return the placement of an array outside any image, with xarray's names of dimensions if there are any."""
     placement = plain_placement(layout.path, len(layout.shape), layout)
     names = attributes.get("_ARRAY_DIMENSIONS")
     if placement.axis_names is None and isinstance(names, list) and len(names) == len(layout.shape):
@@ -153,7 +152,7 @@ def _named(layout: ArrayLayout, attributes: Mapping[str, object]) -> Placement:
 def _in_image(
     layout: ArrayLayout, group: str, inside: str, image: Mapping[str, object], attributes: Mapping[str, object]
 ) -> Placement | None:
-    """The placement of one of an image's levels; None where the image has no such level."""
+    """Return the placement of a level of an image; None where the image has no such level."""
     rank = len(layout.shape)
     datasets = list(_objects(image.get("datasets")))
     paths = [dataset.get("path") for dataset in datasets]
@@ -180,7 +179,7 @@ def _in_image(
 
 
 def _transform(value: object, rank: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Scale and translation of a list of coordinate transformations, one after the other."""
+    """Return the scale and translation of a list of coordinate transformations, applied in turn."""
     scale, translate = [1.0] * rank, [0.0] * rank
     for one in _objects(value):
         numbers = _numbers(one.get(str(one.get("type"))), rank)
@@ -196,7 +195,7 @@ def _transform(value: object, rank: int) -> tuple[tuple[float, ...], tuple[float
 
 
 def _shown(scale: Sequence[float], translate: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """A scale and a translation without what cannot be shown."""
+    """Return a scale and a translation without numbers that cannot be shown."""
     return (
         tuple(factor if 1 / _LARGEST <= abs(factor) <= _LARGEST else 1.0 for factor in scale),
         tuple(shift if abs(shift) <= _LARGEST else 0.0 for shift in translate),
@@ -204,12 +203,12 @@ def _shown(scale: Sequence[float], translate: Sequence[float]) -> tuple[tuple[fl
 
 
 def _name(value: object) -> str:
-    """A name that can be shown."""
+    """Return a printable name of limited length."""
     return printable(str(value))[:_LONGEST]
 
 
 def _axes(value: object, layout: ArrayLayout) -> tuple[tuple[str, ...] | None, tuple[str | None, ...], tuple[str, ...]]:
-    """Names, kinds (time, channel, space) and units of an image's axes."""
+    """Return the names, kinds (time, channel, space) and units of the axes of an image."""
     rank = len(layout.shape)
     axes = [{"name": axis} if isinstance(axis, str) else axis for axis in value] if isinstance(value, list) else []
     if not axes and rank == len(_TCZYX):
@@ -224,12 +223,12 @@ def _axes(value: object, layout: ArrayLayout) -> tuple[tuple[str, ...] | None, t
 
 
 def _unit(name: object) -> str:
-    """A unit that napari can count with."""
-    # A name and nothing else: pint's parser calculates, and 9**9**9 takes it for ever.
+    """Return a unit that napari knows; `pixel` for any other."""
+    # Only names: pint's parser calculates, and 9**9**9 takes it for ever.
     if isinstance(name, str) and name.isidentifier() and len(name) <= _LONGEST:
         try:
             pint.get_application_registry().parse_units(name)  # type: ignore[no-untyped-call]
-        except Exception:  # pint's parser raises whatever the text leads it to
+        except Exception:  # pint's parser may raise anything
             return "pixel"
         return name
     return "pixel"
@@ -263,7 +262,7 @@ def _interval(low: object, high: object) -> tuple[float, float] | None:
 
 
 def _numbers(value: object, length: int) -> Sequence[float] | None:
-    """A list of so many numbers that can be shown, or None."""
+    """Return a list of this many numbers that can be shown; None where the value is anything else."""
     if not isinstance(value, list) or len(value) != length:
         return None
     good = all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) <= _LARGEST for n in value)

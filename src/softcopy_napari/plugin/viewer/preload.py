@@ -1,4 +1,4 @@
-"""Imports in a thread what napari imports when it makes its first layers: the window would hang for seconds."""
+"""Imports in a thread what napari imports for its first layers, as the window would hang for seconds."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from functools import cache
 
 @cache
 def preload() -> threading.Thread:
-    """Begin, once a process. Most of it is pandas and scikit-image, which napari needs for Labels."""
-    # No name of ours, and a daemon: nobody waits for it.
+    """Start the thread, once per process. Most imports are pandas and scikit-image, which Labels need."""
+    # A daemon, without the name of our threads: nobody waits for it.
     thread = threading.Thread(target=_make_layers, name="preload", daemon=True)
     thread.start()
     return thread
 
 
 def _make_layers() -> None:
-    with contextlib.suppress(Exception):  # whatever it is will be said when it is needed
+    with contextlib.suppress(Exception):  # errors are reported when the modules are needed
         import numpy as np
         from napari.layers import Image, Labels
 

@@ -1,4 +1,4 @@
-"""Holds back redrawing by what it costs: software 3D takes a quarter of a second a picture, 2D next to nothing."""
+"""Limits redrawing by its cost: software 3D takes a quarter of a second per picture, 2D next to nothing."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from qtpy.QtCore import QObject, QTimer
 
 _SLOWEST = 5.0
 """Seconds between two pictures at most, whatever they cost."""
-_UNHURRIED = 0.8
-"""Seconds between two looks of the numbers at most."""
+_SLOWEST_NUMBERS = 0.8
+"""Seconds between two updates of the numbers at most."""
 
 
-def of_pictures(cost: float) -> float:
-    """Seconds of rest after a picture of so many seconds: 0.1 s after one of 0.1 s, 2.5 s after one of 0.5 s.
+def picture_rest(cost: float) -> float:
+    """Return the seconds of rest after a picture, by its cost: 0.1 s after one of 0.1 s, 2.5 s after one of 0.5 s.
 
-    So what is cheap is drawn at once, and what is not leaves the main thread to its user.
+    Cheap pictures are drawn at once, and expensive ones leave the main thread free for the user.
     """
     return min(_SLOWEST, 10.0 * cost**2)
 
 
-def of_numbers(cost: float) -> float:
-    """Seconds of rest after numbers that took so long to draw: they are to cost a few percent of a core at most.
+def numbers_rest(cost: float) -> float:
+    """Return the seconds of rest after an update of numbers, which are to cost a few percent of a core at most.
 
-    A window with a canvas in it is put together anew for every number that changes; without a graphics card that takes
-    20 ms to 40 ms, which copying on a small machine would miss.
+    A window with a canvas is composed again for every number that changes; without a graphics card that takes 20 ms to
+    40 ms, which slows copying on a small machine.
     """
-    return min(_UNHURRIED, 30.0 * cost)
+    return min(_SLOWEST_NUMBERS, 30.0 * cost)
 
 
 class RedrawBudget(QObject):
-    """Says when the next picture may be drawn. For the main thread.
+    """Decides when the next picture may be drawn. For the main thread.
 
     Parameters
     ----------
     rest : callable
-        Seconds of rest for the seconds that a picture costs.
+        Returns the seconds of rest after a picture, by its cost in seconds.
     """
 
-    def __init__(self, rest: Callable[[float], float] = of_pictures) -> None:
+    def __init__(self, rest: Callable[[float], float] = picture_rest) -> None:
         super().__init__()
         self._rest = rest
         self._costs: deque[float] = deque([0.0], maxlen=3)
@@ -57,20 +57,20 @@ class RedrawBudget(QObject):
 
     @property
     def left(self) -> float:
-        """Seconds until then."""
+        """Seconds until the next picture may be drawn."""
         return max(0.0, self._next - time.perf_counter())
 
     @contextmanager
     def measured(self) -> Iterator[None]:
-        """Draw within this; painting, which Qt does later, is counted as well."""
+        """Measure the drawing within this context, with the painting that Qt does later."""
         self._begun = time.perf_counter()
         yield
-        # Qt paints what is due before it looks at timers.
+        # Qt paints before it handles timers.
         self._timer.start(0)
 
     @property
     def cost(self) -> float:
-        """Seconds that a picture takes; the median of the last ones, as other things get in between."""
+        """Seconds that a picture takes: the median of the last ones, as other work may get in between."""
         return sorted(self._costs)[len(self._costs) // 2]
 
     def _drawn(self) -> None:

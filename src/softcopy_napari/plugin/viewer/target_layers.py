@@ -1,7 +1,7 @@
-"""What of the selected target is in the viewer: the image layers and the overlay of one of its arrays.
+"""The layers of the selected target: the image and the overlay of one of its arrays.
 
-Used by the dock widget, which tells it what to show and hands it snapshots. Everything here runs on the main thread,
-but for reading metadata and opening arrays, which happens in threads: a network drive may take its time.
+The dock widget chooses what they show, and passes snapshots. Everything here runs on the main thread; only
+metadata are read and arrays opened in threads, as a network drive may be slow.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ from softcopy_napari.plugin.viewer.image_layers import ImageLayers
 from softcopy_napari.plugin.viewer.ome_placement import Placement, plain_placement, read_placement
 
 _INTERVAL = 0.2
-"""Seconds between two looks at the ledger, if nothing else is wished."""
+"""Seconds between two looks at the ledger by default."""
 _METADATA_TIMEOUT = 1.5
 """Seconds to wait for metadata before the overlay is shown without them."""
 _RETRY = 1.0
+"""Seconds between two attempts to read metadata at least."""
 _SMALL, _LARGE = 24.0, 400.0
 """Screen pixels that a chunk file should have, at least and at most, when the viewer jumps to it."""
 
 
 class TargetLayers(QObject):
-    """What of one target is in the viewer.
+    """The layers of one target in the viewer.
 
-    It touches no layers but its own, and those that the user removes stay away until they are shown anew.
+    It touches no other layers, and those that the user removes stay away until they are shown again.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ class TargetLayers(QObject):
     """
 
     problem = Signal(str)
-    """What cannot be shown and why, in words for users."""
+    """Why something cannot be shown, in words for users."""
 
     def __init__(self, viewer: Any) -> None:
         super().__init__()
@@ -58,7 +59,7 @@ class TargetLayers(QObject):
         self._shown_at = 0.0
         self._next_read = 0.0
         self._removed = self._image_removed = False
-        self._told = False
+        self._problem_reported = False
         self._old: list[CoverageLayer | ImageLayers] = []
         self._closed = False
         self._timer = QTimer(self)
@@ -95,22 +96,22 @@ class TargetLayers(QObject):
 
     @property
     def time_axis(self) -> int:
-        """Along which of the shown array's axes its acquisition goes; the first one, where that is not known."""
+        """The axis of the shown array along which it is acquired; the first one where that is not known."""
         return (_time_axis(self._placement) or 0) if self._placement is not None else 0
 
     def show(self, target: TargetSnapshot | None, array: str | None, image: str = "destination") -> None:
-        """Show an array of a target in place of what was shown.
+        """Show an array of a target in place of the present one.
 
-        Returns at once; the layers come when what they need has been read.
+        Returns at once; the layers appear when what they need has been read.
 
         Parameters
         ----------
         target : TargetSnapshot or None
-            None takes away what is shown.
+            None removes all layers.
         array : str or None
-            Its path; None for the target's first one. It need not be there yet.
+            Its path; None for the target's first array. It need not exist yet.
         image : str
-            Where its pixels are read from: `destination`, `source`, or `none`.
+            Where the pixels are read from: `destination`, `source`, or `none`.
         """
         if self._closed:
             return
@@ -125,20 +126,23 @@ class TargetLayers(QObject):
             return
         self._retire()
         self._target, self._path, self._choice = target, path, image
-        self._placement, self._reading, self._settled, self._told = None, False, False, False
+        self._placement, self._reading, self._settled, self._problem_reported = None, False, False, False
         self._removed = self._image_removed = False
-        self._queue.close()  # what was asked for before is not wanted any more
+        self._queue.close()  # drops what was requested for the array before
         self._queue = MainThreadQueue()
         self._shown_at = self._next_read = time.perf_counter()
         self._timer.start()
         self._poll()
 
     def update(self, target: TargetSnapshot) -> None:
-        """Take a newer snapshot of the target that is shown; others are passed over."""
+        """Use a newer snapshot of the shown target; snapshots of others are ignored."""
         if self._closed or self._target is None or not _same(self._target, target):
             return
         before = self._target
-        if (before.state.ended, before.completed) != (target.state.ended, target.completed):  # watched on, it resumes
+        if (before.state.ended, before.completed) != (
+            target.state.ended,
+            target.completed,
+        ):  # a source that is still watched may change
             self._settled, self._next_read = False, time.perf_counter()
         self._target = target
         if self._path is None and target.arrays:
@@ -146,7 +150,7 @@ class TargetLayers(QObject):
         array = self._array()
         if array is None or 0 in array.shape:
             return
-        placement = self._known(array)
+        placement = self._placement_of(array)
         if self._overlay is not None:
             self._overlay.update(array, placement)
         if self._image is not None:
@@ -161,7 +165,7 @@ class TargetLayers(QObject):
         camera = getattr(self._viewer, "scene", self._viewer).camera  # napari 0.9 has moved it
         centre, size = geometry.centre(cell), geometry.size(cell)
         missing = dims.ndim - len(centre)
-        displayed = [axis - missing for axis in dims.displayed]  # below 0: another layer's, which has more of them
+        displayed = [axis - missing for axis in dims.displayed]  # below 0: an axis of a layer with more of them
         for axis in range(len(centre)):
             if axis not in displayed:
                 dims.set_point(axis + missing, float(centre[axis]))
@@ -182,7 +186,7 @@ class TargetLayers(QObject):
         dims.set_point(at + dims.ndim - len(cell), float(geometry.centre(cell)[at]))
 
     def close(self) -> None:
-        """Take everything away, and stop looking. Idempotent."""
+        """Remove all layers, and stop updating; may be called more than once."""
         if self._closed:
             return
         self._viewer.layers.events.removed.disconnect(self._on_removed)
@@ -194,18 +198,18 @@ class TargetLayers(QObject):
     # -- what is shown ---------------------------------------------------------------------------------------
 
     def _array(self) -> ArraySnapshot | None:
-        """The array that is to be shown, as the engine saw it last."""
+        """Return the array to show, as the engine has last reported it."""
         arrays = self._target.arrays if self._target is not None else ()
         return next((array for array in arrays if array.path == self._path), None)
 
-    def _known(self, array: ArraySnapshot) -> Placement:
-        """What is known of where the array lies."""
+    def _placement_of(self, array: ArraySnapshot) -> Placement:
+        """Return what is known of the placement of an array."""
         if self._placement is not None and len(self._placement.scale) == len(array.shape):
             return self._placement
         return plain_placement(array.path, len(array.shape))
 
     def _poll(self) -> None:
-        """Add what has become known, and draw what has changed."""
+        """Add layers that have become possible, and draw what has changed."""
         array, target = self._array(), self._target
         now = time.perf_counter()
         if array is None or target is None:
@@ -217,7 +221,7 @@ class TargetLayers(QObject):
             placed = self._placement is not None
             if self._overlay is None and not self._removed and (placed or now - self._shown_at > _METADATA_TIMEOUT):
                 self._add_overlay(target, array)
-            decided = self._overlay is not None or self._removed or self._told
+            decided = self._overlay is not None or self._removed or self._problem_reported
             if self._image is None and placed and self._choice != "none" and decided:
                 self._add_image(target, array)
         if self._overlay is not None:
@@ -226,7 +230,7 @@ class TargetLayers(QObject):
             self._image.poll()
 
     def _read_metadata(self, target: TargetSnapshot, array: ArraySnapshot, now: float) -> None:
-        """Read where the array lies: again and again until the copy has ended, for writers complete it at their end."""
+        """Read the placement of the array, repeatedly until the copy ends: writers may complete it at the end."""
         if self._reading or self._settled or now < self._next_read:
             return
         self._reading = True
@@ -235,7 +239,7 @@ class TargetLayers(QObject):
 
         def get() -> Placement | None:
             good: list[Placement] = []
-            for side in sides:  # the source's disk is left alone if the destination says it all
+            for side in sides:  # the source's disk is spared if the destination has all metadata
                 found = _placement(side, array.path)
                 good += [found] if found is not None else []
                 if found is not None and found.in_image:
@@ -247,18 +251,18 @@ class TargetLayers(QObject):
     def _placed(self, placement: Placement | None, ended: bool) -> None:
         self._reading = False
         now = time.perf_counter()
-        # Ever less often: most arrays that have no OME metadata never get any, and few are ever changed.
+        # Less and less often: most arrays without OME metadata never get any, and few metadata ever change.
         self._next_read = now + max(_RETRY, (now - self._shown_at) / 4)
         array, target, before = self._array(), self._target, self._placement
         if placement is None or array is None or target is None:
             return
-        lost = before is not None and before.in_image and not placement.in_image  # being written just now
+        lost = before is not None and before.in_image and not placement.in_image  # they are being rewritten
         self._settled = ended and target.state.ended and not lost
         if placement == before or lost:
             return
         self._placement = placement
         other = before is not None and replace(before, layout=None) != replace(placement, layout=None)
-        if self._image is not None and other:  # channels and levels may be others
+        if self._image is not None and other:  # channels and levels may differ
             image, self._image = self._image, None
             image.close()
         self.update(target)
@@ -267,13 +271,13 @@ class TargetLayers(QObject):
     def _add_overlay(self, target: TargetSnapshot, array: ArraySnapshot) -> None:
         metadata = {"source": target.source, "destination": target.destination, "array": array.path}
         try:
-            overlay = CoverageLayer(self._viewer, array, self._known(array), metadata)
-        except (OSError, ValueError):  # replaced just now, or its engine is gone and another has tidied up
-            if not self._told and time.perf_counter() - self._shown_at > _METADATA_TIMEOUT:
-                self._told = True
+            overlay = CoverageLayer(self._viewer, array, self._placement_of(array), metadata)
+        except (OSError, ValueError):  # the ledger was just replaced, or removed after its engine had ended
+            if not self._problem_reported and time.perf_counter() - self._shown_at > _METADATA_TIMEOUT:
+                self._problem_reported = True
                 self.problem.emit(
-                    f"The coverage of {target.source} cannot be shown any more: it is not known since its copy ended. "
-                    "Check coverage, or start the copy again"
+                    f"The coverage of {target.source} is no longer known: its copy has ended. "
+                    "Press Check coverage, or start the copy again"
                 )
             return
         viewer, old = self._viewer, next((one for one in self._old if isinstance(one, CoverageLayer)), None)
@@ -281,9 +285,9 @@ class TargetLayers(QObject):
         viewer.add_layer(overlay.layer)
         self._overlay = overlay
         self._drop_old()
-        overlay.layer.name = OVERLAY_NAME  # napari numbers it while the one before is still there
-        time_axis = _time_axis(self._known(array))
-        if first and time_axis is not None:  # napari goes to the middle, where an acquisition has nothing yet
+        overlay.layer.name = OVERLAY_NAME  # napari adds a number while the old one is still there
+        time_axis = _time_axis(self._placement_of(array))
+        if first and time_axis is not None:  # napari goes to the middle, where nothing has been acquired yet
             axis = time_axis + overlay.geometry.padding
             viewer.dims.set_point(axis, overlay.geometry.translate[axis])
         if not others and old is not None and not np.allclose(_bounds(old), _bounds(overlay), equal_nan=True):
@@ -294,18 +298,18 @@ class TargetLayers(QObject):
         from_source = self._choice == "source"
         root = target.source if from_source else target.destination
         name = root.replace("\\", "/").rstrip("/").rpartition("/")[2] + (f"/{array.path}" if array.path else "")
-        image = ImageLayers(self._viewer, root, from_source, name, self._queue, self._tell_chunk)
+        image = ImageLayers(self._viewer, root, from_source, name, self._queue, self._describe_chunk)
         image.problem.connect(self.problem)
         image.added.connect(self._insert)
-        image.update(target, array, self._known(array))
+        image.update(target, array, self._placement_of(array))
         self._image = image
 
-    def _tell_chunk(self, position: Any, **kwargs: Any) -> str:
-        overlay = self._overlay  # napari asks in a thread of its own
-        return "" if overlay is None else overlay.layer.tell(position, **kwargs)
+    def _describe_chunk(self, position: Any, **kwargs: Any) -> str:
+        overlay = self._overlay  # napari calls this in a thread of its own
+        return "" if overlay is None else overlay.layer.describe_position(position, **kwargs)
 
     def _insert(self, layers: list[Any]) -> None:
-        """Put image layers below the overlay, and leave selected what is."""
+        """Put image layers below the overlay, and keep the selection."""
         self._drop_old()
         viewer = self._viewer
         selected = [layer for layer in viewer.layers if layer in viewer.layers.selection]
@@ -315,7 +319,7 @@ class TargetLayers(QObject):
         if selected:
             viewer.layers.selection = selected
 
-    # -- taking away -----------------------------------------------------------------------------------------
+    # -- removing --------------------------------------------------------------------------------------------
 
     def _others(self) -> bool:
         """Whether the user has layers in the viewer."""
@@ -323,14 +327,14 @@ class TargetLayers(QObject):
         return any(not any(layer is one for one in own) for layer in self._viewer.layers)
 
     def _retire(self) -> None:
-        """Have what is shown go when something else has come: sliders and camera stay where they are."""
+        """Keep the present layers until others have been added, so that sliders and camera stay where they are."""
         self._old += [part for part in (self._overlay, self._image) if part is not None]
         self._overlay = self._image = None
 
     def _drop_old(self) -> None:
         old, self._old = self._old, []
         for part in old:
-            _take_away(self._viewer, part)
+            _remove(self._viewer, part)
 
     def _clear(self) -> None:
         self._timer.stop()
@@ -340,7 +344,7 @@ class TargetLayers(QObject):
         self._placement, self._path = None, None
 
     def _on_removed(self, event: Any) -> None:
-        """Leave what the user has removed alone."""
+        """Note that the user has removed a layer."""
         if self._overlay is not None and event.value is self._overlay.layer:
             self._overlay, self._removed = None, True
         elif self._image is not None:
@@ -353,27 +357,27 @@ class TargetLayers(QObject):
 
 
 def _same(one: TargetSnapshot, other: TargetSnapshot) -> bool:
-    """Whether both are the same target, seen by one engine or by two."""
+    """Whether both snapshots are of one target, be it of one engine or of two."""
     return (one.source, one.destination) == (other.source, other.destination)
 
 
 def _placement(side: str, path: str) -> Placement | None:
-    """What the metadata at the source or at the destination say; waits for the disk."""
+    """Read the placement from the metadata at the source or the destination; waits for the disk."""
     root = extended_path(side)
     return read_placement(path, lambda folder: read_metadata(root, folder))
 
 
 def _time_axis(placement: Placement) -> int | None:
-    """The axis that an acquisition goes along; the first one, where nothing tells of axes."""
+    """Return the axis along which an array is acquired; the first one where axes have no names."""
     if placement.time_axis is not None:
         return placement.time_axis
     if placement.axis_names is None:
-        return 0 if placement.scale else None  # an array may have no axes
+        return 0 if placement.scale else None  # None for an array without axes
     return next((axis for axis, name in enumerate(placement.axis_names) if name.lower() in ("t", "time")), None)
 
 
 def _bounds(overlay: CoverageLayer) -> np.ndarray:
-    """Of what is in the picture, to tell whether another array is somewhere else."""
+    """Return the bounds of the picture, to find out whether another array lies elsewhere."""
     world = overlay.geometry.world
     return world[:, -3:] if world.shape[1] >= 3 else np.pad(world, ((0, 0), (3 - world.shape[1], 0)))
 
@@ -384,7 +388,7 @@ def _layers(part: CoverageLayer | ImageLayers | None) -> list[Any]:
     return [part.layer] if isinstance(part, CoverageLayer) else list(part.layers)
 
 
-def _take_away(viewer: Any, part: CoverageLayer | ImageLayers) -> None:
+def _remove(viewer: Any, part: CoverageLayer | ImageLayers) -> None:
     if isinstance(part, ImageLayers):
         part.close()
     elif part.layer in viewer.layers:

@@ -1,7 +1,7 @@
-"""Reads zarr arrays that are still being written, without ever waiting: what live_array.py shows.
+"""Reads zarr arrays that are still being written, without waiting; live_array.py shows them.
 
-tensorstore reads them, in threads of its own that no Python thread waits for. On Windows it opens files with all
-share modes, so that neither the microscope nor a copy worker fails to replace a file that is being looked at.
+tensorstore reads in threads of its own, which no Python thread waits for. On Windows it opens files with all share
+modes, so that neither the microscope nor a copy worker fails to replace a file that is being read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Pixels = npt.NDArray[Any]
 
 
 _LARGEST_CHUNK = 4 << 30
-"""Bytes; a chunk is read into memory as a whole, and a file of a kilobyte may unpack to any size."""
+"""Bytes of a chunk at most: it is read into memory as a whole, and a small file may unpack to any size."""
 
 
 class CannotShow(Exception):
@@ -30,7 +30,7 @@ class CannotShow(Exception):
 
 @functools.cache
 def _context() -> Any:
-    """Few reads at once, and no cache: the disk is somebody else's, and files change under us."""
+    """Return a context with few reads at once, to spare the disk, and no cache, as files change."""
     import tensorstore as ts
 
     return ts.Context(
@@ -54,7 +54,7 @@ class ZarrReader:
         self._store = store
         self.shape: tuple[int, ...] = tuple(store.shape)
         self.chunk: tuple[int, ...] = tuple(store.chunk_layout.read_chunk.shape or self.shape)
-        """What can be read on its own; in a sharded array a part of a file."""
+        """The smallest part that can be read; in a sharded array a part of a file."""
         kept = np.dtype(store.dtype.numpy_dtype)
         if kept.kind not in "biuf":
             raise CannotShow(f"pixels of the type {store.dtype.name} cannot be shown")
@@ -69,42 +69,42 @@ class ZarrReader:
     def begin(
         self, region: Region, base: Pixels | None, pieces: Sequence[Region], then: Callable[[Pixels], object]
     ) -> None:
-        """Read parts of a region; returns at once.
+        """Start to read parts of a region, and return at once.
 
         Parameters
         ----------
         region : tuple of slice
-            May reach beyond the array: there the fill value stands.
+            The region; beyond the array it has the fill value.
         base : ndarray or None
-            What the region held before; the fill value where there is none.
+            The pixels of the region before; None for the fill value.
         pieces : sequence of tuple of slice
-            What is to be read of it.
+            The parts of the region to read.
         then : callable
-            Is given the region's pixels, in some thread. What cannot be read, as it is being written just now,
-            is the fill value.
+            Is given the pixels of the region, in some thread. Parts that cannot be read because they are being
+            written have the fill value.
         """
         _Reading(self, region, base, pieces, then)
 
     def read(self, region: Region) -> Pixels:
-        """Read a region, and wait for it. Not for the main thread."""
+        """Read a region, and wait for it; not for the main thread."""
         done = threading.Event()
         got: list[Pixels] = []
 
-        def take(pixels: Pixels) -> None:
+        def store(pixels: Pixels) -> None:
             got.append(pixels)
             done.set()
 
-        self.begin(region, None, [region], take)
+        self.begin(region, None, [region], store)
         done.wait()
         return got[0]
 
     def clip(self, region: Region) -> Region:
-        """What of a region there is; empty slices where there is nothing."""
+        """Return the part of a region within the array; empty slices where there is none."""
         bounds = zip(region, self.shape, strict=True)
         return tuple(slice(min(part.start, n), min(part.stop, n)) for part, n in bounds)
 
-    def ask(self, region: Region) -> Any:
-        """A future of the pixels of a region that lies within the array."""
+    def read_async(self, region: Region) -> Any:
+        """Return a future of the pixels of a region that lies within the array."""
         return self._store[region].read()
 
 
@@ -114,7 +114,7 @@ def is_empty(region: Region) -> bool:
 
 
 def blocks(region: Region, chunk: Sequence[int], wanted: Pixels | None = None) -> list[Region]:
-    """A region cut along chunk borders: all blocks of it, or those for which `wanted` is true."""
+    """Cut a region along chunk borders; return all blocks, or those for which `wanted` is true."""
     start, stop = np.array([(part.start, part.stop) for part in region], int).reshape(-1, 2).T
     length = np.asarray(chunk, int)
     first = start // length
@@ -125,7 +125,7 @@ def blocks(region: Region, chunk: Sequence[int], wanted: Pixels | None = None) -
 
 
 class _Reading:
-    """Some reads under way, whose pixels are put together; a piece that fails is tried chunk by chunk."""
+    """Reads under way, whose pixels are put together; a piece that fails is read chunk by chunk."""
 
     def __init__(
         self,
@@ -146,18 +146,18 @@ class _Reading:
             self._pixels = base.copy()
         self._left = 1
         for piece in pieces:
-            self._ask(reader.clip(piece), whole=False)
+            self._start_read(reader.clip(piece), whole=False)
         self._done()
 
-    def _ask(self, piece: Region, whole: bool) -> None:
-        """`whole`: it is no larger than what can be read on its own."""
+    def _start_read(self, piece: Region, whole: bool) -> None:
+        """Start to read a piece; `whole` if it is a single chunk, which is not cut further."""
         if is_empty(piece):
             return
         with self._lock:
             self._left += 1
         try:
-            future = self._reader.ask(piece)
-        except Exception:  # an array that has become another one
+            future = self._reader.read_async(piece)
+        except Exception:  # another array has taken its place
             self._done()
             return
         future.add_done_callback(functools.partial(self._got, piece, whole))
@@ -165,11 +165,11 @@ class _Reading:
     def _got(self, piece: Region, whole: bool, future: Any) -> None:
         try:
             self._put(piece, future.result())
-        except Exception:  # half written, or gone: whatever the codec, or the disk, makes of that
+        except Exception:  # half written, or gone: the codec or the disk may raise anything
             inside = [] if whole else blocks(piece, self._reader.chunk)
             if len(inside) > 1:
                 for block in inside:
-                    self._ask(block, whole=True)
+                    self._start_read(block, whole=True)
             else:
                 self._put(piece, self._reader.fill)
         finally:
@@ -188,17 +188,17 @@ class _Reading:
 
 
 def open_array(folder: str, zarr_format: int) -> ZarrReader | None:
-    """Open an array; waits for the disk, so it is for threads.
+    """Open an array; waits for the disk, so not for the main thread.
 
     Returns
     -------
     ZarrReader or None
-        None where there is no such array, or its metadata are half written.
+        None where there is no such array, or its metadata are only half written.
 
     Raises
     ------
     CannotShow
-        It is there, and will never be shown.
+        The array exists, but cannot be shown.
     """
     try:
         import tensorstore as ts
@@ -210,7 +210,7 @@ def open_array(folder: str, zarr_format: int) -> ZarrReader | None:
         return ZarrReader(ts.open(spec, open=True, read=True, context=_context()).result())
     except CannotShow:
         raise
-    except Exception as error:  # tensorstore has one for each kind of thing that metadata can get wrong
+    except Exception as error:  # tensorstore raises various ones for wrong metadata
         text = str(error)
         if "NOT_FOUND" in text or "does not exist" in text or isinstance(error, OSError):
             return None
@@ -219,7 +219,7 @@ def open_array(folder: str, zarr_format: int) -> ZarrReader | None:
 
 
 def limits_of(pixels: Pixels, fill: Any) -> tuple[float, float] | None:
-    """Between which values pixels are to be shown; None where there is nothing but the fill value."""
+    """Return contrast limits that fit pixels; None where there is nothing but the fill value."""
     step = max(1, math.ceil(math.sqrt(pixels.size / 50_000)))
     some = pixels[..., ::step, ::step] if pixels.ndim > 1 else pixels
     some = some.reshape(-1)
