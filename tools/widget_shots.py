@@ -57,13 +57,13 @@ def three() -> list[Row]:
 
 def show_coverage(panel: Panel) -> None:
     """Fill in the coverage of an array over time."""
-    panel.set_arrays(["0", "1", "2"], "0")
-    panel.set_counts(COUNTS)
-    panel.set_axes(["t", "c", "z", "y", "x"], "t")
+    panel.coverage.set_arrays(["0", "1", "2"], "0")
+    panel.coverage.set_counts(COUNTS)
+    panel.coverage.set_axes(["t", "c", "z", "y", "x"], "t")
     time = np.arange(240)
     copied = np.clip(50 - np.maximum(time - 160, 0) * 2, 0, 50)
     pending = np.minimum(50 - copied, np.where(time < 190, 12, 0))
-    panel.set_coverage(copied, pending, 50 - copied - pending)
+    panel.coverage.set_coverage(copied, pending, 50 - copied - pending)
 
 
 def empty(panel: Panel) -> None:
@@ -80,14 +80,14 @@ def plate(panel: Panel) -> None:
     """A plate of 96 wells that is being copied."""
     panel.set_rows([make_row("plate_17.zarr", TargetState.COPYING), make_row("plate_18.zarr", None)])
     panel.select([(4711, "plate_17.zarr")])
-    panel.set_arrays([f"{row}/{column}/0/0" for row in "ABCDEFGH" for column in range(1, 13)], "B/3/0/0")
-    panel.set_counts(COUNTS)
+    panel.coverage.set_arrays([f"{row}/{column}/0/0" for row in "ABCDEFGH" for column in range(1, 13)], "B/3/0/0")
+    panel.coverage.set_counts(COUNTS)
     wells = {(row, column): row * 12 + column for row in range(8) for column in range(12)}
-    panel.set_wells(
+    panel.coverage.set_wells(
         {f"{'ABCDEFGH'[row]}/{column + 1}": (max(0, min(40, 300 - 5 * at)), 40) for (row, column), at in wells.items()}
     )
-    panel.set_axes(["t"], "t")
-    panel.set_coverage([40, 40, 31], [0, 0, 5], [0, 0, 4])
+    panel.coverage.set_axes(["t"], "t")
+    panel.coverage.set_coverage([40, 40, 31], [0, 0, 5], [0, 0, 4])
 
 
 def log(panel: Panel) -> None:

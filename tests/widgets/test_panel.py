@@ -82,11 +82,11 @@ def asked(panel: Panel) -> list[tuple[Action, list[Key]]]:
 def fill(panel: Panel) -> None:
     """Show everything that there is to show."""
     panel.set_rows([COPYING, make_row("b")])
-    panel.set_arrays(["0", "1"], "0")
-    panel.set_counts((1, 2, 3, 4, 5, 6, 7))
-    panel.set_wells({f"{row}/{column}": (1, 2) for row in "ABCDEFGH" for column in range(1, 13)})
-    panel.set_axes(["t", "z"], "t")
-    panel.set_coverage([1, 1], [0, 1], [1, 0])
+    panel.coverage.set_arrays(["0", "1"], "0")
+    panel.coverage.set_counts((1, 2, 3, 4, 5, 6, 7))
+    panel.coverage.set_wells({f"{row}/{column}": (1, 2) for row in "ABCDEFGH" for column in range(1, 13)})
+    panel.coverage.set_axes(["t", "z"], "t")
+    panel.coverage.set_coverage([1, 1], [0, 1], [1, 0])
 
 
 @pytest.mark.parametrize(("name", "kind"), NAMES.items())
@@ -312,38 +312,38 @@ def test_coverage_is_shown_once_there_is_an_array(panel: Panel, qtbot: QtBot) ->
     legend = child(panel, QWidget, "legend")
     panel.set_rows([COPYING])
     assert not legend.isVisible()
-    panel.set_arrays(["0", "1"], "1")
+    panel.coverage.set_arrays(["0", "1"], "1")
     assert legend.isVisible()
-    assert (panel.array, panel.image, panel.axis) == ("1", "destination", "")
-    panel.set_arrays([])
+    assert (panel.coverage.array, panel.coverage.image, panel.coverage.axis) == ("1", "destination", "")
+    panel.coverage.set_arrays([])
     assert not legend.isVisible()
-    assert panel.array is None
+    assert panel.coverage.array is None
 
 
 def test_everything_asked_of_coverage_leaves_by_signals(panel: Panel, qtbot: QtBot) -> None:
     fill(panel)
-    with qtbot.waitSignal(panel.array_chosen) as said:
+    with qtbot.waitSignal(panel.coverage.array_chosen) as said:
         qtbot.keyClick(child(panel, QComboBox, "array_chooser"), Qt.Key.Key_Down)
     assert said.args == ["1"]
-    with qtbot.waitSignal(panel.image_choice_changed) as said:
+    with qtbot.waitSignal(panel.coverage.image_chosen) as said:
         qtbot.keyClick(child(panel, QComboBox, "image_chooser"), Qt.Key.Key_End)
-    assert said.args == ["none"] == [panel.image]
-    with qtbot.waitSignal(panel.state_clicked) as said:
+    assert said.args == ["none"] == [panel.coverage.image]
+    with qtbot.waitSignal(panel.coverage.state_clicked) as said:
         qtbot.keyClick(child(panel, QWidget, "legend"), Qt.Key.Key_Return)
     assert said.args == [int(ChunkState.ABSENT)]
-    with qtbot.waitSignal(panel.well_clicked) as said:
+    with qtbot.waitSignal(panel.coverage.well_clicked) as said:
         qtbot.keyClick(child(panel, QWidget, "plate_map"), Qt.Key.Key_Return)
     assert said.args == ["A/1"]
-    with qtbot.waitSignal(panel.axis_changed) as said:
+    with qtbot.waitSignal(panel.coverage.axis_changed) as said:
         qtbot.keyClick(child(panel, QComboBox, "coverage_axis"), Qt.Key.Key_Down)
-    assert said.args == ["z"] == [panel.axis]
+    assert said.args == ["z"] == [panel.coverage.axis]
     bars = child(panel, QWidget, "coverage_bars")
     qtbot.keyClick(bars, Qt.Key.Key_End)
-    with qtbot.waitSignal(panel.position_clicked) as said:
+    with qtbot.waitSignal(panel.coverage.position_clicked) as said:
         qtbot.keyClick(bars, Qt.Key.Key_Return)
     assert said.args == [1]
-    panel.set_image("source")
-    assert panel.image == "source"
+    panel.coverage.image = "source"
+    assert panel.coverage.image == "source"
 
 
 def test_a_targets_file_is_dropped_anywhere(panel: Panel, qtbot: QtBot, tmp_path: Path) -> None:

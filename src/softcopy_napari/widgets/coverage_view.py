@@ -61,13 +61,13 @@ class CoverageView(QWidget):
 
     @property
     def array(self) -> str | None:
-        """Path of the chosen array; None where there is none."""
+        """Path of the chosen array in the source ("" at the root); None where there is none."""
         chosen = self._array.currentData()
         return None if chosen is None else str(chosen)
 
     @property
     def image(self) -> str:
-        """Where the image comes from."""
+        """Where the image comes from: "destination", "source" or "none"."""
         return str(self._image.currentData())
 
     @image.setter
@@ -79,9 +79,10 @@ class CoverageView(QWidget):
         """Name of the plot's axis."""
         return self._plot.axis
 
-    def set_arrays(self, names: Sequence[str], chosen: str) -> None:
-        """Offer these arrays, by their paths in the source."""
+    def set_arrays(self, names: Sequence[str], chosen: str = "") -> None:
+        """Offer these arrays, by their paths in the source; without any there is no coverage to show."""
         self._array.offer([(name or "(the array itself)", name) for name in names], chosen)
+        self.setVisible(bool(names))
 
     def set_counts(self, counts: Sequence[int]) -> None:
         """Show how many chunk files of the array are in each `ChunkState`."""
@@ -92,7 +93,7 @@ class CoverageView(QWidget):
         self._wells.set_wells(wells)
         self._wells.setVisible(bool(wells))
 
-    def set_axes(self, names: Sequence[str], chosen: str) -> None:
+    def set_axes(self, names: Sequence[str], chosen: str = "") -> None:
         """Offer these axes for the plot."""
         self._plot.set_axes(names, chosen)
 

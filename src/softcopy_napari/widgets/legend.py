@@ -9,18 +9,17 @@ from qtpy.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentMod
 from qtpy.QtGui import QKeyEvent, QPainter, QPalette, QPen, QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QApplication,
     QFrame,
     QListView,
     QSizePolicy,
     QStyle,
-    QStyledItemDelegate,
     QStyleOptionViewItem,
     QWidget,
 )
 
 from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.widgets.item_delegate import ItemDelegate
 from softcopy_napari.widgets.palette import chunk_colour, chunk_name, mix
 
 COUNT_ROLE = int(Qt.ItemDataRole.UserRole) + 1
@@ -83,7 +82,7 @@ _MEANINGS = {
 }
 
 
-class _Delegate(QStyledItemDelegate):
+class _Delegate(ItemDelegate):
     """Paints a swatch, the name and the count; states without chunk files are faint."""
 
     def __init__(self, legend: QListView) -> None:
@@ -96,12 +95,7 @@ class _Delegate(QStyledItemDelegate):
         option: QStyleOptionViewItem,
         index: QModelIndex | QPersistentModelIndex,
     ) -> None:
-        full = QStyleOptionViewItem(option)
-        self.initStyleOption(full, index)
-        name, full.text = full.text, ""
-        widget = full.widget
-        style = widget.style() if widget else QApplication.style()
-        style.drawControl(QStyle.ControlElement.CE_ItemViewItem, full, painter, widget)
+        full = self.paint_background(painter, option, index)
         count, rect, palette = index.data(COUNT_ROLE), full.rect, full.palette
         selected = bool(full.state & QStyle.StateFlag.State_Selected)
         text = palette.color(QPalette.ColorRole.HighlightedText if selected else QPalette.ColorRole.WindowText)
@@ -113,7 +107,7 @@ class _Delegate(QStyledItemDelegate):
             text = mix(palette.color(QPalette.ColorRole.Window), text, 0.7)
         painter.setPen(text)
         words = rect.adjusted(side + 11, 0, -7, 0)
-        painter.drawText(words, _flags(Qt.AlignmentFlag.AlignLeft), name)
+        painter.drawText(words, _flags(Qt.AlignmentFlag.AlignLeft), full.text)
         painter.drawText(words, _flags(Qt.AlignmentFlag.AlignRight), f"{count:,}")
         painter.restore()
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
-import numpy.typing as npt
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from qtpy.QtWidgets import QFrame, QMessageBox, QScrollArea, QVBoxLayout, QWidget
@@ -45,13 +44,6 @@ class Panel(QWidget):
     """A list of the `Key`s of the selected targets that are being copied, and the `Changes` wanted of them."""
     selection_changed = Signal(object)
     """The `Key` of the target that is looked at (the first selected one), or None."""
-    array_chosen = Signal(str)
-    image_choice_changed = Signal(str)
-    state_clicked = Signal(int)
-    well_clicked = Signal(str)
-    axis_changed = Signal(str)
-    position_clicked = Signal(int)
-    """Signals of `CoverageView`, passed on."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,13 +55,15 @@ class Panel(QWidget):
         self._table.placeholder = FIRST_STEPS
         self._details = wrapping_label("target_details")
         self._details.hide()
-        self._actions, self._pace, self._coverage = ActionsBar(), PaceBar(), CoverageView()
+        self._actions, self._pace = ActionsBar(), PaceBar()
+        self.coverage = CoverageView()
+        """The coverage of the current target."""
         self._log = LogSection()
         self._content = QWidget()
         self._lay_out()
         self._connect()
         self._ring = FocusRing(self._content)
-        self._coverage.hide()
+        self.coverage.hide()
         self._form.save_button.setEnabled(False)
 
     def _lay_out(self) -> None:
@@ -81,7 +75,7 @@ class Panel(QWidget):
         column.addWidget(self._details)
         column.addWidget(self._actions)
         column.addWidget(self._pace)
-        column.addWidget(self._coverage)
+        column.addWidget(self.coverage)
         column.addWidget(self._log)
         column.addStretch(1)
         self._scroll = QScrollArea()
@@ -103,12 +97,6 @@ class Panel(QWidget):
         self._table.requested.connect(self._on_action)
         self._actions.clicked.connect(self._table.request)
         self._pace.changed.connect(self._on_pace)
-        self._coverage.array_chosen.connect(self.array_chosen)
-        self._coverage.image_chosen.connect(self.image_choice_changed)
-        self._coverage.state_clicked.connect(self.state_clicked)
-        self._coverage.well_clicked.connect(self.well_clicked)
-        self._coverage.axis_changed.connect(self.axis_changed)
-        self._coverage.position_clicked.connect(self.position_clicked)
 
     # The form.
 
@@ -233,48 +221,6 @@ class Panel(QWidget):
             self._table.request(Action.CHECK)
         else:
             self.set_problem("", f"{selected[0].name} is being copied; the legend shows what has arrived.")
-
-    # Coverage of the target that is looked at.
-
-    def set_arrays(self, names: Sequence[str], chosen: str = "") -> None:
-        """Offer these arrays, by their paths in the source; without any there is no coverage to show."""
-        self._coverage.set_arrays(names, chosen)
-        self._coverage.setVisible(bool(names))
-
-    @property
-    def array(self) -> str | None:
-        """Path of the chosen array in the source ("" at the root); None where there is none."""
-        return self._coverage.array
-
-    @property
-    def image(self) -> str:
-        """Where the image comes from: "destination", "source" or "none"."""
-        return self._coverage.image
-
-    def set_image(self, image: str) -> None:
-        """Choose where the image comes from."""
-        self._coverage.image = image
-
-    def set_counts(self, counts: Sequence[int]) -> None:
-        """Show how many chunk files of the array are in each `ChunkState`."""
-        self._coverage.set_counts(counts)
-
-    def set_wells(self, wells: Mapping[str, tuple[int, int]]) -> None:
-        """Show the wells of a plate: path -> chunk files copied, and in all; without any there is no map."""
-        self._coverage.set_wells(wells)
-
-    def set_axes(self, names: Sequence[str], chosen: str = "") -> None:
-        """Offer these axes for the plot."""
-        self._coverage.set_axes(names, chosen)
-
-    @property
-    def axis(self) -> str:
-        """Name of the plot's axis; empty where there is none."""
-        return self._coverage.axis
-
-    def set_coverage(self, copied: npt.ArrayLike, pending: npt.ArrayLike, missing: npt.ArrayLike) -> None:
-        """Show chunk files at each position of the axis: three 1-D arrays of one length."""
-        self._coverage.set_coverage(copied, pending, missing)
 
     # Messages and questions.
 

@@ -20,11 +20,9 @@ from qtpy.QtCore import (
 from qtpy.QtGui import QContextMenuEvent, QKeyEvent, QPainter, QPaintEvent, QPalette, QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QApplication,
     QHeaderView,
     QMenu,
     QSizePolicy,
-    QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
@@ -33,6 +31,7 @@ from qtpy.QtWidgets import (
 
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.bars import paint_bar
+from softcopy_napari.widgets.item_delegate import ItemDelegate
 from softcopy_napari.widgets.palette import bar_colour, is_dark
 from softcopy_napari.widgets.targets_model import (
     HEADERS,
@@ -122,7 +121,7 @@ class _StateDelegate(QStyledItemDelegate):
             option.text = option.text.replace(row.state_text, row.short_state_text, 1)
 
 
-class _ProgressDelegate(QStyledItemDelegate):
+class _ProgressDelegate(ItemDelegate):
     """Paints a bar with a percentage where the progress is known."""
 
     def paint(
@@ -131,12 +130,7 @@ class _ProgressDelegate(QStyledItemDelegate):
         option: QStyleOptionViewItem,
         index: QModelIndex | QPersistentModelIndex,
     ) -> None:
-        full = QStyleOptionViewItem(option)
-        self.initStyleOption(full, index)
-        text, full.text = full.text, ""
-        widget = full.widget
-        style = widget.style() if widget else QApplication.style()
-        style.drawControl(QStyle.ControlElement.CE_ItemViewItem, full, painter, widget)
+        full = self.paint_background(painter, option, index)
         fraction = index.data(PROGRESS_ROLE)
         if fraction is None:
             return
@@ -145,7 +139,7 @@ class _ProgressDelegate(QStyledItemDelegate):
         filled = QRect(bar.left(), bar.top(), max(width, 1 if fraction else 0), bar.height())
         if full.direction != Qt.LayoutDirection.LeftToRight:
             filled.moveRight(bar.right())
-        paint_bar(painter, bar, filled, bar_colour(index.data(STATE_ROLE)), full.palette, text)
+        paint_bar(painter, bar, filled, bar_colour(index.data(STATE_ROLE)), full.palette, full.text)
 
 
 class TargetsTable(QTableView):

@@ -15,7 +15,7 @@ from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.plugin.dock.coverage_panel import CoveragePanel, coverage_along, first_array, wells
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.target_layers import TargetLayers
-from softcopy_napari.widgets.panel import Panel
+from softcopy_napari.widgets.coverage_view import CoverageView
 
 
 def array(path: str, absent: int, copied: int, verified: int = 0) -> ArraySnapshot:
@@ -78,9 +78,9 @@ class Places:
 @pytest.fixture
 def plotted(qtbot: Any) -> Iterator[Callable[..., str]]:
     """Along which axis an array of three dimensions is plotted, by what is known of them and what its user chooses."""
-    panel, layers, queue = Panel(), Places(), MainThreadQueue()
-    qtbot.addWidget(panel)
-    coverage = CoveragePanel(panel, cast(TargetLayers, layers), queue)
+    view, layers, queue = CoverageView(), Places(), MainThreadQueue()
+    qtbot.addWidget(view)
+    coverage = CoveragePanel(view, cast(TargetLayers, layers), queue)
     one = array("0", 8, 0).model_copy(update={"shape": (2, 2, 2), "chunk_shape": (1, 1, 1), "grid": (2, 2, 2)})
     paths = {"source": "/data/a", "destination": "/nas/a"}
     coverage.show_target(TargetSnapshot(id="1", state=TargetState.COPYING, arrays=(one,), **paths))
@@ -88,11 +88,11 @@ def plotted(qtbot: Any) -> Iterator[Callable[..., str]]:
     def plot(names: tuple[str, ...], time_axis: int, choose: str = "") -> str:
         layers.axis_names, layers.time_axis = names, time_axis
         if choose:
-            panel.axis_changed.emit(choose)
+            view.axis_changed.emit(choose)
         coverage._plot()
         qtbot.waitUntil(lambda: not coverage._plotting)
         coverage._plot()
-        return panel.axis
+        return view.axis
 
     yield plot
     coverage.close()

@@ -14,7 +14,7 @@ from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapsh
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.target_layers import TargetLayers
-from softcopy_napari.widgets.panel import Panel
+from softcopy_napari.widgets.coverage_view import CoverageView
 
 _PLOT_INTERVAL = 1_000
 """Milliseconds between two looks for changes in the plot."""
@@ -26,14 +26,14 @@ class CoveragePanel:
 
     Parameters
     ----------
-    panel : Panel
+    view : CoverageView
     layers : TargetLayers
     queue : MainThreadQueue
         Counts ledgers in threads: that takes longer than a redraw may.
     """
 
-    def __init__(self, panel: Panel, layers: TargetLayers, queue: MainThreadQueue) -> None:
-        self._panel = panel
+    def __init__(self, view: CoverageView, layers: TargetLayers, queue: MainThreadQueue) -> None:
+        self._view = view
         self._layers = layers
         self._queue = queue
         self._target: TargetSnapshot | None = None
@@ -50,12 +50,12 @@ class CoveragePanel:
         self._timer.setInterval(_PLOT_INTERVAL)
         self._timer.timeout.connect(self._plot)
         self._timer.start()
-        panel.array_chosen.connect(self._choose)
-        panel.well_clicked.connect(self._open_well)
-        panel.state_clicked.connect(lambda state: layers.jump_to(ChunkState(state)))
-        panel.axis_changed.connect(self._choose_axis)
-        panel.position_clicked.connect(self._go_to)
-        panel.image_choice_changed.connect(self.show_image)
+        view.array_chosen.connect(self._choose)
+        view.well_clicked.connect(self._open_well)
+        view.state_clicked.connect(lambda state: layers.jump_to(ChunkState(state)))
+        view.axis_changed.connect(self._choose_axis)
+        view.position_clicked.connect(self._go_to)
+        view.image_chosen.connect(self.show_image)
 
     def show_target(self, target: TargetSnapshot | None) -> None:
         """Show the selected target; None where none is selected, or it has not been started."""
@@ -63,9 +63,9 @@ class CoveragePanel:
         if target is None:
             if before is not None:
                 self._layers.show(None, None, self._image)
-            self._panel.set_arrays([], "")
-            self._panel.set_counts((0,) * len(ChunkState))
-            self._panel.set_wells({})
+            self._view.set_arrays([], "")
+            self._view.set_counts((0,) * len(ChunkState))
+            self._view.set_wells({})
             return
         another = before is None or (before.source, before.destination) != (target.source, target.destination)
         paths = [array.path for array in target.arrays]
@@ -79,10 +79,10 @@ class CoveragePanel:
         else:
             self._layers.update(target)
         if paths or another:
-            self._panel.set_arrays(paths, self._array)
+            self._view.set_arrays(paths, self._array)
         array = self._snapshot()
-        self._panel.set_counts(array.counts if array is not None else target.counts)
-        self._panel.set_wells(wells(target.arrays))
+        self._view.set_counts(array.counts if array is not None else target.counts)
+        self._view.set_wells(wells(target.arrays))
 
     def update_layers(self, target: TargetSnapshot | None) -> None:
         """Give the layers a newer snapshot, as an array may have grown; the numbers wait for `show_target`."""
@@ -146,7 +146,7 @@ class CoveragePanel:
         if array is None or not array.grid or self._plotting:
             return
         axes, axis = self._axes(array)
-        self._panel.set_axes(axes, axes[axis])
+        self._view.set_axes(axes, axes[axis])
         now = (array.ledger, axis, array.counts)
         if now != self._plotted:
             self._plotted, self._plotting = now, True
@@ -155,7 +155,7 @@ class CoveragePanel:
     def _show_plot(self, counts: tuple[Counts, Counts, Counts] | None) -> None:
         self._plotting = False
         if counts is not None:
-            self._panel.set_coverage(*counts)
+            self._view.set_coverage(*counts)
 
     def _go_to(self, position: int) -> None:
         array = self._snapshot()

@@ -71,7 +71,7 @@ class SoftcopyWidget(QWidget):
         self._layers = TargetLayers(napari_viewer)
         self._panel = Panel()
         self._overwrite_prompt = OverwritePrompt(self._panel, self._queue)
-        self._coverage = CoveragePanel(self._panel, self._layers, self._queue)
+        self._coverage = CoveragePanel(self._panel.coverage, self._layers, self._queue)
         self._redraw_budget = RedrawBudget(numbers_rest)
         self._shown_outline: list[object] = []
         """The rows of the table without their numbers: a change in these is shown at once."""
@@ -347,8 +347,8 @@ class SoftcopyWidget(QWidget):
         self._layers.interval = 1.0 / self._preferences.refresh_rate
         self._monitor.interval = min(_SLOWEST_POLL, self._layers.interval)
         image = self._preferences.image
-        if image != before.image == self._panel.image:  # otherwise the user has chosen another
-            self._panel.set_image(image)
+        if image != before.image == self._panel.coverage.image:  # otherwise the user has chosen another
+            self._panel.coverage.image = image
             self._coverage.show_image(image)
 
     def _show_recent(self, known: preferences.Remembered | None = None) -> None:
