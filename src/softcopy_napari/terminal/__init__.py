@@ -1,1 +1,1 @@
-"""What the `softcopy` command shows and asks for in a terminal."""
+"""The terminal front end: what the `softcopy` command shows, and the orders that it gives."""

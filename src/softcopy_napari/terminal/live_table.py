@@ -21,7 +21,7 @@ _SHOWN_NOTICES = 3
 
 @contextlib.contextmanager
 def live_table(snapshot: Callable[[], EngineSnapshot]) -> Iterator[Callable[[], None]]:
-    """Show an engine until the end of the block; what is yielded draws it anew."""
+    """Show an engine within this context; the function that it yields draws the table again."""
     console = Console()
     with Live(draw(snapshot(), console.width), console=console, auto_refresh=False) as table:
         yield lambda: table.update(draw(snapshot(), console.width), refresh=True)
@@ -29,7 +29,7 @@ def live_table(snapshot: Callable[[], EngineSnapshot]) -> Iterator[Callable[[], 
 
 
 def draw(engine: EngineSnapshot, width: int) -> RenderableType:
-    """The table, and below it what is to be said of each target."""
+    """Return the table, followed by notes about each target."""
     table = Table(box=None, padding=(0, 2, 0, 0), expand=True)
     table.add_column("target", no_wrap=True, overflow="ellipsis", ratio=2)
     table.add_column("", width=max(8, min(24, width // 6)))
@@ -40,7 +40,7 @@ def draw(engine: EngineSnapshot, width: int) -> RenderableType:
     lines: list[RenderableType] = [table]
     for target in engine.targets:
         table.add_row(
-            Text(PurePath(target.source).name),  # as it is: a name may look like rich's markup
+            Text(PurePath(target.source).name),  # not as markup, which a name may look like
             ProgressBar(total=max(1, target.chunk_files), completed=target.chunk_files_copied),
             files_text(target),
             rate_text(target),
@@ -65,5 +65,5 @@ def draw(engine: EngineSnapshot, width: int) -> RenderableType:
 
 
 def _name(target: TargetSnapshot, engine: EngineSnapshot) -> str:
-    """The target's name where there are several."""
+    """Return a prefix with the target's name where there are several."""
     return f"{PurePath(target.source).name}: " if len(engine.targets) > 1 else ""

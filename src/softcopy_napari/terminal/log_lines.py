@@ -12,39 +12,39 @@ from softcopy_napari.terminal.wording import explain_state
 _LOG_INTERVAL = 5.0
 _LOG_LONGEST = 60.0
 """Seconds between log lines of a target of which there is nothing new to say."""
-_TO_AND_FRO = {TargetState.COPYING, TargetState.CAUGHT_UP}
+_ALTERNATING = {TargetState.COPYING, TargetState.CAUGHT_UP}
 
 
 class LogLines:
-    """A line a target every few seconds, and at every change of its state, for logs and pipes.
+    """Prints a line for each target every few seconds, and at every change of its state, for logs and pipes.
 
-    While a source is watched on there is nothing to tell.
+    A complete target whose source is still watched has nothing to report.
     """
 
     def __init__(self) -> None:
         self._next = 0.0
-        self._said: dict[str, tuple[TargetState, str, float]] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._last_lines: dict[str, tuple[TargetState, str, float]] = {}
+        self._noticed: set[tuple[str, str]] = set()
 
     def show(self, engine: EngineSnapshot, now: bool = False) -> None:
-        """Print what is due."""
+        """Print the lines that are due."""
         due = now or time.monotonic() >= self._next
         if due:
             self._next = time.monotonic() + _LOG_INTERVAL
         for target in engine.targets:
-            state, text, when = self._said.get(target.id, (None, "", 0.0))
-            # Between stacks a target is caught up for a moment: that is nothing to tell.
-            changed = state is not target.state and not {state, target.state} <= _TO_AND_FRO
+            state, text, when = self._last_lines.get(target.id, (None, "", 0.0))
+            # Between stacks a target is caught up for a moment, which is not worth a line.
+            changed = state is not target.state and not {state, target.state} <= _ALTERNATING
             if changed or due:
                 new = self._text(target, resumed=state is TargetState.COMPLETE and not target.state.ended)
                 again = time.monotonic() - when >= _LOG_LONGEST and not target.watching
                 repeats = new == text and not now and not again
                 if changed or not repeats:
-                    self._said[target.id] = target.state, new, time.monotonic()
+                    self._last_lines[target.id] = target.state, new, time.monotonic()
                     self._line(new)
             for notice in target.notices:
-                if (target.id, notice) not in self._told:
-                    self._told.add((target.id, notice))
+                if (target.id, notice) not in self._noticed:
+                    self._noticed.add((target.id, notice))
                     self._line(f"{target.source}: note: {notice}")
 
     @staticmethod

@@ -1,6 +1,6 @@
-"""Finds running copies by how their user calls them, and gives them orders: `softcopy finish`, `pause`, `stop`, `set`.
+"""Finds running copies by name, and gives them orders: `softcopy finish`, `pause`, `resume`, `stop` and `set`.
 
-A copy is called by its destination, however that is spelled, or with all others of its engine by its process.
+The name of a copy is its destination, however that is spelled, or its process, which names all copies of its engine.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets.timeout import call_with_timeout
 from softcopy_napari.engine.targets.user_paths import written_path
 
-_MOST_TOLD = 8
-"""Copies that are listed where one has to be chosen."""
+_MOST_LISTED = 8
+"""Copies that are listed at most where one has to be chosen."""
 
 
 class CannotOrder(Exception):
-    """An order that cannot be given, and why, in words for its user."""
+    """An order that cannot be given; the message says why, for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningCopy:
-    """One target of an engine that runs."""
+    """A target of a running engine."""
 
     engine: EngineHandle
     target: TargetSnapshot
 
     @property
     def pid(self) -> int:
-        """The engine's process."""
+        """The process id of the engine."""
         return self.engine.run.pid
 
 
 def foreign_words(pid: int) -> str:
-    """Say that an engine is of another version of softcopy."""
+    """Return a message that an engine is of another version of softcopy."""
     return f"the copy engine (process {pid}) is of another version and cannot be shown"
 
 
@@ -55,7 +55,7 @@ def choose_copies(names: Sequence[str], everything: bool, command: str) -> list[
     everything : bool
         All of them.
     command : str
-        What is to be done, for the message.
+        The command, for messages.
 
     Raises
     ------
@@ -67,21 +67,21 @@ def choose_copies(names: Sequence[str], everything: bool, command: str) -> list[
     if names and everything:
         raise CannotOrder("give processes and destinations, or --all, not both")
     if names:
-        chosen = [copy for name in names for copy in _called(name, running)]
+        chosen = [copy for name in names for copy in _copies_named(name, running)]
         return list({(copy.pid, copy.target.id): copy for copy in chosen}.values())
     found = running if everything and command == "stop" else under_way or (running if command == "stop" else [])
     if not found:
         raise CannotOrder("no copy is running")
     if len(found) > 1 and not everything:
-        listed = [f"  {copy.target.destination} (process {copy.pid})" for copy in found[:_MOST_TOLD]]
-        listed += [f"  and {len(found) - _MOST_TOLD:,} more"] if len(found) > _MOST_TOLD else []
+        listed = [f"  {copy.target.destination} (process {copy.pid})" for copy in found[:_MOST_LISTED]]
+        listed += [f"  and {len(found) - _MOST_LISTED:,} more"] if len(found) > _MOST_LISTED else []
         words = f"{len(found):,} copies are running: give a destination or a process, or --all"
         raise CannotOrder("\n".join([words, *listed]))
     return found
 
 
 def _running(names: Sequence[str]) -> Iterator[RunningCopy]:
-    """All copies that engines work on or watch, oldest first."""
+    """Yield all copies that engines work on or watch, oldest first."""
     for engine in engines():
         try:
             snapshot = engine.snapshot()
@@ -94,14 +94,14 @@ def _running(names: Sequence[str]) -> Iterator[RunningCopy]:
         yield from (RunningCopy(engine, target) for target in snapshot.targets if not target.over)
 
 
-def _called(name: str, running: Sequence[RunningCopy]) -> list[RunningCopy]:
-    """Find the copies of one name."""
+def _copies_named(name: str, running: Sequence[RunningCopy]) -> list[RunningCopy]:
+    """Return the copies with a name."""
     if found := [copy for copy in running if name == str(copy.pid)]:
         return found
     try:
         path = written_path(name, Path())
         found = [copy for copy in running if copy.target.destination == str(path)]
-        if not found and running:  # only now are disks asked, which may hang
+        if not found and running:  # disks, which may hang, are asked only now
             found = call_with_timeout(
                 lambda: [one for one in running if _same_folder(path, Path(one.target.destination))],
                 f"{name} has not answered; write the destination as softcopy status does",
@@ -116,7 +116,7 @@ def _called(name: str, running: Sequence[RunningCopy]) -> list[RunningCopy]:
 
 
 def _same_folder(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one folder, through links or mounts, or would if it were there."""
+    """Whether two paths lead to one folder, through links or mounts, or would if it existed."""
     if os.path.normcase(os.path.realpath(one)) == os.path.normcase(os.path.realpath(other)):
         return True
     with contextlib.suppress(OSError, ValueError):
@@ -125,17 +125,17 @@ def _same_folder(one: Path, other: Path) -> bool:
 
 
 def give_order(do: str, copy: RunningCopy) -> str:
-    """Ask a copy to finish, pause, resume or stop; returns what is said of that.
+    """Order a copy to finish, pause, resume or stop, and return a message about it.
 
     Raises
     ------
     CannotOrder
-        It cannot be done now, or its engine does not take it.
+        The order is impossible now, or the engine refuses it.
     """
     target = copy.target
     if target.state.ended and do in ("pause", "resume"):
         raise CannotOrder(f"{target.destination} is {target.state}: there is nothing to {do}")
-    _ask(copy, Order.model_validate({"do": do, "target": target.id}))
+    _send(copy, Order.model_validate({"do": do, "target": target.id}))
     match do:
         case "finish" if target.state.ended:
             return f"{target.destination} is {target.state}. Comparing once more"
@@ -157,23 +157,23 @@ def change_settings(copy: RunningCopy, changes: Changes) -> None:
     Raises
     ------
     CannotOrder
-        Its engine does not take that.
+        The engine refuses the change.
     """
-    _ask(copy, Order(do="set", target=copy.target.id, changes=changes))
+    _send(copy, Order(do="set", target=copy.target.id, changes=changes))
 
 
-def _ask(copy: RunningCopy, order: Order) -> None:
+def _send(copy: RunningCopy, order: Order) -> None:
     try:
         copy.engine.ask(order)
     except EngineGone as error:
-        if order.do != "stop":  # else it has come to its end
+        if order.do != "stop":  # a copy that has ended needs no stop
             raise CannotOrder(str(error)) from None
     except ValueError as error:
         raise CannotOrder(str(error)) from None
 
 
 def _missing(target: TargetSnapshot) -> list[str]:
-    """Say what an acquisition that is over now lacks, and what is still to be done."""
+    """Return what a finished acquisition lacks, and what is still to be done."""
     parts = []
     if target.state is TargetState.WAITING:
         parts.append(target.reason)

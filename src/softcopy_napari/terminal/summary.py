@@ -1,4 +1,4 @@
-"""What `softcopy` prints of each target at the end of a run, and for `softcopy status`.
+"""The summary of each target at the end of a run, and the output of `softcopy status`.
 
 rich is imported only where the output is a terminal: that takes 40 ms, a tenth of a short run.
 """
@@ -19,7 +19,7 @@ _SHOWN_FINDINGS = 5
 
 
 def show_summary(engine: EngineSnapshot) -> None:
-    """Print what became of each target."""
+    """Print the result of each target."""
     for target in engine.targets:
         _print()
         for text, style in _summary(target):
@@ -27,7 +27,7 @@ def show_summary(engine: EngineSnapshot) -> None:
 
 
 def _print(text: str = "", style: str = "", begin: str = "", end: str = "") -> None:
-    """A line; the style is that of its middle."""
+    """Print a line, whose middle has the style."""
     if not sys.stdout.isatty():
         print(begin + text + end)
         return
@@ -102,7 +102,7 @@ def _paths(paths: Sequence[str], count: int) -> Iterator[tuple[str, str]]:
 
 
 def show_status(engines: Sequence[EngineSnapshot]) -> None:
-    """Print what engines are doing."""
+    """Print what these engines are doing."""
     if not engines:
         _print("No copy is running.")
     for engine in engines:

@@ -1,4 +1,4 @@
-"""What the table, the log lines and the summaries on a terminal say of a target, and the colours of its states."""
+"""Texts about a target that the table, the log lines and the summary share, and the colours of its states."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ COLOURS = {
 
 
 def files_text(target: TargetSnapshot) -> str:
-    """Chunk files that have arrived, of how many."""
+    """Return the number of chunk files that have arrived, and of all."""
     return f"{target.chunk_files_copied:,}/{target.chunk_files:,}" if target.arrays else "-"
 
 
 def eta_text(target: TargetSnapshot) -> str:
-    """When it will be complete, or how long it took."""
+    """Return the time left, or the time taken once the target has ended."""
     if target.state.ended:
         return time_text(target.elapsed)
     if target.eta is not None:
@@ -36,10 +36,10 @@ def eta_text(target: TargetSnapshot) -> str:
 
 
 def rate_text(target: TargetSnapshot) -> str:
-    """In MB/s."""
+    """Return the rate of copying in MB/s."""
     return f"{target.bytes_per_second / 1e6:.1f}"
 
 
 def outlook(target: TargetSnapshot) -> list[str]:
-    """At what pace it goes, where that is held back, and what is to be expected."""
+    """Return what limits the rate, where anything does, and the forecast."""
     return [words for words in (target.pace.words, target.forecast.words) if words]

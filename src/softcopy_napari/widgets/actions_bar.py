@@ -1,4 +1,4 @@
-"""The buttons below the table: what can be done with the selected targets."""
+"""The buttons below the table, which act on the selected targets."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ActionsBar(QWidget):
         self.set_rows([])
 
     def set_rows(self, rows: Sequence[Row]) -> None:
-        """Offer what can be done with these targets."""
+        """Enable the buttons that are possible with these targets."""
         allowed = allowed_actions(rows)
         self._pausing = Action.RESUME if Action.RESUME in allowed and Action.PAUSE not in allowed else Action.PAUSE
         text = _RESUME if self._pausing is Action.RESUME else _PAUSE

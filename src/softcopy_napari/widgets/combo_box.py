@@ -1,4 +1,4 @@
-"""A combo box as the panel needs it: narrow, named, and left alone by the wheel that scrolls the panel."""
+"""A combo box for the panel: narrow, named, and not changed by the wheel that scrolls the panel."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class ComboBox(QComboBox):
     Parameters
     ----------
     object_name, accessible_name : str
-        For scripts, and for screen readers.
+        Names for scripts and for screen readers.
     letters : int
-        Least width in letters.
+        Minimum width in letters.
     """
 
     def __init__(self, object_name: str, accessible_name: str, letters: int, parent: QWidget | None = None) -> None:
@@ -30,7 +30,7 @@ class ComboBox(QComboBox):
         self._offered: tuple[tuple[str, object], ...] = ()
 
     def offer(self, choices: Sequence[tuple[str, object]], chosen: object) -> None:
-        """Offer these texts and values, and choose one value; says nothing by signals: the caller knows."""
+        """Offer these texts and values, and choose one value, without sending signals."""
         blocked = self.blockSignals(True)
         if tuple(choices) != self._offered:
             self._offered = tuple(choices)

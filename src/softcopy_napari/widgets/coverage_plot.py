@@ -66,7 +66,7 @@ class CoveragePlot(QWidget):
         self._describe()
 
     def set_axes(self, names: Sequence[str], chosen: str = "") -> None:
-        """Offer these axes. Says nothing by `axis_changed`: the caller knows."""
+        """Offer these axes, without sending `axis_changed`."""
         self._axis.offer([(name, name) for name in names], chosen)
         self._bars.setAccessibleName(f"Coverage along {self.axis}")
 

@@ -1,4 +1,4 @@
-"""The view of a `TargetsModel`: usable at 280 px and by keyboard alone. What its user asks leaves by signals."""
+"""The view of a `TargetsModel`: usable at 280 px and by keyboard alone; signals report what the user asks for."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ _GROUPS = (Action.SHOW, Action.CHECK, Action.REMOVE)
 
 
 def allowed_actions(rows: Iterable[Row]) -> frozenset[Action]:
-    """What can be done with at least one of these targets."""
+    """Return the actions that are possible with at least one of these targets."""
     actions: set[Action] = set()
     for row in rows:
         actions |= {Action.OPEN_SOURCE, Action.OPEN_DESTINATION}

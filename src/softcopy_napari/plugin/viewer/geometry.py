@@ -82,7 +82,7 @@ class Geometry:
 
     @property
     def grid_end(self) -> Floats:
-        """Where the image's far edges lie in the chunk grid's own coordinates; a ragged last chunk goes beyond."""
+        """The far edges of the image in coordinates of the chunk grid; a ragged last chunk goes beyond them."""
         return tuple(n / chunk - 0.5 for n, chunk in zip(self.shape, self.chunk, strict=True))
 
     @property

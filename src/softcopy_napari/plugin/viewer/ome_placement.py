@@ -57,7 +57,7 @@ class Placement:
     """Where an array lies in the world, and how to show it."""
 
     layout: ArrayLayout | None
-    """None where the array's metadata have not been read: then the names of its chunk files are not known."""
+    """The layout of the array; None until its metadata have been read, without which chunk files have no names."""
     axis_names: tuple[str, ...] | None
     units: tuple[str, ...]
     levels: tuple[Level, ...]
@@ -72,12 +72,12 @@ class Placement:
 
     @property
     def scale(self) -> tuple[float, ...]:
-        """Of the array itself."""
+        """The scale of the array itself."""
         return self.levels[0].scale
 
     @property
     def translate(self) -> tuple[float, ...]:
-        """Of the array itself."""
+        """The translation of the array itself."""
         return self.levels[0].translate
 
 
