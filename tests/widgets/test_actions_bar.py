@@ -70,7 +70,7 @@ def test_the_stop_button_tells_that_it_only_ends_watching(qtbot: QtBot) -> None:
     watched = make_row("a", TargetState.COMPLETE, watching=True)
     for rows, only in (([watched], True), ([watched, COPYING], False), ([COPYING], False)):
         bar.set_rows(rows)
-        assert ("do not watch" in buttons(bar)["stop"].toolTip()) is only
+        assert ("stop watching" in buttons(bar)["stop"].toolTip()) is only
 
 
 def test_the_bar_wraps_where_there_is_no_room(qtbot: QtBot) -> None:

@@ -217,7 +217,7 @@ def test_details_of_the_selected_target_can_be_read_in_full(panel: Panel) -> Non
     panel.set_rows([COPYING, make_row("b", TargetState.COPYING, lost=True, note="process 7 was killed")])
     assert label.text().startswith("Copying: the disk is slow\n1 of 4 chunk files")
     panel.select([(4711, "b")])
-    assert label.text().startswith("Engine died: process 7 was killed")
+    assert label.text().startswith("Copying crashed: process 7 was killed")
 
 
 def test_buttons_stay_where_they_are_while_a_live_copy_catches_up_again_and_again(panel: Panel, qtbot: QtBot) -> None:

@@ -64,7 +64,7 @@ def test_a_complete_target_is_all_there_even_if_some_chunks_never_came() -> None
     row = make_row("a", TargetState.COMPLETE, counts=HALF, elapsed=61.0, bytes_per_second=5e6)
     cells = shown(row)
     assert (cells[Column.PROGRESS], cells[Column.RATE], cells[Column.ETA]) == ("100 %", "", "took 1:01 min")
-    assert "40 never came" in shown(row, Qt.ItemDataRole.ToolTipRole)[Column.FILES]
+    assert "40 never written" in shown(row, Qt.ItemDataRole.ToolTipRole)[Column.FILES]
 
 
 def test_the_reason_stands_with_the_state() -> None:
@@ -127,7 +127,7 @@ def test_tooltips_tell_paths_notices_and_failures() -> None:
     tips = shown(row, Qt.ItemDataRole.ToolTipRole)
     assert tips[Column.TARGET] == "/data/a\n\u2192 /copy/a"
     assert tips[Column.STATE] == "Copying\none\ntwo"
-    assert tips[Column.FILES].startswith("40 not seen")
+    assert tips[Column.FILES].startswith("40 still to come")
     assert tips[Column.FAILED].splitlines()[0] == "0/0 cannot be read"
     assert tips[Column.FAILED].splitlines()[-1] == "and 4 more"
 
