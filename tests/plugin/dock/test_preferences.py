@@ -1,9 +1,7 @@
-"""Preferences come from napari where it has them, and paths of earlier copies are there in the next session."""
+"""Preferences come from napari where it has them."""
 
 from __future__ import annotations
 
-import json
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from npe2 import PluginManager, PluginManifest
 import softcopy_napari
 from softcopy_napari.engine.targets.target import Settings
 from softcopy_napari.plugin.dock import preferences as preferences_module
-from softcopy_napari.plugin.dock.preferences import Preferences, Remembered, preferences, remember, remembered
+from softcopy_napari.plugin.dock.preferences import Preferences, preferences
 
 MANIFEST = Path(softcopy_napari.__file__).with_name("napari.yaml")
 
@@ -73,50 +71,3 @@ def test_an_old_napari_has_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_napari_that_does_not_know_the_plugin_has_the_defaults(npe2pm: PluginManager) -> None:
     assert "softcopy-napari" not in PluginManager.instance()
     assert preferences() == Preferences()
-
-
-def _next_session() -> Remembered:
-    """What another process would read, when all has been written."""
-    for thread in threading.enumerate():
-        if thread.name == "softcopy-remember":
-            thread.join()
-    preferences_module._known_from = None
-    return remembered()
-
-
-def test_paths_of_earlier_copies_come_back_newest_first() -> None:
-    remember(["/data/a.zarr"], ["/nas/a.zarr"])
-    remember(["/data/b.zarr"], ["/nas/b.zarr"])
-    known = remember(["/data/a.zarr"], ["/nas/c.zarr"])
-    assert known.sources == ("/data/a.zarr", "/data/b.zarr")
-    assert known.destinations == ("/nas/c.zarr", "/nas/b.zarr", "/nas/a.zarr")
-    assert remember(["/data/1", "/data/2"]).sources[:2] == ("/data/2", "/data/1"), "the last one is the newest"
-    remember(targets_file="/data/targets.yaml")
-    assert _next_session() == Remembered(
-        ("/data/2", "/data/1", *known.sources), known.destinations, ("/data/targets.yaml",)
-    )
-
-
-def test_old_paths_are_forgotten() -> None:
-    for number in range(30):
-        remember([f"/data/{number}.zarr"])
-    assert len(_next_session().sources) == 12
-    assert remembered().sources[0] == "/data/29.zarr"
-
-
-def test_two_naparis_do_not_forget_for_each_other(state_folder_in_tmp: Path) -> None:
-    remember(["/data/mine.zarr"])
-    _next_session()
-    (state_folder_in_tmp / "remembered.json").write_text(json.dumps({"sources": ["/data/theirs.zarr"]}))
-    remember(["/data/new.zarr"])
-    assert _next_session().sources == ("/data/new.zarr", "/data/mine.zarr", "/data/theirs.zarr")
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"sources": 3, "destinations": [1, "", "/nas/a.zarr"]}', "\udcff"])
-def test_a_damaged_memory_is_no_reason_to_fail(state_folder_in_tmp: Path, content: str) -> None:
-    state_folder_in_tmp.mkdir()
-    (state_folder_in_tmp / "remembered.json").write_bytes(content.encode(errors="surrogateescape"))
-    known = _next_session()
-    assert known.sources == ()
-    assert remember(["/data/a.zarr"]).sources == ("/data/a.zarr",)
-    assert _next_session().sources == ("/data/a.zarr",)

@@ -32,6 +32,7 @@ from softcopy_napari.plugin.dock.engine_monitor import EngineMonitor
 from softcopy_napari.plugin.dock.event_log import EventLog
 from softcopy_napari.plugin.dock.overwrite_prompt import OverwritePrompt
 from softcopy_napari.plugin.dock.preferences import Preferences
+from softcopy_napari.plugin.dock.recent_paths import RecentPaths, recent_paths, remember_paths
 from softcopy_napari.plugin.dock.target_list import TargetList
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.preload import preload
@@ -177,7 +178,7 @@ class SoftcopyWidget(QWidget):
         def made(target: Target | TargetsError) -> None:
             if self._added(target) is not None:
                 self._panel.set_paths("", "")
-                self._show_recent(preferences.remember([source], [destination]))
+                self._show_recent(remember_paths([source], [destination]))
 
         self._queue.fetch(partial(_make, source, destination, self._preferences.settings, others), made)
 
@@ -207,7 +208,7 @@ class SoftcopyWidget(QWidget):
         self._show_rows()
         self._panel.select(self._target_list.not_started())
         self._panel.log(Level.INFO, f"Loaded {count_text(len(loaded), 'target')} from {path}")
-        self._show_recent(preferences.remember(targets_file=str(path)))
+        self._show_recent(remember_paths(targets_file=str(path)))
 
     def _save(self, path: str) -> None:
         targets = self._target_list.targets(self._target_list.keys(), self._preferences.settings)
@@ -280,7 +281,7 @@ class SoftcopyWidget(QWidget):
             for target in self._target_list.targets(keys, self._preferences.settings)
         ]
         self._monitor.start_targets(targets)
-        known = preferences.remember(
+        known = remember_paths(
             [spell_path(one.source) for one in targets], [spell_path(one.destination) for one in targets]
         )
         self._show_recent(known)
@@ -306,7 +307,7 @@ class SoftcopyWidget(QWidget):
             self._show_rows()
             checked = self._target_list.targets([key], self._preferences.settings)
             self._monitor.start_targets([one.model_copy(update={"check": True}) for one in checked])
-            self._show_recent(preferences.remember([source], [destination]))
+            self._show_recent(remember_paths([source], [destination]))
 
         self._queue.fetch(partial(_make, source, destination, self._preferences.settings, []), made)
 
@@ -351,8 +352,8 @@ class SoftcopyWidget(QWidget):
             self._panel.coverage.image = image
             self._coverage.show_image(image)
 
-    def _show_recent(self, known: preferences.Remembered | None = None) -> None:
-        known = known or preferences.remembered()
+    def _show_recent(self, known: RecentPaths | None = None) -> None:
+        known = known or recent_paths()
         self._panel.set_recent(known.sources, known.destinations, known.targets_files)
 
 
