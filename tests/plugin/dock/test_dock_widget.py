@@ -36,7 +36,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
+from softcopy_napari.engine.client import EngineHandle, engines
 from softcopy_napari.engine.protocol.messages import Order, TargetSnapshot
 from softcopy_napari.engine.state_folder.run_file import run_files
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -57,18 +57,6 @@ from tests.widgets.support import dialog_answered
 PATIENCE = 30_000
 ENDLESS = 2000
 """Frames of a writer that is killed when the test has seen enough."""
-
-
-@pytest.fixture(autouse=True)
-def engines_end(state_folder_in_tmp: Path) -> Iterator[None]:
-    """Stop the engines that a test has started: they outlive windows."""
-    yield
-    for engine in engines():
-        with contextlib.suppress(EngineGone, psutil.Error):
-            process = psutil.Process(engine.run.pid)
-            engine.ask(Order(do="stop"))
-            engine.close()
-            process.wait(10)
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ import pytest
 from qtpy.QtCore import QCoreApplication, QObject
 
 from softcopy_napari.engine import client
-from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
+from softcopy_napari.engine.client import EngineHandle, engines
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order
 from softcopy_napari.engine.state_folder.folder import runs_folder
 from softcopy_napari.engine.state_folder.run_file import RunFile, read_run, run_files
@@ -37,18 +37,6 @@ from tests.support.writers import Writer, write
 
 PATIENCE = 30_000
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals")
-
-
-@pytest.fixture(autouse=True)
-def engines_end(state_folder_in_tmp: Path) -> Iterator[None]:
-    """Stop the engines that a test has started: they outlive monitors."""
-    yield
-    for engine in engines():
-        with contextlib.suppress(EngineGone, psutil.Error):
-            process = psutil.Process(engine.run.pid)
-            engine.ask(Order(do="stop"))
-            engine.close()
-            process.wait(10)
 
 
 class Window(QObject):
