@@ -54,7 +54,7 @@ class PaceBar(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addLayout(flow([self._yield_box, _labelled("Sleep", self._sleep)]))
-        column.addWidget(_labelled("&Speed limit", self._rate))  # a limit by time of day takes the whole width
+        column.addWidget(_labelled("Speed limit", self._rate))  # a limit by time of day takes the whole width
         column.addWidget(self._problem)
         self._yield_box.toggled.connect(lambda on: self.changed.emit(Changes(pace="auto" if on else "full")))
         self._rate.editingFinished.connect(self._on_rate)

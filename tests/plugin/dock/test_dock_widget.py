@@ -803,7 +803,7 @@ def test_a_folder_that_is_not_there_is_not_opened_in_silence(
     dock.widget.add_target(source, destination)
     table, problem = dock.find(TargetsTable, "targets_table"), dock.find(QLabel, "form_problem")
     table.request(Action.OPEN_DESTINATION)
-    dock.until(lambda: f"{destination} is not there" in problem.accessibleName())
+    dock.until(lambda: f"{destination} does not exist yet" in problem.accessibleName())
     assert not opened
     table.request(Action.OPEN_SOURCE)
     dock.until(lambda: opened)

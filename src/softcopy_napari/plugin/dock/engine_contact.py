@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from softcopy_napari.engine.client import EngineGone, EngineHandle
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order, TargetSnapshot
+from softcopy_napari.engine.reasons import quote_text
 
 Key = tuple[int, str]
 """An engine's process id, and the id of one of its targets."""
@@ -97,7 +98,7 @@ class EngineContact:
             return []
         targets = self.snapshot.targets
         if self.silent and self.alive:
-            words = {"reason": f"the copy engine (process {self.handle.run.pid}) does not answer"}
+            words = {"why": quote_text(f"the copy engine (process {self.handle.run.pid}) does not answer")}
             targets = tuple(target if target.over else target.model_copy(update=words) for target in targets)
         if not self.alive:  # it may have been killed while it watched a source on
             targets = tuple(target.model_copy(update={"watching": False}) for target in targets)
