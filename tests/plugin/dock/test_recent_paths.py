@@ -44,7 +44,7 @@ def test_old_paths_are_forgotten() -> None:
 def test_two_naparis_do_not_forget_for_each_other(state_folder_in_tmp: Path) -> None:
     remember_paths(["/data/mine.zarr"])
     _next_session()
-    (state_folder_in_tmp / "recent_paths.json").write_text(json.dumps({"sources": ["/data/theirs.zarr"]}))
+    (state_folder_in_tmp / "remembered.json").write_text(json.dumps({"sources": ["/data/theirs.zarr"]}))
     remember_paths(["/data/new.zarr"])
     assert _next_session().sources == ("/data/new.zarr", "/data/mine.zarr", "/data/theirs.zarr")
 
@@ -52,7 +52,7 @@ def test_two_naparis_do_not_forget_for_each_other(state_folder_in_tmp: Path) -> 
 @pytest.mark.parametrize("content", ["", "[]", '{"sources": 3, "destinations": [1, "", "/nas/a.zarr"]}', "\udcff"])
 def test_a_damaged_memory_is_no_reason_to_fail(state_folder_in_tmp: Path, content: str) -> None:
     state_folder_in_tmp.mkdir()
-    (state_folder_in_tmp / "recent_paths.json").write_bytes(content.encode(errors="surrogateescape"))
+    (state_folder_in_tmp / "remembered.json").write_bytes(content.encode(errors="surrogateescape"))
     known = _next_session()
     assert known.sources == ()
     assert remember_paths(["/data/a.zarr"]).sources == ("/data/a.zarr",)
