@@ -59,7 +59,7 @@ def test_a_disk_without_inodes_pauses_the_copy_until_there_are_some(lab: Lab) ->
     make_chunks(lab.source, 40)
     lab.start(settle=0.0)
     assert "no inodes left" in paused(lab).reason
-    assert "files to be copied" in lab.now.reason
+    assert "files to copy" in lab.now.reason
     remount(disk, "nr_inodes=1000")
     assert lab.ends(SOON).state is TargetState.COMPLETE
     lab.assert_equal()
