@@ -1,7 +1,7 @@
 """Checks files of a destination by content: against a digest, against their source, or only to learn their digest.
 
 The copy processes read files back with it, and `softcopy verify` checks whole folders with it. Reads past the page
-cache where the system allows that: what a disk has kept counts, not what memory remembers. Imports nothing heavy.
+cache where the system allows that: what a disk has kept counts, not what memory remembers.
 """
 
 from __future__ import annotations
