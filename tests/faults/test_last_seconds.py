@@ -81,7 +81,7 @@ def test_a_lock_that_is_seen_again_while_the_disk_is_flushed_takes_no_file_out_o
     running.order("finish")
     assert until(lambda: flushes.held, SOON), lab.words()
     looked = threading.Event()
-    running._inbox.put(lambda: (running._walks.ask(""), looked.set()))
+    running._inbox.put(lambda: (running._walks.request(""), looked.set()))
     assert looked.wait(SOON) and until(lambda: running._dispatcher.idle and not running._tracker.busy, SOON)
     flushes.let_go(running)
     end = lab.ends(SOON)
@@ -102,7 +102,7 @@ def test_a_file_that_is_found_while_the_disk_is_flushed_is_copied_before_complet
     running.order("finish")
     assert until(lambda: flushes.held, SOON), lab.words()
     write(lab.source / "4", b"late", old=True)
-    running._inbox.put(lambda: running._walks.ask(""))  # whatever has its folder looked at
+    running._inbox.put(lambda: running._walks.request(""))  # whatever has its folder looked at
     assert until(lambda: running._inventory.state("4") is not ChunkState.ABSENT, SOON)
     flushes.let_go(running)
     assert lab.ends(SOON).state is TargetState.COMPLETE
@@ -116,16 +116,16 @@ def test_a_rewrite_amid_the_last_walk_over_a_share_is_found(lab: Lab, monkeypatc
     make_chunks(lab.source, 12, more=2)
     running = lab.start()
     assert lab.caught_up()
-    take, done = SourceTracker.take_part, threading.Event()
+    take, done = SourceTracker.apply_folder_diff, threading.Event()
 
-    def take_part(self: SourceTracker, part: FolderDiff, now: float, finishing: bool) -> bool:
+    def apply_folder_diff(self: SourceTracker, part: FolderDiff, now: float, finishing: bool) -> bool:
         here = take(self, part, now, finishing)
         if finishing and part.folder == "3" and part.last and not done.is_set():
             done.set()
             write(lab.source / "3" / "0", b"another version, written amid the last walk")
         return here
 
-    monkeypatch.setattr(SourceTracker, "take_part", take_part)
+    monkeypatch.setattr(SourceTracker, "apply_folder_diff", apply_folder_diff)
     running.order("finish")
     assert lab.ends(SOON).state is TargetState.COMPLETE
     assert done.is_set()
@@ -189,15 +189,15 @@ def test_a_folder_that_is_not_found_for_a_moment_is_looked_for_again(lab: Lab, m
     assert lab.caught_up()
     write(lab.source / "3" / "0", b"another version")
     blind(monkeypatch)
-    take, missed = SourceTracker.take_part, threading.Event()
+    take, missed = SourceTracker.apply_folder_diff, threading.Event()
 
-    def take_part(self: SourceTracker, part: FolderDiff, now: float, finishing: bool) -> bool:
+    def apply_folder_diff(self: SourceTracker, part: FolderDiff, now: float, finishing: bool) -> bool:
         if finishing and part.folder == "3" and not missed.is_set():
             missed.set()
             part = FolderDiff("3", missing=True, last=True, final=part.final)
         return take(self, part, now, finishing)
 
-    monkeypatch.setattr(SourceTracker, "take_part", take_part)
+    monkeypatch.setattr(SourceTracker, "apply_folder_diff", apply_folder_diff)
     running.order("finish")
     assert lab.ends(SOON).state is TargetState.COMPLETE
     assert missed.is_set()

@@ -99,7 +99,7 @@ def test_a_walk_leaves_the_receipt_alone_that_this_run_is_writing(lab: Lab, sign
     assert signing.begun.wait(SOON)
     left = write(lab.destination / ".softcopy-0123456789abcdef.tmp", b"by an earlier run")
     temporaries = {path for path in lab.destination.iterdir() if is_own_temporary(path.name)}
-    running._inbox.put(lambda: running._walks.ask(""))
+    running._inbox.put(lambda: running._walks.request(""))
     assert until(lambda: not left.exists(), SOON), "nobody has walked"
     assert {path for path in lab.destination.iterdir() if is_own_temporary(path.name)} == temporaries - {left}
     assert len(temporaries) == 3, "the mark of this run, its receipt, and what an earlier one left"

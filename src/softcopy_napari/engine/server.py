@@ -246,7 +246,7 @@ def _lock_destination(target: Target) -> DestinationLock:
 def _make_jobs(resources: Sequence[TargetResources]) -> list[TargetThread]:
     """The targets' threads, not started yet; their copy processes are."""
     for one in resources:
-        one.pool.fill(time.monotonic())
+        one.pool.start_missing(time.monotonic())
     # What these need (numpy) takes as long to import as a copy process takes to start: both at once.
     from softcopy_napari.engine.job.check_job import CheckJob
     from softcopy_napari.engine.job.copy_job import CopyJob

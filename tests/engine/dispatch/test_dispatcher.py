@@ -31,7 +31,7 @@ class Desk:
         self.inventory.writers.settled(path)
         batch = self.inventory.queue.take_batch(1)
         assert batch is not None and batch.paths == [path]
-        self.dispatcher.retries.note(path, outcome, "cannot be read: Input/output error", self.now)
+        self.dispatcher.retries.note_attempt(path, outcome, "cannot be read: Input/output error", self.now)
         self.inventory.finished(batch, [ChunkState.WRITING if outcome is CopyOutcome.CHANGED else ChunkState.FAILED])
 
     def wait(self, seconds: float = 100.0) -> None:

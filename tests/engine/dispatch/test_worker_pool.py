@@ -55,7 +55,7 @@ class Desk:
         self.inbox: queue.SimpleQueue[WorkerAnswer | WorkerDied] = queue.SimpleQueue()
         setup = Setup(str(self.source), str(self.destination), "0a1b2c3d", "", sleep_time)
         self.pool = WorkerPool(setup, size, self.inbox.put)
-        self.pool.fill(time.monotonic())
+        self.pool.start_missing(time.monotonic())
         self.answers: dict[int, list[Answer]] = {}
         self.back: list[Task] = []
         self.died: list[WorkerProcess] = []
@@ -64,14 +64,14 @@ class Desk:
         """Take in what workers say until something holds."""
         deadline = time.monotonic() + timeout
         while not (value := until_()) and time.monotonic() < deadline:
-            self.pool.fill(time.monotonic())
+            self.pool.start_missing(time.monotonic())
             self.pool.kill_hung(time.monotonic())
             with contextlib.suppress(queue.Empty):
                 message = self.inbox.get(timeout=0.02)
                 if isinstance(message, WorkerDied):
                     self.died.append(message.worker)
-                    self.back += self.pool.bury(message.worker)
-                elif self.pool.take(message, is_final(message.answer)) is not None:
+                    self.back += self.pool.remove_dead(message.worker)
+                elif self.pool.note_answer(message, is_final(message.answer)) is not None:
                     self.answers.setdefault(message.task, []).append(message.answer)
         return value
 
@@ -164,7 +164,7 @@ def test_odd_names_survive_the_way_to_a_worker_and_back(desk: Desk, name: str) -
 def test_progress_of_a_large_file_is_told_while_it_is_copied(desk: Desk) -> None:
     size = 40_000_000
     write(desk.source / "large", os.urandom(size), old=True)
-    desk.pool.pace(20e6, 0.0)
+    desk.pool.set_pace(20e6, 0.0)
     task = CopyTask(desk.pool.new_id(), ["large"])
     desk.ask(task)
     *progress, done = desk.answers[task.id]
@@ -304,7 +304,7 @@ def test_a_process_that_does_not_read_holds_up_neither_its_job_nor_the_stop(desk
         desk.pool.send(worker, CopyTask(desk.pool.new_id(), paths))
         desk.pool.send(worker, VerifyTask(desk.pool.new_id(), paths, bytes(16 * len(paths)), False))
     for number in range(1000):
-        desk.pool.pace(1e6 + number, 0.0)
+        desk.pool.set_pace(1e6 + number, 0.0)
     assert time.monotonic() - started < 1.0
     assert worker.writer._waiting.qsize() <= 5, "of all paces the last one"
     desk.pool.stop()
@@ -365,7 +365,7 @@ def test_stopping_a_worker_that_hangs_takes_no_longer_and_tells_what_it_left(des
 def test_a_stopped_pool_starts_no_worker(desk: Desk) -> None:
     desk.pool.stop()
     desk.pool.workers.clear()
-    desk.pool.fill(time.monotonic() + 100.0)
+    desk.pool.start_missing(time.monotonic() + 100.0)
     assert desk.pool.workers == []
 
 
@@ -401,7 +401,7 @@ ENGINE = """
     from softcopy_napari.engine.worker.tasks import CopyTask, Setup
     source, destination = sys.argv[1:]
     pool = WorkerPool(Setup(source, destination, "0a1b2c3d", "", 0.0), 3, lambda message: None)
-    pool.fill(time.monotonic())
+    pool.start_missing(time.monotonic())
     pool.send(pool.workers[0], CopyTask(1, ["large"]))
     print(*(worker.process.pid for worker in pool.workers), flush=True)
     time.sleep(60)

@@ -54,13 +54,13 @@ class Source:
         self.inventory.register(make_layout((2, 2), "", separator="/"))
         self.walks = WalkPlanner()
         self.watcher = Told(tells_closing)
-        self.reader = EventRules(self.watcher, self.inventory, self.walks)
+        self.rules = EventRules(self.watcher, self.inventory, self.walks)
         self.now = 1000.0
 
     def say(self, *events: tuple[FileEvent, str], after: float = 0.0) -> None:
         self.now += after
         self.watcher.events.extend(events)
-        assert self.reader.take(self.now) == sum(event is not FileEvent.ROOT_GONE for event, _ in events)
+        assert self.rules.apply_events(self.now) == sum(event is not FileEvent.ROOT_GONE for event, _ in events)
 
     def state(self, path: str = "0/0") -> ChunkState:
         return self.inventory.state(path)
@@ -110,16 +110,16 @@ def test_a_chunk_of_tensorstore_is_copied_once_as_soon_as_it_is_written(source: 
     source.say(*events[1:])
     assert source.copy() == ["0/0"]
     assert not source.inventory.writers.held and source.copy() == []
-    assert source.reader.whole_files_only
+    assert source.rules.whole_files_only
 
 
 @pytest.mark.parametrize("mode", ["lockfile", "os", "none"])
 def test_metadata_of_tensorstore_are_read_again_when_they_are_replaced(source: Source, mode: str) -> None:
     source.say(*tensorstore(".zarray", mode, source.watcher.tells_closing))
-    assert source.reader.metadata == {""}
+    assert source.rules.metadata == {""}
     assert source.copy() == [".zarray"]
     source.say(*tensorstore("sub/zarr.json", mode, source.watcher.tells_closing))
-    assert source.reader.metadata == {"", "sub"}
+    assert source.rules.metadata == {"", "sub"}
 
 
 @pytest.mark.parametrize("mode", ["lockfile", "os"])
@@ -207,12 +207,12 @@ def test_zarr_python_renames_a_temporary_that_does_not_tell_its_chunk(source: So
     assert inventory.counts()[ABSENT] == 4 and not inventory.plain_files.by_path and not inventory.writers.held
     source.say((RENAMED, "0/0"))
     assert source.copy() == ["0/0"]
-    assert source.reader.whole_files_only
+    assert source.rules.whole_files_only
 
 
 def test_ome_writers_renames_its_metadata_into_place(source: Source) -> None:
     source.say((OPENED, "zarr.json.x8f_2.tmp"), (RENAMED, "zarr.json"))
-    assert source.copy() == ["zarr.json"] and source.reader.metadata == {""}
+    assert source.copy() == ["zarr.json"] and source.rules.metadata == {""}
 
 
 # -- acquire-zarr: files grow in place ---------------------------------------------------------------------
@@ -223,7 +223,7 @@ def test_a_shard_of_acquire_zarr_is_copied_when_it_is_closed_and_not_before(linu
     for _ in range(5):
         linux.say(after=60.0)
         assert linux.state() is WRITING and linux.copy() == []
-    assert not linux.reader.whole_files_only
+    assert not linux.rules.whole_files_only
     linux.say((WRITTEN, "0/0"))
     assert linux.copy() == ["0/0"]
 
@@ -245,7 +245,7 @@ def test_metadata_rewritten_in_place_and_kept_open_are_copied_and_read_when_quie
     source.say((OPENED, "zarr.json"))
     assert source.copy() == []
     source.say(after=QUIET * 1.1)
-    assert source.copy() == ["zarr.json"] and source.reader.metadata == {""}
+    assert source.copy() == ["zarr.json"] and source.rules.metadata == {""}
 
 
 def test_a_file_that_is_moved_away_while_it_is_written_is_no_longer_waited_for(source: Source) -> None:
@@ -258,9 +258,9 @@ def test_a_file_that_is_moved_away_while_it_is_written_is_no_longer_waited_for(s
 @pytest.mark.parametrize("path", ["0/0", "notes"])
 def test_one_writer_in_place_is_enough_for_fresh_files_to_wait(source: Source, path: str) -> None:
     source.say(*tensorstore("0/1", "lockfile", source.watcher.tells_closing))
-    assert source.reader.whole_files_only
+    assert source.rules.whole_files_only
     source.say((OPENED, path))
-    assert source.reader.whole_files_only is (path == "notes")
+    assert source.rules.whole_files_only is (path == "notes")
 
 
 # -- nobody's deletion deletes -----------------------------------------------------------------------------
@@ -317,23 +317,23 @@ def test_a_new_folder_is_watched_first_and_then_listed(source: Source) -> None:
     source.walks.known[""] = 0
     source.say((FileEvent.FOLDER, "1"))
     assert source.watcher.watched == ["1"]
-    assert [folder for folder, _ in source.walks.next(1)] == ["1"]
+    assert [folder for folder, _ in source.walks.take_folders(1)] == ["1"]
 
 
 def test_a_new_folder_waits_until_the_metadata_of_the_one_that_it_lies_in_have_been_read(source: Source) -> None:
     """A shard in it would be taken for any other file, and be copied without its index."""
-    source.walks.ask("")
-    assert [folder for folder, _ in source.walks.next(1)] == [""]
+    source.walks.request("")
+    assert [folder for folder, _ in source.walks.take_folders(1)] == [""]
     source.say((FileEvent.FOLDER, "1"))
     assert source.watcher.watched == ["1"] and not source.walks.waiting
-    source.walks.took(FolderDiff("", last=True))  # the worker had listed it before
-    assert [folder for folder, _ in source.walks.next(1)] == [""]
-    assert source.walks.took(FolderDiff("", folders=["1"], last=True)) == ["1"]
+    source.walks.apply_folder_diff(FolderDiff("", last=True))  # the worker had listed it before
+    assert [folder for folder, _ in source.walks.take_folders(1)] == [""]
+    assert source.walks.apply_folder_diff(FolderDiff("", folders=["1"], last=True)) == ["1"]
 
 
 def test_a_loss_of_events_asks_for_a_full_look_and_forgets_who_holds_what(source: Source) -> None:
     source.say((OPENED, "0/0"), (OPENED, "0/1.__lock"), (FileEvent.LOST, ""))
-    assert source.reader.lost and not source.inventory.writers.held
+    assert source.rules.lost and not source.inventory.writers.held
     note_comparison(source.inventory, "0", ["0"], ["1"])
     assert source.state("0/0") is COPIED and source.state("0/1") is PENDING
 
@@ -346,12 +346,12 @@ def test_a_chunk_that_was_locked_when_events_were_lost_does_not_hold_up_the_end(
 
 def test_the_end_of_the_source_is_noticed(source: Source) -> None:
     source.say((FileEvent.ROOT_GONE, ""))
-    assert source.reader.root_gone
+    assert source.rules.root_gone
 
 
 def test_events_of_a_burst_are_taken_in_turns_and_none_is_lost(source: Source) -> None:
     source.watcher.events.extend((WRITTEN, f"note {n}") for n in range(250))
-    assert [source.reader.take(source.now, limit=100) for _ in range(4)] == [100, 100, 50, 0]
+    assert [source.rules.apply_events(source.now, limit=100) for _ in range(4)] == [100, 100, 50, 0]
     assert len(source.copy()) == 250
 
 
@@ -367,29 +367,29 @@ def test_odd_names_are_copied(source: Source, name: str) -> None:
 def test_a_lock_that_only_a_walk_saw_is_looked_at_again_until_it_is_gone(linux: Source) -> None:
     locks = StaleLocks(linux.inventory)
     note_comparison(linux.inventory, "0", [], ["0"])
-    locks.take(FolderDiff("0", locks=["0"], last=True), 0.0)
+    locks.add_folder_diff(FolderDiff("0", locks=["0"], last=True), 0.0)
     assert linux.state() is WRITING and linux.copy() == []
     times = []
     now = 0.0
     while now < 400.0:
         now += 0.5
-        if locks.due(now):
+        if locks.folders_due(now):
             times.append(now)
-            locks.take(FolderDiff("0", locks=["0"], last=True), now)
+            locks.add_folder_diff(FolderDiff("0", locks=["0"], last=True), now)
     pauses = [b - a for a, b in itertools.pairwise(times)]
     assert pauses == sorted(pauses) and pauses[-1] >= 30.0, "ever more rarely"
-    locks.take(FolderDiff("0", last=True), now)
+    locks.add_folder_diff(FolderDiff("0", last=True), now)
     assert linux.state() is PENDING and not linux.inventory.writers.held
-    assert locks.due(now + 1000.0) == []
+    assert locks.folders_due(now + 1000.0) == []
 
 
 def test_a_lock_in_any_part_of_a_large_folder_counts(linux: Source) -> None:
     locks = StaleLocks(linux.inventory)
     for _ in range(2):
-        locks.take(FolderDiff("0", locks=["0"]), 0.0)
-        locks.take(FolderDiff("0", locks=["1"], last=True), 0.0)
+        locks.add_folder_diff(FolderDiff("0", locks=["0"]), 0.0)
+        locks.add_folder_diff(FolderDiff("0", locks=["1"], last=True), 0.0)
         assert {path: held.open for path, held in linux.inventory.writers.held.items()} == {"0/0": False, "0/1": False}
-    locks.take(FolderDiff("0", unchanged=True, last=True), 1.0)
+    locks.add_folder_diff(FolderDiff("0", unchanged=True, last=True), 1.0)
     assert len(linux.inventory.writers.held) == 2
 
 
@@ -416,11 +416,11 @@ def test_what_is_heard_together_comes_to_the_same_as_one_after_the_other(
         apart.say(step)
 
     def known(source: Source) -> list[object]:
-        inventory, reader = source.inventory, source.reader
+        inventory, rules = source.inventory, source.rules
         paths = ("0/0", "0/1", "note", ".zarray")
         states = [inventory.state(path) for path in paths]
         writers = inventory.writers
         held = {path: one.open for path, one in writers.held.items()}
-        return [states, held, writers.changed, writers.deleted, reader.metadata, reader.whole_files_only]
+        return [states, held, writers.changed, writers.deleted, rules.metadata, rules.whole_files_only]
 
     assert known(together) == known(apart)

@@ -26,14 +26,14 @@ def test_a_comparison_does_not_call_copied_what_was_deleted_while_it_was_under_w
     inventory.register(make_layout((2,)))
     survey = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
     survey.start_pass(full=True, now=0.0)
-    assert walks.next(1) == [("", 0)]
+    assert walks.take_folders(1) == [("", 0)]
     walks.touch("", path)
     inventory.writers.gone(path, lock_held=True)
     batch = inventory.queue.take_batch(5)
     assert batch is not None and batch.paths == [path]
     inventory.writers.released(path)
     inventory.finished(batch, [ChunkState.ABSENT])
-    survey.take_part(FolderDiff("", same=[path, "1"], last=True, final=True), 0.0, finishing=False)
+    survey.apply_folder_diff(FolderDiff("", same=[path, "1"], last=True, final=True), 0.0, finishing=False)
     assert inventory.state(path) is ChunkState.ABSENT
     assert inventory.state("1") is ChunkState.COPIED
     inventory.digests.close()
@@ -44,10 +44,10 @@ def test_metadata_that_were_read_before_they_were_written_anew_do_not_count(tmp_
     inventory, walks = Inventory(tmp_path), WalkPlanner()
     survey = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
     survey.start_pass(full=True, now=0.0)
-    assert walks.next(1) == [("", 0)]
-    survey.take_metadata("", {".zarray": zarray((3, 3))})
+    assert walks.take_folders(1) == [("", 0)]
+    survey.apply_metadata("", {".zarray": zarray((3, 3))})
     walks.touch("", ".zarray")
-    survey.take_part(FolderDiff("", metadata={".zarray": zarray((2, 2))}, last=True), 0.0, finishing=False)
+    survey.apply_folder_diff(FolderDiff("", metadata={".zarray": zarray((2, 2))}, last=True), 0.0, finishing=False)
     assert inventory.arrays[""].layout.grid == (3, 3)
     assert survey.busy and survey.metadata.take_due() == {""}, "which of both was the newer is not known"
     inventory.digests.close()
@@ -60,15 +60,15 @@ def test_metadata_are_read_by_one_worker_at_a_time(tmp_path: Path) -> None:
     touched = FolderDiff("", metadata={".zarray": zarray((2,))})
     for _ in range(2):
         survey.start_pass(full=True, now=0.0)
-        walks.next(1)
+        walks.take_folders(1)
         walks.touch("", ".zarray")
-        survey.take_part(touched, 0.0, finishing=False)
+        survey.apply_folder_diff(touched, 0.0, finishing=False)
     assert survey.metadata.take_due() == {""}
-    survey.take_part(touched, 0.0, finishing=False)
+    survey.apply_folder_diff(touched, 0.0, finishing=False)
     assert survey.metadata.take_due() == set() and survey.busy
-    survey.take_metadata("", {".zarray": zarray((3,))})
+    survey.apply_metadata("", {".zarray": zarray((3,))})
     assert survey.metadata.take_due() == {""}
-    survey.take_metadata("", {".zarray": zarray((4,))})
+    survey.apply_metadata("", {".zarray": zarray((4,))})
     assert inventory.arrays[""].layout.grid == (4,)
     inventory.digests.close()
 
@@ -78,17 +78,17 @@ def test_what_lies_in_an_array_whose_metadata_are_being_read_is_looked_at_afterw
     inventory, walks = Inventory(tmp_path), WalkPlanner()
     survey = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
     survey.start_pass(full=True, now=0.0)
-    walks.next(1)
+    walks.take_folders(1)
     walks.touch("", ".zarray")
-    survey.take_part(FolderDiff("", folders=["0"], metadata={".zgroup": b"{"}, last=True), 0.0, finishing=False)
+    survey.apply_folder_diff(FolderDiff("", folders=["0"], metadata={".zgroup": b"{"}, last=True), 0.0, finishing=False)
     assert survey.metadata.take_due() == {""}
-    assert [folder for folder, _ in walks.next(1)] == ["0"]
+    assert [folder for folder, _ in walks.take_folders(1)] == ["0"]
     found = FolderDiff("0", different=["0"], size=5, last=True)
-    survey.take_part(found, 0.0, finishing=False)
+    survey.apply_folder_diff(found, 0.0, finishing=False)
     assert inventory.queue.take_batch(5) is None
-    survey.take_metadata("", {".zarray": zarray((2, 1), "/")})
-    assert "0" in [folder for folder, _ in walks.next(1)]
-    survey.take_part(FolderDiff("0", different=["0"], last=True), 0.0, finishing=False)
+    survey.apply_metadata("", {".zarray": zarray((2, 1), "/")})
+    assert "0" in [folder for folder, _ in walks.take_folders(1)]
+    survey.apply_folder_diff(FolderDiff("0", different=["0"], last=True), 0.0, finishing=False)
     assert inventory.state("0/0") is ChunkState.PENDING and inventory.is_chunk_file("0/0")
     inventory.digests.close()
 
@@ -104,10 +104,10 @@ def test_where_not_all_can_be_watched_a_look_comes_every_few_seconds_however_lon
     survey = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
     survey.begin(lambda: None, now=0.0)
     for now in range(0, 100, 2):
-        survey.look_if_due(now)
-        assert walks.next(1) == [("", 0)], f"no look after {now} s"
-        survey.take_part(FolderDiff("", last=True, final=True), now, finishing=False)
-        survey.after_pass(now)
+        survey.start_look_if_due(now)
+        assert walks.take_folders(1) == [("", 0)], f"no look after {now} s"
+        survey.apply_folder_diff(FolderDiff("", last=True, final=True), now, finishing=False)
+        survey.note_walk_end(now)
     inventory.digests.close()
 
 
@@ -115,15 +115,15 @@ def test_an_array_that_cannot_be_followed_is_said_once_and_speaks_against_the_en
     said: list[Reason] = []
     inventory = Inventory(tmp_path)
     survey = SourceTracker(tmp_path / "s.zarr", inventory, WalkPlanner(), said.append)
-    survey.take_metadata("full", {".zarray": zarray((1,))})
+    survey.apply_metadata("full", {".zarray": zarray((1,))})
     inventory.set_state("full/0", ChunkState.COPIED)
     odd = zarray((2,)).replace(b'"chunks": [', b'"chunks": ["a", ')
     for _ in range(2):
-        survey.take_metadata("odd", {".zarray": odd})
+        survey.apply_metadata("odd", {".zarray": odd})
     assert survey.metadata.opaque == {"odd": '.zarray has a chunks with "a" in it, which is no length'}
     assert len(set(said)) == 1 and describe(said[0]).startswith("odd/.zarray has a chunks with")
     assert not finished_because(survey.facts(False, 1e9), settle=1, finish_idle=None)
-    survey.take_metadata("odd", {".zarray": zarray((2,))})
+    survey.apply_metadata("odd", {".zarray": zarray((2,))})
     assert survey.metadata.opaque == {} and set(inventory.arrays) == {"full", "odd"}
     inventory.digests.close()
 
@@ -132,9 +132,9 @@ def test_an_image_that_was_promised_and_cannot_be_followed_has_come(tmp_path: Pa
     inventory = Inventory(tmp_path)
     survey = SourceTracker(tmp_path / "s.zarr", inventory, WalkPlanner(), lambda text: None)
     group = {".zgroup": b'{"zarr_format": 2}', ".zattrs": b'{"multiscales": [{"datasets": [{"path": "0"}]}]}'}
-    survey.take_metadata("", group)
+    survey.apply_metadata("", group)
     assert survey.facts(False, 1e9).missing_nodes == 1
-    survey.take_metadata("0", {".zarray": b'{"zarr_format": 2, "shape": null}'})
+    survey.apply_metadata("0", {".zarray": b'{"zarr_format": 2, "shape": null}'})
     assert survey.facts(False, 1e9).missing_nodes == 0
     inventory.digests.close()
 
@@ -143,7 +143,7 @@ def test_bytes_of_an_older_version_behind_metadata_are_said(tmp_path: Path) -> N
     said: list[Reason] = []
     inventory = Inventory(tmp_path)
     survey = SourceTracker(tmp_path / "s.zarr", inventory, WalkPlanner(), said.append)
-    survey.take_metadata("img", {".zarray": zarray((2,)) + b'": 3}'})
+    survey.apply_metadata("img", {".zarray": zarray((2,)) + b'": 3}'})
     assert list(map(describe, said)) == [
         "metadata of img has bytes of an older version behind its end; they are copied, and not read"
     ]

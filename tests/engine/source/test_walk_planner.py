@@ -13,16 +13,16 @@ from softcopy_napari.engine.worker.folder_diff import FolderDiff
 
 def answer(walks: WalkPlanner, folder: str, folders: tuple[str, ...] = (), **found: object) -> list[str]:
     """Take in the only part of a folder's comparison, and ask for the folders in it as the survey does."""
-    new = walks.took(FolderDiff(folder, folders=list(folders), last=True, **found))  # type: ignore[arg-type]
+    new = walks.apply_folder_diff(FolderDiff(folder, folders=list(folders), last=True, **found))  # type: ignore[arg-type]
     for one in new:
-        walks.ask(one, for_pass=True)
+        walks.request(one, for_pass=True)
     return new
 
 
 def take_all(walks: WalkPlanner) -> list[str]:
     taken: list[str] = []
     while walks.waiting:
-        taken += [folder for folder, _ in walks.next(1)]
+        taken += [folder for folder, _ in walks.take_folders(1)]
     return taken
 
 
@@ -33,7 +33,7 @@ def explore(walks: WalkPlanner, tree: dict[str, tuple[str, ...]], modified: int 
         for folder in take_all(walks):
             looked.append(folder)
             answer(walks, folder, tree[folder], modified=modified)
-        if (done := walks.finished()) is not None:
+        if (done := walks.pop_finished()) is not None:
             assert sorted(looked) == sorted(tree), "every folder once"
             return done
 
@@ -55,15 +55,15 @@ def test_a_pass_looks_at_every_folder_once_and_ends_when_all_have_answered() -> 
     walks.start(full=True)
     assert take_all(walks) == [""]
     assert answer(walks, "", ("a", "b")) == ["a", "b"]
-    assert walks.finished() is None
+    assert walks.pop_finished() is None
     assert sorted(take_all(walks)) == ["a", "b"]
     answer(walks, "a", ("x",))
     answer(walks, "b")
-    assert walks.finished() is None
+    assert walks.pop_finished() is None
     assert take_all(walks) == ["a/x"]
     answer(walks, "a/x")
-    assert walks.finished() is not None
-    assert walks.current is None and walks.finished() is None
+    assert walks.pop_finished() is not None
+    assert walks.current is None and walks.pop_finished() is None
 
 
 def test_a_pass_begins_at_the_top_even_if_that_was_missing_a_moment_ago(known: WalkPlanner) -> None:
@@ -79,11 +79,11 @@ def test_a_pass_begins_at_the_top_even_if_that_was_missing_a_moment_ago(known: W
 def test_a_pass_reports_all_that_its_parts_found(known: WalkPlanner) -> None:
     known.start(full=True)
     take_all(known)
-    known.took(FolderDiff("a", extra=["0", "old/"], newest=5))
-    known.took(FolderDiff("a", extra=["1"], newest=9, last=True))
-    known.took(FolderDiff("", extra=["z"], newest=3, last=True))
-    known.took(FolderDiff("b", error="cannot be listed: Input/output error", last=True))
-    known.took(FolderDiff("a/x", missing=True, last=True))
+    known.apply_folder_diff(FolderDiff("a", extra=["0", "old/"], newest=5))
+    known.apply_folder_diff(FolderDiff("a", extra=["1"], newest=9, last=True))
+    known.apply_folder_diff(FolderDiff("", extra=["z"], newest=3, last=True))
+    known.apply_folder_diff(FolderDiff("b", error="cannot be listed: Input/output error", last=True))
+    known.apply_folder_diff(FolderDiff("a/x", missing=True, last=True))
     done = known.finished()
     assert done is not None
     assert done.gone == ["a/0", "a/old/", "a/1", "z"]
@@ -111,10 +111,10 @@ def test_a_folder_asked_for_by_an_event_is_listed_even_in_a_light_pass(known: Wa
 
 def test_a_folder_asked_for_while_it_is_compared_is_compared_once_more() -> None:
     walks = WalkPlanner()
-    walks.ask("a")
+    walks.request("a")
     take_all(walks)
-    walks.ask("a")
-    walks.ask("a")
+    walks.request("a")
+    walks.request("a")
     assert not walks.waiting
     answer(walks, "a")
     assert take_all(walks) == ["a"]
@@ -146,10 +146,10 @@ def test_the_folders_of_a_dead_worker_are_compared_by_another(known: WalkPlanner
 def test_many_folders_are_handed_out_in_shares_for_all_workers() -> None:
     walks = WalkPlanner()
     for number in range(1000):
-        walks.ask(str(number))
+        walks.request(str(number))
     sizes = []
     while walks.waiting:
-        sizes.append(len(walks.next(4)))
+        sizes.append(len(walks.take_folders(4)))
     assert sum(sizes) == 1000 and sizes[0] > 16 and sizes[-1] == 1 and max(sizes) <= 64
 
 
@@ -205,11 +205,11 @@ class AnyWalk(RuleBasedStateMachine):
 
     @rule(folder=st.sampled_from(["a", "b", "a/x"]))
     def event(self, folder: str) -> None:
-        self.walks.ask(folder)
+        self.walks.request(folder)
 
     @rule(workers=st.integers(1, 3))
     def hand_out(self, workers: int) -> None:
-        if taken := self.walks.next(workers):
+        if taken := self.walks.take_folders(workers):
             if self.walks.current is not None and self.full:
                 assert all(time == 0 for _, time in taken), "a full pass lists every folder"
             self.out.append((self.passes, taken))
@@ -236,12 +236,12 @@ class AnyWalk(RuleBasedStateMachine):
     def a_pass_never_ends_before_its_time(self) -> None:
         if self.walks.current is not None:
             assert self.walks.current.open >= 0
-        if self.walks.finished() is not None:
+        if self.walks.pop_finished() is not None:
             assert self.looked >= self.expected
 
     def teardown(self) -> None:
         for _ in range(100):
-            while taken := self.walks.next(1):
+            while taken := self.walks.take_folders(1):
                 self.out.append((self.passes, taken))
             if not self.out:
                 break
@@ -249,7 +249,7 @@ class AnyWalk(RuleBasedStateMachine):
                 answer(self.walks, folder)
             self.out.clear()
         assert not self.walks.waiting
-        assert self.walks.current is None or self.walks.finished() is not None
+        assert self.walks.current is None or self.walks.pop_finished() is not None
 
 
 TestAnyWalk = AnyWalk.TestCase

@@ -63,7 +63,7 @@ class CopyResults:
         self._retries = retries
         self._read_back = read_back
 
-    def take(self, batch: Batch, done: CopyDone, now: float) -> int:
+    def apply_result(self, batch: Batch, done: CopyDone, now: float) -> int:
         """Take in what became of a batch; returns how many of its files have arrived."""
         count = len(batch.paths)
         self.bytes_copied += done.size
@@ -93,11 +93,11 @@ class CopyResults:
                 states.append(ChunkState.PENDING)
                 continue
             if outcome in (CopyOutcome.FAILED, CopyOutcome.TOO_LARGE, CopyOutcome.CHANGED, CopyOutcome.TORN):
-                self._retries.note(path, outcome, done.reasons.get(number, ""), now)
+                self._retries.note_attempt(path, outcome, done.reasons.get(number, ""), now)
                 if outcome is CopyOutcome.TORN and number in done.reasons:
                     inventory.torn[path] = done.reasons[number]
             elif outcome not in (CopyOutcome.STOPPED, CopyOutcome.BLOCKED):
-                self._retries.copied(path)
+                self._retries.note_end(path)
                 if path not in inventory.writers.changed:  # else it may have been deleted since
                     inventory.writers.deleted.discard(path)
                 if outcome is CopyOutcome.VANISHED:

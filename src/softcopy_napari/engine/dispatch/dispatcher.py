@@ -145,11 +145,11 @@ class Dispatcher:
     def request(self, task: Task) -> None:
         """Have a task done before anything else; a flush, when what is being copied is whole."""
         if isinstance(task, FlushTask):
-            self.flushing.ask(task)
+            self.flushing.request_flush(task)
         else:
             self._urgent.append(task)
 
-    def release(self, marker: str) -> None:
+    def release_destination(self, marker: str) -> None:
         """Leave the destination alone, without its mark; it is claimed again before anything is done there."""
         self.destination.claimed = False
         self.request(SweepTask(self._pool.new_id(), [""], marker))
@@ -159,7 +159,7 @@ class Dispatcher:
         hopeless = self._inventory.versions.hopeless
         while hopeless:
             self.retries.give_up(*hopeless.popitem())
-        self.retries.due(now)
+        self.retries.retry_due(now)
         workers = [worker for worker in self._pool.workers if not worker.hung]
         if not workers:
             return
@@ -206,7 +206,7 @@ class Dispatcher:
             worker = max(workers, key=lambda worker: worker.room(CompareTask))
             if worker.room(CompareTask) <= 0:
                 return
-            folders = self._walks.next(len(workers))
+            folders = self._walks.take_folders(len(workers))
             current = self._walks.current
             last = current is not None and current.full and self.read_back.finishing
             task = CompareTask(self._pool.new_id(), folders, self._quiet, self.source, fresh_attributes=last)
@@ -241,7 +241,7 @@ class Dispatcher:
         unsettled = unsettled.intersection(batch.paths) if unsettled else unsettled
         task = CopyTask(self._pool.new_id(), batch.paths, gone, self.source, rules, frozenset(unsettled))
         self._batches[task.id] = batch
-        self.flushing.hand_out(worker, batch, now)
+        self.flushing.note_handed_out(worker, batch, now)
         self._pool.send(worker, task)
         return True
 
@@ -268,19 +268,19 @@ class Dispatcher:
         """Files of a batch, each of which takes so long."""
         return max(1, min(int(_BATCH_SECONDS / seconds), _MAX_BATCH))
 
-    def heard(self, heard: WorkerAnswer, now: float) -> Answer | None:
+    def apply_answer(self, heard: WorkerAnswer, now: float) -> Answer | None:
         """Take in an answer; returns it if it is for the job to act upon."""
         answer = heard.answer
         final = is_final(answer)
-        if self._pool.take(heard, final) is None:
+        if self._pool.note_answer(heard, final) is None:
             return None  # of a worker that was given up
         if isinstance(answer, Progress):
             self._under_way[heard.task] = self._under_way.get(heard.task, 0) + answer.size
             return None
         if isinstance(answer, CopyDone):
             self._under_way.pop(heard.task, None)
-            self.flushing.copied(heard.worker, answer.held_since, now)
-            self._copied(self._batches.pop(heard.task), answer, now)
+            self.flushing.note_copied(heard.worker, answer.held_since, now)
+            self._apply_copies(self._batches.pop(heard.task), answer, now)
             return None
         if isinstance(answer, VerifyDone):
             self._handle_read_back(self._read_backs.pop(heard.task), answer, now)
@@ -290,22 +290,22 @@ class Dispatcher:
             self._compares.pop(heard.task, None)
             self._others.pop(heard.task, None)
         if isinstance(answer, FolderDiff):
-            self.links.take(answer)
+            self.links.add_folder_diff(answer)
         if isinstance(answer, FolderDiff) and answer.last and not answer.unchanged:
-            self._take_clashes(answer)
+            self._apply_clashes(answer)
         if isinstance(answer, Reached):
-            return self._reached(heard.task, answer, now)
+            return self._apply_reached(heard.task, answer, now)
         if isinstance(answer, FolderDiff | Synced | Flushed | SourceProbe) and answer.obstacle is not None:
             self.destination.note_problem(answer.obstacle, now)
         if isinstance(answer, Synced):
             for path, reason in answer.failed.items() if answer.obstacle is None else ():
                 if self._inventory.state(path) in (ChunkState.COPIED, ChunkState.VERIFIED):
                     self._inventory.set_state(path, ChunkState.FAILED)
-                    self.retries.mismatch(path, True, reason, now)
-            return self.flushing.synced(heard.task, answer)
-        return self.flushing.flushed(answer) if isinstance(answer, Flushed) else answer
+                    self.retries.note_mismatch(path, True, reason, now)
+            return self.flushing.apply_synced(heard.task, answer)
+        return self.flushing.apply_flushed(answer) if isinstance(answer, Flushed) else answer
 
-    def _take_clashes(self, part: FolderDiff) -> None:
+    def _apply_clashes(self, part: FolderDiff) -> None:
         """Names that are one at the destination: neither is copied, or one would overwrite the other."""
         before, now = self._clashes.replace_folder(part.folder, part.clashes)
         for path, reason in now.items():
@@ -316,7 +316,7 @@ class Dispatcher:
             self.retries.forget(over)
             self._inventory.replace_all(ChunkState.FAILED, ChunkState.PENDING)
 
-    def _reached(self, task: int, answer: Reached, now: float) -> Reached | None:
+    def _apply_reached(self, task: int, answer: Reached, now: float) -> Reached | None:
         """Take in a look at the destination; returns it if it is for the job."""
         if answer.obstacle is None:
             self.flushing.file_system = answer.file_system
@@ -325,13 +325,13 @@ class Dispatcher:
                 self.results.remarks |= Remark.STORED_LATER
         return None if self.destination.add_check(task, answer.obstacle, now) else answer
 
-    def _take_sides(self, answer: CopyDone | VerifyDone, now: float) -> None:
+    def _note_both_sides(self, answer: CopyDone | VerifyDone, now: float) -> None:
         """Take in what an answer tells of the two sides as a whole."""
         self.source_lost = self.source_lost or answer.lost
         self.destination.note_task(None if answer.lost else answer.obstacle, not answer.lost, now)
 
     def _handle_read_back(self, handed_out: VerifyBatch, done: VerifyDone, now: float) -> None:
-        self._take_sides(done, now)
+        self._note_both_sides(done, now)
         count = len(handed_out.batch.paths)
         looked_at = count - done.outcomes.count(CheckOutcome.STOPPED)
         self._seconds_a_check = _mean(self._seconds_a_check, done.seconds, looked_at)
@@ -346,26 +346,26 @@ class Dispatcher:
                 self._inventory.set_state(path, ChunkState.PENDING)
                 continue
             self._inventory.set_state(path, ChunkState.FAILED)
-            self.retries.mismatch(path, outcome is not CheckOutcome.UNREADABLE, reason, now)
+            self.retries.note_mismatch(path, outcome is not CheckOutcome.UNREADABLE, reason, now)
 
-    def _copied(self, batch: Batch, done: CopyDone, now: float) -> None:
-        self._take_sides(done, now)
+    def _apply_copies(self, batch: Batch, done: CopyDone, now: float) -> None:
+        self._note_both_sides(done, now)
         looked_at = len(batch.paths) - done.outcomes.count(CopyOutcome.STOPPED)  # a worker held back returns the rest
         self._seconds_a_file = _mean(self._seconds_a_file, done.seconds, looked_at)
-        if self.results.take(batch, done, now):
+        if self.results.apply_result(batch, done, now):
             self.destination.note_files()
 
-    def died(self, died: WorkerDied, now: float) -> None:
+    def replace_worker(self, died: WorkerDied, now: float) -> None:
         """Hand the work of a dead worker to the others, or of one that is stuck."""
-        if self._pool.returned(died.worker):
+        if self._pool.forget_stuck(died.worker):
             # Its last call may have brought an older version after all.
             for folder in died.worker.folders:
-                self._walks.ask(folder)
+                self._walks.request(folder)
             if died.worker.folders:
                 self.request(SweepTask(self._pool.new_id(), died.worker.folders, died.worker.temporary))
             return
-        tasks = self._pool.bury(died.worker)
-        self.flushing.died(died.worker)
+        tasks = self._pool.remove_dead(died.worker)
+        self.flushing.note_death(died.worker)
         folders = folders_of(tasks)
         if folders:
             self.request(SweepTask(self._pool.new_id(), folders, died.worker.temporary))
@@ -390,7 +390,7 @@ class Dispatcher:
         self._seconds_a_file = 1.0  # small batches for a while: the next death shall name its file
         states = []
         for path in batch.paths:
-            set_aside = self.retries.death(path, why, now)
+            set_aside = self.retries.note_death(path, why, now)
             self._inventory.damaged.pop(path, None)
             self._inventory.copied_metadata.pop(path, None)  # it may have copied another version
             states.append(ChunkState.FAILED if set_aside else ChunkState.PENDING)

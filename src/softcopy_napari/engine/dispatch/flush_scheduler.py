@@ -96,7 +96,7 @@ class FlushScheduler:
         """Whether somebody waits for a flush."""
         return bool(self._asked) or (self._task is not None and not self._in_between)
 
-    def ask(self, task: FlushTask) -> None:
+    def request_flush(self, task: FlushTask) -> None:
         """Have everything flushed that was handed out until now; answered by a `Flushed`."""
         self._asked.append(task)
 
@@ -106,7 +106,7 @@ class FlushScheduler:
 
     # -- what is written ------------------------------------------------------------------------------
 
-    def hand_out(self, worker: WorkerProcess, batch: Batch, now: float) -> None:
+    def note_handed_out(self, worker: WorkerProcess, batch: Batch, now: float) -> None:
         """Note that a worker is about to write files."""
         if self._pool.lock is not None:
             self._pool.lock.note_unflushed(self.file_system.device)
@@ -121,13 +121,13 @@ class FlushScheduler:
         else:
             self._written.append(_Written(batch.files, batch.epoch, batch.ids))
 
-    def copied(self, worker: WorkerProcess, held_since: float, now: float) -> None:
+    def note_copied(self, worker: WorkerProcess, held_since: float, now: float) -> None:
         """Note that a worker has written what it was handed."""
         self._last_write = now
         if held_since < math.inf and worker in self._held:
             self._held[worker] = held_since
 
-    def died(self, worker: WorkerProcess) -> None:
+    def note_death(self, worker: WorkerProcess) -> None:
         """Note that a worker cannot tell any more what became of what it has written."""
         self._uncovered = min(self._uncovered, self._held.pop(worker, math.inf))
 
@@ -207,12 +207,12 @@ class FlushScheduler:
             worker = max(workers, key=lambda worker: worker.room(SyncTask))
             if worker.room(SyncTask) <= 0:
                 return
-            if paths := self._take(max(1, min(int(_BATCH_SECONDS / self._seconds_a_file), _MAX_BATCH))):
+            if paths := self._take_paths(max(1, min(int(_BATCH_SECONDS / self._seconds_a_file), _MAX_BATCH))):
                 task = SyncTask(self._pool.new_id(), paths)
                 self._syncs.add(task.id)
                 self._pool.send(worker, task)
 
-    def _take(self, limit: int) -> list[str]:
+    def _take_paths(self, limit: int) -> list[str]:
         """Paths of the next files."""
         written = self._next
         assert written is not None
@@ -227,7 +227,7 @@ class FlushScheduler:
 
     # -- answers --------------------------------------------------------------------------------------
 
-    def synced(self, task: int, answer: Synced) -> Flushed | None:
+    def apply_synced(self, task: int, answer: Synced) -> Flushed | None:
         """Take in what became of files; returns the end of the flush, if that is one."""
         if task not in self._syncs:
             return None  # the flush has ended without it
@@ -240,9 +240,9 @@ class FlushScheduler:
         if answer.obstacle is None:
             return None
         self._syncs.clear()
-        return self.flushed(Flushed("", answer.obstacle))
+        return self.apply_flushed(Flushed("", answer.obstacle))
 
-    def flushed(self, answer: Flushed) -> Flushed | None:
+    def apply_flushed(self, answer: Flushed) -> Flushed | None:
         """Take in what became of the flush; returns it if somebody has asked for it."""
         self._task = None
         self._left, self._next = iter(()), None

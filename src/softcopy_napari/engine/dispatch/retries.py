@@ -60,14 +60,14 @@ class Retries:
         self._again: list[tuple[float, str, bool]] = []
         """When to try which file again, and whether because it changed while it was read."""
 
-    def due(self, now: float) -> None:
+    def retry_due(self, now: float) -> None:
         """Try those again whose time has come."""
         while self._again and self._again[0][0] <= now:
             _, path, changed = heapq.heappop(self._again)
             self.changing -= changed
             self._try(path)
 
-    def all_now(self) -> None:
+    def retry_all(self) -> None:
         """Try every file that failed once more, now."""
         for path in list(self.troubles):
             self._try(path)
@@ -85,7 +85,7 @@ class Retries:
             case ChunkState.ABSENT | ChunkState.COPIED | ChunkState.VERIFIED:  # no longer to be copied
                 del self.troubles[path]
 
-    def note(self, path: str, outcome: CopyOutcome, reason: str, now: float) -> None:
+    def note_attempt(self, path: str, outcome: CopyOutcome, reason: str, now: float) -> None:
         """Note what became of an attempt that came to nothing, and when the next one is due."""
         trouble = self.troubles.setdefault(path, FailedFile())
         trouble.final = outcome is CopyOutcome.TOO_LARGE
@@ -120,7 +120,7 @@ class Retries:
         for path in paths:
             self.troubles.pop(path, None)
 
-    def mismatch(self, path: str, different: bool, reason: str, now: float) -> None:
+    def note_mismatch(self, path: str, different: bool, reason: str, now: float) -> None:
         """Note that a file could not be read back, or came back with other content."""
         trouble = self.troubles.setdefault(path, FailedFile())
         trouble.mismatches += different
@@ -128,18 +128,19 @@ class Retries:
             trouble.attempts = trouble.mismatches
             trouble.reason = f"{reason}, {trouble.mismatches} times: the destination's disk may be faulty"
         else:
-            self.note(path, CopyOutcome.FAILED, reason, now)
+            self.note_attempt(path, CopyOutcome.FAILED, reason, now)
 
-    def death(self, path: str, why: str, now: float) -> bool:
+    def note_death(self, path: str, why: str, now: float) -> bool:
         """Note that a worker died with a file; returns whether so many have that it is set aside."""
         trouble = self.troubles.setdefault(path, FailedFile())
         trouble.deaths += 1
         if trouble.deaths < _MAX_DEATHS:
             return False
-        self.note(path, CopyOutcome.FAILED, f"cannot be copied: the copy process {why}, {trouble.deaths} times", now)
+        reason = f"cannot be copied: the copy process {why}, {trouble.deaths} times"
+        self.note_attempt(path, CopyOutcome.FAILED, reason, now)
         return True
 
-    def copied(self, path: str) -> None:
+    def note_end(self, path: str) -> None:
         """Note that an attempt has come to its end."""
         trouble = self.troubles.get(path)
         if trouble is not None and trouble.mismatches:

@@ -5,6 +5,7 @@ All methods are for the job's thread; what workers say reaches the job through `
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import subprocess
@@ -13,8 +14,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import IO
 
-from softcopy_napari.engine.dispatch.message_writer import MessageWriter
 from softcopy_napari.engine.dispatch.priority import lower_priority, lower_session
 from softcopy_napari.engine.errors import NO_THREADS
 from softcopy_napari.engine.fs.own_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
@@ -32,6 +34,7 @@ from softcopy_napari.engine.worker.tasks import (
     Task,
     VerifyTask,
     read_message,
+    write_message,
 )
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.worker.process"]
@@ -52,12 +55,58 @@ _MAX_STUCK = 8
 """Processes that may be stuck at once before no others are started: a share that hangs would get them all."""
 
 
+class _MessageWriter:
+    """Sends a copy process messages, in order, from a thread of its own: one that does not read blocks nobody.
+
+    Messages wait in memory while the process does not read. There are few: a process gets no more tasks than it has
+    room for, and of its paces only the last one is kept.
+
+    Parameters
+    ----------
+    pipe : IO of bytes
+        The process's input, unbuffered: to close a buffered one would wait for a write under way.
+    name : str
+        Of the thread.
+    """
+
+    def __init__(self, pipe: IO[bytes], name: str) -> None:
+        self._pipe = pipe
+        self._waiting: SimpleQueue[Setup | Task | SetPace | ReleaseFileSystem | None] = SimpleQueue()
+        self._pace: SetPace | None = None
+        """The last one, while it waits."""
+        self._lock = threading.Lock()
+        threading.Thread(target=self._write, name=name, daemon=True).start()
+
+    def send(self, message: Setup | Task | ReleaseFileSystem) -> None:
+        """Send a message when those before it have been read; in vain if the process has ended."""
+        self._waiting.put(message)
+
+    def set_pace(self, pace: SetPace) -> None:
+        """Send a pace, in place of one that has not been sent yet."""
+        with self._lock:
+            if self._pace is None:
+                self._waiting.put(pace)
+            self._pace = pace
+
+    def close(self) -> None:
+        """Close the pipe when everything has been sent; the process takes that as its end."""
+        self._waiting.put(None)
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError), self._pipe:  # it has ended
+            while (message := self._waiting.get()) is not None:
+                if isinstance(message, SetPace):
+                    with self._lock:
+                        message, self._pace = self._pace, None
+                write_message(self._pipe, message)
+
+
 @dataclass(slots=True, eq=False)
 class WorkerProcess:
     """One copy process, as its pool sees it."""
 
     process: subprocess.Popen[bytes]
-    writer: MessageWriter
+    writer: _MessageWriter
     temporary: str
     tasks: dict[int, Task] = field(default_factory=dict)
     """Handed over and not answered, by id."""
@@ -142,7 +191,7 @@ class WorkerPool:
         """A task id that was not used before."""
         return next(self._ids)
 
-    def fill(self, now: float) -> None:
+    def start_missing(self, now: float) -> None:
         """Start missing workers, with growing pauses where they keep dying, and none where all get stuck."""
         while (
             len(self.workers) < self._size
@@ -169,7 +218,7 @@ class WorkerPool:
         for worker in self.workers:
             worker.writer.send(message)
 
-    def pace(self, rate: float, sleep_time: float) -> None:
+    def set_pace(self, rate: float, sleep_time: float) -> None:
         """Say how fast each worker may go from now on; those at work heed it at once, those to come from the start.
 
         Parameters
@@ -190,7 +239,7 @@ class WorkerPool:
         """How many workers have files to copy or to read back."""
         return sum(any(isinstance(t, CopyTask | VerifyTask) for t in w.tasks.values()) for w in self.workers)
 
-    def take(self, heard: WorkerAnswer, final: bool) -> Task | None:
+    def note_answer(self, heard: WorkerAnswer, final: bool) -> Task | None:
         """Note an answer; returns the task, which is over if the answer is final. None if it is not known."""
         self._backlog.release()
         heard.worker.heard = time.monotonic()
@@ -201,7 +250,7 @@ class WorkerPool:
                 self._deaths = 0
         return task
 
-    def bury(self, worker: WorkerProcess) -> list[Task]:
+    def remove_dead(self, worker: WorkerProcess) -> list[Task]:
         """Forget a worker that died; returns the tasks it had not answered."""
         if worker in self.workers:
             self.workers.remove(worker)
@@ -217,7 +266,7 @@ class WorkerPool:
             self.stuck.append(worker)
         return tasks
 
-    def returned(self, worker: WorkerProcess) -> bool:
+    def forget_stuck(self, worker: WorkerProcess) -> bool:
         """Whether a worker that died is one that was stuck, and has been given up before."""
         if worker in self.stuck:
             self.stuck.remove(worker)
@@ -279,7 +328,7 @@ class WorkerPool:
         assert process.stdin is not None
         pipe = process.stdin.detach()  # type: ignore[attr-defined]
         try:
-            worker = WorkerProcess(process, MessageWriter(pipe, f"tell-{process.pid}"), name, heard=time.monotonic())
+            worker = WorkerProcess(process, _MessageWriter(pipe, f"tell-{process.pid}"), name, heard=time.monotonic())
             worker.writer.send(self._setup._replace(temporary=name))
             threading.Thread(target=self._listen, args=(worker,), name=f"listen-{process.pid}", daemon=True).start()
         except RuntimeError:  # the system gives no more threads

@@ -74,13 +74,13 @@ class CheckJob(TargetThread):
             self._request_inspections()
         if not isinstance(answer, FolderDiff):
             return
-        if self._tracker.take_part(answer, now, finishing=True):
+        if self._tracker.apply_folder_diff(answer, now, finishing=True):
             self._missing.add_folder_diff(answer)
         else:
             self._end(TargetState.FAILED, make_reason(ReasonCode.CHECK_SOURCE_GONE, source=str(self.target.source)))
 
     def _advance(self, now: float) -> None:
-        self._tracker.after_pass(now)
+        self._tracker.note_walk_end(now)
         if self._tracker.last_pass is None:
             return
         if self._inspections is None:

@@ -173,12 +173,12 @@ class CopyJob(TargetThread):
         match answer:
             case FolderDiff() as part:
                 finishing = self._phase is Phase.CHECKING
-                if not self._tracker.take_part(part, now, finishing) and self._phase is not Phase.WAITING:
+                if not self._tracker.apply_folder_diff(part, now, finishing) and self._phase is not Phase.WAITING:
                     self._handle_source_lost(now)
             case ReadDone(contents):
                 folder = next(iter(contents)).rpartition("/")[0]
                 found = {path.rpartition("/")[2]: data for path, data in contents.items() if data is not None}
-                self._tracker.take_metadata(folder, found)
+                self._tracker.apply_metadata(folder, found)
             case SourceProbe() as probe:
                 if self._ready.handle_probe(probe, self._told_to_finish, now):
                     self._start_successor()
@@ -217,7 +217,7 @@ class CopyJob(TargetThread):
             return
         self._update_pace(now)
         self._journal.note_if_due(self._inventory, now)
-        self._tracker.after_pass(now)
+        self._tracker.note_walk_end(now)
         if self._tracker.last_full is not None:
             self._preparation.remove_old_files_if_due(self._dispatcher.source, self._handle_removed)
         match self._phase:
@@ -286,7 +286,7 @@ class CopyJob(TargetThread):
 
     def _check_finished(self, now: float) -> None:
         if not self._told_to_finish:
-            self._tracker.look_if_due(now)
+            self._tracker.start_look_if_due(now)
             if self._final.at_work:
                 return
         if self._finished_because(now):
@@ -352,7 +352,7 @@ class CopyJob(TargetThread):
             self._lock.note_doing("watched")
             if self.target.linger_seconds and not self._tracker.blind:  # else walks go on, which need the mark
                 self._ready.awaited = Swept
-                self._dispatcher.release(self._parts.marker)
+                self._dispatcher.release_destination(self._parts.marker)
             self._watch_source(now)
 
     def _watch_source(self, now: float) -> None:
@@ -364,7 +364,7 @@ class CopyJob(TargetThread):
         elif now >= self._status.complete_since + self.target.linger_seconds:
             self._transition(Event.ENDS, now)
         elif self._dispatcher.destination.claimed:
-            self._tracker.look_if_due(now)
+            self._tracker.start_look_if_due(now)
 
     def _end(self, outcome: TargetState, reason: Reason) -> None:
         if self._phase not in (Phase.ENDED, Phase.WATCHING):  # what is complete stays so

@@ -116,7 +116,7 @@ class FinalCheck:
         """Retry everything that failed, and walk over both sides, as the acquisition is finished."""
         self._since = now
         self._inventory.recheck_kept()
-        self._dispatcher.retries.all_now()
+        self._dispatcher.retries.retry_all()
         self._dispatcher.read_back.start_over()
         self.start_walk(now)
 
@@ -157,7 +157,7 @@ class FinalCheck:
         """Return whether writers may still turn temporaries into files; their names do not tell into which."""
         left = [path for paths in self._tracker.temporaries.values() for path in paths]
         if left and not self.last_chance_over(now):
-            self._tracker.look_at_temporaries(now)
+            self._tracker.recheck_temporaries(now)
             return True
         if left:
             self._reporter.notice(make_reason(ReasonCode.TEMPORARIES_LEFT, files=len(left), path=left[0]))
@@ -189,7 +189,7 @@ class FinalCheck:
         self._bad_walks += 1
         self._next_walk = now + 0.5 * 2**self._bad_walks
         if self._bad_walks < LAST_ATTEMPTS:
-            self._dispatcher.retries.all_now()
+            self._dispatcher.retries.retry_all()
             return Event.NOT_WALKED
         self.failure = make_reason(ReasonCode.CANNOT_LIST, path=path or str(self._tracker.source), problem=reason)
         return Event.WORK_LEFT

@@ -162,7 +162,7 @@ class TargetThread(ABC):
             self.ended.set()
 
     def _step(self) -> None:
-        self._pool.fill(time.monotonic())
+        self._pool.start_missing(time.monotonic())
         self._receive()
         now = time.monotonic()
         for worker in self._pool.kill_hung(now):
@@ -191,7 +191,7 @@ class TargetThread(ABC):
         now = time.monotonic()
         match message:
             case WorkerAnswer():
-                answer = self._dispatcher.heard(message, now)
+                answer = self._dispatcher.apply_answer(message, now)
                 if self._over:  # it was stopped a moment ago: this must not set it going again
                     return
                 self._handle_answer(answer, now)
@@ -200,7 +200,7 @@ class TargetThread(ABC):
             case WorkerDied():
                 if not message.worker.hung:
                     self._reporter.notice(make_reason(ReasonCode.WORKER_DIED, pid=message.worker.process.pid))
-                self._dispatcher.died(message, now)
+                self._dispatcher.replace_worker(message, now)
             case "pause" | "resume":
                 self._paused = message == "pause"
                 self._dispatcher.destination.retry_now()

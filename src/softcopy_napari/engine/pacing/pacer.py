@@ -171,7 +171,7 @@ class Pacer:
         small = share < math.inf and abs(share - self._sent) < _WORTH_TELLING * share
         if not small:
             self._sent = share
-        self._pool.pace(self._sent, self._sleep_time)
+        self._pool.set_pace(self._sent, self._sleep_time)
 
     def snapshot(self) -> PaceSnapshot:
         """Return what front ends show of it."""

@@ -73,7 +73,7 @@ class EventRules:
         """Whether something happened that was not taken in yet."""
         return self._watcher.unread or bool(self._watcher.events)
 
-    def take(self, now: float, limit: int = 20_000) -> int:
+    def apply_events(self, now: float, limit: int = 20_000) -> int:
         """Apply the events that wait, up to a number of them; returns how many tell of a change in the source."""
         waiting = self._watcher.events
         taken = [waiting.popleft() for _ in range(min(len(waiting), limit))]
@@ -81,7 +81,7 @@ class EventRules:
         for event, path in self._without_steps(taken):
             self._apply(event, path, now)
         while self._timers and self._timers[0][0] <= now:
-            self._quiet_ends(*heapq.heappop(self._timers), now)
+            self._end_quiet(*heapq.heappop(self._timers), now)
         return count
 
     def _without_steps(self, events: list[tuple[FileEvent, str]]) -> list[tuple[FileEvent, str]]:
@@ -124,7 +124,7 @@ class EventRules:
             # Not before the metadata of the folder that it lies in have been read: what is in it would be taken for any
             # other files, and a shard be copied without its index. To compare that one once more will find it.
             parent = path.rpartition("/")[0]
-            self._walks.ask(path if self._walks.compared(parent) else parent)
+            self._walks.request(path if self._walks.was_compared(parent) else parent)
             return
         if event is FileEvent.LOST:
             self.lost = True
@@ -139,11 +139,11 @@ class EventRules:
         temporary = classify_temporary(name)
         self._walks.touch(folder, temporary[1] if temporary else name)
         if temporary is None:
-            self._file(event, path, folder, name, now)
+            self._apply_to_file(event, path, folder, name, now)
         elif temporary[0] is TemporaryKind.LOCK:
-            self._lock(event, folder + slash + temporary[1], now)
+            self._apply_to_lock(event, folder + slash + temporary[1], now)
 
-    def _lock(self, event: FileEvent, path: str, now: float) -> None:
+    def _apply_to_lock(self, event: FileEvent, path: str, now: float) -> None:
         if event is FileEvent.OPENED:
             self._replaces = True
             self._locked[path] = now
@@ -155,7 +155,7 @@ class EventRules:
             self._locked.pop(path, None)
             self._inventory.writers.released(path)
 
-    def _deleted(self, path: str, now: float) -> None:
+    def _note_deleted(self, path: str, now: float) -> None:
         """A file was deleted: on purpose, if its writer has just taken its lock. One left by a crash does not count."""
         locked = self.under_lock(path, now)
         self._inventory.writers.gone(path, lock_held=locked)
@@ -182,7 +182,7 @@ class EventRules:
                 return True
         return False
 
-    def _file(self, event: FileEvent, path: str, folder: str, name: str, now: float) -> None:
+    def _apply_to_file(self, event: FileEvent, path: str, folder: str, name: str, now: float) -> None:
         inventory = self._inventory
         match event:
             case FileEvent.OPENED | FileEvent.MODIFIED:
@@ -193,36 +193,36 @@ class EventRules:
                 inventory.writers.writing(path, itself=True)
                 # A chunk file waits for its writer to close it. Metadata and notes may stay open all day.
                 if not (self._watcher.tells_closing and inventory.is_chunk_file(path)):
-                    self._wait(path, now)
+                    self._await_quiet(path, now)
             case FileEvent.WRITTEN:
-                self._settled(path, folder, name)
+                self._note_settled(path, folder, name)
             case FileEvent.RENAMED:
                 self._replaces = True
                 self._locked.pop(path, None)  # it is what was renamed
                 held = inventory.writers.held.get(path)
                 if self._watcher.tells_closing and held is not None and not held.open:
                     # tensorstore renames its lock, still open, to the final name: its closing follows at once.
-                    self._wait(path, now)
+                    self._await_quiet(path, now)
                 else:
-                    self._settled(path, folder, name)
+                    self._note_settled(path, folder, name)
             case FileEvent.DELETED:
-                self._deleted(path, now)
+                self._note_deleted(path, now)
 
-    def _settled(self, path: str, folder: str, name: str) -> None:
+    def _note_settled(self, path: str, folder: str, name: str) -> None:
         self._quiet.pop(path, None)
         self._locked.pop(path, None)
         self._inventory.writers.settled(path)
         if name in METADATA_NAMES:
             self.metadata.add(folder)
         elif name == MARKER:
-            self._walks.ask(folder)  # which tells when it was written
+            self._walks.request(folder)  # which tells when it was written
 
-    def _wait(self, path: str, now: float) -> None:
+    def _await_quiet(self, path: str, now: float) -> None:
         if path not in self._quiet:
             heapq.heappush(self._timers, (now + QUIET, path))
         self._quiet[path] = now + QUIET
 
-    def _quiet_ends(self, when: float, path: str, now: float) -> None:
+    def _end_quiet(self, when: float, path: str, now: float) -> None:
         due = self._quiet.get(path)
         if due is None:
             return
@@ -232,7 +232,7 @@ class EventRules:
             heapq.heappush(self._timers, (due, path))
             return
         folder, _, name = path.rpartition("/")
-        self._settled(path, folder, name)
+        self._note_settled(path, folder, name)
 
 
 def _prune(times: dict[str, float], oldest: float) -> None:

@@ -23,7 +23,7 @@ class LinksOut:
         self._found: dict[str, str] = {}
         self._more = False
 
-    def take(self, part: FolderDiff) -> None:
+    def add_folder_diff(self, part: FolderDiff) -> None:
         """Take in a part of a folder's comparison."""
         for name, target in part.links.items():
             if len(self._found) < _SHOWN:

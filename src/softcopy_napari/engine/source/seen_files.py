@@ -25,7 +25,7 @@ class SeenFiles:
         self._listing: dict[str, dict[str, None]] = {}
         """Of folders that are being listed."""
 
-    def take(self, part: FolderDiff, names: Sequence[str]) -> set[str]:
+    def add_folder_diff(self, part: FolderDiff, names: Sequence[str]) -> set[str]:
         """Note those of a part of a folder's comparison.
 
         Returns
@@ -72,13 +72,13 @@ class StaleLocks:
         self._looks: dict[str, tuple[float, float]] = {}
         """When to look at a folder again, and the interval before that, s."""
 
-    def take(self, part: FolderDiff, now: float) -> None:
+    def add_folder_diff(self, part: FolderDiff, now: float) -> None:
         """Note the locks of a part of a folder's comparison."""
         prefix = part.folder + "/" if part.folder else ""
         for name in part.locks:
             if prefix + name not in self._inventory.writers.abandoned:
                 self._inventory.writers.writing(prefix + name, itself=False)
-        for path in self._listed.take(part, part.locks):
+        for path in self._listed.add_folder_diff(part, part.locks):
             self._inventory.writers.released(path)
         if part.last and not part.unchanged:
             _, interval = self._looks.pop(part.folder, (0.0, QUIET / 2))
@@ -86,7 +86,7 @@ class StaleLocks:
                 interval = min(2 * interval, _LOCK_INTERVAL)
                 self._looks[part.folder] = now + interval, interval
 
-    def due(self, now: float) -> list[str]:
+    def folders_due(self, now: float) -> list[str]:
         """Folders to look at again."""
         folders = [folder for folder, (when, _) in self._looks.items() if when <= now]
         for folder in folders:
@@ -105,14 +105,14 @@ class Unsettled:
         self._inventory = inventory
         self.listed = SeenFiles()
 
-    def take(self, part: FolderDiff, names: Sequence[str]) -> None:
+    def add_folder_diff(self, part: FolderDiff, names: Sequence[str]) -> None:
         """Note those of a part of a folder's comparison, once the inventory has taken in all others."""
         inventory = self._inventory
         prefix = part.folder + "/" if part.folder else ""
         for name in names:
             if inventory.state(prefix + name) in _SETTLED:
                 inventory.set_state(prefix + name, ChunkState.WRITING)
-        for path in self.listed.take(part, names):
+        for path in self.listed.add_folder_diff(part, names):
             if inventory.state(path) is ChunkState.WRITING and path not in inventory.writers.held:
                 inventory.writers.vanished(path)
 

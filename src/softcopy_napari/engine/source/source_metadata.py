@@ -162,7 +162,7 @@ class SourceMetadata:
                 log.info("%s: array %r, shape %s, chunk files %s", self._source, folder, layout.shape, layout.grid)
                 below = folder + "/" if folder else ""
                 for known in [known for known in self._walks.known if known.startswith(below)]:
-                    self._walks.ask(known, for_pass=True)
+                    self._walks.request(known, for_pass=True)
         elif layout is not None and self._children.get(folder) != layout.children:
             self._children[folder] = layout.children
             self._evidence.note_group()

@@ -93,7 +93,7 @@ class SourceTracker:
         self._notice = notice
         self._follow_links = follow_links
         self._watcher: Watcher | None = None
-        self._reader: EventRules | None = None
+        self._rules: EventRules | None = None
         children: dict[str, tuple[str, ...]] = {}
         self.evidence = GrowthEvidence(inventory, children)
         self.metadata = SourceMetadata(source, inventory, walks, self.evidence, children, notice)
@@ -123,7 +123,7 @@ class SourceTracker:
             It cannot be watched.
         """
         self._watcher = make_watcher(self.source, wake, self._follow_links)
-        self._reader = EventRules(self._watcher, self._inventory, self._walks)
+        self._rules = EventRules(self._watcher, self._inventory, self._walks)
         self.metadata.made_anew.clear()
         for folder in self._walks.known:
             self._watcher.watch(folder)
@@ -133,7 +133,7 @@ class SourceTracker:
         """Stop watching; what is known stays known."""
         if self._watcher is not None:
             self._watcher.stop()
-        self._watcher = self._reader = None
+        self._watcher = self._rules = None
         self._walks.current = None
         self.last_pass = self.last_full = None
 
@@ -153,49 +153,49 @@ class SourceTracker:
 
     def apply_events(self, now: float) -> bool:
         """Take in what the watcher saw; returns whether the source itself is still there."""
-        reader = self._reader
-        if reader is None or self._watcher is None:
+        rules = self._rules
+        if rules is None or self._watcher is None:
             return True
-        if reader.take(now):
+        if rules.apply_events(now):
             self._note_change(now)
             self._look_interval = _LOOK_INTERVAL
             self._next_look = min(self._next_look, now + self._least_interval)
-        if reader.root_gone:
+        if rules.root_gone:
             return False
-        if reader.lost:
-            reader.lost = False
+        if rules.lost:
+            rules.lost = False
             self._notice(make_reason(ReasonCode.EVENTS_LOST))
             self.start_pass(full=True, now=now)
-        self.metadata.stale |= reader.metadata
-        reader.metadata.clear()
+        self.metadata.stale |= rules.metadata
+        rules.metadata.clear()
         for folder in [folder for folder, when in self._later.items() if when <= now]:
             del self._later[folder]
-            self._walks.ask(folder)
-        for folder in self._locks.due(now):
-            self._walks.ask(folder)
+            self._walks.request(folder)
+        for folder in self._locks.folders_due(now):
+            self._walks.request(folder)
         if self._watcher.problem:
             self._notice(self._watcher.problem)
         return True
 
-    def take_part(self, part: FolderDiff, now: float, finishing: bool) -> bool:
+    def apply_folder_diff(self, part: FolderDiff, now: float, finishing: bool) -> bool:
         """Take in a part of a folder's comparison; returns whether the source itself is still there."""
         if part.lost:
-            self._walks.took(part)
+            self._walks.apply_folder_diff(part)
             return False
         # It was not compared, or will be understood when the metadata above have been read: once more.
         if part.obstacle is not None or self.metadata.awaited_above(part.folder):
             part.size = 0  # it comes again
-            self._walks.took(part)
-            self._walks.ask(part.folder, for_pass=True)
+            self._walks.apply_folder_diff(part)
+            self._walks.request(part.folder, for_pass=True)
             return True
         self.evidence.note_part(part)
         if not part.missing:
             self._missed.pop(part.folder, None)
         touched = self._walks.touched(part.folder)
-        for folder in self._walks.took(part):
+        for folder in self._walks.apply_folder_diff(part):
             if self._watcher is not None:
                 self._watcher.watch(folder)
-            self._walks.ask(folder, for_pass=True)
+            self._walks.request(folder, for_pass=True)
         if part.missing:
             if not part.folder:
                 return False
@@ -208,10 +208,10 @@ class SourceTracker:
             if not stale or part.folder not in self._inventory.arrays:
                 self._read_node(part.folder, part.metadata)
         if self.heeds_locks:
-            self._locks.take(part, now)
-        self._scratch.take(part, part.scratch)
+            self._locks.add_folder_diff(part, now)
+        self._scratch.add_folder_diff(part, part.scratch)
         different, unsettled, tried = part.different, part.fresh, 0
-        if self._reader is not None and self._reader.whole_files_only:
+        if self._rules is not None and self._rules.whole_files_only:
             unsettled = []
         if unsettled:
             # Someone may still be writing these: look again when they have been quiet.
@@ -227,7 +227,7 @@ class SourceTracker:
                 tried = len(self._inventory.writers.unsettled) - before
         same = [name for name in part.same if name not in touched] if touched else part.same
         news = note_comparison(self._inventory, part.folder, same, different, part.source_versions) + tried
-        self._unsettled.take(part, [name for name in unsettled if name not in touched])
+        self._unsettled.add_folder_diff(part, [name for name in unsettled if name not in touched])
         if part.last and part.folder in self._unsettled.listed:
             self._walks.known[part.folder] = 0  # to be listed again even if its own time stays
         if part.empty and part.folder:
@@ -242,26 +242,26 @@ class SourceTracker:
         self.changes += 1
         self._missed[folder] = self._missed.get(folder, 0) + 1
         if self._missed[folder] <= _MOST_MISSES:
-            self._walks.ask(folder.rpartition("/")[0], for_pass=True)
+            self._walks.request(folder.rpartition("/")[0], for_pass=True)
         elif self._walks.current is not None:
             self._walks.current.errors[folder] = "is listed by its parent, and cannot be found"
 
-    def take_metadata(self, folder: str, files: Mapping[str, bytes]) -> None:
+    def apply_metadata(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Take in a folder's metadata that were to be read."""
         self.metadata.note_answered(folder)
         self._read_node(folder, files)
 
     def _read_node(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Take in a folder's metadata, new or changed; half-written ones are looked at again."""
-        match self.metadata.read(folder, files, {} if self._reader is None else self._reader.deleted_arrays):
+        match self.metadata.read(folder, files, {} if self._rules is None else self._rules.deleted_arrays):
             case Reading.NEW:
                 self.changes += 1
             case Reading.AGAIN:
                 self._later.setdefault(folder, time.monotonic() + QUIET)
 
-    def after_pass(self, now: float) -> None:
+    def note_walk_end(self, now: float) -> None:
         """Take in the end of a walk, if there was one; start the next look when it is time."""
-        done = self._walks.finished()
+        done = self._walks.pop_finished()
         if done is not None:
             if self.last_pass is not None and done.news:
                 self._note_change(now)
@@ -278,7 +278,7 @@ class SourceTracker:
             if self._watcher is not None and self._watcher.tells_closing and not (done.news or self.metadata.no_room):
                 self._look_interval = min(2 * self._look_interval, _LONGEST_INTERVAL)
 
-    def look_if_due(self, now: float) -> None:
+    def start_look_if_due(self, now: float) -> None:
         """Start a walk over the folders whose time has changed, every now and then."""
         if self._walks.current is None and now >= self._next_look:
             self.start_pass(full=False, now=now)
@@ -293,24 +293,24 @@ class SourceTracker:
     def await_deletion(self) -> None:
         """Hear how the source went, where it was a worker that has found it gone: the event may be a moment late."""
         deadline = time.monotonic() + _LATE_EVENT
-        while self._reader is not None and not self._reader.root_gone and time.monotonic() < deadline:
+        while self._rules is not None and not self._rules.root_gone and time.monotonic() < deadline:
             time.sleep(0.01)
-            self._reader.take(time.monotonic())
+            self._rules.apply_events(time.monotonic())
 
     @property
     def deletion(self) -> Deletion:
         """What was seen of a deletion of the source."""
-        reader = self._reader
-        if reader is None:
+        rules = self._rules
+        if rules is None:
             return Deletion()
         return Deletion(
-            reader.root_deleted, reader.deleted_arrays, frozenset(self.metadata.made_anew), reader.first_deletion
+            rules.root_deleted, rules.deleted_arrays, frozenset(self.metadata.made_anew), rules.first_deletion
         )
 
     @property
     def unread(self) -> bool:
         """Whether events of the source wait to be taken in."""
-        return self._reader is not None and self._reader.unread
+        return self._rules is not None and self._rules.unread
 
     @property
     def blind(self) -> bool:
@@ -319,19 +319,19 @@ class SourceTracker:
 
     def locked_lately(self, path: str, now: float) -> bool:
         """Whether a file's lock was seen to be taken, and not so long ago that its writer must have crashed."""
-        return self._reader is not None and self._reader.under_lock(path, now)
+        return self._rules is not None and self._rules.under_lock(path, now)
 
     @property
     def temporaries(self) -> dict[str, dict[str, None]]:
         """Temporaries of writers that do not tell whose they are, by folder."""
         return self._scratch.paths
 
-    def look_at_temporaries(self, now: float) -> None:
+    def recheck_temporaries(self, now: float) -> None:
         """See now and then whether they are still there."""
         if now >= self._next_temporaries:
             self._next_temporaries = now + _TEMPORARIES_INTERVAL
             for folder in self._scratch.paths:
-                self._walks.ask(folder)
+                self._walks.request(folder)
 
     def writing(self, now: float) -> bool:
         """Whether the source is written to, or was a moment ago."""

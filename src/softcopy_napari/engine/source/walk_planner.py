@@ -80,12 +80,12 @@ class WalkPlanner:
         self._number += 1
         self.full_begun += full
         self.current = Walk(full, changes)
-        self.ask("", for_pass=True)
+        self.request("", for_pass=True)
         for folder in list(self.known):
-            self.ask(folder, for_pass=True)
+            self.request(folder, for_pass=True)
         return self.current
 
-    def ask(self, folder: str, for_pass: bool = False) -> None:
+    def request(self, folder: str, for_pass: bool = False) -> None:
         """Have a folder compared; once more, if it is being compared just now."""
         number = self._number if for_pass and self.current is not None else 0
         if folder not in self._asked:
@@ -102,7 +102,7 @@ class WalkPlanner:
         for path in [path for path in self.known if is_below(path, folder)]:
             del self.known[path]
 
-    def compared(self, folder: str) -> bool:
+    def was_compared(self, folder: str) -> bool:
         """Whether a folder has been compared: its metadata, if it has any, have been read."""
         return self.known.get(folder, _NEVER) != _NEVER
 
@@ -113,7 +113,7 @@ class WalkPlanner:
             numbers[folder] = number
             self.current.open += 1
 
-    def next(self, workers: int) -> list[tuple[str, int]]:
+    def take_folders(self, workers: int) -> list[tuple[str, int]]:
         """Folders for one task of one of several workers, with the times at which they need not be listed."""
         share = max(1, min(len(self._waiting) // (4 * workers), _FOLDERS_A_TASK))
         taken: list[tuple[str, int]] = []
@@ -150,7 +150,7 @@ class WalkPlanner:
             self._sizes.pop(folder, None)  # the next worker counts anew
         self._waiting.extendleft(left)
 
-    def took(self, part: FolderDiff) -> list[str]:
+    def apply_folder_diff(self, part: FolderDiff) -> list[str]:
         """Note a part of a comparison.
 
         Returns
@@ -201,7 +201,7 @@ class WalkPlanner:
             self._waiting.append(folder)
             self.known.setdefault(folder, 0)
 
-    def finished(self) -> Walk | None:
+    def pop_finished(self) -> Walk | None:
         """The pass under way, if it has just come to its end."""
         if self.current is not None and self.current.open == 0:
             done, self.current = self.current, None
