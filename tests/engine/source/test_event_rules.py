@@ -298,7 +298,7 @@ def test_removing_a_dataset_with_a_stale_lock_in_it_keeps_every_copy(source: Sou
 
 def test_removing_a_chunk_whose_lock_was_found_by_a_walk_keeps_the_copy(source: Source) -> None:
     note_comparison(source.inventory, "0", ["0", "1"], [])
-    StaleLocks(source.inventory).take(FolderDiff("0", locks=["0"], last=True), source.now)
+    StaleLocks(source.inventory).add_folder_diff(FolderDiff("0", locks=["0"], last=True), source.now)
     source.say((DELETED, "0/0"), after=3600.0)
     assert source.inventory.writers.deleted == set()
 

@@ -69,7 +69,7 @@ def test_a_pass_looks_at_every_folder_once_and_ends_when_all_have_answered() -> 
 def test_a_pass_begins_at_the_top_even_if_that_was_missing_a_moment_ago(known: WalkPlanner) -> None:
     """The source was away for so short a time that not all of its folders were missed."""
     known.start(full=True)
-    known.next(1)
+    known.take_folders(1)
     for folder in ("", "a"):
         answer(known, folder, missing=True)
     known.start(full=True)
@@ -84,7 +84,7 @@ def test_a_pass_reports_all_that_its_parts_found(known: WalkPlanner) -> None:
     known.apply_folder_diff(FolderDiff("", extra=["z"], newest=3, last=True))
     known.apply_folder_diff(FolderDiff("b", error="cannot be listed: Input/output error", last=True))
     known.apply_folder_diff(FolderDiff("a/x", missing=True, last=True))
-    done = known.finished()
+    done = known.pop_finished()
     assert done is not None
     assert done.gone == ["a/0", "a/old/", "a/1", "z"]
     assert done.newest == 9
@@ -94,17 +94,18 @@ def test_a_pass_reports_all_that_its_parts_found(known: WalkPlanner) -> None:
 
 def test_a_light_pass_lists_only_what_changed_and_a_full_one_everything(known: WalkPlanner) -> None:
     known.start(full=False)
-    assert dict(known.next(1) + known.next(1) + known.next(1) + known.next(1)) == dict.fromkeys(TREE, 7)
+    taken = known.take_folders(1) + known.take_folders(1) + known.take_folders(1) + known.take_folders(1)
+    assert dict(taken) == dict.fromkeys(TREE, 7)
     for folder in TREE:
         answer(known, folder, unchanged=True, modified=7)
-    assert known.finished() is not None
+    assert known.pop_finished() is not None
     known.start(full=True)
-    assert [time for _ in range(4) for _, time in known.next(1)] == [0] * 4
+    assert [time for _ in range(4) for _, time in known.take_folders(1)] == [0] * 4
 
 
 def test_a_folder_asked_for_by_an_event_is_listed_even_in_a_light_pass(known: WalkPlanner) -> None:
-    known.ask("b")
-    assert known.next(1) == [("b", 0)]
+    known.request("b")
+    assert known.take_folders(1) == [("b", 0)]
     answer(known, "b", modified=9)
     assert known.known["b"] == 9
 
@@ -123,24 +124,24 @@ def test_a_folder_asked_for_while_it_is_compared_is_compared_once_more() -> None
 
 
 def test_a_folder_that_could_not_be_listed_is_listed_again_next_time(known: WalkPlanner) -> None:
-    known.ask("a")
+    known.request("a")
     take_all(known)
     answer(known, "a", error="cannot be listed: Permission denied", modified=7)
     known.start(full=False)
-    assert ("a", 0) in [one for _ in range(4) for one in known.next(1)]
+    assert ("a", 0) in [one for _ in range(4) for one in known.take_folders(1)]
 
 
 def test_the_folders_of_a_dead_worker_are_compared_by_another(known: WalkPlanner) -> None:
     known.start(full=True)
-    taken = [known.next(1)[0] for _ in range(4)]
+    taken = [known.take_folders(1)[0] for _ in range(4)]
     assert len(taken) == 4 and not known.waiting
     answer(known, taken[0][0])
     known.put_back(taken)
     assert sorted(take_all(known)) == sorted(folder for folder, _ in taken[1:])
     for folder, _ in taken[1:]:
-        assert known.finished() is None
+        assert known.pop_finished() is None
         answer(known, folder)
-    assert known.finished() is not None
+    assert known.pop_finished() is not None
 
 
 def test_many_folders_are_handed_out_in_shares_for_all_workers() -> None:
@@ -157,27 +158,27 @@ def test_many_folders_are_handed_out_in_shares_for_all_workers() -> None:
 def test_a_pass_started_during_another_still_looks_at_every_folder(known: WalkPlanner, full_before: bool) -> None:
     """Finish, or a loss of events, in the middle of a walk."""
     known.start(full=full_before)
-    early = [known.next(1)[0][0] for _ in range(2)]  # with workers, who list them as they were before
+    early = [known.take_folders(1)[0][0] for _ in range(2)]  # with workers, who list them as they were before
     known.start(full=True)
-    assert known.finished() is None
+    assert known.pop_finished() is None
     looked: list[str] = []
     for folder in early:
         answer(known, folder, unchanged=not full_before, modified=7)
     while known.waiting:
-        folder, time = known.next(1)[0]
+        folder, time = known.take_folders(1)[0]
         assert time == 0, "a full pass lists every folder"
         looked.append(folder)
-        assert known.finished() is None
+        assert known.pop_finished() is None
         answer(known, folder)
     assert sorted(looked) == sorted(TREE)
-    assert known.finished() is not None
+    assert known.pop_finished() is not None
 
 
 def test_a_pass_after_the_source_came_back_waits_for_folders_asked_for_before(known: WalkPlanner) -> None:
     known.start(full=True)
     known.current = None  # what the survey does when the source has gone
     known.start(full=True)
-    assert known.finished() is None
+    assert known.pop_finished() is None
 
 
 class AnyWalk(RuleBasedStateMachine):

@@ -5,12 +5,15 @@ Part of what hands out work (dispatcher.py), and called from the target's job al
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from softcopy_napari.engine.checksums.read_back_queue import ReadBackQueue
 from softcopy_napari.engine.dispatch.retries import Retries
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_files import Batch, TrackedFiles
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.worker.content_checker import CheckOutcome
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
 from softcopy_napari.engine.worker.tasks import CopyDone
 
@@ -32,7 +35,7 @@ _STATES = {
 
 
 class CopyResults:
-    """What this run has copied.
+    """What this run has copied, and what came of every file that it tried.
 
     Parameters
     ----------
@@ -64,7 +67,7 @@ class CopyResults:
         self._read_back = read_back
 
     def apply_result(self, batch: Batch, done: CopyDone, now: float) -> int:
-        """Take in what became of a batch; returns how many of its files have arrived."""
+        """Note what became of a batch's files; returns how many have arrived."""
         count = len(batch.paths)
         self.bytes_copied += done.size
         inventory = self._inventory
@@ -116,9 +119,32 @@ class CopyResults:
         inventory.finished(batch, states)
         return copied
 
+    def apply_checks(self, odd: Iterable[tuple[str, CheckOutcome, str]], now: float) -> None:
+        """Note the files with which something is wrong, as reading them back has shown, and why."""
+        inventory = self._inventory
+        for path, outcome, reason in odd:
+            if outcome in (CheckOutcome.EQUAL, CheckOutcome.HASHED):
+                inventory.damaged[path] = reason  # at the source, too
+                inventory.set_state(path, ChunkState.FAILED)
+                continue
+            inventory.damaged.pop(path, None)
+            self._read_back.start_over()
+            if outcome in (CheckOutcome.MISSING, CheckOutcome.MOVING):
+                inventory.set_state(path, ChunkState.PENDING)
+                continue
+            inventory.set_state(path, ChunkState.FAILED)
+            self._retries.note_mismatch(path, outcome is not CheckOutcome.UNREADABLE, reason, now)
+
+    def apply_unstored(self, failed: Mapping[str, str], now: float) -> None:
+        """Note the files that had arrived and could not be flushed, and why: they are copied once more."""
+        for path, reason in failed.items():
+            if self._inventory.state(path) in (ChunkState.COPIED, ChunkState.VERIFIED):
+                self._inventory.set_state(path, ChunkState.FAILED)
+                self._retries.note_mismatch(path, True, reason, now)
+
 
 def _digests(done: CopyDone) -> bytes:
-    """The digests of a batch; what was copied without one is a link."""
+    """Return the digests of a batch's files; what was copied without one is a link."""
     if NO_DIGEST not in done.digests:
         return done.digests
     parts = [done.digests[at : at + 16] for at in range(0, len(done.digests), 16)]

@@ -60,7 +60,7 @@ _MAX_BATCH = 512
 
 
 class Dispatcher:
-    """Stands between a target's job and its pool.
+    """Hands a target's work to its copy workers, and notes what their answers say.
 
     Attributes
     ----------
@@ -265,11 +265,11 @@ class Dispatcher:
             self._pool.send(worker, task)
 
     def _batch_size(self, seconds: float) -> int:
-        """Files of a batch, each of which takes so long."""
+        """Return how many files make a batch, where each takes so long."""
         return max(1, min(int(_BATCH_SECONDS / seconds), _MAX_BATCH))
 
     def apply_answer(self, heard: WorkerAnswer, now: float) -> Answer | None:
-        """Take in an answer; returns it if it is for the job to act upon."""
+        """Note what a worker's answer says; returns the answer if the job has to act upon it."""
         answer = heard.answer
         final = is_final(answer)
         if self._pool.note_answer(heard, final) is None:
@@ -298,15 +298,13 @@ class Dispatcher:
         if isinstance(answer, FolderDiff | Synced | Flushed | SourceProbe) and answer.obstacle is not None:
             self.destination.note_problem(answer.obstacle, now)
         if isinstance(answer, Synced):
-            for path, reason in answer.failed.items() if answer.obstacle is None else ():
-                if self._inventory.state(path) in (ChunkState.COPIED, ChunkState.VERIFIED):
-                    self._inventory.set_state(path, ChunkState.FAILED)
-                    self.retries.note_mismatch(path, True, reason, now)
+            if answer.obstacle is None:
+                self.results.apply_unstored(answer.failed, now)
             return self.flushing.apply_synced(heard.task, answer)
         return self.flushing.apply_flushed(answer) if isinstance(answer, Flushed) else answer
 
     def _apply_clashes(self, part: FolderDiff) -> None:
-        """Names that are one at the destination: neither is copied, or one would overwrite the other."""
+        """Set aside files whose names are one at the destination: one copy would overwrite the other."""
         before, now = self._clashes.replace_folder(part.folder, part.clashes)
         for path, reason in now.items():
             self.retries.give_up(path, reason)
@@ -317,7 +315,7 @@ class Dispatcher:
             self._inventory.replace_all(ChunkState.FAILED, ChunkState.PENDING)
 
     def _apply_reached(self, task: int, answer: Reached, now: float) -> Reached | None:
-        """Take in a look at the destination; returns it if it is for the job."""
+        """Note what a look at the destination found; returns it if the job has to act upon it."""
         if answer.obstacle is None:
             self.flushing.file_system = answer.file_system
             self.read_back.note_clock(answer.clock)
@@ -326,7 +324,7 @@ class Dispatcher:
         return None if self.destination.add_check(task, answer.obstacle, now) else answer
 
     def _note_both_sides(self, answer: CopyDone | VerifyDone, now: float) -> None:
-        """Take in what an answer tells of the two sides as a whole."""
+        """Note what an answer tells of the source and the destination as a whole."""
         self.source_lost = self.source_lost or answer.lost
         self.destination.note_task(None if answer.lost else answer.obstacle, not answer.lost, now)
 
@@ -335,18 +333,7 @@ class Dispatcher:
         count = len(handed_out.batch.paths)
         looked_at = count - done.outcomes.count(CheckOutcome.STOPPED)
         self._seconds_a_check = _mean(self._seconds_a_check, done.seconds, looked_at)
-        for path, outcome, reason in self.read_back.add_results(handed_out, done):
-            if outcome in (CheckOutcome.EQUAL, CheckOutcome.HASHED):
-                self._inventory.damaged[path] = reason  # at the source, too
-                self._inventory.set_state(path, ChunkState.FAILED)
-                continue
-            self._inventory.damaged.pop(path, None)
-            self.read_back.start_over()
-            if outcome in (CheckOutcome.MISSING, CheckOutcome.MOVING):
-                self._inventory.set_state(path, ChunkState.PENDING)
-                continue
-            self._inventory.set_state(path, ChunkState.FAILED)
-            self.retries.note_mismatch(path, outcome is not CheckOutcome.UNREADABLE, reason, now)
+        self.results.apply_checks(self.read_back.add_results(handed_out, done), now)
 
     def _apply_copies(self, batch: Batch, done: CopyDone, now: float) -> None:
         self._note_both_sides(done, now)
@@ -386,7 +373,7 @@ class Dispatcher:
                 self._urgent.append(task)
 
     def _give_back(self, batch: Batch, why: str, now: float) -> None:
-        """Files of a dead worker wait again; one that workers keep dying of is set aside."""
+        """Have the files of a dead worker wait again, and set aside one that workers keep dying of."""
         self._seconds_a_file = 1.0  # small batches for a while: the next death shall name its file
         states = []
         for path in batch.paths:
@@ -397,11 +384,11 @@ class Dispatcher:
         self._inventory.finished(batch, states)
 
     def unswept(self) -> list[tuple[str, list[str]]]:
-        """Sweeps that were asked for and not done: temporaries, and the folders they may be in."""
+        """Return the sweeps that were not done: temporaries, and the folders they may be in."""
         tasks = [*self._urgent, *self._others.values()]
         return [(task.temporary, task.folders) for task in tasks if isinstance(task, SweepTask)]
 
 
 def _mean(before: float, seconds: float, files: int) -> float:
-    """Seconds a file, by the answers so far and one more."""
+    """Return the mean seconds a file, by the answers so far and one more."""
     return before + 0.3 * (max(seconds / max(1, files), 1e-6) - before)

@@ -24,7 +24,7 @@ class LinksOut:
         self._more = False
 
     def add_folder_diff(self, part: FolderDiff) -> None:
-        """Take in a part of a folder's comparison."""
+        """Note the links that a part of a folder's comparison found."""
         for name, target in part.links.items():
             if len(self._found) < _SHOWN:
                 self._found[f"{part.folder}/{name}" if part.folder else name] = target

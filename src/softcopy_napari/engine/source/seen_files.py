@@ -23,10 +23,10 @@ class SeenFiles:
     def __init__(self) -> None:
         self.paths: dict[str, dict[str, None]] = {}
         self._listing: dict[str, dict[str, None]] = {}
-        """Of folders that are being listed."""
+        """What was found so far in folders that are being listed."""
 
     def add_folder_diff(self, part: FolderDiff, names: Sequence[str]) -> set[str]:
-        """Note those of a part of a folder's comparison.
+        """Note the files of this kind that a part of a folder's comparison found.
 
         Returns
         -------
@@ -50,12 +50,12 @@ class SeenFiles:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of files."""
         return sum(map(len, self.paths.values()))
 
     @property
     def first(self) -> str:
-        """One of them; empty where there are none."""
+        """Path of one of the files; empty where there are none."""
         return next((next(iter(paths)) for paths in self.paths.values()), "")
 
 
@@ -87,7 +87,7 @@ class StaleLocks:
                 self._looks[part.folder] = now + interval, interval
 
     def folders_due(self, now: float) -> list[str]:
-        """Folders to look at again."""
+        """Return the folders to look at again."""
         folders = [folder for folder, (when, _) in self._looks.items() if when <= now]
         for folder in folders:
             _, interval = self._looks[folder]
@@ -106,7 +106,7 @@ class Unsettled:
         self.listed = SeenFiles()
 
     def add_folder_diff(self, part: FolderDiff, names: Sequence[str]) -> None:
-        """Note those of a part of a folder's comparison, once the inventory has taken in all others."""
+        """Note the fresh files that a part of a folder's comparison found, once the inventory knows all others."""
         inventory = self._inventory
         prefix = part.folder + "/" if part.folder else ""
         for name in names:
@@ -118,5 +118,5 @@ class Unsettled:
 
     @property
     def first(self) -> str:
-        """One of them, by name; empty where there are none."""
+        """Path of one of the files; empty where there are none."""
         return next((min(paths) for paths in self.listed.paths.values()), "")

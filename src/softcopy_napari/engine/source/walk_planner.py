@@ -98,12 +98,12 @@ class WalkPlanner:
             self._count(self._again, folder, number)
 
     def forget(self, folder: str) -> None:
-        """A folder is another one than before: what lies in it has to be found anew."""
+        """Forget a folder that is another one than before: what lies in it has to be found anew."""
         for path in [path for path in self.known if is_below(path, folder)]:
             del self.known[path]
 
     def was_compared(self, folder: str) -> bool:
-        """Whether a folder has been compared: its metadata, if it has any, have been read."""
+        """Return whether a folder has been compared: its metadata, if it has any, have been read."""
         return self.known.get(folder, _NEVER) != _NEVER
 
     def _count(self, numbers: dict[str, int], folder: str, number: int) -> None:
@@ -114,7 +114,7 @@ class WalkPlanner:
             self.current.open += 1
 
     def take_folders(self, workers: int) -> list[tuple[str, int]]:
-        """Folders for one task of one of several workers, with the times at which they need not be listed."""
+        """Take folders for one task of one of several workers, with the times at which they need not be listed."""
         share = max(1, min(len(self._waiting) // (4 * workers), _FOLDERS_A_TASK))
         taken: list[tuple[str, int]] = []
         while self._waiting and len(taken) < share:
@@ -125,16 +125,16 @@ class WalkPlanner:
         return taken
 
     def _counts(self, folder: str) -> bool:
-        """Whether a folder that was asked for counts for the pass under way."""
+        """Return whether a folder that was asked for counts for the walk under way."""
         return self.current is not None and self._asked.get(folder) == self._number
 
     def touch(self, folder: str, name: str) -> None:
-        """Something happens to a file: what a comparison under way says of it may be old."""
+        """Note that something happens to a file: what a comparison under way says of it may be old."""
         if folder in self._out:
             self._touched.setdefault(folder, set()).add(name)
 
     def touched(self, folder: str) -> set[str]:
-        """Files of a folder of which a comparison under way may say something old."""
+        """Return the files of a folder of which a comparison under way may say something old."""
         return self._touched.get(folder, set())
 
     @property
@@ -202,7 +202,7 @@ class WalkPlanner:
             self.known.setdefault(folder, 0)
 
     def pop_finished(self) -> Walk | None:
-        """The pass under way, if it has just come to its end."""
+        """Return the walk under way if it has just come to its end; there is none then."""
         if self.current is not None and self.current.open == 0:
             done, self.current = self.current, None
             return done
