@@ -39,14 +39,11 @@ class _Commands(click.Group):
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Show the copy's own options: they are what people look for."""
         copy = self.commands["copy"]
-        formatter.write_usage("softcopy", "[OPTIONS] TARGETS_FILE")
-        formatter.write_usage("softcopy", "[OPTIONS] SOURCE DESTINATION")
-        formatter.write_usage("softcopy", "check SOURCE DESTINATION", prefix="       ")
-        formatter.write_usage("softcopy", "verify [SOURCE] DESTINATION", prefix="       ")
-        formatter.write_usage("softcopy", "status | demo", prefix="       ")
-        formatter.write_usage(
-            "softcopy", "finish | pause | resume | stop | set [PID | DESTINATION]...", prefix="       "
-        )
+        for usage in ("TARGETS_FILE", "SOURCE DESTINATION"):
+            formatter.write_usage("softcopy", f"[OPTIONS] {usage}")
+        others = "finish | pause | resume | stop | set [PID | DESTINATION]..."
+        for usage in ("check SOURCE DESTINATION", "verify [SOURCE] DESTINATION", "status | demo", others):
+            formatter.write_usage("softcopy", usage, prefix="       ")
         copy.format_help_text(ctx, formatter)
         copy.format_options(click.Context(copy, info_name="softcopy"), formatter)
         self.format_commands(ctx, formatter)
