@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from softcopy_napari.engine.destination.old_file_remover import OldFileRemover
+from softcopy_napari.engine.destination.preparation import DestinationPreparation
 from softcopy_napari.engine.fs.root_folder import WrongFolder
 from softcopy_napari.engine.inventory.tracked_array import OldArray
 from softcopy_napari.engine.source import source_identity
@@ -51,6 +52,20 @@ def ends_equal(jobs: Jobs) -> None:
     end = jobs.ends(20.0)
     assert end.state is TargetState.COMPLETE, end.reason
     assert not jobs.workers()
+
+
+def test_what_the_first_left_is_removed_although_the_second_went_before_that(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = DestinationPreparation.remove_old_files_if_due
+    monkeypatch.setattr(DestinationPreparation, "remove_old_files_if_due", lambda *_: None)
+    copied_first(jobs)
+    for number in range(2):
+        shutil.rmtree(jobs.source)
+        make_anew(jobs.source, (2, 3), b"number %d" % number)
+        assert until(lambda: tree(jobs.source).items() <= tree(jobs.destination).items()), jobs.now.reason
+    monkeypatch.setattr(DestinationPreparation, "remove_old_files_if_due", remove)
+    ends_equal(jobs)
 
 
 @pytest.mark.parametrize("grid", [(4, 3), (2, 3), (6, 3)], ids=["same", "fewer", "more"])

@@ -72,6 +72,20 @@ class DestinationPreparation:
         """Whether something is still to be removed."""
         return bool(self._removing or self._replacing or self.old_arrays)
 
+    def hand_over_to(self, following: DestinationPreparation, left: list[OldArray]) -> None:
+        """Pass on what is known of the destination, and what is still to be removed there.
+
+        Parameters
+        ----------
+        following : DestinationPreparation
+            That of the job which takes over.
+        left : list of OldArray
+            What the dataset that has just gone leaves, in addition to those before it.
+        """
+        following.existing = self.existing
+        following.old_arrays = [*self.old_arrays, *left]
+        following._replacing = self._replacing
+
     def examine(self, done: Callable[[Reason | None], None]) -> None:
         """Look at the destination; `done` is told why nothing may be copied there, or None."""
         threading.Thread(target=self._examine, args=(done,), daemon=True).start()

@@ -131,7 +131,7 @@ class Readiness:
 
     def hand_over_to(self, following: Readiness) -> None:
         """Pass on to the next job what is known of the destination, and which files this job leaves there."""
-        following._preparation.existing = self._preparation.existing
-        following._preparation.old_arrays = self.arrival.leftovers(self._inventory.arrays.values())
+        left = self.arrival.leftovers(self._inventory.arrays.values())
+        self._preparation.hand_over_to(following._preparation, left)
         following._dispatcher.replaces_metadata = self._dispatcher.replaces_metadata
         following._dispatcher.destination.claimed = self._dispatcher.destination.claimed
