@@ -147,7 +147,7 @@ class LinuxWatcher(EventQueue):
     def _still_there(self, watch: int, folder: str) -> bool:
         """Whether the folder of that name is the one that this watch is for."""
         try:
-            return bool(self._inotify.add_watch(os.path.join(self._root, os.fsencode(folder)), _MASK) == watch)
+            return bool(self._inotify.add_watch(os.path.join(self._root, os.fsencode(folder)), self._mask) == watch)
         except OSError:
             return False
 
