@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from functools import cache
+from typing import Any
 
 
 @cache
@@ -18,9 +19,26 @@ def preload() -> threading.Thread:
 
 def _make_layers() -> None:
     with contextlib.suppress(Exception):  # errors are reported when the modules are needed
+        _load_units()
         import numpy as np
         from napari.layers import Image, Labels
 
         Labels(np.zeros((2, 2), np.uint8))
         Image(np.zeros((2, 2), np.uint8))
         import tensorstore  # noqa: F401
+
+
+def _load_units() -> None:
+    """Load pint's units, which napari's layers use, and have them all there at once.
+
+    pint loads them at their first use, for half a second in which other threads find no "pixel": napari's layers, made
+    on the main thread meanwhile, would fail.
+    """
+    import pint
+    from pint.registry import LazyRegistry
+
+    units = pint.get_application_registry()  # type: ignore[no-untyped-call]
+    if type(units.get()) is LazyRegistry:
+        loaded: pint.UnitRegistry[Any] = pint.UnitRegistry()
+        if type(units.get()) is LazyRegistry:
+            pint.set_application_registry(loaded)  # type: ignore[no-untyped-call]

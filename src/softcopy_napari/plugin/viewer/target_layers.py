@@ -21,6 +21,7 @@ from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.coverage_layer import OVERLAY_NAME, CoverageLayer
 from softcopy_napari.plugin.viewer.image_layers import ImageLayers
 from softcopy_napari.plugin.viewer.ome_placement import Placement, plain_placement, read_placement
+from softcopy_napari.plugin.viewer.preload import preload
 
 _INTERVAL = 0.2
 """Seconds between two looks at the ledger by default."""
@@ -215,6 +216,8 @@ class TargetLayers(QObject):
         if array is None or target is None:
             if now - self._shown_at > _METADATA_TIMEOUT:
                 self._drop_old()
+            return
+        if preload().is_alive():  # what layers and units need is loaded by one thread alone
             return
         self._read_metadata(target, array, now)
         if 0 not in array.shape:
