@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum
 from typing import NamedTuple
 
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
@@ -14,29 +14,32 @@ _TIMES_LONGEST_PAUSE = 4
 
 
 class Against(Enum):
-    """What speaks against a quiet source being finished although everything its metadata promise is there."""
+    """What speaks against a quiet source being finished although everything its metadata promise is there.
 
-    RESUMED = auto()
+    In the order in which users are told of them; the value of each is the code for that.
+    """
+
+    RESUMED = ReasonCode.RESUMED
     """It was complete before, and then more came."""
-    GREW = auto()
+    GREW = ReasonCode.GREW
     """An array's shape changed during this run."""
-    CAME_LATER = auto()
+    CAME_LATER = ReasonCode.CAME_LATER
     """An array was made, or its shape changed, after data had been written."""
-    REWRITTEN = auto()
+    REWRITTEN = ReasonCode.REWRITTEN
     """A chunk file was written again after it had been whole."""
-    NOT_WHOLE = auto()
+    NOT_WHOLE = ReasonCode.NOT_WHOLE
     """A chunk file cannot be whole by its own bytes."""
-    OUTSIDE = auto()
+    OUTSIDE = ReasonCode.OUTSIDE
     """A chunk file lies outside of the shape that the metadata tell."""
-    ONE_ALONG_SLOWEST = auto()
+    ONE_ALONG_SLOWEST = ReasonCode.ONE_ALONG_SLOWEST
     """The slowest axis holds one chunk file only: each time point may be written into it."""
-    EMPTY_ARRAY = auto()
+    EMPTY_ARRAY = ReasonCode.EMPTY_ARRAY
     """An array has no chunk files: it was made, and its acquisition may not have begun."""
-    PLACEHOLDERS = auto()
+    PLACEHOLDERS = ReasonCode.PLACEHOLDERS
     """Most chunk files of an array hold the same bytes: what stands there until the data come."""
-    UNLISTED = auto()
+    UNLISTED = ReasonCode.UNLISTED
     """An array lies in a group whose metadata do not list what it holds: more may come beside it."""
-    UNKNOWN_LAYOUT = auto()
+    UNKNOWN_LAYOUT = ReasonCode.UNKNOWN_LAYOUT
     """An array's metadata do not tell where its chunk files lie, or how many there will be."""
 
 
@@ -141,7 +144,7 @@ def _what_is_missing(facts: SourceFacts) -> Reason:
     if facts.objections:
         kind, path = facts.objections[0]
         field = "path" if kind in _OF_FILES else "array"
-        objection = make_reason(ReasonCode[kind.name], **{field: path})
+        objection = make_reason(kind.value, **{field: path})
         return make_reason(ReasonCode.ALL_THERE_BUT, objection=objection) if facts.arrays else objection
     return make_reason(ReasonCode.ALL_THERE)
 

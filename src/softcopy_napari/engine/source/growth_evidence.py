@@ -25,6 +25,8 @@ _FEWEST = 4
 _ARRAYS_LOOKED_AT = 64
 _MOMENT_NS = 2_000_000_000
 """Times of files so close together count as equal: clocks tick slowly, and writers make several arrays in a row."""
+_FIRST_TOLD = list(Against)
+"""Users are told of the first of these that there is."""
 
 
 class GrowthEvidence:
@@ -111,7 +113,7 @@ class GrowthEvidence:
             self._structure_known = True
             layouts = [array.layout for array in self._inventory.arrays.values()]
             self._structure = (*_objections_to_shapes(layouts), *_objections_to_place(layouts, self._children))
-        seen = sorted(self._seen, key=lambda one: one.kind.value)
+        seen = sorted(self._seen, key=lambda one: _FIRST_TOLD.index(one.kind))
         return (*seen, *self._structure, *self._objections_to_content())
 
     def _objections_to_content(self) -> tuple[Objection, ...]:
