@@ -386,6 +386,35 @@ def test_a_moved_folder_stays_watched_when_another_takes_its_name(
 
 
 @linux_only
+def test_a_folder_behind_a_link_that_is_moved_and_linked_again_stays_watched(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where links are followed: the link leads to the same folder, whatever that is called by now."""
+    real, link = tmp_path / "real", source / "link"
+    real.mkdir()
+    link.symlink_to(real)
+    linked_again, asked = threading.Event(), threading.Event()
+    watcher = LinuxWatcher(source, lambda: None, follow_links=True)
+    still_there = watcher._still_there
+
+    def ask_when_linked(watch: int, folder: str) -> bool:
+        assert linked_again.wait(5.0)
+        asked.set()
+        return still_there(watch, folder)
+
+    monkeypatch.setattr(watcher, "_still_there", ask_when_linked)
+    watcher.watch("link")
+    moved = real.rename(tmp_path / "moved")
+    link.unlink()
+    link.symlink_to(moved)
+    linked_again.set()
+    assert asked.wait(5.0)
+    write(moved / "0", b"x")
+    assert until(lambda: (FileEvent.WRITTEN, "link/0") in watcher.events, 5.0)
+    watcher.stop()
+
+
+@linux_only
 def test_files_below_a_renamed_folder_are_reported_under_its_new_name(linux: Watched) -> None:
     (linux.source / "1" / "sub").mkdir(parents=True)
     for folder in ("1", "1/sub"):
