@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, TargetSnapshot
-from softcopy_napari.terminal.texts import COLOURS, eta_text, files_text, outlook, rate_text
+from softcopy_napari.terminal.texts import COLOURS, eta_text, files_text, forecast_lines, rate_text
 from softcopy_napari.terminal.wording import explain_state
 
 _SHOWN_NOTICES = 3
@@ -49,7 +49,7 @@ def draw(engine: EngineSnapshot, width: int) -> RenderableType:
         )
         if (reason := explain_state(target)) and not target.state.ended:
             lines.append(Text(f"{_name(target, engine)}{reason}", style="dim"))
-        lines += [Text(f"{_name(target, engine)}{words}", style="dim") for words in outlook(target)]
+        lines += [Text(f"{_name(target, engine)}{words}", style="dim") for words in forecast_lines(target)]
         lines += [Text(f"{_name(target, engine)}{words}", style="yellow") for words in target.forecast.warnings]
         if target.failed_files and not target.state.ended:
             failure = target.failures[0]

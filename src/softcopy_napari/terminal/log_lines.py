@@ -6,7 +6,7 @@ import time
 
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.terminal.texts import eta_text, files_text, outlook, rate_text
+from softcopy_napari.terminal.texts import eta_text, files_text, forecast_lines, rate_text
 from softcopy_napari.terminal.wording import explain_state
 
 _LOG_INTERVAL = 5.0
@@ -57,7 +57,7 @@ class LogLines:
         ]
         if target.failed_files:
             parts.append(f"{target.failed_files:,} failed")
-        parts += filter(None, (*outlook(target), explain_state(target)))
+        parts += filter(None, (*forecast_lines(target), explain_state(target)))
         return ", ".join(parts)
 
     @staticmethod

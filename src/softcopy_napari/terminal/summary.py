@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from softcopy_napari.engine.formatting import count_text, size_text, time_text
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Findings, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.terminal.texts import COLOURS, eta_text, files_text, outlook, rate_text
+from softcopy_napari.terminal.texts import COLOURS, eta_text, files_text, forecast_lines, rate_text
 from softcopy_napari.terminal.wording import RUN_AGAIN, explain_state
 
 _SHOWN_FAILURES = 10
@@ -110,7 +110,7 @@ def show_status(engines: Sequence[EngineSnapshot]) -> None:
             numbers = f"{files_text(target)} chunk files  {rate_text(target)} MB/s  ETA {eta_text(target)}"
             _print(target.state_text, COLOURS[target.state], f"process {engine.pid}  ", f"  {numbers}")
             _print(f"  {target.source} -> {target.destination}")
-            for words in filter(None, (explain_state(target), *outlook(target))):
+            for words in filter(None, (explain_state(target), *forecast_lines(target))):
                 _print(f"  {words}", "dim")
             for words in target.forecast.warnings:
                 _print(f"  {words}", "yellow")

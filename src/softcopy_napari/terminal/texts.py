@@ -40,6 +40,6 @@ def rate_text(target: TargetSnapshot) -> str:
     return f"{target.bytes_per_second / 1e6:.1f}"
 
 
-def outlook(target: TargetSnapshot) -> list[str]:
+def forecast_lines(target: TargetSnapshot) -> list[str]:
     """Return what limits the rate, where anything does, and the forecast."""
     return [words for words in (target.pace.words, target.forecast.words) if words]

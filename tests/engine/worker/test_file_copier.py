@@ -1,4 +1,4 @@
-"""What transfer.py guarantees, with a source that does at the worst moment what a writer may do."""
+"""What file_copier.py guarantees, with a source that does at the worst moment what a writer may do."""
 
 from __future__ import annotations
 

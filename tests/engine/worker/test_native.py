@@ -1,4 +1,4 @@
-"""Small files copied together by the C library: the same as transfer.py does one by one, or left to it."""
+"""Small files copied together by the C library: the same as file_copier.py does one by one, or left to it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Sides:
             (side / "a").mkdir(parents=True)
         self.unit = 1
         self.alone: list[str] = []
-        """Files that the library left to transfer.py."""
+        """Files that the library left to file_copier.py."""
 
     def make(self, name: str, size: int = 10, modified: int = OLD) -> str:
         path = self.source / "a" / os.fsdecode(name)

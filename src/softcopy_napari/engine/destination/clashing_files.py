@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from softcopy_napari.engine.fs.relative_paths import prefix_of
+
 _WORDS = "and {} are one name at the destination, so neither is copied; rename one of them at the source"
 
 
@@ -27,7 +29,7 @@ class ClashingFiles:
         """
         before = self._folders.pop(folder, {})
         now: dict[str, str] = {}
-        prefix = folder + "/" if folder else ""
+        prefix = prefix_of(folder)
         for pair in pairs:
             for name, other in (pair, pair[::-1]):
                 now[prefix + name] = _WORDS.format(other)

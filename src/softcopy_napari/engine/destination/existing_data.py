@@ -20,6 +20,7 @@ from typing import NamedTuple
 from softcopy_napari.engine.fs.birth_time import read_birth_time
 from softcopy_napari.engine.fs.file_times import TIME_UNITS, coarsest_time_unit, is_up_to_date
 from softcopy_napari.engine.fs.files import extended_path, native_path
+from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
 from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt
@@ -178,7 +179,7 @@ def _arrays(there: str, here: str, most: int = _MAX_FOLDERS) -> Iterator[tuple[s
         with contextlib.suppress(OSError), os.scandir(os.path.join(there, native_path(folder))) as entries:
             for _, entry in zip(range(_MAX_ENTRIES), entries, strict=False):
                 if entry.is_dir(follow_symlinks=False):
-                    level.append(f"{folder}/{entry.name}" if folder else entry.name)
+                    level.append(join(folder, entry.name))
 
 
 def _layout(root: str, folder: str) -> object:

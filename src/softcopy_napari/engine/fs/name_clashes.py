@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from softcopy_napari.engine.fs.capabilities import Capabilities
+from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.fs.root_folder import RootFolder
 
 _MOST = 1 << 15
@@ -95,7 +96,7 @@ def is_other_spelling(destination: RootFolder, folder: str, name: str, inode: in
         if alike or few:
             with contextlib.suppress(OSError):
                 # The destination finds it by the source's name, but lists it under another.
-                there = destination.stat(f"{folder}/{other}" if folder else other)
+                there = destination.stat(join(folder, other))
                 if alike or there.st_ino == inode:
                     return True
     return False

@@ -10,6 +10,11 @@ def join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
+def prefix_of(folder: str) -> str:
+    """Return what the paths of everything in a folder begin with."""
+    return f"{folder}/" if folder else ""
+
+
 def parent(path: str) -> str:
     """Return the folder that something lies in."""
     return path.rpartition("/")[0]

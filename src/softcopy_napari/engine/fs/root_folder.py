@@ -16,6 +16,7 @@ import stat
 from softcopy_napari.engine.fs.capabilities import Capabilities, detect_capabilities
 from softcopy_napari.engine.fs.files import NOFOLLOW, extended_path, native_path, open_source_file
 from softcopy_napari.engine.fs.permissions import SOURCE, modes_for
+from softcopy_napari.engine.fs.relative_paths import join
 
 BY_DESCRIPTOR = (
     {os.open, os.stat, os.rename, os.unlink, os.mkdir, os.symlink, os.readlink} <= os.supports_dir_fd
@@ -201,7 +202,7 @@ class RootFolder:
         path, relative = self.root, ""
         for name in folder.split("/") if folder else []:
             path = os.path.join(path, name)
-            relative = f"{relative}/{name}" if relative else name
+            relative = join(relative, name)
             try:
                 found = os.lstat(path)
             except FileNotFoundError:

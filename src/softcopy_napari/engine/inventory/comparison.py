@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.inventory.copied_versions import Unlike
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.states import ChunkState
@@ -32,7 +33,7 @@ def note_comparison(
     int
         How many have to be copied that were not known to.
     """
-    prefix = folder + "/" if folder else ""
+    prefix = prefix_of(folder)
     if same or different:
         inventory.renames.note_found(folder)
         inventory.writers.note_seen(folder, itertools.chain(same, different))

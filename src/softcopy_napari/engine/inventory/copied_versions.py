@@ -16,6 +16,7 @@ import numpy.typing as npt
 from softcopy_napari.engine.fs.capabilities import Remark
 from softcopy_napari.engine.fs.file_times import NO_VERSION
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE as SIZE
+from softcopy_napari.engine.fs.relative_paths import join, prefix_of
 from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.inventory.tracked_files import Batch
@@ -88,7 +89,7 @@ class CopiedVersions:
         if not (arrived or self._in_vain):
             return list(names)
         rest = []
-        prefix = folder + "/" if folder else ""
+        prefix = prefix_of(folder)
         for name in names:
             copied = arrived.get(name, NO_VERSION)
             version, same_size = unlike.get(name, (copied, False))
@@ -104,7 +105,7 @@ class CopiedVersions:
     def found(self, folder: str, names: Sequence[str]) -> None:
         """The destination has these as they should be."""
         for name in names if self._in_vain else ():
-            self._in_vain.pop(f"{folder}/{name}" if folder else name, None)
+            self._in_vain.pop(join(folder, name), None)
 
     def _try_again(self, path: str, version: bytes, what: str) -> bool:
         before, times = self._in_vain.get(path, (NO_VERSION, 0))

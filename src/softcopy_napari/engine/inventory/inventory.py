@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from softcopy_napari.engine.formatting import MOST_NAMES, CountedNames
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, NO_DIGEST
-from softcopy_napari.engine.fs.relative_paths import is_below, nearest_folder
+from softcopy_napari.engine.fs.relative_paths import is_below, join, nearest_folder, prefix_of
 from softcopy_napari.engine.inventory.copied_versions import CopiedVersions
 from softcopy_napari.engine.inventory.copy_queue import CopyQueue
 from softcopy_napari.engine.inventory.digest_store import DigestStore
@@ -173,7 +173,7 @@ class Inventory:
         home = self.home(folder)
         if home is not None:
             array, relative = home
-            cell = array.layout.flat_index(f"{relative}/{name}" if relative else name)
+            cell = array.layout.flat_index(join(relative, name))
             if cell is not None:
                 return array, cell
         return self.plain_files, path
@@ -189,7 +189,7 @@ class Inventory:
                 yield Group(home[0], cells[is_chunk], plain[is_chunk])
             plain = plain[~is_chunk]
         if len(plain):
-            prefix = folder + "/" if folder else ""
+            prefix = prefix_of(folder)
             yield Group(self.plain_files, self.plain_files.ids([prefix + names[at] for at in plain.tolist()]), plain)
 
     def is_chunk_file(self, path: str) -> bool:

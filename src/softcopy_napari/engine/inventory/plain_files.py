@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, NO_DIGEST
-from softcopy_napari.engine.fs.relative_paths import is_below
+from softcopy_napari.engine.fs.relative_paths import is_below, prefix_of
 from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.tracked_files import FileIds, TrackedFiles
 from softcopy_napari.engine.states import ChunkState
@@ -157,7 +157,7 @@ class PlainFiles(TrackedFiles):
 
     def pop_chunk_files(self, layout: ArrayLayout) -> dict[str, tuple[int, ChunkState]]:
         """Take out the files that turn out to be chunk files of an array: their cells and states, by path."""
-        prefix = layout.path + "/" if layout.path else ""
+        prefix = prefix_of(layout.path)
         found = {}
         for path in [path for path in self._strays if path.startswith(prefix)]:
             cell = layout.flat_index(path[len(prefix) :])

@@ -14,6 +14,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.ledger import Ledger
 from softcopy_napari.engine.inventory.tracked_files import TrackedFiles
@@ -54,7 +55,7 @@ class TrackedArray(TrackedFiles):
     @property
     def prefix(self) -> str:
         """What stands before a chunk key in a path relative to the source."""
-        return self.layout.path + "/" if self.layout.path else ""
+        return prefix_of(self.layout.path)
 
     @property
     def counts(self) -> Sequence[int]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Set
 from typing import TYPE_CHECKING, NamedTuple
 
-from softcopy_napari.engine.fs.relative_paths import is_below
+from softcopy_napari.engine.fs.relative_paths import is_below, prefix_of
 from softcopy_napari.engine.inventory.tracked_files import TrackedFiles
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.chunk_check import can_prove_whole
@@ -199,7 +199,7 @@ class WriterActivity:
     def note_seen(self, folder: str, names: Iterable[str]) -> None:
         """Note that a folder was found to hold these files."""
         if self._never_seen:
-            prefix = folder + "/" if folder else ""
+            prefix = prefix_of(folder)
             self._never_seen.difference_update(prefix + name for name in names)
 
     def forget_folder(self, folder: str) -> None:

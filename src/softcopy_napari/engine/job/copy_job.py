@@ -15,6 +15,7 @@ from softcopy_napari.engine.destination.final_verdict import FinalVerdict
 from softcopy_napari.engine.destination.preparation import DestinationPreparation
 from softcopy_napari.engine.fs.capabilities import Remark, describe_remarks
 from softcopy_napari.engine.fs.free_space import FreeSpace
+from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.job.copy_status import CopyStatus, Situation
 from softcopy_napari.engine.job.final_check import FinalCheck
 from softcopy_napari.engine.job.job_parts import JobParts
@@ -157,7 +158,7 @@ class CopyJob(TargetThread):
         if not self._tracker.apply_events(now) or self._tracker.deletion.made_anew:
             self._handle_source_lost(now)
         for folder in self._tracker.metadata.take_due():
-            paths = [f"{folder}/{name}" if folder else name for name in METADATA_NAMES]
+            paths = [join(folder, name) for name in METADATA_NAMES]
             self._dispatcher.request(ReadTask(self._pool.new_id(), paths))
 
     def _dispatch(self, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from softcopy_napari.engine.fs.followed_links import KEEP
+from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 
@@ -27,7 +28,7 @@ class LinksOut:
         """Note the links that a part of a folder's comparison found."""
         for name, target in part.links.items():
             if len(self._found) < _SHOWN:
-                self._found[f"{part.folder}/{name}" if part.folder else name] = target
+                self._found[join(part.folder, name)] = target
             else:
                 self._more = self._more or f"{part.folder}/{name}".lstrip("/") not in self._found
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.source.event_rules import QUIET
 from softcopy_napari.engine.states import ChunkState
@@ -35,7 +36,7 @@ class SeenFiles:
         """
         folder = part.folder
         if names:
-            prefix = folder + "/" if folder else ""
+            prefix = prefix_of(folder)
             self._listing.setdefault(folder, {}).update(dict.fromkeys(prefix + name for name in names))
         if not part.last or part.unchanged:
             return set()
@@ -74,7 +75,7 @@ class StaleLocks:
 
     def add_folder_diff(self, part: FolderDiff, now: float) -> None:
         """Note the locks of a part of a folder's comparison."""
-        prefix = part.folder + "/" if part.folder else ""
+        prefix = prefix_of(part.folder)
         for name in part.locks:
             if prefix + name not in self._inventory.writers.abandoned:
                 self._inventory.writers.writing(prefix + name, itself=False)
@@ -108,7 +109,7 @@ class Unsettled:
     def add_folder_diff(self, part: FolderDiff, names: Sequence[str]) -> None:
         """Note the fresh files that a part of a folder's comparison found, once the inventory knows all others."""
         inventory = self._inventory
-        prefix = part.folder + "/" if part.folder else ""
+        prefix = prefix_of(part.folder)
         for name in names:
             if inventory.state(prefix + name) in _SETTLED:
                 inventory.set_state(prefix + name, ChunkState.WRITING)

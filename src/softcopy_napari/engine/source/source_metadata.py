@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Mapping
 from enum import Enum, auto
 from pathlib import Path
 
+from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.growth_evidence import GrowthEvidence
@@ -160,7 +161,7 @@ class SourceMetadata:
         if isinstance(layout, ArrayLayout):
             if changed:
                 log.info("%s: array %r, shape %s, chunk files %s", self._source, folder, layout.shape, layout.grid)
-                below = folder + "/" if folder else ""
+                below = prefix_of(folder)
                 for known in [known for known in self._walks.known if known.startswith(below)]:
                     self._walks.request(known, for_pass=True)
         elif layout is not None and self._children.get(folder) != layout.children:

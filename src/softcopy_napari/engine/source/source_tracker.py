@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.inventory.comparison import note_comparison
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
@@ -221,7 +222,7 @@ class SourceTracker:
             else:
                 fresh = set(unsettled)
                 different = [name for name in different if name not in fresh]
-                prefix = part.folder + "/" if part.folder else ""
+                prefix = prefix_of(part.folder)
                 before = len(self._inventory.writers.unsettled)
                 unsettled = [name for name in unsettled if not self._inventory.writers.try_unsettled(prefix + name)]
                 tried = len(self._inventory.writers.unsettled) - before

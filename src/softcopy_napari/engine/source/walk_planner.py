@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from softcopy_napari.engine.fs.relative_paths import is_below
+from softcopy_napari.engine.fs.relative_paths import is_below, prefix_of
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder, system_name
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 
@@ -158,7 +158,7 @@ class WalkPlanner:
         list of str
             Folders not seen before; to be watched first, and then asked for.
         """
-        prefix = part.folder + "/" if part.folder else ""
+        prefix = prefix_of(part.folder)
         current = self.current
         self._sizes[part.folder] = self._sizes.get(part.folder, 0) + part.size
         if current is not None and self._counts(part.folder):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, LayoutError
 from softcopy_napari.engine.zarr_layout.file_names import ARRAY_METADATA_NAMES
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
@@ -44,7 +45,7 @@ class DatasetArrays:
         if folder in self._arrays:
             return self._arrays[folder]
         layout = None
-        prefix = folder + "/" if folder else ""
+        prefix = prefix_of(folder)
         if any(self._is_its(prefix + name) for name in ARRAY_METADATA_NAMES):
             with contextlib.suppress(LayoutError):
                 layout = parse_metadata(folder, read_metadata(self._root, folder))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from inotify_simple import flags
 
-from softcopy_napari.engine.fs.relative_paths import is_below
+from softcopy_napari.engine.fs.relative_paths import is_below, join
 from softcopy_napari.engine.reasons import ReasonCode, make_reason
 from softcopy_napari.engine.watch.event_coalescer import PAUSE, EventCoalescer
 from softcopy_napari.engine.watch.events import EventQueue, FileEvent, share_problem
@@ -120,7 +120,7 @@ class LinuxWatcher(EventQueue):
             self._event(watch, mask, folder, name)
 
     def _event(self, watch: int, mask: int, folder: str, name: str) -> None:
-        path = f"{folder}/{name}" if folder else name
+        path = join(folder, name)
         if mask & _GONE:
             self._folder_gone(watch, mask, folder)
         elif not mask & flags.ISDIR:

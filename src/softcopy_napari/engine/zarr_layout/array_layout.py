@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat
 from softcopy_napari.engine.zarr_layout.chunk_keys import ChunkKeys, parse_names
 
@@ -120,7 +121,7 @@ class ArrayLayout:
 
     def paths(self, flats: npt.NDArray[np.int64]) -> list[str]:
         """Return the paths of several chunk files relative to the source."""
-        prefix = self.path + "/" if self.path else ""
+        prefix = prefix_of(self.path)
         return [prefix + key for key in self.keys(flats)]
 
     def flat_index(self, key: str) -> int | None:
@@ -163,7 +164,7 @@ class ArrayLayout:
         """
         import numpy as np
 
-        head = f"{folder}/" if folder else ""
+        head = prefix_of(folder)
         flats = np.full(len(names), -1, np.int64)
         first: int | None = 0
         varying, prefix = self.grid, "c." if self.encoding == "default" else ""

@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLayout, LayoutError, OpaqueNode, Runs
 from softcopy_napari.engine.zarr_layout.chunk_format import read_v2_chunk_format, read_v3_chunk_format
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES, classify_temporary
@@ -75,7 +76,7 @@ def why_unusable(probe: SourceProbe) -> str:
         try:
             parse_metadata(folder, files)
         except LayoutError as error:
-            where = f"{folder}/" if folder else ""
+            where = prefix_of(folder)
             problem = problem or f"has zarr metadata that cannot be used: {where}{error.file} {error}"
         else:
             return ""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 
+from softcopy_napari.engine.fs.relative_paths import join, prefix_of
+
 _MAX_CHILDREN = 1 << 16
 """Most children of one group, more than any plate has wells and fields: each is looked for many times a second."""
 _MAX_PATH = 4096
@@ -60,14 +62,14 @@ def list_promised_nodes(path: str, attributes: object) -> tuple[str, ...]:
     """Return the paths, relative to the source, of what the attributes of the group at `path` promise."""
     if not isinstance(attributes, Mapping):
         return ()
-    head = f"{path}/" if path else ""
+    head = prefix_of(path)
     parent, _, name = path.rpartition("/")
     children = [head + child for child in promised_children(attributes, name)]
     if name == "OME":  # bioformats2raw: a group beside the images that lists them
         for ome in (attributes, attributes.get("ome")):
             if isinstance(ome, Mapping):
                 series = _plain_paths(_list(ome.get("series")))
-                children += [f"{parent}/{child}" if parent else child for child in series]
+                children += [join(parent, child) for child in series]
     return tuple(itertools.islice(dict.fromkeys(children), _MAX_CHILDREN))
 
 

@@ -17,6 +17,7 @@ from softcopy_napari.engine.fs.birth_time import read_birth_time
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem
 from softcopy_napari.engine.fs.file_times import coarsest_time_unit, is_up_to_date
 from softcopy_napari.engine.fs.files import extended_path, native_path, open_source_file
+from softcopy_napari.engine.fs.relative_paths import join, prefix_of
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
 _NODE_NAMES = METADATA_NAMES - {".zattrs"}
@@ -161,7 +162,7 @@ def _read(root: str, path: str) -> bytes | None:
 
 def read_metadata(root: str, folder: str, names: Iterable[str] = METADATA_NAMES) -> dict[str, bytes]:
     """Return the contents of a folder's metadata files, opened by name: a folder may list millions of files."""
-    prefix = folder + "/" if folder else ""
+    prefix = prefix_of(folder)
     contents = ((name, read_metadata_file(root, prefix + name)) for name in names)
     return {name: content for name, content in contents if content is not None}
 
@@ -187,14 +188,14 @@ def _look(root: str, folder: str, found: SourceProbe, deeper: deque[str]) -> Non
         with os.scandir(path) as entries:
             for _, entry in zip(range(_MAX_ENTRIES), entries, strict=False):
                 if entry.is_dir(follow_symlinks=False):
-                    deeper.append(f"{folder}/{entry.name}" if folder else entry.name)
+                    deeper.append(join(folder, entry.name))
     except OSError as error:
         if not folder:
             found.error = f"cannot be read: {error.strerror}"
         return
     metadata: dict[str, bytes] = {}
     for name in sorted(METADATA_NAMES):
-        file = f"{folder}/{name}" if folder else name
+        file = join(folder, name)
         try:
             content = _read(root, file)
             if content is not None:
