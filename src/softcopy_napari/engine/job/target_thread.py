@@ -32,6 +32,8 @@ _CALM_AFTER = 5.0
 """Seconds without a message after which nothing counts as happening."""
 _TICK_SHARE = 10
 """A step takes at most one part in so many of the time."""
+_SWEEP_PATIENCE = 2.0
+"""Seconds that a stop waits for temporaries to be removed, and for the destination's clock."""
 
 log = logging.getLogger(__name__)
 
@@ -237,7 +239,7 @@ class TargetThread(ABC):
             arguments = (self.target.destination, left, marker, clock)
             sweeper = threading.Thread(target=_sweep, args=arguments, daemon=True)
             sweeper.start()
-            sweeper.join(0.5)
+            sweeper.join(_SWEEP_PATIENCE)
             self._dispatcher.read_back.note_clock(sum(clock))
         self._snapshot = self._make_snapshot(time.monotonic())
         self._close_parts()
