@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
 
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.widgets.coverage_view import CoverageView
@@ -58,6 +58,18 @@ def test_the_image_comes_from_the_destination_unless_its_user_says_otherwise(vie
     assert said == ["source", "none"]
     view.image = "source"
     assert (view.image, said) == ("source", ["source", "none"])
+
+
+def test_what_the_overlay_marks_and_whether_the_view_follows_are_chosen(view: CoverageView, qtbot: QtBot) -> None:
+    assert (view.overlay, view.follow) == ("problems", False)
+    said: list[object] = []
+    view.overlay_chosen.connect(said.append)
+    view.follow_toggled.connect(said.append)
+    view.overlay, view.follow = "frontier", True
+    assert said == []
+    qtbot.keyClick(child(view, QComboBox, "overlay_mode"), Qt.Key.Key_Down)
+    child(view, QCheckBox, "follow_newest").click()
+    assert said == ["all", False] == [view.overlay, view.follow]
 
 
 def test_there_is_a_map_for_plates_only(view: CoverageView, qtbot: QtBot) -> None:

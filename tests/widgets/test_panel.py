@@ -147,6 +147,8 @@ def test_tab_goes_through_all_of_it_from_top_to_bottom(panel: Panel, qtbot: QtBo
         "max_rate_edit",
         "array_chooser",
         "image_chooser",
+        "overlay_mode",
+        "follow_newest",
         "legend",
         "plate_map",
         "coverage_axis",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy.typing as npt
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.widgets.combo_box import ComboBox
@@ -16,6 +16,8 @@ from softcopy_napari.widgets.plate_map import PlateMap
 
 IMAGES = (("Destination", "destination"), ("Source", "source"), ("None", "none"))
 """Where the image below the overlay comes from."""
+OVERLAYS = (("Problems", "problems"), ("Frontier", "frontier"), ("All chunks", "all"), ("Off", "off"))
+"""What the overlay marks."""
 
 
 class CoverageView(QWidget):
@@ -25,6 +27,10 @@ class CoverageView(QWidget):
     """Path of the array in the source; empty for one at the root."""
     image_chosen = Signal(str)
     """One of "destination", "source" and "none"."""
+    overlay_chosen = Signal(str)
+    """One of "problems", "frontier", "all" and "off"."""
+    follow_toggled = Signal(bool)
+    """Whether the sliders shall move to the newest plane that has arrived."""
     state_clicked = Signal(int)
     """A `ChunkState`."""
     well_clicked = Signal(str)
@@ -37,15 +43,23 @@ class CoverageView(QWidget):
         self._image = ComboBox("image_chooser", "Image", 10)
         self._image.setToolTip("Where the image is read from. Reading the source puts load on the microscope's disk.")
         self._image.offer(IMAGES, "destination")
+        self._overlay = ComboBox("overlay_mode", "Overlay", 8)
+        self._overlay.setToolTip("Problems: chunks missing, failed or unproven. Frontier: those that arrive now.")
+        self._overlay.offer(OVERLAYS, "problems")
+        self._follow = QCheckBox("Follow newest")
+        self._follow.setObjectName("follow_newest")
+        self._follow.setToolTip("Show the newest plane that has arrived, until you move a slider")
         self._legend, self._wells, self._plot = Legend(), PlateMap(), CoveragePlot()
         self._wells.hide()
         grid = QGridLayout()
         grid.setColumnStretch(1, 1)
-        for at, (words, chooser) in enumerate((("Arra&y", self._array), ("&Image", self._image))):
+        choosers = (("Arra&y", self._array), ("&Image", self._image), ("Overlay", self._overlay))
+        for at, (words, chooser) in enumerate(choosers):
             label = QLabel(words)
             label.setBuddy(chooser)
             grid.addWidget(label, at, 0)
             grid.addWidget(chooser, at, 1)
+        grid.addWidget(self._follow, len(choosers), 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
@@ -54,6 +68,8 @@ class CoverageView(QWidget):
             column.addWidget(view)
         self._array.currentIndexChanged.connect(self._on_array)
         self._image.currentIndexChanged.connect(self._on_image)
+        self._overlay.currentIndexChanged.connect(lambda _: self.overlay_chosen.emit(self.overlay))
+        self._follow.toggled.connect(self.follow_toggled)
         self._legend.state_clicked.connect(self._on_state)
         self._wells.well_clicked.connect(self.well_clicked)
         self._plot.axis_changed.connect(self.axis_changed)
@@ -73,6 +89,26 @@ class CoverageView(QWidget):
     @image.setter
     def image(self, image: str) -> None:
         self._image.offer(IMAGES, image)
+
+    @property
+    def overlay(self) -> str:
+        """What the overlay marks: "problems", "frontier", "all" or "off"."""
+        return str(self._overlay.currentData())
+
+    @overlay.setter
+    def overlay(self, mode: str) -> None:
+        self._overlay.offer(OVERLAYS, mode)
+
+    @property
+    def follow(self) -> bool:
+        """Whether the sliders shall move to the newest plane that has arrived."""
+        return self._follow.isChecked()
+
+    @follow.setter
+    def follow(self, on: bool) -> None:
+        blocked = self._follow.blockSignals(True)
+        self._follow.setChecked(on)
+        self._follow.blockSignals(blocked)
 
     @property
     def axis(self) -> str:
