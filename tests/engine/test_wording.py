@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from softcopy_napari.engine.english import ENGLISH
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, decode_reason, encode_reason, make_reason, quote_text
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.wording import ENGLISH, STATES, describe
+from softcopy_napari.engine.wording import STATES, describe
 from softcopy_napari.terminal.wording import TERMINAL
 
 QUIET = make_reason(ReasonCode.DONE_AFTER_QUIET, why=make_reason(ReasonCode.CHUNKS_TO_COME, chunks=99), seconds=600.0)

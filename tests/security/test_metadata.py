@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from softcopy_napari.engine.inventory.ledger import Ledger
 from softcopy_napari.engine.protocol.messages import ArraySnapshot
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLayout, LayoutError, OpaqueNode
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
 from softcopy_napari.engine.zarr_layout.ome import is_plain_path
@@ -87,7 +88,7 @@ def parse(found: dict[str, bytes], path: str = "a") -> ArrayLayout | GroupLayout
     else:
         if not isinstance(node, OpaqueNode):
             return node
-        words = node.reason
+        words = describe(node.reason)
     assert len(words) < 300 and words.isprintable()
     return None
 

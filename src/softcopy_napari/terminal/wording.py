@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from softcopy_napari.engine.english import Wording
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import ReasonCode
-from softcopy_napari.engine.wording import Wording, describe
+from softcopy_napari.engine.wording import describe
 
 RUN_AGAIN = "Run again to continue"
 _OVER_ALREADY = "Over already? `softcopy finish`"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from softcopy_napari.engine.english import Wording
 from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import ReasonCode
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.engine.wording import Wording, describe
+from softcopy_napari.engine.wording import describe
 
 _OVER_ALREADY = "Over already? Press Acquisition is over"
 

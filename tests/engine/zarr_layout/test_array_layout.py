@@ -21,6 +21,7 @@ from zarr.core.chunk_key_encodings import DefaultChunkKeyEncoding, V2ChunkKeyEnc
 from zarr.storage import MemoryStore
 
 from softcopy_napari.engine.protocol.messages import ArraySnapshot
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, Runs
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkEncoding
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
@@ -375,15 +376,15 @@ def test_a_different_array_at_the_destination_is_named(changes: dict[str, Any], 
     fields = "path zarr_format shape chunk_shape inner_chunk_shape dtype encoding separator dimension_names"
     values = {name: getattr(BASE, name) for name in fields.split()}
     other = ArrayLayout(**{**values, **changes})
-    assert other.difference(BASE) == words
+    assert describe(other.difference(BASE)) == words
     grown = "its shape" in words
-    assert other.difference(BASE, ignore_shape=True) == ("" if grown else words)
+    assert describe(other.difference(BASE, ignore_shape=True)) == ("" if grown else words)
     assert (not other.difference(BASE, ignore_shape=True)) is (grown or not words)
 
 
 def test_arrays_that_spread_chunks_over_other_folders_are_different() -> None:
     here, there = (make_layout((9, 9), "fanout", "/", "", most) for most in (101, 1001))
-    assert here.difference(there) == "its chunk files are called d0/10/1/d1/10/1/c, not d0/1/1/d1/1/1/c"
+    assert describe(here.difference(there)) == "its chunk files are called d0/10/1/d1/10/1/c, not d0/1/1/d1/1/1/c"
 
 
 def rectilinear(shape: tuple[int, ...], *runs: Runs) -> ArrayLayout:

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zarr.codecs import BytesCodec, GzipCodec, ShardingCodec
 
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, OpaqueNode
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkEncoding, FileBytes
 from softcopy_napari.engine.zarr_layout.chunk_format import read_shard_index
@@ -326,7 +327,7 @@ def test_arrays_without_shards_have_none() -> None:
     node = parse_metadata(
         "a", {"zarr.json": json.dumps({**metadata, "codecs": [{"name": "sharding_indexed"}]}).encode()}
     )
-    assert isinstance(node, OpaqueNode) and "without a chunk_shape" in node.reason
+    assert isinstance(node, OpaqueNode) and "without a chunk_shape" in describe(node.reason)
 
 
 # --- a worker stays small -------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
 from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
@@ -86,7 +85,8 @@ class _Seen:
 
     def __init__(self) -> None:
         self.rewritten = False
-        self.differs = self.shape = ""
+        self.differs: Reason | None = None
+        self.shape: Reason | None = None
         self.samples = self.equal = self.in_both = self.newest = 0
 
     def compare(self, here: str, there: str, name: str, has_metadata: bool) -> None:
@@ -102,15 +102,17 @@ class _Seen:
             self.in_both += 1
             self.equal += is_up_to_date(original, copy, coarsest_time_unit(copy.st_mtime_ns))
 
-    def conflict(self, known: bool, receipt: Receipt | None) -> str:
-        """Say why this is no copy of the source; empty where it may be one."""
+    def conflict(self, known: bool, receipt: Receipt | None) -> Reason | None:
+        """Return why this is no copy of the source; None where it may be one."""
         if self.differs:
             return self.differs
         if self.equal or not (self.samples or self.in_both) or (known and not (self.rewritten and self.in_both)):
-            return ""
-        if known:
-            return f"{_whose(receipt, self.newest)}; the source has been written anew since"
-        return "; ".join(filter(None, (self.shape, f"{_whose(receipt, self.newest)}, and the source is another now")))
+            return None
+        code = ReasonCode.WRITTEN_ANEW if known else ReasonCode.ANOTHER_SOURCE
+        another = make_reason(code, copy=_whose(receipt, self.newest))
+        if known or self.shape is None:
+            return another
+        return make_reason(ReasonCode.ALL_OF, parts=(self.shape, another))
 
 
 def find_replaceable_arrays(source: Path, destination: Path, receipt: Receipt | None) -> list[ArrayLayout]:
@@ -146,14 +148,13 @@ def _is_known(now: FolderIdentity | None, destination: Path, receipt: Receipt | 
     return now is not None and now in (filled_from(destination), receipt.source_folder if receipt else None)
 
 
-def _whose(receipt: Receipt | None, newest: int) -> str:
-    """Whose data lie at a destination."""
+def _whose(receipt: Receipt | None, newest: int) -> Reason:
+    """Return whose data lie at a destination."""
     if receipt is not None:
         with contextlib.suppress(ValueError):
-            when = datetime.fromisoformat(receipt.finished)
-            return f"the copy of {receipt.source} that was complete on {when:%Y-%m-%d %H:%M}"
-    when_text = time.strftime("%Y-%m-%d %H:%M", time.localtime(newest / 1e9))
-    return f"a copy of another acquisition (newest chunk of {when_text})"
+            finished = datetime.fromisoformat(receipt.finished).timestamp()
+            return make_reason(ReasonCode.COPY_OF, source=receipt.source, finished=finished)
+    return make_reason(ReasonCode.COPY_OF, newest=newest / 1e9)
 
 
 def _arrays(there: str, here: str, most: int = _MAX_FOLDERS) -> Iterator[tuple[str, object, bool]]:
@@ -188,15 +189,15 @@ def _layout(root: str, folder: str) -> object:
     return None
 
 
-def _difference(path: str, now: object, then: object, *, ignore_shape: bool) -> str:
-    """How an array of the source is another than the one at the destination."""
-    if now is None or not isinstance(then, ArrayLayout):
-        return ""
-    where = f"{path}: " if path else ""
+def _difference(path: str, now: object, then: object, *, ignore_shape: bool) -> Reason | None:
+    """Return how an array at the destination differs from what the source has in its place; None if it does not."""
+    if not isinstance(now, ArrayLayout | GroupLayout) or not isinstance(then, ArrayLayout):
+        return None
     if isinstance(now, GroupLayout):
-        return f"{where}it is an array"
-    what = then.difference(now, ignore_shape=ignore_shape) if isinstance(now, ArrayLayout) else ""
-    return f"{where}{what}" if what else ""
+        what: Reason | None = make_reason(ReasonCode.NO_GROUP)
+    else:
+        what = then.difference(now, ignore_shape=ignore_shape)
+    return make_reason(ReasonCode.ARRAY_DIFFERS, array=path, difference=what) if what and path else what
 
 
 def _written_again(here: str, there: str, path: str) -> bool:

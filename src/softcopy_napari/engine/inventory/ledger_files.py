@@ -7,6 +7,7 @@ from collections import deque
 from pathlib import Path
 
 from softcopy_napari.engine.inventory.ledger import Ledger, StateCounts, remove_ledger
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 
 _LINGER = 2.0
 """Seconds that a replaced ledger stays: a front end may only now be about to map the one it was told of last, and
@@ -54,9 +55,9 @@ class LedgerFiles:
         ledger.leave()
         self._replaced.append((time.monotonic(), ledger.path))
 
-    def no_room(self, error: OSError) -> str:
-        """Say why an array's chunk files cannot be kept track of."""
-        return f"cannot be followed: no ledger can be kept in {self._folder}: {error.strerror}. Make room there"
+    def no_room(self, error: OSError) -> Reason:
+        """Return why an array's chunk files cannot be kept track of."""
+        return make_reason(ReasonCode.NO_LEDGER, folder=str(self._folder), problem=error.strerror)
 
     def close(self) -> None:
         """Remove all that were replaced."""

@@ -55,10 +55,10 @@ def _source_problem(found: SourceProbe, waits: bool) -> str:
     if not found.exists:
         return "" if waits else "does not exist"
     if found.no_such_path:
-        return f"{found.error}: check the path and your permissions"
+        return f"{describe(found.error)}: check the path and your permissions"
     if not found.is_folder and not found.error:
         return "is a file, not a folder: give the folder of the zarr dataset"
-    problem = why_unusable(found)
+    problem = describe(why_unusable(found))
     if waits and not _is_wrong(found):
         return ""
     if problem and found.error:

@@ -52,23 +52,22 @@ class SourceFingerprint:
         """Folders whose metadata are looked at."""
         return tuple(self.arrays)
 
-    def differs(self, probe: SourceProbe) -> str:
-        """How what lies there now differs from what lay there; empty if it is the same, as far as can be told."""
+    def differs(self, probe: SourceProbe) -> Reason | None:
+        """Return how what lies there now differs from what lay there; None if it is the same, as far as can be told."""
         for path, known in self.arrays.items():
-            name = path or "the array"
             try:
                 now = parse_metadata(path, probe.nodes.get(path, {}))
             except LayoutError:
                 now = None
             if not isinstance(now, ArrayLayout):
-                return f"{name} is missing"
+                return make_reason(ReasonCode.ARRAY_MISSING, array=path)
             if what := known.difference(now, ignore_shape=True):
-                return f"{name}: {what}"
+                return make_reason(ReasonCode.ARRAY_DIFFERS, array=path, difference=what)
         if self.folder is not None and self.folder == probe.folder:
-            return ""  # all of them may have been written anew meanwhile
+            return None  # all of them may have been written anew meanwhile
         if self.samples and not probe.equal:
-            return "its chunk files are others" if probe.samples else "it holds none of the chunk files"
-        return ""
+            return make_reason(ReasonCode.OTHER_CHUNKS if probe.samples else ReasonCode.NO_KNOWN_CHUNKS)
+        return None
 
 
 class Deletion(NamedTuple):

@@ -52,9 +52,9 @@ class SourceMetadata:
 
     Attributes
     ----------
-    opaque : dict of str to str
+    opaque : dict of str to Reason
         Folders with metadata that are whole and cannot be followed, and why: nobody knows what they promise.
-    bad : dict of str to tuple of str and int
+    bad : dict of str to tuple of Reason and int
         Folders with metadata that cannot be read, why, and how often that was tried.
     stale : set of str
         Folders whose metadata are to be read.
@@ -73,8 +73,8 @@ class SourceMetadata:
         children: dict[str, tuple[str, ...]],
         notice: Callable[[Reason], None],
     ) -> None:
-        self.opaque: dict[str, str] = {}
-        self.bad: dict[str, tuple[str, int]] = {}
+        self.opaque: dict[str, Reason] = {}
+        self.bad: dict[str, tuple[Reason, int]] = {}
         self.stale: set[str] = set()
         self.made_anew: set[str] = set()
         self.no_room: set[str] = set()
@@ -130,8 +130,8 @@ class SourceMetadata:
                 return Reading.KNOWN
             if isinstance(layout, ArrayLayout) and self._too_many(layout):
                 name = "zarr.json" if "zarr.json" in files else ".zarray"
-                reason = f"{name} promises {layout.n_chunk_files:,} chunk files, too many to keep track of"
-                layout = OpaqueNode(folder, reason)
+                too_many = make_reason(ReasonCode.TOO_MANY_CHUNKS, chunks=layout.n_chunk_files)
+                layout = OpaqueNode(folder, make_reason(ReasonCode.IN_FILE, file=name, problem=too_many))
             array = self._inventory.arrays.get(folder)
             before = None if array is None else array.layout
             changed = isinstance(layout, ArrayLayout) and self._inventory.register(layout)
@@ -142,8 +142,8 @@ class SourceMetadata:
             # It may be half-written just now: read it again, but not for ever.
             if isinstance(error, LayoutError):
                 self._evidence.excuse_late_metadata()
-            _, attempts = self.bad.get(folder, ("", 0))
-            reason = str(error) if isinstance(error, LayoutError) else self._inventory.ledgers.no_room(error)
+            attempts = self.bad[folder][1] if folder in self.bad else 0
+            reason = error.reason if isinstance(error, LayoutError) else self._inventory.ledgers.no_room(error)
             self.bad[folder] = reason, attempts + 1
             if not isinstance(error, LayoutError):
                 self.no_room.add(folder)
@@ -188,7 +188,7 @@ class SourceMetadata:
         """Whether all arrays that the metadata promise are there."""
         return not self.bad and not self.missing_nodes()
 
-    def unreadable(self) -> dict[str, str]:
+    def unreadable(self) -> dict[str, Reason]:
         """Return folders with metadata that cannot be read, and why."""
         return {folder or str(self._source): reason for folder, (reason, _) in self.bad.items()}
 

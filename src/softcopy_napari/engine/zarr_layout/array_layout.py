@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from softcopy_napari.engine.fs.relative_paths import prefix_of
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat
 from softcopy_napari.engine.zarr_layout.chunk_keys import ChunkKeys, parse_names
 
@@ -26,10 +28,23 @@ Runs = tuple[tuple[int, int], ...]
 
 
 class LayoutError(ValueError):
-    """Metadata that are incomplete or invalid; the message continues a sentence that begins with the file's name."""
+    """Metadata that are incomplete or invalid.
 
-    file: str = ""
-    """Name of the metadata file at fault, without its folder."""
+    Attributes
+    ----------
+    reason : Reason
+        What is wrong with the metadata file, as the rest of a sentence that begins with its name.
+    file : str
+        The file's name without its folder.
+    """
+
+    def __init__(self, code: ReasonCode, **fields: str | int) -> None:
+        self.reason = make_reason(code, **fields)
+        self.file = ""
+        super().__init__(self.reason)
+
+    def __str__(self) -> str:
+        return describe(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +79,7 @@ class ArrayLayout:
     edge_lengths: tuple[Runs, ...] | None = None
     """Lengths of the chunk files along each axis, as far as the array goes, in a rectilinear chunk grid; None where all
     chunk files are of one shape."""
-    note: str = field(default="", compare=False)
+    note: Reason | None = field(default=None, compare=False)
     """What users should know about the metadata file, as the rest of a sentence that begins with its name."""
     grid: tuple[int, ...] = field(init=False, repr=False, compare=False)
     """Shape in chunk files."""
@@ -189,44 +204,38 @@ class ArrayLayout:
                 flats[start : start + len(block)][inside] = known
         return flats
 
-    def difference(self, other: ArrayLayout, *, ignore_shape: bool = False) -> str:
-        """Describe how this array differs from `other`, if their chunk files must not be mixed.
+    def difference(self, other: ArrayLayout, *, ignore_shape: bool = False) -> Reason | None:
+        """Return how this array differs from another, if their chunk files must not be mixed; else None.
 
         Parameters
         ----------
         other : ArrayLayout
-            The layout to compare with.
         ignore_shape : bool
             Ignore the lengths of the dimensions, which change when an array is resized.
-
-        Returns
-        -------
-        str
-            A clause such as `its chunks are (1, 64, 64), not (1, 128, 128)`; empty if there is no difference.
         """
-        if self.zarr_format != other.zarr_format:
-            return f"it is of zarr format {self.zarr_format}, not {other.zarr_format}"
-        if len(self.shape) != len(other.shape):
-            return f"its number of dimensions is {len(self.shape)}, not {len(other.shape)}"
-        if not ignore_shape and self.shape != other.shape:
-            return f"its shape is {self.shape}, not {other.shape}"
-        if self.dtype != other.dtype:
-            return f"its type is {self.dtype}, not {other.dtype}"
         sharded = self.inner_chunk_shape is not None
+        if self.zarr_format != other.zarr_format:
+            return _differ(ReasonCode.FORMAT_DIFFERS, self.zarr_format, other.zarr_format)
+        if len(self.shape) != len(other.shape):
+            return _differ(ReasonCode.RANK_DIFFERS, len(self.shape), len(other.shape))
+        if not ignore_shape and self.shape != other.shape:
+            return _differ(ReasonCode.SHAPE_DIFFERS, self.shape, other.shape)
+        if self.dtype != other.dtype:
+            return _differ(ReasonCode.TYPE_DIFFERS, self.dtype, other.dtype)
         if sharded != (other.inner_chunk_shape is not None):
-            return f"it is {'' if sharded else 'not '}sharded"
-        files = "shards" if sharded else "chunks"
+            return make_reason(ReasonCode.NOW_SHARDED if sharded else ReasonCode.NOT_SHARDED)
         if (self.edge_lengths or other.edge_lengths) is None and self.chunk_shape != other.chunk_shape:
-            return f"its {files} are {self.chunk_shape}, not {other.chunk_shape}"
+            code = ReasonCode.SHARDS_DIFFER if sharded else ReasonCode.CHUNKS_DIFFER
+            return _differ(code, self.chunk_shape, other.chunk_shape)
         for axis, (here, there) in enumerate(zip(self._runs(), other._runs(), strict=True)):
             if not _agree(here, there):
-                return f"its {files} have other lengths along axis {axis}"
+                return make_reason(ReasonCode.SHARDS_DIFFER if sharded else ReasonCode.CHUNKS_DIFFER, axis=axis)
         if self.inner_chunk_shape != other.inner_chunk_shape:
-            return f"the chunks in its shards are {self.inner_chunk_shape}, not {other.inner_chunk_shape}"
+            return _differ(ReasonCode.INNER_CHUNKS_DIFFER, self.inner_chunk_shape, other.inner_chunk_shape)
         # With `fanout` small indices are spelled alike whatever the base is, so compare one beyond both bases.
         index = (max(self.max_children, other.max_children),) * len(self.shape)
         here_called, there_called = self.key_at(index), other.key_at(index)
-        return f"its chunk files are called {here_called}, not {there_called}" if here_called != there_called else ""
+        return _differ(ReasonCode.KEYS_DIFFER, here_called, there_called) if here_called != there_called else None
 
     def _runs(self) -> tuple[Runs, ...]:
         if self.edge_lengths is not None:
@@ -242,8 +251,8 @@ class GroupLayout:
     """Relative to the source, `/` separated; empty for the source itself."""
     children: tuple[str, ...]
     """Paths of arrays and groups, relative to the source."""
-    note: str = field(default="", compare=False)
-    """See `ArrayLayout.note`."""
+    note: Reason | None = field(default=None, compare=False)
+    """What users should know about the metadata file, as in `ArrayLayout`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +264,12 @@ class OpaqueNode:
 
     path: str
     """Relative to the source, `/` separated; empty for the source itself."""
-    reason: str
-    """Why it is not understood, such as `zarr.json has storage transformers, ...`."""
+    reason: Reason
+    """Why it is not understood, with the name of the file at fault."""
+
+
+def _differ(code: ReasonCode, here: object, there: object) -> Reason:
+    return make_reason(code, here=str(here), there=str(there))
 
 
 def _agree(here: Runs, there: Runs) -> bool:

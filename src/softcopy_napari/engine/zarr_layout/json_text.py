@@ -9,22 +9,22 @@ from __future__ import annotations
 import json
 import re
 
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.zarr_layout.array_layout import LayoutError
 
-LEFTOVER = "has bytes of an older version behind its end; they are copied, and not read"
 _SPACE = re.compile(r"[ \t\r\n]*+")
 # Possessive, and to the end of the text where no end is found, so that each takes linear time on any text.
 _STRING_OR_COMMENT = re.compile(r'("(?:[^"\\]++|\\.)*+"?+)|//[^\r\n]*+|/\*(?:.*?\*/|.*+)', re.DOTALL)
 _STRING_OR_COMMA = re.compile(r'("(?:[^"\\]++|\\.)*+"?+)|,(?=[ \t\r\n]*+[}\]])', re.DOTALL)
 
 
-def read_json(content: bytes) -> tuple[object, str]:
+def read_json(content: bytes) -> tuple[object, Reason | None]:
     """Read the JSON document that a metadata file begins with.
 
     Returns
     -------
-    tuple of object and str
-        The document, and what users should know about the file, as the rest of a sentence that begins with its name.
+    tuple of object and Reason or None
+        The document, and what users should know about the file.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def read_json(content: bytes) -> tuple[object, str]:
     # Outside of strings JSON is ASCII, and no string with undecodable bytes is used: so these may be replaced.
     text = content.decode("utf-8-sig", "replace")
     if _is_blank(text):
-        raise LayoutError("is empty")
+        raise LayoutError(ReasonCode.FILE_EMPTY)
     try:
         document, end = _decode(text)
     except json.JSONDecodeError as error:
@@ -42,10 +42,11 @@ def read_json(content: bytes) -> tuple[object, str]:
         try:
             document, end = _decode(text)
         except json.JSONDecodeError:
-            where = f"line {error.lineno} column {error.colno}"
-            raise LayoutError(f"is not valid JSON ({where}: {error.msg})") from None
+            where = {"line": error.lineno, "column": error.colno}
+            raise LayoutError(ReasonCode.JSON_INVALID, **where, problem=error.msg) from None
     rest = text[end:]
-    return document, "" if _is_blank(rest) or _is_blank(_without_comments(rest)) else LEFTOVER
+    clean = _is_blank(rest) or _is_blank(_without_comments(rest))
+    return document, None if clean else make_reason(ReasonCode.JSON_LEFTOVER)
 
 
 def _decode(text: str) -> tuple[object, int]:
@@ -53,7 +54,7 @@ def _decode(text: str) -> tuple[object, int]:
     try:
         return json.JSONDecoder().raw_decode(text, start)
     except RecursionError:
-        raise LayoutError("is not valid JSON (nested too deeply)") from None
+        raise LayoutError(ReasonCode.JSON_TOO_DEEP) from None
     except json.JSONDecodeError:
         raise
     except ValueError:  # Python refuses integers of thousands of digits; as floats they are infinite

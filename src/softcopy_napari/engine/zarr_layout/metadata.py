@@ -12,7 +12,8 @@ import math
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from softcopy_napari.engine.fs.relative_paths import prefix_of
+from softcopy_napari.engine.fs.relative_paths import join
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLayout, LayoutError, OpaqueNode, Runs
 from softcopy_napari.engine.zarr_layout.chunk_format import read_v2_chunk_format, read_v3_chunk_format
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES, classify_temporary
@@ -52,7 +53,7 @@ def parse_metadata(path: str, files: Mapping[str, bytes]) -> ArrayLayout | Group
         if name not in files:
             continue
         if len(files[name]) > MAX_METADATA:
-            return OpaqueNode(path, f"{name} has more than {MAX_METADATA >> 20} MiB, which are not read")
+            return _opaque(path, name, make_reason(ReasonCode.METADATA_TOO_LARGE, most=MAX_METADATA >> 20))
         try:
             data, note = _load(files[name])
         except LayoutError as error:
@@ -62,46 +63,55 @@ def parse_metadata(path: str, files: Mapping[str, bytes]) -> ArrayLayout | Group
             layout = parse(path, data, note, files)
             # With an axis of length 0 there are no chunk files, but numpy still multiplies the other lengths.
             if isinstance(layout, ArrayLayout) and math.prod(n or 1 for n in layout.grid) > _MAX_LENGTH:
-                raise LayoutError("promises more chunk files than any disk can hold")
+                raise LayoutError(ReasonCode.TOO_MANY_CHUNKS)
         except LayoutError as error:
-            return OpaqueNode(path, f"{name} {error}")
+            return _opaque(path, name, error.reason)
         return layout
     return None
 
 
-def why_unusable(probe: SourceProbe) -> str:
-    """Return why a folder is no zarr dataset yet; empty where it is one."""
-    problem = ""
+def why_unusable(probe: SourceProbe) -> Reason | None:
+    """Return why a folder is no zarr dataset yet; None where it is one."""
+    problem = None
     for folder, files in probe.nodes.items():
         try:
             parse_metadata(folder, files)
         except LayoutError as error:
-            where = prefix_of(folder)
-            problem = problem or f"has zarr metadata that cannot be used: {where}{error.file} {error}"
+            where = _in_file(join(folder, error.file), error.reason)
+            problem = problem or make_reason(ReasonCode.METADATA_UNUSABLE, problem=where)
         else:
-            return ""
-    return probe.error or problem or "holds no zarr metadata yet (zarr.json, .zarray or .zgroup)"
+            return None
+    return probe.error or problem or make_reason(ReasonCode.NO_METADATA)
 
 
-def _load(content: bytes) -> tuple[dict[str, object], str]:
+def _opaque(path: str, file: str, reason: Reason) -> OpaqueNode:
+    return OpaqueNode(path, _in_file(file, reason))
+
+
+def _in_file(file: str, reason: Reason) -> Reason:
+    return make_reason(ReasonCode.IN_FILE, file=file, problem=reason)
+
+
+def _load(content: bytes) -> tuple[dict[str, object], Reason | None]:
     data, note = read_json(content)
     if not isinstance(data, dict):
-        raise LayoutError("is not zarr metadata: not a JSON object")
+        raise LayoutError(ReasonCode.NOT_AN_OBJECT)
     if "zarr_format" not in data:
-        raise LayoutError("is not zarr metadata: it has no zarr_format")
+        raise LayoutError(ReasonCode.NO_ZARR_FORMAT)
     return data, note
 
 
-def _parse_v3(path: str, data: dict[str, object], note: str, files: Mapping[str, bytes]) -> ArrayLayout | GroupLayout:
+def _parse_v3(
+    path: str, data: dict[str, object], note: Reason | None, files: Mapping[str, bytes]
+) -> ArrayLayout | GroupLayout:
     _check_format(data, 3)
     node_type = data.get("node_type")
     if node_type == "group":
         return GroupLayout(path, list_promised_nodes(path, data.get("attributes")), note)
     if node_type != "array":
-        reason = f"its node_type is {_say(node_type)}" if node_type else "it has no node_type"
-        raise LayoutError(f"is not zarr metadata: {reason}")
+        raise LayoutError(ReasonCode.NO_NODE_TYPE, value=_say(node_type) if node_type else "")
     if data.get("storage_transformers"):
-        raise LayoutError("has storage transformers, which decide where its chunks lie and are not supported")
+        raise LayoutError(ReasonCode.STORAGE_TRANSFORMERS)
     shape = _lengths(data, "shape")
     chunk_shape, edge_lengths = _chunk_grid(data, shape)
     names = data.get("dimension_names")
@@ -125,7 +135,7 @@ def _parse_v3(path: str, data: dict[str, object], note: str, files: Mapping[str,
     )
 
 
-def _parse_v2_array(path: str, data: dict[str, object], note: str, files: Mapping[str, bytes]) -> ArrayLayout:
+def _parse_v2_array(path: str, data: dict[str, object], note: Reason | None, files: Mapping[str, bytes]) -> ArrayLayout:
     _check_format(data, 2)
     shape = _lengths(data, "shape")
     chunks, dtype = _chunk_shape(data, "chunks", shape), _dtype(data, "dtype")
@@ -136,7 +146,7 @@ def _parse_v2_array(path: str, data: dict[str, object], note: str, files: Mappin
     return ArrayLayout(path, 2, shape, chunks, None, dtype, "v2", separator, None, chunk_format, note=note)
 
 
-def _parse_v2_group(path: str, data: dict[str, object], note: str, files: Mapping[str, bytes]) -> GroupLayout:
+def _parse_v2_group(path: str, data: dict[str, object], note: Reason | None, files: Mapping[str, bytes]) -> GroupLayout:
     _check_format(data, 2)
     attributes: object = {}
     with contextlib.suppress(LayoutError):
@@ -149,7 +159,7 @@ def _parse_v2_group(path: str, data: dict[str, object], note: str, files: Mappin
 def _check_format(data: dict[str, object], expected: int) -> None:
     value = data["zarr_format"]
     if _number(value) != expected:
-        raise LayoutError(f"is not zarr metadata: its zarr_format is {_say(value)}, not {expected}")
+        raise LayoutError(ReasonCode.OTHER_ZARR_FORMAT, value=_say(value), expected=expected)
 
 
 def _number(value: object) -> int | None:
@@ -164,22 +174,22 @@ def _number(value: object) -> int | None:
 def _length(value: object, key: str) -> int:
     length = _number(value)
     if length is None or length < 0:
-        raise LayoutError(f"has a {key} with {_say(value)} in it, which is no length")
+        raise LayoutError(ReasonCode.NO_LENGTH, key=key, value=_say(value))
     if length > _MAX_LENGTH:
-        raise LayoutError(f"has a {key} with {_say(value)} in it, which is too large")
+        raise LayoutError(ReasonCode.LENGTH_TOO_LARGE, key=key, value=_say(value))
     return length
 
 
 def _lengths(data: Mapping[str, object], key: str) -> tuple[int, ...]:
     if key not in data:
-        raise LayoutError(f"has no {key}")
+        raise LayoutError(ReasonCode.NO_KEY, key=key)
     values = data[key]
     if _number(values) is not None:
         values = [values]  # the length of the only axis
     if not isinstance(values, list):
-        raise LayoutError(f"has a {key} that is {_say(values)}, not a list of lengths")
+        raise LayoutError(ReasonCode.NO_LENGTHS, key=key, value=_say(values))
     if len(values) > _MAX_RANK:
-        raise LayoutError(f"has a {key} with {len(values)} dimensions; at most {_MAX_RANK} are supported")
+        raise LayoutError(ReasonCode.TOO_MANY_DIMENSIONS, key=key, dimensions=len(values), most=_MAX_RANK)
     return tuple(_length(value, key) for value in values)
 
 
@@ -190,16 +200,15 @@ def _chunk_grid(data: Mapping[str, object], shape: tuple[int, ...]) -> tuple[tup
         return _chunk_shape(configuration, "chunk_shape", shape), None
     kind = configuration.get("kind", "inline")
     if name != "rectilinear" or kind != "inline":
-        kinds = _say(name if name != "rectilinear" else kind)
-        raise LayoutError(f"has a chunk grid of the kind {kinds}, which is not known")
+        raise LayoutError(ReasonCode.UNKNOWN_GRID, value=_say(name if name != "rectilinear" else kind))
     axes = configuration.get("chunk_shapes")
     if not isinstance(axes, list):
-        raise LayoutError(f"has a chunk_shapes that is {_say(axes)}, not a list of lengths")
+        raise LayoutError(ReasonCode.NO_LENGTHS, key="chunk_shapes", value=_say(axes))
     if len(axes) != len(shape):
-        raise LayoutError(f"has {len(shape)} dimensions in its shape, but {len(axes)} in its chunk_shapes")
+        raise LayoutError(ReasonCode.OTHER_RANK, here=len(shape), there=len(axes), key="chunk_shapes")
     runs = tuple(_runs(axis, length) for axis, length in zip(axes, shape, strict=True))
     if sum(map(len, runs)) > _MAX_RUNS:
-        raise LayoutError("has more chunk lengths than can be kept track of")
+        raise LayoutError(ReasonCode.TOO_MANY_LENGTHS)
     longest = tuple(map(_longest, axes, runs))
     return longest, runs if any(len(axis) > 1 for axis in runs) else None
 
@@ -223,7 +232,7 @@ def _runs(axis: object, extent: int) -> Runs:
         pair = part if isinstance(part, list) and len(part) == 2 else [part, 1]
         length, count = (_length(value, "chunk_shapes") for value in pair)
         if not length:
-            raise LayoutError("has chunk_shapes with a length of 0")
+            raise LayoutError(ReasonCode.LENGTH_ZERO, key="chunk_shapes")
         count = min(count, -(-(extent - covered) // length))
         if count <= 0:
             continue
@@ -232,28 +241,28 @@ def _runs(axis: object, extent: int) -> Runs:
             count += runs.pop()[1]
         runs.append((length, count))
     if covered < extent:
-        raise LayoutError("has chunk_shapes that end before the array does")
+        raise LayoutError(ReasonCode.CHUNKS_END_EARLY)
     return tuple(runs)
 
 
 def _chunk_shape(data: Mapping[str, object], key: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     chunks = _lengths(data, key)
     if len(chunks) != len(shape):
-        raise LayoutError(f"has {len(shape)} dimensions in its shape, but {len(chunks)} in its {key}")
+        raise LayoutError(ReasonCode.OTHER_RANK, here=len(shape), there=len(chunks), key=key)
     # zarr-python writes chunks of length 0 for dimensions of length 0, if told to.
     if any(n and not chunk for n, chunk in zip(shape, chunks, strict=True)):
-        raise LayoutError(f"has {key} with a length of 0")
+        raise LayoutError(ReasonCode.LENGTH_ZERO, key=key)
     return chunks
 
 
 def _extension(data: Mapping[str, object], key: str) -> tuple[str, Mapping[str, object]]:
     """Return the name and configuration of one of zarr v3's extension points."""
     if key not in data:
-        raise LayoutError(f"has no {key}")
+        raise LayoutError(ReasonCode.NO_KEY, key=key)
     value = data[key]
     name = value.get("name") if isinstance(value, Mapping) else value
     if not isinstance(name, str):
-        raise LayoutError(f"has a {key} without a name")
+        raise LayoutError(ReasonCode.NO_NAME, key=key)
     configuration = value.get("configuration") if isinstance(value, Mapping) else None
     return name, configuration if isinstance(configuration, Mapping) else {}
 
@@ -273,7 +282,7 @@ def _chunk_key_encoding(data: dict[str, object]) -> _Keys:
     while name == "suffix":
         more = configuration.get("suffix")
         if not isinstance(more, str):
-            raise LayoutError("has a chunk_key_encoding without a suffix")
+            raise LayoutError(ReasonCode.NO_SUFFIX)
         suffix = more + suffix
         key = "base_encoding" if "base_encoding" in configuration else "base-encoding"  # the draft has both
         name, configuration = _extension(configuration, key)
@@ -285,10 +294,10 @@ def _chunk_key_encoding(data: dict[str, object]) -> _Keys:
     elif name == "fanout":
         most = _number(configuration.get("max_children", 1001))
         if most is None or not 3 < most <= _MAX_LENGTH:
-            raise LayoutError(f"has a max_children that is {_say(configuration['max_children'])}")
+            raise LayoutError(ReasonCode.BAD_VALUE, key="max_children", value=_say(configuration["max_children"]))
         keys = _Keys("fanout", "/", suffix, most)
     else:
-        raise LayoutError(f"names its chunks in a way that is not known: {_say(name)}")
+        raise LayoutError(ReasonCode.UNKNOWN_KEYS, value=_say(name))
     _check_suffix(suffix)
     return keys
 
@@ -297,16 +306,16 @@ def _check_suffix(suffix: str) -> None:
     """Raise an error if names with a suffix would lie outside the array, or be those of locks or metadata."""
     name = f"0{suffix}".rpartition("/")[2]
     if not is_plain_path(f"0{suffix}") or not suffix.isprintable():
-        raise LayoutError(f"names its chunks in a way that leads elsewhere: {_say(suffix)} behind each")
+        raise LayoutError(ReasonCode.KEYS_LEAD_ELSEWHERE, suffix=_say(suffix))
     if classify_temporary(name) is not None or name in METADATA_NAMES:
-        raise LayoutError(f"names its chunks as other files are named: {_say(suffix)} behind each")
+        raise LayoutError(ReasonCode.KEYS_OF_OTHERS, suffix=_say(suffix))
 
 
 def _separator(value: object, default: Literal[".", "/"]) -> Literal[".", "/"]:
     if value is None:
         return default
     if value not in (".", "/"):
-        raise LayoutError(f'separates chunk indices by {_say(value)}; only "." and "/" are allowed')
+        raise LayoutError(ReasonCode.BAD_SEPARATOR, value=_say(value))
     return "." if value == "." else "/"
 
 
@@ -316,7 +325,7 @@ def _inner_chunk_shape(codecs: object, shape: tuple[int, ...]) -> tuple[int, ...
         if isinstance(codec, Mapping) and codec.get("name") == "sharding_indexed":
             configuration = codec.get("configuration")
             if not isinstance(configuration, Mapping) or "chunk_shape" not in configuration:
-                raise LayoutError("has shards without a chunk_shape")
+                raise LayoutError(ReasonCode.NO_CHUNKS_IN_SHARDS)
             return _chunk_shape({"chunks in shards": configuration["chunk_shape"]}, "chunks in shards", shape)
     return None
 
@@ -332,10 +341,12 @@ def _dtype(data: dict[str, object], key: str) -> str:
         with contextlib.suppress(RecursionError):
             text = json.dumps(value, sort_keys=True)
     if len(text) > _MAX_DTYPE:
-        raise LayoutError(f"has a {key} of {len(text):,} characters, which is too long")
+        raise LayoutError(ReasonCode.VALUE_TOO_LONG, key=key, length=len(text))
     if text or value == "":
         return text
-    raise LayoutError(f"has no {key}" if key not in data else f"has a {key} that is {_say(value)}")
+    if key not in data:
+        raise LayoutError(ReasonCode.NO_KEY, key=key)
+    raise LayoutError(ReasonCode.BAD_VALUE, key=key, value=_say(value))
 
 
 def _say(value: object) -> str:

@@ -18,6 +18,7 @@ from softcopy_napari.engine.fs.destination_problem import DestinationProblem
 from softcopy_napari.engine.fs.file_times import coarsest_time_unit, is_up_to_date
 from softcopy_napari.engine.fs.files import extended_path, native_path, open_source_file
 from softcopy_napari.engine.fs.relative_paths import join, prefix_of
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
 _NODE_NAMES = METADATA_NAMES - {".zattrs"}
@@ -56,7 +57,7 @@ class SourceProbe:
         """Number of those that are up to date at the destination."""
         self.obstacle: DestinationProblem | None = None
         """Why the samples could not be compared."""
-        self.error = ""
+        self.error: Reason | None = None
         """Why the source, or metadata in it, could not be read."""
         self.no_such_path = False
         """Whether the source's path can never be that of a folder."""
@@ -76,7 +77,7 @@ def probe_source(source: str) -> SourceProbe:
         return found
     except OSError as error:
         found.exists = True
-        found.error = f"cannot be read: {error.strerror}"
+        found.error = make_reason(ReasonCode.READ_FAILED, problem=error.strerror)
         found.no_such_path = error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
         return found
     found.exists = True
@@ -191,7 +192,7 @@ def _look(root: str, folder: str, found: SourceProbe, deeper: deque[str]) -> Non
                     deeper.append(join(folder, entry.name))
     except OSError as error:
         if not folder:
-            found.error = f"cannot be read: {error.strerror}"
+            found.error = make_reason(ReasonCode.READ_FAILED, problem=error.strerror)
         return
     metadata: dict[str, bytes] = {}
     for name in sorted(METADATA_NAMES):
@@ -204,6 +205,6 @@ def _look(root: str, folder: str, found: SourceProbe, deeper: deque[str]) -> Non
             continue
         except OSError as error:
             if error.errno != errno.ELOOP:  # a link: never followed
-                found.error = f"cannot be read: {file}: {error.strerror}"
+                found.error = make_reason(ReasonCode.READ_FAILED, file=file, problem=error.strerror)
     if not _NODE_NAMES.isdisjoint(metadata):
         found.nodes[folder] = metadata

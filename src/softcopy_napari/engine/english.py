@@ -1,0 +1,342 @@
+"""The English of everything that the engine has to say: a template for each reason code.
+
+`{name}` is a field as it is, `{name:quoted}` in quotes, `{name:n}` a number with commas, `{name:size}` bytes,
+`{name:time}` and `{name:roughly}` seconds, `{name:clock}` and `{name:date}` a Unix time, `{name:file}` a number of
+files, and `{name:image or well|images or wells}` a number of what has a plural of its own. Of several templates the
+first one counts whose fields are all there. Front ends override those in which they differ: what to press, which
+command to type. wording.py fills them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from softcopy_napari.engine.reasons import ReasonCode
+
+Wording = Mapping[str, str | tuple[str, ...]]
+"""Templates by code."""
+
+_RUN_AGAIN = "run it again with --overwrite to replace the copy, or with another destination"
+
+ENGLISH: Wording = {
+    ReasonCode.TEXT: "{text}",
+    ReasonCode.ALL_OF: "{parts}",
+    # What is waited for before there is anything to copy
+    ReasonCode.SOURCE_MISSING: "{source} does not exist yet",
+    ReasonCode.SOURCE_GONE: "{source} is gone. Copying continues when it is back",
+    ReasonCode.SOURCE_CHANGED: "{source} has changed since its copy was complete",
+    ReasonCode.SOURCE_NOT_A_FOLDER: "{source} is not a folder",
+    ReasonCode.SOURCE_UNUSABLE: "{source} {problem}",
+    ReasonCode.SOURCE_NOT_READY: "{source} {problem}. Waiting for it",
+    ReasonCode.SOURCE_UNREADABLE: "{source} {problem}. Trying again",
+    ReasonCode.SOURCE_REPLACED: (
+        "{source} was deleted, and another dataset is there now. The copy of the first one is kept: " + _RUN_AGAIN
+    ),
+    ReasonCode.SOURCE_DIFFERS: (
+        "{source} is another dataset than before ({difference}). Waiting for the first one. "
+        "Is this the right one? Stop the copy and " + _RUN_AGAIN
+    ),
+    ReasonCode.SOURCE_NOT_WATCHABLE: "{source} cannot be watched: {problem}",
+    ReasonCode.USER_ENDED_WAITING: "{why}, and you said that the acquisition is over",
+    ReasonCode.CHECKING_DESTINATION: "checking what is at {destination}",
+    ReasonCode.OTHER_DATASET: (
+        "destination {destination} holds another dataset than {source}: {difference}. "
+        "Nothing was touched. To replace it, add --overwrite (or overwrite: true), or choose another destination"
+    ),
+    ReasonCode.LOOK_FAILED: "{destination} could not be checked: {problem}",
+    # What stands in the way
+    ReasonCode.DESTINATION_FULL: (
+        "{destination} is full: {free:size} free, about {needed:size} needed for the {files:n} files that wait. "
+        "Make room; copying continues by itself",
+        "{destination} is full: about {needed:size} needed for the {files:n} files that wait. "
+        "Make room; copying continues by itself",
+        "{destination} is full: {free:size} free, more is needed. Make room; copying continues by itself",
+        "{destination} is full. Make room; copying continues by itself",
+    ),
+    ReasonCode.DESTINATION_NO_FILES: (
+        "{destination} has space but takes no more files (no inodes left): {files:file} to copy. "
+        "Delete files that nobody needs; copying continues by itself"
+    ),
+    ReasonCode.DESTINATION_QUOTA: (
+        "your quota at {destination} is used up: about {needed:size} needed for the {files:n} files that wait. "
+        "Delete something or have it raised; copying continues by itself",
+        "your quota at {destination} is used up. Delete something or have it raised; copying continues by itself",
+    ),
+    ReasonCode.DESTINATION_READ_ONLY: "{destination} is read-only. Make it writable; copying continues by itself",
+    ReasonCode.DESTINATION_UNREACHABLE: (
+        "{destination} cannot be reached, or is another folder than before ({problem}). "
+        "Connect its disk again; copying continues by itself",
+        "{destination} cannot be reached, or is another folder than before. "
+        "Connect its disk again; copying continues by itself",
+    ),
+    ReasonCode.NO_ANSWER: "the disk of the source or destination has not answered since {since:clock}. Waiting",
+    ReasonCode.BAD_METADATA: "metadata of {folder}: {problem}",
+    # What is done now
+    ReasonCode.SCANNING: "",
+    ReasonCode.FLUSHING: ("flushing to disk: {files:n} files so far", "flushing to disk"),
+    ReasonCode.READING_BACK: "reading back the copy: {files:n} files so far",
+    ReasonCode.FINDING_CHECKSUMS: "finding the checksums of files copied before: {files:n} so far",
+    ReasonCode.CHECKING_FILES: "checking every file",
+    ReasonCode.COMPARED_SO_FAR: "{files:n} files compared so far",
+    ReasonCode.WRITING_RECEIPT: "writing the receipt",
+    ReasonCode.WORKER_STUCK: "a copy process hangs in a call to a disk and could still write. Waiting for it",
+    # What a live copy waits for
+    ReasonCode.NO_ARRAY: "no zarr array yet",
+    ReasonCode.NODES_TO_COME: "{nodes:image or well|images or wells} still to come",
+    ReasonCode.CHUNKS_TO_COME: "{chunks:chunk} still to come",
+    ReasonCode.FILE_IN_USE: "{path} is open or locked by its writer",
+    ReasonCode.FILES_IN_USE: "a writer has files open",
+    ReasonCode.ALL_THERE: "all chunks are there",
+    ReasonCode.ALL_THERE_BUT: "all chunks are there, but {objection}",
+    ReasonCode.MARKER_TOO_OLD: "{why}; the file named 'complete' is older than the data",
+    ReasonCode.DONE_AFTER_QUIET: "{why}; done after {seconds:time} without a change",
+    # What speaks against a quiet acquisition being over
+    ReasonCode.RESUMED: "more came after the copy was complete",
+    ReasonCode.GREW: ("array {array} grows while it is acquired", "the array grows while it is acquired"),
+    ReasonCode.CAME_LATER: (
+        "array {array} was made or resized after other data were written: more may come",
+        "the array was made or resized after other data were written: more may come",
+    ),
+    ReasonCode.REWRITTEN: "{path} was written more than once",
+    ReasonCode.NOT_WHOLE: "{path} is not whole yet",
+    ReasonCode.OUTSIDE: "{path} is outside its array's shape: the array may grow",
+    ReasonCode.ONE_ALONG_SLOWEST: (
+        "array {array} has one chunk along its slowest axis, which may be written again",
+        "the array has one chunk along its slowest axis, which may be written again",
+    ),
+    ReasonCode.EMPTY_ARRAY: (
+        "array {array} is empty: its acquisition may not have begun",
+        "the array is empty: its acquisition may not have begun",
+    ),
+    ReasonCode.PLACEHOLDERS: (
+        "most chunks of array {array} hold the same bytes, as if they were to be filled later",
+        "most chunks of the array hold the same bytes, as if they were to be filled later",
+    ),
+    ReasonCode.UNLISTED: "array {array} is in a group that does not list its images: more may come",
+    ReasonCode.UNKNOWN_LAYOUT: (
+        "array {array} does not tell how many chunks it will have",
+        "the array does not tell how many chunks it will have",
+    ),
+    # Why an acquisition is over
+    ReasonCode.USER_SAID_OVER: "you said that the acquisition is over",
+    ReasonCode.MARKER_SAYS_OVER: "a file named 'complete' says that the acquisition is over",
+    ReasonCode.QUIET: "nothing has changed for {seconds:time}",
+    ReasonCode.ALL_THERE_AND_QUIET: "every chunk is there and nothing has changed for {seconds:time}",
+    # How a target ends
+    ReasonCode.COMPLETE: ("{chunks:chunk}, sizes and times match; {why}", "sizes and times match; {why}"),
+    ReasonCode.COMPLETE_BY_CHECKSUM: "{chunks:chunk}, checksums match; {why}",
+    ReasonCode.COMPLETE_BY_CONTENT: (
+        "{chunks:chunk}, sizes and contents match; {why}",
+        "sizes and contents match; {why}",
+    ),
+    ReasonCode.STOPPED: "run it again to continue",
+    ReasonCode.CHECK_STOPPED: "check again to compare everything",
+    ReasonCode.INTERNAL_ERROR: "an error in softcopy itself, which its log describes. {next}",
+    ReasonCode.FILES_FAILED: "{files:file} could not be copied; {path} {why}",
+    ReasonCode.CANNOT_LIST: ("{path} {problem}, and {more:n} more", "{path} {problem}"),
+    ReasonCode.FLUSH_FAILED: "{destination} {problem}",
+    ReasonCode.CHUNKS_LOST: (
+        "{chunks:chunk} lost: gone from the source before being copied ({names}). If somebody moved them, "
+        "put them back and start this copy again"
+    ),
+    ReasonCode.NOT_IN_SOURCE: (
+        "{files:file here is|files here are} not in the source any more ({names}). "
+        "Was the source cleared, or is this the wrong folder? The copies are kept"
+    ),
+    ReasonCode.UNKNOWN_CHUNKS: (
+        "chunks here are not in the source, and no copy brought them: {names}. Whoever reads the copy sees them. "
+        "Wrong folder? They are kept"
+    ),
+    ReasonCode.EDITED_ON_BOTH_SIDES: (
+        "{path} was changed at the destination and at the source after it was copied. "
+        "The destination's was kept; --overwrite replaces it"
+    ),
+    # What a user should know of a copy
+    ReasonCode.WORKER_SILENT: "copy process {pid} did not answer and was replaced",
+    ReasonCode.WORKER_DIED: "copy process {pid} died and was replaced",
+    ReasonCode.WORKERS_CANNOT_START: "copy processes cannot be started: {problem}",
+    ReasonCode.NO_LOW_PRIORITY: "the system does not allow copying at low priority: {problem}",
+    ReasonCode.CHECKSUMS_NOT_KEPT: (
+        "checksums cannot be saved in {folder}: {problem}. Copying continues, but the receipt needs them: "
+        "make room there"
+    ),
+    ReasonCode.REREAD_FLUSH_FAILED: (
+        "the destination's disk could not be flushed. Files copied before are read back and compared"
+    ),
+    ReasonCode.REREAD_FLUSH_UNSURE: (
+        "copy processes died before the destination's disk had confirmed what they wrote. "
+        "Files copied before are read back and compared"
+    ),
+    ReasonCode.REREAD_POWER_LOST: (
+        "the computer went down while this destination was being filled. Files copied before are read back and compared"
+    ),
+    ReasonCode.REREAD_TAKEN_AWAY: (
+        "the destination's disk was away for a while. Files copied before are read back and compared"
+    ),
+    ReasonCode.FORECAST_WARNING: "{why} (forecast of {at:clock})",
+    ReasonCode.EVENTS_LOST: "the system dropped file events (too many at once). Scanning all folders instead",
+    ReasonCode.FOLDERS_NOT_WATCHED: (
+        "folders cannot be watched: new files are found by looking every few seconds instead. "
+        "To allow it: sysctl fs.inotify.max_user_watches=1000000 fs.inotify.max_user_instances=1024"
+    ),
+    ReasonCode.SOME_FOLDERS_NOT_WATCHED: (
+        "not all folders can be watched: new files are found by looking every few seconds instead. "
+        "To allow more: sysctl fs.inotify.max_user_watches=1000000"
+    ),
+    ReasonCode.WATCHING_BROKE: (
+        "folders are no longer watched, because of an error in softcopy itself, which its log describes: "
+        "new files are found by looking every few seconds instead"
+    ),
+    ReasonCode.SOURCE_ON_SHARE: (
+        "the source is on a network share ({kind}): new files are found by looking every few seconds",
+        "the source is on a network share: new files are found by looking every few seconds",
+    ),
+    ReasonCode.METADATA_NOT_FOLLOWED: (
+        "{folder}/{problem}. Its files are copied as plain files; the copy ends with a file named 'complete', "
+        "--finish-idle, or when you finish it",
+        "{problem}. Its files are copied as plain files; the copy ends with a file named 'complete', "
+        "--finish-idle, or when you finish it",
+    ),
+    ReasonCode.METADATA_NOTE: "metadata of {folder} {problem}",
+    ReasonCode.COPIED_AS_PLAIN_FILES: "metadata of {folder} {problem}. Its files were copied as plain files",
+    ReasonCode.COMPARED_AS_PLAIN_FILES: "metadata of {folder} {problem}. Its files were compared as plain files",
+    ReasonCode.LINK_OUT: (
+        "{path} is a link out of the source, to {target:quoted}: only the link is copied; "
+        "links: copy (--links copy) copies what it leads to"
+    ),
+    ReasonCode.LINK_OUT_AS_IT_IS: ("{path} is a link out of the source, to {target:quoted}: only the link is copied"),
+    ReasonCode.MORE_LINKS_OUT: "there are more links out of the source; only the links are copied",
+    ReasonCode.MADE_ANEW: "{source} was deleted and made anew. The new dataset is copied",
+    ReasonCode.LEFT_OPEN: "{path} was still open in its writer at the end. Copied as it was",
+    ReasonCode.LEFT_LOCKED: "{path} was still locked by its writer at the end. Copied as it was",
+    ReasonCode.TEMPORARIES_LEFT: "{files:temporary file} left by writers, not copied: {path}",
+    ReasonCode.DAMAGED_FILE: "not whole at the source (copied as it is): {path} {problem}",
+    ReasonCode.DAMAGED_FILES: "not whole at the source (copied as they are): {files:file} in all",
+    ReasonCode.NO_TIMES: (
+        "{destination} does not keep modification times. Files are compared by size and the checksums noted on arrival"
+    ),
+    ReasonCode.GROUP_CANNOT_READ: (
+        "{destination} is shared with a group that cannot read the copies: they have the source's permissions. "
+        "permissions: group (--permissions group) makes them readable"
+    ),
+    ReasonCode.STORED_LATER: (
+        "{destination} is a cloud mount that uploads in the background (rclone --vfs-cache-mode, davfs2, ...). "
+        "Keep the source until everything is uploaded"
+    ),
+    ReasonCode.OLD_FILES_REMOVED: "{files:file} of the earlier dataset removed from {destination}",
+    ReasonCode.OLD_FILES_LEFT: "files of the earlier dataset could not be removed from {destination}: {problem}",
+    ReasonCode.EDITED_AT_DESTINATION: (
+        "{path} was changed at the destination after it was copied. Kept; --overwrite replaces it"
+    ),
+    ReasonCode.NODES_NEVER_CAME: "{nodes:image or well|images or wells} of the metadata never came: {names}",
+    ReasonCode.DESTINATION_ONLY: "only at the destination, left alone: {names}",
+    ReasonCode.MADE_BY_SYSTEM: "only at the destination, made by its system: {names}",
+    ReasonCode.RENAMED: "{old} was renamed to {new} at the source. The copy under its old name is kept",
+    ReasonCode.FOLDER_UNLISTABLE: (
+        "{folder} at the source cannot be listed. The system made it; it holds no data of yours"
+    ),
+    ReasonCode.RECEIPT_FAILED: "the receipt beside {destination} could not be written: {problem}",
+    ReasonCode.RECEIPT_BROKE: (
+        "the receipt could not be written, because of an error in softcopy itself, which its log describes"
+    ),
+    # What is going to happen, and why copying is slowed down
+    ReasonCode.KEEPS_UP: "Keeping up. Done about {end:clock}",
+    ReasonCode.COMPLETE_LATER: "Done about {after:roughly} after the acquisition, which ends about {end:clock}",
+    ReasonCode.FALLS_BEHIND: "Falling behind the acquisition: {written:size}/s written, {copied:size}/s copied",
+    ReasonCode.NOT_ENOUGH_SPACE: "Not enough space: {missing:size} missing",
+    ReasonCode.NOT_ENOUGH_SPACE_FOR_ALL: "Not enough space: {missing:size} missing if all chunks come",
+    ReasonCode.SOURCE_DISK_FILLS: "The source's disk is full at {when:clock} if the acquisition continues at this rate",
+    ReasonCode.SOURCE_DISK_TOO_SMALL: (
+        "The source's disk is full at {when:clock}, before the acquisition is over: {missing:size} missing"
+    ),
+    ReasonCode.LIMIT_AS_SET: "speed limit as set",
+    # What a check finds
+    ReasonCode.CHECK_SOURCE_GONE: "{source} is gone",
+    ReasonCode.EQUAL_BY_TIME: "all {files:n} files of the source are at the destination, equal in size and time",
+    ReasonCode.EQUAL_BY_CONTENT: "all {files:n} files of the source are at the destination, equal in size and content",
+    ReasonCode.NOTHING_COPIED: "nothing of the source is at the destination",
+    ReasonCode.MISSING: (
+        "missing at the destination: {chunks:chunk} and {others:other file}",
+        "missing at the destination: {chunks:chunk}",
+        "missing at the destination: {others:other file}",
+    ),
+    ReasonCode.DIFFERENT: (
+        "different there: {chunks:chunk} and {others:other file}",
+        "different there: {chunks:chunk}",
+        "different there: {others:other file}",
+    ),
+    ReasonCode.ONLY_THERE: "only at the destination: {items:file or folder|files and folders}",
+    ReasonCode.DAMAGED: "damaged at the source: {chunks:chunk}",
+    # What is wrong with metadata: each goes on behind the name of a file
+    ReasonCode.METADATA_UNUSABLE: "has zarr metadata that cannot be used: {problem}",
+    ReasonCode.NO_METADATA: "holds no zarr metadata yet (zarr.json, .zarray or .zgroup)",
+    ReasonCode.IN_FILE: "{file} {problem}",
+    ReasonCode.READ_FAILED: ("cannot be read: {file}: {problem}", "cannot be read: {problem}"),
+    ReasonCode.FILE_EMPTY: "is empty",
+    ReasonCode.JSON_INVALID: "is not valid JSON (line {line} column {column}: {problem})",
+    ReasonCode.JSON_TOO_DEEP: "is not valid JSON (nested too deeply)",
+    ReasonCode.JSON_LEFTOVER: "has bytes of an older version behind its end; they are copied, and not read",
+    ReasonCode.NOT_AN_OBJECT: "is not zarr metadata: not a JSON object",
+    ReasonCode.NO_ZARR_FORMAT: "is not zarr metadata: it has no zarr_format",
+    ReasonCode.OTHER_ZARR_FORMAT: "is not zarr metadata: its zarr_format is {value}, not {expected}",
+    ReasonCode.NO_NODE_TYPE: (
+        "is not zarr metadata: its node_type is {value}",
+        "is not zarr metadata: it has no node_type",
+    ),
+    ReasonCode.METADATA_TOO_LARGE: "has more than {most} MiB, which are not read",
+    ReasonCode.TOO_MANY_CHUNKS: (
+        "promises {chunks:n} chunk files, too many to keep track of",
+        "promises more chunk files than any disk can hold",
+    ),
+    ReasonCode.STORAGE_TRANSFORMERS: (
+        "has storage transformers, which decide where its chunks lie and are not supported"
+    ),
+    ReasonCode.NO_KEY: "has no {key}",
+    ReasonCode.NO_NAME: "has a {key} without a name",
+    ReasonCode.NO_SUFFIX: "has a chunk_key_encoding without a suffix",
+    ReasonCode.BAD_VALUE: "has a {key} that is {value}",
+    ReasonCode.VALUE_TOO_LONG: "has a {key} of {length:n} characters, which is too long",
+    ReasonCode.NO_LENGTH: "has a {key} with {value} in it, which is no length",
+    ReasonCode.NO_LENGTHS: "has a {key} that is {value}, not a list of lengths",
+    ReasonCode.LENGTH_ZERO: "has {key} with a length of 0",
+    ReasonCode.LENGTH_TOO_LARGE: "has a {key} with {value} in it, which is too large",
+    ReasonCode.TOO_MANY_LENGTHS: "has more chunk lengths than can be kept track of",
+    ReasonCode.TOO_MANY_DIMENSIONS: "has a {key} with {dimensions} dimensions; at most {most} are supported",
+    ReasonCode.OTHER_RANK: "has {here} dimensions in its shape, but {there} in its {key}",
+    ReasonCode.CHUNKS_END_EARLY: "has chunk_shapes that end before the array does",
+    ReasonCode.UNKNOWN_GRID: "has a chunk grid of the kind {value}, which is not known",
+    ReasonCode.UNKNOWN_KEYS: "names its chunks in a way that is not known: {value}",
+    ReasonCode.KEYS_LEAD_ELSEWHERE: "names its chunks in a way that leads elsewhere: {suffix} behind each",
+    ReasonCode.KEYS_OF_OTHERS: "names its chunks as other files are named: {suffix} behind each",
+    ReasonCode.BAD_SEPARATOR: 'separates chunk indices by {value}; only "." and "/" are allowed',
+    ReasonCode.NO_CHUNKS_IN_SHARDS: "has shards without a chunk_shape",
+    ReasonCode.NO_LEDGER: "cannot be followed: no ledger can be kept in {folder}: {problem}. Make room there",
+    # How a dataset differs from the one that it is compared with
+    ReasonCode.FORMAT_DIFFERS: "it is of zarr format {here}, not {there}",
+    ReasonCode.RANK_DIFFERS: "its number of dimensions is {here}, not {there}",
+    ReasonCode.SHAPE_DIFFERS: "its shape is {here}, not {there}",
+    ReasonCode.TYPE_DIFFERS: "its type is {here}, not {there}",
+    ReasonCode.NOW_SHARDED: "it is sharded",
+    ReasonCode.NOT_SHARDED: "it is not sharded",
+    ReasonCode.CHUNKS_DIFFER: (
+        "its chunks are {here}, not {there}",
+        "its chunks have other lengths along axis {axis}",
+    ),
+    ReasonCode.SHARDS_DIFFER: (
+        "its shards are {here}, not {there}",
+        "its shards have other lengths along axis {axis}",
+    ),
+    ReasonCode.INNER_CHUNKS_DIFFER: "the chunks in its shards are {here}, not {there}",
+    ReasonCode.KEYS_DIFFER: "its chunk files are called {here}, not {there}",
+    ReasonCode.NO_GROUP: "it is an array",
+    ReasonCode.ARRAY_DIFFERS: ("{array}: {difference}", "the array: {difference}"),
+    ReasonCode.ARRAY_MISSING: ("{array} is missing", "the array is missing"),
+    ReasonCode.OTHER_CHUNKS: "its chunk files are others",
+    ReasonCode.NO_KNOWN_CHUNKS: "it holds none of the chunk files",
+    ReasonCode.COPY_OF: (
+        "the copy of {source} that was complete on {finished:date}",
+        "a copy of another acquisition (newest chunk of {newest:date})",
+    ),
+    ReasonCode.ANOTHER_SOURCE: "{copy}, and the source is another now",
+    ReasonCode.WRITTEN_ANEW: "{copy}; the source has been written anew since",
+}
