@@ -435,29 +435,62 @@ def test_a_program_that_ends_does_not_crash_and_its_copy_goes_on(
     engine.close()
 
 
+@pytest.mark.parametrize("slow", ["nobody", "main thread"])
 def test_a_program_that_ends_right_after_it_has_ordered_a_stop_leaves_no_copy_running(
-    target: Callable[..., Target], tmp_path: Path
+    target: Callable[..., Target], tmp_path: Path, slow: str
 ) -> None:
+    """Also where the monitor's thread has ended before the main thread comes to wait for it."""
     one = target()
     script = tmp_path / "window.py"
     script.write_text(
-        "import sys\n"
+        "import sys, threading\n"
         "from qtpy.QtCore import QCoreApplication\n"
         "from softcopy_napari.engine.targets.build import make_target\n"
         "from softcopy_napari.engine.targets.target import Settings\n"
         "from softcopy_napari.plugin.dock import engine_monitor\n"
         "engine_monitor._LAST_ORDERS_TIMEOUT = 30.0  # this machine may be busy\n"
+        "class Slow(threading.Event):\n"
+        "    def set(self):\n"
+        "        super().set()\n"
+        "        if thread._over.is_set():\n"
+        "            assert thread.wait(30_000)\n"
         "app = QCoreApplication([])\n"
         "one = engine_monitor.EngineMonitor()\n"
+        "thread = one._collector\n"
+        "if sys.argv[3] == 'main thread':\n"
+        "    thread._news = Slow()\n"
         "one.start_targets([make_target(sys.argv[1], sys.argv[2], Settings())])\n"
         "one.order_starting('stop')\n"
         "one.close()\n"
     )
-    subprocess.run([sys.executable, str(script), str(one.source), str(one.destination)], check=True, timeout=60)
+    subprocess.run([sys.executable, str(script), str(one.source), str(one.destination), slow], check=True, timeout=60)
     (run,) = run_files()
     wait_until(lambda: run.path().exists() and read_run(run.path()).last is not None)
     last = read_run(run.path()).last
     assert last is not None and last.targets[0].state is TargetState.STOPPED
+
+
+def test_closing_waits_for_an_order_to_an_engine_that_is_seen_before_it_has_the_order(
+    window: Window, target: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_monitor, "_LAST_ORDERS_TIMEOUT", 30.0)
+    ask, passed_on = EngineHandle.ask, threading.Event()
+
+    def slow(handle: EngineHandle, order: Order) -> EngineSnapshot:
+        if order.do != "stop":
+            return ask(handle, order)
+        wait_until(window.monitor._collector.isFinished, 20.0)
+        passed_on.wait(0.3)  # it takes so long
+        snapshot = ask(handle, order)
+        passed_on.set()
+        return snapshot
+
+    monkeypatch.setattr(EngineHandle, "ask", slow)
+    window.monitor.start_targets([target()])
+    window.monitor.order_starting("stop")
+    window.until(lambda: window.seen)
+    window.monitor.close()
+    assert passed_on.is_set()
 
 
 def test_a_program_that_ends_without_an_event_loop_does_not_crash(tmp_path: Path) -> None:

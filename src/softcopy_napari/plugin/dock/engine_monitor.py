@@ -108,7 +108,7 @@ class _Launch:
         self.keys: tuple[Key, ...] = ()
         """The keys of the targets, once their engine runs."""
         self.order: Order | None = None
-        """The last order given before the engine could take one."""
+        """The last order given before the engine could take one, until it is passed on."""
         self.thread = threading.Thread(target=collector.launch, args=(self,), name="softcopy-start", daemon=True)
 
 
@@ -132,6 +132,8 @@ class _Collector(QThread):
         self._changing = threading.RLock()
         self._news = threading.Event()
         self._over = threading.Event()
+        self._orders_deadline = 0.0
+        """When the program no longer waits for orders on their way, monotonic; 0 while it goes on."""
         self._reported: tuple[SeenTarget, ...] = ()
         self._no_search = ""
         """Why the last search for engines failed; empty if it did not."""
@@ -154,7 +156,7 @@ class _Collector(QThread):
             for launch in self._pending_launches():
                 if not launch.keys:
                     launch.order = order
-                for pid, target in launch.keys:
+                for pid, target in set(launch.keys) - self._known:
                     self.order(pid, order.model_copy(update={"target": target}))
 
     def note_known(self, seen: Sequence[SeenTarget]) -> None:
@@ -164,7 +166,7 @@ class _Collector(QThread):
             self._pending_launches()
 
     def _pending_launches(self) -> list[_Launch]:
-        self._launches = [launch for launch in self._launches if self._known.isdisjoint(launch.keys)]
+        self._launches = [one for one in self._launches if one.order is not None or self._known.isdisjoint(one.keys)]
         return self._launches
 
     def order(self, pid: int, order: Order) -> None:
@@ -184,15 +186,16 @@ class _Collector(QThread):
 
     def end(self) -> None:
         """End this thread and those of the contacts; may be called from any thread, and more than once."""
+        with self._changing:
+            self._orders_deadline = self._orders_deadline or time.monotonic() + _LAST_ORDERS_TIMEOUT
         self._over.set()
         self._news.set()
-        if self.isRunning() and QThread.currentThread() is not self:
+        if QThread.currentThread() is not self:
             self.wait(_END_TIMEOUT)
-            self._wait_for_orders()
+            self._wait_for_orders(self._orders_deadline)
 
-    def _wait_for_orders(self) -> None:
+    def _wait_for_orders(self, deadline: float) -> None:
         """Wait a moment for orders on their way: whoever stops all copies and closes the window means both."""
-        deadline = time.monotonic() + _LAST_ORDERS_TIMEOUT
         with self._changing:
             threads = [contact.thread for contact in self._contacts.values() if contact.waiting]
             threads += [launch.thread for launch in self._launches if launch.order is not None]
@@ -233,6 +236,7 @@ class _Collector(QThread):
                 handle.ask(launched.order)
             except (EngineGone, ValueError) as error:
                 self.refuse(str(error))
+            launched.order = None
         if not added:  # the search was faster
             handle.close()
         self._emit_soon(lambda: self.started_targets.emit(keys))
