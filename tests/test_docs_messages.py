@@ -22,7 +22,7 @@ CALLS = {
     "ValueError",
 }
 """What is called with a message."""
-TABLES = {"ENGLISH", "TERMINAL", "NAPARI"}
+TABLES = {"ENGLISH", "DETAILS", "TERMINAL", "NAPARI"}
 """Words for reason codes: the engine's, and what is other in a front end's."""
 NAMES = {"problem", "reason", "_reason", "_why_ended", "words", "what", "error", "_MISSING", *TABLES}
 """What messages are assigned to, or handed over as."""

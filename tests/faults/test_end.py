@@ -161,7 +161,7 @@ def test_a_disk_that_was_taken_away_and_is_back_may_lack_what_was_not_written_do
 def test_after_a_flush_that_failed_nothing_is_believed_that_was_not_read_back(lab: Lab, flushes: Flushes) -> None:
     """The system tells of what it could not write once, and the next flush succeeds."""
     make_chunks(lab.source, 5)
-    flushes.holding, flushes.change = False, Flushed("cannot be flushed to disk: Input/output error")
+    flushes.holding, flushes.change = False, Flushed("Input/output error")
     lab.start(settle=0.0)
     end = lab.ends(SOON)
     assert end.state is TargetState.FAILED and "cannot be flushed" in end.reason

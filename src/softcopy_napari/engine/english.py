@@ -9,12 +9,8 @@ command to type. wording.py fills them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from softcopy_napari.engine.english_details import DETAILS, Wording
 from softcopy_napari.engine.reasons import ReasonCode
-
-Wording = Mapping[str, str | tuple[str, ...]]
-"""Templates by code."""
 
 _RUN_AGAIN = "run it again with --overwrite to replace the copy, or with another destination"
 
@@ -134,7 +130,7 @@ ENGLISH: Wording = {
     ReasonCode.INTERNAL_ERROR: "an error in softcopy itself, which its log describes. {next}",
     ReasonCode.FILES_FAILED: "{files:file} could not be copied; {path} {why}",
     ReasonCode.CANNOT_LIST: ("{path} {problem}, and {more:n} more", "{path} {problem}"),
-    ReasonCode.FLUSH_FAILED: "{destination} {problem}",
+    ReasonCode.FLUSH_FAILED: "{destination} cannot be flushed to disk: {problem}",
     ReasonCode.CHUNKS_LOST: (
         "{chunks:chunk} lost: gone from the source before being copied ({names}). If somebody moved them, "
         "put them back and start this copy again"
@@ -155,6 +151,15 @@ ENGLISH: Wording = {
     ReasonCode.WORKER_SILENT: "copy process {pid} did not answer and was replaced",
     ReasonCode.WORKER_DIED: "copy process {pid} died and was replaced",
     ReasonCode.WORKERS_CANNOT_START: "copy processes cannot be started: {problem}",
+    ReasonCode.FEW_OPEN_FILES: (
+        "copy processes of each target: {processes} at most, as this session may have {most} open files; "
+        "before the start, {command} allows more"
+    ),
+    ReasonCode.FEW_THREADS: (
+        "copy processes of each target: {processes} at most, as this session may have {most} processes and threads; "
+        "before the start, {command} allows more"
+    ),
+    ReasonCode.ENGINE_SILENT: "the copy engine (process {pid}) does not answer",
     ReasonCode.NO_LOW_PRIORITY: "the system does not allow copying at low priority: {problem}",
     ReasonCode.CHECKSUMS_NOT_KEPT: (
         "checksums cannot be saved in {folder}: {problem}. Copying continues, but the receipt needs them: "
@@ -267,76 +272,5 @@ ENGLISH: Wording = {
     ),
     ReasonCode.ONLY_THERE: "only at the destination: {items:file or folder|files and folders}",
     ReasonCode.DAMAGED: "damaged at the source: {chunks:chunk}",
-    # What is wrong with metadata: each goes on behind the name of a file
-    ReasonCode.METADATA_UNUSABLE: "has zarr metadata that cannot be used: {problem}",
-    ReasonCode.NO_METADATA: "holds no zarr metadata yet (zarr.json, .zarray or .zgroup)",
-    ReasonCode.IN_FILE: "{file} {problem}",
-    ReasonCode.READ_FAILED: ("cannot be read: {file}: {problem}", "cannot be read: {problem}"),
-    ReasonCode.FILE_EMPTY: "is empty",
-    ReasonCode.JSON_INVALID: "is not valid JSON (line {line} column {column}: {problem})",
-    ReasonCode.JSON_TOO_DEEP: "is not valid JSON (nested too deeply)",
-    ReasonCode.JSON_LEFTOVER: "has bytes of an older version behind its end; they are copied, and not read",
-    ReasonCode.NOT_AN_OBJECT: "is not zarr metadata: not a JSON object",
-    ReasonCode.NO_ZARR_FORMAT: "is not zarr metadata: it has no zarr_format",
-    ReasonCode.OTHER_ZARR_FORMAT: "is not zarr metadata: its zarr_format is {value}, not {expected}",
-    ReasonCode.NO_NODE_TYPE: (
-        "is not zarr metadata: its node_type is {value}",
-        "is not zarr metadata: it has no node_type",
-    ),
-    ReasonCode.METADATA_TOO_LARGE: "has more than {most} MiB, which are not read",
-    ReasonCode.TOO_MANY_CHUNKS: (
-        "promises {chunks:n} chunk files, too many to keep track of",
-        "promises more chunk files than any disk can hold",
-    ),
-    ReasonCode.STORAGE_TRANSFORMERS: (
-        "has storage transformers, which decide where its chunks lie and are not supported"
-    ),
-    ReasonCode.NO_KEY: "has no {key}",
-    ReasonCode.NO_NAME: "has a {key} without a name",
-    ReasonCode.NO_SUFFIX: "has a chunk_key_encoding without a suffix",
-    ReasonCode.BAD_VALUE: "has a {key} that is {value}",
-    ReasonCode.VALUE_TOO_LONG: "has a {key} of {length:n} characters, which is too long",
-    ReasonCode.NO_LENGTH: "has a {key} with {value} in it, which is no length",
-    ReasonCode.NO_LENGTHS: "has a {key} that is {value}, not a list of lengths",
-    ReasonCode.LENGTH_ZERO: "has {key} with a length of 0",
-    ReasonCode.LENGTH_TOO_LARGE: "has a {key} with {value} in it, which is too large",
-    ReasonCode.TOO_MANY_LENGTHS: "has more chunk lengths than can be kept track of",
-    ReasonCode.TOO_MANY_DIMENSIONS: "has a {key} with {dimensions} dimensions; at most {most} are supported",
-    ReasonCode.OTHER_RANK: "has {here} dimensions in its shape, but {there} in its {key}",
-    ReasonCode.CHUNKS_END_EARLY: "has chunk_shapes that end before the array does",
-    ReasonCode.UNKNOWN_GRID: "has a chunk grid of the kind {value}, which is not known",
-    ReasonCode.UNKNOWN_KEYS: "names its chunks in a way that is not known: {value}",
-    ReasonCode.KEYS_LEAD_ELSEWHERE: "names its chunks in a way that leads elsewhere: {suffix} behind each",
-    ReasonCode.KEYS_OF_OTHERS: "names its chunks as other files are named: {suffix} behind each",
-    ReasonCode.BAD_SEPARATOR: 'separates chunk indices by {value}; only "." and "/" are allowed',
-    ReasonCode.NO_CHUNKS_IN_SHARDS: "has shards without a chunk_shape",
-    ReasonCode.NO_LEDGER: "cannot be followed: no ledger can be kept in {folder}: {problem}. Make room there",
-    # How a dataset differs from the one that it is compared with
-    ReasonCode.FORMAT_DIFFERS: "it is of zarr format {here}, not {there}",
-    ReasonCode.RANK_DIFFERS: "its number of dimensions is {here}, not {there}",
-    ReasonCode.SHAPE_DIFFERS: "its shape is {here}, not {there}",
-    ReasonCode.TYPE_DIFFERS: "its type is {here}, not {there}",
-    ReasonCode.NOW_SHARDED: "it is sharded",
-    ReasonCode.NOT_SHARDED: "it is not sharded",
-    ReasonCode.CHUNKS_DIFFER: (
-        "its chunks are {here}, not {there}",
-        "its chunks have other lengths along axis {axis}",
-    ),
-    ReasonCode.SHARDS_DIFFER: (
-        "its shards are {here}, not {there}",
-        "its shards have other lengths along axis {axis}",
-    ),
-    ReasonCode.INNER_CHUNKS_DIFFER: "the chunks in its shards are {here}, not {there}",
-    ReasonCode.KEYS_DIFFER: "its chunk files are called {here}, not {there}",
-    ReasonCode.NO_GROUP: "it is an array",
-    ReasonCode.ARRAY_DIFFERS: ("{array}: {difference}", "the array: {difference}"),
-    ReasonCode.ARRAY_MISSING: ("{array} is missing", "the array is missing"),
-    ReasonCode.OTHER_CHUNKS: "its chunk files are others",
-    ReasonCode.NO_KNOWN_CHUNKS: "it holds none of the chunk files",
-    ReasonCode.COPY_OF: (
-        "the copy of {source} that was complete on {finished:date}",
-        "a copy of another acquisition (newest chunk of {newest:date})",
-    ),
-    ReasonCode.ANOTHER_SOURCE: "{copy}, and the source is another now",
-    ReasonCode.WRITTEN_ANEW: "{copy}; the source has been written anew since",
+    **DETAILS,
 }

@@ -108,6 +108,9 @@ class ReasonCode(StrEnum):
     WORKER_SILENT = auto()
     WORKER_DIED = auto()
     WORKERS_CANNOT_START = auto()
+    FEW_OPEN_FILES = auto()
+    FEW_THREADS = auto()
+    ENGINE_SILENT = auto()
     NO_LOW_PRIORITY = auto()
     CHECKSUMS_NOT_KEPT = auto()
     REREAD_FLUSH_FAILED = auto()
@@ -224,6 +227,39 @@ class ReasonCode(StrEnum):
     ANOTHER_SOURCE = auto()
     WRITTEN_ANEW = auto()
 
+    # What is the matter with a single file: each goes on behind its path
+    ALWAYS_OTHER_SIZE = auto()
+    ALWAYS_MISSING = auto()
+    ONE_NAME = auto()
+    OPEN_TO_THE_END = auto()
+    NOT_FLUSHED = auto()
+    OFTEN_DIFFERENT = auto()
+    KILLS_WORKERS = auto()
+    STOPS_WORKERS = auto()
+
+    # What a user wrote in place of a path: each goes on behind "the source"
+    PATH_EMPTY = auto()
+    PATH_TOO_LONG = auto()
+    PATH_WITH_CONTROL = auto()
+    PATH_WITH_NO_CHARACTER = auto()
+    PATH_WITH_LONG_NAME = auto()
+    PATH_WITH_ODD_QUOTE = auto()
+    PATH_WITH_COMMAND = auto()
+    PATH_WITH_UNSET_VARIABLE = auto()
+    PATH_WITH_UNSET_PERCENT = auto()
+    PATH_OF_WINDOWS = auto()
+    PATH_OF_UNKNOWN_USER = auto()
+    PATH_FROM_NOWHERE = auto()
+    PATH_IN_FILE_URL = auto()
+    PATH_IN_S3 = auto()
+    PATH_IN_GOOGLE_CLOUD = auto()
+    PATH_IN_AZURE = auto()
+    PATH_IN_GLOBUS = auto()
+    PATH_ON_WEB = auto()
+    PATH_ON_SHARE = auto()
+    PATH_ON_COMPUTER = auto()
+    PATH_IS_ADDRESS = auto()
+
 
 class Reason(NamedTuple):
     """A code and what there is to say with it."""
@@ -242,6 +278,15 @@ def make_reason(code: ReasonCode, **fields: str | int | float | Reason | tuple[R
 def quote_text(text: str) -> Reason:
     """Return words that have no code of their own as a reason."""
     return Reason(ReasonCode.TEXT, ((ReasonCode.TEXT.value, text),))
+
+
+Why = Reason | str
+"""A reason, or the words of one that has no code yet."""
+
+
+def as_reason(why: Why) -> Reason:
+    """Return a reason for what may be words only."""
+    return why if isinstance(why, Reason) else quote_text(why)
 
 
 def encode_reason(reason: Reason) -> dict[str, Any]:

@@ -31,7 +31,6 @@ from softcopy_napari.engine.job.target_resources import TargetResources
 from softcopy_napari.engine.protocol.connection import MAX_ORDER, Connection, Listener, authenticate_client
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order, Reply
 from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
-from softcopy_napari.engine.reasons import quote_text
 from softcopy_napari.engine.session_limits import allow_many_files, fit_processes
 from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock, destination_id
 from softcopy_napari.engine.state_folder.folder import private_folder, runs_folder, state_folder_errors
@@ -76,7 +75,7 @@ class Engine:
         self._resources: list[TargetResources] = []
         with contextlib.ExitStack() as undo:
             for target, count in zip(targets, processes, strict=True):
-                fewer = quote_text(note) if count < target.nprocs else None
+                fewer = note if count < target.nprocs else None
                 one = TargetResources(target, _lock_destination(target), count, fewer)
                 undo.callback(one.lock.release)
                 undo.callback(one.pool.stop)

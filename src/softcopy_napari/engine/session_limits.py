@@ -12,6 +12,7 @@ import psutil
 
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.formatting import count_text
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 
 if sys.platform != "win32":
     import resource
@@ -26,6 +27,8 @@ class _Limit(NamedTuple):
     """A limit that the system sets for this session."""
 
     what: str
+    code: ReasonCode
+    """Says why there are fewer copy processes."""
     option: str
     """Of `ulimit`, to raise it."""
     most: int
@@ -59,7 +62,7 @@ def allow_many_files() -> None:
             return
 
 
-def fit_processes(wanted: Sequence[int]) -> tuple[list[int], str]:
+def fit_processes(wanted: Sequence[int]) -> tuple[list[int], Reason | None]:
     """Fit the numbers of the targets' copy processes to what the system allows.
 
     Parameters
@@ -69,15 +72,15 @@ def fit_processes(wanted: Sequence[int]) -> tuple[list[int], str]:
 
     Returns
     -------
-    tuple of list of int and str
-        How many they can have, and a note for the user where that is less; else empty.
+    tuple of list of int and Reason or None
+        How many they can have, and why that is less where it is.
 
     Raises
     ------
     TargetsError
         There are too many targets.
     """
-    fitting, note = list(wanted), ""
+    fitting, note = list(wanted), None
     for limit in _limits():
         room = limit.left_for_workers(len(wanted))
         cap = max(fitting, default=1)
@@ -91,10 +94,8 @@ def fit_processes(wanted: Sequence[int]) -> tuple[list[int], str]:
                 f"session may have {limit.most}; before the start, {limit.command(needed)} allows more"
             )
         if capped != fitting:
-            note = (
-                f"copy processes of each target: {cap} at most, as this session may have {limit.most} {limit.what}; "
-                f"before the start, {limit.command(limit.most - room + limit.of_process * sum(wanted))} allows more"
-            )
+            command = limit.command(limit.most - room + limit.of_process * sum(wanted))
+            note = make_reason(limit.code, processes=cap, most=limit.most, command=command)
             fitting = capped
     return fitting, note
 
@@ -108,11 +109,11 @@ def _limits() -> list[_Limit]:
     if files != resource.RLIM_INFINITY:
         # A target has a lock, a watch, ledgers, digests, and what it reads for a moment; a process has two pipes. The
         # engine has its door and front ends, and more are open while a process is started.
-        limits.append(_Limit("open files", "n", files, _files_open(), 16, 8, 2))
+        limits.append(_Limit("open files", ReasonCode.FEW_OPEN_FILES, "n", files, _files_open(), 16, 8, 2))
     processes, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     if processes != resource.RLIM_INFINITY and processes < _PLENTY and os.geteuid() != 0:  # root is not held to it
         # Threads count. A target has its own, one that watches, and some for a moment; a process has two here, and two.
-        limits.append(_Limit("processes and threads", "u", processes, _processes(), 6, 4, 4))
+        limits.append(_Limit("processes and threads", ReasonCode.FEW_THREADS, "u", processes, _processes(), 6, 4, 4))
     return limits
 
 

@@ -6,7 +6,8 @@ import string
 import time
 from typing import Any
 
-from softcopy_napari.engine.english import ENGLISH, Wording
+from softcopy_napari.engine.english import ENGLISH
+from softcopy_napari.engine.english_details import Wording
 from softcopy_napari.engine.formatting import (
     clock_text,
     count_text,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softcopy_napari.engine.english import Wording
+from softcopy_napari.engine.english_details import Wording
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import ReasonCode
 from softcopy_napari.engine.wording import describe

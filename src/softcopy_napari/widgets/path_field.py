@@ -24,7 +24,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from softcopy_napari.engine.targets.user_paths import address_problem, unwrap_path
+from softcopy_napari.engine.targets.user_paths import find_address, unwrap_path
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.widgets.labels import show_words, wrapping_label
 
 MAX_RECENT = 12
@@ -216,7 +217,7 @@ class PathField(QWidget):
         if len(paths := pasted_paths(text)) > 1:
             self.enter_paths(paths)
             return
-        self.problem = address_problem(text)
+        self.problem = describe(find_address(text))
         self.path_changed.emit(self.path)
 
     # Overrides of Qt's methods.

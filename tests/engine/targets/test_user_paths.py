@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from softcopy_napari.engine.targets import user_paths
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings
-from softcopy_napari.engine.targets.user_paths import address_problem, spell_path, unwrap_path, written_path
+from softcopy_napari.engine.targets.user_paths import find_address, spell_path, unwrap_path, written_path
 from tests.support.command import softcopy
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="Windows spells paths in its own way")
@@ -142,13 +142,13 @@ def test_a_path_that_a_program_made_is_taken_as_it_is() -> None:
 
 def test_windows_drives_are_no_schemes_and_its_variables_are_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_paths.os, "name", "nt")
-    assert not address_problem("C:\\data\\a.zarr")
-    assert not address_problem("c:/data")
-    assert not address_problem("D:")
-    assert not address_problem("\\\\nas\\lab")
-    assert not address_problem("//nas/lab")
-    assert address_problem("s3://bucket/a")
-    assert address_problem("nas:/lab")
+    assert not find_address("C:\\data\\a.zarr")
+    assert not find_address("c:/data")
+    assert not find_address("D:")
+    assert not find_address("\\\\nas\\lab")
+    assert not find_address("//nas/lab")
+    assert find_address("s3://bucket/a")
+    assert find_address("nas:/lab")
     assert unwrap_path("file:///C:/data/a%20b") == "C:/data/a b"
     assert unwrap_path("file://nas/lab/a") == "//nas/lab/a"
     assert unwrap_path('"C:\\data\\a.zarr"') == "C:\\data\\a.zarr"

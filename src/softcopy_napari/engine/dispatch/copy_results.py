@@ -12,6 +12,7 @@ from softcopy_napari.engine.dispatch.retries import Retries
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_files import Batch, TrackedFiles
+from softcopy_napari.engine.reasons import ReasonCode, Why, make_reason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.content_checker import CheckOutcome
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
@@ -119,7 +120,7 @@ class CopyResults:
         inventory.finished(batch, states)
         return copied
 
-    def apply_checks(self, odd: Iterable[tuple[str, CheckOutcome, str]], now: float) -> None:
+    def apply_checks(self, odd: Iterable[tuple[str, CheckOutcome, Why]], now: float) -> None:
         """Note the files with which something is wrong, as reading them back has shown, and why."""
         inventory = self._inventory
         for path, outcome, reason in odd:
@@ -136,11 +137,11 @@ class CopyResults:
             self._retries.note_mismatch(path, outcome is not CheckOutcome.UNREADABLE, reason, now)
 
     def apply_unstored(self, failed: Mapping[str, str], now: float) -> None:
-        """Note the files that had arrived and could not be flushed, and why: they are copied once more."""
-        for path, reason in failed.items():
+        """Have files copied once more that had arrived and could not be flushed; the system says why."""
+        for path, problem in failed.items():
             if self._inventory.state(path) in (ChunkState.COPIED, ChunkState.VERIFIED):
                 self._inventory.set_state(path, ChunkState.FAILED)
-                self._retries.note_mismatch(path, True, reason, now)
+                self._retries.note_mismatch(path, True, make_reason(ReasonCode.NOT_FLUSHED, problem=problem), now)
 
 
 def _digests(done: CopyDone) -> bytes:

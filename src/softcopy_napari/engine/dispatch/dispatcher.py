@@ -356,12 +356,11 @@ class Dispatcher:
         folders = folders_of(tasks)
         if folders:
             self.request(SweepTask(self._pool.new_id(), folders, died.worker.temporary))
-        why = "hung and was ended" if died.worker.hung else "died"
         for task in tasks:
             self._others.pop(task.id, None)
             self._under_way.pop(task.id, None)
             if isinstance(task, CopyTask):
-                self._give_back(self._batches.pop(task.id), why, now)
+                self._give_back(self._batches.pop(task.id), died.worker.hung, now)
             elif isinstance(task, VerifyTask):
                 del self._read_backs[task.id]
                 self.read_back.return_batch()
@@ -372,12 +371,12 @@ class Dispatcher:
             else:
                 self._urgent.append(task)
 
-    def _give_back(self, batch: Batch, why: str, now: float) -> None:
+    def _give_back(self, batch: Batch, hung: bool, now: float) -> None:
         """Have the files of a dead worker wait again, and set aside one that workers keep dying of."""
         self._seconds_a_file = 1.0  # small batches for a while: the next death shall name its file
         states = []
         for path in batch.paths:
-            set_aside = self.retries.note_death(path, why, now)
+            set_aside = self.retries.note_death(path, hung, now)
             self._inventory.damaged.pop(path, None)
             self._inventory.copied_metadata.pop(path, None)  # it may have copied another version
             states.append(ChunkState.FAILED if set_aside else ChunkState.PENDING)

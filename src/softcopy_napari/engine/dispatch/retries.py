@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.reasons import ReasonCode, Why, as_reason, make_reason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
 
@@ -23,7 +24,7 @@ LAST_ATTEMPTS = 5
 class FailedFile:
     """A file that could not be copied so far."""
 
-    reason: str = ""
+    reason: Why = ""
     attempts: int = 0
     deaths: int = 0
     """Workers that died with it."""
@@ -85,7 +86,7 @@ class Retries:
             case ChunkState.ABSENT | ChunkState.COPIED | ChunkState.VERIFIED:  # no longer to be copied
                 del self.troubles[path]
 
-    def note_attempt(self, path: str, outcome: CopyOutcome, reason: str, now: float) -> None:
+    def note_attempt(self, path: str, outcome: CopyOutcome, reason: Why, now: float) -> None:
         """Note what became of an attempt that came to nothing, and when the next one is due."""
         trouble = self.troubles.setdefault(path, FailedFile())
         trouble.final = outcome is CopyOutcome.TOO_LARGE
@@ -108,7 +109,7 @@ class Retries:
         self.changing += changed
         heapq.heappush(self._again, (now + pause, path, changed))
 
-    def give_up(self, path: str, reason: str) -> None:
+    def give_up(self, path: str, reason: Why) -> None:
         """Note that a file cannot be copied as it is: it is not tried again before it changes."""
         trouble = self.troubles.setdefault(path, FailedFile())
         trouble.final = trouble.hopeless = True
@@ -120,23 +121,24 @@ class Retries:
         for path in paths:
             self.troubles.pop(path, None)
 
-    def note_mismatch(self, path: str, different: bool, reason: str, now: float) -> None:
+    def note_mismatch(self, path: str, different: bool, reason: Why, now: float) -> None:
         """Note that a file could not be read back, or came back with other content."""
         trouble = self.troubles.setdefault(path, FailedFile())
         trouble.mismatches += different
         if trouble.mismatches >= LAST_ATTEMPTS:
             trouble.attempts = trouble.mismatches
-            trouble.reason = f"{reason}, {trouble.mismatches} times: the destination's disk may be faulty"
+            why = as_reason(reason)
+            trouble.reason = make_reason(ReasonCode.OFTEN_DIFFERENT, why=why, times=trouble.mismatches)
         else:
             self.note_attempt(path, CopyOutcome.FAILED, reason, now)
 
-    def note_death(self, path: str, why: str, now: float) -> bool:
+    def note_death(self, path: str, hung: bool, now: float) -> bool:
         """Note that a worker died with a file; returns whether so many have that it is set aside."""
         trouble = self.troubles.setdefault(path, FailedFile())
         trouble.deaths += 1
         if trouble.deaths < _MAX_DEATHS:
             return False
-        reason = f"cannot be copied: the copy process {why}, {trouble.deaths} times"
+        reason = make_reason(ReasonCode.STOPS_WORKERS if hung else ReasonCode.KILLS_WORKERS, times=trouble.deaths)
         self.note_attempt(path, CopyOutcome.FAILED, reason, now)
         return True
 

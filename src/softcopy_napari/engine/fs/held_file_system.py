@@ -85,7 +85,7 @@ class HeldFileSystem:
         Returns
         -------
         str
-            Why it could not be flushed; empty if it was.
+            What the system says of why it could not be flushed; empty if it was.
         """
         if destination.fd is None:
             return ""
@@ -93,7 +93,7 @@ class HeldFileSystem:
         try:
             _flush_all(fd)
         except OSError as error:
-            return f"cannot be flushed to disk: {error.strerror}"
+            return error.strerror or str(error)
         finally:
             if fd != self._fd:
                 os.close(fd)
@@ -132,7 +132,7 @@ def flush_files(
     Returns
     -------
     tuple of int and dict of str to str
-        How many files were handled, and which of them may not be stored, with the reason.
+        How many files were handled, and which of them may not be stored, with what the system says.
     """
     failed: dict[str, str] = {}
     folders: dict[str, str] = {}
@@ -155,7 +155,7 @@ def _why_not_flushed(destination: RootFolder, path: str) -> str:
     try:
         _flush_file(destination, path)
     except OSError as error:
-        return f"cannot be flushed to disk: {error.strerror}"
+        return error.strerror or str(error)
     return ""
 
 

@@ -20,6 +20,7 @@ from softcopy_napari.engine.fs.relative_paths import join, prefix_of
 from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.inventory.tracked_files import Batch
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.states import ChunkState
 
 if TYPE_CHECKING:
@@ -46,13 +47,13 @@ class CopiedVersions:
     ----------
     remarks : int
         What the user should know of the destination, see `Remark`.
-    hopeless : dict of str to str
+    hopeless : dict of str to Reason
         Files that were just given up after they were copied again and again, and why.
     """
 
     def __init__(self, inventory: Inventory, path: Path) -> None:
         self.remarks = 0
-        self.hopeless: dict[str, str] = {}
+        self.hopeless: dict[str, Reason] = {}
         self._inventory = inventory
         self._store = DigestStore(path)
         self._in_vain: dict[str, tuple[bytes, int]] = {}
@@ -98,7 +99,7 @@ class CopiedVersions:
                 rest.append(name)
             elif same_size:
                 self.remarks |= Remark.NO_TIMES
-            elif self._try_again(prefix + name, copied, "has another size" if name in unlike else "is not"):
+            elif self._try_again(prefix + name, copied, name in unlike):
                 rest.append(name)
         return rest
 
@@ -107,14 +108,15 @@ class CopiedVersions:
         for name in names if self._in_vain else ():
             self._in_vain.pop(join(folder, name), None)
 
-    def _try_again(self, path: str, version: bytes, what: str) -> bool:
+    def _try_again(self, path: str, version: bytes, exists: bool) -> bool:
         before, times = self._in_vain.get(path, (NO_VERSION, 0))
         times = times + 1 if before == version else 1
         self._in_vain[path] = version, times
         if times < _MOST_COPIES:
             return True
         self._inventory.set_state(path, ChunkState.FAILED)
-        self.hopeless[path] = f"was copied to the destination {times} times, and {what} there every time"
+        code = ReasonCode.ALWAYS_OTHER_SIZE if exists else ReasonCode.ALWAYS_MISSING
+        self.hopeless[path] = make_reason(code, times=times)
         return False
 
     def _forget_given_up(self, path: str, version: bytes) -> None:

@@ -27,6 +27,7 @@ from softcopy_napari.engine.inventory.rewrites import Rewrites
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.inventory.tracked_files import Batch, FileId, FileIds, TrackedFiles
 from softcopy_napari.engine.inventory.writer_activity import WriterActivity
+from softcopy_napari.engine.reasons import Why
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, flat_indices_below
 
@@ -63,9 +64,9 @@ class Inventory:
     kept : dict of str to str
         Metadata files that were changed at the destination and are left as they are there; with ALSO_AT_SOURCE where
         the source's were changed, too.
-    torn : dict of str to str
+    torn : dict of str to Why
         Files that could not be whole when they were last looked at, and why; they are looked at again.
-    damaged : dict of str to str
+    damaged : dict of str to Why
         Files that were copied although they cannot be whole, and why they cannot.
     digests : DigestStore
         Of the files that have arrived, as far as they are known.
@@ -88,8 +89,8 @@ class Inventory:
         self.plain_files = PlainFiles(self._layout_around)
         self.copied_metadata: dict[str, bytes] = {}
         self.kept: dict[str, str] = {}
-        self.torn: dict[str, str] = {}
-        self.damaged: dict[str, str] = {}
+        self.torn: dict[str, Why] = {}
+        self.damaged: dict[str, Why] = {}
         self.digests = DigestStore(digests or folder / "digests")
         self.versions = CopiedVersions(self, folder / "versions")
         self.ledgers = LedgerFiles(folder)

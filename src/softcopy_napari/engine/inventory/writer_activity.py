@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from softcopy_napari.engine.fs.relative_paths import is_below, prefix_of
 from softcopy_napari.engine.inventory.tracked_files import TrackedFiles
+from softcopy_napari.engine.reasons import ReasonCode, make_reason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.chunk_check import can_prove_whole
 
@@ -177,7 +178,7 @@ class WriterActivity:
         for path, was_open in self.abandoned.items():
             arrived = inventory.state(path) in (ChunkState.COPIED, ChunkState.VERIFIED)
             if was_open and arrived and inventory.is_chunk_file(path):
-                inventory.damaged[path] = "its writer had it open to the end"
+                inventory.damaged[path] = make_reason(ReasonCode.OPEN_TO_THE_END)
                 inventory.set_state(path, ChunkState.FAILED)
 
     def mark_held(self, paths: Iterable[str]) -> None:

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
-from softcopy_napari.engine.protocol.messages import Findings
+from softcopy_napari.engine.protocol.messages import Failure, Findings
+from softcopy_napari.engine.reasons import Why, as_reason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 
@@ -50,14 +51,14 @@ class MissingFiles:
             self._cells[array] = np.zeros(size, bool)
         return self._cells[array]
 
-    def make_findings(self, extra: Sequence[str], damaged: Mapping[str, str]) -> Findings:
+    def make_findings(self, extra: Sequence[str], damaged: Mapping[str, Why]) -> Findings:
         """Return what the check has found.
 
         Parameters
         ----------
         extra : sequence of str
             Paths that only the destination has.
-        damaged : mapping of str to str
+        damaged : mapping of str to Why
             Chunk files of the source that cannot be whole, and why.
         """
         missing: list[str] = []
@@ -83,5 +84,7 @@ class MissingFiles:
             different_paths=tuple([*different, *others_different][:_SHOWN]),
             extra_paths=tuple(extra[:_SHOWN]),
             damaged=len(damaged),
-            damaged_paths=tuple(f"{path} {why}" for path, why in sorted(damaged.items())[:_SHOWN]),
+            damaged_files=tuple(
+                Failure(path=path, why=as_reason(why)) for path, why in sorted(damaged.items())[:_SHOWN]
+            ),
         )

@@ -43,7 +43,7 @@ class Message(BaseModel):
 
 
 class Failure(Message):
-    """One file that could not be copied so far."""
+    """One file that could not be copied so far, or that is damaged."""
 
     path: Text
     """Relative to the source, `/` separated."""
@@ -104,8 +104,12 @@ class Findings(Message):
     different_paths: tuple[Text, ...] = ()
     extra_paths: tuple[Text, ...] = ()
     """Those of folders end in `/`."""
-    damaged_paths: tuple[Text, ...] = ()
-    """Each with what is wrong with it."""
+    damaged_files: tuple[Failure, ...] = ()
+
+    @property
+    def damaged_paths(self) -> tuple[str, ...]:
+        """The first damaged chunk files, each with what is wrong with it."""
+        return tuple(f"{one.path} {one.reason}" for one in self.damaged_files)
 
 
 class PaceSnapshot(Message):

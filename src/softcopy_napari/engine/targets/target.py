@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from softcopy_napari.engine.fs.permissions import is_valid_permissions
 from softcopy_napari.engine.targets import rate_schedule
 from softcopy_napari.engine.targets.rate_schedule import FULL, RateSetting
-from softcopy_napari.engine.targets.user_paths import absolute_path, path_problem, written_path
+from softcopy_napari.engine.targets.user_paths import absolute_path, check_path, written_path
 from softcopy_napari.engine.targets.value_text import value_text
 
 LINGER = 86400.0
@@ -41,8 +41,7 @@ def _read_path(value: object, info: ValidationInfo) -> Path:
     if info.context is not None:
         is_made = isinstance(value, Path) and value.is_absolute()
         return (absolute_path if is_made else written_path)(os.fspath(value), info.context)
-    if problem := path_problem(str(value)):
-        raise ValueError(problem)
+    check_path(str(value))
     if not os.path.isabs(value):
         raise ValueError("is not an absolute path")
     return Path(value)

@@ -260,7 +260,7 @@ class Synced(NamedTuple):
     files: int
     """How many of its files were handled."""
     failed: dict[str, str]
-    """Those that may not be stored, and why."""
+    """Those that may not be stored, and what the system says of them."""
     seconds: float
     """Time that the task took."""
     obstacle: DestinationProblem | None = None
@@ -271,7 +271,7 @@ class Flushed(NamedTuple):
     """The outcome of a FlushTask."""
 
     error: str
-    """Why it failed; empty if it did not."""
+    """What the system says of why it failed; empty if it did not."""
     obstacle: DestinationProblem | None = None
     """Why nothing is known: what was wrong with the destination before or after the flush."""
     held_since: float = -math.inf

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from softcopy_napari.engine.errors import ReasonError
 from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
-from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat
 from softcopy_napari.engine.zarr_layout.chunk_keys import ChunkKeys, parse_names
 
@@ -27,24 +27,11 @@ Runs = tuple[tuple[int, int], ...]
 """Chunk files along one axis: runs of (length in elements, number of chunk files of that length)."""
 
 
-class LayoutError(ValueError):
-    """Metadata that are incomplete or invalid.
+class LayoutError(ReasonError):
+    """Metadata that are incomplete or invalid; the reason goes on behind the name of the file."""
 
-    Attributes
-    ----------
-    reason : Reason
-        What is wrong with the metadata file, as the rest of a sentence that begins with its name.
-    file : str
-        The file's name without its folder.
-    """
-
-    def __init__(self, code: ReasonCode, **fields: str | int) -> None:
-        self.reason = make_reason(code, **fields)
-        self.file = ""
-        super().__init__(self.reason)
-
-    def __str__(self) -> str:
-        return describe(self.reason)
+    file = ""
+    """Name of the metadata file at fault, without its folder."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from softcopy_napari.engine.client import EngineGone, EngineHandle
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order, TargetSnapshot
-from softcopy_napari.engine.reasons import quote_text
+from softcopy_napari.engine.reasons import ReasonCode, make_reason
 
 Key = tuple[int, str]
 """An engine's process id, and the id of one of its targets."""
@@ -98,7 +98,7 @@ class EngineContact:
             return []
         targets = self.snapshot.targets
         if self.silent and self.alive:
-            words = {"why": quote_text(f"the copy engine (process {self.handle.run.pid}) does not answer")}
+            words = {"why": make_reason(ReasonCode.ENGINE_SILENT, pid=self.handle.run.pid)}
             targets = tuple(target if target.over else target.model_copy(update=words) for target in targets)
         if not self.alive:  # it may have been killed while it watched a source on
             targets = tuple(target.model_copy(update={"watching": False}) for target in targets)

@@ -1,0 +1,134 @@
+"""The English of what goes on behind the name of a file, an array or a path; english.py has all else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from softcopy_napari.engine.reasons import ReasonCode
+
+Wording = Mapping[str, str | tuple[str, ...]]
+"""Templates by code."""
+
+_MOUNT = "; mount it, and write the folder where it is mounted"
+
+
+def _looks_like(what: str, mount: str = "") -> tuple[str, str]:
+    """Return the templates for an address in place of a path."""
+    where = "softcopy copies between folders on this computer and on mounted shares"
+    words = f"looks like {what}, {{path:quoted}}: {where}{mount}"
+    return f"{words}; a folder of that name here is {{folder}}", words
+
+
+DETAILS: Wording = {
+    # What is wrong with metadata: each goes on behind the name of a file
+    ReasonCode.METADATA_UNUSABLE: "has zarr metadata that cannot be used: {problem}",
+    ReasonCode.NO_METADATA: "holds no zarr metadata yet (zarr.json, .zarray or .zgroup)",
+    ReasonCode.IN_FILE: "{file} {problem}",
+    ReasonCode.READ_FAILED: ("cannot be read: {file}: {problem}", "cannot be read: {problem}"),
+    ReasonCode.FILE_EMPTY: "is empty",
+    ReasonCode.JSON_INVALID: "is not valid JSON (line {line} column {column}: {problem})",
+    ReasonCode.JSON_TOO_DEEP: "is not valid JSON (nested too deeply)",
+    ReasonCode.JSON_LEFTOVER: "has bytes of an older version behind its end; they are copied, and not read",
+    ReasonCode.NOT_AN_OBJECT: "is not zarr metadata: not a JSON object",
+    ReasonCode.NO_ZARR_FORMAT: "is not zarr metadata: it has no zarr_format",
+    ReasonCode.OTHER_ZARR_FORMAT: "is not zarr metadata: its zarr_format is {value}, not {expected}",
+    ReasonCode.NO_NODE_TYPE: (
+        "is not zarr metadata: its node_type is {value}",
+        "is not zarr metadata: it has no node_type",
+    ),
+    ReasonCode.METADATA_TOO_LARGE: "has more than {most} MiB, which are not read",
+    ReasonCode.TOO_MANY_CHUNKS: (
+        "promises {chunks:n} chunk files, too many to keep track of",
+        "promises more chunk files than any disk can hold",
+    ),
+    ReasonCode.STORAGE_TRANSFORMERS: (
+        "has storage transformers, which decide where its chunks lie and are not supported"
+    ),
+    ReasonCode.NO_KEY: "has no {key}",
+    ReasonCode.NO_NAME: "has a {key} without a name",
+    ReasonCode.NO_SUFFIX: "has a chunk_key_encoding without a suffix",
+    ReasonCode.BAD_VALUE: "has a {key} that is {value}",
+    ReasonCode.VALUE_TOO_LONG: "has a {key} of {length:n} characters, which is too long",
+    ReasonCode.NO_LENGTH: "has a {key} with {value} in it, which is no length",
+    ReasonCode.NO_LENGTHS: "has a {key} that is {value}, not a list of lengths",
+    ReasonCode.LENGTH_ZERO: "has {key} with a length of 0",
+    ReasonCode.LENGTH_TOO_LARGE: "has a {key} with {value} in it, which is too large",
+    ReasonCode.TOO_MANY_LENGTHS: "has more chunk lengths than can be kept track of",
+    ReasonCode.TOO_MANY_DIMENSIONS: "has a {key} with {dimensions} dimensions; at most {most} are supported",
+    ReasonCode.OTHER_RANK: "has {here} dimensions in its shape, but {there} in its {key}",
+    ReasonCode.CHUNKS_END_EARLY: "has chunk_shapes that end before the array does",
+    ReasonCode.UNKNOWN_GRID: "has a chunk grid of the kind {value}, which is not known",
+    ReasonCode.UNKNOWN_KEYS: "names its chunks in a way that is not known: {value}",
+    ReasonCode.KEYS_LEAD_ELSEWHERE: "names its chunks in a way that leads elsewhere: {suffix} behind each",
+    ReasonCode.KEYS_OF_OTHERS: "names its chunks as other files are named: {suffix} behind each",
+    ReasonCode.BAD_SEPARATOR: 'separates chunk indices by {value}; only "." and "/" are allowed',
+    ReasonCode.NO_CHUNKS_IN_SHARDS: "has shards without a chunk_shape",
+    ReasonCode.NO_LEDGER: "cannot be followed: no ledger can be kept in {folder}: {problem}. Make room there",
+    # How a dataset differs from the one that it is compared with
+    ReasonCode.FORMAT_DIFFERS: "it is of zarr format {here}, not {there}",
+    ReasonCode.RANK_DIFFERS: "its number of dimensions is {here}, not {there}",
+    ReasonCode.SHAPE_DIFFERS: "its shape is {here}, not {there}",
+    ReasonCode.TYPE_DIFFERS: "its type is {here}, not {there}",
+    ReasonCode.NOW_SHARDED: "it is sharded",
+    ReasonCode.NOT_SHARDED: "it is not sharded",
+    ReasonCode.CHUNKS_DIFFER: (
+        "its chunks are {here}, not {there}",
+        "its chunks have other lengths along axis {axis}",
+    ),
+    ReasonCode.SHARDS_DIFFER: (
+        "its shards are {here}, not {there}",
+        "its shards have other lengths along axis {axis}",
+    ),
+    ReasonCode.INNER_CHUNKS_DIFFER: "the chunks in its shards are {here}, not {there}",
+    ReasonCode.KEYS_DIFFER: "its chunk files are called {here}, not {there}",
+    ReasonCode.NO_GROUP: "it is an array",
+    ReasonCode.ARRAY_DIFFERS: ("{array}: {difference}", "the array: {difference}"),
+    ReasonCode.ARRAY_MISSING: ("{array} is missing", "the array is missing"),
+    ReasonCode.OTHER_CHUNKS: "its chunk files are others",
+    ReasonCode.NO_KNOWN_CHUNKS: "it holds none of the chunk files",
+    ReasonCode.COPY_OF: (
+        "the copy of {source} that was complete on {finished:date}",
+        "a copy of another acquisition (newest chunk of {newest:date})",
+    ),
+    ReasonCode.ANOTHER_SOURCE: "{copy}, and the source is another now",
+    ReasonCode.WRITTEN_ANEW: "{copy}; the source has been written anew since",
+    # What is the matter with a single file: each goes on behind its path
+    ReasonCode.ALWAYS_OTHER_SIZE: "was copied to the destination {times} times, and has another size there every time",
+    ReasonCode.ALWAYS_MISSING: "was copied to the destination {times} times, and is not there every time",
+    ReasonCode.ONE_NAME: (
+        "and {other} are one name at the destination, so neither is copied; rename one of them at the source"
+    ),
+    ReasonCode.OPEN_TO_THE_END: "its writer had it open to the end",
+    ReasonCode.NOT_FLUSHED: "cannot be flushed to disk: {problem}",
+    ReasonCode.OFTEN_DIFFERENT: "{why}, {times} times: the destination's disk may be faulty",
+    ReasonCode.KILLS_WORKERS: "cannot be copied: the copy process died, {times} times",
+    ReasonCode.STOPS_WORKERS: "cannot be copied: the copy process hung and was ended, {times} times",
+    # What a user wrote in place of a path: each goes on behind "the source"
+    ReasonCode.PATH_EMPTY: "is empty; write a path",
+    ReasonCode.PATH_TOO_LONG: "is too long for a path: {path:quoted}",
+    ReasonCode.PATH_WITH_CONTROL: "has a control character in it: {path:quoted}",
+    ReasonCode.PATH_WITH_NO_CHARACTER: "has a character that no file name can have: {path:quoted}",
+    ReasonCode.PATH_WITH_LONG_NAME: "has a name of more than {most} bytes in it, which no disk takes: {path:quoted}",
+    ReasonCode.PATH_WITH_ODD_QUOTE: (
+        "has a quotation mark without its partner: {path:quoted}; put plain quotes around the whole path"
+    ),
+    ReasonCode.PATH_WITH_COMMAND: "has a command in it, {path:quoted}: write what it gives",
+    ReasonCode.PATH_WITH_UNSET_VARIABLE: (
+        "has the variable {variable} in it, which is not set: {path:quoted}; where a name has a $ in it, write $$"
+    ),
+    ReasonCode.PATH_WITH_UNSET_PERCENT: "has the variable {variable} in it, which is not set: {path:quoted}",
+    ReasonCode.PATH_OF_WINDOWS: "is a Windows path, {path:quoted}; write it as this computer does",
+    ReasonCode.PATH_OF_UNKNOWN_USER: "begins with the home folder of a user who is not known here: {path:quoted}",
+    ReasonCode.PATH_FROM_NOWHERE: "starts from the current folder, which is gone: {path:quoted}",
+    ReasonCode.PATH_IN_FILE_URL: (
+        "is a file URL of another computer or no whole path, {path:quoted}: write it as in file:///data/a.zarr"
+    ),
+    ReasonCode.PATH_IN_S3: _looks_like("an S3 bucket"),
+    ReasonCode.PATH_IN_GOOGLE_CLOUD: _looks_like("a Google Cloud bucket"),
+    ReasonCode.PATH_IN_AZURE: _looks_like("an Azure container"),
+    ReasonCode.PATH_IN_GLOBUS: _looks_like("a Globus collection"),
+    ReasonCode.PATH_ON_WEB: _looks_like("a web address"),
+    ReasonCode.PATH_IS_ADDRESS: _looks_like("an address"),
+    ReasonCode.PATH_ON_SHARE: _looks_like("a network share", _MOUNT),
+    ReasonCode.PATH_ON_COMPUTER: _looks_like("a folder on another computer", _MOUNT),
+}
