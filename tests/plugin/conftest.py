@@ -211,7 +211,7 @@ class Staged:
         self._made += 1
         ledger = Ledger(self._state / f"{self._made}.npy", layout.grid)
         if path in self.ledgers:
-            ledger.take_over(self.ledgers[path])
+            ledger.copy_states(self.ledgers[path])
         self.layouts[path], self.ledgers[path] = layout, ledger
 
     def cells(self, path: str = "") -> Any:

@@ -98,8 +98,8 @@ def run_verify(folders: tuple[Path, ...], choice: Selection, nprocs: int, verbos
                 _verify_receipt(folders[0], choice, nprocs, report, console, caught)
             else:
                 _say(console, f"Comparing {folders[1]} with {folders[0]}, byte by byte{_chosen(choice)}", "bold")
-                with _telling(console, folders[1], 0, report) as tell:
-                    options = VerifyOptions(choice, nprocs, lambda: tell() and not caught)
+                with _show_progress(console, folders[1], 0, report) as show:
+                    options = VerifyOptions(choice, nprocs, lambda: show() and not caught)
                     verify_source(folders[0], folders[1], options, report)
         except Interrupted:
             _say(console, f"Interrupted after {count_text(report.files, 'file')}; nothing was changed.", "yellow")
@@ -124,8 +124,8 @@ def _verify_receipt(
     if facts is None or not facts.checksums_xxh128:
         _say(console, f"note: nothing beside {sums} tells whether it is still as it was written", "yellow")
     expected = round(facts.files * choice.sample / choice.parts) if facts is not None else 0
-    with _telling(console, destination, expected, report) as tell:
-        verify_receipt(destination, sums, facts, VerifyOptions(choice, nprocs, lambda: tell() and not caught), report)
+    with _show_progress(console, destination, expected, report) as show:
+        verify_receipt(destination, sums, facts, VerifyOptions(choice, nprocs, lambda: show() and not caught), report)
 
 
 class _Findings:
@@ -137,7 +137,7 @@ class _Findings:
         self._first: dict[CheckOutcome, list[str]] = {}
 
     def add(self, kind: CheckOutcome, path: str) -> None:
-        """Take a path, with what there is to say about it."""
+        """Note a file that does not match, with what there is to say about it."""
         first = self._first.setdefault(kind, [])
         if self._verbose:  # there may be millions: none is kept
             _say(self._console, f"{_WORDS[kind]}: {path}", "red")
@@ -145,7 +145,7 @@ class _Findings:
             first.append(path)
 
     def sum_up(self, report: VerifyReport) -> None:
-        """Tell how many of each kind there are, and the first of them."""
+        """Print how many of each kind there are, and the first of them."""
         for kind, word in _WORDS.items():
             count = report.counts.get(kind, 0)
             if not count:
@@ -164,9 +164,9 @@ class _Findings:
 
 
 @contextlib.contextmanager
-def _telling(console: Console, folder: Path, expected: int, report: VerifyReport) -> Iterator[Callable[[], bool]]:
-    """What tells of the progress: a line that changes on a terminal, else one every few seconds; always true."""
-    clock = _Clock(report)
+def _show_progress(console: Console, folder: Path, expected: int, report: VerifyReport) -> Iterator[Callable[[], bool]]:
+    """Yield what shows the progress: a line that changes on a terminal, else one every few seconds; always true."""
+    started = time.monotonic()
     if not console.is_terminal:
         next_line = time.monotonic() + _LOG_INTERVAL
 
@@ -174,7 +174,10 @@ def _telling(console: Console, folder: Path, expected: int, report: VerifyReport
             nonlocal next_line
             if time.monotonic() >= next_line:
                 next_line = time.monotonic() + _LOG_INTERVAL
-                print(f"{time.strftime('%H:%M:%S')} {printable(str(folder))}: {clock.text(expected)}", flush=True)
+                print(
+                    f"{time.strftime('%H:%M:%S')} {printable(str(folder))}: {_progress_text(report, expected, started)}",
+                    flush=True,
+                )
             return True
 
         yield log
@@ -184,32 +187,29 @@ def _telling(console: Console, folder: Path, expected: int, report: VerifyReport
         task = bar.add_task(printable(folder.name), total=expected or None, text="")
 
         def show() -> bool:
-            bar.update(task, completed=min(report.files, expected or report.files), text=clock.text(expected))
+            bar.update(
+                task,
+                completed=min(report.files, expected or report.files),
+                text=_progress_text(report, expected, started),
+            )
             bar.refresh()
             return True
 
         yield show
 
 
-class _Clock:
-    """Speed, and time left."""
-
-    def __init__(self, report: VerifyReport) -> None:
-        self._report = report
-        self._started = time.monotonic()
-
-    def text(self, expected: int) -> str:
-        """In words."""
-        report, seconds = self._report, max(0.001, time.monotonic() - self._started)
-        parts = [
-            f"{report.files:,}/{expected:,} files" if expected else count_text(report.files, "file"),
-            f"{report.bytes / seconds / 1e6:.1f} MB/s",
-        ]
-        if report.files and expected > report.files:
-            parts.append(f"ETA {time_text(seconds * (expected - report.files) / report.files)}")
-        if bad := sum(report.counts.values()):
-            parts.append(f"{bad:,} do not match")
-        return ", ".join(parts)
+def _progress_text(report: VerifyReport, expected: int, started: float) -> str:
+    """Return the number of files, the speed, and the time left."""
+    seconds = max(0.001, time.monotonic() - started)
+    parts = [
+        f"{report.files:,}/{expected:,} files" if expected else count_text(report.files, "file"),
+        f"{report.bytes / seconds / 1e6:.1f} MB/s",
+    ]
+    if report.files and expected > report.files:
+        parts.append(f"ETA {time_text(seconds * (expected - report.files) / report.files)}")
+    if bad := sum(report.counts.values()):
+        parts.append(f"{bad:,} do not match")
+    return ", ".join(parts)
 
 
 def _chosen(choice: Selection) -> str:

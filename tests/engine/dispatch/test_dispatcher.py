@@ -21,18 +21,20 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.inventory = Inventory(folder / "ledgers")
-        self.inventory.register(make_layout((4,), ""))
+        self.inventory.register_array(make_layout((4,), ""))
         pool = WorkerPool(Setup("/none", "/none", "0a1b2c3d", "", 0.0), 0, lambda message: None)
         self.dispatcher = Dispatcher(pool, self.inventory, WalkPlanner(), 2.0)
         self.now = 1000.0
 
     def comes_to(self, path: str, outcome: CopyOutcome) -> None:
         """A copy of a file comes to nothing."""
-        self.inventory.writers.settled(path)
+        self.inventory.writers.note_settled(path)
         batch = self.inventory.queue.take_batch(1)
         assert batch is not None and batch.paths == [path]
         self.dispatcher.retries.note_attempt(path, outcome, "cannot be read: Input/output error", self.now)
-        self.inventory.finished(batch, [ChunkState.WRITING if outcome is CopyOutcome.CHANGED else ChunkState.FAILED])
+        self.inventory.note_results(
+            batch, [ChunkState.WRITING if outcome is CopyOutcome.CHANGED else ChunkState.FAILED]
+        )
 
     def wait(self, seconds: float = 100.0) -> None:
         self.now += seconds
@@ -71,14 +73,14 @@ def test_pauses_between_attempts_grow(desk: Desk) -> None:
 def test_a_chunk_that_a_resize_cut_off_is_not_waited_for(desk: Desk, outcome: CopyOutcome) -> None:
     """tensorstore deletes it while it is copied, so the copy comes to nothing; then the metadata shrink."""
     desk.comes_to("3", outcome)
-    desk.inventory.register(make_layout((2,), ""))
+    desk.inventory.register_array(make_layout((2,), ""))
     desk.wait()
     assert desk.dispatcher.idle and not desk.dispatcher.retries.failed()
 
 
 def test_a_chunk_that_vanished_while_events_were_lost_is_not_waited_for(desk: Desk) -> None:
     desk.comes_to("3", CopyOutcome.CHANGED)
-    desk.inventory.writers.forget()
+    desk.inventory.writers.forget_writers()
     desk.wait()
     assert desk.dispatcher.idle
 
@@ -86,8 +88,8 @@ def test_a_chunk_that_vanished_while_events_were_lost_is_not_waited_for(desk: De
 def test_a_file_that_is_being_written_is_not_read_again_until_it_is_settled(desk: Desk) -> None:
     """Where nothing tells of closing, a growing shard of gigabytes would be read every five seconds."""
     desk.comes_to("3", CopyOutcome.CHANGED)
-    desk.inventory.writers.writing("3", itself=True)
+    desk.inventory.writers.note_held("3", itself=True)
     desk.wait()
     assert desk.inventory.queue.take_batch(1) is None
-    desk.inventory.writers.settled("3")
+    desk.inventory.writers.note_settled("3")
     assert desk.inventory.queue.take_batch(1) is not None

@@ -31,7 +31,7 @@ def inventory(tmp_path: Path) -> Inventory:
 @pytest.fixture
 def array(inventory: Inventory) -> Inventory:
     """An inventory of one array, `a`, of 2 x 5 chunk files."""
-    assert inventory.register(make_layout((2, 5), "a"))
+    assert inventory.register_array(make_layout((2, 5), "a"))
     return inventory
 
 
@@ -40,7 +40,7 @@ def drain(inventory: Inventory, limit: int = 100) -> list[str]:
     paths: list[str] = []
     while (batch := inventory.queue.take_batch(limit)) is not None:
         paths += batch.paths
-        inventory.finished(batch, COPIED)
+        inventory.note_results(batch, COPIED)
     return paths
 
 
@@ -60,8 +60,8 @@ def located(inventory: Inventory, path: str) -> tuple[str, int] | None:
 
 
 def test_files_find_their_array_however_deep_their_folders_are(inventory: Inventory) -> None:
-    inventory.register(make_layout((3, 4), "plate/A/1/0", separator="/"))
-    inventory.register(make_layout((3, 4), "", separator="."))
+    inventory.register_array(make_layout((3, 4), "plate/A/1/0", separator="/"))
+    inventory.register_array(make_layout((3, 4), "", separator="."))
     assert located(inventory, "plate/A/1/0/2/3") == ("plate/A/1/0", 11)
     assert located(inventory, "2.3") == ("", 11)
     for path in ("plate/A/1/0/3/0", "plate/A/1/2/3", "2/3", "plate/A/1/0/.zarray", "plate/A/1/0/2", "3.0", ""):
@@ -69,9 +69,9 @@ def test_files_find_their_array_however_deep_their_folders_are(inventory: Invent
 
 
 def test_an_array_that_appears_inside_another_takes_its_own_files(inventory: Inventory) -> None:
-    inventory.register(make_layout((4, 4), "", separator="/"))
+    inventory.register_array(make_layout((4, 4), "", separator="/"))
     assert located(inventory, "1/2") == ("", 6)
-    inventory.register(make_layout((4,), "1", separator="/"))
+    inventory.register_array(make_layout((4,), "1", separator="/"))
     assert located(inventory, "1/2") == ("1", 2)
 
 
@@ -79,9 +79,9 @@ def test_an_array_that_appears_inside_another_takes_its_own_files(inventory: Inv
 
 
 def test_a_chunk_is_copied_once_when_it_is_settled(array: Inventory) -> None:
-    array.writers.writing("a/0.1", itself=False)
+    array.writers.note_held("a/0.1", itself=False)
     assert array.state("a/0.1") is WRITING and array.queue.take_batch(10) is None
-    array.writers.settled("a/0.1")
+    array.writers.note_settled("a/0.1")
     batch = take(array)
     assert batch.paths == ["a/0.1"] and array.state("a/0.1") is COPYING
     assert array.queue.take_batch(10) is None
@@ -91,7 +91,7 @@ def test_a_chunk_is_copied_once_when_it_is_settled(array: Inventory) -> None:
 
 
 def test_metadata_are_copied_and_counted_apart_from_chunks(array: Inventory) -> None:
-    array.writers.settled("a/.zarray")
+    array.writers.note_settled("a/.zarray")
     assert array.plain_files.count_in(PENDING) == 1
     assert drain(array) == ["a/.zarray"]
     assert array.plain_files.count_in(COPIED) == 1 and array.counts()[COPIED] == 0
@@ -99,18 +99,18 @@ def test_metadata_are_copied_and_counted_apart_from_chunks(array: Inventory) -> 
 
 def test_a_chunk_rewritten_ten_times_while_it_waits_is_copied_once(array: Inventory) -> None:
     for _ in range(10):
-        array.writers.writing("a/0.1", itself=False)
-        array.writers.settled("a/0.1")
+        array.writers.note_held("a/0.1", itself=False)
+        array.writers.note_settled("a/0.1")
     assert drain(array) == ["a/0.1"]
 
 
 def test_a_chunk_rewritten_ten_times_while_it_is_copied_is_copied_once_more(array: Inventory) -> None:
-    array.writers.settled("a/0.1")
+    array.writers.note_settled("a/0.1")
     batch = take(array)
     for _ in range(10):
-        array.writers.writing("a/0.1", itself=False)
+        array.writers.note_held("a/0.1", itself=False)
         assert array.state("a/0.1") is COPYING
-        array.writers.settled("a/0.1")
+        array.writers.note_settled("a/0.1")
         assert array.queue.take_batch(10) is None, "two workers on one chunk"
     array.finished(batch, COPIED)
     assert array.state("a/0.1") is PENDING
@@ -120,16 +120,16 @@ def test_a_chunk_rewritten_ten_times_while_it_is_copied_is_copied_once_more(arra
 
 @pytest.mark.parametrize("path", ["a/0.1", "notes"])
 def test_a_file_rewritten_in_place_ten_times_is_copied_at_most_twice(array: Inventory, path: str) -> None:
-    array.writers.settled(path)
+    array.writers.note_settled(path)
     batches = 0
     batch: Batch | None = take(array)
     for number in range(10):
-        array.writers.writing(path, itself=True)
+        array.writers.note_held(path, itself=True)
         if number == 5:
             assert batch is not None
             array.finished(batch, [WRITING])
             batches += 1
-        array.writers.settled(path)
+        array.writers.note_settled(path)
     while (batch := array.queue.take_batch(10)) is not None:
         array.finished(batch, COPIED)
         batches += 1
@@ -138,34 +138,34 @@ def test_a_file_rewritten_in_place_ten_times_is_copied_at_most_twice(array: Inve
 
 
 def test_a_chunk_locked_while_it_is_copied_is_not_called_copied(array: Inventory) -> None:
-    array.writers.settled("a/0.1")
+    array.writers.note_settled("a/0.1")
     batch = take(array)
-    array.writers.writing("a/0.1", itself=False)
+    array.writers.note_held("a/0.1", itself=False)
     array.finished(batch, COPIED)
     assert array.state("a/0.1") is WRITING
-    array.writers.released("a/0.1")  # the writer gave up: nothing tells what it did before
+    array.writers.note_released("a/0.1")  # the writer gave up: nothing tells what it did before
     assert array.state("a/0.1") is PENDING
 
 
 def test_locked_metadata_go_on_being_copied(array: Inventory) -> None:
     """A group's metadata may be locked for long; what is there is whole."""
-    array.writers.settled("zarr.json")
-    array.writers.writing("zarr.json", itself=False)
+    array.writers.note_settled("zarr.json")
+    array.writers.note_held("zarr.json", itself=False)
     assert array.state("zarr.json") is PENDING
     assert drain(array) == ["zarr.json"]
 
 
 def test_a_failed_file_is_copied_when_its_writer_writes_it_again(array: Inventory) -> None:
-    array.writers.settled("a/0.1")
+    array.writers.note_settled("a/0.1")
     array.finished(take(array), [FAILED])
     assert array.queue.take_batch(10) is None
-    array.writers.settled("a/0.1")
+    array.writers.note_settled("a/0.1")
     assert drain(array) == ["a/0.1"]
 
 
 def test_a_file_handed_back_by_a_stopped_worker_waits_again(array: Inventory) -> None:
-    array.writers.settled("a/0.1")
-    array.writers.settled("x")
+    array.writers.note_settled("a/0.1")
+    array.writers.note_settled("x")
     for _ in range(2):
         array.finished(take(array), [PENDING])
     assert sorted(drain(array)) == ["a/0.1", "x"]
@@ -173,14 +173,14 @@ def test_a_file_handed_back_by_a_stopped_worker_waits_again(array: Inventory) ->
 
 def test_waiting_files_and_a_sweep_take_turns_so_that_neither_starves(inventory: Inventory) -> None:
     layout = make_layout((1000,), "")
-    inventory.register(layout)
+    inventory.register_array(layout)
     note_comparison(inventory, "", [], [layout.key(cell) for cell in range(500)])
     order = []
     for _ in range(10):
-        inventory.writers.settled("900")
+        inventory.writers.note_settled("900")
         batch = inventory.queue.take_batch(10)
         assert batch is not None
-        inventory.finished(batch, COPIED)
+        inventory.note_results(batch, COPIED)
         order.append(batch.paths == ["900"])
     assert order.count(True) == order.count(False) == 5
 
@@ -194,18 +194,18 @@ def test_more_fresh_files_than_are_remembered_are_all_copied(
     monkeypatch.setattr(tracked_module, "_FRESH", 8)
     monkeypatch.setattr(tracked_module, "_BLOCK", 16)
     layout = make_layout((100,), "")
-    inventory.register(layout)
+    inventory.register_array(layout)
     inventory.arrays[""].fresh = deque(maxlen=8)
     cells = list(range(100)) if order == "fresh first" else list(range(99, -1, -1))
     for cell in cells:
-        inventory.writers.settled(str(cell))
+        inventory.writers.note_settled(str(cell))
     taken: list[str] = []
     while (batch := inventory.queue.take_batch(3)) is not None:
         taken += batch.paths
-        inventory.finished(batch, COPIED)
+        inventory.note_results(batch, COPIED)
         if len(taken) == 30:  # some more, while a sweep is half way
             for cell in range(0, 100, 7):
-                inventory.writers.settled(str(cell))
+                inventory.writers.note_settled(str(cell))
     assert inventory.counts()[COPIED] == 100
     assert set(taken) == {str(cell) for cell in range(100)}
 
@@ -215,41 +215,41 @@ def test_more_fresh_files_than_are_remembered_are_all_copied(
 
 def test_a_chunk_deleted_under_its_lock_is_handed_out_as_deleted(array: Inventory) -> None:
     note_comparison(array, "a", ["0.1"], [])
-    array.writers.writing("a/0.1", itself=False)
-    array.writers.gone("a/0.1", lock_held=True)
-    array.writers.released("a/0.1")
+    array.writers.note_held("a/0.1", itself=False)
+    array.writers.note_gone("a/0.1", lock_held=True)
+    array.writers.note_released("a/0.1")
     assert "a/0.1" in array.writers.deleted
     assert take(array).paths == ["a/0.1"]
 
 
 def test_a_deletion_that_still_waits_survives_the_end_of_the_acquisition(array: Inventory) -> None:
     note_comparison(array, "a", ["0.1"], [])
-    array.writers.writing("a/0.1", itself=False)
-    array.writers.gone("a/0.1", lock_held=True)
-    array.writers.released("a/0.1")
-    array.writers.writing("a/0.1", itself=False)  # locked again; its writer crashes
-    array.writers.abandon("a/0.1")
+    array.writers.note_held("a/0.1", itself=False)
+    array.writers.note_gone("a/0.1", lock_held=True)
+    array.writers.note_released("a/0.1")
+    array.writers.note_held("a/0.1", itself=False)  # locked again; its writer crashes
+    array.writers.abandon_file("a/0.1")
     assert take(array).paths == ["a/0.1"]
 
 
 def test_a_chunk_that_vanishes_without_a_lock_keeps_its_copy(array: Inventory) -> None:
     note_comparison(array, "a", ["0.1"], [])
-    array.writers.gone("a/0.1", lock_held=False)
+    array.writers.note_gone("a/0.1", lock_held=False)
     assert not array.writers.deleted and array.queue.take_batch(10) is None
     assert array.state("a/0.1") is COPIED
 
 
 def test_a_half_written_file_that_vanishes_is_no_longer_waited_for(array: Inventory) -> None:
     for path in ("a/0.1", "notes"):
-        array.writers.writing(path, itself=True)
-        array.writers.gone(path, lock_held=False)
+        array.writers.note_held(path, itself=True)
+        array.writers.note_gone(path, lock_held=False)
         assert array.state(path) is ABSENT
     assert not array.writers.held
 
 
 def test_a_chunk_that_never_was_and_is_set_to_the_fill_value_ends_absent(array: Inventory) -> None:
-    array.writers.writing("a/0.1", itself=False)
-    array.writers.released("a/0.1")
+    array.writers.note_held("a/0.1", itself=False)
+    array.writers.note_released("a/0.1")
     array.finished(take(array), [ABSENT])
     assert array.counts()[ABSENT] == 10
 
@@ -267,7 +267,7 @@ def test_a_comparison_finds_what_nobody_reported(array: Inventory) -> None:
 @pytest.mark.parametrize("path", ["a/0.1", "a/notes"])
 def test_an_old_comparison_does_not_undo_what_is_known_since(array: Inventory, path: str) -> None:
     name = path.rpartition("/")[2]
-    array.writers.settled(path)
+    array.writers.note_settled(path)
     note_comparison(array, "a", [name], [])
     assert array.state(path) is PENDING
     batch = take(array)
@@ -284,27 +284,27 @@ def test_a_file_that_could_not_be_copied_is_not_called_copied_by_an_old_comparis
     array: Inventory, path: str, state: ChunkState
 ) -> None:
     note_comparison(array, "a", [path[2:]], [])
-    array.writers.settled(path)  # a new version; its copy comes to nothing
+    array.writers.note_settled(path)  # a new version; its copy comes to nothing
     array.finished(take(array), [state])
     note_comparison(array, "a", [path[2:]], [])  # listed before the new version
     assert array.state(path) is state
 
 
 def test_what_its_writer_holds_is_left_alone_by_comparisons(array: Inventory) -> None:
-    array.writers.writing("a/0.1", itself=False)
-    array.writers.writing("a/0.2", itself=True)
-    array.writers.writing("a/notes", itself=True)
+    array.writers.note_held("a/0.1", itself=False)
+    array.writers.note_held("a/0.2", itself=True)
+    array.writers.note_held("a/notes", itself=True)
     note_comparison(array, "a", ["0.1"], ["0.2", "notes"])
     assert [array.state(p) for p in ("a/0.1", "a/0.2", "a/notes")] == [WRITING] * 3
 
 
 def test_when_nobody_writes_any_more_a_walk_decides_what_of_the_held_files_is_copied(array: Inventory) -> None:
-    array.writers.writing("a/0.1", itself=False)
-    array.writers.writing("a/0.2", itself=True)
-    array.writers.writing("notes", itself=True)
-    array.writers.writing("zarr.json", itself=False)
+    array.writers.note_held("a/0.1", itself=False)
+    array.writers.note_held("a/0.2", itself=True)
+    array.writers.note_held("notes", itself=True)
+    array.writers.note_held("zarr.json", itself=False)
     for path in list(array.writers.held):
-        array.writers.abandon(path)
+        array.writers.abandon_file(path)
     assert array.writers.abandoned == {"a/0.1": False, "a/0.2": True, "notes": True, "zarr.json": False}
     assert array.counts()[WRITING] == 0 and not array.writers.held
     note_comparison(array, "a", ["0.1"], ["0.2"])
@@ -316,21 +316,21 @@ def test_when_nobody_writes_any_more_a_walk_decides_what_of_the_held_files_is_co
 
 
 def test_chunk_files_seen_before_their_arrays_metadata_become_chunks(inventory: Inventory) -> None:
-    inventory.writers.settled("a/0.0")
+    inventory.writers.note_settled("a/0.0")
     batch = take(inventory)  # on its way as a file of unknown kind
-    inventory.writers.settled("a/0.1")
-    inventory.writers.writing("a/0.2", itself=True)
+    inventory.writers.note_settled("a/0.1")
+    inventory.writers.note_held("a/0.2", itself=True)
     note_comparison(inventory, "a", ["0.3"], ["notes"])
-    assert inventory.register(make_layout((2, 5), "a"))
+    assert inventory.register_array(make_layout((2, 5), "a"))
     assert inventory.plain_files.by_path == {"a/notes": PENDING}
     assert [inventory.state(f"a/0.{n}") for n in range(5)] == [COPYING, PENDING, WRITING, COPIED, ABSENT]
-    inventory.finished(batch, COPIED)
+    inventory.note_results(batch, COPIED)
     assert inventory.state("a/0.0") is COPIED
     assert sorted(drain(inventory)) == ["a/0.1", "a/notes"]
 
 
 def test_the_same_metadata_again_change_nothing(array: Inventory) -> None:
-    array.writers.settled("a/0.1")
+    array.writers.note_settled("a/0.1")
     ledger = array.arrays["a"].ledger
     assert not array.register(make_layout((2, 5), "a"))
     assert array.arrays["a"].ledger is ledger
@@ -340,21 +340,21 @@ def test_the_same_metadata_again_change_nothing(array: Inventory) -> None:
 @pytest.mark.parametrize("grid", [(2, 6), (3, 5), (7, 7)])
 def test_growing_while_batches_are_out_loses_and_doubles_nothing(array: Inventory, grid: tuple[int, int]) -> None:
     for name in ("0.0", "0.4", "1.3"):
-        array.writers.settled(f"a/{name}")
+        array.writers.note_settled(f"a/{name}")
     batch = take(array)
-    array.writers.settled("a/1.2")
+    array.writers.note_settled("a/1.2")
     note_comparison(array, "a", ["1.4"], [])
     assert not array.register(make_layout(grid, "a"))
     assert array.state("a/1.3") is COPYING and array.state("a/1.2") is PENDING and array.state("a/1.4") is COPIED
-    array.writers.settled("a/0.4")
+    array.writers.note_settled("a/0.4")
     array.finished(batch, COPIED)
     assert sorted(drain(array)) == ["a/0.4", "a/1.2"]
     assert array.counts()[COPIED] == 5 and sum(array.counts()) == grid[0] * grid[1]
 
 
 def test_shrinking_while_batches_are_out_does_no_harm(array: Inventory) -> None:
-    array.writers.settled("a/1.4")
-    array.writers.settled("a/0.0")
+    array.writers.note_settled("a/1.4")
+    array.writers.note_settled("a/0.0")
     batch = take(array)
     array.register(make_layout((1, 3), "a"))
     array.finished(batch, COPIED)
@@ -364,7 +364,7 @@ def test_shrinking_while_batches_are_out_does_no_harm(array: Inventory) -> None:
 
 def test_chunk_files_that_come_before_the_metadata_of_a_resize_become_chunks(array: Inventory) -> None:
     note_comparison(array, "a", ["2.0"], [])
-    array.writers.settled("a/2.1")
+    array.writers.note_settled("a/2.1")
     array.register(make_layout((3, 5), "a"))
     assert array.state("a/2.0") is COPIED and array.state("a/2.1") is PENDING
     assert not array.plain_files.by_path
@@ -372,7 +372,7 @@ def test_chunk_files_that_come_before_the_metadata_of_a_resize_become_chunks(arr
 
 
 def test_a_chunk_file_on_its_way_when_its_array_grows_arrives(array: Inventory) -> None:
-    array.writers.settled("a/2.0")
+    array.writers.note_settled("a/2.0")
     batch = take(array)
     array.register(make_layout((3, 5), "a"))
     array.finished(batch, COPIED)
@@ -382,7 +382,7 @@ def test_a_chunk_file_on_its_way_when_its_array_grows_arrives(array: Inventory) 
 
 def test_an_array_that_became_another_one_is_compared_anew(array: Inventory) -> None:
     note_comparison(array, "a", ["0.0"], [])
-    array.writers.settled("a/0.1")
+    array.writers.note_settled("a/0.1")
     batch = take(array)
     assert array.register(make_layout((2, 5), "a", dtype="<f4"))
     assert array.counts()[COPIED] == 0
@@ -391,10 +391,10 @@ def test_an_array_that_became_another_one_is_compared_anew(array: Inventory) -> 
 
 
 def test_zero_dimensional_and_empty_arrays_are_followed(inventory: Inventory) -> None:
-    inventory.register(make_layout((), "scalar"))
-    inventory.register(make_layout((0, 3), "empty"))
-    inventory.writers.settled("scalar/0")
-    inventory.writers.settled("empty/0.0")
+    inventory.register_array(make_layout((), "scalar"))
+    inventory.register_array(make_layout((0, 3), "empty"))
+    inventory.writers.note_settled("scalar/0")
+    inventory.writers.note_settled("empty/0.0")
     assert sorted(drain(inventory)) == ["empty/0.0", "scalar/0"]
     assert inventory.state("scalar/0") is COPIED
     assert not inventory.writers.held
@@ -437,14 +437,14 @@ class AnyOrder(RuleBasedStateMachine):
     def lock(self, path: str) -> None:
         if path not in self.locked and path not in self.open:
             self.locked.add(path)
-            self.inventory.writers.writing(path, itself=False)
+            self.inventory.writers.note_held(path, itself=False)
 
     @rule(path=paths)
     def replace(self, path: str) -> None:
         if path not in self.locked and path not in self.open:
-            self.inventory.writers.writing(path, itself=False)
+            self.inventory.writers.note_held(path, itself=False)
             self.write_version(path)
-            self.inventory.writers.settled(path)
+            self.inventory.writers.note_settled(path)
 
     @precondition(lambda self: self.locked)
     @rule(data=st.data(), end=st.sampled_from(["rename", "delete", "give up"]))
@@ -453,18 +453,18 @@ class AnyOrder(RuleBasedStateMachine):
         self.locked.discard(path)
         if end == "rename":
             self.write_version(path)
-            self.inventory.writers.settled(path)
+            self.inventory.writers.note_settled(path)
             return
         if end == "delete" and self.source.pop(path, None) is not None:
-            self.inventory.writers.gone(path, lock_held=True)
-        self.inventory.writers.released(path)
+            self.inventory.writers.note_gone(path, lock_held=True)
+        self.inventory.writers.note_released(path)
 
     @rule(path=paths)
     def write_in_place(self, path: str) -> None:
         if path not in self.locked and path not in self.open:
             self.open.add(path)
             self.write_version(path)
-            self.inventory.writers.writing(path, itself=True)
+            self.inventory.writers.note_held(path, itself=True)
 
     @precondition(lambda self: self.open)
     @rule(data=st.data())
@@ -472,7 +472,7 @@ class AnyOrder(RuleBasedStateMachine):
         path = data.draw(st.sampled_from(sorted(self.open)))
         self.open.discard(path)
         self.write_version(path)
-        self.inventory.writers.settled(path)
+        self.inventory.writers.note_settled(path)
 
     @invariant()
     def counts_are_those_of_all_cells(self) -> None:
@@ -483,7 +483,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(grid=st.integers(1, 3))
     def metadata(self, grid: int) -> None:
         self.grid = max(grid, self.grid)
-        self.inventory.register(make_layout((self.grid,), "a"))
+        self.inventory.register_array(make_layout((self.grid,), "a"))
 
     # the workers
 
@@ -518,7 +518,7 @@ class AnyOrder(RuleBasedStateMachine):
             if path not in self.inventory.writers.changed:
                 self.inventory.writers.deleted.discard(path)
         whole = states[0] if states[0] is COPIED and len(set(states)) == 1 else states
-        self.inventory.finished(batch, whole)
+        self.inventory.note_results(batch, whole)
 
     @precondition(lambda self: self.failed)
     @rule()
@@ -571,7 +571,7 @@ class AnyOrder(RuleBasedStateMachine):
         try:
             while self.parts:
                 self.hear_of_folder()
-            self.inventory.writers.forget()
+            self.inventory.writers.forget_writers()
             self.locked.clear()
             self.open.clear()
             for folder in ("a", ""):
@@ -588,7 +588,7 @@ class AnyOrder(RuleBasedStateMachine):
                         states.append(COPIED if path in self.source else ABSENT)
                         if path not in self.inventory.writers.changed:
                             self.inventory.writers.deleted.discard(path)
-                    self.inventory.finished(batch, states)
+                    self.inventory.note_results(batch, states)
                 self.out.clear()
                 self.take(100)
                 if not self.out:

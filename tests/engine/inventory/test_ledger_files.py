@@ -16,10 +16,10 @@ from tests.engine.support import make_layout
 
 def test_a_ledger_that_a_front_end_was_told_of_can_be_mapped_although_the_array_has_grown_twice_since() -> None:
     inventory = Inventory(ledger_folder() / "1")
-    inventory.register(make_layout((2, 5), "a"))
+    inventory.register_array(make_layout((2, 5), "a"))
     told = str(inventory.arrays["a"].ledger.path)
-    inventory.register(make_layout((3, 5), "a"))
-    inventory.register(make_layout((4, 5), "a"))
+    inventory.register_array(make_layout((3, 5), "a"))
+    inventory.register_array(make_layout((4, 5), "a"))
     assert open_ledger(told, (2, 5)).shape == (2, 5)
     inventory.ledgers.close()
     with pytest.raises(FileNotFoundError):
@@ -31,21 +31,21 @@ def test_a_ledger_that_a_front_end_was_told_of_can_be_mapped_although_the_array_
 def test_replaced_ledgers_go_when_the_array_grows_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledgers_module, "_LINGER", 0.0)
     ledgers = LedgerFiles(tmp_path)
-    kept = ledgers.make((2,))
+    kept = ledgers.make_ledger((2,))
     for length in range(3, 9):
-        ledgers.replaced(kept)
-        kept = ledgers.make((length,))
+        ledgers.retire_ledger(kept)
+        kept = ledgers.make_ledger((length,))
     assert [path.name for path in tmp_path.iterdir()] == [kept.path.name]
 
 
 def test_replaced_ledgers_make_room_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledgers = LedgerFiles(tmp_path)
-    ledgers.replaced(ledgers.make((2,)))
+    ledgers.retire_ledger(ledgers.make_ledger((2,)))
 
     def full(path: Path, grid: tuple[int, ...], sums: StateCounts) -> Ledger:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(ledgers_module, "Ledger", full)
     with pytest.raises(OSError, match="No space"):
-        ledgers.make((3,))
+        ledgers.make_ledger((3,))
     assert list(tmp_path.iterdir()) == []

@@ -26,7 +26,7 @@ class Run:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, able: int = 100 * MB) -> None:
         self.inventory = Inventory(folder / "ledgers")
-        self.inventory.register(make_layout((100, 100)))
+        self.inventory.register_array(make_layout((100, 100)))
         self.array = self.inventory.arrays[""]
         self.dispatcher: Any = SimpleNamespace(bytes_moved=0, results=SimpleNamespace(files_copied=0, sizes={}))
         self.tracker: Any = SimpleNamespace(last_pass=None, metadata=SimpleNamespace(all_known=True))
@@ -134,7 +134,7 @@ def test_room_that_nobody_could_look_at_for_long_is_not_known(run: Run) -> None:
 
 
 def test_arrays_of_which_nothing_is_there_yet_are_not_guessed_at(run: Run) -> None:
-    run.inventory.register(make_layout((10, 10), "1"))
+    run.inventory.register_array(make_layout((10, 10), "1"))
     run.go(60)
     assert run.forecaster.forecast.words == ""
     run.free = FreeSpace(500 * GB, 4 * GB, 1, 2, "/data")

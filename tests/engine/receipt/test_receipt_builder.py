@@ -22,13 +22,13 @@ PATHS = [f"{row}.{column}" for row in range(3) for column in range(3)]
 def arrived(inventory: Inventory, path: str, digest: bytes | None = None) -> None:
     """Have a file be at the destination."""
     inventory.set_state(path, ChunkState.COPIED)
-    inventory.proven(path, digest or xxh3_128_digest(path.encode()), verified=False)
+    inventory.note_checked(path, digest or xxh3_128_digest(path.encode()), verified=False)
 
 
 @pytest.fixture
 def inventory(tmp_path: Path) -> Inventory:
     made = Inventory(tmp_path)
-    made.register(make_layout(GRID))
+    made.register_array(make_layout(GRID))
     for path in PATHS:
         arrived(made, path)
     arrived(made, ".zarray")
@@ -36,8 +36,8 @@ def inventory(tmp_path: Path) -> Inventory:
 
 
 def rewritten(inventory: Inventory) -> None:
-    inventory.writers.settled("1.1")
-    inventory.writers.settled(".zarray")
+    inventory.writers.note_settled("1.1")
+    inventory.writers.note_settled(".zarray")
 
 
 def deleted(inventory: Inventory) -> None:
@@ -46,14 +46,14 @@ def deleted(inventory: Inventory) -> None:
 
 
 def turned_into_another(inventory: Inventory) -> None:
-    inventory.register(make_layout(GRID, separator="/"))
+    inventory.register_array(make_layout(GRID, separator="/"))
 
 
 @pytest.mark.parametrize(
     "change",
     [
         *(
-            lambda inventory, grid=grid: inventory.register(make_layout(grid))
+            lambda inventory, grid=grid: inventory.register_array(make_layout(grid))
             for grid in ((3, 4), (4, 3), (5, 5), (2, 2))
         ),
         rewritten,
@@ -75,7 +75,7 @@ def test_lines_are_of_the_files_that_were_there_when_signing_began(
 
 def test_links_have_no_line_and_many_files_are_told_in_the_order_of_their_grid(tmp_path: Path) -> None:
     inventory = Inventory(tmp_path)
-    inventory.register(make_layout((150_000,)))
+    inventory.register_array(make_layout((150_000,)))
     array = inventory.arrays[""]
     there = np.flatnonzero(np.random.default_rng(0).random(150_000) < 0.5)
     array.ledger.set_many(there, ChunkState.VERIFIED)

@@ -51,7 +51,7 @@ class Source:
 
     def __init__(self, folder: Path, tells_closing: bool) -> None:
         self.inventory = Inventory(folder / "ledgers")
-        self.inventory.register(make_layout((2, 2), "", separator="/"))
+        self.inventory.register_array(make_layout((2, 2), "", separator="/"))
         self.walks = WalkPlanner()
         self.watcher = Told(tells_closing)
         self.rules = EventRules(self.watcher, self.inventory, self.walks)
@@ -72,7 +72,7 @@ class Source:
             gone = self.inventory.writers.deleted.intersection(batch.paths)
             paths += ["-" * (path in gone) + path for path in batch.paths]
             self.inventory.writers.deleted.difference_update(batch.paths)
-            self.inventory.finished(batch, [ABSENT if path in gone else COPIED for path in batch.paths])
+            self.inventory.note_results(batch, [ABSENT if path in gone else COPIED for path in batch.paths])
         return paths
 
 
@@ -141,7 +141,7 @@ def test_a_chunk_set_to_the_fill_value_while_it_is_copied_is_deleted_afterwards(
     batch = source.inventory.queue.take_batch(10)
     assert batch is not None
     source.say((OPENED, "0/0.__lock"), (DELETED, "0/0"), (DELETED, "0/0.__lock"))
-    source.inventory.finished(batch, COPIED)
+    source.inventory.note_results(batch, COPIED)
     assert source.copy() == ["-0/0"]
 
 
@@ -171,7 +171,7 @@ def test_a_chunk_that_never_was_and_is_set_to_the_fill_value_stays_absent(source
     source.say((OPENED, "0/0.__lock"), (DELETED, "0/0.__lock"))
     batch = source.inventory.queue.take_batch(10)
     assert batch is not None and batch.paths == ["0/0"]  # a look does no harm
-    source.inventory.finished(batch, [ABSENT])
+    source.inventory.note_results(batch, [ABSENT])
     assert source.state() is ABSENT
 
 
@@ -251,7 +251,7 @@ def test_metadata_rewritten_in_place_and_kept_open_are_copied_and_read_when_quie
 def test_a_file_that_is_moved_away_while_it_is_written_is_no_longer_waited_for(source: Source) -> None:
     source.say((OPENED, "notes"), (DELETED, "notes"))
     source.say(after=QUIET * 1.1)
-    source.inventory.finished(batch, [ABSENT]) if (batch := source.inventory.queue.take_batch(10)) else None
+    source.inventory.note_results(batch, [ABSENT]) if (batch := source.inventory.queue.take_batch(10)) else None
     assert not source.inventory.writers.held and not source.inventory.plain_files.by_path
 
 
@@ -268,7 +268,7 @@ def test_one_writer_in_place_is_enough_for_fresh_files_to_wait(source: Source, p
 
 @pytest.mark.parametrize("path", ["0/0", ".zarray", "notes"])
 def test_a_deletion_without_a_lock_deletes_nothing(source: Source, path: str) -> None:
-    source.inventory.writers.settled(path)
+    source.inventory.writers.note_settled(path)
     source.copy()
     source.say((DELETED, path))
     assert not source.inventory.writers.deleted and source.copy() == []

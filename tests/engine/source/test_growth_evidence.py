@@ -33,7 +33,7 @@ class Known:
         for layout in layouts:
             known = self.inventory.arrays.get(layout.path)
             before = None if known is None else known.layout
-            self.inventory.register(layout)
+            self.inventory.register_array(layout)
             self.evidence.note_layout(before, layout)
 
     def copied(self, path: str) -> None:
@@ -170,11 +170,11 @@ def test_a_chunk_that_is_written_again_with_other_content_speaks_against_the_end
     known.find(make_layout((2, 2)))
     inventory = known.inventory
     for digest, rewritten in ((b"1" * 16, None), (b"1" * 16, None), (b"2" * 16, "0.1")):
-        inventory.writers.settled("0.1")
+        inventory.writers.note_settled("0.1")
         batch = inventory.queue.take_batch(5)
         assert batch is not None
-        inventory.arrived(batch, digest)
-        inventory.finished(batch, ChunkState.COPIED)
+        inventory.note_digests(batch, digest)
+        inventory.note_results(batch, ChunkState.COPIED)
         assert inventory.rewrites.first == (rewritten if stands else None)
     assert known.against == ([(Against.REWRITTEN, "0.1")] if stands else [])
 
@@ -193,10 +193,10 @@ def test_chunk_files_that_hold_the_same_bytes_are_taken_for_placeholders(known: 
     known.find(make_layout((4, 2)))
     inventory = known.inventory
     for cell in range(8):
-        inventory.writers.settled(f"{cell // 2}.{cell % 2}")
+        inventory.writers.note_settled(f"{cell // 2}.{cell % 2}")
     batch = inventory.queue.take_batch(8)
     assert batch is not None
     digests = [b"0" * 16 if number < same else b"%016d" % (number + 1) for number in range(8)]
-    inventory.arrived(batch, b"".join(digests))
-    inventory.finished(batch, ChunkState.COPIED)
+    inventory.note_digests(batch, b"".join(digests))
+    inventory.note_results(batch, ChunkState.COPIED)
     assert (known.against == [(Against.PLACEHOLDERS, "")]) is speaks

@@ -23,16 +23,16 @@ from tests.engine.support import make_layout, zarray
 def test_a_comparison_does_not_call_copied_what_was_deleted_while_it_was_under_way(path: str, tmp_path: Path) -> None:
     """The worker has seen it on both sides; then its writer deleted it, and so did another worker."""
     inventory, walks = Inventory(tmp_path), WalkPlanner()
-    inventory.register(make_layout((2,)))
+    inventory.register_array(make_layout((2,)))
     survey = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
     survey.start_pass(full=True, now=0.0)
     assert walks.take_folders(1) == [("", 0)]
     walks.touch("", path)
-    inventory.writers.gone(path, lock_held=True)
+    inventory.writers.note_gone(path, lock_held=True)
     batch = inventory.queue.take_batch(5)
     assert batch is not None and batch.paths == [path]
-    inventory.writers.released(path)
-    inventory.finished(batch, [ChunkState.ABSENT])
+    inventory.writers.note_released(path)
+    inventory.note_results(batch, [ChunkState.ABSENT])
     survey.apply_folder_diff(FolderDiff("", same=[path, "1"], last=True, final=True), 0.0, finishing=False)
     assert inventory.state(path) is ChunkState.ABSENT
     assert inventory.state("1") is ChunkState.COPIED

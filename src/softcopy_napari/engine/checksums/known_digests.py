@@ -47,7 +47,7 @@ class KnownDigests:
         self.others: dict[str, bytes] = {}
         self.store = DigestStore(path)
 
-    def put(self, array: TrackedArray, cells: npt.NDArray[np.int64], digests: bytes) -> None:
+    def put_digests(self, array: TrackedArray, cells: npt.NDArray[np.int64], digests: bytes) -> None:
         """Note digests of an array's chunk files; those of an array that was resized since are lost."""
         layout = array.layout
         grid, first = self.arrays.get(layout.path, ((), 0))
@@ -70,7 +70,7 @@ class KnownDigests:
         found[(found == LINK_DIGEST[0]).all(axis=1)] = 0
         return found.tobytes()
 
-    def below(self, folder: str) -> Iterator[tuple[str, int]]:
+    def list_below(self, folder: str) -> Iterator[tuple[str, int]]:
         """List what is known of a folder, whose name ends in `/`: other files, and arrays with their chunk files."""
         yield from ((path, 1) for path in sorted(self.others) if path.startswith(folder))
         for path, (grid, first) in sorted(self.arrays.items()):

@@ -203,7 +203,7 @@ class ReadBackQueue:
         kept = True
         if self._all_hashed(handed_out, done, now):
             self.read += len(paths)
-            kept = self._inventory.arrived(batch, done.digests)
+            kept = self._inventory.note_digests(batch, done.digests)
             paths = []
         for number, path in enumerate(paths):
             outcome = CheckOutcome(done.outcomes[number])
@@ -217,7 +217,7 @@ class ReadBackQueue:
             if right:
                 verified = self.verify and outcome is not CheckOutcome.HASHED  # it may have been asked for since
                 digest = LINK_DIGEST if outcome is CheckOutcome.LINK else done.digests[part]
-                kept = self._inventory.proven(path, digest, verified) and kept
+                kept = self._inventory.note_checked(path, digest, verified) and kept
             if reason or not right:
                 odd.append((path, outcome, reason))
         if not kept:  # nor will be what else this round finds

@@ -98,10 +98,10 @@ class ReceiptReader:
         for folder, group in itertools.groupby(block, lambda line: line[1].rpartition("/")[0]):
             start = len(folder) + 1 if folder else 0
             digests, paths = zip(*group, strict=True)
-            for files, ids, places in self._inventory.group(folder, [path[start:] for path in paths]):
+            for files, ids, places in self._inventory.group_files(folder, [path[start:] for path in paths]):
                 found = [digests[place] for place in places.tolist()]
                 if isinstance(files, TrackedArray):
-                    self.known.put(files, ids, b"".join(found))
+                    self.known.put_digests(files, ids, b"".join(found))
                     continue
                 known = files.states(ids) != ChunkState.ABSENT  # others are not kept: they would cost memory
                 self.known.others.update(itertools.compress(zip(ids.tolist(), found, strict=True), known))

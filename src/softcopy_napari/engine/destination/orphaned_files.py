@@ -69,7 +69,7 @@ class OrphanedFiles:
         self._receipt_read = False
         """Whether it is known what an earlier copy brought by its receipt."""
         self.missing_nodes = missing_nodes
-        self._lost = inventory.lost()
+        self._lost = inventory.lost_files()
         self._walk = walk
         self.moved = {path: now for path in gone if (now := inventory.renames.new_path(path.rstrip("/"))) is not None}
         self.left = dict.fromkeys(path for path in gone if path not in self.moved)
@@ -96,7 +96,7 @@ class OrphanedFiles:
             arrived = inventory.plain_files.state(path) in _ARRIVED or path in inventory.digests.others
             if name in METADATA_NAMES and (arrived or any(path in run.others for run in earlier)):
                 self._note(path, CountedNames(1, (path,)))
-        for files, ids, _ in inventory.group(folder, names):
+        for files, ids, _ in inventory.group_files(folder, names):
             if isinstance(files, TrackedArray):
                 for path in files.paths(_brought(inventory, files, ids, earlier)):
                     self._note(path, CountedNames(1, (path,)))
@@ -111,14 +111,14 @@ class OrphanedFiles:
             for path in _below(arrays, entry):
                 array = inventory.arrays[path]
                 found = found.plus(_brought_within(inventory, array, range(array.layout.n_chunk_files), earlier))
-            home = inventory.home(entry.rstrip("/"))
+            home = inventory.find_array(entry.rstrip("/"))
             if home is not None and home[1]:
                 found = found.plus(
                     _brought_within(inventory, home[0], flat_indices_below(home[0].layout, home[1]), earlier)
                 )
             for run in earlier:
                 if not found.total:
-                    for path, count in run.below(entry):
+                    for path, count in run.list_below(entry):
                         if self._renamed_from(path) is None:
                             found = found.plus(CountedNames(count, (path,)))
             self._note(entry, found)

@@ -78,14 +78,14 @@ class CopyResults:
         self.remarks |= done.remarks
         if copied or CopyOutcome.EQUAL in done.outcomes:
             self._read_back.start_over()
-            inventory.arrived(batch, _digests(done), done.versions)
+            inventory.note_digests(batch, _digests(done), done.versions)
         if copied:
             seen = self.sizes.setdefault(batch.files, [0, 0])
             seen[0] += copied
             seen[1] += done.size
         odd = self._retries.troubles or inventory.writers.deleted or inventory.damaged or inventory.kept or done.reasons
         if copied == count and not odd:
-            inventory.finished(batch, ChunkState.COPIED)
+            inventory.note_results(batch, ChunkState.COPIED)
             return copied
         states = []
         for number, path in enumerate(batch.paths):
@@ -117,7 +117,7 @@ class CopyResults:
                 inventory.damaged[path] = done.reasons[number]
                 if batch.files.holds_chunks and not self._read_back.verify:  # else it is read back first
                     states[-1] = ChunkState.FAILED
-        inventory.finished(batch, states)
+        inventory.note_results(batch, states)
         return copied
 
     def apply_checks(self, odd: Iterable[tuple[str, CheckOutcome, Why]], now: float) -> None:

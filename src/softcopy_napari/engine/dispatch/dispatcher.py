@@ -228,7 +228,7 @@ class Dispatcher:
             return False
         if self._clashes and any(map(self._clashes.blocks, batch.paths)):
             blocked = map(self._clashes.blocks, batch.paths)
-            self._inventory.finished(batch, [ChunkState.FAILED if one else ChunkState.PENDING for one in blocked])
+            self._inventory.note_results(batch, [ChunkState.FAILED if one else ChunkState.PENDING for one in blocked])
             return True
         deleted = self._inventory.writers.deleted
         gone = frozenset(path for path in batch.paths if path in deleted) if deleted else frozenset()
@@ -312,7 +312,7 @@ class Dispatcher:
                 self._inventory.set_state(path, ChunkState.FAILED)
         if over := before.keys() - now.keys():
             self.retries.forget(over)
-            self._inventory.replace_all(ChunkState.FAILED, ChunkState.PENDING)
+            self._inventory.replace_state(ChunkState.FAILED, ChunkState.PENDING)
 
     def _apply_reached(self, task: int, answer: Reached, now: float) -> Reached | None:
         """Note what a look at the destination found; returns it if the job has to act upon it."""
@@ -380,7 +380,7 @@ class Dispatcher:
             self._inventory.damaged.pop(path, None)
             self._inventory.copied_metadata.pop(path, None)  # it may have copied another version
             states.append(ChunkState.FAILED if set_aside else ChunkState.PENDING)
-        self._inventory.finished(batch, states)
+        self._inventory.note_results(batch, states)
 
     def unswept(self) -> list[tuple[str, list[str]]]:
         """Return the sweeps that were not done: temporaries, and the folders they may be in."""

@@ -37,7 +37,7 @@ def note_comparison(
     if same or different:
         inventory.renames.note_found(folder)
         inventory.writers.note_seen(folder, itertools.chain(same, different))
-    inventory.versions.found(folder, same)
+    inventory.versions.note_found(folder, same)
     different = inventory.versions.left_to_copy(folder, different, unlike)
     news = 0
     if inventory.damaged:
@@ -46,11 +46,11 @@ def note_comparison(
         (same, ChunkState.COPIED, _LEAVE_SAME),
         (different, ChunkState.PENDING, _LEAVE_PENDING),
     ):
-        for files, found, _ in inventory.group(folder, names):
+        for files, found, _ in inventory.group_files(folder, names):
             ids = found[~leave[files.states(found)]]
-            ids = inventory.without(files, ids, inventory.writers.at_work_on(files))
+            ids = inventory.exclude_paths(files, ids, inventory.writers.list_in_use(files))
             if state is ChunkState.PENDING:
-                ids = inventory.without(files, ids, inventory.kept.keys())
+                ids = inventory.exclude_paths(files, ids, inventory.kept.keys())
                 inventory.rewrites.note_files(files, ids)
                 news += len(ids)
             files.set_states(ids, state)

@@ -59,7 +59,7 @@ class CopiedVersions:
         self._in_vain: dict[str, tuple[bytes, int]] = {}
         """Files that the destination did not have after they were copied: which version, and how often."""
 
-    def note(self, batch: Batch, versions: bytes) -> None:
+    def note_versions(self, batch: Batch, versions: bytes) -> None:
         """Note the versions of a batch's files, 16 bytes each; zeros for those that were not copied."""
         if batch.is_current:
             batch.files.put_digests(self._store, batch.ids, versions)
@@ -68,11 +68,11 @@ class CopiedVersions:
             files, one = self._inventory.locate(path)
             files.put_digests(self._store, files.ids([one]), versions[number * SIZE : (number + 1) * SIZE])
 
-    def move(self, old: npt.NDArray[np.int64], new: npt.NDArray[np.int64]) -> None:
+    def move_versions(self, old: npt.NDArray[np.int64], new: npt.NDArray[np.int64]) -> None:
         """Bring versions of an array's chunk files to where they are after it was resized."""
         self._store.put(new, self._store.get(old).tobytes())
 
-    def adopt(self, path: str, array: TrackedArray, cell: int) -> None:
+    def adopt_file(self, path: str, array: TrackedArray, cell: int) -> None:
         """Note that a file turned out to be a chunk file."""
         array.put_digests(self._store, array.ids([cell]), self._store.others.pop(path, NO_VERSION))
 
@@ -103,7 +103,7 @@ class CopiedVersions:
                 rest.append(name)
         return rest
 
-    def found(self, folder: str, names: Sequence[str]) -> None:
+    def note_found(self, folder: str, names: Sequence[str]) -> None:
         """The destination has these as they should be."""
         for name in names if self._in_vain else ():
             self._in_vain.pop(join(folder, name), None)
@@ -129,7 +129,7 @@ class CopiedVersions:
     def _copied(self, folder: str, names: Sequence[str]) -> dict[str, bytes]:
         """Versions of those files of a folder that this run has copied, and that are not being copied anew."""
         found: dict[str, bytes] = {}
-        for files, ids, places in self._inventory.group(folder, names):
+        for files, ids, places in self._inventory.group_files(folder, names):
             arrived = _IS_ARRIVED[files.states(ids)]
             if arrived.any():
                 data = files.digests(self._store, ids[arrived]).tobytes()

@@ -40,7 +40,7 @@ class FolderRenames:
         """Of arrays that were renamed and are not known under their new names yet: their grids, and which chunk files
         they had."""
 
-    def note(self, old: str, new: str) -> None:
+    def note_rename(self, old: str, new: str) -> None:
         """Note that a folder was renamed inside the source. Under its new name all of it has to be copied."""
         self.new_names.pop(new, None)
         self.new_names[old] = new

@@ -102,7 +102,7 @@ class Inventory:
 
     # -- arrays ---------------------------------------------------------------------------------------
 
-    def register(self, layout: ArrayLayout) -> bool:
+    def register_array(self, layout: ArrayLayout) -> bool:
         """Note an array, or what has become of it.
 
         Returns
@@ -113,7 +113,7 @@ class Inventory:
         known = self.arrays.get(layout.path)
         if known is not None and known.layout == layout:
             return False
-        ledger = self.ledgers.make(layout.grid)
+        ledger = self.ledgers.make_ledger(layout.grid)
         first_digest = self.digests.allot(layout.n_chunk_files)
         self._homes.clear()
         if known is None:
@@ -124,14 +124,14 @@ class Inventory:
         with_workers = known.paths(known.all_in(ChunkState.COPYING))
         same = not known.layout.difference(layout, ignore_shape=True)
         if same:
-            ledger.take_over(known.ledger)
+            ledger.copy_states(known.ledger)
             self._move_digests(known, ledger, first_digest)
         else:
             self.writers.changed.update(with_workers)  # what arrives of them belongs to the array before
             for path in [path for path in self.damaged if path.startswith(known.prefix)]:
                 del self.damaged[path]
-        self.ledgers.replaced(known.ledger)
-        left = known.lost() if same else np.zeros(0, np.int64)
+        self.ledgers.retire_ledger(known.ledger)
+        left = known.lost_cells() if same else np.zeros(0, np.int64)
         before = known.ledger.grid
         known.replace_layout(layout, ledger, first_digest)
         if len(left):
@@ -148,18 +148,18 @@ class Inventory:
             still, now = cells_in(ledger.grid, cells, known.ledger.grid)
             before = cells[still] + known.first_digest
             self.digests.put(now + first_digest, self.digests.get(before).tobytes())
-            self.versions.move(before, now + first_digest)
+            self.versions.move_versions(before, now + first_digest)
 
     def _adopt(self, array: TrackedArray) -> None:
         """Take over chunk files that were seen before the metadata that make them such."""
         for path, (cell, state) in self.plain_files.pop_chunk_files(array.layout).items():
             array.ledger.set(cell, state)
             array.put_digests(self.digests, np.array([cell]), self.digests.others.pop(path, NO_DIGEST))
-            self.versions.adopt(path, array, cell)
+            self.versions.adopt_file(path, array, cell)
         array.queue_anew()
         self.queue.add(array)
 
-    def home(self, folder: str) -> tuple[TrackedArray, str] | None:
+    def find_array(self, folder: str) -> tuple[TrackedArray, str] | None:
         """Return the array that a folder belongs to, and the folder relative to it; None where there is none."""
         if folder not in self._homes:
             if len(self._homes) >= _HOMES:
@@ -171,7 +171,7 @@ class Inventory:
     def locate(self, path: str) -> tuple[TrackedFiles, FileId]:
         """Return the files that a file is one of, and its id among them."""
         folder, _, name = path.rpartition("/")
-        home = self.home(folder)
+        home = self.find_array(folder)
         if home is not None:
             array, relative = home
             cell = array.layout.flat_index(join(relative, name))
@@ -179,10 +179,10 @@ class Inventory:
                 return array, cell
         return self.plain_files, path
 
-    def group(self, folder: str, names: Sequence[str]) -> Iterator[Group]:
+    def group_files(self, folder: str, names: Sequence[str]) -> Iterator[Group]:
         """Yield files of a folder by their kind: the chunk files of an array, then plain files, if there are any."""
         plain = np.arange(len(names))
-        home = self.home(folder) if names else None
+        home = self.find_array(folder) if names else None
         if home is not None:
             cells = home[0].layout.flat_indices(home[1], names)
             is_chunk = cells >= 0
@@ -200,7 +200,7 @@ class Inventory:
     def _layout_around(self, path: str) -> ArrayLayout | None:
         """Return the layout of the array whose chunk files are named as a file is, in the grid or outside of it."""
         folder, _, name = path.rpartition("/")
-        home = self.home(folder)
+        home = self.find_array(folder)
         if home is None or not home[0].layout.has_form_of_key(f"{home[1]}/{name}" if home[1] else name):
             return None
         return home[0].layout
@@ -228,10 +228,10 @@ class Inventory:
         """Forget the files in a folder of the source, which has another name now."""
         for path in [path for path in self.arrays if is_below(path, folder)]:
             array = self.arrays.pop(path)
-            self.ledgers.replaced(array.ledger)
+            self.ledgers.retire_ledger(array.ledger)
             self.queue.drop(array)
         self._homes.clear()
-        home = self.home(folder)
+        home = self.find_array(folder)
         if home is not None:
             array, cells = home[0], flat_indices_below(home[0].layout, home[1])
             gone = np.arange(cells.start, cells.stop)
@@ -249,11 +249,11 @@ class Inventory:
         """Files that cannot be whole, and that nobody is known to be writing."""
         return [path for path in self.torn if path in self.writers.changing and path not in self.writers.held]
 
-    def lost(self) -> CountedNames:
+    def lost_files(self) -> CountedNames:
         """Return the chunk files that were seen at the source, and left it before they were copied."""
         count, first = 0, list[str]()
         for array in self.arrays.values():
-            cells = array.lost()
+            cells = array.lost_cells()
             cells = self.renames.not_elsewhere(array, cells)
             count += len(cells)
             first += array.paths(cells[: MOST_NAMES - len(first)])
@@ -262,9 +262,9 @@ class Inventory:
     def recheck_kept(self) -> None:
         """Look once more at metadata that were changed at the destination: the source's may have been, too."""
         for path in self.kept:
-            self.writers.settled(path)
+            self.writers.note_settled(path)
 
-    def replace_all(self, old: ChunkState, new: ChunkState) -> None:
+    def replace_state(self, old: ChunkState, new: ChunkState) -> None:
         """Let all files that are in one state be in another."""
         for files in self.all_files:
             if files.counts[old]:
@@ -273,7 +273,7 @@ class Inventory:
                 files.queue_anew()
                 self.queue.add(files)
 
-    def without(self, files: TrackedFiles, ids: FileIds, paths: Set[str]) -> FileIds:
+    def exclude_paths(self, files: TrackedFiles, ids: FileIds, paths: Set[str]) -> FileIds:
         """Leave out those of some files whose paths are among these."""
         others = [one for where, one in map(self.locate, paths) if where is files] if len(ids) else []
         if not others:
@@ -282,7 +282,7 @@ class Inventory:
 
     # -- batches --------------------------------------------------------------------------------------
 
-    def finished(self, batch: Batch, states: Sequence[ChunkState] | ChunkState) -> None:
+    def note_results(self, batch: Batch, states: Sequence[ChunkState] | ChunkState) -> None:
         """Note what became of a batch's files: one state for all, or one each.
 
         Files that changed meanwhile are PENDING again, whatever is said of them; nothing is said of those whose folder
@@ -322,13 +322,13 @@ class Inventory:
         """Return whether a plain file that was with a worker is not known any more, as its folder was renamed."""
         return not (batch.files.holds_chunks or path in self.plain_files or self.is_chunk_file(path))
 
-    def arrived(self, batch: Batch, digests: bytes, versions: bytes = b"") -> bool:
+    def note_digests(self, batch: Batch, digests: bytes, versions: bytes = b"") -> bool:
         """Note the digests of a batch's files, which have been copied or read back; returns whether they were kept.
 
         Of those that have been copied, also which versions of the source they are.
         """
         if versions:
-            self.versions.note(batch, versions)
+            self.versions.note_versions(batch, versions)
         if batch.is_current:
             self.rewrites.note_arrived(batch, digests)
             return batch.files.put_digests(self.digests, batch.ids, digests)
@@ -338,7 +338,7 @@ class Inventory:
                 kept = self._note_digest(path, digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]) and kept
         return kept
 
-    def proven(self, path: str, digest: bytes, verified: bool) -> bool:
+    def note_checked(self, path: str, digest: bytes, verified: bool) -> bool:
         """Note that a file was read back, and is what it should be if it was verified; returns whether that was kept.
 
         If its digest could not be kept, it has to be read once more, when there is room: the receipt needs it.

@@ -131,7 +131,7 @@ class Ledger:
         """Flat indices in [start, stop) of the chunk files in a state, ascending."""
         return np.flatnonzero(self.flat[start:stop] == state) + start
 
-    def take_over(self, older: Ledger) -> None:
+    def copy_states(self, older: Ledger) -> None:
         """Take the states of a ledger of the same array before it was resized."""
         overlap = tuple(slice(0, min(a, b)) for a, b in zip(self.grid, older.grid, strict=True))
         self.flat.reshape(self.grid)[overlap] = older.flat.reshape(older.grid)[overlap]
@@ -142,7 +142,7 @@ class Ledger:
             self.counts = [a + b for a, b in zip(self.counts, block, strict=True)]
         self._sums.add(self.counts)
 
-    def leave(self) -> None:
+    def end_counting(self) -> None:
         """Have it counted no longer: another has taken its place."""
         self._sums.add(self.counts, -1)
         self._sums = StateCounts()

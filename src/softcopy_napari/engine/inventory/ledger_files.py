@@ -34,7 +34,7 @@ class LedgerFiles:
         self._made = 0
         self._replaced: deque[tuple[float, Path]] = deque()
 
-    def make(self, grid: tuple[int, ...]) -> Ledger:
+    def make_ledger(self, grid: tuple[int, ...]) -> Ledger:
         """A new one, all ABSENT.
 
         Raises
@@ -50,9 +50,9 @@ class LedgerFiles:
             self.close()
             raise
 
-    def replaced(self, ledger: Ledger) -> None:
+    def retire_ledger(self, ledger: Ledger) -> None:
         """Have one removed that another has taken the place of."""
-        ledger.leave()
+        ledger.end_counting()
         self._replaced.append((time.monotonic(), ledger.path))
 
     def no_room(self, error: OSError) -> Reason:

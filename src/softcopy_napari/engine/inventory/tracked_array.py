@@ -178,7 +178,7 @@ class TrackedArray(TrackedFiles):
         if self.left is not None:
             self.left[one] = left
 
-    def lost(self) -> npt.NDArray[np.int64]:
+    def lost_cells(self) -> npt.NDArray[np.int64]:
         """Return all cells whose chunk files left the source before they were copied, and have not come back."""
         if self.left is None:
             return _NO_CELLS

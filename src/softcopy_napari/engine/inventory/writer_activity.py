@@ -63,7 +63,7 @@ class WriterActivity:
         self._never_seen: set[str] = set()
         """Chunk files of which no more than a lock was seen: if there is none, none has been lost."""
 
-    def writing(self, path: str, itself: bool) -> None:
+    def note_held(self, path: str, itself: bool) -> None:
         """Note that a writer locked a file, or has opened the file itself."""
         held = self.held.get(path)
         self.held[path] = HeldFile(itself, held.since if held is not None else time.monotonic())
@@ -76,7 +76,7 @@ class WriterActivity:
         if counts and self._inventory.state(path) is not ChunkState.COPYING:
             self._inventory.set_state(path, ChunkState.WRITING)
 
-    def settled(self, path: str) -> None:
+    def note_settled(self, path: str) -> None:
         """Have a file copied: its writer is done with it for now."""
         self._never_seen.discard(path)
         self.held.pop(path, None)
@@ -110,18 +110,18 @@ class WriterActivity:
             self.changed.add(path)
         return path in self.unsettled
 
-    def gone(self, path: str, lock_held: bool) -> None:
+    def note_gone(self, path: str, lock_held: bool) -> None:
         """Note that a file was deleted at the source."""
         if lock_held:
             self.deleted.add(path)
-            self.settled(path)
+            self.note_settled(path)
             self.held[path] = HeldFile(False, time.monotonic())
         else:
             self.held.pop(path, None)
             if self._inventory.state(path) is ChunkState.WRITING:
-                self.vanished(path)
+                self.note_vanished(path)
 
-    def vanished(self, path: str) -> None:
+    def note_vanished(self, path: str) -> None:
         """Note that a file is not at the source any more, and that its last version was not copied."""
         self._inventory.set_state(path, ChunkState.ABSENT)
         self.note_left(path)
@@ -140,7 +140,7 @@ class WriterActivity:
         if files.holds_chunks and path in self.held:  # its lock is there still
             self._never_seen.add(path)
 
-    def released(self, path: str) -> None:
+    def note_released(self, path: str) -> None:
         """Note that a writer's lock went away, whatever was done under it."""
         held = self.held.get(path)
         if held is not None and not held.open:
@@ -148,21 +148,21 @@ class WriterActivity:
             if self._inventory.state(path) is ChunkState.WRITING:
                 self._inventory.set_state(path, ChunkState.PENDING)
 
-    def forget(self) -> None:
+    def forget_writers(self) -> None:
         """Forget who writes what: a walk will tell what is there."""
         self.held.clear()
         self.changing.clear()
         for array in self._inventory.arrays.values():
             if array.ledger.counts[ChunkState.WRITING]:
                 cells = array.all_in(ChunkState.WRITING)
-                array.note_left(self._inventory.without(array, cells, self._never_seen))
+                array.note_left(self._inventory.exclude_paths(array, cells, self._never_seen))
         self._never_seen.clear()
-        self._inventory.replace_all(ChunkState.WRITING, ChunkState.ABSENT)
+        self._inventory.replace_state(ChunkState.WRITING, ChunkState.ABSENT)
         for path in self.deleted:  # of these a walk will not find anything
             if self._inventory.state(path) is ChunkState.ABSENT:
                 self._inventory.set_state(path, ChunkState.PENDING)
 
-    def abandon(self, path: str) -> None:
+    def abandon_file(self, path: str) -> None:
         """Wait for a file's writer no longer: a walk will tell what is there."""
         self.abandoned[path] = self.held.pop(path).open
         if self._inventory.state(path) is ChunkState.WRITING:
@@ -170,7 +170,7 @@ class WriterActivity:
             if path in self.deleted:
                 self._inventory.set_state(path, ChunkState.PENDING)
             else:
-                self.vanished(path)
+                self.note_vanished(path)
 
     def mark_open_at_the_end(self) -> None:
         """Call no chunk file copied that a writer had open to the end: it may be half-written."""
@@ -188,7 +188,7 @@ class WriterActivity:
             if held is not None and (held.open or self._inventory.is_chunk_file(path)):
                 self._inventory.set_state(path, ChunkState.WRITING)
 
-    def at_work_on(self, files: TrackedFiles) -> Set[str]:
+    def list_in_use(self, files: TrackedFiles) -> Set[str]:
         """Return the paths of files, those of one kind among them, that cannot be judged now.
 
         A writer is at work on them, or they changed while they were read. A lock holds back chunk files only.

@@ -103,7 +103,7 @@ class CopyJob(TargetThread):
         self._told_to_finish = True
 
     def _close_digests(self) -> None:
-        self._lock.note_all_noted(self._dispatcher.at_rest)
+        self._lock.note_clean_end(self._dispatcher.at_rest)
         self._inventory.digests.close(remove=False)
         self._journal.end(self._inventory, complete=self._has_receipt or self._next is not None)
 
@@ -147,7 +147,7 @@ class CopyJob(TargetThread):
                 self._status.completed = 0.0
                 self._why_finished = None
                 self._lock.note_doing("filled")
-                self._lock.note_all_noted(False)
+                self._lock.note_clean_end(False)
                 self._reason = None
                 changed = make_reason(ReasonCode.SOURCE_CHANGED, source=str(self.target.source))
                 self._ready.forget_source(self._has_receipt, changed, now)
@@ -345,7 +345,7 @@ class CopyJob(TargetThread):
 
     def _announce_complete(self, now: float) -> None:
         self._lock.note_reverify_reason(None)
-        self._lock.note_all_noted(True)
+        self._lock.note_clean_end(True)
         self._status.outcome, self._reason = TargetState.COMPLETE, self._status.why_complete(self._why_finished)
         self._status.completed, self._status.complete_since = time.time(), now
         self._source_when_complete = self._tracker.changes

@@ -148,7 +148,7 @@ class FinalCheck:
         for path, held in list(self._inventory.writers.held.items()):
             seen = held.open or self._tracker.locked_lately(path, now)
             if now - max(held.since, self._since) > (OPEN_PATIENCE if seen else LAST_CHANCE):
-                self._inventory.writers.abandon(path)
+                self._inventory.writers.abandon_file(path)
                 self._rechecks += 1
                 code = ReasonCode.LEFT_OPEN if held.open else ReasonCode.LEFT_LOCKED
                 self._reporter.notice(make_reason(code, path=path))

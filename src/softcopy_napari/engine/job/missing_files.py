@@ -36,7 +36,7 @@ class MissingFiles:
 
     def add_folder_diff(self, part: FolderDiff) -> None:
         """Note what a part of a folder's comparison has not found at the destination."""
-        for files, ids, _ in self._inventory.group(part.folder, part.absent):
+        for files, ids, _ in self._inventory.group_files(part.folder, part.absent):
             if isinstance(files, TrackedArray):
                 self._missing_cells(files)[ids] = True
             else:

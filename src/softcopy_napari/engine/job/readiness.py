@@ -94,7 +94,7 @@ class Readiness:
         if existing is None:
             self.failure = conflict
             return
-        if self._pool.lock is None or self._pool.lock.all_was_noted:  # else more may have been copied than is known
+        if self._pool.lock is None or self._pool.lock.ended_cleanly:  # else more may have been copied than is known
             self._inventory.copied_metadata.update(existing.metadata)
         self._dispatcher.replaces_metadata = self._preparation.target.overwrite
         self.reason = None
@@ -126,7 +126,7 @@ class Readiness:
         complete = has_receipt or bool(existing and existing.receipt)
         self.arrival.lost(SourceFingerprint.of(self._inventory, self.folder), self._tracker.deletion, complete, now)
         self._tracker.end()
-        self._inventory.writers.forget()
+        self._inventory.writers.forget_writers()
         self.reason = why
 
     def hand_over_to(self, following: Readiness) -> None:

@@ -115,7 +115,7 @@ class EventRules:
         if event is FileEvent.FOLDER_RENAMED:
             for folder in (names := path.split("\0")):
                 self._walks.forget(folder)
-            self._inventory.renames.note(*names)
+            self._inventory.renames.note_rename(*names)
             return
         if event is FileEvent.FOLDER:
             self._new_folders[path] = now
@@ -129,7 +129,7 @@ class EventRules:
         if event is FileEvent.LOST:
             self.lost = True
             self._locked.clear()
-            self._inventory.writers.forget()
+            self._inventory.writers.forget_writers()
             return
         if event in (FileEvent.ROOT_GONE, FileEvent.ROOT_DELETED):
             self.root_gone = True
@@ -147,18 +147,18 @@ class EventRules:
         if event is FileEvent.OPENED:
             self._replaces = True
             self._locked[path] = now
-            self._inventory.writers.writing(path, itself=False)
+            self._inventory.writers.note_held(path, itself=False)
         elif event is FileEvent.DELETED:
             if self._just_deleted.pop(path, -_SOON) > now - _SOON and self._in_new_folder(path, now):
                 # Lock and deletion were quicker than the watch of their new folder.
-                self._inventory.writers.gone(path, lock_held=True)
+                self._inventory.writers.note_gone(path, lock_held=True)
             self._locked.pop(path, None)
-            self._inventory.writers.released(path)
+            self._inventory.writers.note_released(path)
 
     def _note_deleted(self, path: str, now: float) -> None:
         """A file was deleted: on purpose, if its writer has just taken its lock. One left by a crash does not count."""
         locked = self.under_lock(path, now)
-        self._inventory.writers.gone(path, lock_held=locked)
+        self._inventory.writers.note_gone(path, lock_held=locked)
         folder, _, name = path.rpartition("/")
         # Writers rename new metadata over the old ones: only where an array is to go are they deleted.
         if name in ARRAY_METADATA_NAMES and folder in self._inventory.arrays and self._watcher.tells_closing:
@@ -190,7 +190,7 @@ class EventRules:
                     self._in_place = True
                 if not self._watcher.tells_closing and inventory.writers.try_unsettled(path):
                     return
-                inventory.writers.writing(path, itself=True)
+                inventory.writers.note_held(path, itself=True)
                 # A chunk file waits for its writer to close it. Metadata and notes may stay open all day.
                 if not (self._watcher.tells_closing and inventory.is_chunk_file(path)):
                     self._await_quiet(path, now)
@@ -211,7 +211,7 @@ class EventRules:
     def _note_settled(self, path: str, folder: str, name: str) -> None:
         self._quiet.pop(path, None)
         self._locked.pop(path, None)
-        self._inventory.writers.settled(path)
+        self._inventory.writers.note_settled(path)
         if name in METADATA_NAMES:
             self.metadata.add(folder)
         elif name == MARKER:

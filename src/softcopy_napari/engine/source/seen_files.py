@@ -78,9 +78,9 @@ class StaleLocks:
         prefix = prefix_of(part.folder)
         for name in part.locks:
             if prefix + name not in self._inventory.writers.abandoned:
-                self._inventory.writers.writing(prefix + name, itself=False)
+                self._inventory.writers.note_held(prefix + name, itself=False)
         for path in self._listed.add_folder_diff(part, part.locks):
-            self._inventory.writers.released(path)
+            self._inventory.writers.note_released(path)
         if part.last and not part.unchanged:
             _, interval = self._looks.pop(part.folder, (0.0, QUIET / 2))
             if part.folder in self._listed:
@@ -115,7 +115,7 @@ class Unsettled:
                 inventory.set_state(prefix + name, ChunkState.WRITING)
         for path in self.listed.add_folder_diff(part, names):
             if inventory.state(path) is ChunkState.WRITING and path not in inventory.writers.held:
-                inventory.writers.vanished(path)
+                inventory.writers.note_vanished(path)
 
     @property
     def first(self) -> str:

@@ -134,7 +134,7 @@ class SourceMetadata:
                 layout = OpaqueNode(folder, make_reason(ReasonCode.IN_FILE, file=name, problem=too_many))
             array = self._inventory.arrays.get(folder)
             before = None if array is None else array.layout
-            changed = isinstance(layout, ArrayLayout) and self._inventory.register(layout)
+            changed = isinstance(layout, ArrayLayout) and self._inventory.register_array(layout)
             new = isinstance(layout, ArrayLayout) and layout != before
             if isinstance(layout, ArrayLayout) and new:
                 self._evidence.note_layout(before, layout, half_written=folder in self.bad)

@@ -232,7 +232,7 @@ class SourceTracker:
         if part.last and part.folder in self._unsettled.listed:
             self._walks.known[part.folder] = 0  # to be listed again even if its own time stays
         if part.empty and part.folder:
-            self._inventory.writers.settled(part.folder)
+            self._inventory.writers.note_settled(part.folder)
         self.changes += bool(news)
         if self._walks.current is not None:
             self._walks.current.news += news

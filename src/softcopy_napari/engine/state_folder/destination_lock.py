@@ -98,9 +98,9 @@ class DestinationLock:
         """Why what an earlier engine copied to it may not be there, though it looks so; None if there is no reason."""
         if before.boot and not _is_same_boot(before.boot, _boot()) and self.reverify_reason is None:
             self.reverify_reason = ReverifyReason.POWER_LOST
-        self.all_was_noted = before.all_noted or not before.pid
-        """Whether the engine before has noted all that it copied, if there was one."""
-        self._all_noted = before.all_noted and doing == "checked"
+        self.ended_cleanly = before.clean_end or not before.pid
+        """Whether the engine before, if there was one, ended with all that it copied on record."""
+        self._clean_end = before.clean_end and doing == "checked"
         self._doing = doing
         self._folder = before.folder
         self._keeps_times = before.keeps_times
@@ -134,9 +134,9 @@ class DestinationLock:
         self._doing = doing
         self._note()
 
-    def note_all_noted(self, noted: bool) -> None:
-        """Leave word of whether all that was copied is noted, so that anything else there is somebody else's."""
-        self._all_noted = noted
+    def note_clean_end(self, noted: bool) -> None:
+        """Leave word of whether all that was copied is on record, so that anything else there is somebody else's."""
+        self._clean_end = noted
         self._note()
 
     def note_reverify_reason(self, reason: ReverifyReason | None) -> None:
@@ -195,8 +195,8 @@ class DestinationLock:
             words |= {"boot": self._boot, "device": self._device}
         if not self._keeps_times:
             words["keeps_times"] = False
-        if self._all_noted:
-            words["all_noted"] = True
+        if self._clean_end:
+            words["clean_end"] = True
         with contextlib.suppress(OSError):  # it helps, but nothing depends on it
             os.lseek(self._fd, 0, os.SEEK_SET)
             os.write(self._fd, json.dumps(words).encode().ljust(_SIZE))  # in one piece: the power may fail amid it
@@ -270,8 +270,8 @@ class _Owner(NamedTuple):
     """The system's number of the disk that it was written to."""
     keeps_times: bool = True
     """Whether the destination keeps modification times, as far as is known."""
-    all_noted: bool = False
-    """Whether all that was copied to it is noted: no copy process was at work when its engine ended."""
+    clean_end: bool = False
+    """Whether all that was copied to it is on record: no copy process was at work when its engine ended."""
 
 
 def _boot() -> str:
@@ -322,7 +322,7 @@ def _read_owner(fd: int) -> _Owner:
         reason = ReverifyReason.__members__.get(str(owner.get("doubt")))
         boot, times = str(owner.get("boot") or ""), owner.get("keeps_times") is not False
         device = int(owner.get("device") or 0)
-        noted = owner.get("all_noted") is True
+        noted = owner.get("clean_end") is True
         return _Owner(int(owner["pid"]), float(owner["started"]), doing, known, reason, boot, device, times, noted)
     return _Owner()
 

@@ -92,7 +92,7 @@ def probe_source(source: str) -> SourceProbe:
         deeper: deque[str] = deque()
         while level and budget:
             budget -= 1
-            _look(root, level.popleft(), found, deeper)
+            _search_folder(root, level.popleft(), found, deeper)
         level = deeper
     return found
 
@@ -183,7 +183,7 @@ def _without_consolidated(content: bytes) -> bytes:
     return content[:start] if start else content
 
 
-def _look(root: str, folder: str, found: SourceProbe, deeper: deque[str]) -> None:
+def _search_folder(root: str, folder: str, found: SourceProbe, deeper: deque[str]) -> None:
     path = os.path.join(root, native_path(folder)) if folder else root
     try:
         with os.scandir(path) as entries:
