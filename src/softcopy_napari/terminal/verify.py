@@ -174,10 +174,8 @@ def _show_progress(console: Console, folder: Path, expected: int, report: Verify
             nonlocal next_line
             if time.monotonic() >= next_line:
                 next_line = time.monotonic() + _LOG_INTERVAL
-                print(
-                    f"{time.strftime('%H:%M:%S')} {printable(str(folder))}: {_progress_text(report, expected, started)}",
-                    flush=True,
-                )
+                text = _progress_text(report, expected, started)
+                print(f"{time.strftime('%H:%M:%S')} {printable(str(folder))}: {text}", flush=True)
             return True
 
         yield log
