@@ -16,8 +16,8 @@ PACKAGE = ROOT / "src" / "softcopy_napari"
 SHORTEST = 12
 """Characters of a part that tells a message from others."""
 CALLS = {
-    *("notice", "_notice", "_fail", "_end", "_error", "refuse", "set_problem"),
-    *("TargetsError", "ReceiptError", "ScrubError", "StateFolderError", "EngineGone"),
+    *("notice", "_notice", "_fail", "_end", "refuse", "set_problem"),
+    *("TargetsError", "ReceiptError", "VerifyError", "StateFolderError", "EngineGone", "CannotOrder"),
     *("RateError", "LayoutError", "OpaqueNode", "NoScreen", "CannotShow", "MicroscopeError", "BadParameter"),
     "ValueError",
 }
@@ -28,10 +28,9 @@ NAMES = {"problem", "reason", "_reason", "_why_ended", "words", "what", "error",
 """What messages are assigned to, or handed over as."""
 RETURNED_BY = {
     *("words", "describe_problem", "explain_write_error", "flush", "no_room", "lower_priority", "change", "order"),
-    *("write", "_why_not_right", "_damage", "check", "_source_problem", "_share_problem", "_problem"),
-    *("settings_problem", "_foreign"),
-    *("_check_pairs", "_explain", "explain", "_suffering", "_stand_still", "_completion", "_save", "waiting_for"),
-    *("difference", "path_problem", "address_problem", "_odd_quotes"),
+    *("write", "_why_not_right", "_damage", "check", "_source_problem", "_syntax_problem"),
+    *("settings_problem", "foreign_words", "difference"),
+    *("_check_pairs", "_explain", "explain", "_find_suffering", "_stand_still", "_completion", "_save", "waiting_for"),
 }
 """Functions that return messages."""
 
@@ -193,6 +192,12 @@ def test_every_exception_is_a_text_that_the_program_still_has() -> None:
     assert set().union(*MESSAGES.values()) >= EXCEPTIONS
 
 
+def test_what_tells_messages_is_still_called_so() -> None:
+    code = "\n".join(text_of(path) for path in PACKAGE.rglob("*.py"))
+    assert {name for name in CALLS | NAMES | RETURNED_BY if not re.search(rf"\b{name}\b", code)} == set()
+    assert {name for name in RETURNED_BY if not re.search(rf"def {name}\b", code)} == set()
+
+
 @pytest.mark.parametrize(
     "told",
     [
@@ -201,7 +206,7 @@ def test_every_exception_is_a_text_that_the_program_still_has() -> None:
         "self._end(TargetState.FAILED, f\"{path}{' has turned into a pumpkin' if late else ''}\")",
         'self.problem = (\n    "has turned into a "\n    f"pumpkin at {hour}"\n)',
         'what += f"{number} has turned into another"',
-        'def _problem(path):\n    return f"{path} has turned into another" if path else ""',
+        'def describe_problem(path):\n    return f"{path} has turned into another" if path else ""',
         'Result(Outcome.FAILED, reason=f"has turned into {kind}")',
     ],
 )

@@ -2,9 +2,9 @@
 
 `{name}` is a field as it is, `{name:quoted}` in quotes, `{name:n}` a number with commas, `{name:size}` bytes,
 `{name:time}` and `{name:roughly}` seconds, `{name:clock}` and `{name:date}` a Unix time, `{name:file}` a number of
-files, and `{name:image or well|images or wells}` a number of what has a plural of its own. Of several templates the
-first one counts whose fields are all there. Front ends override those in which they differ: what to press, which
-command to type. wording.py fills them.
+files, `{name:image or well|images or wells}` a number of what has a plural of its own, and `{array:array}` an array by
+its path, which the only array of a dataset does not have. Of several templates the first one counts whose fields are
+all there. Front ends override those in which they differ: what to press, which command to type. wording.py fills them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,16 @@ from softcopy_napari.engine.english_details import DETAILS, Wording
 from softcopy_napari.engine.reasons import ReasonCode
 
 _RUN_AGAIN = "run it again with --overwrite to replace the copy, or with another destination"
+_BY_LOOKING = "new files are found by looking every few seconds"
+_ALLOW_WATCHES = " instead. To allow it: sysctl fs.inotify.max_user_watches=1000000 fs.inotify.max_user_instances=1024"
+_MAKE_ROOM = "Make room; copying continues by itself"
+_RAISE_QUOTA = "Delete something or have it raised; copying continues by itself"
+_CONNECT = "Connect its disk again; copying continues by itself"
+_READ_BACK = "Files copied before are read back and compared"
+_AS_PLAIN_FILES = (
+    "Its files are copied as plain files; the copy ends with a file named 'complete', --finish-idle, "
+    "or when you finish it"
+)
 
 ENGLISH: Wording = {
     ReasonCode.TEXT: "{text}",
@@ -43,11 +53,10 @@ ENGLISH: Wording = {
     # What stands in the way
     ReasonCode.DESTINATION_FULL: (
         "{destination} is full: {free:size} free, about {needed:size} needed for the {files:n} files that wait. "
-        "Make room; copying continues by itself",
-        "{destination} is full: about {needed:size} needed for the {files:n} files that wait. "
-        "Make room; copying continues by itself",
-        "{destination} is full: {free:size} free, more is needed. Make room; copying continues by itself",
-        "{destination} is full. Make room; copying continues by itself",
+        + _MAKE_ROOM,
+        "{destination} is full: about {needed:size} needed for the {files:n} files that wait. " + _MAKE_ROOM,
+        "{destination} is full: {free:size} free, more is needed. " + _MAKE_ROOM,
+        "{destination} is full. " + _MAKE_ROOM,
     ),
     ReasonCode.DESTINATION_NO_FILES: (
         "{destination} has space but takes no more files (no inodes left): {files:file} to copy. "
@@ -55,15 +64,13 @@ ENGLISH: Wording = {
     ),
     ReasonCode.DESTINATION_QUOTA: (
         "your quota at {destination} is used up: about {needed:size} needed for the {files:n} files that wait. "
-        "Delete something or have it raised; copying continues by itself",
-        "your quota at {destination} is used up. Delete something or have it raised; copying continues by itself",
+        + _RAISE_QUOTA,
+        "your quota at {destination} is used up. " + _RAISE_QUOTA,
     ),
     ReasonCode.DESTINATION_READ_ONLY: "{destination} is read-only. Make it writable; copying continues by itself",
     ReasonCode.DESTINATION_UNREACHABLE: (
-        "{destination} cannot be reached, or is another folder than before ({problem}). "
-        "Connect its disk again; copying continues by itself",
-        "{destination} cannot be reached, or is another folder than before. "
-        "Connect its disk again; copying continues by itself",
+        "{destination} cannot be reached, or is another folder than before ({problem}). " + _CONNECT,
+        "{destination} cannot be reached, or is another folder than before. " + _CONNECT,
     ),
     ReasonCode.NO_ANSWER: "the disk of the source or destination has not answered since {since:clock}. Waiting",
     ReasonCode.BAD_METADATA: "metadata of {folder}: {problem}",
@@ -88,31 +95,16 @@ ENGLISH: Wording = {
     ReasonCode.DONE_AFTER_QUIET: "{why}; done after {seconds:time} without a change",
     # What speaks against a quiet acquisition being over
     ReasonCode.RESUMED: "more came after the copy was complete",
-    ReasonCode.GREW: ("array {array} grows while it is acquired", "the array grows while it is acquired"),
-    ReasonCode.CAME_LATER: (
-        "array {array} was made or resized after other data were written: more may come",
-        "the array was made or resized after other data were written: more may come",
-    ),
+    ReasonCode.GREW: "{array:array} grows while it is acquired",
+    ReasonCode.CAME_LATER: "{array:array} was made or resized after other data were written: more may come",
     ReasonCode.REWRITTEN: "{path} was written more than once",
     ReasonCode.NOT_WHOLE: "{path} is not whole yet",
     ReasonCode.OUTSIDE: "{path} is outside its array's shape: the array may grow",
-    ReasonCode.ONE_ALONG_SLOWEST: (
-        "array {array} has one chunk along its slowest axis, which may be written again",
-        "the array has one chunk along its slowest axis, which may be written again",
-    ),
-    ReasonCode.EMPTY_ARRAY: (
-        "array {array} is empty: its acquisition may not have begun",
-        "the array is empty: its acquisition may not have begun",
-    ),
-    ReasonCode.PLACEHOLDERS: (
-        "most chunks of array {array} hold the same bytes, as if they were to be filled later",
-        "most chunks of the array hold the same bytes, as if they were to be filled later",
-    ),
-    ReasonCode.UNLISTED: "array {array} is in a group that does not list its images: more may come",
-    ReasonCode.UNKNOWN_LAYOUT: (
-        "array {array} does not tell how many chunks it will have",
-        "the array does not tell how many chunks it will have",
-    ),
+    ReasonCode.ONE_ALONG_SLOWEST: "{array:array} has one chunk along its slowest axis, which may be written again",
+    ReasonCode.EMPTY_ARRAY: "{array:array} is empty: its acquisition may not have begun",
+    ReasonCode.PLACEHOLDERS: "most chunks of {array:array} hold the same bytes, as if they were to be filled later",
+    ReasonCode.UNLISTED: "{array:array} is in a group that does not list its images: more may come",
+    ReasonCode.UNKNOWN_LAYOUT: "{array:array} does not tell how many chunks it will have",
     # Why an acquisition is over
     ReasonCode.USER_SAID_OVER: "you said that the acquisition is over",
     ReasonCode.MARKER_SAYS_OVER: "a file named 'complete' says that the acquisition is over",
@@ -165,42 +157,26 @@ ENGLISH: Wording = {
         "checksums cannot be saved in {folder}: {problem}. Copying continues, but the receipt needs them: "
         "make room there"
     ),
-    ReasonCode.REREAD_FLUSH_FAILED: (
-        "the destination's disk could not be flushed. Files copied before are read back and compared"
-    ),
+    ReasonCode.REREAD_FLUSH_FAILED: ("the destination's disk could not be flushed. " + _READ_BACK),
     ReasonCode.REREAD_FLUSH_UNSURE: (
-        "copy processes died before the destination's disk had confirmed what they wrote. "
-        "Files copied before are read back and compared"
+        "copy processes died before the destination's disk had confirmed what they wrote. " + _READ_BACK
     ),
-    ReasonCode.REREAD_POWER_LOST: (
-        "the computer went down while this destination was being filled. Files copied before are read back and compared"
-    ),
-    ReasonCode.REREAD_TAKEN_AWAY: (
-        "the destination's disk was away for a while. Files copied before are read back and compared"
-    ),
+    ReasonCode.REREAD_POWER_LOST: ("the computer went down while this destination was being filled. " + _READ_BACK),
+    ReasonCode.REREAD_TAKEN_AWAY: ("the destination's disk was away for a while. " + _READ_BACK),
     ReasonCode.FORECAST_WARNING: "{why} (forecast of {at:clock})",
     ReasonCode.EVENTS_LOST: "the system dropped file events (too many at once). Scanning all folders instead",
-    ReasonCode.FOLDERS_NOT_WATCHED: (
-        "folders cannot be watched: new files are found by looking every few seconds instead. "
-        "To allow it: sysctl fs.inotify.max_user_watches=1000000 fs.inotify.max_user_instances=1024"
-    ),
-    ReasonCode.SOME_FOLDERS_NOT_WATCHED: (
-        "not all folders can be watched: new files are found by looking every few seconds instead. "
-        "To allow more: sysctl fs.inotify.max_user_watches=1000000"
-    ),
+    ReasonCode.FOLDERS_NOT_WATCHED: "folders cannot be watched: " + _BY_LOOKING + _ALLOW_WATCHES,
+    ReasonCode.SOME_FOLDERS_NOT_WATCHED: "not all folders can be watched: " + _BY_LOOKING + _ALLOW_WATCHES,
     ReasonCode.WATCHING_BROKE: (
-        "folders are no longer watched, because of an error in softcopy itself, which its log describes: "
-        "new files are found by looking every few seconds instead"
+        "folders are no longer watched, because of an error in softcopy itself, which its log describes: " + _BY_LOOKING
     ),
     ReasonCode.SOURCE_ON_SHARE: (
-        "the source is on a network share ({kind}): new files are found by looking every few seconds",
-        "the source is on a network share: new files are found by looking every few seconds",
+        "the source is on a network share ({kind}): " + _BY_LOOKING,
+        "the source is on a network share: " + _BY_LOOKING,
     ),
     ReasonCode.METADATA_NOT_FOLLOWED: (
-        "{folder}/{problem}. Its files are copied as plain files; the copy ends with a file named 'complete', "
-        "--finish-idle, or when you finish it",
-        "{problem}. Its files are copied as plain files; the copy ends with a file named 'complete', "
-        "--finish-idle, or when you finish it",
+        "{folder}/{problem}. " + _AS_PLAIN_FILES,
+        "{problem}. " + _AS_PLAIN_FILES,
     ),
     ReasonCode.METADATA_NOTE: "metadata of {folder} {problem}",
     ReasonCode.COPIED_AS_PLAIN_FILES: "metadata of {folder} {problem}. Its files were copied as plain files",

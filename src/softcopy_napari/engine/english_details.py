@@ -82,8 +82,8 @@ DETAILS: Wording = {
     ReasonCode.INNER_CHUNKS_DIFFER: "the chunks in its shards are {here}, not {there}",
     ReasonCode.KEYS_DIFFER: "its chunk files are called {here}, not {there}",
     ReasonCode.NO_GROUP: "it is an array",
-    ReasonCode.ARRAY_DIFFERS: ("{array}: {difference}", "the array: {difference}"),
-    ReasonCode.ARRAY_MISSING: ("{array} is missing", "the array is missing"),
+    ReasonCode.ARRAY_DIFFERS: "{array:array}: {difference}",
+    ReasonCode.ARRAY_MISSING: "{array:array} is missing",
     ReasonCode.OTHER_CHUNKS: "its chunk files are others",
     ReasonCode.NO_KNOWN_CHUNKS: "it holds none of the chunk files",
     ReasonCode.COPY_OF: (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from softcopy_napari.engine.english import ENGLISH
@@ -63,6 +64,9 @@ class _Sentence(string.Formatter):
                 continue  # a field is missing, or is no such thing
         return self._unknown(reason)
 
+    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        return kwargs.get("array") if key == "array" else super().get_value(key, args, kwargs)
+
     def _unknown(self, reason: Reason) -> str:
         """Return what can be said of a code of another version."""
         words = printable(str(reason.code)).replace("_", " ")
@@ -80,6 +84,8 @@ class _Sentence(string.Formatter):
         match format_spec:
             case "":
                 return printable(str(value))
+            case "array":
+                return f"array {printable(str(value))}" if value else "the array"
             case "quoted":
                 return quote(value)
             case "n":
