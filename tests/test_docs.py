@@ -16,6 +16,7 @@ import softcopy_napari
 from softcopy_napari import cli
 from softcopy_napari.engine.client import Copy
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, Failure, Message, TargetSnapshot
+from softcopy_napari.engine.receipt.receipt import Receipt
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.target import Settings, Target
 from softcopy_napari.engine.targets.targets_file import load_targets
@@ -24,8 +25,9 @@ from softcopy_napari.engine.wording import SCANNING, STATES
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 DEVELOPERS = [ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/dev/*.md")]
-README, COMMAND, TARGETS_FILE, PYTHON = (
-    ROOT / name for name in ("README.md", "docs/command.md", "docs/targets-file.md", "docs/python.md")
+README, COMMAND, TARGETS_FILE, PYTHON, RECEIPT = (
+    ROOT / name
+    for name in ("README.md", "docs/command.md", "docs/targets-file.md", "docs/python.md", "docs/receipt.md")
 )
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
@@ -266,6 +268,11 @@ def test_every_field_of_a_snapshot_is_described_and_none_that_is_not_there() -> 
 def test_every_method_of_a_copy_is_described() -> None:
     names = listed_names("## Copy") - {"timeout", "None"}
     assert names == {name for name, value in vars(Copy).items() if callable(value) and not name.startswith("_")}
+
+
+def test_every_key_of_a_receipt_is_described() -> None:
+    keys = {name for row in rows(section(RECEIPT, "## The JSON file")) for name in row[0].split(", ")}
+    assert keys == set(Receipt.model_fields)
 
 
 def test_pages_for_developers_name_files_that_exist() -> None:
