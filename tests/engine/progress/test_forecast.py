@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from softcopy_napari.engine import wording
 from softcopy_napari.engine.progress.forecast import ForecastFacts, forecast
 from softcopy_napari.engine.protocol.messages import ForecastSnapshot
+from softcopy_napari.engine.reasons import ReasonCode
 
 GB, TB = 10**9, 10**12
 NOON = time.mktime((2026, 3, 2, 12, 0, 0, 0, 0, -1))
@@ -117,6 +118,13 @@ def test_of_what_is_not_known_nothing_is_said(acquiring: bool) -> None:
 
 RATES = st.one_of(st.none(), st.floats(0, 1e12))
 SIZES = st.one_of(st.none(), st.integers(0, 10**19))
+
+
+def test_a_copy_that_hardly_moves_falls_behind() -> None:
+    """Its end is further away than a number of seconds can say."""
+    found = forecast(ForecastFacts(NOON, True, 1.0, 2.3e-309, 0, 1, True))
+    assert found.complete_after is None and found.completion is not None
+    assert found.completion.code is ReasonCode.FALLS_BEHIND
 
 
 @given(st.booleans(), RATES, RATES, st.integers(0, 10**18), SIZES, st.booleans(), SIZES, SIZES, st.booleans())

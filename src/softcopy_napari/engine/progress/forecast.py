@@ -103,6 +103,8 @@ def _completion(facts: ForecastFacts) -> tuple[Reason | None, float | None]:
     if left > _FAR:
         return None, None
     after = max(0.0, facts.waiting + (acquired - copied) * left) / copied
+    if after > _FAR:
+        return make_reason(ReasonCode.FALLS_BEHIND, written=acquired, copied=copied), None
     end = facts.now + left
     if after < _SOON:
         return make_reason(ReasonCode.KEEPS_UP, end=end), after
