@@ -48,7 +48,8 @@ class NativeLibrary(BuildHookInterface):  # type: ignore[type-arg]
         compiler = shlex.split(os.environ.get("CC", "")) or [shutil.which("cc") or shutil.which("gcc") or ""]
         if sys.platform == "win32" or not compiler[0]:
             return False
-        flags = ["-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", str(library), f"{FOLDER}/native.c"]
+        sources = sorted(map(str, (root / FOLDER).glob("*.c")))
+        flags = ["-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", str(library), *sources]
         if sys.platform == "darwin":
             flags = [*_architectures(), *flags]
         try:
@@ -57,7 +58,9 @@ class NativeLibrary(BuildHookInterface):  # type: ignore[type-arg]
             self.app.display_warning(f"{compiler[0]} cannot be run, so copying will be slower: {error.strerror}")
             return False
         if done.returncode:
-            self.app.display_warning(f"{compiler[0]} cannot build native.c, so copying will be slower:\n{done.stderr}")
+            self.app.display_warning(
+                f"{compiler[0]} cannot build the C library, so copying will be slower:\n{done.stderr}"
+            )
         return done.returncode == 0
 
 

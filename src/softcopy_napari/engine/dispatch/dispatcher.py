@@ -32,6 +32,7 @@ from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.content_checker import CheckOutcome
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
+from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.publish_rules import PublishRules
 from softcopy_napari.engine.worker.tasks import (
@@ -289,6 +290,8 @@ class Dispatcher:
             self._under_way.pop(heard.task, None)
             self._compares.pop(heard.task, None)
             self._others.pop(heard.task, None)
+        if isinstance(answer, FolderBatch):
+            self._note_batch(heard.task, answer)
         if isinstance(answer, FolderDiff):
             self.links.add_folder_diff(answer)
         if isinstance(answer, FolderDiff) and answer.last and not answer.unchanged:
@@ -302,6 +305,14 @@ class Dispatcher:
                 self.results.apply_unstored(answer.failed, now)
             return self.flushing.apply_synced(heard.task, answer)
         return self.flushing.apply_flushed(answer) if isinstance(answer, Flushed) else answer
+
+    def _note_batch(self, task: int, batch: FolderBatch) -> None:
+        """Note that folders of a batch are still to come one by one, and that no names clash in the others."""
+        if task in self._compares:
+            self._compares[task] += [(folder, 0) for folder in batch.peculiar]
+        if self._clashes:
+            for folder, *_ in batch.folders:
+                self._apply_clashes(FolderDiff(folder))
 
     def _apply_clashes(self, part: FolderDiff) -> None:
         """Set aside files whose names are one at the destination: one copy would overwrite the other."""

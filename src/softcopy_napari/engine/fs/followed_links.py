@@ -51,6 +51,8 @@ class LinkFollowingFolder(RootFolder):
         The target's folders, absolute.
     """
 
+    follows_links = True
+
     def __init__(self, root: str, destination: str) -> None:
         super().__init__(root)
         self._destination = destination

@@ -55,16 +55,19 @@ class RootFolder:
         The folder's descriptor while it is open; None where the system cannot look names up in it.
     mode : int
         The folder's mode.
-    file_mode : int
-        The mode of new files; negative where they get their source's.
+    file_mode, folder_mode : int
+        The modes of new files and folders; the former is negative where files get their source's.
     """
+
+    follows_links = False
+    """Whether links that lead out of it are followed."""
 
     def __init__(self, root: str, permissions: str = SOURCE) -> None:
         self.root = extended_path(root)
         self.fd: int | None = None
         self.mode = 0o777
         self._permissions = permissions
-        self.file_mode, self._folder_mode = modes_for(permissions, self.mode)
+        self.file_mode, self.folder_mode = modes_for(permissions, self.mode)
         self._stack: list[tuple[str, int]] = []
         """Folders from the top to the one entered last, with their descriptors: the next one is often nearby."""
         self._entered: str | None = None
@@ -95,7 +98,7 @@ class RootFolder:
                 self.fd = os.open(self.root, _ROOT)
             found = os.stat(self.root if self.fd is None else self.fd)
             self.mode = found.st_mode
-            self.file_mode, self._folder_mode = modes_for(self._permissions, self.mode)
+            self.file_mode, self.folder_mode = modes_for(self._permissions, self.mode)
             if identity is not None and (found.st_dev, found.st_ino) != identity:
                 raise WrongFolder(0, "another folder lies there", self.root)
             if marker:
@@ -176,7 +179,7 @@ class RootFolder:
         self._shorten(common)
         at = self._stack[-1][1] if self._stack else self.fd
         for name in names[common:]:
-            at = _make_folder(name, at, self._folder_mode) if make else self._open_folder(name, at)
+            at = _make_folder(name, at, self.folder_mode) if make else self._open_folder(name, at)
             self._stack.append((name, at))
         self._entered = folder
         return at
@@ -208,11 +211,11 @@ class RootFolder:
             except FileNotFoundError:
                 if not make:
                     raise
-                os.mkdir(path, self._folder_mode)
+                os.mkdir(path, self.folder_mode)
                 continue
             if _is_link(found) and make:
                 os.rmdir(path) if stat.S_ISDIR(found.st_mode) else os.unlink(path)
-                os.mkdir(path, self._folder_mode)
+                os.mkdir(path, self.folder_mode)
             elif _is_link(found) and self._may_pass(relative):
                 continue
             elif _is_link(found) or not stat.S_ISDIR(found.st_mode):

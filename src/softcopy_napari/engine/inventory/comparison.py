@@ -1,4 +1,4 @@
-"""Takes what a comparison of a folder's two sides found into a target's inventory."""
+"""Takes what a comparison of folders' two sides found into a target's inventory."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
 from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.inventory.copied_versions import Unlike
 from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.inventory.tracked_files import FileIds, TrackedFiles
 from softcopy_napari.engine.states import ChunkState
 
 _LEAVE_PENDING = np.zeros(len(ChunkState), bool)
@@ -42,20 +45,42 @@ def note_comparison(
     news = 0
     if inventory.damaged:
         _forget_damage(inventory, prefix, different)
-    for names, state, leave in (
-        (same, ChunkState.COPIED, _LEAVE_SAME),
-        (different, ChunkState.PENDING, _LEAVE_PENDING),
-    ):
+    for names, state in ((same, ChunkState.COPIED), (different, ChunkState.PENDING)):
         for files, found, _ in inventory.group_files(folder, names):
-            ids = found[~leave[files.states(found)]]
-            ids = inventory.exclude_paths(files, ids, inventory.writers.list_in_use(files))
-            if state is ChunkState.PENDING:
-                ids = inventory.exclude_paths(files, ids, inventory.kept.keys())
-                inventory.rewrites.note_files(files, ids)
-                news += len(ids)
-            files.set_states(ids, state)
-            inventory.queue.add(files)
+            news += _note_files(inventory, files, found, state)
     return news
+
+
+def note_chunk_files(
+    inventory: Inventory, array: TrackedArray, same: npt.NDArray[np.int64], lacking: npt.NDArray[np.int64]
+) -> int | None:
+    """Note which chunk files of an array are up to date at the destination and which are missing there, by their cells.
+
+    Returns
+    -------
+    int or None
+        How many have to be copied that were not known to. None where it matters which files these are, and nothing was
+        noted: then `note_comparison` has to be told of each of their folders.
+    """
+    versions, writers = inventory.versions, inventory.writers
+    had_arrived = _LEAVE_SAME[array.states(lacking)] & ~_LEAVE_PENDING[array.states(lacking)]
+    if inventory.renames.new_names or inventory.damaged or versions.in_vain or writers.never_seen or had_arrived.any():
+        return None
+    _note_files(inventory, array, same, ChunkState.COPIED)
+    return _note_files(inventory, array, lacking, ChunkState.PENDING)
+
+
+def _note_files(inventory: Inventory, files: TrackedFiles, ids: FileIds, state: ChunkState) -> int:
+    """Have files be in a state, unless they are known to be; return how many have to be copied that were not."""
+    leave = _LEAVE_SAME if state is ChunkState.COPIED else _LEAVE_PENDING
+    ids = ids[~leave[files.states(ids)]]
+    ids = inventory.exclude_paths(files, ids, inventory.writers.list_in_use(files))
+    if state is ChunkState.PENDING:
+        ids = inventory.exclude_paths(files, ids, inventory.kept.keys())
+        inventory.rewrites.note_files(files, ids)
+    files.set_states(ids, state)
+    inventory.queue.add(files)
+    return len(ids) if state is ChunkState.PENDING else 0
 
 
 def _forget_damage(inventory: Inventory, prefix: str, different: Sequence[str]) -> None:

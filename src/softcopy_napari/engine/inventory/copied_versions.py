@@ -59,6 +59,11 @@ class CopiedVersions:
         self._in_vain: dict[str, tuple[bytes, int]] = {}
         """Files that the destination did not have after they were copied: which version, and how often."""
 
+    @property
+    def in_vain(self) -> bool:
+        """Whether the destination does not have some files after they were copied."""
+        return bool(self._in_vain)
+
     def note_versions(self, batch: Batch, versions: bytes) -> None:
         """Note the versions of a batch's files, 16 bytes each; zeros for those that were not copied."""
         if batch.is_current:

@@ -50,6 +50,8 @@ class WriterActivity:
         Chunk files that changed lately and whose writer may still be at work: copied if they prove whole.
     changed : set of str
         Files that something happened to while they were with a worker.
+    never_seen : set of str
+        Chunk files of which no more than a lock was seen: if there is none, none has been lost.
     """
 
     def __init__(self, inventory: Inventory) -> None:
@@ -60,8 +62,7 @@ class WriterActivity:
         self.changing: set[str] = set()
         self.unsettled: set[str] = set()
         self._inventory = inventory
-        self._never_seen: set[str] = set()
-        """Chunk files of which no more than a lock was seen: if there is none, none has been lost."""
+        self.never_seen: set[str] = set()
 
     def note_held(self, path: str, itself: bool) -> None:
         """Note that a writer locked a file, or has opened the file itself."""
@@ -69,16 +70,16 @@ class WriterActivity:
         self.held[path] = HeldFile(itself, held.since if held is not None else time.monotonic())
         self.abandoned.pop(path, None)
         if itself:
-            self._never_seen.discard(path)
+            self.never_seen.discard(path)
         elif self._inventory.state(path) is ChunkState.ABSENT:
-            self._never_seen.add(path)
+            self.never_seen.add(path)
         counts = itself or self._inventory.is_chunk_file(path)
         if counts and self._inventory.state(path) is not ChunkState.COPYING:
             self._inventory.set_state(path, ChunkState.WRITING)
 
     def note_settled(self, path: str) -> None:
         """Have a file copied: its writer is done with it for now."""
-        self._never_seen.discard(path)
+        self.never_seen.discard(path)
         self.held.pop(path, None)
         self.changing.discard(path)
         self.unsettled.discard(path)
@@ -98,7 +99,7 @@ class WriterActivity:
             Whether that can be left to the workers. Not where nothing can prove it, where its writer is known to be at
             work, and where it was copied before: while it is written over, its size and its end prove nothing.
         """
-        self._never_seen.discard(path)
+        self.never_seen.discard(path)
         files, one = self._inventory.locate(path)
         if path in self.held or not can_prove_whole(files.chunk_format):
             return False
@@ -129,16 +130,16 @@ class WriterActivity:
     def note_left(self, path: str) -> None:
         """Note that a file left the source before it was copied: a chunk file is lost, unless it comes back."""
         files, one = self._inventory.locate(path)
-        if path not in self._never_seen:
+        if path not in self.never_seen:
             files.note_left(one)
-        self._never_seen.discard(path)
+        self.never_seen.discard(path)
 
     def note_deleted(self, path: str) -> None:
         """Note that a file's writer deleted it under its lock, and that it is not at the destination either."""
         files, one = self._inventory.locate(path)
         files.note_left(one, left=False)
         if files.holds_chunks and path in self.held:  # its lock is there still
-            self._never_seen.add(path)
+            self.never_seen.add(path)
 
     def note_released(self, path: str) -> None:
         """Note that a writer's lock went away, whatever was done under it."""
@@ -155,8 +156,8 @@ class WriterActivity:
         for array in self._inventory.arrays.values():
             if array.ledger.counts[ChunkState.WRITING]:
                 cells = array.all_in(ChunkState.WRITING)
-                array.note_left(self._inventory.exclude_paths(array, cells, self._never_seen))
-        self._never_seen.clear()
+                array.note_left(self._inventory.exclude_paths(array, cells, self.never_seen))
+        self.never_seen.clear()
         self._inventory.replace_state(ChunkState.WRITING, ChunkState.ABSENT)
         for path in self.deleted:  # of these a walk will not find anything
             if self._inventory.state(path) is ChunkState.ABSENT:
@@ -199,13 +200,13 @@ class WriterActivity:
 
     def note_seen(self, folder: str, names: Iterable[str]) -> None:
         """Note that a folder was found to hold these files."""
-        if self._never_seen:
+        if self.never_seen:
             prefix = prefix_of(folder)
-            self._never_seen.difference_update(prefix + name for name in names)
+            self.never_seen.difference_update(prefix + name for name in names)
 
     def forget_folder(self, folder: str) -> None:
         """Forget what was done to the files in a folder, which has another name now."""
-        for paths in (self.deleted, self.changed, self.changing, self.unsettled, self._never_seen):
+        for paths in (self.deleted, self.changed, self.changing, self.unsettled, self.never_seen):
             paths.difference_update([path for path in paths if is_below(path, folder)])
         for table in (self.held, self.abandoned):
             for path in [path for path in table if is_below(path, folder)]:

@@ -32,6 +32,7 @@ from softcopy_napari.engine.source.finish_rules import finished_because
 from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.wording import describe
+from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.tasks import Answer, Flushed, FreeSpaceTask, Reached, ReadDone, ReadTask, Swept
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
@@ -176,6 +177,8 @@ class CopyJob(TargetThread):
                 finishing = self._phase is Phase.CHECKING
                 if not self._tracker.apply_folder_diff(part, now, finishing) and self._phase is not Phase.WAITING:
                     self._handle_source_lost(now)
+            case FolderBatch() as batch:
+                self._tracker.apply_folder_batch(batch, now, self._phase is Phase.CHECKING)
             case ReadDone(contents):
                 folder = next(iter(contents)).rpartition("/")[0]
                 found = {path.rpartition("/")[2]: data for path, data in contents.items() if data is not None}

@@ -21,6 +21,7 @@ from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.tasks import Answer
 
@@ -32,8 +33,8 @@ _CALM_AFTER = 5.0
 """Seconds without a message after which nothing counts as happening."""
 _TICK_SHARE = 10
 """A step takes at most one part in so many of the time."""
-_SWEEP_PATIENCE = 2.0
-"""Seconds that a stop waits for temporaries to be removed, and for the destination's clock."""
+_STOP_PATIENCE = 1.8
+"""Seconds that a stop takes at most, where the destination does not answer: two are promised."""
 
 log = logging.getLogger(__name__)
 
@@ -197,7 +198,7 @@ class TargetThread(ABC):
                 if self._over:  # it was stopped a moment ago: this must not set it going again
                     return
                 self._handle_answer(answer, now)
-                if not isinstance(answer, FolderDiff | None):  # rare, and the next step waits for it
+                if not isinstance(answer, FolderDiff | FolderBatch | None):  # rare, and the next step waits for it
                     self._next_tick = now
             case WorkerDied():
                 if not message.worker.hung:
@@ -229,6 +230,7 @@ class TargetThread(ABC):
             self._snapshot = self._make_snapshot(now)
 
     def _shut_down(self) -> None:
+        deadline = time.monotonic() + _STOP_PATIENCE
         left = self._pool.stop() + self._dispatcher.unswept()
         marker = self._parts.marker
         if marker:
@@ -239,7 +241,7 @@ class TargetThread(ABC):
             arguments = (self.target.destination, left, marker, clock)
             sweeper = threading.Thread(target=_sweep, args=arguments, daemon=True)
             sweeper.start()
-            sweeper.join(_SWEEP_PATIENCE)
+            sweeper.join(max(0.0, deadline - time.monotonic()))
             self._dispatcher.read_back.note_clock(sum(clock))
         self._snapshot = self._make_snapshot(time.monotonic())
         self._close_parts()

@@ -61,12 +61,16 @@ class GrowthEvidence:
 
     def note_part(self, part: FolderDiff) -> None:
         """Take in the times that a part of a folder's comparison found."""
-        self._oldest_chunk = min(self._oldest_chunk, part.oldest_chunk)
-        self._newest_chunk = max(self._newest_chunk, part.newest_chunk)
+        self.note_chunk_times(part.oldest_chunk, part.newest_chunk)
         if part.marker_modified:
             self._marked[part.folder] = part.marker_modified
         if part.metadata_modified > self._described[0]:
             self._described = part.metadata_modified, part.folder
+
+    def note_chunk_times(self, oldest: int, newest: int) -> None:
+        """Note the earliest and the latest modification time (ns) of chunk files."""
+        self._oldest_chunk = min(self._oldest_chunk, oldest)
+        self._newest_chunk = max(self._newest_chunk, newest)
 
     def excuse_late_metadata(self) -> None:
         """Note that metadata were half-written when the source was first seen: when they were written tells nothing."""

@@ -87,6 +87,9 @@ class StaleLocks:
                 interval = min(2 * interval, _LOCK_INTERVAL)
                 self._looks[part.folder] = now + interval, interval
 
+    def __contains__(self, folder: str) -> bool:
+        return folder in self._listed
+
     def folders_due(self, now: float) -> list[str]:
         """Return the folders to look at again."""
         folders = [folder for folder, (when, _) in self._looks.items() if when <= now]

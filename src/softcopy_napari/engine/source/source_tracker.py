@@ -6,13 +6,17 @@ from its thread alone.
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from softcopy_napari.engine.fs.relative_paths import prefix_of
-from softcopy_napari.engine.inventory.comparison import note_comparison
+from softcopy_napari.engine.inventory.comparison import note_chunk_files, note_comparison
 from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.event_rules import QUIET, EventRules
 from softcopy_napari.engine.source.finish_rules import Against, Objection, SourceFacts
@@ -24,7 +28,9 @@ from softcopy_napari.engine.source.walk_planner import Walk, WalkPlanner
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.watch.events import Watcher
 from softcopy_napari.engine.watch.watcher import make_watcher
+from softcopy_napari.engine.worker.folder_batch import COMPARED, SAME, ComparedFolder, FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
+from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
 _LOOK_INTERVAL = 10.0
@@ -40,6 +46,8 @@ _MOST_MISSES = 5
 """Times that a folder which its parent lists is looked for."""
 _LATE_EVENT = 0.3
 """Seconds that the system may take to tell of a deletion."""
+_LONG_QUIET_NS = 60_000_000_000
+"""Folders that were not changed for so long and are full are not watched, ns."""
 _MOMENT = 15.0
 """Seconds after a change for which a source counts as being written to: more than pass between two looks."""
 
@@ -193,10 +201,7 @@ class SourceTracker:
         if not part.missing:
             self._missed.pop(part.folder, None)
         touched = self._walks.touched(part.folder)
-        for folder in self._walks.apply_folder_diff(part):
-            if self._watcher is not None:
-                self._watcher.watch(folder)
-            self._walks.request(folder, for_pass=True)
+        self._ask_for(self._walks.apply_folder_diff(part))
         if part.missing:
             if not part.folder:
                 return False
@@ -237,6 +242,70 @@ class SourceTracker:
         if self._walks.current is not None:
             self._walks.current.news += news
         return True
+
+    def _ask_for(self, folders: Iterable[str]) -> None:
+        """Have folders compared, and watched first if they are new."""
+        for folder in folders:
+            if self._watcher is not None and folder not in self._walks.known:
+                self._watcher.watch(folder)
+            self._walks.request(folder, for_pass=True)
+
+    def apply_folder_batch(self, batch: FolderBatch, now: float, finishing: bool) -> None:
+        """Take in what comparing many folders of chunk files at once has found."""
+        if self.metadata.awaited_above(batch.base):
+            self._walks.return_folder_batch(batch)
+            return
+        folders = batch.folders
+        news = None
+        home = self._inventory.find_array(batch.base)
+        if not (self._walks.is_touched(batch) or any(map(self._is_noted, folders))):
+            news = self._note_chunk_files(batch, home)
+        self._ask_for(self._walks.apply_folder_batch(batch, one_by_one=news is None))
+        if news is None:
+            for part in batch.split():
+                self.apply_folder_diff(part, now, finishing)
+        else:
+            self.evidence.note_chunk_times(batch.oldest_chunk, batch.newest_chunk)
+            self.changes += bool(news)
+            if self._walks.current is not None:
+                self._walks.current.news += news
+        self._watch_compared(folders, None if home is None else home[0].layout)
+
+    def _is_noted(self, folder: ComparedFolder) -> bool:
+        """Whether something is noted of a folder that its comparison may end."""
+        path = folder[0]
+        return path in self._missed or path in self._locks or path in self._scratch or path in self._unsettled.listed
+
+    def _note_chunk_files(self, batch: FolderBatch, home: tuple[TrackedArray, str] | None) -> int | None:
+        """Note a batch's chunk files in their array; None where they have to be looked at one by one."""
+        if home is None:
+            return None
+        array, folder = home
+        cells = array.layout.flat_indices_of(folder, batch.files)
+        if cells is None:
+            return None
+        is_same = np.frombuffer(batch.verdicts, np.uint8) == SAME
+        return note_chunk_files(self._inventory, array, cells[is_same], cells[~is_same])
+
+    def _watch_compared(self, folders: Sequence[ComparedFolder], layout: ArrayLayout | None) -> None:
+        """Watch folders that were compared before they were watched, except those that nothing more can come to.
+
+        What came in between shows in their times; where it would not, they are compared once more.
+        """
+        if self._watcher is None:
+            return
+        latest = time.time_ns() - _LONG_QUIET_NS
+        for path, kind, modified, n_files, n_folders in folders:
+            if kind != COMPARED or (0 < modified < latest and _is_full(path, n_files + n_folders, layout)):
+                continue
+            if self._watcher.watch(path) and (not modified or self._modified(path) != modified):
+                self._walks.request(path)
+
+    def _modified(self, folder: str) -> int:
+        try:
+            return os.stat(self.source / folder).st_mtime_ns
+        except OSError:
+            return 0
 
     def _look_for_missing(self, folder: str) -> None:
         """Look once more at the parent of a folder that was not found: shares say so for a moment, and mean nothing."""
@@ -374,3 +443,11 @@ class SourceTracker:
             ),
             longest_pause=self._longest_pause,
         )
+
+
+def _is_full(folder: str, entries: int, layout: ArrayLayout | None) -> bool:
+    """Whether a folder has as many entries as an array can have there."""
+    if layout is None:
+        return False
+    indices = layout.indices_below(folder[len(layout.path) :].removeprefix("/"))
+    return indices is not None and entries == layout.grid[len(indices)]

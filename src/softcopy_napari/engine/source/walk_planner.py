@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from softcopy_napari.engine.fs.relative_paths import is_below, prefix_of
+from softcopy_napari.engine.fs.relative_paths import is_below, nearest_folder, prefix_of
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder, system_name
+from softcopy_napari.engine.worker.folder_batch import COMPARED, NOT_REACHED, UNCHANGED, FolderBatch
+from softcopy_napari.engine.worker.folder_comparer import ALL_BELOW
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 
 _NEVER = -1
-_FOLDERS_A_TASK = 64
+_FOLDERS_A_TASK = 512
 
 
 @dataclass(slots=True)
@@ -74,14 +76,20 @@ class WalkPlanner:
         """Bytes found so far in folders that are with a worker."""
         self._again: dict[str, int] = {}
         """Those of them to be compared once more when the worker has answered, as in `_asked`."""
+        self._unvisited: set[str] = set()
+        """Folders known before the pass under way over every folder, that it has not come to yet."""
 
     def start(self, full: bool, changes: int = 0) -> Walk:
-        """Begin a pass over all known folders, and those it will find; it takes the place of one under way."""
+        """Begin a pass over all known folders, and those it will find; it takes the place of one under way.
+
+        One over every folder finds them from the top, each in the folder that it lies in. Others ask for each of them.
+        """
         self._number += 1
         self.full_begun += full
         self.current = Walk(full, changes)
+        self._unvisited = set(self.known) if full else set()
         self.request("", for_pass=True)
-        for folder in list(self.known):
+        for folder in () if full else list(self.known):
             self.request(folder, for_pass=True)
         return self.current
 
@@ -119,8 +127,11 @@ class WalkPlanner:
         taken: list[tuple[str, int]] = []
         while self._waiting and len(taken) < share:
             folder = self._waiting.popleft()
+            known = self.known.get(folder, 0)
             light = self.current is not None and not self.current.full and self._counts(folder)
-            taken.append((folder, self.known.get(folder, 0) if light else 0))
+            if known == _NEVER or folder in self._unvisited:
+                known = ALL_BELOW
+            taken.append((folder, known if light or known == ALL_BELOW else 0))
             self._out.add(folder)
         return taken
 
@@ -130,12 +141,16 @@ class WalkPlanner:
 
     def touch(self, folder: str, name: str) -> None:
         """Note that something happens to a file: what a comparison under way says of it may be old."""
-        if folder in self._out:
+        if self._out and (folder in self._out or nearest_folder(folder, self._out) is not None):
             self._touched.setdefault(folder, set()).add(name)
 
     def touched(self, folder: str) -> set[str]:
         """Return the files of a folder of which a comparison under way may say something old."""
         return self._touched.get(folder, set())
+
+    def is_touched(self, batch: FolderBatch) -> bool:
+        """Whether a batch may say something old of any file."""
+        return any(is_below(folder, batch.base) for folder in self._touched)
 
     @property
     def waiting(self) -> bool:
@@ -156,7 +171,7 @@ class WalkPlanner:
         Returns
         -------
         list of str
-            Folders not seen before; to be watched first, and then asked for.
+            Folders to be asked for: those not seen before, to be watched first, and those that the pass has to come to.
         """
         prefix = prefix_of(part.folder)
         current = self.current
@@ -169,8 +184,57 @@ class WalkPlanner:
             elif part.error:
                 current.errors[part.folder] = part.error
         if part.last:
-            self._end(part)
-        return [prefix + name for name in part.folders if prefix + name not in self.known]
+            self._end(part.folder, 0 if part.error else part.modified, part.missing, part.unchanged)
+        return [prefix + name for name in part.folders if self._is_to_come(prefix + name)]
+
+    def _is_to_come(self, folder: str) -> bool:
+        """Whether a folder that was found has to be asked for."""
+        return folder not in self.known or folder in self._unvisited
+
+    def apply_folder_batch(self, batch: FolderBatch, one_by_one: bool = False) -> list[str]:
+        """Note what a batch says.
+
+        Parameters
+        ----------
+        batch : FolderBatch
+        one_by_one : bool
+            The folders that were compared are noted when each of them comes as a FolderDiff.
+
+        Returns
+        -------
+        list of str
+            Folders to be asked for, as of `apply_folder_diff`.
+        """
+        current, number = self.current, 0
+        to_come: list[str] = []
+        for folder, kind, modified, _, _ in batch.folders:
+            if folder in self._out:  # that was asked for; those below it follow
+                number = self._number if self._counts(folder) else 0
+                if kind == UNCHANGED or (kind == COMPARED and not one_by_one):
+                    self._end(folder, modified, missing=False, unchanged=kind == UNCHANGED)
+            elif kind == NOT_REACHED:
+                if self._is_to_come(folder):
+                    to_come.append(folder)
+            elif kind == COMPARED and not one_by_one:
+                self.known[folder] = modified
+                if number:
+                    self._unvisited.discard(folder)
+            else:
+                self._out.add(folder)
+                self.known.setdefault(folder, _NEVER)
+                self._count(self._asked, folder, number)
+        if number and current is not None:
+            current.newest = max(current.newest, batch.newest)
+            if not one_by_one:
+                current.size += batch.size
+        return to_come
+
+    def return_folder_batch(self, batch: FolderBatch) -> None:
+        """Have the folders of a batch that were asked for compared once more."""
+        for folder, kind, *_ in batch.folders:
+            if folder in self._out and kind in (COMPARED, UNCHANGED):
+                self._end(folder, 0, missing=False, unchanged=False)
+                self.request(folder, for_pass=True)
 
     @staticmethod
     def _note_gone(current: Walk, part: FolderDiff, prefix: str) -> None:
@@ -183,19 +247,21 @@ class WalkPlanner:
             else:
                 current.gone.append(prefix + name)
 
-    def _end(self, part: FolderDiff) -> None:
-        folder = part.folder
+    def _end(self, folder: str, modified: int, missing: bool, unchanged: bool) -> None:
+        """Note the last that a worker said of a folder that was asked for."""
         size = self._sizes.pop(folder, 0)
         if self.current is not None and self._counts(folder):
             self.current.open -= 1
             self.current.size += size
+            self._unvisited.discard(folder)
         self._asked.pop(folder, None)
-        self._touched.pop(folder, None)
         self._out.discard(folder)
-        if part.missing:
+        for path in [path for path in self._touched if nearest_folder(path, self._out) is None]:
+            del self._touched[path]
+        if missing:
             self.known.pop(folder, None)
-        elif not part.unchanged:
-            self.known[folder] = 0 if part.error else part.modified
+        elif not unchanged:
+            self.known[folder] = modified
         if folder in self._again:
             self._asked[folder] = self._again.pop(folder)
             self._waiting.append(folder)
@@ -203,7 +269,12 @@ class WalkPlanner:
 
     def pop_finished(self) -> Walk | None:
         """Return the walk under way if it has just come to its end; there is none then."""
-        if self.current is not None and self.current.open == 0:
-            done, self.current = self.current, None
-            return done
-        return None
+        if self.current is None or self.current.open:
+            return None
+        left, self._unvisited = self._unvisited, set()
+        for folder in left & self.known.keys():  # nothing lists them any more
+            self.request(folder, for_pass=True)
+        if self.current.open:
+            return None
+        done, self.current = self.current, None
+        return done

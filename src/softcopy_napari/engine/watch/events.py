@@ -54,8 +54,8 @@ class Watcher(Protocol):
     def unread(self) -> bool:
         """Whether the system has reported something that is not among `events` yet."""
 
-    def watch(self, folder: str) -> None:
-        """Watch a folder for what happens directly in it, from now on."""
+    def watch(self, folder: str) -> bool:
+        """Watch a folder for what happens directly in it, from now on; return whether it was not watched before."""
 
     def stop(self) -> None:
         """End watching."""

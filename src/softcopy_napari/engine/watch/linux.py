@@ -53,15 +53,17 @@ class LinuxWatcher(EventQueue):
             raise
         self._thread.start()
 
-    def watch(self, folder: str) -> None:
+    def watch(self, folder: str) -> bool:
         if folder in self._watches:
-            return
+            return False
         try:
             self._add(folder)
+            return True
         except OSError as error:
             # Any other reason is the folder's own, and a walk will say it: it has gone, may not be read...
             if error.errno == errno.ENOSPC:
                 self.problem = make_reason(ReasonCode.SOME_FOLDERS_NOT_WATCHED)
+        return False
 
     def _add(self, folder: str) -> None:
         path = os.path.join(self._root, os.fsencode(folder)) if folder else self._root

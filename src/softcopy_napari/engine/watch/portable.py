@@ -30,8 +30,9 @@ class PortableWatcher(EventQueue, FileSystemEventHandler):
     def unread(self) -> bool:
         return not self._observer.event_queue.empty()
 
-    def watch(self, folder: str) -> None:
+    def watch(self, folder: str) -> bool:
         """Nothing to do: the whole tree is watched."""
+        return False
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called by watchdog's dispatching thread."""

@@ -56,8 +56,9 @@ class NoWatcher(EventQueue):
     unread = False
     problem: Reason | None = make_reason(ReasonCode.FOLDERS_NOT_WATCHED)
 
-    def watch(self, folder: str) -> None:
+    def watch(self, folder: str) -> bool:
         """Nothing to do."""
+        return False
 
     def stop(self) -> None:
         """Nothing to do."""

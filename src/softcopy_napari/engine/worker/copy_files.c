@@ -1,40 +1,67 @@
-/* Copies and compares many small files of one folder in a call, with the guarantees of file_copier.py and
-   folder_comparer.py.
+/* Copies many small files in a call, with the guarantees of file_copier.py.
 
-   A file is either published or compared here, or skipped and left to those two: that is whatever is not a plain
-   regular file (a link, a failed call, a short read, a change meanwhile). Called by native.py, from one thread of a copy
-   process. Linux and macOS. */
+   A file is either published here, or skipped and left to that module: whatever is not a plain regular file (a link, a
+   failed call, a short read, a change meanwhile). Called by native.py. Linux and macOS. */
 
-#define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "native.h"
 
-#define MAX_FILES 64   /* in a call; native.py has the same number */
-#define SKIPPED (-1)   /* instead of a size: left to file_copier.py */
-#define SECOND 1000000000LL
+#define MAX_FILES 64      /* in a call; native.py has the same number */
+#define SKIPPED (-1)      /* instead of a size: left to file_copier.py */
 #define COARSE 10000000LL /* a time that is a multiple of this (ns) may be a coarse clock's */
 
-#ifdef __APPLE__
-#define MTIME(s) ((s)->st_mtimespec)
-#define CTIME(s) ((s)->st_ctimespec)
-#define ATIME(s) ((s)->st_atimespec)
-#else
-#define MTIME(s) ((s)->st_mtim)
-#define CTIME(s) ((s)->st_ctim)
-#define ATIME(s) ((s)->st_atim)
-#endif
+#define MAX_DEPTH 32      /* of folders; files deeper down are skipped */
 
-static struct {
-    int fd;
-    struct stat before;
-} files[MAX_FILES];
+/* Folders from a top one to the one entered last: the next file is often nearby. */
+typedef struct {
+    int depth;
+    struct {
+        char name[NAME_MAX + 1];
+        int fd;
+    } at[MAX_DEPTH];
+} Path;
 
-static int64_t ns(struct timespec time) { return time.tv_sec * SECOND + time.tv_nsec; }
+/* What is kept from reading files to writing them. */
+typedef struct {
+    Path source, destination;
+    struct {
+        int fd;
+        struct stat before;
+    } files[MAX_FILES];
+} Copier;
+
+static void shorten(Path *path, int depth) {
+    while (path->depth > depth) close(path->at[--path->depth].fd);
+}
+
+/* Open a folder in another one; make it, with the permissions mode, if there is none and that is not negative. */
+static int open_folder(int at, const char *name, int mode) {
+    int fd = openat(at, name, LOOKUP);
+    if (fd < 0 && errno == ENOENT && mode >= 0 && (!mkdirat(at, name, (mode_t)mode) || errno == EEXIST))
+        fd = openat(at, name, LOOKUP);
+    return fd;
+}
+
+/* Go into the folder of a file; returns its descriptor, or -1, and the file's name. */
+static int enter(Path *path, int top, const char *file, int mode, const char **name) {
+    const char *slash;
+    int depth = 0;
+    for (; (slash = strchr(file, '/')); file = slash + 1, depth++) {
+        const size_t length = slash - file;
+        if (depth == MAX_DEPTH || length > NAME_MAX) return -1;
+        if (depth < path->depth && !strncmp(path->at[depth].name, file, length) && !path->at[depth].name[length]) continue;
+        shorten(path, depth);
+        memcpy(path->at[depth].name, file, length);
+        path->at[depth].name[length] = 0;
+        path->at[depth].fd = open_folder(depth ? path->at[depth - 1].fd : top, path->at[depth].name, mode);
+        if (path->at[depth].fd < 0) return -1;
+        path->depth++;
+    }
+    shorten(path, depth);
+    *name = file;
+    return depth ? path->at[depth - 1].fd : top;
+}
+
+void *softcopy_new_copier(void) { return calloc(1, sizeof(Copier)); }
 
 static int same_version(const struct stat *a, const struct stat *b) {
     return ns(MTIME(a)) == ns(MTIME(b)) && ns(CTIME(a)) == ns(CTIME(b)) && a->st_size == b->st_size &&
@@ -71,33 +98,38 @@ static int64_t read_whole(int fd, char *buffer, const struct stat *file) {
     return read(fd, buffer, size + 1) == size ? size : SKIPPED;
 }
 
-/* Read files one after the other into buffer. sizes gets the size of each or SKIPPED, times its modification time.
-   Returns the number of files handled, fewer than count if the buffer is full. Files that were read stay open until
-   softcopy_write_files. */
-int softcopy_read_files(int folder, const char *names, int count, int flags, int64_t settled, int64_t coarse_settled,
-                  char *buffer, int64_t room, int64_t *sizes, int64_t *times) {
+/* Read files one after the other into buffer. paths are below the folder top. sizes gets the size of each or SKIPPED,
+   times its modification time. Returns the number of files handled, fewer than count if the buffer is full. Files that
+   were read stay open until softcopy_write_files. */
+int softcopy_read_files(void *kept, int top, const char *paths, int count, int flags, int64_t settled,
+                        int64_t coarse_settled, char *buffer, int64_t room, int64_t *sizes, int64_t *times) {
+    Copier *copier = kept;
     int64_t used = 0;
     int done = 0;
-    for (; done < count && done < MAX_FILES; done++, names += strlen(names) + 1) {
-        struct stat *before = &files[done].before;
+    for (; done < count && done < MAX_FILES; done++, paths += strlen(paths) + 1) {
+        struct stat *before = &copier->files[done].before;
+        const char *name;
+        const int folder = enter(&copier->source, top, paths, -1, &name);
+        int *fd = &copier->files[done].fd;
         int64_t modified;
-        files[done].fd = -1;
+        *fd = -1;
         sizes[done] = SKIPPED;
         /* By name, and before it is opened: see file_copier.py. */
-        if (fstatat(folder, names, before, AT_SYMLINK_NOFOLLOW) || !S_ISREG(before->st_mode)) continue;
+        if (folder < 0 || fstatat(folder, name, before, AT_SYMLINK_NOFOLLOW) || !S_ISREG(before->st_mode)) continue;
         if (before->st_size >= room) continue;
         if (used + before->st_size >= room) break;
         modified = times[done] = ns(MTIME(before));
         if (modified > (modified % COARSE ? settled : coarse_settled)) continue; /* the tick of its last change is not over */
-        files[done].fd = open_source(folder, names, flags);
-        sizes[done] = read_whole(files[done].fd, buffer + used, before);
+        *fd = open_source(folder, name, flags);
+        sizes[done] = read_whole(*fd, buffer + used, before);
         if (sizes[done] != SKIPPED) {
             used += sizes[done];
-        } else if (files[done].fd >= 0) {
-            close(files[done].fd);
-            files[done].fd = -1;
+        } else if (*fd >= 0) {
+            close(*fd);
+            *fd = -1;
         }
     }
+    shorten(&copier->source, 0);
     return done;
 }
 
@@ -120,49 +152,21 @@ static int publish(int folder, const char *temporary, const char *name, int mode
 }
 
 /* Publish the files that the last softcopy_read_files has read, except those whose size is SKIPPED by now; sizes
-   becomes SKIPPED for those that could not be published. */
-void softcopy_write_files(int folder, const char *temporary, const char *names, int count, int mode, const char *buffer,
-                          int64_t *sizes) {
-    for (int number = 0; number < count; number++, names += strlen(names) + 1) {
-        int fd = files[number].fd;
-        const struct stat *before = &files[number].before;
+   becomes SKIPPED for those that could not be published. Folders that are missing below top are made. */
+void softcopy_write_files(void *kept, int top, const char *temporary, const char *paths, int count, int mode,
+                          int folder_mode, const char *buffer, int64_t *sizes) {
+    Copier *copier = kept;
+    for (int number = 0; number < count; number++, paths += strlen(paths) + 1) {
+        const struct stat *before = &copier->files[number].before;
+        const int fd = copier->files[number].fd;
         if (fd < 0) continue;
-        if (sizes[number] != SKIPPED && !publish(folder, temporary, names, mode, fd, before, buffer)) sizes[number] = SKIPPED;
+        if (sizes[number] != SKIPPED) {
+            const char *name;
+            const int folder = enter(&copier->destination, top, paths, folder_mode, &name);
+            if (folder < 0 || !publish(folder, temporary, name, mode, fd, before, buffer)) sizes[number] = SKIPPED;
+        }
         close(fd);
         buffer += before->st_size;
     }
-}
-
-/* How a file compares, as in native.py; FRESH is added to DIFFERENT and LACKING if it changed recently. */
-enum { SAME, DIFFERENT, LACKING, FRESH = 4, UNCLEAR = 8 };
-
-static char compare(int source, int destination, const char *name, int64_t unit, struct stat *here) {
-    struct stat there;
-    int64_t apart;
-    if (fstatat(source, name, here, AT_SYMLINK_NOFOLLOW) || !S_ISREG(here->st_mode)) return UNCLEAR;
-    if (destination < 0) return LACKING; /* it has no such folder */
-    if (fstatat(destination, name, &there, AT_SYMLINK_NOFOLLOW)) return errno == ENOENT ? LACKING : UNCLEAR;
-    apart = ns(MTIME(here)) - ns(MTIME(&there));
-    return S_ISREG(there.st_mode) && here->st_size == there.st_size && -unit < apart && apart < unit ? SAME : DIFFERENT;
-}
-
-/* Compare files as is_up_to_date() in file_times.py does. totals gets the latest modification time, the total size of
-   those that are the same, and the earliest time; a change between lately and soon is recent. */
-void softcopy_compare_files(int source, int destination, const char *names, int count, int64_t unit, int64_t lately,
-                      int64_t soon, char *verdicts, int64_t *totals) {
-    totals[0] = totals[1] = 0;
-    totals[2] = INT64_MAX;
-    for (int number = 0; number < count; number++, names += strlen(names) + 1) {
-        struct stat here;
-        int64_t modified;
-        verdicts[number] = compare(source, destination, names, unit, &here);
-        if (verdicts[number] == UNCLEAR) continue;
-        modified = ns(MTIME(&here));
-        if (modified > totals[0]) totals[0] = modified;
-        if (modified < totals[2]) totals[2] = modified;
-        if (verdicts[number] == SAME)
-            totals[1] += here.st_size;
-        else if (lately < modified && modified < soon)
-            verdicts[number] += FRESH;
-    }
+    shorten(&copier->destination, 0);
 }

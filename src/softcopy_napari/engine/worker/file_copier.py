@@ -149,17 +149,20 @@ class FileCopier:
             The outcome for each path.
         """
         settled = rules._replace(quiet=0.0)
-        for folder, group in itertools.groupby(paths, parent):
-            of_folder = list(group)
-            first = len(folder) + 1 if folder else 0
+
+        def run_of(path: str) -> tuple[bool, str]:
             # A file that must prove whole is examined before it is read.
-            names = [path[first:] for path in of_folder]
-            if not (together and unsettled.isdisjoint(of_folder) and METADATA_NAMES.isdisjoint(names)):
-                names = []
+            folder, _, name = path.rpartition("/")
+            plain = together and path not in unsettled and name not in METADATA_NAMES
+            return plain, folder if self._source.follows_links else ""
+
+        for (plain, folder), group in itertools.groupby(paths, run_of):
+            run = list(group)
             at = 0
-            while at < len(of_folder):
-                for found in self._copy_together(folder, names[at : at + self._together], rules) or [None]:
-                    path = of_folder[at]
+            while at < len(run):
+                batch = run[at : at + self._together] if plain else []
+                for found in self._copy_together(folder, batch, rules) or [None]:
+                    path = run[at]
                     at += 1
                     if found is None:
                         yield self.copy_file(path, path in gone, rules if path in unsettled else settled)
@@ -168,9 +171,9 @@ class FileCopier:
                         self._check_published(path, size, modified)
                         yield CopyResult(CopyOutcome.COPIED, size, digest, modified=modified)
 
-    def _copy_together(self, folder: str, names: list[str], rules: PublishRules) -> list[tuple[int, bytes, int] | None]:
-        """Copy the first of some files of a folder with native.py; the result is None for each that it skipped."""
-        if self._native is None or not names or not self._keeps_times:
+    def _copy_together(self, folder: str, paths: list[str], rules: PublishRules) -> list[tuple[int, bytes, int] | None]:
+        """Copy the first of some files below a folder with native.py; the result is None for each that it skipped."""
+        if self._native is None or not paths or not self._keeps_times:
             return []
         try:
             source, destination = self._source.enter_folder(folder), self._destination.enter_folder(folder)
@@ -178,12 +181,11 @@ class FileCopier:
             return []
         if source is None or destination is None:
             return []
-        mode = self._destination.file_mode
-        found = self._native.copy(
-            source, destination, self._temporary, names, self.unit, mode, chunk_format=rules.chunk_format
-        )
+        modes = self._destination.file_mode, self._destination.folder_mode
+        below = [path[len(folder) + 1 :] for path in paths] if folder else paths
+        found = self._native.copy(source, destination, self._temporary, below, self.unit, modes, rules.chunk_format)
         # About as many are likely to be copied next time.
-        self._together = min(MAX_FILES, len(found) + 1 if len(found) < len(names) else 2 * self._together)
+        self._together = min(MAX_FILES, len(found) + 1 if len(found) < len(paths) else 2 * self._together)
         return found
 
     def _tick_left(self, found: os.stat_result) -> int:

@@ -11,7 +11,7 @@ import itertools
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from softcopy_napari.engine.fs.capabilities import Capabilities, infer_time_unit
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem, diagnose_problem
@@ -21,11 +21,12 @@ from softcopy_napari.engine.fs.files import KIND, LINK, REGULAR
 from softcopy_napari.engine.fs.followed_links import KEEP, leads_out, make_source_folder
 from softcopy_napari.engine.fs.name_clashes import NameClashes
 from softcopy_napari.engine.fs.own_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
-from softcopy_napari.engine.fs.relative_paths import join
+from softcopy_napari.engine.fs.relative_paths import join, prefix_of
 from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
 from softcopy_napari.engine.fs.statx import refresh_attributes
 from softcopy_napari.engine.worker.extra_files import ExtraFiles
 from softcopy_napari.engine.worker.file_streams import same_content
+from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.native import FRESH, LACKING, MAX_FILES, SAME, load_comparer
 from softcopy_napari.engine.zarr_layout.file_names import (
@@ -39,12 +40,16 @@ from softcopy_napari.engine.zarr_layout.file_names import (
 )
 from softcopy_napari.engine.zarr_layout.probe import read_metadata
 
+ALL_BELOW = -1
+"""In place of a folder's known time: compare what lies below it, too, if there is nothing but chunk files."""
 PART = 2048
 """Most names in one part of a folder's comparison."""
 _FEW = 256
 """Names of a folder that are listed before its metadata are read."""
 _MAX_NAMES = 1 << 14
 """Most names of a folder that are remembered; beyond that, asking the file system is slower but takes no memory."""
+_SLICE = 0.02
+"""Seconds after which the folders that were compared together so far are told of."""
 _SIGN_OF_LIFE = 2.0
 """Seconds after which a part is sent, so that a slow share is not taken for one that hangs."""
 _CLOCK_SKEW_NS = 2_000_000_000
@@ -70,6 +75,13 @@ def _listing(side: RootFolder, folder: str) -> Iterator[tuple[Iterator[os.DirEnt
     """List a folder; yield its entries, which may lack their paths, and its descriptor as `_holding` does."""
     with _holding(side, folder) as fd, os.scandir(side.path(folder) if fd is None else fd) as entries:
         yield entries, fd
+
+
+def _group_of(folder: tuple[str, int]) -> tuple[str | None, bool]:
+    """Return the folder that one named by a number lies in, None for others; and whether to compare all below it."""
+    base, _, name = folder[0].rpartition("/")
+    is_number = name.isdecimal() and name.isascii() and len(name) < 10 and (name == "0" or name[0] != "0")
+    return (base if is_number else None), folder[1] == ALL_BELOW
 
 
 class FolderComparer:
@@ -118,13 +130,14 @@ class FolderComparer:
         identity: tuple[int, int] | None = None,
         marker: str = "",
         fresh_attributes: bool = False,
-    ) -> Iterator[FolderDiff]:
-        """Compare folders, without the folders in them.
+    ) -> Iterator[FolderDiff | FolderBatch]:
+        """Compare folders: without the folders in them, unless everything below is asked for and is plain.
 
         Parameters
         ----------
         folders : list of tuple of str and int
-            Folders relative to the source, each with the modification time (ns) at which its content is known, or 0.
+            Folders relative to the source, each with the modification time (ns) at which its content is known, 0, or
+            ALL_BELOW.
         quiet : float
             Files that differ and changed within this many seconds are `fresh`.
         identity, marker : optional
@@ -135,23 +148,88 @@ class FolderComparer:
 
         Yields
         ------
-        FolderDiff
-            One or more parts of each folder; its last part has `last` set, and the very last part `final`.
+        FolderDiff or FolderBatch
+            One or more parts of each folder, or many folders together; the very last has `final` set.
         """
         lost, obstacle = self._open_sides(identity, marker)
-        refresh = fresh_attributes and not lost and identify_file_system(self._source.root).is_share
         try:
-            for number, (folder, known) in enumerate(folders, start=1):
-                if lost or obstacle:
-                    parts = iter([FolderDiff(folder, lost=lost, obstacle=obstacle, last=True)])
-                else:
-                    parts = self._parts(folder, known, quiet, refresh)
-                for part in parts:
-                    part.final = part.last and number == len(folders)
-                    yield part
+            if lost or obstacle:
+                found: Iterable[FolderDiff | FolderBatch] = (
+                    FolderDiff(folder, lost=lost, obstacle=obstacle, last=True) for folder, _ in folders
+                )
+            else:
+                refresh = fresh_attributes and identify_file_system(self._source.root).is_share
+                found = self._compare(folders, quiet, refresh)
+            last = None
+            for part in found:
+                if last is not None:
+                    yield last
+                last = part
+            if last is not None:
+                last.final = True
+                yield last
         finally:
             self._source.close()
             self._destination.close()
+
+    def _compare(
+        self, folders: list[tuple[str, int]], quiet: float, refresh: bool
+    ) -> Iterator[FolderDiff | FolderBatch]:
+        """Compare folders together that are named by numbers and lie in the same one, all others one by one."""
+        one_by_one = self._follows or self._by_content or self._read_only or refresh
+        if self._native is None or self._source.fd is None or one_by_one:
+            for folder, known in folders:
+                yield from self._parts(folder, known, quiet, refresh)
+            return
+        unchanged = self._find_unchanged(folders)
+        if unchanged:
+            yield FolderBatch.of_unchanged(unchanged)
+        left = [one for one in folders if one not in unchanged] if unchanged else folders
+        for (base, deep), group in itertools.groupby(left, key=_group_of):
+            if base is None:
+                for folder, _ in group:
+                    yield from self._parts(folder, 0, quiet, refresh)
+            else:
+                yield from self._compare_together(
+                    base, [folder[len(prefix_of(base)) :] for folder, _ in group], deep, quiet
+                )
+
+    def _find_unchanged(self, folders: list[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Return the folders that still have the time at which their content is known."""
+        if self._native is None or self._source.fd is None:
+            return set()
+        known = [one for one in folders if one[1] > 0]
+        times = self._native.folder_times(self._source.fd, [folder for folder, _ in known]) if known else []
+        return {one for one, time in zip(known, times, strict=True) if one[1] == time}
+
+    def _compare_together(
+        self, base: str, names: list[str], deep: bool, quiet: float
+    ) -> Iterator[FolderDiff | FolderBatch]:
+        """Compare folders that are named by numbers, with all that is plain below them if `deep`."""
+        there = self._is_there(base)
+        self._note_time_unit(base, there)
+        while names:
+            now = time.time_ns()
+            times = now - int(quiet * 1e9), now + _CLOCK_SKEW_NS, now - _RACY_NS
+            try:
+                with _holding(self._source, base) as here, _holding(self._destination, base if there else None) as held:
+                    assert self._native is not None and here is not None
+                    batch, begun = self._native.compare_below(here, held, base, names, deep, self._unit, times, _SLICE)
+            except OSError:
+                for name in names:
+                    yield from self._parts(join(base, name), 0, quiet, False)
+                return
+            names = names[begun:]
+            yield batch
+            for folder in batch.peculiar:
+                yield from self._parts(folder, 0, quiet, False)
+
+    def _note_time_unit(self, folder: str, there: bool) -> None:
+        """Note the unit of the destination's modification times, as far as it is known, where it has a folder."""
+        if there and not self._read_only:
+            self._unit = self._destination.get_capabilities(self._temporary).time_unit
+        elif there:
+            self._unit = infer_time_unit(self._destination.stat(""), self._destination.stat(folder))
 
     def _open_sides(self, identity: tuple[int, int] | None, marker: str) -> tuple[bool, DestinationProblem | None]:
         """Open both sides; return whether the source is lost, and what is wrong with the destination."""
@@ -178,7 +256,7 @@ class FolderComparer:
             if not stat.S_ISDIR(found.st_mode):
                 raise FileNotFoundError
             part.modified = part.newest = found.st_mtime_ns
-            if part.modified == known:
+            if part.modified == known and known:
                 part.unchanged = part.last = True
                 yield part
                 return
@@ -187,10 +265,7 @@ class FolderComparer:
             there = self._is_there(folder)
             can = Capabilities() if self._read_only else destination.get_capabilities(self._temporary)
             clashes, clashing = NameClashes(can), []
-            if there and not self._read_only:
-                self._unit = can.time_unit
-            elif there:
-                self._unit = infer_time_unit(destination.stat(""), destination.stat(folder))
+            self._note_time_unit(folder, there)
             names: set[str] = set()
             seen = temporaries = 0
             deadline = time.monotonic() + _SIGN_OF_LIFE

@@ -1,7 +1,7 @@
-"""Copies and compares many small files in one call of a C library (native.c), if there is one.
+"""Copies and compares many small files in one call of a C library, if there is one.
 
-It handles regular files of one folder and leaves all others to file_copier.py and folder_comparer.py, so that it has no
-special cases of its own. Without the library (it takes a compiler) those two do everything, at two thirds of the speed.
+It handles what is plain and leaves all else to file_copier.py and folder_comparer.py, so that it has no special cases
+of its own. Without the library (it takes a compiler) those two do everything, at a fraction of the speed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from xxhash import xxh3_128_digest
 
 from softcopy_napari.engine.fs.file_times import TICK, TIME_UNITS
 from softcopy_napari.engine.fs.files import NO_ATIME, READ
+from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat, check_chunk_in_memory
 
 LIBRARY = os.path.join(os.path.dirname(__file__), "libsoftcopy.so")
 MAX_FILES = 64
-"""Most files in a call, as in native.c."""
+"""Most files in a call, as in copy_files.c."""
 _SKIPPED = -1
-"""Stands for the size of a file that was skipped, as in native.c."""
+"""Stands for the size of a file that was skipped, as in copy_files.c."""
+_INT, _LONG, _TEXT, _POINTER = ctypes.c_int, ctypes.c_int64, ctypes.c_char_p, ctypes.c_void_p
 _Loaded = TypeVar("_Loaded")
 _ROOM = 1 << 19
 """Most bytes read before they are written, so that they stay in the processor's cache."""
@@ -45,10 +47,11 @@ class NativeCopier:
     def __init__(self, buffer: bytearray) -> None:
         library = ctypes.CDLL(LIBRARY)
         self._read, self._write = library.softcopy_read_files, library.softcopy_write_files
-        integer, long, text, pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_char_p, ctypes.c_void_p
-        self._read.argtypes = [integer, text, integer, integer, long, long, pointer, long, pointer, pointer]
-        self._write.argtypes = [integer, text, text, integer, integer, pointer, pointer]
+        self._read.argtypes = [_POINTER, _INT, _TEXT, _INT, _INT, _LONG, _LONG, _POINTER, _LONG, _POINTER, _POINTER]
+        self._write.argtypes = [_POINTER, _INT, _TEXT, _TEXT, _INT, _INT, _INT, _POINTER, _POINTER]
         self._write.restype = None
+        library.softcopy_new_copier.restype = _POINTER
+        self._copier = library.softcopy_new_copier()  # lives as long as the process
         self._view = memoryview(buffer)
         self._buffer = (ctypes.c_char * len(buffer)).from_buffer(buffer)
         self._sizes = (ctypes.c_int64 * MAX_FILES)()
@@ -59,25 +62,25 @@ class NativeCopier:
         source: int,
         destination: int,
         temporary: str,
-        names: Sequence[str],
+        paths: Sequence[str],
         unit: int,
-        mode: int = -1,
+        modes: tuple[int, int],
         chunk_format: ChunkFormat | None = None,
     ) -> list[tuple[int, bytes, int] | None]:
-        """Copy some files of a folder.
+        """Copy some files below a folder.
 
         Parameters
         ----------
         source, destination : int
             Descriptors of the folder on both sides.
         temporary : str
-            Name of the temporary file, which no other process uses.
-        names : sequence of str
-            Files in the folder; one call copies as many of the first ones as it can.
+            Name of the temporary file, which no other process uses; it is made in the folder of each file.
+        paths : sequence of str
+            Files below the folder; one call copies as many of the first ones as it can.
         unit : int
             Unit in which the destination keeps modification times, ns.
-        mode : int
-            Permissions of the copies; if negative, they get their source's.
+        modes : tuple of int and int
+            Permissions of the copies and of new folders; if the first is negative, copies get their source's.
         chunk_format : ChunkFormat, optional
             Format of all of them, if they are chunk files; damaged ones are skipped.
 
@@ -87,14 +90,15 @@ class NativeCopier:
             Size, XXH3-128 and modification time (ns) of each of the first files, at least one; None for those that
             were skipped.
         """
-        names = names[:MAX_FILES]
-        joined = os.fsencode("\0".join(names))
+        paths = paths[:MAX_FILES]
+        joined = os.fsencode("\0".join(paths))
         now = time.time_ns()
         settled, coarse = now - max(unit, TICK), now - max(unit, TIME_UNITS[0])  # as file_times.remaining_tick
         sizes, times = self._sizes, self._times
+        flags = READ | NO_ATIME
         count = self._read(
-            source, joined, len(names), READ | NO_ATIME, settled, coarse, self._buffer, _ROOM, sizes, times
-        )  # fmt: skip
+            self._copier, source, joined, len(paths), flags, settled, coarse, self._buffer, _ROOM, sizes, times
+        )
         found: list[tuple[int, bytes, int] | None] = []
         at = 0
         for number, size in enumerate(sizes[:count]):
@@ -105,12 +109,13 @@ class NativeCopier:
                 found.append(None)
             else:
                 found.append((size, xxh3_128_digest(data), times[number]))
-        self._write(destination, os.fsencode(temporary), joined, count, mode, self._buffer, sizes)
+        name = os.fsencode(temporary)
+        self._write(self._copier, destination, name, joined, count, *modes, self._buffer, sizes)
         return [one if size >= 0 else None for one, size in zip(found, sizes[:count], strict=True)]
 
 
 SAME, DIFFERENT, LACKING, FRESH, UNCLEAR = 0, 1, 2, 4, 8
-"""How a file compares, as in native.c; FRESH is added to DIFFERENT or LACKING if the file changed recently."""
+"""How a file compares, as in compare_folders.c; FRESH is added to DIFFERENT or LACKING if the file changed recently."""
 
 
 class NativeComparer:
@@ -123,12 +128,17 @@ class NativeComparer:
     """
 
     def __init__(self) -> None:
-        self._compare = ctypes.CDLL(LIBRARY).softcopy_compare_files
-        integer, long, text, pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_char_p, ctypes.c_void_p
-        self._compare.argtypes = [integer, integer, text, integer, long, long, long, pointer, pointer]
-        self._compare.restype = None
+        library = ctypes.CDLL(LIBRARY)
+        self._compare, self._times = library.softcopy_compare_files, library.softcopy_folder_times
+        self._walk, self._end_walk = library.softcopy_walk, library.softcopy_end_walk
+        self._compare.argtypes = [_INT, _INT, _TEXT, _INT, _LONG, _LONG, _LONG, _POINTER, _POINTER]
+        self._times.argtypes = [_INT, _TEXT, _INT, _POINTER]
+        self._walk.argtypes = [_INT, _INT, _TEXT, _INT, _INT, *[_LONG] * 5, *[_POINTER] * 3]
+        self._walk.restype = _POINTER
+        self._end_walk.argtypes = [_POINTER]
+        self._compare.restype = self._times.restype = self._end_walk.restype = None
         self._verdicts = (ctypes.c_char * MAX_FILES)()
-        self._totals = (ctypes.c_int64 * 3)()
+        self._totals = (ctypes.c_int64 * 5)()
 
     def compare(
         self, source: int, destination: int | None, names: Sequence[str], unit: int, lately: int, soon: int
@@ -157,6 +167,67 @@ class NativeComparer:
         joined = os.fsencode("\0".join(names))
         self._compare(source, side, joined, len(names), unit, lately, soon, self._verdicts, self._totals)
         return self._verdicts.raw[: len(names)], self._totals[0], self._totals[1], self._totals[2]
+
+    def compare_below(
+        self,
+        source: int,
+        destination: int | None,
+        base: str,
+        names: Sequence[str],
+        deep: bool,
+        unit: int,
+        times: tuple[int, int, int],
+        most: float,
+    ) -> tuple[FolderBatch, int]:
+        """Compare folders that are named by numbers.
+
+        Parameters
+        ----------
+        source, destination : int
+            Descriptors of the folder that they lie in, on both sides; None where the destination has none.
+        base : str
+            Path of that folder.
+        names : sequence of str
+        deep : bool
+            Compare everything below them, too.
+        unit : int
+            Unit in which the destination keeps modification times, ns.
+        times : tuple of int, int and int
+            A file that differs is FRESH if its modification time lies between the first two, ns. A folder modified
+            after the third may change without showing that.
+        most : float
+            Seconds after which no other folder is begun.
+
+        Returns
+        -------
+        tuple of FolderBatch and int
+            What was found, and how many of `names` were begun.
+
+        Raises
+        ------
+        MemoryError
+        """
+        out, sizes, totals = (_POINTER * 4)(), (_LONG * 4)(), self._totals
+        side = -1 if destination is None else destination
+        joined = "\0".join(names).encode()
+        walk = self._walk(
+            source, side, joined, len(names), deep, unit, *times, int(most * 1e9), out, sizes, totals
+        )  # fmt: skip
+        try:
+            if not walk or sizes[0] < 0:
+                raise MemoryError
+            texts = [ctypes.string_at(at, size) if at else b"" for at, size in zip(out, sizes, strict=True)]
+        finally:
+            self._end_walk(walk)
+        found = FolderBatch(base, *texts)
+        found.newest, found.size, found.oldest_chunk, found.newest_chunk = totals[:4]
+        return found, totals[4]
+
+    def folder_times(self, root: int, paths: Sequence[str]) -> list[int]:
+        """Return the modification times (ns) of folders below an open one, 0 for those that cannot be looked at."""
+        times = (_LONG * len(paths))()
+        self._times(root, os.fsencode("\0".join(paths)), len(paths), times)
+        return list(times)
 
 
 def load_copier(buffer: bytearray) -> NativeCopier | None:

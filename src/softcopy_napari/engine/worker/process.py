@@ -31,6 +31,7 @@ from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.worker.content_checker import CheckOutcome, ContentChecker, find_damage
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
 from softcopy_napari.engine.worker.file_copier import FileCopier
+from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_comparer import FolderComparer
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.read_back import read_back
@@ -83,7 +84,7 @@ class Worker:
         self._tasks = tasks
         self._out = out
         self._stopping = False
-        self._comparisons: deque[tuple[int, Iterator[FolderDiff]]] = deque()
+        self._comparisons: deque[tuple[int, Iterator[FolderDiff | FolderBatch]]] = deque()
         self._comparer = FolderComparer(
             setup.source, setup.destination, setup.run, setup.read_only, setup.temporary, setup.links, setup.by_content
         )
@@ -326,7 +327,7 @@ class Worker:
             self._unreported = 0
             self._last_report = now
 
-    def _send(self, task_id: int, answer: Answer | list[FolderDiff]) -> None:
+    def _send(self, task_id: int, answer: Answer | list[FolderDiff | FolderBatch]) -> None:
         write_message(self._out, (task_id, answer))
 
 

@@ -13,6 +13,7 @@ from typing import IO, Any, NamedTuple
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem
 from softcopy_napari.engine.fs.file_system_type import FileSystem
 from softcopy_napari.engine.fs.free_space import FreeSpace
+from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.publish_rules import PublishRules
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat
@@ -93,12 +94,12 @@ class InspectTask(NamedTuple):
 
 
 class CompareTask(NamedTuple):
-    """Compare folders. Answered by lists of FolderDiffs, in the order of the folders."""
+    """Compare folders. Answered by lists of FolderDiffs and FolderBatches, in the order of the folders."""
 
     id: int
     folders: list[tuple[str, int]]
-    """The folders, each with the modification time (ns) at which its content is known already, or 0. A folder that
-    still has that time is not listed."""
+    """The folders, each with the modification time (ns) at which its content is known already, 0, or ALL_BELOW. A
+    folder that still has that time is not listed."""
     quiet: float
     """Files that differ and changed within this many seconds are `fresh`."""
     source: Identity | None = None
@@ -288,6 +289,7 @@ Answer = (
     | Inspected
     | Progress
     | FolderDiff
+    | FolderBatch
     | ReadDone
     | Swept
     | Synced

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _BLOCK = 4096  # names handled at once: large enough for numpy, small enough for the processor's cache
+_DIGITS = 10  # more, no index has
 _FEW = 24  # below this, a loop is faster than numpy
 
 Runs = tuple[tuple[int, int], ...]
@@ -190,6 +191,56 @@ class ArrayLayout:
                 known = np.ravel_multi_index(tuple(indices[inside].T), varying) + first
                 flats[start : start + len(block)][inside] = known
         return flats
+
+    def indices_below(self, folder: str) -> tuple[int, ...] | None:
+        """Return the indices that a folder of the array stands for, the first ones of all the chunk files in it.
+
+        Parameters
+        ----------
+        folder : str
+            Relative to the array, `/` separated.
+
+        Returns
+        -------
+        tuple of int or None
+            None where the folder holds no chunk files, or their names tell nothing of their folder.
+        """
+        if self.separator != "/" or not self._keys.bulk_form or self.suffix:
+            return None
+        names = folder.split("/") if folder else []
+        if self.encoding == "default" and names[:1] != ["c"]:
+            return None
+        names = names[1:] if self.encoding == "default" else names
+        if not all(name.isdecimal() and name.isascii() and len(name) < _DIGITS for name in names):
+            return None
+        found = tuple(map(int, names))
+        inside = len(found) < len(self.grid) and all(index < n for index, n in zip(found, self.grid, strict=False))
+        return found if inside else None
+
+    def flat_indices_of(self, folder: str, paths: Sequence[str]) -> npt.NDArray[np.int64] | None:
+        """Return the flat indices of chunk files by their paths relative to a folder of the array, `/` separated.
+
+        Returns
+        -------
+        numpy.ndarray of int64, shape (len(paths),), or None
+            None if any of them is no chunk file of the array.
+        """
+        import numpy as np
+
+        first = self.indices_below(folder)
+        if first is None:
+            return None
+        if not paths:
+            return np.zeros(0, np.int64)
+        varying = self.grid[len(first) :]
+        indices = parse_names(paths, "", len(varying), "/")
+        if indices is None or not (indices < varying).all():
+            return None
+        start = 0
+        for index, n in zip(first + (0,) * len(varying), self.grid, strict=True):
+            start = start * n + index
+        found: npt.NDArray[np.int64] = np.ravel_multi_index(tuple(indices.T), varying) + start
+        return found
 
     def difference(self, other: ArrayLayout, *, ignore_shape: bool = False) -> Reason | None:
         """Return how this array differs from another, if their chunk files must not be mixed; else None.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _MAX_DIGITS = 18  # any such number fits 64 bits
-_ZERO, _NINE, _DOT, _NEWLINE = b"09.\n"
+_ZERO, _NINE, _NEWLINE = b"09\n"
 _INDEX = f"(0|[1-9][0-9]{{0,{_MAX_DIGITS}}})"
 _FANOUT_INDEX = f"({_INDEX}(?:/{_INDEX})*)".replace("(0", "(?:0")
 
@@ -101,8 +101,8 @@ def _number(text: str, base: int) -> int:
     return functools.reduce(lambda number, digit: number * base + digit, digits)
 
 
-def parse_names(names: Sequence[str], prefix: str, rank: int) -> npt.NDArray[np.int64] | None:
-    """Read the indices in names that consist of a prefix and `rank` numbers separated by dots.
+def parse_names(names: Sequence[str], prefix: str, rank: int, separator: str = ".") -> npt.NDArray[np.int64] | None:
+    """Read the indices in names that consist of a prefix and `rank` numbers with a separator in between.
 
     Returns
     -------
@@ -121,9 +121,9 @@ def parse_names(names: Sequence[str], prefix: str, rank: int) -> npt.NDArray[np.
 
     data = np.frombuffer(f"{text}\n".encode(), np.uint8)
     ends = np.flatnonzero(data < _ZERO)
-    separators = np.full((len(names), rank), _DOT, np.uint8)
+    separators = np.full((len(names), rank), ord(separator), np.uint8)
     separators[:, -1] = _NEWLINE
-    # The separators must match, so that a name with a line break or an extra dot does not pass.
+    # The separators must match, so that a name with a line break or an extra separator does not pass.
     if data.max() > _NINE or not np.array_equal(data[ends], separators.ravel()):
         return None
     starts = np.concatenate(([0], ends[:-1] + 1))
