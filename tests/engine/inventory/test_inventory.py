@@ -85,7 +85,7 @@ def test_a_chunk_is_copied_once_when_it_is_settled(array: Inventory) -> None:
     batch = take(array)
     assert batch.paths == ["a/0.1"] and array.state("a/0.1") is COPYING
     assert array.queue.take_batch(10) is None
-    array.finished(batch, COPIED)
+    array.note_results(batch, COPIED)
     assert array.state("a/0.1") is COPIED and array.queue.take_batch(10) is None
     assert array.counts() == (9, 0, 0, 0, 1, 0, 0)
 
@@ -112,7 +112,7 @@ def test_a_chunk_rewritten_ten_times_while_it_is_copied_is_copied_once_more(arra
         assert array.state("a/0.1") is COPYING
         array.writers.note_settled("a/0.1")
         assert array.queue.take_batch(10) is None, "two workers on one chunk"
-    array.finished(batch, COPIED)
+    array.note_results(batch, COPIED)
     assert array.state("a/0.1") is PENDING
     assert drain(array) == ["a/0.1"]
     assert array.state("a/0.1") is COPIED
@@ -127,11 +127,11 @@ def test_a_file_rewritten_in_place_ten_times_is_copied_at_most_twice(array: Inve
         array.writers.note_held(path, itself=True)
         if number == 5:
             assert batch is not None
-            array.finished(batch, [WRITING])
+            array.note_results(batch, [WRITING])
             batches += 1
         array.writers.note_settled(path)
     while (batch := array.queue.take_batch(10)) is not None:
-        array.finished(batch, COPIED)
+        array.note_results(batch, COPIED)
         batches += 1
     assert batches == 2
     assert array.state(path) is COPIED
@@ -141,7 +141,7 @@ def test_a_chunk_locked_while_it_is_copied_is_not_called_copied(array: Inventory
     array.writers.note_settled("a/0.1")
     batch = take(array)
     array.writers.note_held("a/0.1", itself=False)
-    array.finished(batch, COPIED)
+    array.note_results(batch, COPIED)
     assert array.state("a/0.1") is WRITING
     array.writers.note_released("a/0.1")  # the writer gave up: nothing tells what it did before
     assert array.state("a/0.1") is PENDING
@@ -157,7 +157,7 @@ def test_locked_metadata_go_on_being_copied(array: Inventory) -> None:
 
 def test_a_failed_file_is_copied_when_its_writer_writes_it_again(array: Inventory) -> None:
     array.writers.note_settled("a/0.1")
-    array.finished(take(array), [FAILED])
+    array.note_results(take(array), [FAILED])
     assert array.queue.take_batch(10) is None
     array.writers.note_settled("a/0.1")
     assert drain(array) == ["a/0.1"]
@@ -167,7 +167,7 @@ def test_a_file_handed_back_by_a_stopped_worker_waits_again(array: Inventory) ->
     array.writers.note_settled("a/0.1")
     array.writers.note_settled("x")
     for _ in range(2):
-        array.finished(take(array), [PENDING])
+        array.note_results(take(array), [PENDING])
     assert sorted(drain(array)) == ["a/0.1", "x"]
 
 
@@ -250,7 +250,7 @@ def test_a_half_written_file_that_vanishes_is_no_longer_waited_for(array: Invent
 def test_a_chunk_that_never_was_and_is_set_to_the_fill_value_ends_absent(array: Inventory) -> None:
     array.writers.note_held("a/0.1", itself=False)
     array.writers.note_released("a/0.1")
-    array.finished(take(array), [ABSENT])
+    array.note_results(take(array), [ABSENT])
     assert array.counts()[ABSENT] == 10
 
 
@@ -273,7 +273,7 @@ def test_an_old_comparison_does_not_undo_what_is_known_since(array: Inventory, p
     batch = take(array)
     note_comparison(array, "a", [name], [name])
     assert array.state(path) is COPYING
-    array.finished(batch, [FAILED])
+    array.note_results(batch, [FAILED])
     note_comparison(array, "a", [], [name])
     assert array.state(path) is FAILED, "it is retried when its pause is over"
 
@@ -285,7 +285,7 @@ def test_a_file_that_could_not_be_copied_is_not_called_copied_by_an_old_comparis
 ) -> None:
     note_comparison(array, "a", [path[2:]], [])
     array.writers.note_settled(path)  # a new version; its copy comes to nothing
-    array.finished(take(array), [state])
+    array.note_results(take(array), [state])
     note_comparison(array, "a", [path[2:]], [])  # listed before the new version
     assert array.state(path) is state
 
@@ -332,7 +332,7 @@ def test_chunk_files_seen_before_their_arrays_metadata_become_chunks(inventory: 
 def test_the_same_metadata_again_change_nothing(array: Inventory) -> None:
     array.writers.note_settled("a/0.1")
     ledger = array.arrays["a"].ledger
-    assert not array.register(make_layout((2, 5), "a"))
+    assert not array.register_array(make_layout((2, 5), "a"))
     assert array.arrays["a"].ledger is ledger
     assert drain(array) == ["a/0.1"]
 
@@ -344,10 +344,10 @@ def test_growing_while_batches_are_out_loses_and_doubles_nothing(array: Inventor
     batch = take(array)
     array.writers.note_settled("a/1.2")
     note_comparison(array, "a", ["1.4"], [])
-    assert not array.register(make_layout(grid, "a"))
+    assert not array.register_array(make_layout(grid, "a"))
     assert array.state("a/1.3") is COPYING and array.state("a/1.2") is PENDING and array.state("a/1.4") is COPIED
     array.writers.note_settled("a/0.4")
-    array.finished(batch, COPIED)
+    array.note_results(batch, COPIED)
     assert sorted(drain(array)) == ["a/0.4", "a/1.2"]
     assert array.counts()[COPIED] == 5 and sum(array.counts()) == grid[0] * grid[1]
 
@@ -356,8 +356,8 @@ def test_shrinking_while_batches_are_out_does_no_harm(array: Inventory) -> None:
     array.writers.note_settled("a/1.4")
     array.writers.note_settled("a/0.0")
     batch = take(array)
-    array.register(make_layout((1, 3), "a"))
-    array.finished(batch, COPIED)
+    array.register_array(make_layout((1, 3), "a"))
+    array.note_results(batch, COPIED)
     assert array.state("a/0.0") is COPIED
     assert array.counts() == (2, 0, 0, 0, 1, 0, 0)
 
@@ -365,7 +365,7 @@ def test_shrinking_while_batches_are_out_does_no_harm(array: Inventory) -> None:
 def test_chunk_files_that_come_before_the_metadata_of_a_resize_become_chunks(array: Inventory) -> None:
     note_comparison(array, "a", ["2.0"], [])
     array.writers.note_settled("a/2.1")
-    array.register(make_layout((3, 5), "a"))
+    array.register_array(make_layout((3, 5), "a"))
     assert array.state("a/2.0") is COPIED and array.state("a/2.1") is PENDING
     assert not array.plain_files.by_path
     assert drain(array) == ["a/2.1"]
@@ -374,8 +374,8 @@ def test_chunk_files_that_come_before_the_metadata_of_a_resize_become_chunks(arr
 def test_a_chunk_file_on_its_way_when_its_array_grows_arrives(array: Inventory) -> None:
     array.writers.note_settled("a/2.0")
     batch = take(array)
-    array.register(make_layout((3, 5), "a"))
-    array.finished(batch, COPIED)
+    array.register_array(make_layout((3, 5), "a"))
+    array.note_results(batch, COPIED)
     assert array.state("a/2.0") is COPIED
     assert array.plain_files.count_in(PENDING, COPYING) == 0
 
@@ -384,9 +384,9 @@ def test_an_array_that_became_another_one_is_compared_anew(array: Inventory) -> 
     note_comparison(array, "a", ["0.0"], [])
     array.writers.note_settled("a/0.1")
     batch = take(array)
-    assert array.register(make_layout((2, 5), "a", dtype="<f4"))
+    assert array.register_array(make_layout((2, 5), "a", dtype="<f4"))
     assert array.counts()[COPIED] == 0
-    array.finished(batch, COPIED)  # of the array that was: says nothing of the new one
+    array.note_results(batch, COPIED)  # of the array that was: says nothing of the new one
     assert array.counts()[COPIED] == 0
 
 

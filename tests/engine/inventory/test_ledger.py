@@ -67,7 +67,7 @@ def test_a_zero_dimensional_array_has_one_chunk_file(tmp_path: Path) -> None:
     assert shown.shape == () and shown == ChunkState.PENDING
     older = ledger
     newer = Ledger(tmp_path / "2.npy", ())
-    newer.take_over(older)
+    newer.copy_states(older)
     assert newer.counts == [0, 0, 1, 0, 0, 0, 0]
 
 
@@ -78,9 +78,9 @@ def test_an_array_without_chunk_files_can_be_followed_and_grow(tmp_path: Path, g
     assert empty.find(ChunkState.PENDING, 0, 100).tolist() == []
     assert np.load(empty.path).shape == grid
     grown = Ledger(tmp_path / "2.npy", tuple(n + 1 for n in grid))
-    grown.take_over(empty)
+    grown.copy_states(empty)
     assert grown.counts == true_counts(grown)
-    empty.take_over(grown)
+    empty.copy_states(grown)
     assert empty.counts == [0] * 7
 
 
@@ -93,7 +93,7 @@ def test_growing_and_shrinking_keeps_the_states_of_the_chunks_that_remain(
     for cell in range(len(old.flat)):
         old.set(cell, ChunkState(cell % len(ChunkState)))
     new = Ledger(folder / "2.npy", after)
-    new.take_over(old)
+    new.copy_states(old)
     assert new.counts == true_counts(new)
     there = old.flat.reshape(before)
     for index in np.ndindex(*after):
