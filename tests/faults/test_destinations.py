@@ -244,7 +244,7 @@ def test_a_file_that_is_too_large_is_named_and_not_tried_for_ever(lab: Lab) -> N
     assert [(failure.path, failure.reason) for failure in end.failures] == [
         ("2/0", "is too large for the destination's file system: 5.0 kB (FAT takes 4 GB at most)")
     ]
-    assert len(rule.met) <= 3
+    assert len(rule.met) <= 4, "two tries, each by the library and then by the module that words the error"
     assert len(list(lab.real_destination.rglob("*/0"))) == 3
 
 

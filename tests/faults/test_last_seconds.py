@@ -21,6 +21,7 @@ from softcopy_napari.engine.source import source_tracker
 from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.watch import watcher
+from softcopy_napari.engine.worker.folder_batch import COMPARED, FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from tests.engine.support import make_array, replace, tree, until, write, zarray
 from tests.faults.lab import SOON, Lab, make_chunks
@@ -110,22 +111,36 @@ def test_a_file_that_is_found_while_the_disk_is_flushed_is_copied_before_complet
     assert_the_receipt_is_right(lab)
 
 
-def test_a_rewrite_amid_the_last_walk_over_a_share_is_found(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("native", ["1", "0"], ids=["many folders in a call", "one by one"])
+def test_a_rewrite_amid_the_last_walk_over_a_share_is_found(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, native: str
+) -> None:
     """Its folder has been compared already, and no event tells of it: a walk after the flush confirms everything."""
+    monkeypatch.setenv("SOFTCOPY_NATIVE", native)
     blind(monkeypatch)
     make_chunks(lab.source, 12, more=2)
     running = lab.start()
     assert lab.caught_up()
-    take, done = SourceTracker.apply_folder_diff, threading.Event()
+    take, take_batch, done = SourceTracker.apply_folder_diff, SourceTracker.apply_folder_batch, threading.Event()
+
+    def rewrite_once() -> None:
+        if not done.is_set():
+            done.set()
+            write(lab.source / "3" / "0", b"another version, written amid the last walk")
 
     def apply_folder_diff(self: SourceTracker, part: FolderDiff, now: float, finishing: bool) -> bool:
         here = take(self, part, now, finishing)
-        if finishing and part.folder == "3" and part.last and not done.is_set():
-            done.set()
-            write(lab.source / "3" / "0", b"another version, written amid the last walk")
+        if finishing and part.folder == "3" and part.last:
+            rewrite_once()
         return here
 
+    def apply_folder_batch(self: SourceTracker, batch: FolderBatch, now: float, finishing: bool) -> None:
+        take_batch(self, batch, now, finishing)
+        if finishing and any(folder[:2] == ("3", COMPARED) for folder in batch.folders):
+            rewrite_once()
+
     monkeypatch.setattr(SourceTracker, "apply_folder_diff", apply_folder_diff)
+    monkeypatch.setattr(SourceTracker, "apply_folder_batch", apply_folder_batch)
     running.order("finish")
     assert lab.ends(SOON).state is TargetState.COMPLETE
     assert done.is_set()
@@ -184,6 +199,9 @@ def test_events_that_wait_while_the_receipt_becomes_ready_are_heard_before_compl
 
 def test_a_folder_that_is_not_found_for_a_moment_is_looked_for_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its parent has just listed it: a share that is overloaded, and no folder that has gone."""
+    monkeypatch.setenv("SOFTCOPY_NATIVE", "0")  # each folder is told of by itself, as a missing one is
+        "SOFTCOPY_NATIVE", "0"
+    )  # so that each folder is told of by itself, as those that are missing are
     make_chunks(lab.source, 5, more=1)
     running = lab.start()
     assert lab.caught_up()

@@ -15,6 +15,7 @@ from softcopy_napari.engine.worker import folder_comparer
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
 from softcopy_napari.engine.worker.extra_files import ExtraFiles
 from softcopy_napari.engine.worker.file_copier import FileCopier
+from softcopy_napari.engine.worker.folder_batch import UNCHANGED, FolderBatch
 from softcopy_napari.engine.worker.folder_comparer import PART, FolderComparer
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from tests.engine.support import OLD, temporaries, write
@@ -33,7 +34,9 @@ class Sides:
         self.comparison = FolderComparer(str(self.source), str(self.destination), OWN)
 
     def parts(self, folder: str = "", known: int = 0) -> list[FolderDiff]:
-        return list(self.comparison.compare_folders([(folder, known)], QUIET))
+        found = list(self.comparison.compare_folders([(folder, known)], QUIET))
+        assert not any(isinstance(part, FolderBatch) for part in found)
+        return [part for part in found if isinstance(part, FolderDiff)]
 
     def look(self, folder: str = "") -> FolderDiff:
         """Compare a folder with few names."""
@@ -382,8 +385,11 @@ def test_a_folder_with_its_known_time_is_not_listed_and_one_that_changed_is(side
     os.utime(sides.source, (OLD, OLD))
     known = sides.look().modified
     assert known == OLD * 10**9
-    (part,) = sides.parts(known=known)
-    assert part.unchanged and part.last and part.final and not part.different
+    (batch,) = sides.comparison.compare_folders([("", known)], QUIET)
+    if isinstance(batch, FolderBatch):
+        assert [folder[:2] for folder in batch.folders] == [("", UNCHANGED)] and not batch.files and batch.final
+    else:
+        assert batch.unchanged and batch.last and batch.final and not batch.different
     write(sides.source / "1", b"x", old=True)
     os.utime(sides.source, (OLD + 60, OLD + 60))
     (part,) = sides.parts(known=known)
