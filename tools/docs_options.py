@@ -41,7 +41,7 @@ def choices(option: click.Option) -> str:
     return " or ".join(f"`{word}`" for word in option.type.choices) + ": "
 
 
-def option_row(option: click.Option) -> str:
+def option_row(option: click.Option, with_meaning: bool) -> str:
     """Return an option's row in the table of a command."""
     names = [name for name in [*option.opts, *option.secondary_opts] if name.startswith("--")]
     word = "" if option.is_flag else " WORD" if choices(option) else f" {option.metavar or option.type.name.upper()}"
@@ -52,16 +52,18 @@ def option_row(option: click.Option) -> str:
     if choices(option):
         text = choices(option) + text[:1].lower() + text[1:]
     cell = ", ".join(f"`{name}{word}`" for name in names)
-    return f"| {cell} | {default} | {text} |"
+    return f"| {cell} | {default} | {text} |" if with_meaning else f"| {cell} | {default} |"
 
 
 def options_table(command: str) -> str:
-    """Return the table of a command's options."""
+    """Return the table of a command's options; those of a copy are settings, whose meaning the table of keys has."""
     params = list(softcopy.commands[command].params)
-    if command == "copy":  # `softcopy --help` is the only one that people look for
+    is_copy = command == "copy"
+    if is_copy:  # `softcopy --help` is the only one that people look for
         params.append(softcopy.get_help_option(click.Context(softcopy)))
     options = [one for one in params if isinstance(one, click.Option) and not one.hidden]
-    return "\n".join(["| option | default | meaning |", "|---|---|---|", *map(option_row, options)])
+    head = ["| option | default |", "|---|---|"] if is_copy else ["| option | default | meaning |", "|---|---|---|"]
+    return "\n".join([*head, *(option_row(one, not is_copy) for one in options)])
 
 
 def keys_table() -> str:

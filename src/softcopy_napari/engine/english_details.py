@@ -41,9 +41,7 @@ DETAILS: Wording = {
         "promises {chunks:n} chunk files, too many to keep track of",
         "promises more chunk files than any disk can hold",
     ),
-    ReasonCode.STORAGE_TRANSFORMERS: (
-        "has storage transformers, which decide where its chunks lie and are not supported"
-    ),
+    ReasonCode.STORAGE_TRANSFORMERS: "has storage transformers, which are not supported",
     ReasonCode.NO_KEY: "has no {key}",
     ReasonCode.NO_NAME: "has a {key} without a name",
     ReasonCode.NO_SUFFIX: "has a chunk_key_encoding without a suffix",
