@@ -200,8 +200,6 @@ def test_events_that_wait_while_the_receipt_becomes_ready_are_heard_before_compl
 def test_a_folder_that_is_not_found_for_a_moment_is_looked_for_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its parent has just listed it: a share that is overloaded, and no folder that has gone."""
     monkeypatch.setenv("SOFTCOPY_NATIVE", "0")  # each folder is told of by itself, as a missing one is
-        "SOFTCOPY_NATIVE", "0"
-    )  # so that each folder is told of by itself, as those that are missing are
     make_chunks(lab.source, 5, more=1)
     running = lab.start()
     assert lab.caught_up()
