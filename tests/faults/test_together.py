@@ -1,4 +1,4 @@
-"""The torments of the other tests for small files of one folder: the library (native.c) copies many of them in a call.
+"""The torments of the other tests for small files, many of which the library (copy_files.c) copies in a call.
 
 In one call it reads up to 64 of them, and then writes them. What it will not do is done by file_copier.py, which does
 everything where there is no library: both are seen here.
