@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from softcopy_napari.engine.english import ENGLISH
+from softcopy_napari.engine.reasons import Reason, ReasonCode
+from softcopy_napari.engine.wording import describe
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "softcopy_napari"
 
@@ -190,6 +194,35 @@ def test_a_row_whose_message_is_gone_is_found(row: str) -> None:
 
 def test_every_exception_is_a_text_that_the_program_still_has() -> None:
     assert set().union(*MESSAGES.values()) >= EXCEPTIONS
+
+
+# A field above the table (docs/javascripts/filter.js) finds a pasted message by the longest fixed part of a listed one.
+WORDS_WITHIN = {"why", "problem", "parts", "objection", "difference", "copy", "text", "next"}
+"""Fields that hold other reasons, which are found by themselves."""
+NOT_FOUND_BY_PASTING = {ReasonCode.CHECK_SOURCE_GONE, ReasonCode.BAD_VALUE, ReasonCode.NO_KEY, ReasonCode.SCANNING}
+"""What has too few words of its own."""
+
+
+def pasted(code: str, template: str) -> str:
+    """A message as somebody would paste it, or nothing where another one within it is looked for."""
+    fields = [(name, spec) for _, name, spec, _ in string.Formatter().parse(template) if name]
+    if any(name in WORDS_WITHIN for name, _ in fields):
+        return ""
+    return describe(
+        Reason(code, tuple((name, 3 if spec not in ("", "quoted", "array") else "x") for name, spec in fields))
+    )
+
+
+def is_found_by_pasting(message: str) -> bool:
+    fixed = [max(map(plain, text.split("…")), key=len).strip() for text in LISTED]
+    return any(len(part) >= 8 and part in message for part in fixed) or any(message in text for text in LISTED)
+
+
+def test_a_pasted_message_finds_its_row() -> None:
+    templates = {code: [one] if isinstance(one, str) else one for code, one in ENGLISH.items()}
+    messages = [pasted(code, one) for code in set(ENGLISH) - NOT_FOUND_BY_PASTING for one in templates[code]]
+    told = [one for one in messages if one and not any(part in one for part in EXCEPTIONS)]
+    assert [one for one in told if not is_found_by_pasting(one)] == []
 
 
 def test_what_tells_messages_is_still_called_so() -> None:
