@@ -16,11 +16,13 @@ from pathlib import Path
 
 from softcopy_napari.engine.checksums.known_digests import KnownDigests
 from softcopy_napari.engine.fs.file_system_type import identify_file_system
+from softcopy_napari.engine.fs.relative_paths import parent, prefix_of
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
 from softcopy_napari.engine.receipt.receipt import find_unchanged_receipt
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.zarr_layout.file_names import is_named_like_chunk
 
 _BLOCK = 4096
 """Lines handed over together."""
@@ -95,16 +97,38 @@ class ReceiptReader:
         self._room.release()
         if self._ended:
             return
-        for folder, group in itertools.groupby(block, lambda line: line[1].rpartition("/")[0]):
-            start = len(folder) + 1 if folder else 0
-            digests, paths = zip(*group, strict=True)
-            for files, ids, places in self._inventory.group_files(folder, [path[start:] for path in paths]):
-                found = [digests[place] for place in places.tolist()]
-                if isinstance(files, TrackedArray):
-                    self.known.put_digests(files, ids, b"".join(found))
-                    continue
-                known = files.states(ids) != ChunkState.ABSENT  # others are not kept: they would cost memory
-                self.known.others.update(itertools.compress(zip(ids.tolist(), found, strict=True), known))
+        left = list(block)
+        while left:
+            folder = parent(left[0][1])
+            home = self._inventory.find_array(folder)
+            top = folder if home is None else home[0].layout.path
+            run = list(itertools.takewhile(partial(_lies_in, top), left))
+            del left[: len(run)]
+            if home is not None:
+                run = self._add_chunk_files(home[0], run)
+            for below, group in itertools.groupby(run, lambda line: parent(line[1])):
+                self._add_files(below, list(group))
+
+    def _add_chunk_files(self, array: TrackedArray, lines: list[tuple[bytes, str]]) -> list[tuple[bytes, str]]:
+        """Add the chunk files of an array among some lines, if they can be read together; return the other lines."""
+        start = len(array.prefix)
+        chunks = [line for line in lines if is_named_like_chunk(line[1][start:]) or line[1].startswith("c/", start)]
+        cells = array.layout.flat_indices_of("", [path[start:] for _, path in chunks])
+        if cells is None:
+            return lines
+        self.known.put_digests(array, cells, b"".join(digest for digest, _ in chunks))
+        added = set(chunks)
+        return [line for line in lines if line not in added] if len(chunks) < len(lines) else []
+
+    def _add_files(self, folder: str, lines: list[tuple[bytes, str]]) -> None:
+        start = len(prefix_of(folder))
+        for files, ids, places in self._inventory.group_files(folder, [path[start:] for _, path in lines]):
+            found = [lines[place][0] for place in places.tolist()]
+            if isinstance(files, TrackedArray):
+                self.known.put_digests(files, ids, b"".join(found))
+                continue
+            known = files.states(ids) != ChunkState.ABSENT  # others are not kept: they would cost memory
+            self.known.others.update(itertools.compress(zip(ids.tolist(), found, strict=True), known))
 
     def _finish(self, since: int) -> None:
         self.reading = False
@@ -114,6 +138,11 @@ class ReceiptReader:
     def close(self) -> None:
         """Stop reading."""
         self._ended = True
+
+
+def _lies_in(folder: str, line: tuple[bytes, str]) -> bool:
+    """Whether a line's file lies in a folder or below it."""
+    return line[1].startswith(prefix_of(folder))
 
 
 def _written(receipt: Path, destination: Path) -> int:

@@ -168,7 +168,11 @@ class ContentChecker:
         return CheckResult(CheckOutcome.MOVING, detail="at the source")
 
     def find_digest(
-        self, path: str, known: Sequence[tuple[int, bytes]], chunk_format: ChunkFormat | None = None
+        self,
+        path: str,
+        known: Sequence[tuple[int, bytes]],
+        chunk_format: ChunkFormat | None = None,
+        found: tuple[int, int] | None = None,
     ) -> CheckResult:
         """Find a file's digest, if possible without reading the file; see `compare_with_digest`.
 
@@ -179,8 +183,10 @@ class ContentChecker:
             Digests that held at a time, ns; zeros where there is none. The first one counts since whose time the file
             has not changed.
         chunk_format : ChunkFormat, optional
+        found : tuple of int and int, optional
+            Its size and change time (ns), where it is known to be a regular file.
         """
-        if known and (recalled := self._recall(path, known, chunk_format)) is not None:
+        if known and (recalled := self._recall(path, known, chunk_format, found)) is not None:
             return recalled
         there = self._read(self._destination, path, chunk_format)
         if there.kind in (_Kind.LINK, _Kind.OTHER):
@@ -188,16 +194,25 @@ class ContentChecker:
         return _result(CheckOutcome.HASHED, there) if there.kind is _Kind.FILE else _no_file(there)
 
     def _recall(
-        self, path: str, known: Sequence[tuple[int, bytes]], chunk_format: ChunkFormat | None
+        self,
+        path: str,
+        known: Sequence[tuple[int, bytes]],
+        chunk_format: ChunkFormat | None,
+        found: tuple[int, int] | None,
     ) -> CheckResult | None:
         with contextlib.suppress(OSError):
-            found = self._destination.stat(path)
-            for since, digest in known if stat.S_ISREG(found.st_mode) else ():
-                if digest != NO_DIGEST and found.st_ctime_ns < since:
+            if found is None:
+                stats = self._destination.stat(path)
+                if not stat.S_ISREG(stats.st_mode):
+                    return None
+                found = stats.st_size, stats.st_ctime_ns
+            size, changed = found
+            for since, digest in known:
+                if digest != NO_DIGEST and changed < since:
                     damage = ""
                     if chunk_format is not None:
-                        damage = find_damage(self._destination, path, found.st_size, chunk_format)
-                    return CheckResult(CheckOutcome.HASHED, found.st_size, digest, damage=damage)
+                        damage = find_damage(self._destination, path, size, chunk_format)
+                    return CheckResult(CheckOutcome.HASHED, size, digest, damage=damage)
         return None
 
     def _compare(self, path: str, source: RootFolder, chunk_format: ChunkFormat | None) -> CheckResult | None:

@@ -170,3 +170,17 @@ void softcopy_write_files(void *kept, int top, const char *temporary, const char
     }
     shorten(&copier->destination, 0);
 }
+
+/* Get the size and change time (ns) of regular files below top by their paths; the size is SKIPPED for all others. */
+void softcopy_change_times(void *kept, int top, const char *paths, int count, int64_t *sizes, int64_t *times) {
+    Copier *copier = kept;
+    for (int number = 0; number < count; number++, paths += strlen(paths) + 1) {
+        struct stat found;
+        const char *name;
+        const int folder = enter(&copier->destination, top, paths, -1, &name);
+        const int plain = folder >= 0 && !fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) && S_ISREG(found.st_mode);
+        sizes[number] = plain ? found.st_size : SKIPPED;
+        times[number] = plain ? ns(CTIME(&found)) : 0;
+    }
+    shorten(&copier->destination, 0);
+}

@@ -188,6 +188,12 @@ class FileCopier:
         self._together = min(MAX_FILES, len(found) + 1 if len(found) < len(paths) else 2 * self._together)
         return found
 
+    def change_times(self, paths: Sequence[str]) -> Sequence[tuple[int, int] | None]:
+        """Return size and change time (ns) of regular files at the destination; None where that is not known."""
+        if self._native is None or self._destination.fd is None:
+            return [None] * len(paths)
+        return self._native.change_times(self._destination.fd, paths)
+
     def _tick_left(self, found: os.stat_result) -> int:
         """Return how long to wait (ns) until later changes of a file show in its time."""
         now = time.time_ns()

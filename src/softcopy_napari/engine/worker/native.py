@@ -50,6 +50,9 @@ class NativeCopier:
         self._read.argtypes = [_POINTER, _INT, _TEXT, _INT, _INT, _LONG, _LONG, _POINTER, _LONG, _POINTER, _POINTER]
         self._write.argtypes = [_POINTER, _INT, _TEXT, _TEXT, _INT, _INT, _INT, _POINTER, _POINTER]
         self._write.restype = None
+        self._change_times = library.softcopy_change_times
+        self._change_times.argtypes = [_POINTER, _INT, _TEXT, _INT, _POINTER, _POINTER]
+        self._change_times.restype = None
         library.softcopy_new_copier.restype = _POINTER
         self._copier = library.softcopy_new_copier()  # lives as long as the process
         self._view = memoryview(buffer)
@@ -112,6 +115,20 @@ class NativeCopier:
         name = os.fsencode(temporary)
         self._write(self._copier, destination, name, joined, count, *modes, self._buffer, sizes)
         return [one if size >= 0 else None for one, size in zip(found, sizes[:count], strict=True)]
+
+    def change_times(self, destination: int, paths: Sequence[str]) -> list[tuple[int, int] | None]:
+        """Return size and change time (ns) of files below a folder; None for those that are no regular files.
+
+        Parameters
+        ----------
+        destination : int
+            Descriptor of the folder.
+        paths : sequence of str
+        """
+        sizes, times = (_LONG * len(paths))(), (_LONG * len(paths))()
+        joined = os.fsencode("\0".join(paths))
+        self._change_times(self._copier, destination, joined, len(paths), sizes, times)
+        return [(size, time) if size >= 0 else None for size, time in zip(sizes, times, strict=True)]
 
 
 SAME, DIFFERENT, LACKING, FRESH, UNCLEAR = 0, 1, 2, 4, 8

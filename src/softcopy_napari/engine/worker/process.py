@@ -278,7 +278,12 @@ class Worker:
         with self._open_sides(task.source) as (lost, obstacle):
             if not (lost or obstacle):
                 self._checker.capabilities = self._destination.get_capabilities(self._setup.temporary)
-                done = read_back(self._checker, task, lambda: self._stopping or self._throttle.is_overdue)
+                done = read_back(
+                    self._checker,
+                    task,
+                    lambda: self._stopping or self._throttle.is_overdue,
+                    self._copier.change_times,
+                )
         seconds = time.perf_counter() - started
         self._send(task.id, done._replace(seconds=seconds, obstacle=obstacle, lost=lost))
 

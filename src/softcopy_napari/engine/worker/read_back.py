@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, NO_DIGEST
 from softcopy_napari.engine.worker.content_checker import CheckOutcome, CheckResult, ContentChecker
 from softcopy_napari.engine.worker.tasks import VerifyDone, VerifyTask
 
 
-def read_back(checker: ContentChecker, task: VerifyTask, should_end: Callable[[], bool]) -> VerifyDone:
-    """Check files until all are checked or `should_end` says so; the rest is STOPPED then."""
+def read_back(
+    checker: ContentChecker,
+    task: VerifyTask,
+    should_end: Callable[[], bool],
+    change_times: Callable[[Sequence[str]], Sequence[tuple[int, int] | None]],
+) -> VerifyDone:
+    """Check files until all are checked or `should_end` says so; the rest is STOPPED then.
+
+    `change_times` gives size and change time (ns) of files at the destination that are regular, None for others.
+    """
+    found = change_times(task.paths) if task.known and not task.against_source else [None] * len(task.paths)
     outcomes, digests, size, reasons = bytearray(), list[bytes](), 0, dict[int, str]()
     for number, path in enumerate(task.paths):
-        result = _check(checker, task, number, path)
+        result = _check(checker, task, number, path, found[number])
         outcomes.append(result.outcome)
         digests.append(result.digest)
         size += result.size
@@ -27,14 +36,16 @@ def read_back(checker: ContentChecker, task: VerifyTask, should_end: Callable[[]
     return VerifyDone(bytes(outcomes), b"".join(digests), size, reasons)
 
 
-def _check(checker: ContentChecker, task: VerifyTask, number: int, path: str) -> CheckResult:
+def _check(
+    checker: ContentChecker, task: VerifyTask, number: int, path: str, found: tuple[int, int] | None
+) -> CheckResult:
     part = slice(number * DIGEST_SIZE, (number + 1) * DIGEST_SIZE)
     if (digest := task.digests[part]) != NO_DIGEST:
         return checker.compare_with_digest(path, digest, task.chunk_format)
     if task.against_source:
         return checker.compare_with_source(path, task.chunk_format)
     known = [(since, digests[part]) for since, digests in task.known]
-    return checker.find_digest(path, known, task.chunk_format)
+    return checker.find_digest(path, known, task.chunk_format, found)
 
 
 def _why_not_right(result: CheckResult) -> str:

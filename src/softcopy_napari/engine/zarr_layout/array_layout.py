@@ -227,13 +227,14 @@ class ArrayLayout:
         """
         import numpy as np
 
-        first = self.indices_below(folder)
+        prefix = "c/" if self.encoding == "default" and not folder else ""
+        first = self.indices_below(folder or prefix[:-1])
         if first is None:
             return None
         if not paths:
             return np.zeros(0, np.int64)
         varying = self.grid[len(first) :]
-        indices = parse_names(paths, "", len(varying), "/")
+        indices = parse_names(paths, prefix, len(varying), "/")
         if indices is None or not (indices < varying).all():
             return None
         start = 0
