@@ -132,7 +132,7 @@ ENGLISH: Wording = {
         "Was the source cleared, or is this the wrong folder? The copies are kept"
     ),
     ReasonCode.UNKNOWN_CHUNKS: (
-        "chunks here are not in the source, and no copy brought them: {names}. Whoever reads the copy sees them. "
+        "chunks here are not in the source, and no known copy brought them: {names}. Whoever reads the copy sees them. "
         "Wrong folder? They are kept"
     ),
     ReasonCode.EDITED_ON_BOTH_SIDES: (
