@@ -90,7 +90,7 @@ def test_a_chunk_that_somebody_wrote_into_the_copy_keeps_it_from_being_complete(
     lab.start(finish_idle=0.0)
     end = lab.ends(SOON)
     assert end.state is TargetState.FAILED and end.kept == 1
-    assert "no copy brought them: 4/. Whoever reads the copy sees them. Wrong folder? They are kept" in end.reason
+    assert "no known copy brought them: 4/. Whoever reads the copy sees them. Wrong folder? They are kept" in end.reason
     assert (lab.destination / "4" / "0").read_bytes() == b"somebody's"
 
 

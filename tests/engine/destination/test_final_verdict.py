@@ -58,7 +58,7 @@ def test_what_was_lost_or_left_the_source_or_is_in_the_way_of_its_arrays_is_a_fa
         lost.failure
     )
     strange = judge_findings(FinalFindings(foreign=count_names(["3/0"])))
-    assert "no copy brought them: 3/0" in describe(strange.failure) and strange.kept == 1
+    assert "no known copy brought them: 3/0" in describe(strange.failure) and strange.kept == 1
     orphaned = judge_findings(FinalFindings(orphaned=count_names(["c/0"])))
     assert (
         describe(orphaned.failure).startswith("1 file here is not in the source any more (c/0)") and orphaned.kept == 1
