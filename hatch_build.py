@@ -1,4 +1,4 @@
-"""Builds the C library of the copy workers into the package, where there is a C compiler.
+"""Builds the C library of the copy workers into the package, where there is a compiler, and the README of an index.
 
 A wheel with the library fits this system (`py3-none-PLATFORM`). One without it fits every system (`py3-none-any`) and
 copies small files more slowly: it is built on Windows, where there is no compiler, and where SOFTCOPY_PURE=1 is set.
@@ -8,6 +8,7 @@ That variable leaves a library in the checkout alone.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 FOLDER = "src/softcopy_napari/engine/worker"
 LIBRARY = f"{FOLDER}/libsoftcopy.so"
@@ -62,6 +64,38 @@ class NativeLibrary(BuildHookInterface):  # type: ignore[type-arg]
                 f"{compiler[0]} cannot build the C library, so copying will be slower:\n{done.stderr}"
             )
         return done.returncode == 0
+
+
+class IndexReadme(MetadataHookInterface):
+    """Puts the README into the metadata as an index can show it: it has no other file beside it."""
+
+    PLUGIN_NAME = "custom"
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Called by hatchling with the table `project` of pyproject.toml."""
+        text = Path(self.root, "README.md").read_text(encoding="utf-8")
+        source = metadata.get("urls", {}).get("Source", "")
+        metadata["readme"] = {"content-type": "text/markdown", "text": index_readme(text, source)}
+
+
+def index_readme(text: str, source: str) -> str:
+    """Make absolute what a README links to in its own repository.
+
+    Parameters
+    ----------
+    text : str
+        Markdown with links relative to the repository.
+    source : str
+        Address of the repository; where it has none, pictures are left out and links become plain text.
+    """
+
+    def absolute(found: re.Match[str]) -> str:
+        picture, words, target = found.groups()
+        if not source:
+            return "" if picture else words
+        return f"{picture}[{words}]({source.rstrip('/')}/{'raw' if picture else 'blob'}/main/{target})"
+
+    return re.sub(r"(!?)\[([^\[\]]*)\]\((?![a-z]+:|#)([^)\s]+)\)", absolute, text)
 
 
 def _architectures() -> list[str]:

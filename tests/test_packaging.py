@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import importlib.util
 import os
 import re
 import shutil
@@ -11,10 +14,12 @@ import sysconfig
 import zipfile
 from importlib import metadata, resources
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import softcopy_napari
+from softcopy_napari import plugin
 
 _SCREEN_OR_ZARR = {
     "PyQt5",
@@ -49,22 +54,51 @@ def test_pip_install_brings_the_softcopy_command(distribution: metadata.Distribu
     assert {command.name: command.value for command in commands} == {"softcopy": "softcopy_napari.cli:main"}
 
 
-def test_pip_install_without_extras_brings_neither_a_screen_nor_zarr(
-    distribution: metadata.Distribution,
-) -> None:
+def _required(distribution: metadata.Distribution) -> set[str]:
+    """Names of the distributions that come without extras."""
     plain = [line for line in distribution.requires or [] if "extra ==" not in line]
-    names = {re.split(r"[^\w.-]", line, maxsplit=1)[0].lower() for line in plain}
-    assert "click" in names
-    assert not names & {name.lower() for name in _SCREEN_OR_ZARR}
+    return {re.split(r"[^\w.-]", line, maxsplit=1)[0].lower() for line in plain}
 
 
-def test_all_brings_napari(distribution: metadata.Distribution) -> None:
-    extras = distribution.metadata.get_all("Provides-Extra") or []
-    assert {"all", "demo"} <= set(extras)
+def test_pip_install_without_extras_brings_all_but_napari_and_qt(distribution: metadata.Distribution) -> None:
+    """napari's plugin manager cannot choose extras, and whoever has napari has chosen a Qt binding."""
+    modules = metadata.packages_distributions()
+    needed = set()
+    for path in Path(softcopy_napari.__path__[0]).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                needed |= {name.name.partition(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                needed.add(node.module.partition(".")[0])
+    brought_by_others = {"napari", "vispy", "pint", "pydantic_core"}
+    needed -= {*sys.stdlib_module_names, *brought_by_others, "softcopy_napari"}
+    wanted = {modules[name][0].lower() for name in needed if name in modules}
+    assert {"zarr", "tensorstore", "superqt", "qtpy", "click"} <= wanted
+    normal = {re.sub(r"[-_.]+", "-", name) for name in _required(distribution)}
+    assert {re.sub(r"[-_.]+", "-", name) for name in wanted} <= normal
+    assert not normal & {"napari", "pyqt5", "pyqt6", "pyside2", "pyside6", "pyside6-essentials"}
+
+
+def test_all_brings_napari_for_those_who_have_none(distribution: metadata.Distribution) -> None:
     assert any(
         line.startswith("napari[all]") and re.search(r"extra == ['\"]all['\"]", line)
         for line in distribution.requires or []
     )
+
+
+def test_no_message_tells_a_user_to_install_an_extra() -> None:
+    """It cannot be had from the plugin manager, and `[all]` drags a second Qt into a bundle."""
+    for path in Path(softcopy_napari.__path__[0]).rglob("*.py"):
+        assert "softcopy-napari[" not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted"), [("0.6.1", True), ("0.5.6", True), ("0.6.2", False), ("1.0.0rc1", False)]
+)
+def test_a_napari_that_is_too_old_is_named(version: str, wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "napari", SimpleNamespace(__version__=version))
+    with pytest.raises(ImportError, match="update napari") if wanted else contextlib.nullcontext():
+        plugin.require_napari()
 
 
 def test_napari_finds_the_plugin(distribution: metadata.Distribution) -> None:
@@ -78,9 +112,10 @@ def test_no_extra_changes_the_qt_binding_of_a_napari_that_is_there(distribution:
     assert not [line for line in distribution.requires or [] if re.match(r"pyqt|pyside", line, re.IGNORECASE)]
 
 
-def _build_wheel(folder: Path, **environment: str) -> tuple[str, list[str]]:
-    """Return name and files of a wheel, built from a copy of the sources: the library of this checkout is in use."""
+def build_wheel(folder: Path, **environment: str) -> tuple[Path, list[str]]:
+    """Return path and files of a wheel, built from a copy of the sources: the library of this checkout is in use."""
     pytest.importorskip("hatchling")
+    folder.mkdir(exist_ok=True)
     here = Path(__file__).parents[1]
     shutil.copytree(here / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
     for name in (".gitignore", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
@@ -94,23 +129,43 @@ def _build_wheel(folder: Path, **environment: str) -> tuple[str, list[str]]:
     )
     (wheel,) = (folder / "dist").iterdir()
     with zipfile.ZipFile(wheel) as archive:
-        return wheel.name, archive.namelist()
+        return wheel, archive.namelist()
 
 
 @pytest.mark.skipif(sys.platform == "win32" or not shutil.which("cc"), reason="needs a C compiler")
 def test_a_wheel_with_the_library_is_for_this_system_and_every_python(tmp_path: Path) -> None:
-    wheel, names = _build_wheel(tmp_path)
+    wheel, names = build_wheel(tmp_path)
     platform = re.sub(r"[-.]", "_", sysconfig.get_platform())
-    assert wheel.endswith(f"-py3-none-{platform}.whl")
+    assert wheel.name.endswith(f"-py3-none-{platform}.whl")
     (module,) = [name for name in names if name.endswith("/native.py")]
     assert [name for name in names if name.endswith(".so")] == [module.replace("native.py", "libsoftcopy.so")]
 
 
 def test_a_pure_wheel_is_for_every_system_and_has_no_library(tmp_path: Path) -> None:
-    wheel, names = _build_wheel(tmp_path, SOFTCOPY_PURE="1")
-    assert wheel.endswith("-py3-none-any.whl")
+    wheel, names = build_wheel(tmp_path, SOFTCOPY_PURE="1")
+    assert wheel.name.endswith("-py3-none-any.whl")
     assert "softcopy_napari/napari.yaml" in names
     assert not [name for name in names if name.endswith(".so")]
+
+
+@pytest.mark.parametrize("source", ["", "https://example.org/lab/softcopy"])
+def test_the_readme_of_an_index_has_no_link_that_leads_nowhere(source: str) -> None:
+    path = Path(__file__).parents[1] / "hatch_build.py"
+    spec = importlib.util.spec_from_file_location("hatch_build", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = module.index_readme((path.parent / "README.md").read_text(encoding="utf-8"), source)
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)]*)\)", text)
+    assert all(target.startswith((f"{source}/blob/main/", f"{source}/raw/main/")) for _, target in links)
+    assert (len([target for picture, target in links if picture]) > 0) == bool(source)
+    assert "](docs/" not in text and "softcopy" in text
+
+
+def test_the_metadata_hold_the_readme_of_an_index(distribution: metadata.Distribution) -> None:
+    assert distribution.metadata["Description-Content-Type"] == "text/markdown"
+    text = str(distribution.metadata.get_payload() or distribution.metadata["Description"])
+    assert "Copies a zarr dataset" in text and "](docs/" not in text
 
 
 def test_type_checkers_see_the_types() -> None:

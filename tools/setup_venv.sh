@@ -122,6 +122,6 @@ has_pip || make_venv || {
 pip=("$venv/bin/python" -m pip --disable-pip-version-check install -qq --no-input)
 "${pip[@]}" 'pip>=25.1'
 say "installing softcopy-napari into $venv (a minute or two the first time)"
-"${pip[@]}" --no-compile --editable '.[demo]' --group dev
+"${pip[@]}" --no-compile --editable . --group dev
 check_screen
 pwd -P >"$venv/ready"

@@ -19,10 +19,7 @@ SCAN = ("--rate", "0.5", "--size", "8x512x512", "--slab", "8", "--tile", "64")
 _ACQUISITION = (*SCAN, "--frames", "30")
 """Options of the microscope for an acquisition of a minute."""
 
-_MISSING = (
-    "The simulated acquisition is written with tensorstore, which is not installed. "
-    'Install it with: pip install "softcopy-napari[demo]"'
-)
+_MISSING = "There is no simulated acquisition here: it is written with tensorstore, which has no wheel for this system"
 
 
 def get_reader(path: Paths) -> Callable[[Paths], Layers] | None:

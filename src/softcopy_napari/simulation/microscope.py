@@ -50,9 +50,7 @@ def require_tensorstore() -> None:
     try:
         import tensorstore  # noqa: F401
     except ImportError as error:
-        raise MicroscopeError(
-            f"the simulated microscope needs tensorstore ({error}): pip install softcopy-napari[demo]"
-        ) from error
+        raise MicroscopeError(f"the simulated microscope needs tensorstore ({error})") from error
 
 
 def write_acquisition(

@@ -7,6 +7,8 @@ import threading
 from functools import cache
 from typing import Any
 
+from softcopy_napari.plugin.viewer.zarr_reader import load_library
+
 
 @cache
 def preload() -> threading.Thread:
@@ -25,7 +27,7 @@ def _make_layers() -> None:
 
         Labels(np.zeros((2, 2), np.uint8))
         Image(np.zeros((2, 2), np.uint8))
-        import tensorstore  # noqa: F401
+        load_library()
 
 
 def _load_units() -> None:

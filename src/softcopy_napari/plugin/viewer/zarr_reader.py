@@ -1,7 +1,6 @@
 """Reads zarr arrays that are still being written, without waiting; live_array.py shows them.
 
-tensorstore reads in threads of its own, which no Python thread waits for. On Windows it opens files with all share
-modes, so that neither the microscope nor a copy worker fails to replace a file that is being read.
+tensorstore reads where it is installed, and zarr-python elsewhere.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import functools
 import math
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,18 +27,20 @@ class CannotShow(Exception):
     """An array that cannot be shown; the message says why, in words for users."""
 
 
-@functools.cache
-def _context() -> Any:
-    """Return a context with few reads at once, to spare the disk, and no cache, as files change."""
-    import tensorstore as ts
+class StoredArray(Protocol):
+    """An array on the disk, opened by one library or another."""
 
-    return ts.Context(
-        {
-            "cache_pool": {"total_bytes_limit": 0},
-            "file_io_concurrency": {"limit": 4},
-            "data_copy_concurrency": {"limit": 2},
-        }
-    )
+    shape: tuple[int, ...]
+    chunk: tuple[int, ...]
+    """The smallest part that can be read; in a sharded array a part of a file."""
+    dtype: np.dtype[Any]
+    type_name: str
+    """The name of its type, for users."""
+    fill: Any
+    """The fill value; None where there is none."""
+
+    def read_async(self, region: Region) -> Any:
+        """Return a future of the pixels of a region that lies within the array."""
 
 
 class ZarrReader:
@@ -47,24 +48,22 @@ class ZarrReader:
 
     Parameters
     ----------
-    store : tensorstore.TensorStore
+    stored : StoredArray
     """
 
-    def __init__(self, store: Any) -> None:
-        self._store = store
-        self.shape: tuple[int, ...] = tuple(store.shape)
-        self.chunk: tuple[int, ...] = tuple(store.chunk_layout.read_chunk.shape or self.shape)
-        """The smallest part that can be read; in a sharded array a part of a file."""
-        kept = np.dtype(store.dtype.numpy_dtype)
+    def __init__(self, stored: StoredArray) -> None:
+        self._stored = stored
+        self.shape = stored.shape
+        self.chunk = stored.chunk
+        kept = stored.dtype
         if kept.kind not in "biuf":
-            raise CannotShow(f"pixels of the type {store.dtype.name} cannot be shown")
+            raise CannotShow(f"pixels of the type {stored.type_name} cannot be shown")
         shown = {"b": np.uint8, "f": np.float32 if kept.itemsize < 4 else kept}
         self.dtype: np.dtype[Any] = np.dtype(shown.get(kept.kind, kept))
         size = math.prod(self.chunk) * kept.itemsize
         if size > _LARGEST_CHUNK:
             raise CannotShow(f"its chunks have {size / 1e9:,.1f} GB each, and none can be read in part")
-        fill = store.fill_value
-        self.fill = self.dtype.type(0 if fill is None else fill)
+        self.fill = self.dtype.type(0 if stored.fill is None else stored.fill)
 
     def begin(
         self, region: Region, base: Pixels | None, pieces: Sequence[Region], then: Callable[[Pixels], object]
@@ -105,7 +104,7 @@ class ZarrReader:
 
     def read_async(self, region: Region) -> Any:
         """Return a future of the pixels of a region that lies within the array."""
-        return self._store[region].read()
+        return self._stored.read_async(region)
 
 
 def is_empty(region: Region) -> bool:
@@ -201,21 +200,23 @@ def open_array(folder: str, zarr_format: int) -> ZarrReader | None:
         The array exists, but cannot be shown.
     """
     try:
-        import tensorstore as ts
-    except ImportError as error:
-        raise CannotShow(f"showing images needs tensorstore ({error}): pip install softcopy-napari[all]") from error
-    kvstore = {"driver": "file", "path": folder.replace("\\", "/").rstrip("/") + "/"}
-    spec = {"driver": "zarr3" if zarr_format == 3 else "zarr", "kvstore": kvstore}
+        stored = load_library().open_stored_array(folder, zarr_format)
+    except ValueError as error:
+        raise CannotShow(f"{folder}: {error}") from error
+    return None if stored is None else ZarrReader(stored)
+
+
+def load_library() -> Any:
+    """Return the module that opens arrays here; importing its library takes a while."""
     try:
-        return ZarrReader(ts.open(spec, open=True, read=True, context=_context()).result())
-    except CannotShow:
-        raise
-    except Exception as error:  # tensorstore raises various ones for wrong metadata
-        text = str(error)
-        if "NOT_FOUND" in text or "does not exist" in text or isinstance(error, OSError):
-            return None
-        reason = text.split(" [")[0].removeprefix("FAILED_PRECONDITION: ").removeprefix("INVALID_ARGUMENT: ")
-        raise CannotShow(f"{folder}: {reason}") from error
+        from softcopy_napari.plugin.viewer import tensorstore_arrays
+    except ImportError:
+        try:
+            from softcopy_napari.plugin.viewer import zarr_python_arrays
+        except ImportError as error:
+            raise CannotShow(f"this installation cannot read zarr ({error}): install softcopy-napari again") from error
+        return zarr_python_arrays
+    return tensorstore_arrays
 
 
 def limits_of(pixels: Pixels, fill: Any) -> tuple[float, float] | None:
