@@ -20,6 +20,7 @@ from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
+from softcopy_napari.engine.state_folder.history import HistoryWriter
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
@@ -66,6 +67,7 @@ class TargetThread(ABC):
         self._inventory, self._walks, self._tracker = parts.inventory, parts.walks, parts.tracker
         self._lock, self._pool, self._dispatcher = parts.lock, parts.pool, parts.dispatcher
         self._reporter = parts.reporter
+        self._history = HistoryWriter(parts.target.check)
         self._reason: Reason | None = None
         self._paused = False
         self._silent_since = 0.0
@@ -146,6 +148,7 @@ class TargetThread(ABC):
     # -- the thread -----------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        self._history.note(self._snapshot)
         try:
             while not self._over:
                 self._step()
@@ -228,6 +231,7 @@ class TargetThread(ABC):
         self._reporter.update_rates(now)
         if not self._over:  # the last snapshot is made when the workers have gone
             self._snapshot = self._make_snapshot(now)
+            self._history.note(self._snapshot)
 
     def _shut_down(self) -> None:
         deadline = time.monotonic() + _STOP_PATIENCE
@@ -244,6 +248,7 @@ class TargetThread(ABC):
             sweeper.join(max(0.0, deadline - time.monotonic()))
             self._dispatcher.read_back.note_clock(sum(clock))
         self._snapshot = self._make_snapshot(time.monotonic())
+        self._history.note(self._snapshot)
         self._close_parts()
 
     def _close_parts(self) -> None:
