@@ -9,6 +9,8 @@ shows where nothing is known. Colour is never alone: names, counts and patterns 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from qtpy.QtGui import QColor, QPalette
 
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -62,16 +64,11 @@ def chunk_colour(state: ChunkState) -> QColor:
     return QColor(0, 0, 0, 0) if rgb is None else QColor(*rgb)
 
 
-def chunk_rgba(state: ChunkState) -> Rgba:
-    """The state's colour as floats from 0 to 1."""
-    rgb = CHUNK_COLOURS[state]
-    return (0.0, 0.0, 0.0, 0.0) if rgb is None else (rgb[0] / 255, rgb[1] / 255, rgb[2] / 255, 1.0)
-
-
-def label_colours() -> dict[int | None, Rgba]:
-    """All states' colours as napari's `DirectLabelColormap` takes them; values that are no state are transparent."""
-    colours: dict[int | None, Rgba] = {int(state): chunk_rgba(state) for state in ChunkState}
-    colours[None] = (0.0, 0.0, 0.0, 0.0)
+def label_colours(coloured: Mapping[ChunkState, Rgb]) -> dict[int | None, Rgba]:
+    """Colours of states as napari's `DirectLabelColormap` takes them; all other values are transparent."""
+    colours: dict[int | None, Rgba] = dict.fromkeys((None, *map(int, ChunkState)), (0.0, 0.0, 0.0, 0.0))
+    for state, (red, green, blue) in coloured.items():
+        colours[int(state)] = (red / 255, green / 255, blue / 255, 1.0)
     return colours
 
 

@@ -16,9 +16,15 @@ from softcopy_napari.plugin.viewer.coverage_layer import OPACITY
 from softcopy_napari.plugin.viewer.geometry import Geometry
 from softcopy_napari.plugin.viewer.ome_placement import plain_placement
 from softcopy_napari.plugin.viewer.target_layers import TargetLayers
+from softcopy_napari.widgets.overlay_modes import OverlayMode
 from softcopy_napari.widgets.palette import CHUNK_COLOURS
 
 S = ChunkState
+
+
+@pytest.fixture(autouse=True)
+def all_states_are_shown(target_layers: TargetLayers) -> None:
+    target_layers.overlay_mode = OverlayMode.ALL
 
 
 def make(path: Path, shape: tuple[int, ...], chunks: tuple[int, ...], fill: bool = True, **kwargs: Any) -> Any:

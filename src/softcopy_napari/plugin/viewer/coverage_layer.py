@@ -6,6 +6,7 @@ Used by target_layers.py. All of it runs on the main thread: the ledger is a loc
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,12 +16,14 @@ from napari import layers
 from napari.utils.colormaps import DirectLabelColormap
 
 from softcopy_napari.engine.inventory.ledger import open_ledger
-from softcopy_napari.engine.protocol.messages import ArraySnapshot
+from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.plugin.viewer.chunk_edges import ChunkEdges, shown_key
 from softcopy_napari.plugin.viewer.clip import EdgeClip
 from softcopy_napari.plugin.viewer.geometry import Geometry, Lengths
 from softcopy_napari.plugin.viewer.ome_placement import Placement
 from softcopy_napari.plugin.viewer.redraw_budget import RedrawBudget
+from softcopy_napari.widgets.overlay_modes import Marking, OverlayMode, marking_of
 from softcopy_napari.widgets.palette import chunk_name, label_colours
 
 Cells = npt.NDArray[np.uint8]
@@ -29,6 +32,11 @@ Point = npt.NDArray[np.float64]
 OVERLAY_NAME = "softcopy coverage"
 OPACITY = 0.4
 _BLOCK = 1 << 22
+_RECENT = 3.0
+"""Seconds for which a chunk file that has arrived belongs to the frontier."""
+_LARGEST_FRONTIER = 1 << 21
+"""Chunk files in a picture of which it is noted when they arrived, at most."""
+_ARRIVED = np.isin(np.arange(256), (ChunkState.COPIED, ChunkState.VERIFIED))
 
 
 class Labels(layers.Labels):
@@ -41,6 +49,8 @@ class Labels(layers.Labels):
     def __init__(self, cells: Cells, geometry: Geometry, name_file: Callable[[Lengths], str], **kwargs: Any) -> None:
         self.geometry = geometry
         self.name_file = name_file
+        self.hidden_by_mode = False
+        """Whether it is invisible because outlines take its place; then it still names chunk files."""
         super().__init__(cells, **kwargs)
 
     @functools.cached_property
@@ -61,7 +71,8 @@ class Labels(layers.Labels):
         """Return state, index and name of the chunk file at a position of `get_status`; empty where there is none."""
         # Read once: napari calls this in a thread of its own, while the array may grow.
         cells = np.asarray(self.data)
-        cell = None if position is None or not self.visible else self.cell_at(cells, position, **kwargs)
+        shown = self.visible or self.hidden_by_mode
+        cell = None if position is None or not shown else self.cell_at(cells, position, **kwargs)
         return "" if cell is None else self.describe(cell, int(cells[cell]))
 
     def describe(self, cell: Lengths, value: int) -> str:
@@ -132,8 +143,9 @@ class CoverageLayer:
     array : ArraySnapshot
         An array that is not empty.
     placement : Placement
-    metadata : dict
-        The layer's `metadata["softcopy"]`.
+    target : TargetSnapshot
+        The array's.
+    mode : OverlayMode
 
     Raises
     ------
@@ -141,8 +153,16 @@ class CoverageLayer:
         The ledger does not exist (any more).
     """
 
-    def __init__(self, viewer: Any, array: ArraySnapshot, placement: Placement, metadata: dict[str, str]) -> None:
+    def __init__(
+        self, viewer: Any, array: ArraySnapshot, placement: Placement, target: TargetSnapshot, mode: OverlayMode
+    ) -> None:
         self._viewer = viewer
+        self._mode, self._target = mode, target
+        self._marking = self._wanted_marking()
+        self._edges = ChunkEdges(viewer)
+        self._seen: tuple[Any, Cells] | None = None
+        """The picture that the frontier was drawn of, and its cells."""
+        self._arrived_at: npt.NDArray[np.float64] | None = None
         self._array = array
         self._placement = placement
         self._drawn: Cells | None = None
@@ -153,8 +173,8 @@ class CoverageLayer:
             geometry,
             self._name_file,
             name=OVERLAY_NAME,
-            metadata={"softcopy": metadata},
-            colormap=DirectLabelColormap(color_dict=label_colours()),
+            metadata={"softcopy": {"source": target.source, "destination": target.destination, "array": array.path}},
+            colormap=_colormap(self._marking),
             features={"index": [int(state) for state in ChunkState], "state": [chunk_name(s) for s in ChunkState]},
             opacity=OPACITY,
             blending="translucent",
@@ -167,14 +187,30 @@ class CoverageLayer:
         self.layer.editable = False
         if hasattr(self.layer, "locked"):
             self.layer.locked = True
+        self._visible = True
+        """Whether the mode wants it to be seen; the user may want otherwise."""
+        self._show_or_hide()
 
     @property
     def geometry(self) -> Geometry:
         """The geometry of the array as it is shown."""
         return self.layer.geometry
 
-    def update(self, array: ArraySnapshot, placement: Placement) -> None:
+    @property
+    def mode(self) -> OverlayMode:
+        """What is marked."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: OverlayMode) -> None:
+        if mode is not self._mode:
+            self._mode = mode
+            self._mark()
+
+    def update(self, array: ArraySnapshot, placement: Placement, target: TargetSnapshot) -> None:
         """Use a newer snapshot: the array may have grown, and its ledger be another file."""
+        self._target = target
+        self._mark()
         if array == self._array and placement == self._placement:
             return
         before = self._array
@@ -200,22 +236,99 @@ class CoverageLayer:
             self.clip()
 
     def clip(self) -> None:
-        """Cut the layer at the edges of the image; to be called when it is added, and when other axes are displayed."""
+        """Fit the layer to the displayed axes; to be called when it is added, and when others are displayed."""
         self._clip.update(self.geometry)
+        self._mark()
 
     def refresh(self) -> None:
         """Draw again if the picture has changed, and if the budget of the main thread allows it."""
-        if not self.layer.visible or not self._budget.due():
+        if not (self.layer.visible or self.layer.hidden_by_mode) or not self._budget.due():
+            self._edges.remove()
             return
         shown = self.shown()
         if shown is None:
+            self._edges.remove()
             return
         cells = np.asarray(self.layer.data)[shown]
+        if self._marking.edges:
+            self._draw_edges(cells, shown)
+        if not self._marking.faces:
+            return
         if self._drawn is not None and np.array_equal(cells, self._drawn):
             return
         self._drawn = cells.copy()
         with self._budget.measured():
             self.layer.refresh(extent=False, thumbnail=False, highlight=False)
+
+    def remove(self) -> None:
+        """Remove the layer, and the outlines."""
+        self._edges.remove()
+        if self.layer in self._viewer.layers:
+            if hasattr(self.layer, "locked"):
+                self.layer.locked = False
+            self._viewer.layers.remove(self.layer)
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layer, and that of the outlines where there is one."""
+        return [self.layer] if self._edges.layer is None else [self.layer, self._edges.layer]
+
+    def forget(self, layer: Any) -> bool:
+        """Note that a layer is no longer in the viewer; return whether it was the overlay itself."""
+        self._edges.forget(layer)
+        if layer is not self.layer:
+            return False
+        self._edges.remove()
+        return True
+
+    def _wanted_marking(self) -> Marking:
+        settings = self._target.settings
+        verify = settings is not None and settings.verify == "checksum"
+        return marking_of(self._mode, self._target.state, verify, self._viewer.dims.ndisplay == 3)
+
+    def _mark(self) -> None:
+        """Mark what the mode, the target's state and the displayed axes ask for."""
+        before, self._marking = self._marking, self._wanted_marking()
+        self._show_or_hide()
+        if self._marking == before:
+            return
+        if self._marking.faces != before.faces:
+            self.layer.colormap = _colormap(self._marking)
+            self._drawn = None
+        if self._marking.edges != before.edges:
+            self._edges.remove()
+            self._seen = self._arrived_at = None
+
+    def _show_or_hide(self) -> None:
+        """Hide the layer where it would have nothing to draw: a volume costs time even if all of it is transparent."""
+        volume = self._viewer.dims.ndisplay == 3
+        wanted = self._mode is not OverlayMode.OFF and (bool(self._marking.faces) or not volume)
+        self.layer.hidden_by_mode = self._mode is not OverlayMode.OFF and not wanted
+        if wanted != self._visible:
+            self._visible = wanted
+            self.layer.visible = wanted
+
+    def _draw_edges(self, cells: Cells, shown: tuple[int | slice, ...]) -> None:
+        colours = list(self._marking.edges.values())
+        numbers = np.zeros(256, np.uint8)
+        for number, state in enumerate(self._marking.edges, start=1):
+            numbers[state] = number
+        marks = numbers[cells]
+        if self._marking.recent is not None and cells.size <= _LARGEST_FRONTIER:
+            colours.append(self._marking.recent)
+            marks[self._recent(cells, shown) & (marks == 0)] = len(colours)
+        self._edges.show(marks, shown, colours, self.geometry, self.layer)
+
+    def _recent(self, cells: Cells, shown: tuple[int | slice, ...]) -> npt.NDArray[np.bool_]:
+        """Return which chunk files have arrived in the last seconds, as far as this picture was seen before."""
+        now, key = time.perf_counter(), (self._array.ledger, shown_key(shown), cells.shape)
+        if self._seen is None or self._arrived_at is None or self._seen[0] != key:
+            self._arrived_at = np.full(cells.shape, -np.inf)
+        else:
+            self._arrived_at[_ARRIVED[cells] & ~_ARRIVED[self._seen[1]]] = now
+        self._seen = key, cells.copy()
+        recent: npt.NDArray[np.bool_] = _ARRIVED[cells] & (now - self._arrived_at < _RECENT)
+        return recent
 
     def shown(self) -> tuple[int | slice, ...] | None:
         """Return the index of the cells in the picture; None where the sliders are beyond the array."""
@@ -237,6 +350,11 @@ class CoverageLayer:
             return ""
         key = layout.key_at(cell)
         return f"{self._array.path}/{key}" if self._array.path else key
+
+
+def _colormap(marking: Marking) -> DirectLabelColormap:
+    """Return napari's colormap for the faces that are tinted."""
+    return DirectLabelColormap(color_dict=label_colours(marking.faces))
 
 
 def shown_part(viewer: Any, layer: Any, shape: Sequence[int]) -> tuple[int | slice, ...] | None:

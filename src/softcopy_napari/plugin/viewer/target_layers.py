@@ -20,8 +20,10 @@ from softcopy_napari.engine.zarr_layout.probe import read_metadata
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.coverage_layer import OVERLAY_NAME, CoverageLayer
 from softcopy_napari.plugin.viewer.image_layers import ImageLayers
+from softcopy_napari.plugin.viewer.navigation import NewestFollower, jump_to_cell, move_slider
 from softcopy_napari.plugin.viewer.ome_placement import Placement, plain_placement, read_placement
 from softcopy_napari.plugin.viewer.preload import preload
+from softcopy_napari.widgets.overlay_modes import OverlayMode
 
 _INTERVAL = 0.2
 """Seconds between two looks at the ledger by default."""
@@ -29,8 +31,6 @@ _METADATA_TIMEOUT = 1.5
 """Seconds to wait for metadata before the overlay is shown without them."""
 _RETRY = 1.0
 """Seconds between two attempts to read metadata at least."""
-_SMALL, _LARGE = 24.0, 400.0
-"""Screen pixels that a chunk file should have, at least and at most, when the viewer jumps to it."""
 
 
 class TargetLayers(QObject):
@@ -45,6 +45,8 @@ class TargetLayers(QObject):
 
     problem = Signal(str)
     """Why something cannot be shown, in words for users."""
+    follow_changed = Signal(bool)
+    """The new `follow_newest`; sent also when the user has moved a slider, which ends following."""
 
     def __init__(self, viewer: Any) -> None:
         super().__init__()
@@ -52,6 +54,9 @@ class TargetLayers(QObject):
         self._target: TargetSnapshot | None = None
         self._path: str | None = None
         self._choice = "destination"
+        self._mode = OverlayMode.PROBLEMS
+        self._follower = NewestFollower(viewer)
+        self._follower.changed.connect(self.follow_changed)
         self._overlay: CoverageLayer | None = None
         self._image: ImageLayers | None = None
         self._placement: Placement | None = None
@@ -79,6 +84,26 @@ class TargetLayers(QObject):
     @interval.setter
     def interval(self, seconds: float) -> None:
         self._timer.setInterval(int(1000 * seconds))
+
+    @property
+    def overlay_mode(self) -> OverlayMode:
+        """What the overlay marks: `PROBLEMS` by default, `FRONTIER`, `ALL` or `OFF`; kept when others are shown."""
+        return self._mode
+
+    @overlay_mode.setter
+    def overlay_mode(self, mode: OverlayMode | str) -> None:
+        self._mode = OverlayMode(mode)
+        if self._overlay is not None:
+            self._overlay.mode = self._mode
+
+    @property
+    def follow_newest(self) -> bool:
+        """Whether the sliders move to the newest plane that has arrived; False once the user has moved one."""
+        return self._follower.on
+
+    @follow_newest.setter
+    def follow_newest(self, follow: bool) -> None:
+        self._follower.on = follow
 
     @property
     def overlay(self) -> Any:
@@ -126,6 +151,7 @@ class TargetLayers(QObject):
             self.update(target)
             return
         self._retire()
+        self._follower.forget()
         self._target, self._path, self._choice = target, path, image
         self._placement, self._reading, self._settled, self._problem_reported = None, False, False, False
         self._removed = self._image_removed = False
@@ -140,10 +166,8 @@ class TargetLayers(QObject):
         if self._closed or self._target is None or not _same(self._target, target):
             return
         before = self._target
-        if (before.state.ended, before.completed) != (
-            target.state.ended,
-            target.completed,
-        ):  # a source that is still watched may change
+        ends = [(one.state.ended, one.completed) for one in (before, target)]
+        if ends[0] != ends[1]:  # a source that is still watched may change
             self._settled, self._next_read = False, time.perf_counter()
         self._target = target
         if self._path is None and target.arrays:
@@ -152,39 +176,22 @@ class TargetLayers(QObject):
         if array is None or 0 in array.shape:
             return
         placement = self._placement_of(array)
-        if self._overlay is not None:
-            self._overlay.update(array, placement)
-        if self._image is not None:
-            self._image.update(target, array, placement)
+        with self._follower.own_moves():
+            if self._overlay is not None:
+                self._overlay.update(array, placement, target)
+            if self._image is not None:
+                self._image.update(target, array, placement)
 
     def jump_to(self, state: ChunkState) -> None:
         """Bring the first chunk file in a state into view, if there is one."""
         cell = None if self._overlay is None else self._overlay.find(state)
-        if self._overlay is None or cell is None:
-            return
-        geometry, dims = self._overlay.geometry, self._viewer.dims
-        camera = getattr(self._viewer, "scene", self._viewer).camera  # napari 0.9 has moved it
-        centre, size = geometry.centre(cell), geometry.size(cell)
-        missing = dims.ndim - len(centre)
-        displayed = [axis - missing for axis in dims.displayed]  # below 0: an axis of a layer with more of them
-        for axis in range(len(centre)):
-            if axis not in displayed:
-                dims.set_point(axis + missing, float(centre[axis]))
-        here = camera.center[-len(displayed) :]
-        place = [float(centre[axis]) if axis >= 0 else at for axis, at in zip(displayed, here, strict=True)]
-        camera.center = (*(0.0,) * (3 - len(place)), *place)
-        longest = max((size[axis] for axis in displayed if axis >= 0), default=0.0) * camera.zoom
-        if longest:
-            camera.zoom *= np.clip(longest, _SMALL, _LARGE) / longest
+        if self._overlay is not None and cell is not None:
+            jump_to_cell(self._viewer, self._overlay.geometry, cell)
 
     def go_to(self, axis: int, position: int) -> None:
         """Move the slider of one of the array's axes to a position, counted in chunk files."""
-        if self._overlay is None:
-            return
-        geometry, dims = self._overlay.geometry, self._viewer.dims
-        cell = tuple(position if at == axis + geometry.padding else 0 for at in range(len(geometry.grid)))
-        at = axis + geometry.padding
-        dims.set_point(at + dims.ndim - len(cell), float(geometry.centre(cell)[at]))
+        if self._overlay is not None:
+            move_slider(self._viewer, self._overlay.geometry, axis, position)
 
     def close(self) -> None:
         """Remove all layers, and stop updating; may be called more than once."""
@@ -194,6 +201,7 @@ class TargetLayers(QObject):
         self._viewer.dims.events.ndisplay.disconnect(self._on_axes)
         self._viewer.dims.events.order.disconnect(self._on_axes)
         self._clear()
+        self._follower.close()
         self._closed = True
 
     # -- what is shown ---------------------------------------------------------------------------------------
@@ -228,6 +236,7 @@ class TargetLayers(QObject):
             if self._image is None and placed and self._choice != "none" and decided:
                 self._add_image(target, array)
         if self._overlay is not None:
+            self._follower.look(array, self._overlay.geometry, self.time_axis)
             self._overlay.refresh()
         if self._image is not None:
             self._image.poll()
@@ -272,9 +281,8 @@ class TargetLayers(QObject):
         self._poll()
 
     def _add_overlay(self, target: TargetSnapshot, array: ArraySnapshot) -> None:
-        metadata = {"source": target.source, "destination": target.destination, "array": array.path}
         try:
-            overlay = CoverageLayer(self._viewer, array, self._placement_of(array), metadata)
+            overlay = CoverageLayer(self._viewer, array, self._placement_of(array), target, self._mode)
         except (OSError, ValueError):  # the ledger was just replaced, or removed after its engine had ended
             if not self._problem_reported and time.perf_counter() - self._shown_at > _METADATA_TIMEOUT:
                 self._problem_reported = True
@@ -285,14 +293,16 @@ class TargetLayers(QObject):
             return
         viewer, old = self._viewer, next((one for one in self._old if isinstance(one, CoverageLayer)), None)
         first, others = not len(viewer.layers), self._others()
-        viewer.add_layer(overlay.layer)
+        with self._follower.own_moves():
+            viewer.add_layer(overlay.layer)
         self._overlay = overlay
         self._drop_old()
         overlay.layer.name = OVERLAY_NAME  # napari adds a number while the old one is still there
         time_axis = _time_axis(self._placement_of(array))
         if first and time_axis is not None:  # napari goes to the middle, where nothing has been acquired yet
             axis = time_axis + overlay.geometry.padding
-            viewer.dims.set_point(axis, overlay.geometry.translate[axis])
+            with self._follower.own_moves():
+                viewer.dims.set_point(axis, overlay.geometry.translate[axis])
         if not others and old is not None and not np.allclose(_bounds(old), _bounds(overlay), equal_nan=True):
             viewer.reset_view()
         overlay.clip()
@@ -318,7 +328,8 @@ class TargetLayers(QObject):
         selected = [layer for layer in viewer.layers if layer in viewer.layers.selection]
         for layer in layers:
             below = self.overlay if self.overlay is not None and self.overlay in viewer.layers else None
-            viewer.layers.insert(len(viewer.layers) if below is None else viewer.layers.index(below), layer)
+            with self._follower.own_moves():
+                viewer.layers.insert(len(viewer.layers) if below is None else viewer.layers.index(below), layer)
         if selected:
             viewer.layers.selection = selected
 
@@ -326,7 +337,8 @@ class TargetLayers(QObject):
 
     def _others(self) -> bool:
         """Whether the user has layers in the viewer."""
-        own = [layer for part in (self._overlay, self._image, *self._old) for layer in _layers(part)]
+        parts = (self._overlay, self._image, *self._old)
+        own = [layer for part in parts if part is not None for layer in part.layers]
         return any(not any(layer is one for one in own) for layer in self._viewer.layers)
 
     def _retire(self) -> None:
@@ -336,8 +348,9 @@ class TargetLayers(QObject):
 
     def _drop_old(self) -> None:
         old, self._old = self._old, []
-        for part in old:
-            _remove(self._viewer, part)
+        with self._follower.own_moves():
+            for part in old:
+                part.close() if isinstance(part, ImageLayers) else part.remove()
 
     def _clear(self) -> None:
         self._timer.stop()
@@ -348,7 +361,7 @@ class TargetLayers(QObject):
 
     def _on_removed(self, event: Any) -> None:
         """Note that the user has removed a layer."""
-        if self._overlay is not None and event.value is self._overlay.layer:
+        if self._overlay is not None and self._overlay.forget(event.value):
             self._overlay, self._removed = None, True
         elif self._image is not None:
             self._image_removed |= any(event.value is layer for layer in self._image.layers)
@@ -383,18 +396,3 @@ def _bounds(overlay: CoverageLayer) -> np.ndarray:
     """Return the bounds of the picture, to find out whether another array lies elsewhere."""
     world = overlay.geometry.world
     return world[:, -3:] if world.shape[1] >= 3 else np.pad(world, ((0, 0), (3 - world.shape[1], 0)))
-
-
-def _layers(part: CoverageLayer | ImageLayers | None) -> list[Any]:
-    if part is None:
-        return []
-    return [part.layer] if isinstance(part, CoverageLayer) else list(part.layers)
-
-
-def _remove(viewer: Any, part: CoverageLayer | ImageLayers) -> None:
-    if isinstance(part, ImageLayers):
-        part.close()
-    elif part.layer in viewer.layers:
-        if hasattr(part.layer, "locked"):
-            part.layer.locked = False
-        viewer.layers.remove(part.layer)
