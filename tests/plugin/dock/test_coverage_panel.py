@@ -8,14 +8,18 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox
 
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
 from softcopy_napari.engine.state_folder.ledger_folders import ledger_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.plugin.dock.coverage_panel import CoveragePanel, coverage_along, first_array, wells
+from softcopy_napari.plugin.dock.view_memory import view_memory
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.target_layers import TargetLayers
 from softcopy_napari.widgets.coverage_view import CoverageView
+from softcopy_napari.widgets.overlay_modes import OverlayMode
 
 
 def array(path: str, absent: int, copied: int, verified: int = 0) -> ArraySnapshot:
@@ -64,9 +68,12 @@ def test_a_ledger_that_has_gone_has_no_counts(tmp_path: Path) -> None:
     assert coverage_along(str(tmp_path / "none.npy"), 0) is None
 
 
-class Places:
+class Places(QObject):
     """Stands in for the layers: it knows names of axes."""
 
+    follow_changed = Signal(bool)
+    overlay_mode = OverlayMode.PROBLEMS
+    follow_newest = True
     axis_names: tuple[str, ...] = ()
     time_axis = 0
 
@@ -108,3 +115,26 @@ def test_coverage_is_plotted_along_time_until_another_axis_is_chosen(plotted: Ca
 def test_an_axis_that_was_chosen_before_it_had_a_name_stays(plotted: Callable[..., str]) -> None:
     assert plotted((), 0, "axis 2") == "axis 2"
     assert plotted(("c", "t", "y"), 1) == "y"
+
+
+def test_the_choosers_of_overlay_and_following_act_on_the_layers_and_are_remembered(
+    target_layers: TargetLayers, qtbot: Any
+) -> None:
+    view, queue = CoverageView(), MainThreadQueue()
+    qtbot.addWidget(view)
+    coverage = CoveragePanel(view, target_layers, queue)
+    assert target_layers.overlay_mode is OverlayMode.PROBLEMS and target_layers.follow_newest
+    for mode in OverlayMode:
+        chooser = view.findChild(QComboBox, "overlay_mode")
+        chooser.setCurrentIndex(chooser.findData(mode.value))
+        assert target_layers.overlay_mode is mode
+    assert view_memory().overlay == "off"
+    box = view.findChild(QCheckBox, "follow_newest")
+    target_layers.follow_newest = False  # as a slider that the user moves does
+    assert not box.isChecked() and view_memory().follow
+    box.click()
+    assert target_layers.follow_newest
+    box.click()
+    assert not target_layers.follow_newest and not view_memory().follow
+    coverage.close()
+    queue.close()

@@ -15,6 +15,7 @@ import pytest
 import zarr
 from napari.settings import get_settings
 from napari.utils.notifications import notification_manager
+from qtpy.QtWidgets import QApplication, QComboBox
 
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.plugin.main_thread import MainThreadQueue
@@ -178,7 +179,7 @@ def test_a_missing_or_half_written_chunk_is_fill_value_and_raises_no_notificatio
     assert notification_manager.records[before:] == []
 
 
-def test_channels_are_layers_and_the_slider_chooses_whose_coverage_is_shown(
+def test_channels_are_layers_that_are_seen_together_and_so_are_their_chunk_files(
     tmp_path: Path, viewer: Any, target_layers: TargetLayers, staged: Callable[..., Any], qtbot: Any
 ) -> None:
     write_acquisition(tmp_path / "a.zarr", MicroscopeSettings(frames=2, rate=0, size=(4, 32, 32), slab=2, channels=3))
@@ -190,14 +191,24 @@ def test_channels_are_layers_and_the_slider_chooses_whose_coverage_is_shown(
     assert {layer.ndim for layer in viewer.layers} == {5}
     pixels = zarr.open_array(tmp_path / "a.zarr" / "0", mode="r")[:]
     viewer.dims.set_point(2, 0)
-    for step, state in enumerate((S.COPIED, S.PENDING, S.FAILED)):
-        viewer.dims.set_current_step(1, step)
-        assert target_layers.overlay.get_value((0, step, 0, 0, 0)) == state
-        for channel, layer in enumerate(target_layers.images):
-            qtbot.waitUntil(
-                lambda layer=layer, channel=channel: layer.get_value((0, 0, 0, 5, 5))[1] == pixels[0, channel, 0, 5, 5]
-            )
-    np.testing.assert_array_equal(np.asarray(target_layers.images[1].data[0])[:, 2], pixels[:, 1])
+    assert viewer.dims.nsteps[1] == 1  # no slider that changes nothing
+    for channel, layer in enumerate(target_layers.images):
+        qtbot.waitUntil(
+            lambda layer=layer, channel=channel: layer.get_value((0, 0, 0, 5, 5))[1] == pixels[0, channel, 0, 5, 5]
+        )
+    np.testing.assert_array_equal(np.asarray(target_layers.images[1].data[0])[:, 0], pixels[:, 1])
+    overlay, cells = target_layers.overlay, target.cells("0")
+    assert overlay.get_value((0, 0, 0, 0, 0)) == S.FAILED
+    assert overlay.describe_position((0, 0, 0, 5, 5), world=True).startswith("failed, chunk file (0, 2, 0, 0, 0)")
+    np.testing.assert_array_equal(np.asarray(overlay.data), cells)
+    assert [overlay.data[0, channel, 0, 0, 0] for channel in range(3)] == [S.COPIED, S.PENDING, S.FAILED]
+    cells[0, 2, 0] = S.COPIED
+    qtbot.waitUntil(lambda: overlay.get_value((0, 0, 0, 0, 0)) == S.PENDING)
+    viewer.dims.ndisplay = 3
+    ask = {"view_direction": np.array([0, 0, 1.0, 0, 0]), "dims_displayed": [2, 3, 4], "world": True}
+    assert overlay.describe_position((0, 0, 0, 5, 5), **ask).startswith("pending, chunk file (0, 1, 0, 0, 0)")
+    target_layers.jump_to(S.PENDING)
+    assert viewer.dims.nsteps[1] == 1 and viewer.dims.current_step[1] == 0
 
 
 def test_channels_stay_what_they_are_when_one_is_removed_and_a_coarser_level_comes(
@@ -421,3 +432,20 @@ def test_an_index_beyond_it_is_an_error_as_everywhere(held: Any) -> None:
         live[4]
     with pytest.raises(IndexError, match="too many"):
         live[0, 0, 0, 0]
+
+
+def test_napari_s_chooser_of_the_resolution_does_not_widen_its_dock(
+    tmp_path: Path, viewer: Any, target_layers: TargetLayers, staged: Callable[..., Any], qtbot: Any
+) -> None:
+    write_acquisition(tmp_path / "a.zarr", MicroscopeSettings(frames=2, rate=0, size=(4, 64, 64), slab=2, channels=1))
+    show(qtbot, target_layers, staged(tmp_path / "a.zarr", "0", "1"), "0")
+    viewer.layers.selection.active = target_layers.images[0]
+    boxes = [one for one in QApplication.allWidgets() if isinstance(one, QComboBox)]
+    long = [one for one in boxes if any("4 \u00d7 64 \u00d7 64" in one.itemText(at) for at in range(one.count()))]
+    if not long:
+        pytest.skip("this napari has no such chooser")
+    entry = f"0: {'1000 x ' * 20}"
+    for box in long:
+        before = box.sizeHint().width()
+        box.addItem(entry)
+        assert box.sizeHint().width() == before < box.fontMetrics().horizontalAdvance(entry) / 4

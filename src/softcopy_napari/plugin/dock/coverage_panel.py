@@ -12,9 +12,11 @@ from qtpy.QtCore import QTimer
 from softcopy_napari.engine.inventory.ledger import open_ledger
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.plugin.dock.view_memory import remember_view, view_memory
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.target_layers import TargetLayers
 from softcopy_napari.widgets.coverage_view import CoverageView
+from softcopy_napari.widgets.overlay_modes import OverlayMode
 
 _PLOT_INTERVAL = 1_000
 """Milliseconds between two looks for changes in the plot."""
@@ -56,6 +58,11 @@ class CoveragePanel:
         view.axis_changed.connect(self._choose_axis)
         view.position_clicked.connect(self._go_to)
         view.image_chosen.connect(self.show_image)
+        view.overlay_chosen.connect(self._choose_overlay)
+        view.follow_toggled.connect(self._choose_follow)
+        layers.follow_changed.connect(partial(setattr, view, "follow"))  # the user has moved a slider
+        view.overlay, view.follow = view_memory().overlay, view_memory().follow
+        layers.overlay_mode, layers.follow_newest = OverlayMode(view.overlay), view.follow
 
     def show_target(self, target: TargetSnapshot | None) -> None:
         """Show the selected target; None where none is selected, or it has not been started."""
@@ -103,6 +110,14 @@ class CoveragePanel:
         """Bring back the layers of the selected target that the user has removed."""
         if self._target is not None and self._target.arrays:
             self._layers.show(self._target, self._array, self._image)
+
+    def _choose_overlay(self, mode: str) -> None:
+        remember_view(overlay=mode)
+        self._layers.overlay_mode = OverlayMode(mode)
+
+    def _choose_follow(self, on: bool) -> None:
+        remember_view(follow=on)
+        self._layers.follow_newest = on
 
     # -- the chosen array ------------------------------------------------------------------------------------
 

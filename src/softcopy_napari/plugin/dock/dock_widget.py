@@ -34,7 +34,6 @@ from softcopy_napari.plugin.dock.overwrite_prompt import OverwritePrompt
 from softcopy_napari.plugin.dock.preferences import Preferences
 from softcopy_napari.plugin.dock.recent_paths import RecentPaths, recent_paths, remember_paths
 from softcopy_napari.plugin.dock.target_list import TargetList
-from softcopy_napari.plugin.dock.view_memory import remember_view, view_memory
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.preload import preload
 from softcopy_napari.plugin.viewer.redraw_budget import RedrawBudget, numbers_rest
@@ -89,7 +88,6 @@ class SoftcopyWidget(QWidget):
         self._connect()
         self._apply_preferences()
         self._show_recent()
-        self._panel.coverage.overlay, self._panel.coverage.follow = view_memory().overlay, view_memory().follow
 
     def _connect(self) -> None:
         panel, monitor, layers = self._panel, self._monitor, self._layers
@@ -100,8 +98,6 @@ class SoftcopyWidget(QWidget):
         panel.action_requested.connect(self._act)
         panel.pace_requested.connect(self._set_pace)
         panel.selection_changed.connect(self._select)
-        panel.coverage.overlay_chosen.connect(lambda mode: remember_view(overlay=mode))
-        panel.coverage.follow_toggled.connect(lambda on: remember_view(follow=on))
         monitor.updated.connect(self._on_update)
         monitor.not_started.connect(self._on_not_started)
         monitor.refused.connect(self._on_refused)

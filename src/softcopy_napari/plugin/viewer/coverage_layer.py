@@ -18,6 +18,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from softcopy_napari.engine.inventory.ledger import open_ledger
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.plugin.viewer.channels_together import LedgerOfChannels, most_urgent, picture
 from softcopy_napari.plugin.viewer.chunk_edges import ChunkEdges, shown_key
 from softcopy_napari.plugin.viewer.clip import EdgeClip
 from softcopy_napari.plugin.viewer.geometry import Geometry, Lengths
@@ -100,8 +101,19 @@ class Labels(layers.Labels):
         if len(displayed) == 3 and view_direction is not None:
             ahead = place + np.asarray(view_direction, float)
             direction = (self.world_to_data(ahead) if world else ahead[-rank:]) - here
-            return self._first_along(cells, here, direction, displayed)
-        return self._inside(here, self._end(cells))
+            found = self._first_along(cells, here, direction, displayed)
+        else:
+            found = self._inside(here, self._end(cells))
+        return found if found is None else self._in_channel(cells, found, displayed)
+
+    def _in_channel(self, cells: Cells, cell: Lengths, displayed: list[int]) -> Lengths:
+        """Return the cell of the channel that the picture shows at a place, where it shows all of them together."""
+        axis = self.geometry.channel_axis
+        if axis is None or (at := axis + self.geometry.padding) in displayed:
+            return cell
+        line: tuple[int | slice, ...] = (*cell[:at], slice(None), *cell[at + 1 :])
+        channels = cells[line]
+        return (*cell[:at], int(np.argmax(channels == most_urgent(channels, 0))), *cell[at + 1 :])
 
     def _end(self, cells: Cells) -> Point:
         """Return the far edges of the image in data coordinates, within these cells, which may be older."""
@@ -130,7 +142,11 @@ class Labels(layers.Labels):
         passed[:, displayed] = np.clip(passed[:, displayed], 0, np.asarray(cells.shape)[displayed] - 1)
         if self._inside(np.where(np.isin(np.arange(self.ndim), displayed), 0.0, point), end) is None:
             return None
-        there = np.flatnonzero(cells[tuple(passed.T)])
+        axis = self.geometry.channel_axis
+        line = [passed[:, number] for number in range(self.ndim)]
+        if axis is not None and (at := axis + self.geometry.padding) not in displayed:
+            line[at] = np.arange(cells.shape[at])[:, None]
+        there = np.flatnonzero(np.atleast_2d(cells[tuple(line)]).any(axis=0))
         return tuple(passed[there[0]].tolist()) if len(there) else None
 
 
@@ -249,7 +265,8 @@ class CoverageLayer:
         if shown is None:
             self._edges.remove()
             return
-        cells = np.asarray(self.layer.data)[shown]
+        axis = self.geometry.channel_axis
+        cells = picture(np.asarray(self.layer.data), shown, None if axis is None else axis + self.geometry.padding)
         if self._marking.edges:
             self._draw_edges(cells, shown)
         if not self._marking.faces:
@@ -377,4 +394,6 @@ def shown_part(viewer: Any, layer: Any, shape: Sequence[int]) -> tuple[int | sli
 
 def _map_ledger(array: ArraySnapshot, geometry: Geometry) -> Cells:
     """Map the ledger read-only, in at least two dimensions."""
-    return open_ledger(array.ledger, array.grid).reshape(geometry.grid)
+    cells = open_ledger(array.ledger, array.grid).reshape(geometry.grid)
+    axis = geometry.channel_axis
+    return LedgerOfChannels.of(cells, None if axis is None else axis + geometry.padding)

@@ -18,13 +18,13 @@ class Geometry:
     """The geometry of an array in the viewer: at least two dimensions, the same for image and overlay.
 
     napari aligns the dimensions of layers from the last one. So nothing may have fewer of them than the overlay,
-    which shows the ledger as it is. Where channels are layers of their own, each of these keeps the channel axis,
-    with one step a chunk file, and looks the same at every step: all channels are seen together, and the slider
-    of that axis chooses whose chunk files are shown. Arrays of one dimension or none get leading ones of length 1.
+    whose data are the ledger. Where channels are layers of their own, each of these keeps the channel axis, with a
+    single step, for which napari shows no slider: all channels are seen together, and so are their chunk files
+    (channels_together.py). Arrays of one dimension or none get leading ones of length 1.
     """
 
     shape: Lengths
-    """Lengths in pixels; along a channel axis in chunk files."""
+    """Lengths in pixels; 1 along a channel axis."""
     chunk: Floats
     """Pixels in a chunk file; 1 along a channel axis. Chunk files of unequal shapes are all drawn as large as they are
     on average: the overlay is as large as the image, and which of them covers which pixels is not seen."""
@@ -50,7 +50,7 @@ class Geometry:
         if axis is not None:
             translate[axis] += scale[axis] * (chunk[axis] - 1) / 2
             scale[axis] *= chunk[axis]
-            shape[axis], chunk[axis] = array.grid[axis], 1
+            shape[axis], chunk[axis] = min(1, array.grid[axis]), 1
         names = placement.axis_names
         return cls(
             shape=(1,) * padding + tuple(shape),

@@ -20,6 +20,7 @@ from softcopy_napari.engine.zarr_layout.probe import read_metadata
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.coverage_layer import OVERLAY_NAME, CoverageLayer
 from softcopy_napari.plugin.viewer.image_layers import ImageLayers
+from softcopy_napari.plugin.viewer.level_box import narrow_level_boxes
 from softcopy_napari.plugin.viewer.navigation import NewestFollower, jump_to_cell, move_slider
 from softcopy_napari.plugin.viewer.ome_placement import Placement, plain_placement, read_placement
 from softcopy_napari.plugin.viewer.preload import preload
@@ -332,6 +333,7 @@ class TargetLayers(QObject):
                 viewer.layers.insert(len(viewer.layers) if below is None else viewer.layers.index(below), layer)
         if selected:
             viewer.layers.selection = selected
+        QTimer.singleShot(0, narrow_level_boxes)
 
     # -- removing --------------------------------------------------------------------------------------------
 
