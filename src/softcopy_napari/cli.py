@@ -19,6 +19,7 @@ import click
 
 from softcopy_napari import __version__
 from softcopy_napari.terminal.output import let_output_fail
+from softcopy_napari.terminal.usage import Commands, CopyCommand
 
 if TYPE_CHECKING:
     from softcopy_napari.engine.targets.target import Settings, Target
@@ -26,32 +27,8 @@ if TYPE_CHECKING:
 WRONG_USAGE = 2
 
 
-class _Commands(click.Group):
-    """A group whose default command is the copy itself: `softcopy FILE` needs no word for it."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args:
-            args = ["--help"]
-        if args[0] not in self.commands and args[0] not in ("--help", "-h", "--version"):
-            args = ["copy", *args]
-        return super().parse_args(ctx, args)
-
-    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the copy's own options: they are what people look for."""
-        copy = self.commands["copy"]
-        for usage in ("TARGETS_FILE", "SOURCE DESTINATION"):
-            formatter.write_usage("softcopy", f"[OPTIONS] {usage}")
-        others = "finish | pause | resume | stop | set [PID | DESTINATION]..."
-        for usage in ("check SOURCE DESTINATION", "verify [SOURCE] DESTINATION", "status | demo", others):
-            formatter.write_usage("softcopy", usage, prefix="       ")
-        copy.format_help_text(ctx, formatter)
-        copy.format_options(click.Context(copy, info_name="softcopy"), formatter)
-        self.format_commands(ctx, formatter)
-        self.format_epilog(ctx, formatter)
-
-
 @click.group(
-    cls=_Commands,
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 every target complete; 1 a target is not complete or a file failed; "
     "2 wrong usage or targets file; 130 interrupted.",
@@ -61,7 +38,7 @@ def softcopy() -> None:
     """Copy zarr datasets while they are being written."""
 
 
-@softcopy.command(hidden=True, context_settings={"help_option_names": ["-h", "--help"]})
+@softcopy.command(cls=CopyCommand, hidden=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("paths", nargs=-1, required=True, metavar="TARGETS_FILE | SOURCE DESTINATION")
 @click.option("--verbose", is_flag=True, help="Show details.")
 @click.option("--nprocs", type=int, default=4, show_default=True, help="Copy processes for each target.")
@@ -195,11 +172,13 @@ def verify(
 
 
 @softcopy.command()
-def status() -> None:
-    """Show the copies that are running on this computer."""
+@click.option("--dismiss", is_flag=True, help="Forget the failures that are shown.")
+def status(dismiss: bool) -> None:
+    """Show the copies that are running on this computer, and how the last ones ended."""
     from softcopy_napari.engine.client import EngineGone, engines
+    from softcopy_napari.engine.state_folder import history
     from softcopy_napari.terminal.orders import foreign_words
-    from softcopy_napari.terminal.summary import show_status
+    from softcopy_napari.terminal.status import show_endings, show_status
 
     snapshots = []
     for engine in engines():
@@ -209,7 +188,12 @@ def status() -> None:
             continue
         except ValueError:
             click.echo(f"softcopy: {foreign_words(engine.run.pid)}", err=True)
-    show_status([snapshot for snapshot in snapshots if not snapshot.ended])
+    running = [snapshot for snapshot in snapshots if not snapshot.ended]
+    endings = history.endings()
+    show_status(running)
+    show_endings(endings, running)
+    if dismiss:
+        history.dismiss(ending for ending in endings if ending.needs_attention)
 
 
 def _copies(command: Callable[..., None]) -> Callable[..., None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from softcopy_napari import cli
 from tests.support.command import Softcopy, softcopy, until_status
 from tests.support.trees import assert_same, contents
 from tests.support.writers import write
@@ -196,6 +197,22 @@ def test_wrong_arguments_are_explained(arguments: list[str], words: str, tmp_pat
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("word", "meant"), [("stat", "status"), ("verfy", "verify"), ("Stop", "stop")])
+def test_a_misspelt_command_starts_no_copy_and_the_right_one_is_named(tmp_path: Path, word: str, meant: str) -> None:
+    for more in ([], ["/nas/a.zarr"]):
+        done = softcopy(word, *more, cwd=tmp_path)
+        assert done.returncode == 2 and f"Did you mean softcopy {meant}?" in done.stderr
+        for command in cli.softcopy.commands.values():
+            assert command.hidden or str(command.name) in done.stderr
+
+
+def test_a_folder_or_file_with_a_name_like_a_command_can_be_copied(tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text("targets: 3")
+    assert "Did you mean" not in softcopy("stat", cwd=tmp_path).stderr
+    done = softcopy("--no-wait", "./verfy", "./copy", cwd=tmp_path)
+    assert "verfy does not exist" in done.stderr and "Did you mean" not in done.stderr
 
 
 def test_without_arguments_the_help_is_shown() -> None:

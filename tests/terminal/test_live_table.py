@@ -10,10 +10,10 @@ from softcopy_napari.terminal.live_table import draw
 from tests.terminal.snapshots import FINISH_HINT, GIVES_WAY, KEEPS_UP, SHORT, WAITING, WATCHED, engine, engine_with
 
 
-def table(shown: EngineSnapshot) -> list[str]:
-    console = Console(width=100)
+def table(shown: EngineSnapshot, width: int = 100) -> list[str]:
+    console = Console(width=width)
     with console.capture() as said:
-        console.print(draw(shown, 100))
+        console.print(draw(shown, width))
     return [line.rstrip() for line in said.get().splitlines()]
 
 
@@ -41,3 +41,26 @@ def test_the_table_tells_how_to_end_watching() -> None:
 
 def test_the_table_says_which_command_ends_an_acquisition_that_is_over() -> None:
     assert table(engine_with(**WAITING))[-1] == FINISH_HINT
+
+
+def test_a_wide_terminal_has_a_column_for_the_destination_and_a_bar_as_long_as_there_is_room() -> None:
+    head, row, *_ = table(engine_with(counts=(1, 0, 0, 0, 9, 0, 0)), 140)
+    assert head.split()[:2] == ["target", "destination"] and row.split()[:2] == ["a.zarr", "/nas/a.zarr"]
+    assert row.count("━") >= 30
+
+
+def test_a_narrow_terminal_names_the_destination_below() -> None:
+    lines = table(engine(), 80)
+    assert lines[2] == "to /nas/a.zarr" and "destination" not in lines[0]
+
+
+def test_a_long_destination_loses_its_middle_and_never_its_name() -> None:
+    long = f"/nas/{'project/' * 20}copy.zarr"
+    for width in (60, 80, 140, 200):
+        lines = table(engine_with(destination=long), width)
+        assert all(len(line) <= width for line in lines)
+        assert any("…" in line and "copy.zarr" in line and "/nas/" in line for line in lines)
+
+
+def test_names_are_no_markup() -> None:
+    assert "[b]a" in table(engine_with(source="/data/[b]a"))[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from softcopy_napari.terminal import log_lines
@@ -40,3 +42,8 @@ def test_a_log_tells_that_a_source_is_watched_on_once_and_that_it_has_changed(
 def test_a_log_line_says_which_command_ends_an_acquisition_that_is_over(capsys: pytest.CaptureFixture[str]) -> None:
     LogLines().show(engine_with(**WAITING), now=True)
     assert capsys.readouterr().out.splitlines()[0].endswith(FINISH_HINT)
+
+
+def test_a_log_line_begins_with_date_and_time(capsys: pytest.CaptureFixture[str]) -> None:
+    LogLines().show(engine(), now=True)
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d /data/a.zarr: Copying", capsys.readouterr().out)

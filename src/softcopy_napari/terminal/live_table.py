@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
+from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +18,10 @@ from softcopy_napari.terminal.texts import COLOURS, eta_text, files_text, foreca
 from softcopy_napari.terminal.wording import explain_state
 
 _SHOWN_NOTICES = 3
+_WIDE = 110
+"""Columns from which on the destination has a column of its own."""
+_NARROWEST_BAR = 8
+_SHORTEST = 8
 
 
 @contextlib.contextmanager
@@ -31,22 +36,28 @@ def live_table(snapshot: Callable[[], EngineSnapshot]) -> Iterator[Callable[[], 
 def draw(engine: EngineSnapshot, width: int) -> RenderableType:
     """Return the table, followed by notes about each target."""
     table = Table(box=None, padding=(0, 2, 0, 0), expand=True)
-    table.add_column("target", no_wrap=True, overflow="ellipsis", ratio=2)
-    table.add_column("", width=max(8, min(24, width // 6)))
+    wide = width >= _WIDE
+    table.add_column("target", no_wrap=True, max_width=width // 4)
+    if wide:
+        table.add_column("destination", no_wrap=True, ratio=1)
+    table.add_column("", ratio=1, min_width=_NARROWEST_BAR)
     table.add_column("chunk files", justify="right", no_wrap=True)
     table.add_column("MB/s", justify="right", no_wrap=True)
     table.add_column("ETA", justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
     lines: list[RenderableType] = [table]
     for target in engine.targets:
+        texts = [PurePath(target.source).name] + ([target.destination] if wide else [])
         table.add_row(
-            Text(PurePath(target.source).name),  # not as markup, which a name may look like
+            *map(_Elided, texts),
             ProgressBar(total=max(1, target.chunk_files), completed=target.chunk_files_copied),
             files_text(target),
             rate_text(target),
             eta_text(target),
             Text(target.state_text, style=COLOURS[target.state]),
         )
+        if not wide:
+            lines.append(_Elided(f"{_name(target, engine)}to {target.destination}", "dim"))
         if (reason := explain_state(target)) and not target.state.ended:
             lines.append(Text(f"{_name(target, engine)}{reason}", style="dim"))
         lines += [Text(f"{_name(target, engine)}{words}", style="dim") for words in forecast_lines(target)]
@@ -62,6 +73,22 @@ def draw(engine: EngineSnapshot, width: int) -> RenderableType:
     if any(target.watching for target in engine.targets) and all(target.state.ended for target in engine.targets):
         lines.append(Text("Ctrl-C ends it", style="dim"))
     return Group(*lines)
+
+
+class _Elided:
+    """A text, which is no markup, on one line: without its middle where there is no room for all of it."""
+
+    def __init__(self, text: str, style: str = "") -> None:
+        self._text, self._style = text, style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        text, kept = self._text, max(2, options.max_width - 1)
+        if len(text) > options.max_width:
+            text = f"{text[: kept // 2]}…{text[-(kept - kept // 2) :]}"
+        yield Text(text, style=self._style, no_wrap=True, overflow="ellipsis")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(min(_SHORTEST, len(self._text)), len(self._text))
 
 
 def _name(target: TargetSnapshot, engine: EngineSnapshot) -> str:

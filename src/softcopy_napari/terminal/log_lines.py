@@ -62,4 +62,4 @@ class LogLines:
 
     @staticmethod
     def _line(text: str) -> None:
-        print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+        print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True)

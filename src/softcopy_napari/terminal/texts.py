@@ -23,7 +23,7 @@ COLOURS = {
 
 def files_text(target: TargetSnapshot) -> str:
     """Return the number of chunk files that have arrived, and of all."""
-    return f"{target.chunk_files_copied:,}/{target.chunk_files:,}" if target.arrays else "-"
+    return f"{target.chunk_files_copied:,}/{target.chunk_files:,}" if target.arrays or target.chunk_files else "-"
 
 
 def eta_text(target: TargetSnapshot) -> str:

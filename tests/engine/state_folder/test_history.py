@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from softcopy_napari import cli
 from softcopy_napari.engine.client import check, launch, start
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.state_folder import history
@@ -67,6 +69,15 @@ def test_a_check_and_a_copy_of_one_destination_are_both_kept(tmp_path: Path) -> 
     assert check(source, tmp_path / "copy.zarr").state is TargetState.INCOMPLETE
     checked, copied = endings()
     assert checked.check and checked.needs_attention and not copied.check
+
+
+def test_softcopy_status_shows_it_and_dismisses_failures() -> None:
+    _note(_ended(1, TargetState.FAILED, 0.0), _ended(2))
+    runner = CliRunner()
+    said = runner.invoke(cli.softcopy, ["status", "--dismiss"]).output
+    assert "No copy is running." in said and "/nas/1" in said and "/nas/2" in said
+    said = runner.invoke(cli.softcopy, ["status"]).output
+    assert "/nas/1" not in said and "/nas/2" in said
 
 
 def test_the_latest_result_of_a_destination_wins() -> None:
