@@ -42,7 +42,13 @@ NO_MESSAGES = {
     "how far it is, and what is normal": {
         *("files compared so far", "checking every file", "flushing to disk", "writing the receipt"),
         *("reading back the copy", "finding the checksums of files copied before"),
-        *("missing at the destination", "different there", "only at the destination", "damaged at the source"),
+        *(
+            "missing at the destination",
+            "different there",
+            "only the times differ",
+            "only at the destination",
+            "damaged at the source",
+        ),
         *("nothing of the source is at the destination", "check again to compare everything"),
         *("sizes and times match", "checksums match", "sizes and contents match"),
         *("files of the source are at the destination, equal in size and time",),

@@ -129,7 +129,8 @@ def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
 @click.option("--verbose", is_flag=True, help="Show details.")
 @click.option("--nprocs", type=int, default=4, show_default=True, help="Processes that compare files.")
 @click.option("--links", type=click.Choice(["keep", "copy"]), default="keep", show_default=True, help="As for a copy.")
-def check(source: str, destination: str, verbose: bool, **settings: Any) -> None:
+@click.option("--content", is_flag=True, help="Read files whose times differ: they may be equal.")
+def check(source: str, destination: str, verbose: bool, content: bool, **settings: Any) -> None:
     """Compare a source and a destination; change nothing.
 
     Exit code 0 if every file of the source is at the destination, equal in size and time, 1 if not.
@@ -137,7 +138,7 @@ def check(source: str, destination: str, verbose: bool, **settings: Any) -> None
 
     def targets() -> tuple[Target, ...]:
         (target,) = _targets((source, destination), _settings(settings))
-        return (target.model_copy(update={"check": True}),)
+        return (target.model_copy(update={"check": True, "by_content": content}),)
 
     _run(targets, verbose)
 

@@ -133,13 +133,37 @@ def test_missing_and_different_chunk_files_are_counted_and_named(sides: Sides, c
     chunk(sides[1], 3, 3, 0, 0).unlink()
     code, summary = check(sides)
     assert code == 1
-    assert "Incomplete: missing at the destination: 5 chunks; different there: 2 chunks" in summary
+    assert (
+        "Incomplete: missing at the destination: 5 chunks; different there: 1 chunk; only the times differ: 1 chunk"
+        in summary
+    )
     assert "8 of 16 chunks are at the destination, and 1 other file" in summary
     assert "1 chunk not at the source so far" in summary
     lines = summary.splitlines()
     at = lines.index("  missing: 5 chunks, 0 other files")
     assert lines[at + 1 : at + 6] == [f"    c/{cell}/0/0" for cell in ("0/1", "2/0", "2/1", "2/2", "2/3")]
-    assert lines[at + 6 :] == ["  different: 2 chunks, 0 other files", "    c/1/0/0/0", "    c/1/1/0/0"]
+    assert lines[at + 6 : at + 9] == ["  different: 2 chunks, 0 other files", "    c/1/0/0/0", "    c/1/1/0/0"]
+    assert lines[at + 9 :] == ["  of these, 1 file only by time. Equal? softcopy check --content"]
+
+
+def test_a_copy_without_its_times_differs_in_them_and_by_content_is_equal(
+    sides: Sides, copied: Callable[..., None]
+) -> None:
+    copied(frames=2, planes=2)
+    for path in sides[1].rglob("*"):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    code, summary = check(sides)
+    assert code == 1 and "Incomplete: only the times differ: 4 chunks and 1 other file" in summary
+    assert "different there" not in summary
+    before = listing(*sides)
+    code, summary = check(sides, "--content")
+    assert code == 0 and "equal in size and content" in summary
+    wrong = chunk(sides[1], 1, 1, 0, 0)
+    wrong.write_bytes(bytes(wrong.stat().st_size))
+    code, summary = check(sides, "--content")
+    assert code == 1 and "Incomplete: different there: 1 chunk" in summary and "    c/1/1/0/0" in summary
+    assert softcopy_napari.check(*sides, by_content=True).findings.chunk_files_times == 0
+    assert listing(sides[0]) == {path: info for path, info in before.items() if path.startswith(str(sides[0]))}
 
 
 def test_only_the_first_of_many_missing_files_are_named(sides: Sides, copied: Callable[..., None]) -> None:

@@ -253,7 +253,7 @@ class Copy:
         return next(target for target in snapshot.targets if target.id == self._target)
 
 
-def check(source: str | Path, destination: str | Path, nprocs: int = 4) -> TargetSnapshot:
+def check(source: str | Path, destination: str | Path, nprocs: int = 4, by_content: bool = False) -> TargetSnapshot:
     """Compare a source and a destination, and change nothing in either.
 
     Parameters
@@ -262,6 +262,8 @@ def check(source: str | Path, destination: str | Path, nprocs: int = 4) -> Targe
         Folders; nobody must be copying between them now.
     nprocs : int
         Processes that compare.
+    by_content : bool
+        Whether to read files of equal size whose times differ: they may have been copied without their times.
 
     Returns
     -------
@@ -274,7 +276,7 @@ def check(source: str | Path, destination: str | Path, nprocs: int = 4) -> Targe
     TargetsError
         The paths or settings are wrong, or the destination is in use.
     """
-    target = _make(source, destination, {"nprocs": nprocs}).model_copy(update={"check": True})
+    target = _make(source, destination, {"nprocs": nprocs}).model_copy(update={"check": True, "by_content": by_content})
     return Copy(launch([target]), "1").wait()
 
 

@@ -246,6 +246,11 @@ ENGLISH: Wording = {
         "different there: {chunks:chunk}",
         "different there: {others:other file}",
     ),
+    ReasonCode.TIMES_DIFFER: (
+        "only the times differ: {chunks:chunk} and {others:other file}",
+        "only the times differ: {chunks:chunk}",
+        "only the times differ: {others:other file}",
+    ),
     ReasonCode.ONLY_THERE: "only at the destination: {items:file or folder|files and folders}",
     ReasonCode.DAMAGED: "damaged at the source: {chunks:chunk}",
     **DETAILS,

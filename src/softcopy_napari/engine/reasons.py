@@ -167,6 +167,7 @@ class ReasonCode(StrEnum):
     NOTHING_COPIED = auto()
     MISSING = auto()
     DIFFERENT = auto()
+    TIMES_DIFFER = auto()
     ONLY_THERE = auto()
     DAMAGED = auto()
 

@@ -78,6 +78,8 @@ def _found(target: TargetSnapshot, found: Findings) -> Iterator[tuple[str, str]]
         if chunk_files or others:
             yield f"  {what}: {count_text(chunk_files, 'chunk')}, {count_text(others, 'other file')}", "yellow"
             yield from _paths(paths, chunk_files + others)
+    if times := found.chunk_files_times + found.other_times:
+        yield f"  of these, {count_text(times, 'file')} only by time. Equal? softcopy check --content", "yellow"
     if found.damaged:
         yield f"  damaged at the source: {count_text(found.damaged, 'chunk')}", "yellow"
         yield from _paths(found.damaged_paths, found.damaged)

@@ -40,7 +40,8 @@ class CheckJob(TargetThread):
     def __init__(self, resources: TargetResources, identity: str, ledgers: Path) -> None:
         super().__init__(JobParts(resources, identity, ledgers))
         self._outcome: TargetState | None = None
-        self._missing = MissingFiles(self._inventory)
+        self._by_content = self.target.by_content or not keeps_times(self.target.destination)
+        self._missing = MissingFiles(self._inventory, self._by_content)
         self._findings = Findings()
         self._only_there = 0
         """Metadata and chunk files that only the destination has."""
@@ -125,8 +126,7 @@ class CheckJob(TargetThread):
         elif self._only_there or self._reporter.files_left():
             self._end(TargetState.INCOMPLETE, self._why_incomplete(self._findings))
         else:
-            by_time = keeps_times(self.target.destination)
-            code = ReasonCode.EQUAL_BY_TIME if by_time else ReasonCode.EQUAL_BY_CONTENT
+            code = ReasonCode.EQUAL_BY_CONTENT if self._by_content else ReasonCode.EQUAL_BY_TIME
             equal = make_reason(code, files=self._count_compared(copied=True))
             self._end(TargetState.COMPLETE, make_reason(ReasonCode.ALL_OF, parts=(equal, *_damage(self._findings))))
 
@@ -137,7 +137,12 @@ class CheckJob(TargetThread):
             return make_reason(ReasonCode.NOTHING_COPIED)
         kinds = (
             (ReasonCode.MISSING, found.chunk_files_missing, found.other_missing),
-            (ReasonCode.DIFFERENT, found.chunk_files_different, found.other_different),
+            (
+                ReasonCode.DIFFERENT,
+                found.chunk_files_different - found.chunk_files_times,
+                found.other_different - found.other_times,
+            ),
+            (ReasonCode.TIMES_DIFFER, found.chunk_files_times, found.other_times),
         )
         parts = [
             make_reason(code, chunks=chunk_files or None, others=others or None)

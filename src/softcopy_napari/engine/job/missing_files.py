@@ -27,29 +27,23 @@ class MissingFiles:
     ----------
     inventory : Inventory
         Of both, it knows only that they are not up to date.
+    by_content : bool
+        Whether the content of files of equal size was compared, so that nothing differs by its time alone.
     """
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, by_content: bool) -> None:
         self._inventory = inventory
-        self._cells: dict[TrackedArray, npt.NDArray[np.bool_]] = {}
-        self._others: set[str] = set()
+        self._by_content = by_content
+        self._missing, self._times = _Files(inventory), _Files(inventory)
 
     def add_folder_diff(self, part: FolderDiff) -> None:
         """Note what a part of a folder's comparison has not found at the destination."""
-        for files, ids, _ in self._inventory.group_files(part.folder, part.absent):
-            if isinstance(files, TrackedArray):
-                self._missing_cells(files)[ids] = True
-            else:
-                self._others.update(files.paths(ids))
+        self._missing.add(part.folder, part.absent)
+        if not self._by_content:
+            versions = part.source_versions.items()
+            self._times.add(part.folder, [name for name, (_, same_size) in versions if same_size])
         if part.empty:
-            self._others.add(part.folder)
-
-    def _missing_cells(self, array: TrackedArray) -> npt.NDArray[np.bool_]:
-        """Return which of an array's chunk files are missing: none yet, if it has become another array."""
-        size = array.layout.n_chunk_files
-        if array not in self._cells or len(self._cells[array]) != size:
-            self._cells[array] = np.zeros(size, bool)
-        return self._cells[array]
+            self._missing.others.add(part.folder)
 
     def make_findings(self, extra: Sequence[str], damaged: Mapping[str, Why]) -> Findings:
         """Return what the check has found.
@@ -63,22 +57,25 @@ class MissingFiles:
         """
         missing: list[str] = []
         different: list[str] = []
-        counts = [0, 0]
+        counts, times = [0, 0], 0
         for _, array in sorted(self._inventory.arrays.items()):
             pending = array.all_in(ChunkState.PENDING)
-            lacking = self._missing_cells(array)[pending]
+            lacking = self._missing.cells(array)[pending]
+            times += int(np.count_nonzero(self._times.cells(array)[pending]))
             for kind, cells in enumerate((pending[lacking], pending[~lacking])):
                 paths = (missing, different)[kind]
                 counts[kind] += len(cells)
                 paths += array.paths(cells[: _SHOWN - len(paths)])
         others = sorted(self._inventory.plain_files.paths_in(ChunkState.PENDING))
-        others_missing = [path for path in others if path in self._others]
-        others_different = [path for path in others if path not in self._others]
+        others_missing = [path for path in others if path in self._missing.others]
+        others_different = [path for path in others if path not in self._missing.others]
         return Findings(
             chunk_files_missing=counts[0],
             chunk_files_different=counts[1],
             other_missing=len(others_missing),
+            chunk_files_times=times,
             other_different=len(others_different),
+            other_times=sum(path in self._times.others for path in others_different),
             extra=len(extra),
             missing_paths=tuple([*missing, *others_missing][:_SHOWN]),
             different_paths=tuple([*different, *others_different][:_SHOWN]),
@@ -88,3 +85,27 @@ class MissingFiles:
                 Failure(path=path, why=as_reason(why)) for path, why in sorted(damaged.items())[:_SHOWN]
             ),
         )
+
+
+class _Files:
+    """Files of one kind: cells of arrays, and paths of others."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._cells: dict[TrackedArray, npt.NDArray[np.bool_]] = {}
+        self.others: set[str] = set()
+
+    def add(self, folder: str, names: Sequence[str]) -> None:
+        """Add files of a folder."""
+        for files, ids, _ in self._inventory.group_files(folder, names):
+            if isinstance(files, TrackedArray):
+                self.cells(files)[ids] = True
+            else:
+                self.others.update(files.paths(ids))
+
+    def cells(self, array: TrackedArray) -> npt.NDArray[np.bool_]:
+        """Return which of an array's chunk files are among them: none yet, if it has become another array."""
+        size = array.layout.n_chunk_files
+        if array not in self._cells or len(self._cells[array]) != size:
+            self._cells[array] = np.zeros(size, bool)
+        return self._cells[array]

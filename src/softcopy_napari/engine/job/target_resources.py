@@ -48,9 +48,10 @@ class TargetResources:
         self.inbox: queue.SimpleQueue[WorkerAnswer | WorkerDied | str | Callable[[], None] | None] = queue.SimpleQueue()
         run = os.urandom(4).hex()
         self.marker = "" if target.check else f"{TEMPORARY_PREFIX}{run}-here{TEMPORARY_SUFFIX}"
+        by_content = target.check and (target.by_content or not keeps_times(target.destination))
         setup = Setup(
             str(target.source), str(target.destination), run, "", target.sleep_time, target.check, self.marker,
-            permissions=target.permissions, by_content=target.check and not keeps_times(target.destination),
+            permissions=target.permissions, by_content=by_content,
             links=target.links,
         )  # fmt: skip
         self.pool = WorkerPool(setup, processes or target.nprocs, self.inbox.put, lock)

@@ -92,9 +92,12 @@ class Findings(Message):
     chunk_files_missing: Count = 0
     """At the destination."""
     chunk_files_different: Count = 0
+    chunk_files_times: Count = 0
+    """Those of the different ones that have the same size and another time; their content was not compared."""
     other_missing: Count = 0
     """Of the files that are no chunks."""
     other_different: Count = 0
+    other_times: Count = 0
     extra: Count = 0
     """Files and folders that only the destination has; a folder counts as one, with what lies in it."""
     damaged: Count = 0

@@ -115,6 +115,8 @@ class Target(Settings, frozen=True):
     destination: UserPath = Field(title="a path", description="Where the copy goes. The folder is made if need be.")
     check: bool = False
     """Whether both are only to be compared, and nothing copied. No targets file can say so."""
+    by_content: bool = False
+    """Whether a check reads files of equal size whose times differ. No targets file can say so."""
     detached: bool = False
     """Whether its engine outlives who started it. No targets file can say so."""
 
