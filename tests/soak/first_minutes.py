@@ -1,6 +1,6 @@
 """What a new user does first, run by the Python of a fresh environment: opens the sample, and copies a dataset.
 
-`python first_minutes.py FOLDER` prints JSON: what napari notified of, and the seconds until a picture was there.
+`python first_minutes.py FOLDER` prints JSON: what napari notified of, and the seconds until the sample was seen.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 import napari
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QApplication
+
+from softcopy_napari.engine.client import engines
 
 _WAIT = 60.0
 _NOISE = 100
@@ -56,6 +58,8 @@ def main(folder: Path) -> None:
     widget.start()
     wait_for("the first copy", lambda: is_shown(viewer))
     wait_for("its receipt", lambda: any(folder.glob("copy.zarr*.xxh128")))
+    widget.stop()  # its source would be watched on for a day
+    wait_for("the end", lambda: not engines())
     viewer.close()
     said = [f"{one.severity}: {one.message}" for one in notification_manager.records]
     print(json.dumps({"said": said, "seconds": seconds}))
