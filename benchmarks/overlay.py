@@ -231,6 +231,7 @@ def measure(app: Any, what: str, grid: tuple[int, ...], folder: Path, report: Re
     np.save(beacon, np.zeros((64, 2)))
     viewer = napari.Viewer(show=True, show_welcome_screen=False)
     target_layers = TargetLayers(viewer)
+    target_layers.overlay_mode = "all"  # which draws at every change; the default draws problems only
     command = [sys.executable, __file__, "--change", target.arrays[0].ledger, str(beacon), "--rate", str(rate)]
     changer = None
     try:
