@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from softcopy_napari.engine.state_folder.folder import private_folder
+from softcopy_napari.engine.state_folder.ledger_folders import VERSIONS
 from tests.engine.support import temporaries
 from tests.support.command import Softcopy, softcopy, until, until_status
 from tests.support.trees import assert_same, contents, stamps
@@ -136,11 +138,14 @@ def test_a_killed_engine_takes_its_workers_with_it_and_the_next_one_cleans_up(tm
     with Softcopy("--nprocs", "2", source, destination) as copy:
         until(lambda: temporaries(destination))
         workers = psutil.Process(copy.process.pid).children()
+        (ledgers,) = private_folder("ledgers").iterdir()
+        until(lambda: [path for path in ledgers.rglob("*") if path.name == VERSIONS])
         copy.process.kill()
     _, alive = psutil.wait_procs(workers, timeout=5)
     assert not alive
     assert softcopy("--nprocs", "1", "--settle", "0", source, destination).returncode == 0
     assert_same(source, destination)
+    assert not ledgers.exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kills and stops processes by signals")

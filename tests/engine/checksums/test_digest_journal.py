@@ -201,5 +201,5 @@ def test_a_run_during_which_the_clock_is_set_back_leaves_nothing_that_is_believe
     for clock, left_then in ((50, (50, 50)), (60, (50, 60)), (0, (50, 60)), (20, (20, 0)), (70, (20, 0))):
         journal.note_clock(clock)
         write(journal.path.with_suffix(".json"), b'{"arrays": {}, "others": {}}')
-        (run,) = DigestJournal(tmp_path / "destination").earlier()
+        (run,) = DigestJournal(tmp_path / "destination").read_earlier_runs()
         assert (run.begun, run.since) == left_then

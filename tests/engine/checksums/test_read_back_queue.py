@@ -159,7 +159,7 @@ def test_a_rewritten_file_is_verified_in_its_last_version(jobs: Jobs) -> None:
 
 def test_digests_at_scattered_places_are_found_again(tmp_path: Path) -> None:
     digests = DigestStore(tmp_path / "digests")
-    first, second = digests.allot(1000), digests.allot(10)
+    first, second = digests.add_array("a", (1000,)), digests.add_array("b", (10,))
     places = np.array([3, 4, 5, 900, 17])
     values = os.urandom(16 * len(places))
     digests.put(places + first, values)

@@ -20,7 +20,13 @@ from softcopy_napari.engine.protocol.messages import EngineSnapshot
 from softcopy_napari.engine.state_folder import destination_lock as lock_module
 from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.state_folder.folder import StateFolderError, state_folder
-from softcopy_napari.engine.state_folder.ledger_folders import clean_state_folder, ledger_folder
+from softcopy_napari.engine.state_folder.ledger_folders import (
+    DIGESTS,
+    RECEIPT_DIGESTS,
+    VERSIONS,
+    clean_state_folder,
+    ledger_folder,
+)
 from softcopy_napari.engine.state_folder.run_file import RunFile, run_files
 from tests.engine.support import until
 
@@ -277,7 +283,7 @@ def test_cleaning_up_keeps_the_living_and_the_last_few_ends() -> None:
 def ledgers_of(pid: int, started: float) -> Path:
     folder = ledger_folder().with_name(f"{pid}-{round(started)}")
     (folder / "1").mkdir(parents=True)
-    for name in ("1.npy", "digests", "remembered"):
+    for name in ("1.npy", DIGESTS, VERSIONS, RECEIPT_DIGESTS):
         (folder / "1" / name).write_bytes(b"x")
     return folder
 

@@ -34,10 +34,6 @@ log = logging.getLogger(__name__)
 class DigestJournal:
     """The files that this run leaves, and those that earlier ones have left.
 
-    Parameters
-    ----------
-    destination : Path
-
     Attributes
     ----------
     path : Path
@@ -56,7 +52,7 @@ class DigestJournal:
         """Whether that clock has never been set back."""
         _remove_old(self._folder)
 
-    def earlier(self) -> list[KnownDigests]:
+    def read_earlier_runs(self) -> list[KnownDigests]:
         """Read what earlier runs left, the latest first."""
         runs = {path.stem for path in _files(self._folder)} - {self.path.stem}
         return [read_run(self._folder / f"{run}{_SUFFIX}") for run in sorted(runs, reverse=True)[:_MOST]]
@@ -101,9 +97,8 @@ class DigestJournal:
         """Note what lies where; returns whether that could be done. If not, the next run reads files back."""
         if not self.path.exists() and not others:
             return False
-        arrays = {path: [list(array.ledger.grid), array.first_digest] for path, array in inventory.arrays.items()}
         hexes = {path: digest.hex() for path, digest in others.items() if digest != LINK_DIGEST}
-        text = json.dumps({"arrays": arrays, "others": hexes})
+        text = json.dumps({"arrays": inventory.digests.arrays, "others": hexes})
         try:
             self._write_file(_INDEX, text)
         except OSError as error:
@@ -128,12 +123,13 @@ def read_run(path: Path) -> KnownDigests:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
         run.begun, since = (_whole(time, 63) for time in json.loads(path.with_suffix(_CLOCK).read_text()))
         found = json.loads(path.with_suffix(_INDEX).read_text())
-        run.arrays = {
+        arrays = {
             str(path): (tuple(_whole(size, 40) for size in grid), _whole(first, 40))
             for path, (grid, first) in dict(found["arrays"]).items()
         }
         others = {str(path): bytes.fromhex(digest) for path, digest in dict(found["others"]).items()}
-        run.others = {path: digest for path, digest in others.items() if len(digest) == DIGEST_SIZE}
+        run.store.arrays = arrays
+        run.store.others = {path: digest for path, digest in others.items() if len(digest) == DIGEST_SIZE}
         if path.exists():
             run.store.open()
         run.since = since
@@ -148,7 +144,7 @@ def _whole(value: object, bits: int) -> int:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Files of runs in a folder, and nothing that somebody else has put there."""
+    """Return the files of runs in a folder, and nothing that somebody else has put there."""
     with contextlib.suppress(OSError):
         found = [path for path in folder.iterdir() if path.stem.isdecimal() and not path.is_symlink()]
         return [path for path in found if path.suffix in (_SUFFIX, _INDEX, _CLOCK, _TEMPORARY)]

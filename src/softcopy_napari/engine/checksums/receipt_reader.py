@@ -21,6 +21,7 @@ from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
 from softcopy_napari.engine.receipt.receipt import find_unchanged_receipt
+from softcopy_napari.engine.state_folder.ledger_folders import RECEIPT_DIGESTS
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.file_names import is_named_like_chunk
 
@@ -60,7 +61,7 @@ class ReceiptReader:
     def __init__(
         self, inventory: Inventory, destination: Path, folder: Path, post: Callable[[Callable[[], None]], None]
     ) -> None:
-        self.known = KnownDigests(folder / "receipt_digests")
+        self.known = KnownDigests(folder / RECEIPT_DIGESTS)
         self.begun = self.reading = False
         self._inventory = inventory
         self._destination = destination
@@ -116,19 +117,16 @@ class ReceiptReader:
         cells = array.layout.flat_indices_of("", [path[start:] for _, path in chunks])
         if cells is None:
             return lines
-        self.known.put_digests(array, cells, b"".join(digest for digest, _ in chunks))
+        array.put_digests(self.known.store, cells, b"".join(digest for digest, _ in chunks))
         added = set(chunks)
         return [line for line in lines if line not in added] if len(chunks) < len(lines) else []
 
     def _add_files(self, folder: str, lines: list[tuple[bytes, str]]) -> None:
         start = len(prefix_of(folder))
         for files, ids, places in self._inventory.group_files(folder, [path[start:] for _, path in lines]):
-            found = [lines[place][0] for place in places.tolist()]
-            if isinstance(files, TrackedArray):
-                self.known.put_digests(files, ids, b"".join(found))
-                continue
-            known = files.states(ids) != ChunkState.ABSENT  # others are not kept: they would cost memory
-            self.known.others.update(itertools.compress(zip(ids.tolist(), found, strict=True), known))
+            seen = files.states(ids) != ChunkState.ABSENT  # the others would cost memory
+            found = b"".join([lines[place][0] for place in places[seen].tolist()])
+            files.put_digests(self.known.store, ids[seen], found)
 
     def _finish(self, since: int) -> None:
         self.reading = False
@@ -146,7 +144,7 @@ def _lies_in(folder: str, line: tuple[bytes, str]) -> bool:
 
 
 def _written(receipt: Path, destination: Path) -> int:
-    """When a receipt was written, by the clock that gives files of the destination their times; 0 if by another one."""
+    """Return when a receipt was written, by the clock of the destination's files; 0 if that is not known."""
     found = os.stat(receipt)
     if found.st_dev != os.stat(destination).st_dev and any(
         identify_file_system(os.fspath(folder)).is_share for folder in (receipt.parent, destination)

@@ -13,16 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from softcopy_napari.engine.checksums.known_digests import KnownDigests
 from softcopy_napari.engine.destination.final_verdict import FinalFindings
 from softcopy_napari.engine.formatting import MOST_NAMES, NO_NAMES, CountedNames, count_names
-from softcopy_napari.engine.fs.hashing import DIGEST_SIZE
 from softcopy_napari.engine.fs.relative_paths import nearest_folder
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
-from softcopy_napari.engine.inventory.tracked_files import Batch
+from softcopy_napari.engine.inventory.tracked_files import FileIds, TrackedFiles
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
 from softcopy_napari.engine.receipt.receipt import find_unchanged_receipt
 from softcopy_napari.engine.source.walk_planner import Walk
@@ -46,8 +44,8 @@ class OrphanedFiles:
         The last one over everything, which found what only the destination has.
     inventory : Inventory
         What this run copied, or found to be equal on both sides. Read now, and not later.
-    earlier : sequence of KnownDigests
-        What earlier runs have kept checksums of.
+    runs : sequence of KnownDigests
+        Earlier runs and the checksums that they have kept.
     missing_nodes : sequence of str
         What OME metadata promise and never came.
 
@@ -62,7 +60,7 @@ class OrphanedFiles:
     """
 
     def __init__(
-        self, walk: Walk, inventory: Inventory, earlier: Sequence[KnownDigests], missing_nodes: Sequence[str]
+        self, walk: Walk, inventory: Inventory, runs: Sequence[KnownDigests], missing_nodes: Sequence[str]
     ) -> None:
         gone = sorted(set(walk.gone))
         self.files = NO_NAMES
@@ -77,31 +75,24 @@ class OrphanedFiles:
         self._layouts = {path: array.layout for path, array in inventory.arrays.items()}
         for folder, group in itertools.groupby(list(self.left), lambda path: path.rstrip("/").rpartition("/")[0]):
             entries = list(group)
-            self._search_files(inventory, earlier, folder, [path for path in entries if not path.endswith("/")])
+            self._search_files(inventory, runs, folder, [path for path in entries if not path.endswith("/")])
         folders = [path for path in self.left if path.endswith("/")]
         if folders:
-            self._search_folders(inventory, earlier, folders)
+            self._search_folders(inventory, runs, folders)
 
     def _note(self, entry: str, names: CountedNames) -> None:
         if names.total:
             self.left.pop(entry, None)
             self.files = self.files.plus(names)
 
-    def _search_files(
-        self, inventory: Inventory, earlier: Sequence[KnownDigests], folder: str, paths: list[str]
-    ) -> None:
+    def _search_files(self, inventory: Inventory, runs: Sequence[KnownDigests], folder: str, paths: list[str]) -> None:
         start = len(folder) + 1 if folder else 0
-        names = [path[start:] for path in paths]
-        for path, name in zip(paths, names, strict=True):
-            arrived = inventory.plain_files.state(path) in _ARRIVED or path in inventory.digests.others
-            if name in METADATA_NAMES and (arrived or any(path in run.others for run in earlier)):
-                self._note(path, CountedNames(1, (path,)))
-        for files, ids, _ in inventory.group_files(folder, names):
-            if isinstance(files, TrackedArray):
-                for path in files.paths(_brought(inventory, files, ids, earlier)):
+        for files, ids, _ in inventory.group_files(folder, [path[start:] for path in paths]):
+            for path in files.paths(_brought(inventory, files, ids, runs)):
+                if files.holds_chunks or path.rpartition("/")[2] in METADATA_NAMES:
                     self._note(path, CountedNames(1, (path,)))
 
-    def _search_folders(self, inventory: Inventory, earlier: Sequence[KnownDigests], folders: list[str]) -> None:
+    def _search_folders(self, inventory: Inventory, runs: Sequence[KnownDigests], folders: list[str]) -> None:
         arrays, others = sorted(inventory.arrays), sorted(inventory.plain_files.by_path)
         for entry in folders:
             found = NO_NAMES
@@ -110,13 +101,13 @@ class OrphanedFiles:
                     found = found.plus(CountedNames(1, (path,)))
             for path in _below(arrays, entry):
                 array = inventory.arrays[path]
-                found = found.plus(_brought_within(inventory, array, range(array.layout.n_chunk_files), earlier))
+                found = found.plus(_brought_within(inventory, array, range(array.layout.n_chunk_files), runs))
             home = inventory.find_array(entry.rstrip("/"))
             if home is not None and home[1]:
                 found = found.plus(
-                    _brought_within(inventory, home[0], flat_indices_below(home[0].layout, home[1]), earlier)
+                    _brought_within(inventory, home[0], flat_indices_below(home[0].layout, home[1]), runs)
                 )
-            for run in earlier:
+            for run in runs:
                 if not found.total:
                     for path, count in run.list_below(entry):
                         if self._renamed_from(path) is None:
@@ -189,7 +180,7 @@ def is_chunk_of(layouts: Mapping[str, ArrayLayout], path: str) -> bool:
 
 
 def _below(paths: Sequence[str], folder: str) -> Iterator[str]:
-    """Those of sorted paths that begin with a folder, which ends in `/`; or are the folder itself."""
+    """Yield the paths, of sorted ones, that begin with a folder, which ends in `/`, or are the folder itself."""
     for path in itertools.islice(paths, bisect_left(paths, folder.rstrip("/")), None):
         if path.startswith(folder) or path + "/" == folder:
             yield path
@@ -198,28 +189,21 @@ def _below(paths: Sequence[str], folder: str) -> Iterator[str]:
 
 
 def _brought_within(
-    inventory: Inventory, array: TrackedArray, cells: range, earlier: Sequence[KnownDigests]
+    inventory: Inventory, array: TrackedArray, cells: range, runs: Sequence[KnownDigests]
 ) -> CountedNames:
     found = NO_NAMES
     for start in range(cells.start, cells.stop, _BLOCK):
         block = np.arange(start, min(start + _BLOCK, cells.stop))
-        brought = _brought(inventory, array, block, earlier)
+        brought = _brought(inventory, array, block, runs)
         found = found.plus(CountedNames(len(brought), tuple(array.paths(brought[:MOST_NAMES]))))
     return found
 
 
-def _brought(
-    inventory: Inventory, array: TrackedArray, cells: npt.NDArray[np.int64], earlier: Sequence[KnownDigests]
-) -> npt.NDArray[np.int64]:
-    """Those of an array's cells whose chunk files this run or an earlier one brought to the destination."""
-    brought = np.isin(array.ledger.flat[cells], _ARRIVED)
-    for digests in (
-        lambda batch: array.digests(inventory.digests, batch.ids).tobytes(),
-        *(run.digests for run in earlier),
-    ):
+def _brought(inventory: Inventory, files: TrackedFiles, ids: FileIds, runs: Sequence[KnownDigests]) -> FileIds:
+    """Return those of some files that this run or an earlier one brought to the destination."""
+    brought = np.isin(files.states(ids), _ARRIVED)
+    for store in (inventory.digests, *(run.store for run in runs)):
         left = np.flatnonzero(~brought)
         if len(left):
-            data = digests(Batch.of(array, cells[left], with_paths=False))
-            if data:  # a run whose file cannot be read tells nothing
-                brought[left] = np.frombuffer(data, np.uint8).reshape(-1, DIGEST_SIZE).any(axis=1)
-    return cells[brought]
+            brought[left] = files.digests(store, ids[left]).any(axis=1)
+    return ids[brought]

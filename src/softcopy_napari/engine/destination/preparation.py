@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class DestinationPreparation:
-    """What is done at a destination before it is filled.
+    """Does what is to be done at a destination before it is filled.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class DestinationPreparation:
     def _examine(self, done: Callable[[Reason | None], None]) -> None:
         try:
             found = examine_destination(self.target.source, self.target.destination)
-            for earlier in reversed(self._journal.earlier()):
+            for earlier in reversed(self._journal.read_earlier_runs()):
                 found.metadata.update(earlier.metadata())
                 earlier.store.close()
         except Exception as error:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softcopy_napari.engine.fs.relative_paths import prefix_of
-from softcopy_napari.engine.inventory.copied_versions import Unlike
+from softcopy_napari.engine.inventory.copied_versions import SourceVersions
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.inventory.tracked_files import FileIds, TrackedFiles
@@ -27,7 +27,7 @@ def note_comparison(
     folder: str,
     same: Sequence[str],
     different: Sequence[str],
-    unlike: Unlike = MappingProxyType({}),
+    source_versions: SourceVersions = MappingProxyType({}),
 ) -> int:
     """Note which files of a folder are up to date at the destination and which are not, as in a `FolderDiff`.
 
@@ -41,7 +41,7 @@ def note_comparison(
         inventory.renames.note_found(folder)
         inventory.writers.note_seen(folder, itertools.chain(same, different))
     inventory.versions.note_found(folder, same)
-    different = inventory.versions.left_to_copy(folder, different, unlike)
+    different = inventory.versions.left_to_copy(folder, different, source_versions)
     news = 0
     if inventory.damaged:
         _forget_damage(inventory, prefix, different)
@@ -84,7 +84,7 @@ def _note_files(inventory: Inventory, files: TrackedFiles, ids: FileIds, state: 
 
 
 def _forget_damage(inventory: Inventory, prefix: str, different: Sequence[str]) -> None:
-    """Files that were copied as they are and have changed since are to be copied like any others."""
+    """Forget the damage of files that have changed since they were copied as they are: they are like any others."""
     for path in {prefix + name for name in different} & inventory.damaged.keys():
         if inventory.state(path) is ChunkState.FAILED:
             del inventory.damaged[path]

@@ -11,23 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from softcopy_napari.engine.fs.capabilities import Remark
 from softcopy_napari.engine.fs.file_times import NO_VERSION
-from softcopy_napari.engine.fs.hashing import DIGEST_SIZE as SIZE
+from softcopy_napari.engine.fs.hashing import split_digests
 from softcopy_napari.engine.fs.relative_paths import join, prefix_of
 from softcopy_napari.engine.inventory.digest_store import DigestStore
-from softcopy_napari.engine.inventory.tracked_array import TrackedArray
-from softcopy_napari.engine.inventory.tracked_files import Batch
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.states import ChunkState
 
 if TYPE_CHECKING:
     from softcopy_napari.engine.inventory.inventory import Inventory
 
-Unlike = Mapping[str, tuple[bytes, bool]]
-"""As `FolderDiff.unlike`."""
+SourceVersions = Mapping[str, tuple[bytes, bool]]
+"""The source's versions of files that differ, by name, as in `FolderDiff`."""
 _MOST_COPIES = 5
 """Copies of one version of a file after which it is given up, if the destination does not have it afterwards."""
 _IS_ARRIVED = np.zeros(len(ChunkState), bool)
@@ -35,16 +32,12 @@ _IS_ARRIVED[[ChunkState.COPIED, ChunkState.VERIFIED]] = True
 
 
 class CopiedVersions:
-    """The versions (see `files.version_of`) of a target's files, as they were copied.
-
-    Parameters
-    ----------
-    inventory : Inventory
-    path : Path
-        File for those of chunk files, in the places that their digests have.
+    """The versions (see `file_times.pack_version`) of a target's files, as they were copied.
 
     Attributes
     ----------
+    store : DigestStore
+        The versions.
     remarks : int
         What the user should know of the destination, see `Remark`.
     hopeless : dict of str to Reason
@@ -55,7 +48,7 @@ class CopiedVersions:
         self.remarks = 0
         self.hopeless: dict[str, Reason] = {}
         self._inventory = inventory
-        self._store = DigestStore(path)
+        self.store = DigestStore(path)
         self._in_vain: dict[str, tuple[bytes, int]] = {}
         """Files that the destination did not have after they were copied: which version, and how often."""
 
@@ -64,28 +57,7 @@ class CopiedVersions:
         """Whether the destination does not have some files after they were copied."""
         return bool(self._in_vain)
 
-    def note_versions(self, batch: Batch, versions: bytes) -> None:
-        """Note the versions of a batch's files, 16 bytes each; zeros for those that were not copied."""
-        if batch.is_current:
-            batch.files.put_digests(self._store, batch.ids, versions)
-            return
-        for number, path in enumerate(batch.paths):
-            files, one = self._inventory.locate(path)
-            files.put_digests(self._store, files.ids([one]), versions[number * SIZE : (number + 1) * SIZE])
-
-    def move_versions(self, old: npt.NDArray[np.int64], new: npt.NDArray[np.int64]) -> None:
-        """Bring versions of an array's chunk files to where they are after it was resized."""
-        self._store.put(new, self._store.get(old).tobytes())
-
-    def adopt_file(self, path: str, array: TrackedArray, cell: int) -> None:
-        """Note that a file turned out to be a chunk file."""
-        array.put_digests(self._store, array.ids([cell]), self._store.others.pop(path, NO_VERSION))
-
-    def close(self) -> None:
-        """Forget everything."""
-        self._store.close()
-
-    def left_to_copy(self, folder: str, names: Sequence[str], unlike: Unlike) -> list[str]:
+    def left_to_copy(self, folder: str, names: Sequence[str], source_versions: SourceVersions) -> list[str]:
         """Leave out files that look other than their source, but were copied from this very version of it.
 
         Of those that have the right size, the destination does not keep the time. What it does not have at all, or with
@@ -98,18 +70,18 @@ class CopiedVersions:
         prefix = prefix_of(folder)
         for name in names:
             copied = arrived.get(name, NO_VERSION)
-            version, same_size = unlike.get(name, (copied, False))
+            version, same_size = source_versions.get(name, (copied, False))
             if copied == NO_VERSION or copied != version:
                 self._forget_given_up(prefix + name, version)
                 rest.append(name)
             elif same_size:
                 self.remarks |= Remark.NO_TIMES
-            elif self._try_again(prefix + name, copied, name in unlike):
+            elif self._try_again(prefix + name, copied, name in source_versions):
                 rest.append(name)
         return rest
 
     def note_found(self, folder: str, names: Sequence[str]) -> None:
-        """The destination has these as they should be."""
+        """Note that the destination has these files as they should be."""
         for name in names if self._in_vain else ():
             self._in_vain.pop(join(folder, name), None)
 
@@ -132,12 +104,11 @@ class CopiedVersions:
                 self._inventory.set_state(path, ChunkState.PENDING)
 
     def _copied(self, folder: str, names: Sequence[str]) -> dict[str, bytes]:
-        """Versions of those files of a folder that this run has copied, and that are not being copied anew."""
+        """Return the versions of a folder's files that this run has copied, and that are not being copied anew."""
         found: dict[str, bytes] = {}
         for files, ids, places in self._inventory.group_files(folder, names):
             arrived = _IS_ARRIVED[files.states(ids)]
             if arrived.any():
-                data = files.digests(self._store, ids[arrived]).tobytes()
-                versions = (data[at : at + SIZE] for at in range(0, len(data), SIZE))
+                versions = split_digests(files.digests(self.store, ids[arrived]).tobytes())
                 found |= {names[at]: version for at, version in zip(places[arrived].tolist(), versions, strict=True)}
         return found

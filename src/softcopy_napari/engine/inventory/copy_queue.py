@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK_DIGEST, NO_DIGEST
+from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST, split_digests
 from softcopy_napari.engine.inventory.tracked_files import Batch, FileIds, TrackedFiles
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
@@ -18,13 +18,7 @@ if TYPE_CHECKING:
 
 
 class CopyQueue:
-    """The PENDING files of an inventory, in the order in which they are to be copied.
-
-    Parameters
-    ----------
-    inventory : Inventory
-        Of the files.
-    """
+    """The PENDING files of an inventory, in the order in which they are to be copied."""
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
@@ -90,8 +84,7 @@ class CopyQueue:
 
     def _note_metadata(self, paths: list[str], digests: bytes) -> None:
         """Note which metadata have been copied before: what others have made of them is kept."""
-        for number, path in enumerate(paths):
-            digest = digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]
+        for path, digest in zip(paths, split_digests(digests), strict=True):
             if digest not in (NO_DIGEST, LINK_DIGEST) and path.rpartition("/")[2] in METADATA_NAMES:
                 self._inventory.copied_metadata[path] = digest
 

@@ -1,9 +1,10 @@
-"""XXH3-128 digests of the files that were copied: chunk files' on disk, 16 bytes each, all other files' in memory."""
+"""Keeps 16 bytes for each of a target's files, such as its XXH3-128 digest: for chunk files on disk, else in memory."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE
+from softcopy_napari.engine.inventory.ledger import cells_in
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 
 
@@ -29,18 +31,23 @@ class DigestStore:
 
     Attributes
     ----------
+    arrays : dict of str to tuple of tuple of int and int
+        The chunk grid of each array and the place of its first digest, by its path.
     others : dict of str to bytes
         Digests of files that are no chunk files, by path.
-    problem : str
-        Why some could not be kept, in words for the user; empty while all can.
+    allotted : int
+        The number of places that arrays have.
+    problem : Reason or None
+        Why some could not be kept; None while all can.
     """
 
     def __init__(self, path: Path) -> None:
+        self.arrays: dict[str, tuple[tuple[int, ...], int]] = {}
         self.others: dict[str, bytes] = {}
+        self.allotted = 0
         self.problem: Reason | None = None
         self._path = path
         self._fd = -1
-        self._end = 0
         self._put = 0
         """Places before this one may have been put."""
         self._closed = self._read_only = False
@@ -48,20 +55,40 @@ class DigestStore:
         self._unknown: npt.NDArray[np.bool_] | None = None
         """Places of which the file may hold what is no longer true; None while there are none."""
 
-    @property
-    def allotted(self) -> int:
-        """The number of places."""
-        return self._end
+    # -- arrays ---------------------------------------------------------------------------------------
 
-    def allot(self, count: int) -> int:
-        """Make room for an array's chunk files; returns the place of the first."""
-        start = self._end
-        self._end += count
-        return start
+    def add_array(self, path: str, grid: tuple[int, ...]) -> int:
+        """Make room for an array's chunk files, of which nothing is known; returns the place of the first."""
+        first = self.allotted
+        self.arrays[path] = grid, first
+        self.allotted += math.prod(grid)
+        return first
 
-    def extend(self, end: int) -> None:
-        """Make room for places before this one, which somebody else has allotted."""
-        self._end = max(self._end, end)
+    def resize_array(self, path: str, grid: tuple[int, ...], kept: npt.NDArray[np.int64]) -> None:
+        """Make room for an array of another shape; what is known of the cells in `kept` goes with them."""
+        before, old = self.arrays.get(path, (grid, self.allotted))
+        first = self.add_array(path, grid)
+        still, cells = cells_in(grid, kept, before)
+        if len(cells):
+            self.put(cells + first, self.get(kept[still] + old).tobytes())
+
+    def get_cells(self, path: str, grid: tuple[int, ...], cells: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Return the digests of an array's chunk files, shape (n, 16); zeros where they are not known."""
+        known, first = self.arrays.get(path, (None, 0))
+        if known == grid:
+            return self.get(cells + first)
+        found = np.zeros((len(cells), DIGEST_SIZE), np.uint8)
+        if known is not None and len(known) == len(grid):  # it was of another shape then
+            there, cells = cells_in(known, cells, grid)
+            found[there] = self.get(cells + first)
+        return found
+
+    def put_cells(self, path: str, grid: tuple[int, ...], cells: npt.NDArray[np.int64], digests: bytes) -> bool:
+        """Note digests of an array's chunk files; those of an array of another shape are lost. Returns as `put`."""
+        known, first = self.arrays.get(path, (None, 0))
+        return self.put(cells + (first if known == grid else self.add_array(path, grid)), digests)
+
+    # -- places ---------------------------------------------------------------------------------------
 
     def put(self, places: npt.NDArray[np.int64], digests: bytes) -> bool:
         """Note digests, one for each place; unknown ones replace known ones, too.
@@ -83,7 +110,7 @@ class DigestStore:
             )
             self._unknown = np.zeros(0, bool) if self._unknown is None else self._unknown
         if self._unknown is not None:
-            more = max(0, self._end - len(self._unknown), self._put - len(self._unknown))
+            more = max(0, self.allotted - len(self._unknown), self._put - len(self._unknown))
             self._unknown = np.concatenate([self._unknown, np.zeros(more, bool)]) if more else self._unknown
             self._unknown[places] = self.problem is not None  # of some that were kept as well: it does no harm
         return self.problem is None
@@ -144,7 +171,7 @@ class DigestStore:
                     self._path.unlink(missing_ok=True)
 
     def _write_all(self, offset: int, data: bytes) -> None:
-        """A disk that is almost full takes a part: half a digest must not be taken for one."""
+        """Write all data: a disk that is almost full takes a part, and half a digest must not be taken for one."""
         while data:
             written = self._write(offset, data)
             offset, data = offset + written, data[written:]

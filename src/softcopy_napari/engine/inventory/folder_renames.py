@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 class FolderRenames:
     """Folders that were renamed inside the source.
 
-    Parameters
-    ----------
-    inventory : Inventory
-        Of the files of the source.
-
     Attributes
     ----------
     new_names : dict of str to str
@@ -71,7 +66,7 @@ class FolderRenames:
             now = self.new_names[old] + now[len(old) :]
         return None if now == path else now
 
-    def not_elsewhere(self, array: TrackedArray, cells: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def exclude_moved(self, array: TrackedArray, cells: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Leave out the cells of chunk files that are known under another name since their folder was renamed."""
         if not (len(cells) and self.new_names):
             return cells

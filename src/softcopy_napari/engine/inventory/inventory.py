@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from softcopy_napari.engine.formatting import MOST_NAMES, CountedNames
-from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, NO_DIGEST
+from softcopy_napari.engine.fs.hashing import NO_DIGEST, split_digests
 from softcopy_napari.engine.fs.relative_paths import is_below, join, nearest_folder, prefix_of
 from softcopy_napari.engine.inventory.copied_versions import CopiedVersions
 from softcopy_napari.engine.inventory.copy_queue import CopyQueue
 from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.folder_renames import FolderRenames
-from softcopy_napari.engine.inventory.ledger import Ledger, cells_in
+from softcopy_napari.engine.inventory.ledger import cells_in
 from softcopy_napari.engine.inventory.ledger_files import LedgerFiles
 from softcopy_napari.engine.inventory.plain_files import PlainFiles
 from softcopy_napari.engine.inventory.rewrites import Rewrites
@@ -28,6 +28,7 @@ from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.inventory.tracked_files import Batch, FileId, FileIds, TrackedFiles
 from softcopy_napari.engine.inventory.writer_activity import WriterActivity
 from softcopy_napari.engine.reasons import Why
+from softcopy_napari.engine.state_folder.ledger_folders import DIGESTS, VERSIONS
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, flat_indices_below
 
@@ -91,8 +92,8 @@ class Inventory:
         self.kept: dict[str, str] = {}
         self.torn: dict[str, Why] = {}
         self.damaged: dict[str, Why] = {}
-        self.digests = DigestStore(digests or folder / "digests")
-        self.versions = CopiedVersions(self, folder / "versions")
+        self.digests = DigestStore(digests or folder / DIGESTS)
+        self.versions = CopiedVersions(self, folder / VERSIONS)
         self.ledgers = LedgerFiles(folder)
         self.queue = CopyQueue(self)
         self.writers = WriterActivity(self)
@@ -114,10 +115,10 @@ class Inventory:
         if known is not None and known.layout == layout:
             return False
         ledger = self.ledgers.make_ledger(layout.grid)
-        first_digest = self.digests.allot(layout.n_chunk_files)
         self._homes.clear()
         if known is None:
-            array = self.arrays[layout.path] = TrackedArray(layout, ledger, first_digest)
+            array = self.arrays[layout.path] = TrackedArray(layout, ledger)
+            self._forget_digests(layout)
             array.left = self.renames.pop_chunk_files(layout)
             self._adopt(array)
             return True
@@ -125,15 +126,18 @@ class Inventory:
         same = not known.layout.difference(layout, ignore_shape=True)
         if same:
             ledger.copy_states(known.ledger)
-            self._move_digests(known, ledger, first_digest)
+            arrived = np.concatenate([known.all_in(state) for state in (ChunkState.COPIED, ChunkState.VERIFIED)])
+            self.digests.resize_array(layout.path, layout.grid, arrived)
+            self.versions.store.resize_array(layout.path, layout.grid, arrived)
         else:
+            self._forget_digests(layout)
             self.writers.changed.update(with_workers)  # what arrives of them belongs to the array before
             for path in [path for path in self.damaged if path.startswith(known.prefix)]:
                 del self.damaged[path]
         self.ledgers.retire_ledger(known.ledger)
         left = known.lost_cells() if same else np.zeros(0, np.int64)
         before = known.ledger.grid
-        known.replace_layout(layout, ledger, first_digest)
+        known.replace_layout(layout, ledger)
         if len(left):
             known.note_left(cells_in(ledger.grid, left, before)[1])
         self._adopt(known)
@@ -141,21 +145,17 @@ class Inventory:
             self.set_state(path, ChunkState.COPYING)
         return not same
 
-    def _move_digests(self, known: TrackedArray, ledger: Ledger, first_digest: int) -> None:
-        """Bring the digests of an array's chunk files to where they are after it was resized."""
-        for state in (ChunkState.COPIED, ChunkState.VERIFIED):
-            cells = known.all_in(state)
-            still, now = cells_in(ledger.grid, cells, known.ledger.grid)
-            before = cells[still] + known.first_digest
-            self.digests.put(now + first_digest, self.digests.get(before).tobytes())
-            self.versions.move_versions(before, now + first_digest)
+    def _forget_digests(self, layout: ArrayLayout) -> None:
+        """Make room for the digests and versions of an array of which nothing is known."""
+        self.digests.add_array(layout.path, layout.grid)
+        self.versions.store.add_array(layout.path, layout.grid)
 
     def _adopt(self, array: TrackedArray) -> None:
         """Take over chunk files that were seen before the metadata that make them such."""
         for path, (cell, state) in self.plain_files.pop_chunk_files(array.layout).items():
             array.ledger.set(cell, state)
-            array.put_digests(self.digests, np.array([cell]), self.digests.others.pop(path, NO_DIGEST))
-            self.versions.adopt_file(path, array, cell)
+            for store in (self.digests, self.versions.store):
+                array.put_digests(store, array.ids([cell]), store.others.pop(path, NO_DIGEST))
         array.queue_anew()
         self.queue.add(array)
 
@@ -228,6 +228,8 @@ class Inventory:
         """Forget the files in a folder of the source, which has another name now."""
         for path in [path for path in self.arrays if is_below(path, folder)]:
             array = self.arrays.pop(path)
+            array.forgotten = True
+            self.digests.arrays.pop(path, None)
             self.ledgers.retire_ledger(array.ledger)
             self.queue.drop(array)
         self._homes.clear()
@@ -254,7 +256,7 @@ class Inventory:
         count, first = 0, list[str]()
         for array in self.arrays.values():
             cells = array.lost_cells()
-            cells = self.renames.not_elsewhere(array, cells)
+            cells = self.renames.exclude_moved(array, cells)
             count += len(cells)
             first += array.paths(cells[: MOST_NAMES - len(first)])
         return CountedNames(count, tuple(first))
@@ -288,7 +290,7 @@ class Inventory:
         Files that changed meanwhile are PENDING again, whatever is said of them; nothing is said of those whose folder
         was renamed.
         """
-        if not self._is_known(batch.files):
+        if batch.files.forgotten:
             return
         writers = self.writers
         if isinstance(states, ChunkState):
@@ -314,10 +316,6 @@ class Inventory:
         if writers.held:
             writers.mark_held(batch.paths)
 
-    def _is_known(self, files: TrackedFiles) -> bool:
-        """Return whether the array that some files belong to, if any, is still there under its name."""
-        return not isinstance(files, TrackedArray) or self.arrays.get(files.layout.path) is files
-
     def _has_left(self, batch: Batch, path: str) -> bool:
         """Return whether a plain file that was with a worker is not known any more, as its folder was renamed."""
         return not (batch.files.holds_chunks or path in self.plain_files or self.is_chunk_file(path))
@@ -328,14 +326,20 @@ class Inventory:
         Of those that have been copied, also which versions of the source they are.
         """
         if versions:
-            self.versions.note_versions(batch, versions)
+            self.put_digests(self.versions.store, batch, versions)
         if batch.is_current:
             self.rewrites.note_arrived(batch, digests)
-            return batch.files.put_digests(self.digests, batch.ids, digests)
+        return self.put_digests(self.digests, batch, digests)
+
+    def put_digests(self, store: DigestStore, batch: Batch, digests: bytes) -> bool:
+        """Put 16 bytes for each file of a batch into a store; returns whether all were kept."""
+        if batch.is_current:
+            return batch.files.put_digests(store, batch.ids, digests)
         kept = True
-        for number, path in enumerate(batch.paths):
+        for path, digest in zip(batch.paths, split_digests(digests), strict=True):
             if not self._has_left(batch, path):
-                kept = self._note_digest(path, digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]) and kept
+                files, one = self.locate(path)
+                kept = files.put_digests(store, files.ids([one]), digest) and kept
         return kept
 
     def note_checked(self, path: str, digest: bytes, verified: bool) -> bool:
@@ -343,14 +347,11 @@ class Inventory:
 
         If its digest could not be kept, it has to be read once more, when there is room: the receipt needs it.
         """
-        kept = self._note_digest(path, digest)
+        files, one = self.locate(path)
+        kept = files.put_digests(self.digests, files.ids([one]), digest)
         if verified and kept:
             self.set_state(path, ChunkState.VERIFIED)
         return kept
-
-    def _note_digest(self, path: str, digest: bytes) -> bool:
-        files, one = self.locate(path)
-        return files.put_digests(self.digests, files.ids([one]), digest)
 
     # -- sums -----------------------------------------------------------------------------------------
 

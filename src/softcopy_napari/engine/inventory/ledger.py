@@ -29,7 +29,7 @@ _FEW = 32
 
 
 class StateCounts:
-    """Chunk files in each `ChunkState` of all ledgers of a target, kept up to date: a plate has ten thousands of them.
+    """Counts the chunk files in each `ChunkState` of all ledgers of a target: a plate has ten thousands of them.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class Ledger:
         self._sums.add(self.counts)
 
     def get(self, cell: int) -> int:
-        """State of the chunk file with this flat index."""
+        """Return the state of the chunk file with this flat index."""
         return self._cells[cell]
 
     def set(self, cell: int, state: ChunkState) -> None:
@@ -123,16 +123,16 @@ class Ledger:
         self._sums.add(change)
 
     def tally(self) -> tuple[int, int, int, int, int, int, int]:
-        """Chunk files in each `ChunkState`."""
+        """Return the number of chunk files in each `ChunkState`."""
         a, b, c, d, e, f, g = self.counts
         return a, b, c, d, e, f, g
 
     def find(self, state: ChunkState, start: int, stop: int) -> npt.NDArray[np.int64]:
-        """Flat indices in [start, stop) of the chunk files in a state, ascending."""
+        """Return the flat indices in [start, stop) of the chunk files in a state, ascending."""
         return np.flatnonzero(self.flat[start:stop] == state) + start
 
     def copy_states(self, older: Ledger) -> None:
-        """Take the states of a ledger of the same array before it was resized."""
+        """Copy the states of the same array's ledger from before it was resized."""
         overlap = tuple(slice(0, min(a, b)) for a, b in zip(self.grid, older.grid, strict=True))
         self.flat.reshape(self.grid)[overlap] = older.flat.reshape(older.grid)[overlap]
         self._sums.add(self.counts, -1)
@@ -143,7 +143,7 @@ class Ledger:
         self._sums.add(self.counts)
 
     def end_counting(self) -> None:
-        """Have it counted no longer: another has taken its place."""
+        """Count its chunk files no longer: another ledger has taken its place."""
         self._sums.add(self.counts, -1)
         self._sums = StateCounts()
 
@@ -151,7 +151,7 @@ class Ledger:
 def cells_in(
     other: tuple[int, ...], cells: npt.NDArray[np.int64], grid: tuple[int, ...]
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-    """Where cells of a grid are in another one, which the same array has before or after it is resized.
+    """Find cells of a grid in another one, which the same array has before or after it is resized.
 
     Returns
     -------

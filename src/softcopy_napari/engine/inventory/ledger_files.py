@@ -17,11 +17,6 @@ an array that grows several times a second would always be ahead of it."""
 class LedgerFiles:
     """Makes ledgers in one folder.
 
-    Parameters
-    ----------
-    folder : Path
-        Need not exist.
-
     Attributes
     ----------
     sums : StateCounts
@@ -35,7 +30,7 @@ class LedgerFiles:
         self._replaced: deque[tuple[float, Path]] = deque()
 
     def make_ledger(self, grid: tuple[int, ...]) -> Ledger:
-        """A new one, all ABSENT.
+        """Make a ledger, all ABSENT.
 
         Raises
         ------
@@ -51,7 +46,7 @@ class LedgerFiles:
             raise
 
     def retire_ledger(self, ledger: Ledger) -> None:
-        """Have one removed that another has taken the place of."""
+        """Have a ledger removed soon: another has taken its place."""
         ledger.end_counting()
         self._replaced.append((time.monotonic(), ledger.path))
 
@@ -60,7 +55,7 @@ class LedgerFiles:
         return make_reason(ReasonCode.NO_LEDGER, folder=str(self._folder), problem=error.strerror)
 
     def close(self) -> None:
-        """Remove all that were replaced."""
+        """Remove all retired ledgers."""
         self._remove(time.monotonic())
 
     def _remove(self, before: float) -> None:

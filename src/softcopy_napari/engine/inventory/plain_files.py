@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, NO_DIGEST
+from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, NO_DIGEST, split_digests
 from softcopy_napari.engine.fs.relative_paths import is_below, prefix_of
 from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.tracked_files import FileIds, TrackedFiles
@@ -45,6 +45,7 @@ class PlainFiles(TrackedFiles):
 
     def __init__(self, layout_around: Callable[[str], ArrayLayout | None]) -> None:
         self.fresh: deque[str] = deque()
+        self.forgotten = False
         self.epoch = 0
         self.by_path: dict[str, ChunkState] = {}
         self.outside = ""
@@ -145,8 +146,7 @@ class PlainFiles(TrackedFiles):
         return np.frombuffer(found, np.uint8).reshape(-1, DIGEST_SIZE)
 
     def put_digests(self, store: DigestStore, ids: FileIds, digests: bytes) -> bool:
-        for number, path in enumerate(ids):
-            store.others[path] = digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]
+        store.others.update(zip(ids, split_digests(digests), strict=True))
         return True
 
     def forget_digests(self, store: DigestStore, ids: FileIds) -> None:

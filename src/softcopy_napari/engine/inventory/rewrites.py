@@ -5,13 +5,14 @@ Part of the inventory, and called from the target's job alone, from its one thre
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, NO_DIGEST
+from softcopy_napari.engine.fs.hashing import NO_DIGEST, split_digests
 from softcopy_napari.engine.inventory.tracked_files import Batch, FileIds, TrackedFiles
 from softcopy_napari.engine.states import ChunkState
 
@@ -23,12 +24,7 @@ _STANDS = 2.0
 
 
 class Rewrites:
-    """What tells that chunk files are written again.
-
-    Parameters
-    ----------
-    inventory : Inventory
-        Of the files.
+    """Detects chunk files that are written again.
 
     Attributes
     ----------
@@ -79,12 +75,7 @@ class Rewrites:
         if not batch.files.holds_chunks or self.first is not None:
             return
         if batch.before.strip(b"\0"):
-            self._compare_digests(batch, digests)
+            pairs = zip(split_digests(batch.before), split_digests(digests), strict=True)
+            changed = (NO_DIGEST not in pair and pair[0] != pair[1] for pair in pairs)
+            self.first = next(itertools.compress(batch.paths, changed), None)
         self._just_arrived.append((time.monotonic(), batch.files, batch.ids))
-
-    def _compare_digests(self, batch: Batch, digests: bytes) -> None:
-        for number, path in enumerate(batch.paths):
-            part = slice(number * DIGEST_SIZE, (number + 1) * DIGEST_SIZE)
-            if NO_DIGEST not in (batch.before[part], digests[part]) and batch.before[part] != digests[part]:
-                self.first = path
-                return

@@ -37,8 +37,7 @@ class TrackedArray(TrackedFiles):
 
     layout: ArrayLayout
     ledger: Ledger
-    first_digest: int
-    """Place of the first chunk file's digest in the target's `DigestStore`."""
+    forgotten: bool = False
     epoch: int = 0
     fresh: deque[int] = field(default_factory=lambda: deque(maxlen=_FRESH))
     sweep: bool = False
@@ -54,7 +53,7 @@ class TrackedArray(TrackedFiles):
 
     @property
     def prefix(self) -> str:
-        """What stands before a chunk key in a path relative to the source."""
+        """The beginning of all chunk files' paths."""
         return prefix_of(self.layout.path)
 
     @property
@@ -77,9 +76,9 @@ class TrackedArray(TrackedFiles):
     def has_all(self, ids: npt.NDArray[np.int64], epoch: int) -> bool:
         return self.epoch == epoch
 
-    def replace_layout(self, layout: ArrayLayout, ledger: Ledger, first_digest: int) -> None:
-        """Have it be of another shape, or another array, from now on."""
-        self.layout, self.ledger, self.first_digest, self.left = layout, ledger, first_digest, None
+    def replace_layout(self, layout: ArrayLayout, ledger: Ledger) -> None:
+        """Make this an array of another shape, or another array."""
+        self.layout, self.ledger, self.left = layout, ledger, None
         self.epoch += 1
 
     # -- states ---------------------------------------------------------------------------------------
@@ -125,7 +124,7 @@ class TrackedArray(TrackedFiles):
     # -- the queue ------------------------------------------------------------------------------------
 
     def _sweep_from(self, cell: int) -> None:
-        """See to it that this cell, and with it all that follow, are swept some time."""
+        """Have this cell, and all that follow, looked at by a sweep."""
         self.swept = min(self.swept, cell) if self.sweep else cell
         self.sweep = True
 
@@ -161,14 +160,13 @@ class TrackedArray(TrackedFiles):
     # -- digests and versions -------------------------------------------------------------------------
 
     def digests(self, store: DigestStore, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        return store.get(ids + self.first_digest)
+        return store.get_cells(self.layout.path, self.layout.grid, ids)
 
     def put_digests(self, store: DigestStore, ids: npt.NDArray[np.int64], digests: bytes) -> bool:
-        store.extend(self.first_digest + self.layout.n_chunk_files)
-        return store.put(ids + self.first_digest, digests)
+        return store.put_cells(self.layout.path, self.layout.grid, ids, digests)
 
     def forget_digests(self, store: DigestStore, ids: npt.NDArray[np.int64]) -> None:
-        store.forget(ids + self.first_digest)
+        store.forget(ids + store.arrays[self.layout.path][1])
 
     # -- what the source has lost ---------------------------------------------------------------------
 

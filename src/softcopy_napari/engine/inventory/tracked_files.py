@@ -30,6 +30,8 @@ class TrackedFiles(ABC):
     ----------
     fresh : deque
         Ids of files that became PENDING lately, oldest first; may hold some that no longer are.
+    forgotten : bool
+        Whether nothing more is to be noted of them: their folder has another name now.
     epoch : int
         Goes up when the same ids come to mean other files, as when an array is resized; paths never do.
     holds_chunks : bool
@@ -38,6 +40,7 @@ class TrackedFiles(ABC):
 
     __slots__ = ()
     fresh: deque[Any]
+    forgotten: bool
     epoch: int
     holds_chunks: ClassVar[bool]
 

@@ -29,12 +29,7 @@ class HeldFile(NamedTuple):
 
 
 class WriterActivity:
-    """What the writers of a target's files are known to do.
-
-    Parameters
-    ----------
-    inventory : Inventory
-        Whose files they write.
+    """Keeps what the writers of a target's files are known to do.
 
     Attributes
     ----------

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.inventory.tracked_files import TrackedFiles
 from softcopy_napari.engine.protocol.messages import Failure, Findings
 from softcopy_napari.engine.reasons import Why, as_reason
 from softcopy_napari.engine.states import ChunkState
@@ -92,20 +92,20 @@ class _Files:
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
-        self._cells: dict[TrackedArray, npt.NDArray[np.bool_]] = {}
+        self._cells: dict[TrackedFiles, npt.NDArray[np.bool_]] = {}
         self.others: set[str] = set()
 
     def add(self, folder: str, names: Sequence[str]) -> None:
         """Add files of a folder."""
         for files, ids, _ in self._inventory.group_files(folder, names):
-            if isinstance(files, TrackedArray):
+            if files.holds_chunks:
                 self.cells(files)[ids] = True
             else:
                 self.others.update(files.paths(ids))
 
-    def cells(self, array: TrackedArray) -> npt.NDArray[np.bool_]:
+    def cells(self, array: TrackedFiles) -> npt.NDArray[np.bool_]:
         """Return which of an array's chunk files are among them: none yet, if it has become another array."""
-        size = array.layout.n_chunk_files
+        size = sum(array.counts)
         if array not in self._cells or len(self._cells[array]) != size:
             self._cells[array] = np.zeros(size, bool)
         return self._cells[array]

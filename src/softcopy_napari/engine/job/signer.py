@@ -21,14 +21,7 @@ from softcopy_napari.engine.zarr_layout.probe import FolderIdentity
 
 
 class Signer:
-    """Writes the receipt of a copy whose files have been checked.
-
-    Parameters
-    ----------
-    parts : JobParts
-    journal : DigestJournal
-        Knows what earlier runs have copied.
-    """
+    """Writes the receipt of a copy whose files have been checked."""
 
     def __init__(self, parts: JobParts, journal: DigestJournal) -> None:
         self._orphaned: OrphanedFiles
@@ -47,9 +40,9 @@ class Signer:
             self._notice(make_reason(ReasonCode.COPIED_AS_PLAIN_FILES, folder=folder, problem=reason))
         last = self._tracker.last_full
         assert last is not None  # else it would have to be walked first
-        earlier = self._journal.earlier()
-        self._orphaned = OrphanedFiles(last, self._inventory, earlier, self._tracker.metadata.missing_nodes())
-        for run in earlier:
+        runs = self._journal.read_earlier_runs()
+        self._orphaned = OrphanedFiles(last, self._inventory, runs, self._tracker.metadata.missing_nodes())
+        for run in runs:
             run.store.close()
         return judge_findings(self._orphaned.findings())
 

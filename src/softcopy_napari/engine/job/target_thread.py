@@ -256,7 +256,7 @@ class TargetThread(ABC):
         self._tracker.end()
         self._dispatcher.read_back.close()
         self._close_digests()
-        self._inventory.versions.close()
+        self._inventory.versions.store.close()
         self._inventory.ledgers.close()
 
 

@@ -24,7 +24,7 @@ class ReceiptError(Exception):
 
 
 def format_lines(block: list[tuple[bytes, str]], prefix: str) -> bytes:
-    """Lines as xxhsum has them; there may be ten million, so a block is made at a time."""
+    """Return lines as xxhsum has them; there may be ten million, so a block is made at a time."""
     digests = b"".join([digest for digest, _ in block]).hex("\n", -16).split("\n")
     text = "".join([f"{digest}  {prefix}{path}\n" for digest, (_, path) in zip(digests, block, strict=True)])
     if text.count("\n") != len(block) or "\r" in text:
@@ -75,7 +75,7 @@ def read_lines(sums: Path, destination: Path) -> Iterator[tuple[bytes, str]]:
 
 
 def _line_blocks(file: BinaryIO, sums: Path) -> Iterator[bytes]:
-    """Whole lines, many at a time."""
+    """Yield whole lines, many at a time."""
     rest = b""
     while data := file.read(READ):
         end = data.rfind(b"\n") + 1

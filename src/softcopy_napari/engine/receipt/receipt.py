@@ -65,7 +65,7 @@ class Paths(BaseModel):
 
     @classmethod
     def of(cls, paths: Sequence[str]) -> Paths:
-        """So many are named that the receipt of a whole plate stays readable."""
+        """Name so many of some paths that the receipt of a whole plate stays readable."""
         return cls(count=len(paths), first=tuple(paths[:_NAMED]))
 
 
@@ -198,7 +198,7 @@ def _is_ours(sums: Path, json: Path) -> bool:
 
 
 def _sort_key(files: tuple[Path, Path]) -> tuple[float, int]:
-    """Of several receipts, the latest has the greatest; one that is not ours has the least."""
+    """Return a key by which the latest of several receipts is the greatest, and one that is not ours the least."""
     facts = read_facts(files[1])
     with contextlib.suppress(OSError, ValueError, OverflowError):
         if facts is not None:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softcopy_napari import __version__
-from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK_DIGEST, NO_DIGEST
+from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST, split_digests
 from softcopy_napari.engine.fs.own_files import run_of_temporary
 from softcopy_napari.engine.fs.permissions import SOURCE, modes_for
 from softcopy_napari.engine.inventory.inventory import Inventory
@@ -45,7 +45,7 @@ class _ArrayFiles:
     """A bit for each chunk file."""
 
     @classmethod
-    def of(cls, array: TrackedArray, damaged: npt.NDArray[np.int64]) -> _ArrayFiles:
+    def of(cls, array: TrackedArray, first_digest: int, damaged: npt.NDArray[np.int64]) -> _ArrayFiles:
         states = array.ledger.flat
         blocks = []
         for start in range(0, len(states), _BLOCK):
@@ -53,10 +53,10 @@ class _ArrayFiles:
             arrived = (part == ChunkState.COPIED) | (part == ChunkState.VERIFIED)
             arrived[damaged[(damaged >= start) & (damaged < start + _BLOCK)] - start] = True  # copied as they are
             blocks.append(np.packbits(arrived))
-        return cls(array.layout, array.first_digest, np.concatenate(blocks) if blocks else np.zeros(0, np.uint8))
+        return cls(array.layout, first_digest, np.concatenate(blocks) if blocks else np.zeros(0, np.uint8))
 
     def cells(self) -> Iterator[npt.NDArray[np.int64]]:
-        """Flat indices of the files, some at a time."""
+        """Yield the flat indices of the files, some at a time."""
         for start in range(0, len(self.arrived), _BLOCK // 8):
             found = np.flatnonzero(np.unpackbits(self.arrived[start : start + _BLOCK // 8])) + 8 * start
             if len(found):
@@ -68,10 +68,6 @@ class ReceiptBuilder:
 
     While the lines are read nothing may be copied. Arrays may be resized, files may be found changed or gone: the lines
     are of what lay at the destination at first, and lies there still.
-
-    Parameters
-    ----------
-    inventory : Inventory
     """
 
     def __init__(self, inventory: Inventory) -> None:
@@ -83,22 +79,21 @@ class ReceiptBuilder:
         self._plain = {path: digest for path, digest in plain.items() if digest not in (LINK_DIGEST, NO_DIGEST)}
         damaged = [inventory.locate(path) for path in inventory.damaged]
         damaged = [(files, one) for files, one in damaged if files.state(one) == ChunkState.FAILED]
-        self._arrays = [
-            _ArrayFiles.of(array, np.array([one for files, one in damaged if files is array], np.int64))
-            for array in inventory.arrays.values()
-        ]
+        self._arrays = []
+        for path, array in inventory.arrays.items():
+            cells = np.array([one for files, one in damaged if files is array], np.int64)
+            self._arrays.append(_ArrayFiles.of(array, self._digests.arrays[path][1], cells))
         abandoned = inventory.writers.abandoned
         self._open = sorted(abandoned)
         damage = {path: why for path, why in inventory.damaged.items() if path not in abandoned}
         self._damaged = [f"{path} {describe(as_reason(why))}" for path, why in damage.items()]
 
     def lines(self) -> Iterator[tuple[bytes, str]]:
-        """Every regular file's XXH128 and path, arrays one after the other, each in the order of its chunk grid."""
+        """Yield every regular file's XXH128 and path, array by array, each in the order of its chunk grid."""
         yield from ((digest, path) for path, digest in sorted(self._plain.items()))
         for array in self._arrays:
             for cells in array.cells():
-                data = self._digests.get(cells + array.first_digest).tobytes()
-                digests = [data[at : at + DIGEST_SIZE] for at in range(0, len(data), DIGEST_SIZE)]
+                digests = split_digests(self._digests.get(cells + array.first_digest).tobytes())
                 for digest, path in zip(digests, array.layout.paths(cells), strict=True):
                     if digest != LINK_DIGEST:
                         yield digest, path

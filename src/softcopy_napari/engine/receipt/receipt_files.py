@@ -21,7 +21,7 @@ _LONGEST_NAME = 255
 
 
 def possible_receipt_files(destination: Path) -> list[tuple[Path, Path]]:
-    """Checksum file and JSON file, in each place where a destination may have them; the last one is within it."""
+    """Return checksum and JSON file in each place where a destination may have them; the last one is within it."""
     places = []
     if destination.name:
         places = [_beside(destination, ""), _beside(destination, _SECOND)]
@@ -40,7 +40,7 @@ def _beside(destination: Path, suffix: str) -> tuple[Path, Path]:
 
 
 def _longest_name(folder: Path) -> int:
-    """Bytes that a file's name may have."""
+    """Return how many bytes a file's name may have."""
     with contextlib.suppress(AttributeError, OSError, ValueError):
         return min(_LONGEST_NAME, os.pathconf(folder, "PC_NAME_MAX"))
     return _LONGEST_NAME
@@ -54,12 +54,12 @@ def can_lie_beside(destination: Path) -> bool:
 
 
 def facts_path(sums: Path) -> Path:
-    """The JSON file that belongs to a checksum file."""
+    """Return the JSON file that belongs to a checksum file."""
     return sums.with_name(sums.name.removesuffix(_SUMS) + _JSON)
 
 
 def identify_files(*paths: Path) -> list[tuple[int, int, int, int] | None]:
-    """What tells whether files are still the same, and unchanged."""
+    """Return what tells whether files are still the same, and unchanged."""
     found: list[tuple[int, int, int, int] | None] = []
     for path in paths:
         try:
@@ -72,7 +72,7 @@ def identify_files(*paths: Path) -> list[tuple[int, int, int, int] | None]:
 
 
 def find_temporaries(path: Path) -> list[Path]:
-    """Temporaries of a file that runs have left which were killed."""
+    """Return the temporaries of a file that killed runs have left."""
     ending = _ending(path)
     # Not by `Path.glob`: it holds all of a folder's names at once, and the folder may be that of 100,000 chunk files.
     with contextlib.suppress(OSError), os.scandir(path.parent) as entries:

@@ -11,8 +11,8 @@ import psutil
 from softcopy_napari.engine.state_folder.folder import private_folder, runs_folder
 from softcopy_napari.engine.state_folder.run_file import CLOCK_ERROR, is_running, own_start_time, run_files
 
-_OF_TARGET = ("digests", "remembered")
-"""Files that a target keeps beside its ledgers."""
+DIGESTS, VERSIONS, RECEIPT_DIGESTS = "digests", "versions", "receipt_digests"
+"""Files that a target keeps beside its ledgers: what this run copied, and what the last receipt lists."""
 
 
 def ledger_folder() -> Path:
@@ -78,7 +78,8 @@ def _remove_ledgers(folder: Path) -> None:
         for of_target in folder.iterdir():
             if _number(of_target.name) is not None and not of_target.is_symlink() and of_target.is_dir():
                 for path in of_target.iterdir():
-                    if path.name in _OF_TARGET or (path.suffix == ".npy" and _number(path.stem) is not None):
+                    is_ledger = path.suffix == ".npy" and _number(path.stem) is not None
+                    if is_ledger or path.name in (DIGESTS, VERSIONS, RECEIPT_DIGESTS):
                         path.unlink()
                 of_target.rmdir()
         folder.rmdir()
