@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from softcopy_napari.engine.destination import existing_data
-from softcopy_napari.engine.fs.birth_time import read_birth_time
+from softcopy_napari.engine.fs.statx import read_birth_time
 from softcopy_napari.engine.receipt.receipt import receipt_paths
 from softcopy_napari.engine.state_folder import destination_lock
 from softcopy_napari.engine.state_folder.folder import private_folder

@@ -11,6 +11,7 @@ import pytest
 
 from softcopy_napari.engine.fs import file_system_type
 from softcopy_napari.engine.fs.file_system_type import identify_file_system, is_share, parse_mounts
+from softcopy_napari.engine.fs.statx import read_mount_id
 from tests.faults.conftest import why_no_mounts
 from tests.support.faultfs import FaultFs, why_not
 
@@ -54,7 +55,7 @@ def number(folder: Path) -> int:
     """What tells one mount from another."""
     fd = os.open(folder, os.O_RDONLY)
     try:
-        return file_system_type.read_mount_id(fd)
+        return read_mount_id(fd)
     finally:
         os.close(fd)
 

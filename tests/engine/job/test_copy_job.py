@@ -18,7 +18,7 @@ import pytest
 
 from softcopy_napari.engine.dispatch import worker_pool
 from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
-from softcopy_napari.engine.fs.birth_time import read_birth_time
+from softcopy_napari.engine.fs.statx import read_birth_time
 from softcopy_napari.engine.job import lifecycle
 from softcopy_napari.engine.job.copy_job import CopyJob
 from softcopy_napari.engine.source import source_tracker

@@ -14,6 +14,8 @@ from xxhash import xxh3_128_digest
 from softcopy_napari.engine.fs.capabilities import Capabilities
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST
 from softcopy_napari.engine.fs.root_folder import RootFolder
+from softcopy_napari.engine.reasons import as_reason
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker.content_checker import TELLS_CHANGES, CheckOutcome, ContentChecker
 from tests.engine.support import write
 
@@ -52,8 +54,8 @@ def sides(tmp_path: Path) -> Sides:
 def test_a_file_is_equal_to_its_digest_and_to_its_source_and_to_no_others(sides: Sides) -> None:
     digest = xxh3_128_digest(CONTENT)
     with sides.checker() as checker:
-        assert checker.compare_with_digest(FILE, digest) == (CheckOutcome.EQUAL, len(CONTENT), digest, "", "")
-        assert checker.compare_with_source(FILE) == (CheckOutcome.EQUAL, len(CONTENT), digest, "", "")
+        assert checker.compare_with_digest(FILE, digest) == (CheckOutcome.EQUAL, len(CONTENT), digest, "", None)
+        assert checker.compare_with_source(FILE) == (CheckOutcome.EQUAL, len(CONTENT), digest, "", None)
         assert checker.compare_with_digest(FILE, FORGED).outcome is CheckOutcome.CHANGED
         write(sides.destination / FILE, CONTENT[:-1])
         result = checker.compare_with_source(FILE)
@@ -85,7 +87,7 @@ def test_a_link_in_a_files_place_is_not_taken_for_it(sides: Sides) -> None:
         assert checker.compare_with_digest(FILE, xxh3_128_digest(CONTENT)).outcome is CheckOutcome.CHANGED
         assert checker.compare_with_digest(FILE, LINK_DIGEST).outcome is CheckOutcome.LINK
         assert checker.compare_with_source(FILE).outcome is CheckOutcome.CHANGED
-        assert checker.find_digest(FILE, ()) == (CheckOutcome.LINK, 0, NO_DIGEST, "", "")
+        assert checker.find_digest(FILE, ()) == (CheckOutcome.LINK, 0, NO_DIGEST, "", None)
 
 
 @pytest.mark.skipif(not TELLS_CHANGES, reason="needs to be told when a file was changed")
@@ -94,7 +96,7 @@ def test_a_known_digest_serves_until_the_file_changes(sides: Sides) -> None:
     with sides.checker() as checker:
         assert checker.find_digest(FILE, [(changed, FORGED)]).digest == xxh3_128_digest(CONTENT)
         known = [(changed, FORGED), (changed + 1, NO_DIGEST), (changed + 1, FORGED)]
-        assert checker.find_digest(FILE, known) == (CheckOutcome.HASHED, len(CONTENT), FORGED, "", "")
+        assert checker.find_digest(FILE, known) == (CheckOutcome.HASHED, len(CONTENT), FORGED, "", None)
         time.sleep(0.02)  # the system's clock for files goes on
         os.utime(sides.destination / FILE)
         assert checker.find_digest(FILE, known).digest == xxh3_128_digest(CONTENT)
@@ -128,7 +130,7 @@ def checked(
     digest = xxh3_128_digest((sides.source / path).read_bytes())
     with sides.checker(go_on, attempts=3) as checker:
         result = checker.compare_with_source(path) if source else checker.compare_with_digest(path, digest)
-    return result.outcome, result.detail
+    return result.outcome, describe(as_reason(result.detail))
 
 
 def replace(file: Path, content: bytes) -> None:

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from softcopy_napari.engine.fs.file_times import is_up_to_date
 from softcopy_napari.engine.fs.root_folder import RootFolder
+from softcopy_napari.engine.reasons import as_reason
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker import file_copier, file_streams
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, CopyResult
 from softcopy_napari.engine.worker.file_copier import BUFFER_SIZE, FileCopier
@@ -27,6 +29,11 @@ from tests.engine.support import replace, temporaries, tree, write
 
 OLD = 1_700_000_000_123_456_789
 posix_only = pytest.mark.skipif(os.name != "posix", reason="links and fifos")
+
+
+def why(result: CopyResult) -> str:
+    """Return the reason of a result in words."""
+    return describe(as_reason(result.reason))
 
 
 class Sides:
@@ -400,13 +407,13 @@ def test_a_fifo_or_socket_fails_with_a_reason_and_does_not_hang(sides: Sides) ->
 
     os.mkfifo(sides.source / "fifo")
     result = sides.copy("fifo")
-    assert (result.outcome, result.reason) == (CopyOutcome.FAILED, "is a fifo, not a file")
+    assert (result.outcome, why(result)) == (CopyOutcome.FAILED, "is a fifo, not a file")
     here = os.getcwd()
     os.chdir(sides.source)  # a socket's path is short
     try:
         with socket.socket(socket.AF_UNIX) as sock:
             sock.bind("socket")
-            assert sides.copy("socket").reason == "is a socket, not a file"
+            assert why(sides.copy("socket")) == "is a socket, not a file"
     finally:
         os.chdir(here)
 
@@ -426,7 +433,7 @@ def test_a_folder_in_a_files_place_fails_with_a_reason_and_is_kept(sides: Sides)
     write(sides.destination / "x" / "inside", b"")
     result = sides.copy("x")
     assert result.outcome is CopyOutcome.FAILED
-    assert "cannot be written" in result.reason
+    assert "cannot be written" in why(result)
     assert (sides.destination / "x" / "inside").exists()
 
 
@@ -435,14 +442,14 @@ def test_a_file_in_a_folders_place_fails_with_a_reason_and_is_kept(sides: Sides)
     write(sides.destination / "a", b"file")
     result = sides.copy("a/x")
     assert result.outcome is CopyOutcome.FAILED
-    assert "cannot be written" in result.reason
+    assert "cannot be written" in why(result)
     assert (sides.destination / "a").read_bytes() == b"file"
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
 def test_an_unreadable_file_fails_and_the_reason_names_the_reading(sides: Sides) -> None:
     write(sides.source / "x", b"x").chmod(0)
-    assert sides.copy("x").reason == "cannot be read: Permission denied"
+    assert why(sides.copy("x")) == "cannot be read: Permission denied"
 
 
 @pytest.mark.parametrize(
@@ -471,7 +478,7 @@ def test_an_error_says_which_side_is_at_fault_and_leaves_no_temporary(
     monkeypatch.undo()
     for place in sides.places:
         place.close()
-    assert (result.outcome, result.reason) == (CopyOutcome.FAILED, reason)
+    assert (result.outcome, why(result)) == (CopyOutcome.FAILED, reason)
     assert (sides.destination / "x").read_bytes() == b"old"
     assert temporaries(sides.destination) == []
 
@@ -570,7 +577,7 @@ def test_a_chunk_that_does_not_prove_whole_waits_until_its_writer_is_quiet(
 ) -> None:
     write(sides.source / "x", content)
     torn = sides.copy("x", rules=NOW_OR_QUIET)
-    assert (torn.outcome, torn.reason) == (CopyOutcome.TORN, reason) and tree(sides.destination) == {}
+    assert (torn.outcome, why(torn)) == (CopyOutcome.TORN, reason) and tree(sides.destination) == {}
     os.utime(sides.source / "x", ns=(0, time.time_ns() - 2000 * 10**9))
     later = sides.copy("x", rules=NOW_OR_QUIET).outcome
     assert later is (CopyOutcome.TORN if reason else CopyOutcome.COPIED)  # what cannot be whole is not, however quiet
@@ -597,7 +604,7 @@ def test_a_large_file_that_cannot_be_whole_is_not_read(sides: Sides, monkeypatch
     write(sides.source / "x", bytes(file_streams.BUFFER_SIZE + 1), old=True)
     monkeypatch.setattr(file_copier, "copy_stream", lambda *_: pytest.fail("it was read"))
     result = sides.copy("x", rules=PublishRules(ChunkEncoding("zstd")))
-    assert (result.outcome, result.reason) == (CopyOutcome.TORN, "does not begin as zstd data")
+    assert (result.outcome, why(result)) == (CopyOutcome.TORN, "does not begin as zstd data")
 
 
 @pytest.mark.parametrize("at_start", [True, False])
@@ -611,7 +618,7 @@ def test_a_checksum_is_made_of_what_is_read_anyway(sides: Sides, size: int, at_s
     assert sides.copy("x", rules=rules).outcome is CopyOutcome.COPIED
     write(sides.source / "x", whole[: size // 2] + b"?" + whole[size // 2 + 1 :])
     result = sides.copy("x", rules=rules)
-    assert (result.outcome, result.reason) == (CopyOutcome.TORN, "does not agree with its crc32")
+    assert (result.outcome, why(result)) == (CopyOutcome.TORN, "does not agree with its crc32")
     assert (sides.destination / "x").read_bytes() == whole
 
 
@@ -630,5 +637,5 @@ def test_a_refusal_at_the_largest_size_of_fat_is_said_to_be_that(sides: Sides, m
         result = sides.transfer.copy_file("x")
     for place in sides.places:
         place.close()
-    assert result.outcome is CopyOutcome.TOO_LARGE and "is too large" in result.reason
+    assert result.outcome is CopyOutcome.TOO_LARGE and "is too large" in why(result)
     assert temporaries(sides.destination) == []

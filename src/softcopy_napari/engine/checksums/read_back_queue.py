@@ -16,6 +16,7 @@ from softcopy_napari.engine.checksums.receipt_reader import ReceiptReader
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK_DIGEST
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_files import Batch
+from softcopy_napari.engine.reasons import Why
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.content_checker import TELLS_CHANGES, CheckOutcome
 from softcopy_napari.engine.worker.tasks import VerifyDone
@@ -40,12 +41,6 @@ class VerifyBatch:
 
 class ReadBackQueue:
     """Goes round all files that have arrived, until all are read back that have to be.
-
-    Parameters
-    ----------
-    inventory : Inventory
-    verify : bool
-        Read back every file that was copied, and compare; else only find checksums that are not known.
 
     Attributes
     ----------
@@ -95,7 +90,7 @@ class ReadBackQueue:
         self._clean = False
 
     def verify_all(self) -> None:
-        """From now on read everything back and compare it: what has arrived may be something else by now."""
+        """Read everything back from now on, and compare it: what has arrived may be something else by now."""
         self.verify = True
         self._clean = False
 
@@ -134,7 +129,10 @@ class ReadBackQueue:
         if self.verify or self._receipt is None:
             return False
         if not self._receipt.begun and next(self._all(), None) is not None:
-            self._known = [*(self._journal.earlier() if self._journal is not None else []), self._receipt.known]
+            self._known = [
+                *(self._journal.read_earlier_runs() if self._journal is not None else []),
+                self._receipt.known,
+            ]
             self._receipt.begin()
         return self._receipt.reading
 
@@ -150,7 +148,7 @@ class ReadBackQueue:
             self._journal.note_clock(now)
 
     def _known_digests(self, batch: Batch) -> list[tuple[int, bytes]]:
-        """What earlier runs and the last receipt say, each with the time until which that is known to hold."""
+        """Return what earlier runs and the last receipt say, each with the time until which that is known to hold."""
         trusted = are_trusted(self._clock, [(known.begun, known.since) for known in self._known])
         found = [(known.since, known.digests(batch)) for known in itertools.compress(self._known, trusted)]
         return [(since, digests) for since, digests in found if digests.strip(b"\0")]
@@ -168,7 +166,7 @@ class ReadBackQueue:
                     yield Batch.of(files, ids, with_paths=False)
 
     def _still_copied(self, batch: Batch) -> Batch:
-        """Those files of a batch that have not changed since the round came by, with their paths."""
+        """Return the files of a batch that have not changed since the round came by, with their paths."""
         ids = batch.ids if batch.files.epoch == batch.epoch else batch.ids[:0]
         return Batch.of(batch.files, ids[batch.files.states(ids) == ChunkState.COPIED])
 
@@ -187,19 +185,19 @@ class ReadBackQueue:
         self._out -= 1
         self._found = True
 
-    def add_results(self, handed_out: VerifyBatch, done: VerifyDone) -> list[tuple[str, CheckOutcome, str]]:
+    def add_results(self, handed_out: VerifyBatch, done: VerifyDone) -> list[tuple[str, CheckOutcome, Why]]:
         """Note what reading back showed.
 
         Returns
         -------
-        list of tuple of str, CheckOutcome and str
+        list of tuple of str, CheckOutcome and Why
             Files with which something is wrong, by path, with what checking them showed and the reason.
         """
         self._out -= 1
         batch = handed_out.batch
         paths = batch.paths
         now = self._digests(batch)
-        odd: list[tuple[str, CheckOutcome, str]] = []
+        odd: list[tuple[str, CheckOutcome, Why]] = []
         kept = True
         if self._all_hashed(handed_out, done, now):
             self.read += len(paths)

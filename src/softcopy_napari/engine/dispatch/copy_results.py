@@ -110,7 +110,7 @@ class CopyResults:
                     inventory.writers.note_deleted(path)
             states.append(_STATES[outcome])
             if outcome is CopyOutcome.KEPT:
-                inventory.kept[path] = done.reasons.get(number, "")
+                inventory.kept[path] = str(done.reasons.get(number, ""))
             else:
                 inventory.kept.pop(path, None)
             if outcome is CopyOutcome.DAMAGED:

@@ -6,7 +6,6 @@ import errno
 from enum import Enum
 from typing import NamedTuple
 
-from softcopy_napari.engine.formatting import size_text
 from softcopy_napari.engine.fs.free_space import measure_free_space
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 
@@ -77,32 +76,22 @@ def is_destination_problem(error: OSError) -> bool:
     return error.errno in _KINDS
 
 
-_IN_THE_WAY: dict[int | None, str] = {
-    errno.EISDIR: "a folder is in its place at the destination; move that away",
-    errno.ENOTEMPTY: "a folder is in its place at the destination; move that away",
-    errno.ENOTDIR: "a file is in the place of its folder at the destination; move that away",
+_IN_THE_WAY: dict[int | None, ReasonCode] = {
+    errno.EISDIR: ReasonCode.FOLDER_IN_PLACE,
+    errno.ENOTEMPTY: ReasonCode.FOLDER_IN_PLACE,
+    errno.ENOTDIR: ReasonCode.FILE_IN_PLACE,
 }
 
 
-def explain_write_error(error: OSError) -> str:
+def explain_write_error(error: OSError) -> Reason:
     """Return why one file cannot be written. A folder in a file's place, or the other way round, is never deleted."""
-    return _IN_THE_WAY.get(error.errno) or error.strerror or str(error)
-
-
-def explain_too_large(size: int) -> str:
-    """Return why a file of this size (bytes) cannot be written."""
-    return f"is too large for the destination's file system: {size_text(size)} (FAT takes 4 GB at most)"
+    code = _IN_THE_WAY.get(error.errno)
+    problem = make_reason(code) if code is not None else error.strerror or str(error)
+    return make_reason(ReasonCode.WRITE_FAILED, problem=problem)
 
 
 def diagnose_problem(error: OSError, folder: str) -> DestinationProblem:
-    """Find out what an error at a destination means.
-
-    Parameters
-    ----------
-    error : OSError
-    folder : str
-        The destination.
-    """
+    """Find out what an error at a destination means."""
     free, no_files = measure_free_space(folder)
     kind = _KINDS.get(error.errno or 0, ProblemKind.GONE)
     if kind is ProblemKind.FULL and no_files:

@@ -6,6 +6,8 @@ import os
 import stat
 import sys
 
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
+
 REGULAR = stat.S_IFREG
 LINK = stat.S_IFLNK
 KIND = 0o170000
@@ -102,14 +104,13 @@ else:
             """Do nothing: this system has no call for it."""
 
 
-def describe_kind(mode: int) -> str:
-    """Return the word for something that is neither file, folder nor link."""
-    for test, name in (
-        (stat.S_ISFIFO, "fifo"),
-        (stat.S_ISSOCK, "socket"),
-        (stat.S_ISBLK, "device"),
-        (stat.S_ISCHR, "device"),
-    ):
-        if test(mode):
-            return name
-    return "thing of unknown kind"
+def describe_kind(mode: int) -> Reason:
+    """Return what something is that is neither file nor link, in place of one."""
+    kinds = {
+        stat.S_IFDIR: ReasonCode.IS_FOLDER,
+        stat.S_IFIFO: ReasonCode.IS_FIFO,
+        stat.S_IFSOCK: ReasonCode.IS_SOCKET,
+        stat.S_IFBLK: ReasonCode.IS_DEVICE,
+        stat.S_IFCHR: ReasonCode.IS_DEVICE,
+    }
+    return make_reason(kinds.get(stat.S_IFMT(mode), ReasonCode.IS_OF_UNKNOWN_KIND))

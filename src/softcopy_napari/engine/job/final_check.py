@@ -24,10 +24,6 @@ OPEN_PATIENCE = 30.0
 class FinalCheck:
     """Decides and starts what is left to do after the end of an acquisition.
 
-    Parameters
-    ----------
-    parts : JobParts
-
     Attributes
     ----------
     failure : Reason or None
@@ -180,7 +176,7 @@ class FinalCheck:
         begun, self._proving_since = self._proving_since, 0.0
         return bool(begun) and now - begun > _LONG_PROOF
 
-    def _walk_again(self, path: str, reason: str, now: float) -> Event:
+    def _walk_again(self, path: str, reason: Reason, now: float) -> Event:
         """Walk again after a growing pause, as a folder could not be listed: a network may be gone for a moment."""
         if self._bad_walks == 0:
             self._next_walk = now

@@ -314,7 +314,7 @@ class SourceTracker:
         if self._missed[folder] <= _MOST_MISSES:
             self._walks.request(folder.rpartition("/")[0], for_pass=True)
         elif self._walks.current is not None:
-            self._walks.current.errors[folder] = "is listed by its parent, and cannot be found"
+            self._walks.current.errors[folder] = make_reason(ReasonCode.FOLDER_NOT_FOUND)
 
     def apply_metadata(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Take in a folder's metadata that were to be read."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from softcopy_napari.engine.fs.relative_paths import is_below, nearest_folder, prefix_of
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder, system_name
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.worker.folder_batch import COMPARED, NOT_REACHED, UNCHANGED, FolderBatch
 from softcopy_napari.engine.worker.folder_comparer import ALL_BELOW
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
@@ -40,7 +41,7 @@ class Walk:
     """What only the destination has: paths of files and folders, which end in `/`."""
     system: set[str] = field(default_factory=set)
     """Names of what only the destination has because its system made it, wherever in it."""
-    errors: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, Reason] = field(default_factory=dict)
     """Folders that could not be listed, and why."""
     unlisted: set[str] = field(default_factory=set)
     """Folders that could not be listed either, and that hold no data: a system made them."""
@@ -182,7 +183,7 @@ class WalkPlanner:
             if part.error and lies_in_system_folder(part.folder):
                 current.unlisted.add(part.folder)
             elif part.error:
-                current.errors[part.folder] = part.error
+                current.errors[part.folder] = make_reason(ReasonCode.FOLDER_NOT_LISTED, problem=part.error)
         if part.last:
             self._end(part.folder, 0 if part.error else part.modified, part.missing, part.unchanged)
         return [prefix + name for name in part.folders if self._is_to_come(prefix + name)]

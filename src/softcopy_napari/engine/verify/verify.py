@@ -27,9 +27,11 @@ from softcopy_napari.engine.fs.own_files import RECEIPTS, is_own_temporary
 from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.fs.root_folder import RootFolder, WrongFolder
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder
+from softcopy_napari.engine.reasons import Why, as_reason
 from softcopy_napari.engine.receipt.checksum_file import read_lines
 from softcopy_napari.engine.receipt.receipt import Receipt, check_unchanged
 from softcopy_napari.engine.verify.dataset_arrays import DatasetArrays
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker.content_checker import CheckOutcome, CheckResult, ContentChecker
 from softcopy_napari.engine.zarr_layout.file_names import classify_temporary
 
@@ -116,12 +118,12 @@ class VerifyReport:
         """Whether all files that were checked are as they should be."""
         return not self.faults
 
-    def note(self, kind: CheckOutcome, path: str, detail: str = "", fault: bool = True) -> None:
+    def note(self, kind: CheckOutcome, path: str, detail: Why = "", fault: bool = True) -> None:
         """Count a file that is not as it should be, and tell of it. Any thread may call this."""
         with self._lock:
             self.faults += fault and not lies_in_system_folder(path)
             self.counts[kind] = self.counts.get(kind, 0) + 1
-            self.tell(kind, f"{path} ({detail})" if detail else path)
+            self.tell(kind, f"{path} ({describe(as_reason(detail))})" if detail else path)
 
     def add_result(self, path: str, result: CheckResult) -> None:
         """Count a file that was checked."""
@@ -198,7 +200,7 @@ def verify_receipt(
 def _find_unlisted(
     destination: Path, known: array[int], facts: Receipt | None, report: VerifyReport, check: Callable[[], None]
 ) -> None:
-    """Eight bytes a file of the receipt are kept for this, and as many while they are sorted."""
+    """Find the files that a receipt does not list; that takes 16 bytes of memory for each file that it does."""
     listed = np.sort(np.frombuffer(known, np.uint64))
     root = extended_path(str(destination))
     links = 0

@@ -21,10 +21,12 @@ from softcopy_napari.engine.fs.file_times import is_same_version, is_up_to_date
 from softcopy_napari.engine.fs.files import describe_kind, forget_cached, read_into, spare_the_cache
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST
 from softcopy_napari.engine.fs.root_folder import RootFolder
+from softcopy_napari.engine.reasons import Reason, ReasonCode, Why, make_reason
 from softcopy_napari.engine.zarr_layout.chunk_check import (
     Checksum,
     ChunkFormat,
     FileBytes,
+    Finding,
     check_chunk,
     needs_checksum,
     needs_content,
@@ -62,9 +64,9 @@ class CheckResult(NamedTuple):
     outcome: CheckOutcome
     size: int = 0
     digest: bytes = NO_DIGEST
-    detail: str = ""
+    detail: Why = ""
     """What is wrong, as far as there is more to say than the outcome does."""
-    damage: str = ""
+    damage: Reason | None = None
     """Why it cannot be a whole chunk file, even if it is what it should be: its source is no better then."""
 
     @property
@@ -88,13 +90,13 @@ class _Found(NamedTuple):
     """What lies at one side."""
 
     kind: _Kind
-    text: str = ""
+    text: Why = ""
     """Where a link leads, what a thing of another kind is, or why it cannot be read."""
     stats: os.stat_result | None = None
     """What the system said of it before it was read."""
     size: int = 0
     digest: bytes = NO_DIGEST
-    damage: str = ""
+    damage: Reason | None = None
 
 
 class ContentChecker:
@@ -209,7 +211,7 @@ class ContentChecker:
             size, changed = found
             for since, digest in known:
                 if digest != NO_DIGEST and changed < since:
-                    damage = ""
+                    damage = None
                     if chunk_format is not None:
                         damage = find_damage(self._destination, path, size, chunk_format)
                     return CheckResult(CheckOutcome.HASHED, size, digest, damage=damage)
@@ -228,7 +230,7 @@ class ContentChecker:
             case _Kind.STOPPED:
                 return CheckResult(CheckOutcome.STOPPED)
             case _Kind.UNREADABLE | _Kind.OTHER:
-                return CheckResult(CheckOutcome.UNREADABLE, detail=f"at the source: {here.text}")
+                return CheckResult(CheckOutcome.UNREADABLE, detail=make_reason(ReasonCode.AT_SOURCE, problem=here.text))
         there = self._read(self._destination, path, chunk_format)
         result = _compare_found(here, there)
         if self.capabilities is not None and _waits_for_copy(here, there, self.capabilities):
@@ -247,8 +249,7 @@ class ContentChecker:
                 if stat.S_ISLNK(stats.st_mode):
                     return _Found(_Kind.LINK, place.read_link(path), stats)
                 if not stat.S_ISREG(stats.st_mode):
-                    name = "folder" if stat.S_ISDIR(stats.st_mode) else describe_kind(stats.st_mode)
-                    return _Found(_Kind.OTHER, f"is a {name}, not a file", stats)
+                    return _Found(_Kind.OTHER, describe_kind(stats.st_mode), stats)
             except (FileNotFoundError, NotADirectoryError):
                 return _Found(_Kind.GONE)
             except OSError as error:
@@ -265,7 +266,9 @@ class ContentChecker:
             return _Found(_Kind.FILE, "", stats, size, digest, damage)
         return _Found(_Kind.MOVING)
 
-    def _hash(self, place: RootFolder, path: str, chunk_format: ChunkFormat | None) -> tuple[int, bytes, str] | None:
+    def _hash(
+        self, place: RootFolder, path: str, chunk_format: ChunkFormat | None
+    ) -> tuple[int, bytes, Reason | None] | None:
         """Read a file; returns its size, its XXH3-128 and why it cannot be whole, or None if told to stop.
 
         Raises
@@ -293,9 +296,9 @@ class ContentChecker:
                     checksum.update(self._view[:count])
                 if not self._go_on(count):
                     return None
-            damage = ""
+            damage = None
             if chunk_format is not None:
-                damage = check_chunk(FileBytes(fd, before.st_size), chunk_format, checksum) or ""
+                damage = _damage(check_chunk(FileBytes(fd, before.st_size), chunk_format, checksum))
             if not is_same_version(before, os.fstat(fd)):
                 raise FileNotFoundError
             if past_cache:
@@ -305,8 +308,8 @@ class ContentChecker:
         return before.st_size, hasher.digest(), damage
 
 
-def find_damage(place: RootFolder, path: str, size: int, chunk_format: ChunkFormat) -> str:
-    """Say why a chunk file cannot be whole, as far as its size, both ends and block headers tell; else return "".
+def find_damage(place: RootFolder, path: str, size: int, chunk_format: ChunkFormat) -> Reason | None:
+    """Return why a chunk file cannot be whole, as far as its size, both ends and block headers tell; else None.
 
     Raises
     ------
@@ -314,12 +317,16 @@ def find_damage(place: RootFolder, path: str, size: int, chunk_format: ChunkForm
         It cannot be read.
     """
     if not needs_content(chunk_format):
-        return check_chunk(FileBytes(-1, size), chunk_format) or ""
+        return _damage(check_chunk(FileBytes(-1, size), chunk_format))
     fd = place.open_for_reading(path)
     try:
-        return check_chunk(FileBytes(fd, os.fstat(fd).st_size), chunk_format) or ""
+        return _damage(check_chunk(FileBytes(fd, os.fstat(fd).st_size), chunk_format))
     finally:
         os.close(fd)
+
+
+def _damage(found: Finding) -> Reason | None:
+    return found if isinstance(found, Reason) else None
 
 
 def _result(outcome: CheckOutcome, there: _Found, detail: str = "") -> CheckResult:

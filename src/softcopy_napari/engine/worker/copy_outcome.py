@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
+from softcopy_napari.engine.reasons import Why
+
 
 class CopyOutcome(IntEnum):
     """How copying one file ended."""
@@ -41,7 +43,7 @@ class CopyResult(NamedTuple):  # made for every file: a frozen dataclass takes t
     outcome: CopyOutcome
     size: int = 0
     digest: bytes = b""
-    reason: str = ""
+    reason: Why = ""
     error: OSError | None = None
     """The destination's error, if the outcome is BLOCKED."""
     modified: int = 0

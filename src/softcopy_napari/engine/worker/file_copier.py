@@ -27,13 +27,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from softcopy_napari.engine.fs.capabilities import Remark, is_refusal
-from softcopy_napari.engine.fs.destination_problem import explain_too_large, explain_write_error, is_destination_problem
+from softcopy_napari.engine.fs.destination_problem import explain_write_error, is_destination_problem
 from softcopy_napari.engine.fs.file_times import TIME_UNITS, is_same_version, remaining_tick
 from softcopy_napari.engine.fs.files import BINARY, NOFOLLOW, spare_the_cache
 from softcopy_napari.engine.fs.free_space import measure_free_space
 from softcopy_napari.engine.fs.permissions import is_shared
 from softcopy_napari.engine.fs.relative_paths import join, parent
 from softcopy_napari.engine.fs.root_folder import RootFolder
+from softcopy_napari.engine.reasons import ReasonCode, make_reason
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, CopyResult
 from softcopy_napari.engine.worker.edited_metadata import find_edit
 from softcopy_napari.engine.worker.file_streams import (
@@ -237,8 +238,8 @@ class FileCopier:
             if is_destination_problem(error):
                 return CopyResult(CopyOutcome.BLOCKED, error=error)
             if error.errno == errno.EFBIG:
-                return CopyResult(CopyOutcome.TOO_LARGE, reason=explain_too_large(before.st_size))
-            return CopyResult(CopyOutcome.FAILED, reason=f"cannot be written: {explain_write_error(error)}")
+                return CopyResult(CopyOutcome.TOO_LARGE, reason=make_reason(ReasonCode.TOO_LARGE, size=before.st_size))
+            return CopyResult(CopyOutcome.FAILED, reason=explain_write_error(error))
 
     def remove_temporary(self, folder: str, temporary: str) -> None:
         """Remove a dead worker's temporary from a folder of the destination, if it is there."""
@@ -268,7 +269,7 @@ class FileCopier:
                 except OSError as error:
                     return _unreadable(error)
                 if not may:
-                    return CopyResult(CopyOutcome.TORN, reason=damage)
+                    return CopyResult(CopyOutcome.TORN, reason=damage or "")
             return self._copy_opened(fd, before, path, rules)
         finally:
             os.close(fd)
@@ -281,8 +282,8 @@ class FileCopier:
         if not self._keeps_times and (equal := self._compare_contents(fd, before, path)):
             may, damage = examine_file(fd, before, rules)
             if not may:
-                return CopyResult(CopyOutcome.TORN, reason=damage)
-            return equal._replace(outcome=CopyOutcome.DAMAGED, reason=damage) if damage else equal
+                return CopyResult(CopyOutcome.TORN, reason=damage or "")
+            return equal._replace(outcome=CopyOutcome.DAMAGED, reason=damage or "") if damage else equal
         checksum = Checksum(chunk_format, before.st_size) if needs_checksum(chunk_format) else None
         mode = destination.file_mode if destination.file_mode >= 0 else before.st_mode & 0o777 | stat.S_IWUSR
         temporary, out = self._create(path, mode)
@@ -295,7 +296,7 @@ class FileCopier:
                 if isinstance(error, OSError):
                     raise
                 destination.unlink(temporary)
-                return _STOPPED if isinstance(error, Stopped) else CopyResult(CopyOutcome.FAILED, reason=str(error))
+                return _STOPPED if isinstance(error, Stopped) else _unreadable(error)
             self._set_times(temporary, out, before)
             try:
                 may, damage = examine_file(fd, before, rules, checksum)
@@ -311,15 +312,14 @@ class FileCopier:
                 return _CHANGED
             if not may:
                 destination.unlink(temporary)
-                return CopyResult(CopyOutcome.TORN, reason=damage)
+                return CopyResult(CopyOutcome.TORN, reason=damage or "")
             destination.replace(path, temporary)
         except OSError:
             destination.discard(temporary)
             raise
         self._check_published(path, size, before.st_mtime_ns)
-        return CopyResult(
-            CopyOutcome.DAMAGED if damage else CopyOutcome.COPIED, size, digest, damage, modified=before.st_mtime_ns
-        )
+        outcome = CopyOutcome.DAMAGED if damage else CopyOutcome.COPIED
+        return CopyResult(outcome, size, digest, damage or "", modified=before.st_mtime_ns)
 
     # -- destinations that keep no times --------------------------------------------------------------
 
@@ -396,5 +396,5 @@ class FileCopier:
         return not self._should_stop()
 
 
-def _unreadable(error: OSError) -> CopyResult:
-    return CopyResult(CopyOutcome.FAILED, reason=f"cannot be read: {error.strerror}")
+def _unreadable(error: OSError | Unreadable) -> CopyResult:
+    return CopyResult(CopyOutcome.FAILED, reason=make_reason(ReasonCode.READ_FAILED, problem=error.strerror))

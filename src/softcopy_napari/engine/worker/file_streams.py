@@ -26,7 +26,8 @@ class Unreadable(Exception):
     """The source, and not the destination, failed."""
 
     def __init__(self, error: OSError) -> None:
-        super().__init__(f"cannot be read: {error.strerror}")
+        super().__init__(error)
+        self.strerror = error.strerror
 
 
 class _Hasher:

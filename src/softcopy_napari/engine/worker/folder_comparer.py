@@ -315,7 +315,7 @@ class FolderComparer:
         except FileNotFoundError:
             part.missing = True
         except OSError as error:
-            part.error = f"cannot be listed: {error.strerror}"
+            part.error = error.strerror or str(error)
         part.last = True
         yield part
 

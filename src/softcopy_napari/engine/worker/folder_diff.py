@@ -79,7 +79,7 @@ class FolderDiff:
         self.missing = False
         """Whether the source has no such folder, or no longer."""
         self.error = ""
-        """Why the folder could not be listed."""
+        """What the system says of why the folder could not be listed; empty where it could."""
         self.lost = False
         """Whether the source itself is missing, or is another folder than before."""
         self.obstacle: DestinationProblem | None = None

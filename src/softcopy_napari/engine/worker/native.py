@@ -16,6 +16,7 @@ from xxhash import xxh3_128_digest
 
 from softcopy_napari.engine.fs.file_times import TICK, TIME_UNITS
 from softcopy_napari.engine.fs.files import NO_ATIME, READ
+from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat, check_chunk_in_memory
 
@@ -107,7 +108,7 @@ class NativeCopier:
         for number, size in enumerate(sizes[:count]):
             data = self._view[at : at + max(size, 0)]
             at += len(data)
-            if size < 0 or (chunk_format is not None and check_chunk_in_memory(data, chunk_format)):
+            if size < 0 or (chunk_format is not None and isinstance(check_chunk_in_memory(data, chunk_format), Reason)):
                 sizes[number] = _SKIPPED
                 found.append(None)
             else:

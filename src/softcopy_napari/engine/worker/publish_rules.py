@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.worker.file_streams import allocated
 from softcopy_napari.engine.zarr_layout.chunk_check import (
     Checksum,
@@ -44,7 +45,7 @@ def must_prove_whole(found: os.stat_result, rules: PublishRules) -> bool:
 
 def examine_file(
     fd: int, found: os.stat_result, rules: PublishRules, checksum: Checksum | None = None
-) -> tuple[bool, str]:
+) -> tuple[bool, Reason | None]:
     """Decide whether a file may be published.
 
     Parameters
@@ -60,8 +61,8 @@ def examine_file(
 
     Returns
     -------
-    tuple of bool and str
-        Whether it may be published, and why it is damaged; empty if it is not known to be.
+    tuple of bool and Reason or None
+        Whether it may be published, and why it is damaged; None if it is not known to be.
 
     Raises
     ------
@@ -70,13 +71,13 @@ def examine_file(
     """
     content = FileBytes(fd, found.st_size)
     known = None if rules.chunk_format is None else check_chunk(content, rules.chunk_format, checksum)
-    if known:
+    if isinstance(known, Reason):
         return rules.as_it_is, known
     if not must_prove_whole(found, rules):
-        return True, ""
+        return True, None
     if known is None:
-        return checksum is None and needs_checksum(rules.chunk_format), ""
-    return has_written_end(content) and not _has_holes(found), ""
+        return checksum is None and needs_checksum(rules.chunk_format), None
+    return has_written_end(content) and not _has_holes(found), None
 
 
 def _has_holes(found: os.stat_result) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, NO_DIGEST
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.worker.content_checker import CheckOutcome, CheckResult, ContentChecker
 from softcopy_napari.engine.worker.tasks import VerifyDone, VerifyTask
 
@@ -20,7 +21,7 @@ def read_back(
     `change_times` gives size and change time (ns) of files at the destination that are regular, None for others.
     """
     found = change_times(task.paths) if task.known and not task.against_source else [None] * len(task.paths)
-    outcomes, digests, size, reasons = bytearray(), list[bytes](), 0, dict[int, str]()
+    outcomes, digests, size, reasons = bytearray(), list[bytes](), 0, dict[int, Reason]()
     for number, path in enumerate(task.paths):
         result = _check(checker, task, number, path, found[number])
         outcomes.append(result.outcome)
@@ -48,12 +49,12 @@ def _check(
     return checker.find_digest(path, known, task.chunk_format, found)
 
 
-def _why_not_right(result: CheckResult) -> str:
-    """Say what is wrong with a file; of one that is as it should be, what is wrong with it at the source, too."""
+def _why_not_right(result: CheckResult) -> Reason | None:
+    """Return what is wrong with a file; of one that is as it should be, what is wrong with it at the source, too."""
     match result.outcome:
         case CheckOutcome.CHANGED | CheckOutcome.TRUNCATED:
-            return f"came back from the destination with other content{': ' * bool(result.damage)}{result.damage}"
+            return make_reason(ReasonCode.CAME_BACK_DIFFERENT, damage=result.damage)
         case CheckOutcome.UNREADABLE:
-            return f"cannot be read back: {result.detail}"
+            return make_reason(ReasonCode.READ_BACK_FAILED, problem=result.detail)
         case _:
             return result.damage

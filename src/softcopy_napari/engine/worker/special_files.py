@@ -18,7 +18,7 @@ VANISHED = CopyResult(CopyOutcome.VANISHED)
 def make_folder(destination: RootFolder, path: str, mode: int) -> CopyResult:
     """Make a folder at the destination; a source of any other kind than a folder is an error."""
     if not stat.S_ISDIR(mode):
-        return CopyResult(CopyOutcome.FAILED, reason=f"is a {describe_kind(mode)}, not a file")
+        return CopyResult(CopyOutcome.FAILED, reason=describe_kind(mode))
     destination.enter_folder(path, make=True)
     return CopyResult(CopyOutcome.FOLDER)
 

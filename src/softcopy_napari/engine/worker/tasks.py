@@ -13,6 +13,7 @@ from typing import IO, Any, NamedTuple
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem
 from softcopy_napari.engine.fs.file_system_type import FileSystem
 from softcopy_napari.engine.fs.free_space import FreeSpace
+from softcopy_napari.engine.reasons import Reason, Why
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.publish_rules import PublishRules
@@ -187,7 +188,7 @@ class CopyDone(NamedTuple):
     """XXH3-128 of each regular file that was copied, 16 bytes a file; zeros for all others."""
     size: int
     """Total bytes of the copied files."""
-    reasons: dict[int, str]
+    reasons: dict[int, Why]
     """Why files are FAILED, TORN or DAMAGED, by their place in the task."""
     seconds: float
     """Time that the task took."""
@@ -212,7 +213,7 @@ class VerifyDone(NamedTuple):
     """XXH3-128 of each file at the destination, 16 bytes a file; zeros where it could not be read."""
     size: int
     """Total bytes read at the destination."""
-    reasons: dict[int, str]
+    reasons: dict[int, Reason]
     """Why files are CHANGED, UNREADABLE or damaged, by their place in the task."""
     seconds: float = 0.0
     """Time that the task took."""
@@ -248,7 +249,7 @@ class ReadDone(NamedTuple):
 class Inspected(NamedTuple):
     """Which of an InspectTask's files are damaged, and why; files that cannot be read are left out."""
 
-    damaged: dict[str, str]
+    damaged: dict[str, Reason]
 
 
 class Swept(NamedTuple):

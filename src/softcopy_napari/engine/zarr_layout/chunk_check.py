@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import NamedTuple, TypeGuard
+from typing import Literal, NamedTuple, TypeGuard
 
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.zarr_layout.shard_index import Content, ShardIndex, check_shard_index
 
 _TAIL = 64
 _CHECKSUM_SIZE = 4
 _BLOCK = 1 << 20
-_ENDS_EARLY = "ends early"
+_ENDS_EARLY = make_reason(ReasonCode.ENDS_EARLY)
 
 _BLOSC_HEADER = 16
 _GZIP_LEAST = 18  # header, trailer and an empty body
@@ -76,6 +77,8 @@ class ChunkEncoding(NamedTuple):
 
 ChunkFormat = ChunkEncoding | ShardIndex
 """What is known about the bytes of an array's chunk files."""
+Finding = Reason | Literal[True] | None
+"""Whether a chunk file is whole: True if it is, the reason if it cannot be, None if nothing is known."""
 
 
 def can_prove_whole(chunk_format: ChunkFormat | None) -> bool:
@@ -100,15 +103,7 @@ def needs_content(chunk_format: ChunkFormat) -> bool:
 
 
 class Checksum:
-    """The checksum of a chunk file's content, updated as the file is read block by block.
-
-    Parameters
-    ----------
-    encoding : ChunkEncoding
-        An encoding with a checksum.
-    size : int
-        The file's size, including the checksum.
-    """
+    """The checksum of a chunk file's content, updated as the file is read block by block."""
 
     def __init__(self, encoding: ChunkEncoding, size: int) -> None:
         self._extend, self._value = _CHECKSUMS[encoding.codec]()
@@ -131,7 +126,7 @@ class Checksum:
         return self._value & 0xFFFFFFFF
 
 
-def check_chunk(data: Content, chunk_format: ChunkFormat, checksum: Checksum | None = None) -> str | None:
+def check_chunk(data: Content, chunk_format: ChunkFormat, checksum: Checksum | None = None) -> Finding:
     """Check whether a chunk file is whole.
 
     A file that zarr readers could read is never called damaged: in doubt, nothing is known.
@@ -147,9 +142,7 @@ def check_chunk(data: Content, chunk_format: ChunkFormat, checksum: Checksum | N
 
     Returns
     -------
-    str or None
-        Empty if it is whole; None if nothing is known; else why it cannot be whole, as the rest of a sentence that
-        begins with its name.
+    Finding
 
         - no compression: the size is exact. That does not find a file that is made of full size and filled later (see
           `has_written_end`). A longer file is not called damaged.
@@ -168,15 +161,15 @@ def check_chunk(data: Content, chunk_format: ChunkFormat, checksum: Checksum | N
     """
     if isinstance(chunk_format, ShardIndex):
         damage = check_shard_index(data, chunk_format)
-        return damage if damage or chunk_format.has_crc else None
+        return damage or (True if chunk_format.has_crc else None)
     if not len(data) and chunk_format.decoded_size:
-        return "is empty"
+        return make_reason(ReasonCode.FILE_EMPTY)
     if needs_checksum(chunk_format):
         return _check_sum(data, chunk_format, checksum)
     return CODECS[chunk_format.codec](data, chunk_format)
 
 
-def check_chunk_in_memory(data: memoryview, chunk_format: ChunkFormat) -> str | None:
+def check_chunk_in_memory(data: memoryview, chunk_format: ChunkFormat) -> Finding:
     """Check a file that is in memory as `check_chunk` does, with its checksum."""
     if not isinstance(chunk_format, ChunkEncoding) or chunk_format.codec not in _CHECKSUMS:
         return check_chunk(data, chunk_format)
@@ -190,24 +183,24 @@ def has_written_end(data: Content) -> bool:
     return bool(bytes(data[max(len(data) - _TAIL, 0) : len(data)]).strip(b"\0"))
 
 
-def _check_raw(data: Content, encoding: ChunkEncoding) -> str | None:
+def _check_raw(data: Content, encoding: ChunkEncoding) -> Finding:
     size, expected = len(data), encoding.decoded_size
     if size < expected:
-        return f"{_ENDS_EARLY}: {size:,} of {expected:,} bytes"
-    return "" if size == expected else None  # a longer one is odd, but complete
+        return make_reason(ReasonCode.ENDS_EARLY, size=size, expected=expected)
+    return True if size == expected else None  # a longer one is odd, but complete
 
 
-def _check_blosc(data: Content, encoding: ChunkEncoding) -> str | None:
+def _check_blosc(data: Content, encoding: ChunkEncoding) -> Finding:
     header = data[0:_BLOSC_HEADER]
     if len(header) < _BLOSC_HEADER:
         return _ENDS_EARLY
     if not header[0]:  # the version of the format; never 0
-        return "begins with zeros, not as blosc data"
+        return make_reason(ReasonCode.BEGINS_WITH_ZEROS, codec="blosc")
     size = int.from_bytes(header[12:16], "little")
     if size > len(data):
-        return f"{_ENDS_EARLY}: {len(data):,} of {size:,} bytes"
+        return make_reason(ReasonCode.ENDS_EARLY, size=len(data), expected=size)
     decoded = int.from_bytes(header[4:8], "little")
-    return "" if size == len(data) and decoded == _expected(encoding, decoded) else None
+    return True if size == len(data) and decoded == _expected(encoding, decoded) else None
 
 
 def _expected(encoding: ChunkEncoding, found: int) -> int:
@@ -215,20 +208,20 @@ def _expected(encoding: ChunkEncoding, found: int) -> int:
     return found if encoding.decoded_size < 0 else encoding.decoded_size
 
 
-def _check_gzip(data: Content, encoding: ChunkEncoding) -> str | None:
+def _check_gzip(data: Content, encoding: ChunkEncoding) -> Finding:
     size = len(data)
     if size < _GZIP_LEAST:
         return _ENDS_EARLY
     if bytes(data[0:2]) != b"\x1f\x8b":
-        return "does not begin as gzip data"
+        return make_reason(ReasonCode.BEGINS_OTHERWISE, codec="gzip")
     if encoding.decoded_size < 0:
         return None
     if int.from_bytes(data[size - 4 : size], "little") == encoding.decoded_size & 0xFFFFFFFF:
-        return ""
+        return True
     return _inflate(data)
 
 
-def _inflate(data: Content) -> str | None:
+def _inflate(data: Content) -> Finding:
     """Inflate gzip data to see whether they end; they may have several members, and zeros may follow."""
     import zlib
 
@@ -239,33 +232,35 @@ def _inflate(data: Content) -> str | None:
             try:
                 inflate.decompress(block, _BLOCK)
             except zlib.error:
-                return "cannot be inflated"
+                return make_reason(ReasonCode.CANNOT_INFLATE)
             block = inflate.unconsumed_tail
         if inflate.eof:
             return None  # whole, but not of the size that the metadata say, or followed by something
     return _ENDS_EARLY
 
 
-def _check_zlib(data: Content, encoding: ChunkEncoding) -> str | None:
+def _check_zlib(data: Content, encoding: ChunkEncoding) -> Finding:
     head = bytes(data[0:2])
     if len(head) < 2:
         return _ENDS_EARLY
-    return None if head[0] & 15 == 8 and int.from_bytes(head, "big") % 31 == 0 else "does not begin as zlib data"
+    is_zlib = head[0] & 15 == 8 and int.from_bytes(head, "big") % 31 == 0
+    return None if is_zlib else make_reason(ReasonCode.BEGINS_OTHERWISE, codec="zlib")
 
 
-def _check_start(data: Content, encoding: ChunkEncoding) -> str | None:
+def _check_start(data: Content, encoding: ChunkEncoding) -> Finding:
     start = _STARTS[encoding.codec]
-    return None if bytes(data[0 : len(start)]) == start else f"does not begin as {encoding.codec} data"
+    begins = bytes(data[0 : len(start)]) == start
+    return None if begins else make_reason(ReasonCode.BEGINS_OTHERWISE, codec=encoding.codec)
 
 
-def _check_lz4(data: Content, encoding: ChunkEncoding) -> str | None:
+def _check_lz4(data: Content, encoding: ChunkEncoding) -> Finding:
     if len(data) < _LZ4_LEAST and encoding.decoded_size > 0:
         return _ENDS_EARLY
     zeros = encoding.decoded_size > 0 and not any(data[0:4])  # the decoded size
-    return "begins with zeros, not as lz4 data" if zeros else None
+    return make_reason(ReasonCode.BEGINS_WITH_ZEROS, codec="lz4") if zeros else None
 
 
-def _check_zstd(data: Content, encoding: ChunkEncoding) -> str | None:
+def _check_zstd(data: Content, encoding: ChunkEncoding) -> Finding:
     at, size, decoded, frames = 0, len(data), 0, 0
     while at < size:
         magic = bytes(data[at : at + 4])
@@ -275,24 +270,25 @@ def _check_zstd(data: Content, encoding: ChunkEncoding) -> str | None:
         if magic != _ZSTD_FRAME:
             if at or len(magic) < 4:
                 return None if at else _ENDS_EARLY
-            return None if magic[1:] == _ZSTD_FRAME[1:] and 0x22 <= magic[0] <= 0x27 else "does not begin as zstd data"
+            older = magic[1:] == _ZSTD_FRAME[1:] and 0x22 <= magic[0] <= 0x27
+            return None if older else make_reason(ReasonCode.BEGINS_OTHERWISE, codec="zstd")
         end, content, reason = _walk_frame(data, at, size)
         if not end:
-            return reason or None
+            return reason
         at, decoded, frames = end, decoded + content if min(decoded, content) >= 0 else -1, frames + 1
     if at > size:
         return _ENDS_EARLY
     if decoded >= 0:
-        return "" if frames and decoded == _expected(encoding, decoded) else None
-    return "" if frames == 1 else None  # more could be missing where several do not tell what they hold
+        return True if frames and decoded == _expected(encoding, decoded) else None
+    return True if frames == 1 else None  # more could be missing where several do not tell what they hold
 
 
-def _walk_frame(data: Content, at: int, size: int) -> tuple[int, int, str]:
+def _walk_frame(data: Content, at: int, size: int) -> tuple[int, int, Reason | None]:
     """Walk through the blocks of a zstd frame (RFC 8878).
 
     Returns
     -------
-    tuple of int, int and str
+    tuple of int, int and Reason or None
         Where the frame ends, 0 if that cannot be told; the size of its content, -1 if it does not say; and what is
         wrong with it.
     """
@@ -301,7 +297,7 @@ def _walk_frame(data: Content, at: int, size: int) -> tuple[int, int, str]:
         return 0, -1, _ENDS_EARLY
     flags = head[4]
     if flags & 0x08:  # a reserved bit: a newer format
-        return 0, -1, ""
+        return 0, -1, None
     single = bool(flags & 0x20)
     first = 5 + (not single) + (0, 1, 2, 4)[flags & 3]
     length = (1 if single else 0, 2, 4, 8)[flags >> 6]
@@ -315,31 +311,33 @@ def _walk_frame(data: Content, at: int, size: int) -> tuple[int, int, str]:
         word = int.from_bytes(header, "little")
         last, kind, length = word & 1, word >> 1 & 3, word >> 3
         if kind == _ZSTD_RESERVED or length > _ZSTD_MOST:
-            return 0, content, "is no zstd data from some place on"
+            return 0, content, make_reason(ReasonCode.NO_ZSTD)
         if not word:  # an empty block, or zeros where a writer has not been yet
             empty += 1
             if empty > _MANY_EMPTY:
-                return 0, content, "is zeros from some place on" if _is_zero(data, at, size) else ""
+                zeros = _is_zero(data, at, size)
+                return 0, content, make_reason(ReasonCode.ENDS_IN_ZEROS) if zeros else None
         at += 3 + (1 if kind == _ZSTD_RLE else length)
     if flags & 0x04:
         at += _CHECKSUM_SIZE
-    return (at, content, "") if at <= size else (0, content, _ENDS_EARLY)
+    return (at, content, None) if at <= size else (0, content, _ENDS_EARLY)
 
 
 def _is_zero(data: Content, start: int, end: int) -> bool:
     return not any(bytes(data[at : at + _BLOCK]).strip(b"\0") for at in range(start, end, _BLOCK))
 
 
-def _check_sum(data: Content, encoding: ChunkEncoding, checksum: Checksum | None) -> str | None:
+def _check_sum(data: Content, encoding: ChunkEncoding, checksum: Checksum | None) -> Finding:
     size, expected = len(data), encoding.decoded_size + _CHECKSUM_SIZE
     if size < _CHECKSUM_SIZE:
         return _ENDS_EARLY
     if encoding.decoded_size >= 0 and size < expected:
-        return f"{_ENDS_EARLY}: {size:,} of {expected:,} bytes"
+        return make_reason(ReasonCode.ENDS_EARLY, size=size, expected=expected)
     if checksum is None:
         return None
     stored = data[0:_CHECKSUM_SIZE] if encoding.at_start else data[size - _CHECKSUM_SIZE : size]
-    return "" if int.from_bytes(stored, "little") == checksum.value else f"does not agree with its {encoding.codec}"
+    agrees = int.from_bytes(stored, "little") == checksum.value
+    return True if agrees else make_reason(ReasonCode.CHECKSUM_DIFFERS, codec=encoding.codec)
 
 
 def _crc32c() -> tuple[Callable[[int, memoryview | bytes], int], int]:
@@ -363,7 +361,7 @@ def _adler32() -> tuple[Callable[[int, memoryview | bytes], int], int]:
 
 _CHECKSUMS = {"crc32c": _crc32c, "crc32": _crc32, "adler32": _adler32}
 _PROVING = {"raw", "blosc", "zstd", "gzip", *_CHECKSUMS}
-CODECS: dict[str, Callable[[Content, ChunkEncoding], str | None]] = {
+CODECS: dict[str, Callable[[Content, ChunkEncoding], Finding]] = {
     "raw": _check_raw,
     "blosc": _check_blosc,
     "zstd": _check_zstd,
