@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from softcopy_napari import __version__
 from softcopy_napari.engine.errors import TargetsError
-from softcopy_napari.engine.protocol.connection import MAX_REPLY, Connection, authenticate_engine, connect
+from softcopy_napari.engine.protocol.connection import MAX_REPLY, Connection, authenticate, connect
 from softcopy_napari.engine.protocol.messages import Changes, EngineSnapshot, Order, Reply, TargetSnapshot
 from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
 from softcopy_napari.engine.state_folder.folder import state_folder
@@ -92,7 +92,7 @@ class EngineHandle:
         if self._connection is None:
             self._connection = connect(self.run.address, _ANSWER)
             self._connection.set_time_limit(_ANSWER)
-            authenticate_engine(self._connection, bytes.fromhex(self.run.key))
+            authenticate(self._connection, bytes.fromhex(self.run.key), as_engine=False)
             self._delta, self._knows = SnapshotDelta(), False
         self._connection.set_time_limit(_ANSWER)
         # Without what an older engine would not know.
@@ -108,7 +108,7 @@ class EngineHandle:
         return reply.model_copy(update={"snapshot": whole})
 
     def _last(self) -> EngineSnapshot:
-        """What an engine left that no longer answers."""
+        """Return the last snapshot of an engine that no longer answers."""
         deadline = time.monotonic() + _PATIENCE
         while True:
             alive = self.run.alive() and time.monotonic() < deadline
@@ -129,7 +129,7 @@ class EngineHandle:
 
 
 def engines() -> list[EngineHandle]:
-    """All running engines of this user on this machine, oldest first."""
+    """Return all running engines of this user on this machine, oldest first."""
     return [EngineHandle(run) for run in run_files() if run.alive()]
 
 
@@ -176,7 +176,7 @@ class Copy:
         self._target = target
 
     def snapshot(self) -> TargetSnapshot:
-        """What is copied and what is not, now.
+        """Return what is copied and what is not, now.
 
         Raises
         ------

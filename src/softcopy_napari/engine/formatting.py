@@ -46,17 +46,17 @@ def printable(text: str) -> str:
 
 
 def quote(text: str) -> str:
-    """Quoted text for messages, not too long."""
+    """Return text in quotes for a message, not too long."""
     return f'"{printable(text if len(text) <= 160 else f"{text[:75]}...{text[-75:]}")}"'
 
 
 def count_text(number: int, what: str, several: str = "") -> str:
-    """A number of things: `1 file`, `1,000 files`; `several` is what more than one are called, if not by an s."""
+    """Return a number of things: `1 file`, `1,000 files`; `several` is their plural where that is not by an s."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {several or f'{what}s'}"
 
 
 def size_text(size: float) -> str:
-    """A number of bytes with its unit, in powers of 1000: `12.3 MB`."""
+    """Return a number of bytes with its unit, in powers of 1000: `12.3 MB`."""
     unit = "B"
     for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
         if size < 1000 or unit == "PB":
@@ -66,7 +66,7 @@ def size_text(size: float) -> str:
 
 
 def clock_text(when: float, now: float) -> str:
-    """A time of day, with the day where that is not today's: `15:46`, `Tue 15:46`, `2026-11-29 15:46`."""
+    """Return a time of day, with the day where that is not today's: `15:46`, `Tue 15:46`, `2026-11-29 15:46`."""
     there = time.localtime(when)
     if there[:3] == time.localtime(now)[:3]:
         return time.strftime("%H:%M", there)
@@ -74,21 +74,21 @@ def clock_text(when: float, now: float) -> str:
 
 
 def span_text(seconds: float) -> str:
-    """A length of time as somebody would set it: `8 s`, `5 min`, `1.5 h`."""
+    """Return a length of time as somebody would set it: `8 s`, `5 min`, `1.5 h`."""
     if seconds >= 3600:
         return f"{seconds / 3600:.3g} h"
     return f"{seconds / 60:g} min" if seconds >= 120 and seconds % 60 == 0 else f"{seconds:g} s"
 
 
 def rough_time_text(seconds: float) -> str:
-    """A length of time that is not known any better: `4 min`, `2.8 h`, `12 h`."""
+    """Return a length of time that is not known any better: `4 min`, `2.8 h`, `12 h`."""
     if seconds < 5400:
         return f"{max(1, round(seconds / 60))} min"
     return f"{seconds / 3600:.0f} h" if seconds >= 36000 else f"{seconds / 3600:.1f} h"
 
 
 def time_text(seconds: float) -> str:
-    """A length of time: `8 s`, `3:05 min`, `2:03:05 h`."""
+    """Return a length of time: `8 s`, `3:05 min`, `2:03:05 h`."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"

@@ -28,7 +28,7 @@ from softcopy_napari.engine.dispatch.priority import lower_priority, lower_sessi
 from softcopy_napari.engine.errors import NO_THREADS, TargetsError
 from softcopy_napari.engine.job.preflight import validate_target
 from softcopy_napari.engine.job.target_resources import TargetResources
-from softcopy_napari.engine.protocol.connection import MAX_ORDER, Connection, Listener, authenticate_client
+from softcopy_napari.engine.protocol.connection import MAX_ORDER, Connection, Listener, authenticate
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order, Reply
 from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
 from softcopy_napari.engine.session_limits import allow_many_files, fit_processes
@@ -54,9 +54,11 @@ log = logging.getLogger(__name__)
 class Engine:
     """Copies or checks targets in parallel, until each has ended.
 
-    Parameters
+    Attributes
     ----------
-    targets : sequence of Target
+    jobs : list of TargetThread
+    run_file : RunFile
+        What front ends need to reach the engine.
 
     Raises
     ------
@@ -87,17 +89,12 @@ class Engine:
             undo.pop_all()
         self._places = threading.Semaphore(_MOST_FRONT_ENDS)
         self._key = os.urandom(32)
-        self._run_file = RunFile(
+        self.run_file = RunFile(
             pid=os.getpid(),
             process_started=own_start_time(),
             address=self._listener.address,
             key=self._key.hex(),
         )
-
-    @property
-    def run_file(self) -> RunFile:
-        """What front ends need to reach the engine."""
-        return self._run_file
 
     def start(self) -> None:
         """Start the jobs, and let front ends in.
@@ -107,7 +104,7 @@ class Engine:
         TargetsError
             The system gives too few threads; then none of them goes on.
         """
-        self._write_run_file(self._run_file)
+        self._write_run_file(self.run_file)
         lower_priority()
         started = 0
         try:
@@ -123,7 +120,7 @@ class Engine:
                 job.order("stop")
                 job.ended.wait(_FRONT_END_TIMEOUT)
             self._listener.close()
-            self._run_file.path().unlink(missing_ok=True)
+            self.run_file.path().unlink(missing_ok=True)
             raise TargetsError(NO_THREADS) from None
 
     def snapshot(self) -> EngineSnapshot:
@@ -164,7 +161,7 @@ class Engine:
     def close(self) -> None:
         """Write the last snapshot into the run file, and let no front end in any more."""
         last = self.snapshot().model_copy(update={"ended": True})
-        self._write_run_file(self._run_file.model_copy(update={"last": last}))
+        self._write_run_file(self.run_file.model_copy(update={"last": last}))
         self._listener.close()
 
     def _write_run_file(self, run: RunFile) -> None:
@@ -199,7 +196,7 @@ class Engine:
             with contextlib.suppress(AuthenticationError, EOFError, OSError), contextlib.closing(connection):
                 # In this connection's own thread: a stranger who says nothing keeps nobody else waiting.
                 connection.set_time_limit(_FRONT_END_TIMEOUT)
-                authenticate_client(connection, self._key)
+                authenticate(connection, self._key, as_engine=True)
                 delta = SnapshotDelta()
                 while True:
                     connection.set_time_limit(None)
@@ -243,7 +240,7 @@ def _lock_destination(target: Target) -> DestinationLock:
 
 
 def _make_jobs(resources: Sequence[TargetResources]) -> list[TargetThread]:
-    """The targets' threads, not started yet; their copy processes are."""
+    """Make the targets' threads, and start their copy processes."""
     for one in resources:
         one.pool.start_missing(time.monotonic())
     # What these need (numpy) takes as long to import as a copy process takes to start: both at once.

@@ -65,11 +65,6 @@ def allow_many_files() -> None:
 def fit_processes(wanted: Sequence[int]) -> tuple[list[int], Reason | None]:
     """Fit the numbers of the targets' copy processes to what the system allows.
 
-    Parameters
-    ----------
-    wanted : sequence of int
-        Copy processes of each target.
-
     Returns
     -------
     tuple of list of int and Reason or None

@@ -16,7 +16,7 @@ _CHECK = 30.0
 
 
 class DestinationAvailability:
-    """What is known of a destination as a whole, and when it is to be checked again.
+    """Keeps what is known of a destination as a whole, and when it is to be checked again.
 
     Attributes
     ----------

@@ -16,10 +16,10 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from softcopy_napari.engine.fs.birth_time import read_birth_time
 from softcopy_napari.engine.fs.file_times import TIME_UNITS, coarsest_time_unit, is_up_to_date
 from softcopy_napari.engine.fs.files import extended_path, native_path
 from softcopy_napari.engine.fs.relative_paths import join
+from softcopy_napari.engine.fs.statx import read_birth_time
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
 from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt
@@ -81,7 +81,7 @@ def examine_destination(source: Path, destination: Path) -> ExistingData:
 
 
 class _Seen:
-    """What a look at both sides has shown."""
+    """Collects what comparing both sides shows."""
 
     def __init__(self) -> None:
         self.rewritten = False
@@ -116,7 +116,7 @@ class _Seen:
 
 
 def find_replaceable_arrays(source: Path, destination: Path, receipt: Receipt | None) -> list[ArrayLayout]:
-    """Arrays at a destination that are of another dataset for certain: its receipt lists them, or the source has them.
+    """Return the arrays of another dataset for certain: the receipt there lists them, or the source has them.
 
     Labels, for example, that others have added to a copy, are neither.
     """
@@ -158,7 +158,7 @@ def _whose(receipt: Receipt | None, newest: int) -> Reason:
 
 
 def _arrays(there: str, here: str, most: int = _MAX_FOLDERS) -> Iterator[tuple[str, object, bool]]:
-    """Arrays at a destination: path, layout, and whether it has metadata.
+    """Yield the arrays at a destination: path, layout, and whether it has metadata.
 
     One whose metadata have not arrived is taken to be what the source has there.
     """
@@ -212,7 +212,7 @@ def _written_again(here: str, there: str, path: str) -> bool:
 
 
 def _samples(folder: str, layout: ArrayLayout | None) -> Iterator[str]:
-    """Some of an array's chunk files, from all over it; where its layout is not known, any files in it."""
+    """Yield some of an array's chunk files, from all over it; where its layout is not known, any files in it."""
     count = 0
     for path in _spread(folder, "", _SAMPLES_AN_ARRAY):
         name = path.replace(os.sep, "/")
@@ -225,7 +225,7 @@ def _samples(folder: str, layout: ArrayLayout | None) -> Iterator[str]:
 
 
 def _spread(root: str, folder: str, most: int) -> Iterator[str]:
-    """Files below a folder, of each folder some, and at most so many."""
+    """Yield files below a folder, of each folder some, and at most so many."""
     files: list[str] = []
     folders: list[str] = []
     with contextlib.suppress(OSError), os.scandir(os.path.join(root, folder)) as entries:
@@ -242,7 +242,7 @@ def _spread(root: str, folder: str, most: int) -> Iterator[str]:
 
 
 def _some_of(names: list[str], most: int) -> list[str]:
-    """At most so many, the first and the last in order among them."""
+    """Return at most so many names, the first and the last in order among them."""
     names.sort()
     if len(names) <= most:
         return names

@@ -95,7 +95,7 @@ class OldFileRemover:
         return any_removed
 
     def _list(self, folder: str, folders: set[str], left: set[str]) -> Sequence[str]:
-        """Some of the files in a folder that were not seen yet; adds the folders in it to those that are known."""
+        """Return some files of a folder that were not seen yet, and add the folders in it to those that are known."""
         try:
             fd = self._destination.open_file(folder, FOLDER) if self._destination.fd is not None else None
         except (FileNotFoundError, NotADirectoryError):

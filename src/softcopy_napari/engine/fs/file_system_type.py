@@ -1,4 +1,4 @@
-"""What kind of file system a folder lies on: a local disk or a share, how far a flush reaches, and which mount it is.
+"""What kind of file system a folder lies on: a local disk or a share, and how far a flush reaches.
 
 Watching, flushing and comparing depend on it.
 """
@@ -6,11 +6,8 @@ Watching, flushing and comparing depend on it.
 from __future__ import annotations
 
 import os
-import struct
 import sys
 from typing import NamedTuple
-
-from softcopy_napari.engine.fs.statx import MNT_ID_UNIQUE, statx
 
 
 class FileSystem(NamedTuple):
@@ -44,8 +41,6 @@ _FLUSHED_WHOLE = {
 _UPLOADERS = {"fuse.rclone": "rclone", "FUSE-rclone": "rclone", "fuse.onedriver": "onedriver"}
 _RCLONE = {"rclone", "rclonefs", "mount.rclone"}
 _UPLOADERS["fuse.google-drive-ocamlfuse"] = "google-drive-ocamlfuse"
-_MNT_ID = struct.Struct("=Q")
-_MNT_ID_OFFSET = 144
 
 
 def identify_file_system(path: str) -> FileSystem:
@@ -66,12 +61,6 @@ def identify_file_system(path: str) -> FileSystem:
     except (OSError, ValueError, LookupError, AttributeError):  # not there, or not told
         pass
     return FileSystem()
-
-
-def read_mount_id(fd: int) -> int:
-    """Return the unique id of the mount that an open folder lies on; 0 where the system has none."""
-    answer = statx(fd, MNT_ID_UNIQUE) if sys.platform == "linux" else None
-    return 0 if answer is None else int(_MNT_ID.unpack_from(answer, _MNT_ID_OFFSET)[0])
 
 
 def is_share(kind: str) -> bool:

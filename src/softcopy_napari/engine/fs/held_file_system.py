@@ -11,9 +11,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from softcopy_napari.engine.fs.file_system_type import FileSystem, identify_file_system, read_mount_id
+from softcopy_napari.engine.fs.file_system_type import FileSystem, identify_file_system
 from softcopy_napari.engine.fs.files import BINARY, READ
 from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
+from softcopy_napari.engine.fs.statx import read_mount_id
 
 _TO_FLUSH = os.O_RDWR | BINARY if sys.platform == "win32" else READ
 """How a file is opened to be flushed: Windows flushes only what is open for writing."""
@@ -76,11 +77,6 @@ class HeldFileSystem:
 
     def flush(self, destination: RootFolder) -> str:
         """Flush the whole file system of a destination, where the system has a call for that.
-
-        Parameters
-        ----------
-        destination : RootFolder
-            The destination, open.
 
         Returns
         -------

@@ -17,13 +17,7 @@ _FEW = 64
 
 
 class NameClashes:
-    """Finds names in one folder of the source that the destination takes for the same name.
-
-    Parameters
-    ----------
-    can : Capabilities
-        What the destination's file system can do.
-    """
+    """Finds names in one folder of the source that the destination takes for the same name."""
 
     def __init__(self, can: Capabilities) -> None:
         self._fold_case, self._fold_forms = not can.case_sensitive, not can.form_sensitive
@@ -42,11 +36,6 @@ class NameClashes:
 
     def find_in_large_folder(self, names: Callable[[], Iterable[str]]) -> Iterator[tuple[str, str]]:
         """Find the clashes in a folder with too many names to remember, by listing it again.
-
-        Parameters
-        ----------
-        names : callable
-            Lists the folder.
 
         Yields
         ------

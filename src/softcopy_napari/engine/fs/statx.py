@@ -1,4 +1,7 @@
-"""Linux's `statx`, which Python has only from 3.15 on."""
+"""What `os.stat` does not tell: when a file was made, on which mount it lies, and what a share's server says of it now.
+
+Linux has `statx` for that, which Python has only from 3.15 on.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ import struct
 import sys
 from typing import Any
 
-BTIME = 0x800
-MNT_ID_UNIQUE = 0x4000
+_BTIME, _BTIME_OFFSET = 0x800, 80
+_MNT_ID_UNIQUE, _MNT_ID_OFFSET = 0x4000, 144
 """Linux 6.8 and later."""
 _AT_FDCWD = -100
 _AT_SYMLINK_NOFOLLOW = 0x100
@@ -18,26 +21,34 @@ _AT_EMPTY_PATH = 0x1000
 _AT_STATX_FORCE_SYNC = 0x2000
 _BASIC_STATS = 0x7FF
 _SIZE = 256
-_MASK = struct.Struct("=I")
+"""Bytes of a `struct statx`, which is laid out alike on all machines (linux/stat.h)."""
 
 
-def statx(path: str | int, wanted: int) -> bytes | None:
-    """Ask the system for what `os.stat` does not return.
+def read_birth_time(path: str, found: os.stat_result) -> int:
+    """Return when a file or folder was made, ns; 0 where its file system does not know.
+
+    With its inode, this identifies a folder whatever disk it lies on: a disk that replaces another can have both the
+    device and the inode.
 
     Parameters
     ----------
-    path : str or int
-        A path, whose links are followed, or a descriptor.
-    wanted : int
-        `BTIME` or `MNT_ID_UNIQUE`.
-
-    Returns
-    -------
-    bytes or None
-        A `struct statx`, laid out alike on all machines (linux/stat.h); None where the system has no answer.
+    path : str
+    found : os.stat_result
+        The result of `os.stat`, which holds the time on macOS and Windows.
     """
-    buffer = _call("", path, _AT_EMPTY_PATH, wanted) if isinstance(path, int) else _call(path, None, 0, wanted)
-    return buffer if buffer is not None and _MASK.unpack_from(buffer)[0] & wanted else None
+    if sys.platform == "linux":
+        answer = _call(path, None, 0, _BTIME)
+        seconds, nanoseconds = struct.unpack_from("=qI", answer, _BTIME_OFFSET) if answer else (0, 0)
+        return int(seconds) * 10**9 + int(nanoseconds)
+    if sys.platform == "win32" and sys.version_info < (3, 12):
+        return found.st_ctime_ns  # the creation time there
+    return int(getattr(found, "st_birthtime_ns", 0) or getattr(found, "st_birthtime", 0) * 1e9)
+
+
+def read_mount_id(fd: int) -> int:
+    """Return the unique id of the mount that an open folder lies on; 0 where the system has none."""
+    answer = _call("", fd, _AT_EMPTY_PATH, _MNT_ID_UNIQUE) if sys.platform == "linux" else None
+    return int(struct.unpack_from("=Q", answer, _MNT_ID_OFFSET)[0]) if answer else 0
 
 
 def refresh_attributes(path: str, dir_fd: int | None = None) -> None:
@@ -54,13 +65,14 @@ def refresh_attributes(path: str, dir_fd: int | None = None) -> None:
 
 
 def _call(path: str, dir_fd: int | None, flags: int, wanted: int) -> bytes | None:
+    """Return a `struct statx` that has what is wanted, or None."""
     import ctypes
 
     call = _function()
     buffer = ctypes.create_string_buffer(_SIZE)
     if call is None or call(_AT_FDCWD if dir_fd is None else dir_fd, os.fsencode(path), flags, wanted, buffer):
         return None
-    return buffer.raw
+    return buffer.raw if struct.unpack_from("=I", buffer)[0] & wanted else None
 
 
 @functools.cache

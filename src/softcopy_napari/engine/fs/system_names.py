@@ -29,11 +29,6 @@ _ENDINGS = ("@synoeastream", "@synoresource")
 def system_name(name: str) -> str:
     """Return the name or pattern by which a file or folder is known to be made by a system.
 
-    Parameters
-    ----------
-    name : str
-        Its name without the folder; a folder's may end in `/`.
-
     Returns
     -------
     str

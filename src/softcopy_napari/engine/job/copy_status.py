@@ -21,7 +21,7 @@ from softcopy_napari.engine.states import ChunkState, TargetState
 
 
 class Situation(NamedTuple):
-    """What a job knows of its own state, for a snapshot."""
+    """Holds what a job knows of its own state, for a snapshot."""
 
     phase: Phase
     reason: Reason | None
@@ -37,13 +37,6 @@ class Situation(NamedTuple):
 
 class CopyStatus:
     """Makes the snapshots of a copy: its state, and the reason for it.
-
-    Parameters
-    ----------
-    parts : JobParts
-    final : FinalCheck
-    pacer : Pacer
-    forecaster : Forecaster
 
     Attributes
     ----------

@@ -21,12 +21,6 @@ _PROBE_INTERVAL = 0.5
 class Readiness:
     """Finds out whether a copy can begin: first whether the source is ready, then whether the destination is.
 
-    Parameters
-    ----------
-    parts : JobParts
-    preparation : DestinationPreparation
-        Looks at what lies at the destination.
-
     Attributes
     ----------
     arrival : Arrival

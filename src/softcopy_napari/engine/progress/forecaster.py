@@ -40,11 +40,6 @@ _STALE = 60.0
 class Forecaster:
     """Keeps a target's forecast up to date.
 
-    Parameters
-    ----------
-    inventory, dispatcher, tracker, reporter
-        Those of the job.
-
     Attributes
     ----------
     forecast : ForecastSnapshot

@@ -27,16 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Makes the snapshots of a target, for its thread.
-
-    Parameters
-    ----------
-    target : Target
-    identity : str
-        What front ends call the target.
-    inventory, dispatcher
-        Those of the target's job.
-    """
+    """Makes the snapshots of a target, for its thread."""
 
     def __init__(self, target: Target, identity: str, inventory: Inventory, dispatcher: Dispatcher) -> None:
         self._target = target

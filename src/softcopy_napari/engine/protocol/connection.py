@@ -13,7 +13,6 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
 from multiprocessing.connection import answer_challenge, deliver_challenge
 from multiprocessing.context import AuthenticationError
 from pathlib import Path
@@ -37,36 +36,18 @@ def is_address(text: str) -> bool:
     return len(os.fsencode(text)) < 256 and _ADDRESS.fullmatch(text) is not None and ".." not in text.split("/")
 
 
-def authenticate_client(connection: Connection, key: bytes) -> None:
-    """Let a front end prove that it knows the key, then prove the same to it.
+def authenticate(connection: Connection, key: bytes, *, as_engine: bool) -> None:
+    """Let both sides prove that they know the key: the front end first, for strangers are told nothing.
 
     Raises
     ------
     AuthenticationError
-        It does not know the key, or says something else.
+        The other side does not know the key, or says something else.
     """
-    with _authentication_errors():
-        deliver_challenge(connection, key)  # type: ignore[arg-type]
-        answer_challenge(connection, key)  # type: ignore[arg-type]
-
-
-def authenticate_engine(connection: Connection, key: bytes) -> None:
-    """Prove to an engine that one knows the key, then let it prove the same.
-
-    Raises
-    ------
-    AuthenticationError
-        It does not know the key, or says something else.
-    """
-    with _authentication_errors():
-        answer_challenge(connection, key)  # type: ignore[arg-type]
-        deliver_challenge(connection, key)  # type: ignore[arg-type]
-
-
-@contextlib.contextmanager
-def _authentication_errors() -> Iterator[None]:
+    steps = (deliver_challenge, answer_challenge)
     try:
-        yield
+        for step in steps if as_engine else reversed(steps):
+            step(connection, key)  # type: ignore[arg-type]
     except (AssertionError, ValueError) as error:  # Python before 3.12 asserts that it is spoken to as it expects
         raise AuthenticationError(str(error)) from None
 
@@ -222,7 +203,7 @@ else:
 
 
 class Listener:
-    """Where an engine lets front ends in; only its user can reach it.
+    """Lets front ends in to an engine; only its user can reach it.
 
     Parameters
     ----------

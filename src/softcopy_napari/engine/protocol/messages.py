@@ -52,7 +52,7 @@ class Failure(Message):
 
     @property
     def reason(self) -> str:
-        """What is the matter, in words that follow the path."""
+        """The reason in words that follow the path."""
         return describe(self.why)
 
 
@@ -294,7 +294,7 @@ class Changes(Message):
         return {name: value for name, value in self if value is not None}
 
     def words(self) -> str:
-        """What is changed, as settings are spelled."""
+        """Return what is changed, as settings are spelled."""
         given = self.given.items()
         return ", ".join(f"{name} {f'{value:g}' if name == 'sleep_time' else value}" for name, value in given)
 

@@ -283,7 +283,7 @@ class ContentChecker:
         try:
             before = os.fstat(fd)
             if not stat.S_ISREG(before.st_mode):
-                raise OSError(0, f"is a {describe_kind(before.st_mode)}, not a file")
+                raise FileNotFoundError  # it has taken the file's place just now
             if past_cache:
                 forget_cached(fd)
             else:

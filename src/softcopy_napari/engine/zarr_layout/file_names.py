@@ -39,11 +39,6 @@ class TemporaryKind(Enum):
 def classify_temporary(name: str) -> tuple[TemporaryKind, str] | None:
     """Return what kind of temporary a file is.
 
-    Parameters
-    ----------
-    name : str
-        The file's name, without its folder.
-
     Returns
     -------
     tuple of TemporaryKind and str, or None

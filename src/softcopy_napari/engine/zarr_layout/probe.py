@@ -13,11 +13,11 @@ import stat
 from collections import deque
 from collections.abc import Iterable
 
-from softcopy_napari.engine.fs.birth_time import read_birth_time
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem
 from softcopy_napari.engine.fs.file_times import coarsest_time_unit, is_up_to_date
 from softcopy_napari.engine.fs.files import extended_path, native_path, open_source_file
 from softcopy_napari.engine.fs.relative_paths import join, prefix_of
+from softcopy_napari.engine.fs.statx import read_birth_time
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
