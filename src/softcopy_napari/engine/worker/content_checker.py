@@ -211,9 +211,8 @@ class ContentChecker:
             size, changed = found
             for since, digest in known:
                 if digest != NO_DIGEST and changed < since:
-                    damage = None
-                    if chunk_format is not None:
-                        damage = find_damage(self._destination, path, size, chunk_format)
+                    place = self._destination
+                    damage = None if chunk_format is None else find_damage(place, path, size, chunk_format)
                     return CheckResult(CheckOutcome.HASHED, size, digest, damage=damage)
         return None
 
@@ -296,9 +295,8 @@ class ContentChecker:
                     checksum.update(self._view[:count])
                 if not self._go_on(count):
                     return None
-            damage = None
-            if chunk_format is not None:
-                damage = _damage(check_chunk(FileBytes(fd, before.st_size), chunk_format, checksum))
+            content = FileBytes(fd, before.st_size)
+            damage = None if chunk_format is None else _damage(check_chunk(content, chunk_format, checksum))
             if not is_same_version(before, os.fstat(fd)):
                 raise FileNotFoundError
             if past_cache:
