@@ -17,7 +17,7 @@ def _next_session() -> RecentPaths:
     for thread in threading.enumerate():
         if thread.name == "softcopy-remember":
             thread.join()
-    module._known_from = None
+    module._saved._path = None
     return recent_paths()
 
 

@@ -16,7 +16,7 @@ def _next_session() -> ViewMemory:
     for thread in threading.enumerate():
         if thread.name == "softcopy-remember":
             thread.join()
-    module._known_from = None
+    module._saved._path = None
     return view_memory()
 
 
