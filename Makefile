@@ -80,7 +80,7 @@ ifneq ($(shell $(PYTHON) -c "" 2>/dev/null && cat $(READY) 2>/dev/null),$(CURDIR
 .PHONY: $(READY)
 endif
 
-$(READY): pyproject.toml hatch_build.py src/softcopy_napari/__init__.py $(wildcard src/softcopy_napari/engine/worker/*.[ch]) tools/setup_venv.sh
+$(READY): pyproject.toml hatch_build.py src/softcopy_napari/__init__.py $(wildcard src/softcopy_napari/engine/*/*.[ch] src/softcopy_napari/engine/*.h) tools/setup_venv.sh
 	@bash tools/setup_venv.sh $(VENV)
 
 clean:

@@ -20,8 +20,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-FOLDER = "src/softcopy_napari/engine/worker"
-LIBRARY = f"{FOLDER}/libsoftcopy.so"
+ENGINE = "src/softcopy_napari/engine"
+LIBRARY = f"{ENGINE}/worker/libsoftcopy.so"
 
 
 class NativeLibrary(BuildHookInterface):  # type: ignore[type-arg]
@@ -50,7 +50,7 @@ class NativeLibrary(BuildHookInterface):  # type: ignore[type-arg]
         compiler = shlex.split(os.environ.get("CC", "")) or [shutil.which("cc") or shutil.which("gcc") or ""]
         if sys.platform == "win32" or not compiler[0]:
             return False
-        sources = sorted(map(str, (root / FOLDER).glob("*.c")))
+        sources = sorted(map(str, (root / ENGINE).glob("*/*.c")))
         flags = ["-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", str(library), *sources]
         if sys.platform == "darwin":
             flags = [*_architectures(), *flags]

@@ -1,170 +1,259 @@
-"""What a copy costs the acquisition: frames a second and write times of a tensorstore writer, with and without it.
+"""What a copy costs the acquisition: a writer's own write calls, with a copy beside it and without.
 
     python benchmarks/slowdown.py [--seconds S] [--rounds N] [--quick] [--write]
 
-The writer is given 70 % of the frames a second that it reaches here when nothing else runs. Then the tools take turns
-with nobody; all run as they come (softcopy with its default settings). A frame that is late does not move the next.
+The writer is a process of its own, on a disk; the copy goes elsewhere (to memory), as to a share. It writes bursts of
+stacks, one burst every 250 ms: first one stack of 8 MB as it is, through a lock, as in a fast time series; then stacks
+of 8 MB that tensorstore compresses, as many as make it work 20, 50 and 90 % of the time. A burst that is late does not
+move the next. The tools take turns with nobody; all run as they come (softcopy with its default settings).
 
-Among them are two programs of the lowest priority that only count and touch nothing. What they cost the writer,
-anything costs that uses processors which are free.
+Among them is a program of the lowest priority that only counts and touches nothing: what that costs the writer,
+anything costs that uses a processor which is free.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import peers
-import writer
-from common import Others, count_files, percentile, spread, stop, turn, warm_up, workplace
-from conditions import Ballast, discard
+from common import Others, count_files, percentile, stop, turn, warm_up, workplace, write_zarray
+from conditions import discard
 from report import Report
 from report import options as common_options
 
-SHARE = 0.7
-LIMIT = 0.03
+PERIOD = 0.25
+DUTIES = (20, 50, 90)
 NOBODY = "nobody"
+STACK = 8 << 20
+_MOST_STACKS = 4000
 _PATIENCE = 20.0
-_MEMORY = 7 << 29
-"""Bytes that writer and copy use in a run, about."""
-_COUNT = "import os; os.fork(); os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
-COUNTING = peers.Peer("nobody; two programs that only count", lambda s, d: [sys.executable, "-c", _COUNT])
+_COUNT = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
+COUNTING = peers.Peer("nobody; a program that only counts", lambda s, d: [sys.executable, "-c", _COUNT])
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the writer does."""
+
+    name: str
+    kind: str
+    stacks: int
+    """Stacks in a burst."""
+    mean_goal: float
+    """Percent by which the mean of its write calls may be longer with a copy beside it."""
+    p99_goal: float | None
 
 
 @dataclass
 class Runs:
-    """What the writer did, a value for each round."""
+    """The writer's write calls, ms, and what was at the destination at its end, a value for each round."""
 
-    rate: list[float] = field(default_factory=list)
+    mean: list[float] = field(default_factory=list)
     p50: list[float] = field(default_factory=list)
-    """ms"""
     p99: list[float] = field(default_factory=list)
-    copied: list[float] = field(default_factory=list)
-    """Share of the files that were at the destination when the writer had ended."""
+    left: list[int] = field(default_factory=list)
+    """Stacks that were not at the destination when the writer had ended."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where it is measured."""
+def create(kind: str, path: Path) -> None:
+    """Make an array for more stacks than will be written, if there is none yet."""
+    if path.exists():
+        return
+    if kind == "plain":
+        write_zarray(path, [_MOST_STACKS, STACK], [1, STACK], "/")
+        (path / "0").mkdir()
+        return
+    import tensorstore as ts
 
-    folder: Path
-    disk: bool
-    ballast: Ballast
+    spec = {
+        "driver": "zarr",
+        "kvstore": {"driver": "file", "path": str(path)},
+        "context": {"file_io_locking": {"mode": "lockfile"}, "file_io_sync": False},
+        "metadata": {
+            "shape": [_MOST_STACKS, 32, 256, 512],
+            "chunks": [1, 32, 256, 512],
+            "dtype": "<u2",
+            "compressor": {"id": "blosc", "cname": "zstd", "clevel": 3, "shuffle": 1},
+        },
+    }
+    ts.open(spec, open=True, create=True).result()
 
-    def clear(self, path: Path) -> None:
-        """Make what comes next begin as everything else does."""
-        discard(path, self.disk)
-        if self.disk:
-            os.sync()
-        self.ballast.hold()
+
+def write(kind: str, path: Path, stacks: int, seconds: float) -> dict[str, Any]:
+    """Be the writer: bursts of stacks, one every PERIOD; 0 stacks: one after the other, as fast as it goes."""
+    create(kind, path)
+    write_stack = _plain(path) if kind == "plain" else _compressed(path)
+    took, phases, number, bursts = [], [], 0, 0
+    started = time.monotonic()
+    while (elapsed := time.monotonic() - started) < seconds and number + stacks < _MOST_STACKS:
+        due = bursts * PERIOD if stacks else elapsed
+        if due > elapsed:
+            time.sleep(due - elapsed)
+        bursts += 1
+        began = time.monotonic()
+        for _ in range(stacks or 1):
+            before = time.perf_counter()
+            write_stack(number)
+            took.append(time.perf_counter() - before)
+            number += 1
+        phases.append((began, time.monotonic()))
+    return {"took": took, "phases": phases, "stacks": number}
 
 
-def measure(peer: peers.Peer | None, rate: float, seconds: float, place: Place, runs: Runs) -> None:
-    """Write frames, with a tool at work or without."""
-    folder = place.folder
+def _plain(path: Path) -> Any:
+    pool = os.urandom(STACK + _MOST_STACKS)
+
+    def write_stack(number: int) -> None:
+        name = str(path / "0" / str(number))
+        fd = os.open(name + ".__lock", os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o644)
+        os.write(fd, memoryview(pool)[number : number + STACK])
+        os.rename(name + ".__lock", name)
+        os.close(fd)
+
+    return write_stack
+
+
+def _compressed(path: Path) -> Any:
+    import numpy as np
+    import tensorstore as ts
+
+    spec = {
+        "driver": "zarr",
+        "kvstore": {"driver": "file", "path": str(path)},
+        "context": {"file_io_locking": {"mode": "lockfile"}, "file_io_sync": False},
+    }
+    array = ts.open(spec).result()
+    pool = np.random.default_rng(0).normal(110, 6, STACK // 2 + _MOST_STACKS).astype("u2")  # a camera's noise
+
+    def write_stack(number: int) -> None:
+        array[number].write(pool[number : number + STACK // 2].reshape(32, 256, 512)).result()
+
+    return write_stack
+
+
+def run_writer(kind: str, path: Path, stacks: int, seconds: float) -> Any:
+    """Wait for a writer; returns what it says."""
+    arguments = ["--be-writer", kind, str(path), str(stacks), str(seconds)]
+    done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"the writer failed:\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def measure(peer: peers.Peer | None, load: Load, seconds: float, folder: Path, memory: Path, runs: Runs) -> None:
+    """Write, with a tool at work or without."""
     work = folder / "run"
-    source, destination = work / "source.zarr", work / "destination.zarr"
-    writer.create_frames(str(source))
+    source, destination = work / "source.zarr", memory / "destination.zarr"
+    work.mkdir()
+    create(load.kind, source)
     (work / "state").symlink_to(folder / "state")
+    os.sync()
     tool = peers.follow(peer, source, destination, work) if peer else None
     try:
         deadline = time.monotonic() + _PATIENCE
         copies = tool is not None and peer is not COUNTING
-        while copies and not (destination / "zarr.json").exists() and time.monotonic() < deadline:
+        while copies and not (destination / ".zarray").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        time.sleep(2.0)
-        place.ballast.drop()
-        said = writer.run("frames", source, rate, seconds)
+        time.sleep(1.0)
+        said = run_writer(load.kind, source, load.stacks, seconds)
+        if copies:
+            runs.left.append(count_files(source) - count_files(destination))
         if tool is not None and tool.poll() is not None:
             sys.exit(f"{peer and peer.name} ended ({tool.returncode}):\n{(work / 'log').read_text()}")
-        if copies:
-            runs.copied.append(100 * count_files(destination) / count_files(source))
     finally:
         if tool is not None:
             stop(tool)
-    times = [1e3 * one for one in said["took"]]
-    runs.rate.append(said["frames"] / said["seconds"])
+    # The first bursts are its own warming up, and the copy's.
+    times = [1e3 * one for one in said["took"][2 * max(1, load.stacks) :]]
+    runs.mean.append(statistics.mean(times))
     runs.p50.append(percentile(times, 50))
     runs.p99.append(percentile(times, 99))
-    place.clear(work)
+    discard(work, True)
+    shutil.rmtree(destination, ignore_errors=True)
+    os.sync()
 
 
-def calibrate(seconds: float, place: Place) -> float:
-    """Frames a second that the writer reaches alone: the median of three."""
-    reached = []
-    for _ in range(3):
-        place.ballast.drop()
-        said = writer.run("frames", place.folder / "alone", 0, seconds)
-        reached.append(said["frames"] / said["seconds"])
-        place.clear(place.folder / "alone")
-    return statistics.median(reached)
+def calibrate(folder: Path) -> list[Load]:
+    """Find how many stacks make the writer work so much of the time."""
+    said = run_writer("compressed", folder / "alone", 0, 2.0)
+    discard(folder / "alone", True)
+    each = statistics.median(said["took"])
+    loads = [Load("one stack of 8 MB as it is", "plain", 1, 6, 10)]
+    for duty in DUTIES:
+        stacks = max(1, round(duty / 100 * PERIOD / each))
+        busy = 100 * stacks * each / PERIOD
+        name = f"{duty} % at work: {stacks} compressed stacks of 8 MB ({busy:.0f} %)"
+        loads.append(Load(name, "compressed", stacks, 6 if duty < 90 else 10, 10 if duty < 90 else None))
+    return loads
 
 
-def compare(seconds: float, rounds: int, place: Place, report: Report) -> None:
-    """All tools in turns, in one place."""
-    where = "disk" if place.disk else "tmpfs"
-    contenders: list[peers.Peer | None] = [None, COUNTING]
-    contenders += [peer for peer in peers.for_acquisitions(place.folder / "run") if not peer.missing]
+def compare(load: Load, contenders: list[Any], rounds: int, seconds: float, folder: Path, report: Report) -> None:
+    """All tools in turns."""
     runs = {peer.name if peer else NOBODY: Runs() for peer in contenders}
-    with turn():
-        most = calibrate(seconds, place)
     others = Others()
-    for number in range(rounds):
-        with turn():
-            others = others if number else Others()
-            for peer in peers.in_turns(contenders, number):
-                measure(peer, SHARE * most, seconds, place, runs[peer.name if peer else NOBODY])
-    alone = statistics.median(runs[NOBODY].rate)
-    alone_p99 = statistics.median(runs[NOBODY].p99)
+    memory = Path(tempfile.mkdtemp(prefix="softcopy-benchmark-", dir="/dev/shm"))
+    try:
+        for number in range(rounds):
+            with turn():
+                for peer in peers.in_turns(contenders, number):
+                    measure(peer, load, seconds, folder, memory, runs[peer.name if peer else NOBODY])
+    finally:
+        shutil.rmtree(memory)
+    alone = runs[NOBODY]
     rows = []
     for name, one in runs.items():
-        rate = statistics.median(one.rate)
-        rows.append(
-            [
-                f"**{name}**" if name == peers.MINE else name,
-                spread(one.rate, 1),
-                f"{100 * (rate / alone - 1):+.1f} %",
-                spread(one.p50, 1),
-                spread(one.p99, 1),
-                f"{statistics.median(one.p99) / alone_p99:.2f}",
-                f"{statistics.median(one.copied):.0f} %" if one.copied else "",
-            ]
-        )
-    columns = [
-        "who copies", "frames/s", "against nobody", "write time p50, ms", "p99, ms", "p99, times nobody's",
-        "copied at its end",
-    ]  # fmt: skip
-    title = f"{where}: {SHARE * most:.0f} frames of 4 MiB (16 chunk files) a second, of {most:.0f} reached alone, "
-    title += f"{seconds:.0f} s, {rounds} rounds"
-    report.table(title, columns, rows, others)
-    slower = 1 - statistics.median(runs[peers.MINE].rate) / alone
-    longer = statistics.median(runs[peers.MINE].p99) / alone_p99 - 1
-    report.goal(
-        f"writer slowdown, {where}",
-        "frames/s and p99 at most 3 % worse",
-        f"frames/s {-100 * slower:+.1f} %, p99 {100 * longer:+.0f} %",
-        slower <= LIMIT and longer <= LIMIT,
-    )
+        row = [f"**{name}**" if name == peers.MINE else name]
+        for values, without in ((one.mean, alone.mean), (one.p50, alone.p50), (one.p99, alone.p99)):
+            row.append(f"{statistics.median(values):.1f}")
+            row.append("" if one is alone else f"{_worse(values, without):+.0f} %")
+        row.append(f"{statistics.median(one.left):.0f}" if one.left else "")
+        rows.append(row)
+    columns = ["who copies", "mean, ms", "", "p50, ms", "", "p99, ms", "", "stacks left at its end"]
+    report.table(f"{load.name}, every {1e3 * PERIOD:.0f} ms; {seconds:.0f} s, {rounds} rounds", columns, rows, others)
+    mine = runs[peers.MINE]
+    mean, p99 = _worse(mine.mean, alone.mean), _worse(mine.p99, alone.p99)
+    goal = f"mean at most +{load.mean_goal} %" + (f", p99 at most +{load.p99_goal} %" if load.p99_goal else "")
+    met = mean <= load.mean_goal and (load.p99_goal is None or p99 <= load.p99_goal)
+    report.goal(f"write calls, {load.name}", goal, f"mean {mean:+.1f} %, p99 {p99:+.0f} %", met)
+
+
+def _worse(values: list[float], without: list[float]) -> float:
+    """Percent by which values are higher, round for round: the machine changes between rounds."""
+    return 100 * (statistics.median(a / b for a, b in zip(values, without, strict=True)) - 1)
 
 
 def main() -> int:
     """Run it; the exit code is 1 where a goal was missed."""
-    parser = common_options(__doc__, seconds=2.0, rounds=2, disk="/var/tmp")
+    parser = common_options(__doc__, seconds=6.0, rounds=3, disk="/var/tmp", loads="0123")
+    parser.add_argument("--alone", action="store_true", help="without other tools")
     options = parser.parse_args()
-    rounds, seconds = (1, 2.0) if options.quick else (options.rounds, options.seconds)
+    rounds, seconds = (1, 3.0) if options.quick else (options.rounds, options.seconds)
     report = Report("slowdown", options)
-    for disk in (False, True):
-        with workplace(options.disk if disk else options.folder) as folder, Ballast(_MEMORY) as ballast:
-            warm_up(folder, folder / "state")
-            if not disk:
-                peers.available(peers.for_acquisitions(folder), report.say)
-            compare(seconds, rounds, Place(folder, disk, ballast), report)
+    with workplace(options.disk) as folder:
+        warm_up(folder, folder / "state")
+        contenders: list[peers.Peer | None] = [None, *peers.available(peers.for_acquisitions(folder), report.say)]
+        contenders.insert(1, COUNTING)
+        if options.alone:
+            contenders = [peer for peer in contenders if peer is None or peer.name == peers.MINE]
+        for number, load in enumerate(calibrate(folder)):
+            if str(number) in options.loads:
+                compare(load, contenders, rounds, seconds, folder, report)
     return report.end()
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--be-writer"]:
+        kind, place, stacks, duration = sys.argv[2:]
+        print(json.dumps(write(kind, Path(place), int(stacks), float(duration))))
+        sys.exit(0)
     sys.exit(main())

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from softcopy_napari.engine import native_library
 from softcopy_napari.engine.dispatch import dispatcher
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.worker import native
@@ -32,7 +33,7 @@ WHOLE_OR_NOT = ("write", "utimens", "close")
 ON_TEMPORARIES = ("create", *WHOLE_OR_NOT)
 
 needs_library = pytest.mark.skipif(
-    not os.path.exists(native.LIBRARY), reason="the package was built without a C compiler"
+    not os.path.exists(native_library.LIBRARY), reason="the package was built without a C compiler"
 )
 LIBRARY = pytest.param(True, id="library", marks=needs_library)
 with_and_without = pytest.mark.parametrize("library", [LIBRARY, pytest.param(False, id="no library")])

@@ -231,6 +231,17 @@ ENGLISH: Wording = {
         "The source's disk is full at {when:clock}, before the acquisition is over: {missing:size} missing"
     ),
     ReasonCode.LIMIT_AS_SET: "speed limit as set",
+    ReasonCode.IN_PAUSES: "copying in the microscope's pauses: keeping up",
+    ReasonCode.IN_PAUSES_OF_OTHERS: "copying in the pauses of another acquisition on this computer",
+    ReasonCode.MORE_THAN_PAUSES: (
+        "copying in the microscope's pauses, and {percent} % of the time between them: the pauses do not suffice"
+    ),
+    ReasonCode.GIVES_WAY: (
+        "gives way to the acquisition: its writer has files open {times} times as long as without copying"
+    ),
+    ReasonCode.COMES_BACK: "comes back slowly after it gave way to the acquisition",
+    ReasonCode.STANDS_STILL: "stands still for some seconds, to see how the acquisition does without copying",
+    ReasonCode.DISK_NEARLY_FULL: "gives way less: the source's disk is full in {minutes} min",
     # What a check finds
     ReasonCode.CHECK_SOURCE_GONE: "{source} is gone",
     ReasonCode.EQUAL_BY_TIME: "all {files:n} files of the source are at the destination, equal in size and time",

@@ -150,7 +150,7 @@ class ReasonCode(StrEnum):
     RECEIPT_FAILED = auto()
     RECEIPT_BROKE = auto()
 
-    # What is going to happen, and why copying is slowed down
+    # What is going to happen, and how copying gives way
     KEEPS_UP = auto()
     COMPLETE_LATER = auto()
     FALLS_BEHIND = auto()
@@ -159,6 +159,13 @@ class ReasonCode(StrEnum):
     SOURCE_DISK_FILLS = auto()
     SOURCE_DISK_TOO_SMALL = auto()
     LIMIT_AS_SET = auto()
+    IN_PAUSES = auto()
+    IN_PAUSES_OF_OTHERS = auto()
+    MORE_THAN_PAUSES = auto()
+    GIVES_WAY = auto()
+    COMES_BACK = auto()
+    STANDS_STILL = auto()
+    DISK_NEARLY_FULL = auto()
 
     # What a check finds
     CHECK_SOURCE_GONE = auto()

@@ -32,7 +32,7 @@ from tests.engine.support import make_array, make_old, replace, temporaries, tre
 if sys.platform == "linux":
     from inotify_simple import flags
 
-    from softcopy_napari.engine.watch.inotify import Inotify
+    from softcopy_napari.engine.watch.source_events import SourceEvents
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals, open files that are moved")
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="inotify, file systems of its own")
@@ -159,7 +159,7 @@ def test_without_any_watches_left_the_source_is_copied_by_looking(
     def refuse(*args: object) -> None:
         raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr(Inotify, "add_watch", refuse)
+    monkeypatch.setattr(SourceEvents, "add_watch", refuse)
     make_array(jobs.source, (2,))
     jobs.start(settle=0.0)
     end = jobs.ends(3.0)

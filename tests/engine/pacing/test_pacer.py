@@ -89,11 +89,3 @@ def test_of_what_has_ended_or_is_only_compared_no_pace_can_be_set(jobs: Jobs) ->
         engine.start()
         assert engine.wait(10.0)
         engine.close()
-
-
-def test_room_is_looked_at_and_nobody_waits_for_it(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
-    make_array(jobs.source, (2, 2), chunks=False)
-    with caplog.at_level("INFO"):
-        jobs.start()
-        assert until(lambda: [one for one in caplog.messages if "lies on" in one])
-    assert jobs.caught_up()

@@ -25,11 +25,12 @@ from tests.engine.support import replace, until, write
 if sys.platform == "linux":
     from inotify_simple import Event, flags
 
-    from softcopy_napari.engine.watch.inotify import Inotify
     from softcopy_napari.engine.watch.linux import LinuxWatcher
+    from softcopy_napari.engine.watch.source_events import SourceEvents
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="inotify")
 KINDS = ["LinuxWatcher", "PortableWatcher"] if sys.platform == "linux" else ["PortableWatcher"]
+IN_PYTHON = "LinuxWatcher without the C library"
 
 
 class Watched:
@@ -66,13 +67,17 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=KINDS)
-def watched(request: pytest.FixtureRequest, source: Path) -> Iterator[Watched]:
-    yield from running(source, request.param)
+@pytest.fixture(params=[*KINDS, IN_PYTHON] if sys.platform == "linux" else KINDS)
+def watched(request: pytest.FixtureRequest, source: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    if request.param == IN_PYTHON:
+        monkeypatch.setenv("SOFTCOPY_NATIVE", "0")
+    yield from running(source, request.param.split()[0])
 
 
-@pytest.fixture
-def linux(source: Path) -> Iterator[Watched]:
+@pytest.fixture(params=["in C", "in Python"])
+def linux(request: pytest.FixtureRequest, source: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    if request.param == "in Python":
+        monkeypatch.setenv("SOFTCOPY_NATIVE", "0")
     yield from running(source, "LinuxWatcher")
 
 
@@ -258,7 +263,7 @@ def test_a_loss_of_events_is_reported(linux: Watched, monkeypatch: pytest.Monkey
         monkeypatch.undo()
         return [Event(-1, flags.Q_OVERFLOW, 0, "")]
 
-    monkeypatch.setattr(Inotify, "wait", overflow)
+    monkeypatch.setattr(type(linux.watcher._inotify), "take", overflow)
     write(linux.source / "0", b"")  # so that it reads once more
     assert linux.sees(FileEvent.LOST, path="")
     assert linux.woken.is_set()
@@ -285,7 +290,7 @@ def test_when_watches_run_out_the_setting_is_named_and_the_rest_goes_on(
 ) -> None:
     (linux.source / "1").mkdir()
 
-    monkeypatch.setattr(Inotify, "add_watch", refusing(errno.ENOSPC))
+    monkeypatch.setattr(SourceEvents, "add_watch", refusing(errno.ENOSPC))
     linux.watcher.watch("1")
     linux.watcher.watch("1")
     assert "sysctl fs.inotify.max_user_watches" in describe(linux.watcher.problem)
@@ -304,7 +309,7 @@ def test_where_nothing_can_be_watched_a_copy_goes_on_without_and_says_what_to_se
     source: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: int
 ) -> None:
     files = psutil.Process().num_fds()
-    monkeypatch.setattr(Inotify, step, refusing(error))
+    monkeypatch.setattr(SourceEvents, step, refusing(error))
     watcher = make_watcher(source, lambda: None)
     assert "sysctl fs.inotify.max_user_watches=1000000 fs.inotify.max_user_instances=1024" in describe(watcher.problem)
     assert not watcher.tells_closing and not watcher.events
@@ -318,7 +323,7 @@ def test_where_nothing_can_be_watched_a_copy_goes_on_without_and_says_what_to_se
 def test_a_source_that_cannot_be_watched_for_another_reason_is_not_taken_for_one_without_watches(
     source: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: int
 ) -> None:
-    monkeypatch.setattr(Inotify, step, refusing(error))
+    monkeypatch.setattr(SourceEvents, step, refusing(error))
     with pytest.raises(OSError) as raised:  # noqa: PT011 - which one is asked for below
         make_watcher(source, lambda: None)
     assert raised.value.errno == error

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from xxhash import xxh3_128_digest
 
+from softcopy_napari.engine import native_library
 from softcopy_napari.engine.fs.capabilities import Capabilities
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.reasons import as_reason
@@ -28,7 +29,9 @@ from softcopy_napari.engine.worker.publish_rules import PublishRules
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkEncoding
 from tests.engine.support import replace, temporaries, tree, write
 
-pytestmark = pytest.mark.skipif(not os.path.exists(native.LIBRARY), reason="the package was built without a C compiler")
+pytestmark = pytest.mark.skipif(
+    not os.path.exists(native_library.LIBRARY), reason="the package was built without a C compiler"
+)
 
 OLD = 1_700_000_000_123_456_789
 ROOM = native._ROOM
@@ -323,7 +326,7 @@ def test_any_mixture_compares_as_one_by_one(
 
 
 def test_a_worker_without_the_library_copies_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "LIBRARY", native.LIBRARY + ".nothing")
+    monkeypatch.setattr(native_library, "LIBRARY", native_library.LIBRARY + ".nothing")
     assert native.load_copier(bytearray(1 << 20)) is None and native.load_comparer() is None
     monkeypatch.undo()
     monkeypatch.setenv("SOFTCOPY_NATIVE", "0")
@@ -331,5 +334,5 @@ def test_a_worker_without_the_library_copies_as_well(monkeypatch: pytest.MonkeyP
 
 
 def test_a_library_of_an_older_version_is_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "LIBRARY", _ctypes.__file__)  # it has none of the functions
+    monkeypatch.setattr(native_library, "LIBRARY", _ctypes.__file__)  # it has none of the functions
     assert native.load_copier(bytearray(1 << 20)) is None and native.load_comparer() is None

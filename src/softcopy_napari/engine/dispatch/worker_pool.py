@@ -218,7 +218,7 @@ class WorkerPool:
         for worker in self.workers:
             worker.writer.send(message)
 
-    def set_pace(self, rate: float, sleep_time: float) -> None:
+    def set_pace(self, rate: float, sleep_time: float, effort: float = 1.0) -> None:
         """Say how fast each worker may go from now on; those at work heed it at once, those to come from the start.
 
         Parameters
@@ -227,12 +227,14 @@ class WorkerPool:
             Bytes a second, of each; inf for no limit.
         sleep_time : float
             Seconds that each sleeps between copies.
+        effort : float
+            How much is done while a writer is at work, see pause_gate.py.
         """
-        if (rate, sleep_time) == (self._setup.rate, self._setup.sleep_time):
+        if (rate, sleep_time, effort) == (self._setup.rate, self._setup.sleep_time, self._setup.effort):
             return
-        self._setup = self._setup._replace(rate=rate, sleep_time=sleep_time)
+        self._setup = self._setup._replace(rate=rate, sleep_time=sleep_time, effort=effort)
         for worker in self.workers:
-            worker.writer.set_pace(SetPace(rate, sleep_time))
+            worker.writer.set_pace(SetPace(rate, sleep_time, effort))
 
     @property
     def reading(self) -> int:

@@ -64,7 +64,7 @@ class CopyJob(TargetThread):
         self._final = FinalCheck(parts)
         self._ready = Readiness(parts, self._preparation)
         self._signer = Signer(parts, self._journal)
-        self._pacer = Pacer(target, parts.pool, parts.dispatcher, parts.tracker, post)
+        self._pacer = Pacer(target, parts.pool, parts.dispatcher, parts.tracker, resources.board)
         self._forecaster = Forecaster(parts.inventory, parts.dispatcher, parts.tracker, parts.reporter)
         self._status = CopyStatus(parts, self._final, self._pacer, self._forecaster)
         receipt_reader = ReceiptReader(parts.inventory, target.destination, ledgers, post)
@@ -125,7 +125,7 @@ class CopyJob(TargetThread):
                 self._lock.note_source(self._ready.folder)
                 self._ready.arrival.before = None
                 self._reason = None
-                self._update_pace(now)  # asks for the source's disk before workers are busy with it
+                self._update_pace(now)
             case Action.FORGET_SOURCE:
                 gone = make_reason(ReasonCode.SOURCE_GONE, source=str(self.target.source))
                 self._ready.forget_source(self._has_receipt, gone, now)
@@ -195,7 +195,6 @@ class CopyJob(TargetThread):
                 self._ready.awaited = None
             case FreeSpace() as free:
                 self._forecaster.note_free_space(free, now)
-                self._pacer.note_source_device(free)
 
     def _advance(self, now: float) -> None:
         remarks = self._dispatcher.results.remarks | self._inventory.versions.remarks

@@ -52,5 +52,5 @@ class JobParts:
         self.dispatcher = Dispatcher(self.pool, self.inventory, self.walks, QUIET, verify=verify, links=links)
         self.reporter = Reporter(self.target, identity, self.inventory, self.dispatcher)
         self.tracker = SourceTracker(
-            self.target.source, self.inventory, self.walks, self.reporter.notice, follow_links=links == "copy"
+            self.target.source, self.inventory, self.walks, self.reporter.notice, links == "copy", resources.slot
         )

@@ -9,11 +9,14 @@ import os
 import queue
 from collections.abc import Callable
 
+from softcopy_napari.engine.activity_board import ActivityBoard
 from softcopy_napari.engine.dispatch.worker_pool import WorkerAnswer, WorkerDied, WorkerPool
 from softcopy_napari.engine.fs.own_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from softcopy_napari.engine.reasons import Reason
+from softcopy_napari.engine.state_folder.activity import board_path, claim_slot
 from softcopy_napari.engine.state_folder.destination_lock import DestinationLock, keeps_times
 from softcopy_napari.engine.targets.target import Target
+from softcopy_napari.engine.worker.pause_gate import ALL_THE_TIME, IN_PAUSES
 from softcopy_napari.engine.worker.tasks import Setup
 
 
@@ -39,6 +42,9 @@ class TargetResources:
     marker : str
         Name of the file that marks the destination as this run's; empty where nothing is written there.
     pool : WorkerPool
+    board : ActivityBoard
+    slot : ActivitySlot
+        The source's on the board.
     """
 
     def __init__(
@@ -46,13 +52,16 @@ class TargetResources:
     ) -> None:
         self.target, self.lock = target, lock
         self.inbox: queue.SimpleQueue[WorkerAnswer | WorkerDied | str | Callable[[], None] | None] = queue.SimpleQueue()
+        path = board_path()
+        self.board = ActivityBoard(path)
+        self.slot = claim_slot(self.board)
         run = os.urandom(4).hex()
         self.marker = "" if target.check else f"{TEMPORARY_PREFIX}{run}-here{TEMPORARY_SUFFIX}"
         by_content = target.check and (target.by_content or not keeps_times(target.destination))
         setup = Setup(
             str(target.source), str(target.destination), run, "", target.sleep_time, target.check, self.marker,
             permissions=target.permissions, by_content=by_content,
-            links=target.links,
+            links=target.links, board=path, effort=ALL_THE_TIME if target.pace == "full" else IN_PAUSES,
         )  # fmt: skip
         self.pool = WorkerPool(setup, processes or target.nprocs, self.inbox.put, lock)
         self.pool.problem = note

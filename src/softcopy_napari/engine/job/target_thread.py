@@ -164,6 +164,7 @@ class TargetThread(ABC):
         except Exception:
             log.exception("%s: unexpected error at the end", self.target.source)
         finally:
+            self._parts.resources.slot.release()
             self._lock.release()
             self.ended.set()
 

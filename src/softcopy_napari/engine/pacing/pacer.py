@@ -7,24 +7,29 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
+from softcopy_napari.engine.activity_board import ActivityBoard
 from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
 from softcopy_napari.engine.dispatch.worker_pool import WorkerPool
-from softcopy_napari.engine.fs.free_space import FreeSpace
-from softcopy_napari.engine.pacing.congestion import CongestionController, RateLimit, Sample
-from softcopy_napari.engine.pacing.disk_load import DiskMeter, find_disk
+from softcopy_napari.engine.pacing.effort import Decision, EffortController, Sample
 from softcopy_napari.engine.protocol.messages import Changes, PaceSnapshot
-from softcopy_napari.engine.reasons import ReasonCode, make_reason, quote_text
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.targets.target import Target
+from softcopy_napari.engine.wording import describe
+from softcopy_napari.engine.worker.pause_gate import ALL_THE_TIME
 
 _STEP = 1.0
 """Seconds between two decisions."""
+_SPAN = 5
+"""Decisions over which the rate is averaged: longer than bursts, in which nothing is copied."""
 _WORTH_TELLING = 0.02
 """Workers do not hear of changes smaller than this share."""
+_LATELY = 10.0
+"""Seconds for which another acquisition on this machine is named after it was at work."""
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +42,11 @@ class Pacer:
     target : Target
     pool, dispatcher, tracker
         Those of the job.
-    post : callable
-        Has a function called in the job's thread.
+    board : ActivityBoard
     """
 
     def __init__(
-        self,
-        target: Target,
-        pool: WorkerPool,
-        dispatcher: Dispatcher,
-        tracker: SourceTracker,
-        post: Callable[[Callable[[], None]], None],
+        self, target: Target, pool: WorkerPool, dispatcher: Dispatcher, tracker: SourceTracker, board: ActivityBoard
     ) -> None:
         self._source = target.source
         self._size = target.nprocs
@@ -57,21 +56,20 @@ class Pacer:
         self._pool = pool
         self._dispatcher = dispatcher
         self._tracker = tracker
-        self._post = post
-        self._controller = CongestionController()
-        self._automatic = RateLimit()
+        self._board = board
+        self._controller = EffortController()
+        self._decision = Decision()
         """What the acquisition can bear, in mode auto."""
-        self._meter: DiskMeter | None = None
-        self._device = 0
-        """On which the source lies, as far as that was looked into."""
+        self._others_at_work = -math.inf
+        """When another acquisition was seen at work last."""
         self._most_reading = 0
         """Workers that had something to read at a time, since the last decision."""
         self._divisor = target.nprocs
         """Workers that the limit is shared by."""
         self._sent = math.inf
         """Bytes a second that each worker was told last."""
-        self._before = (time.monotonic(), 0, 0)
-        """When the last decision was made, with bytes and files copied until then."""
+        self._before = deque([(time.monotonic(), 0, 0)], maxlen=_SPAN)
+        """When the last decisions were made, with bytes and files copied until then."""
         self._next_decision = 0.0
         self._apply()
 
@@ -84,24 +82,8 @@ class Pacer:
             self._max_rate = changes.max_rate
         if changes.pace is not None and changes.pace != self._mode:
             self._mode = changes.pace
-            self._controller, self._automatic = CongestionController(), RateLimit()
+            self._controller, self._decision = EffortController(), Decision()
         self._apply()
-
-    def note_source_device(self, free: FreeSpace) -> None:
-        """Note on which device the source lies, and have its disk found; in a thread, for that takes a moment."""
-        if free.source_device in (0, self._device):
-            return
-        self._device = free.source_device
-
-        def find() -> None:
-            name = find_disk(free.source_device, free.source_path)
-            self._post(lambda: self._measure_disk(name))
-
-        threading.Thread(target=find, name="find-disk", daemon=True).start()
-
-    def _measure_disk(self, disk: str) -> None:
-        log.info("%s: lies on %s", self._source, f"the disk {disk}" if disk else "no disk that is known here")
-        self._meter = DiskMeter(disk) if disk else None
 
     def update(self, now: float, acquiring: bool, left: Callable[[], int], full_in: float | None) -> None:
         """Decide once a second how fast to copy, and tell the workers.
@@ -130,35 +112,33 @@ class Pacer:
             self._apply()
 
     def _decide(self, now: float, acquiring: bool, left: int, full_in: float | None) -> None:
-        then, bytes_then, files_then = self._before
         moved, files = self._dispatcher.bytes_moved, self._dispatcher.results.files_copied
-        self._before = now, moved, files
-        seconds = max(now - then, 1e-3)
-        holds = self._tracker.lock_holds()
+        then, bytes_then, _ = self._before[-1]
+        first, _, files_then = self._before[0]
+        self._before.append((now, moved, files))
+        holds = self._tracker.pop_hold_times()
         if self._mode == "full":
             return
         live = acquiring and self._tracker.writing(now)
-        load = self._meter.measure(now) if self._meter is not None and live else None
-        before = self._automatic
-        self._automatic = self._controller.decide(
+        if not live and any(self._board.held_until()):
+            self._others_at_work = now
+        before = self._decision.reason
+        self._decision = self._controller.decide(
             Sample(
                 now=now,
                 live=live,
-                rate=max(0, moved - bytes_then) / seconds,
-                backlog=left / max((files - files_then) / seconds, 1e-3) if left else 0.0,
+                rate=max(0, moved - bytes_then) / max(now - then, 1e-3),
+                backlog=left * max(now - first, 1e-3) / max(files - files_then, 1e-3) if left else 0.0,
                 holds=holds,
-                busy=load.busy if load is not None else None,
-                latency=load.latency if load is not None else None,
                 full_in=full_in,
             )
         )
-        if self._automatic.reason != before.reason:
-            log.info("%s: %s", self._source, self._automatic.reason or "copies as fast as it can")
+        if self._decision.reason != before:
+            log.info("%s: %s", self._source, describe(self._decision.reason) or "copies as fast as it can")
 
     @property
-    def limit(self) -> float:
-        """Bytes a second that are allowed now; inf if there is no limit."""
-        return min(self._automatic.rate, self.set_rate)
+    def _effort(self) -> float:
+        return ALL_THE_TIME if self._mode == "full" else self._decision.effort
 
     @property
     def set_rate(self) -> float:
@@ -167,20 +147,24 @@ class Pacer:
         return self._max_rate.at(now.tm_hour * 60 + now.tm_min)
 
     def _apply(self) -> None:
-        share = self.limit / self._divisor
+        share = self.set_rate / self._divisor
         small = share < math.inf and abs(share - self._sent) < _WORTH_TELLING * share
         if not small:
             self._sent = share
-        self._pool.set_pace(self._sent, self._sleep_time)
+        self._pool.set_pace(self._sent, self._sleep_time, self._effort)
+
+    @property
+    def _reason(self) -> Reason | None:
+        if self._decision.reason is not None or self._mode == "full":
+            return self._decision.reason
+        if time.monotonic() - self._others_at_work < _LATELY:
+            return make_reason(ReasonCode.IN_PAUSES_OF_OTHERS)
+        return None
 
     def snapshot(self) -> PaceSnapshot:
         """Return what front ends show of it."""
-        limit, set_rate = self.limit, self.set_rate
-        if limit == math.inf:
-            why = None
-        elif self._automatic.rate <= set_rate:
-            why = quote_text(self._automatic.reason)
-        else:
+        limit, why = self.set_rate, self._reason
+        if limit < math.inf and (why is None or why.code == ReasonCode.IN_PAUSES):
             why = make_reason(ReasonCode.LIMIT_AS_SET)
         return PaceSnapshot(
             mode=self._mode,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from softcopy_napari.engine.activity_board import ActivitySlot
 from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.inventory.comparison import note_chunk_files, note_comparison
 from softcopy_napari.engine.inventory.inventory import Inventory
@@ -64,6 +65,8 @@ class SourceTracker:
         Takes what the target's user should know.
     follow_links : bool
         Whether folders of the source may be links.
+    slot : ActivitySlot, optional
+        Where the watcher says when the source's writer is at work.
 
     Attributes
     ----------
@@ -90,6 +93,7 @@ class SourceTracker:
         walks: WalkPlanner,
         notice: Callable[[Reason], None],
         follow_links: bool = False,
+        slot: ActivitySlot | None = None,
     ) -> None:
         self.last_pass: Walk | None = None
         self.last_full: Walk | None = None
@@ -101,6 +105,7 @@ class SourceTracker:
         self._walks = walks
         self._notice = notice
         self._follow_links = follow_links
+        self._slot = slot
         self._watcher: Watcher | None = None
         self._rules: EventRules | None = None
         children: dict[str, tuple[str, ...]] = {}
@@ -131,7 +136,7 @@ class SourceTracker:
         OSError
             It cannot be watched.
         """
-        self._watcher = make_watcher(self.source, wake, self._follow_links)
+        self._watcher = make_watcher(self.source, wake, self._follow_links, self._slot)
         self._rules = EventRules(self._watcher, self._inventory, self._walks)
         self.metadata.made_anew.clear()
         for folder in self._walks.known:
@@ -407,9 +412,9 @@ class SourceTracker:
         """Whether the source is written to, or was a moment ago."""
         return self.live and now - self._last_change < _MOMENT
 
-    def lock_holds(self) -> list[float]:
-        """How long writers held their locks lately, see `LockTimer.pop_hold_times`."""
-        return self._watcher.locks.pop_hold_times() if self._watcher is not None else []
+    def pop_hold_times(self) -> list[float]:
+        """Return for how long writers had files open lately (s), see `BurstMeter.pop_hold_times`."""
+        return self._watcher.pop_hold_times() if self._watcher is not None else []
 
     def facts(self, told_to_finish: bool, now: float) -> SourceFacts:
         """What tells whether the acquisition is finished."""

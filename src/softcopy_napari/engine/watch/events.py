@@ -11,8 +11,6 @@ from typing import Protocol
 
 from softcopy_napari.engine.fs.file_system_type import identify_file_system
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
-from softcopy_napari.engine.watch.lock_timer import LockTimer
-from softcopy_napari.engine.zarr_layout.file_names import LOCK_ENDING
 
 
 class FileEvent(Enum):
@@ -43,8 +41,6 @@ class Watcher(Protocol):
     """Watches a source; `events` holds what the job has not read yet, with paths `/` separated and relative to it."""
 
     events: deque[tuple[FileEvent, str]]
-    locks: LockTimer
-    """How long writers hold their locks."""
     problem: Reason | None
     """Why some folders cannot be watched, in words for the user; empty while all can."""
     tells_closing: bool
@@ -53,6 +49,9 @@ class Watcher(Protocol):
     @property
     def unread(self) -> bool:
         """Whether the system has reported something that is not among `events` yet."""
+
+    def pop_hold_times(self) -> list[float]:
+        """Return for how long the writer had files open (s), see `BurstMeter.pop_hold_times`."""
 
     def watch(self, folder: str) -> bool:
         """Watch a folder for what happens directly in it, from now on; return whether it was not watched before."""
@@ -66,20 +65,10 @@ class EventQueue:
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self.events: deque[tuple[FileEvent, str]] = deque()
-        self.locks = LockTimer()
         self.wake = wake
 
     def put(self, event: FileEvent, path: str) -> None:
         """Queue an event; who queues several wakes the job after the last."""
-        if event is FileEvent.RENAMED:
-            self.locks.note_renamed(path)
-        elif path.endswith(LOCK_ENDING):
-            if event is FileEvent.OPENED:
-                self.locks.note_taken(path)
-            elif event is FileEvent.DELETED:
-                self.locks.note_deleted(path)
-        elif event is FileEvent.LOST:
-            self.locks.forget()
         self.events.append((event, path))
 
 

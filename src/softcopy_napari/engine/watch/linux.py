@@ -6,17 +6,16 @@ import errno
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from inotify_simple import flags
 
+from softcopy_napari.engine.activity_board import ActivitySlot
 from softcopy_napari.engine.fs.relative_paths import is_below, join
 from softcopy_napari.engine.reasons import ReasonCode, make_reason
-from softcopy_napari.engine.watch.event_coalescer import PAUSE, EventCoalescer
 from softcopy_napari.engine.watch.events import EventQueue, FileEvent, share_problem
-from softcopy_napari.engine.watch.inotify import Inotify
+from softcopy_napari.engine.watch.source_events import make_source_events
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +27,9 @@ _FILE_EVENTS = {
 }
 _OF_FILES = flags.CLOSE_WRITE | flags.MOVED_TO | flags.CREATE | flags.DELETE
 _GONE = flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT | flags.IGNORED
-_MASK = _OF_FILES | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR | flags.DONT_FOLLOW | flags.EXCL_UNLINK
+_OF_WRITER = flags.MODIFY | flags.MOVED_FROM  # they only tell that it is at work
+_MASK = _OF_FILES | _OF_WRITER | flags.DELETE_SELF | flags.MOVE_SELF
+_MASK |= flags.ONLYDIR | flags.DONT_FOLLOW | flags.EXCL_UNLINK
 
 
 class LinuxWatcher(EventQueue):
@@ -36,7 +37,9 @@ class LinuxWatcher(EventQueue):
 
     tells_closing = True
 
-    def __init__(self, source: Path, wake: Callable[[], None], follow_links: bool = False) -> None:
+    def __init__(
+        self, source: Path, wake: Callable[[], None], follow_links: bool = False, slot: ActivitySlot | None = None
+    ) -> None:
         super().__init__(wake)
         self.problem = share_problem(source)
         self._mask = _MASK & ~flags.DONT_FOLLOW if follow_links else _MASK
@@ -44,7 +47,7 @@ class LinuxWatcher(EventQueue):
         self._lock = threading.Lock()
         self._folders: dict[int, str] = {}
         self._watches: dict[str, int] = {}
-        self._inotify = Inotify()
+        self._inotify = make_source_events(slot or ActivitySlot.private())
         self._thread = threading.Thread(target=self._read, name="watch", daemon=True)
         try:
             self._add("")
@@ -77,8 +80,10 @@ class LinuxWatcher(EventQueue):
 
     @property
     def unread(self) -> bool:
-        # In this order: what is no longer with the kernel is being queued, until it is among the events.
-        return self._inotify.has_unread or self._inotify.queueing
+        return self._inotify.unread
+
+    def pop_hold_times(self) -> list[float]:
+        return self._inotify.pop_hold_times()
 
     def _rename(self, old: str, new: str) -> None:
         """A watch stays with its folder, whatever that is called: so do those of the folders in it."""
@@ -99,20 +104,12 @@ class LinuxWatcher(EventQueue):
             self.wake()
 
     def _listen(self) -> None:
-        coalescer = EventCoalescer()
-        timeout = None
-        while (events := self._inotify.wait(timeout)) is not None:
+        while (events := self._inotify.take()) is not None:
             for watch, mask, _, name in events:
                 self._event_or_loss(watch, mask, name)
-            self._inotify.queueing = False
-            now = time.monotonic()
-            coalescer.count_events(len(events), now)
-            self.locks.closely = coalescer.closely
-            timeout = coalescer.seconds_left(now)
-            if self.events and timeout is None:
+            self._inotify.note_queued()
+            if self.events:
                 self.wake()
-            if not coalescer.closely:
-                time.sleep(PAUSE)
 
     def _event_or_loss(self, watch: int, mask: int, name: str) -> None:
         folder = self._folders.get(watch)

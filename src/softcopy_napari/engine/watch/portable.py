@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from softcopy_napari.engine.activity_board import ActivitySlot
+from softcopy_napari.engine.watch.burst_meter import BurstMeter
 from softcopy_napari.engine.watch.events import EventQueue, FileEvent, share_problem
+from softcopy_napari.engine.zarr_layout.file_names import TEMPORARY_ENDINGS
 
 
 class PortableWatcher(EventQueue, FileSystemEventHandler):
@@ -17,8 +21,9 @@ class PortableWatcher(EventQueue, FileSystemEventHandler):
 
     tells_closing = False
 
-    def __init__(self, source: Path, wake: Callable[[], None]) -> None:
+    def __init__(self, source: Path, wake: Callable[[], None], slot: ActivitySlot | None = None) -> None:
         super().__init__(wake)
+        self._meter = BurstMeter(slot or ActivitySlot.private())
         self.problem = share_problem(source)
         self._root = os.fspath(source)
         os.stat(self._root)  # watchdog leaves threads behind when it cannot start
@@ -30,12 +35,16 @@ class PortableWatcher(EventQueue, FileSystemEventHandler):
     def unread(self) -> bool:
         return not self._observer.event_queue.empty()
 
+    def pop_hold_times(self) -> list[float]:
+        return self._meter.pop_hold_times()
+
     def watch(self, folder: str) -> bool:
         """Nothing to do: the whole tree is watched."""
         return False
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called by watchdog's dispatching thread."""
+        self._measure(event)
         match event.event_type:
             case "created":
                 self._put(FileEvent.FOLDER if event.is_directory else FileEvent.OPENED, event.src_path)
@@ -54,6 +63,20 @@ class PortableWatcher(EventQueue, FileSystemEventHandler):
                     if not (old.startswith("../") or new.startswith("../")):
                         self.put(FileEvent.FOLDER_RENAMED, f"{old}\0{new}")
                 self._put(FileEvent.FOLDER if event.is_directory else FileEvent.RENAMED, event.dest_path)
+
+    def _measure(self, event: FileSystemEvent) -> None:
+        """Only of temporaries it is certain that there will be another event, when they are renamed or removed."""
+        self._meter.begin(time.monotonic_ns())
+        match event.event_type:
+            case "created" if os.fsdecode(event.src_path).endswith(TEMPORARY_ENDINGS):
+                self._meter.created(event.src_path)
+            case "modified":
+                self._meter.written(event.src_path)
+            case "closed" | "moved":
+                self._meter.closed(event.src_path)
+            case "deleted":
+                self._meter.removed(event.src_path)
+        self._meter.end()
 
     def _put(self, event: FileEvent, path: bytes | str) -> None:
         relative = self._relative(path)

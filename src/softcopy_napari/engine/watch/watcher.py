@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from softcopy_napari.engine.activity_board import ActivitySlot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.watch.events import EventQueue, Watcher
 from softcopy_napari.engine.watch.portable import PortableWatcher
@@ -22,7 +23,9 @@ if sys.platform == "linux":
 log = logging.getLogger(__name__)
 
 
-def make_watcher(source: Path, wake: Callable[[], None], follow_links: bool = False) -> Watcher:
+def make_watcher(
+    source: Path, wake: Callable[[], None], follow_links: bool = False, slot: ActivitySlot | None = None
+) -> Watcher:
     """Make the best watcher for this system.
 
     Parameters
@@ -33,6 +36,8 @@ def make_watcher(source: Path, wake: Callable[[], None], follow_links: bool = Fa
         Called from another thread when `events` was empty and no longer is.
     follow_links : bool
         Whether folders to be watched may be links; not every system can watch those.
+    slot : ActivitySlot, optional
+        Where it says when the source's writer is at work.
 
     Raises
     ------
@@ -41,12 +46,12 @@ def make_watcher(source: Path, wake: Callable[[], None], follow_links: bool = Fa
     """
     if sys.platform == "linux":
         try:
-            return LinuxWatcher(source, wake, follow_links)
+            return LinuxWatcher(source, wake, follow_links, slot)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EMFILE):
                 raise
             return NoWatcher(wake)
-    return PortableWatcher(source, wake)
+    return PortableWatcher(source, wake, slot)
 
 
 class NoWatcher(EventQueue):
@@ -55,6 +60,10 @@ class NoWatcher(EventQueue):
     tells_closing = False
     unread = False
     problem: Reason | None = make_reason(ReasonCode.FOLDERS_NOT_WATCHED)
+
+    def pop_hold_times(self) -> list[float]:
+        """Return nothing."""
+        return []
 
     def watch(self, folder: str) -> bool:
         """Nothing to do."""

@@ -16,11 +16,11 @@ from xxhash import xxh3_128_digest
 
 from softcopy_napari.engine.fs.file_times import TICK, TIME_UNITS
 from softcopy_napari.engine.fs.files import NO_ATIME, READ
+from softcopy_napari.engine.native_library import load_library
 from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat, check_chunk_in_memory
 
-LIBRARY = os.path.join(os.path.dirname(__file__), "libsoftcopy.so")
 MAX_FILES = 64
 """Most files in a call, as in copy_files.c."""
 _SKIPPED = -1
@@ -46,7 +46,7 @@ class NativeCopier:
     """
 
     def __init__(self, buffer: bytearray) -> None:
-        library = ctypes.CDLL(LIBRARY)
+        library = load_library()
         self._read, self._write = library.softcopy_read_files, library.softcopy_write_files
         self._read.argtypes = [_POINTER, _INT, _TEXT, _INT, _INT, _LONG, _LONG, _POINTER, _LONG, _POINTER, _POINTER]
         self._write.argtypes = [_POINTER, _INT, _TEXT, _TEXT, _INT, _INT, _INT, _POINTER, _POINTER]
@@ -146,7 +146,7 @@ class NativeComparer:
     """
 
     def __init__(self) -> None:
-        library = ctypes.CDLL(LIBRARY)
+        library = load_library()
         self._compare, self._times = library.softcopy_compare_files, library.softcopy_folder_times
         self._walk, self._end_walk = library.softcopy_walk, library.softcopy_end_walk
         self._compare.argtypes = [_INT, _INT, _TEXT, _INT, _LONG, _LONG, _LONG, _POINTER, _POINTER]
@@ -259,8 +259,6 @@ def load_comparer() -> NativeComparer | None:
 
 
 def _load(make: Callable[[], _Loaded]) -> _Loaded | None:
-    if os.environ.get("SOFTCOPY_NATIVE") == "0":
-        return None
     try:
         return make()
     except (OSError, AttributeError):  # an AttributeError: an older library without these functions

@@ -34,6 +34,7 @@ from softcopy_napari.engine.worker.file_copier import FileCopier
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_comparer import FolderComparer
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
+from softcopy_napari.engine.worker.pause_gate import PauseGate
 from softcopy_napari.engine.worker.read_back import read_back
 from softcopy_napari.engine.worker.tasks import (
     Answer,
@@ -96,6 +97,7 @@ class Worker:
         self._throttle = TokenBucket(
             setup.rate, setup.sleep_time, lambda: self._stopping, lambda: self._report_progress(0)
         )
+        self._gate = PauseGate(setup.board, setup.effort, lambda: self._stopping, lambda: self._report_progress(0))
         self._copier = FileCopier(
             self._source, self._destination, setup.temporary, lambda: self._stopping, self._note_copied_block
         )
@@ -111,6 +113,7 @@ class Worker:
     def set_pace(self, pace: SetPace) -> None:
         """Change the pace at once; called from the reading thread."""
         self._throttle.set_pace(pace.rate, pace.sleep_time)
+        self._gate.effort = pace.effort
 
     def run(self) -> None:
         """Carry out tasks until the queue yields None."""
@@ -123,6 +126,7 @@ class Worker:
             if task is None:
                 return
             self._carry_out(task)
+            self._gate.end_work()
             if self._comparisons:  # copies must not block the walk that finds what to copy
                 self._advance_comparison()
 
@@ -169,9 +173,14 @@ class Worker:
         """Note the start of a task that reports progress, and return its time."""
         self._task_id = task_id
         self._unreported = 0
-        self._throttle.begin_task()
         self._last_report = time.perf_counter()
-        return self._last_report
+        self._gate.wait()
+        self._throttle.begin_task()
+        return self._work_time()
+
+    def _work_time(self) -> float:
+        """Return the time on a clock that stands still while a writer is waited for, s."""
+        return time.perf_counter() - self._gate.waited
 
     @contextlib.contextmanager
     def _open_sides(
@@ -233,10 +242,11 @@ class Worker:
                 count, failed = flush_files(self._destination, task.paths, self._should_continue)
         if failed:
             obstacle = self._check_destination().obstacle
-        self._send(task.id, Synced(count, failed, time.perf_counter() - started, obstacle))
+        self._send(task.id, Synced(count, failed, self._work_time() - started, obstacle))
 
     def _should_continue(self) -> bool:
         self._report_progress(0)
+        self._gate.wait()
         return not self._stopping
 
     def _copy_files(self, task: CopyTask) -> None:
@@ -263,11 +273,12 @@ class Worker:
                         break
                     if self._stopping or (self._throttle.is_limiting and self._throttle.pay_for_file(size)):
                         break
+                    self._gate.wait()
         missing = len(task.paths) - len(outcomes)
         outcomes += bytes([CopyOutcome.STOPPED]) * missing
         digests += [NO_DIGEST] * missing
         versions += [NO_VERSION] * missing
-        seconds = time.perf_counter() - started
+        seconds = self._work_time() - started
         done = CopyDone(bytes(outcomes), b"".join(digests), copied, reasons, seconds, obstacle, lost)
         remarks, since = self._copier.remarks, self._file_system.held_since
         self._send(task.id, done._replace(versions=b"".join(versions), remarks=remarks, held_since=since))
@@ -284,7 +295,7 @@ class Worker:
                     lambda: self._stopping or self._throttle.is_overdue,
                     self._copier.change_times,
                 )
-        seconds = time.perf_counter() - started
+        seconds = self._work_time() - started
         self._send(task.id, done._replace(seconds=seconds, obstacle=obstacle, lost=lost))
 
     def _inspect_files(self, task: InspectTask) -> None:
@@ -296,31 +307,33 @@ class Worker:
                     size = self._source.stat(path).st_size
                     if reason := find_damage(self._source, path, size, task.chunk_format):
                         damaged[path] = reason
-                self._report_progress(0)
-                if self._stopping:
+                if not self._should_continue():
                     break
         self._send(task.id, Inspected(damaged))
 
     def _note_copied_block(self, size: int) -> None:
         self._report_progress(size)
         self._throttle.pay_for_block(size)
+        self._gate.wait()
 
     def _note_read_block(self, size: int) -> bool:
-        self._report_progress(0)
         self._throttle.pay(size)
-        return not self._stopping
+        return self._should_continue()
 
     def _advance_comparison(self) -> None:
         """Compare for a moment and send the results: a part of a large folder, or many small folders."""
         task_id, parts = self._comparisons[0]
-        until = time.perf_counter() + _COMPARE_SLICE
+        self._gate.wait()
+        until = self._work_time() + _COMPARE_SLICE
         found = []
         for part in parts:
             found.append(part)
-            if time.perf_counter() > until:
+            if self._work_time() > until:
                 break
+            self._gate.wait()
         else:
             self._comparisons.popleft()
+        self._gate.end_work()
         if found:
             self._send(task_id, found)
 

@@ -46,6 +46,10 @@ class Setup(NamedTuple):
     """Whether comparisons read files of equal size whose times differ, because the destination keeps no times."""
     links: str = "keep"
     """The target's setting `links`."""
+    board: str = ""
+    """The file of the activity board; empty where there is none."""
+    effort: float = 1.0
+    """How much is done while a writer is at work, see pause_gate.py."""
 
 
 class SetPace(NamedTuple):
@@ -53,6 +57,7 @@ class SetPace(NamedTuple):
 
     rate: float
     sleep_time: float
+    effort: float = 1.0
 
 
 class CopyTask(NamedTuple):
