@@ -34,7 +34,7 @@ RETURNED_BY = {
     *("words", "describe_problem", "explain_write_error", "flush", "no_room", "lower_priority", "change", "order"),
     *("write", "_why_not_right", "_damage", "check", "_source_problem", "_syntax_problem"),
     *("settings_problem", "foreign_words", "difference"),
-    *("_check_pairs", "_explain", "explain", "_find_suffering", "_stand_still", "_completion", "_save", "waiting_for"),
+    *("_check_pairs", "_explain", "explain", "_completion", "_save", "waiting_for"),
 }
 """Functions that return messages."""
 

@@ -18,6 +18,8 @@ SLOTS = 64
 _WORDS = 8
 _OWNER, _BUSY_UNTIL, _FIRM_UNTIL = range(3)
 SIZE = SLOTS * _WORDS * 8
+_LONGEST = 2_000_000_000
+"""No engine says for longer ahead (ns) that its writer is at work: a later time is one of before the system's start."""
 
 
 class ActivitySlot:
@@ -119,7 +121,7 @@ class ActivityBoard:
         busy = firm = 0
         for at in range(_WORDS, (1 + min(words[0], SLOTS - 1)) * _WORDS, _WORDS):
             until = words[at + _BUSY_UNTIL]
-            if until > now:
+            if now < until < now + _LONGEST:
                 busy = max(busy, until)
                 firm = max(firm, words[at + _FIRM_UNTIL])
         return busy, firm

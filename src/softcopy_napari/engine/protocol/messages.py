@@ -119,7 +119,7 @@ class PaceSnapshot(Message):
     """How fast a target is copied, and why not faster."""
 
     mode: Literal["auto", "full"] = "auto"
-    """Whether it slows down while the acquisition suffers; as set."""
+    """Whether it copies in the pauses of the acquisition only, as far as those suffice; as set."""
     max_rate: RateSetting = FULL
     """As set."""
     sleep_time: float = 0.0
@@ -127,11 +127,11 @@ class PaceSnapshot(Message):
     limit: float | None = None
     """Bytes a second that are allowed now; None where there is no limit."""
     why: Why | None = None
-    """Why there is a limit; None where there is none."""
+    """What is given way to, or why there is a limit; None where there is neither."""
 
     @property
     def reason(self) -> str:
-        """Why there is a limit, in words for its user; empty where there is none."""
+        """What is given way to, or why there is a limit, in words for its user; empty where there is neither."""
         return describe(self.why)
 
     @property

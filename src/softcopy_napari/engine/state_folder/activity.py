@@ -31,9 +31,13 @@ def claim_slot(board: ActivityBoard) -> ActivitySlot:
     """Take a slot of the board that belongs to no living process; if there is none, one that nobody else sees."""
     slots = list(enumerate(board.slots(), start=1))
     with _claiming:
-        free = [(number, slot) for number, slot in slots if not slot.owner or not psutil.pid_exists(slot.owner)]
+        free = [(number, slot) for number, slot in slots if not _is_alive(slot.owner)]
         # By chance: two engines that start at the same moment hardly ever take the same one; then both still count.
         number, slot = random.choice(free[:8]) if free else (0, ActivitySlot.private())
         slot.claim(os.getpid())
     board.note_used(number)
     return slot
+
+
+def _is_alive(pid: int) -> bool:
+    return 0 < pid < 1 << 31 and psutil.pid_exists(pid)
