@@ -39,13 +39,7 @@ class EngineGone(Exception):
 
 
 class EngineHandle:
-    """One engine, running or ended, that a front end talks to.
-
-    Parameters
-    ----------
-    run : RunFile
-        How to reach it.
-    """
+    """One engine, running or ended, that a front end talks to."""
 
     def __init__(self, run: RunFile) -> None:
         self.run = run
@@ -198,11 +192,6 @@ class Copy:
 
         One that is complete, and whose source is watched on, is compared once more.
 
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds to wait at most.
-
         Returns
         -------
         TargetSnapshot
@@ -293,10 +282,6 @@ def start(source: str | Path, destination: str | Path, **settings: Any) -> Copy:
         `nprocs`, `sleep_time`, `wait_for_source`, `settle`, `finish_idle`, `linger`, `verify`, `max_rate`, `pace`,
         `overwrite`, `permissions`, `links`, as in a targets file. Without a `linger` the source is watched on for a
         day after the copy is complete.
-
-    Returns
-    -------
-    Copy
 
     Raises
     ------

@@ -106,13 +106,7 @@ def write_atomically(
     flush: bool = True,
     mode: int = 0o666,
 ) -> None:
-    """Write a whole file at once; the parameters are those of `AtomicFile`.
-
-    Raises
-    ------
-    OSError
-        It cannot be written; then it is as it was before.
-    """
+    """Write a whole file at once, or leave it as it was; the parameters are those of `AtomicFile`."""
     with AtomicFile(path, temporary, flush=flush, mode=mode) as file:
         file.write(content)
         file.publish()

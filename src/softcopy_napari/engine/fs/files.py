@@ -41,13 +41,7 @@ if sys.platform == "win32":
 else:
 
     def open_source_file(path: str, dir_fd: int | None = None) -> int:
-        """Open a file of the source for reading, without following a link, blocking, or touching its access time.
-
-        Raises
-        ------
-        OSError
-            It cannot be opened, or is a link.
-        """
+        """Open a file of the source for reading, without following a link, blocking, or touching its access time."""
         if NO_ATIME:
             try:
                 return os.open(path, READ | NO_ATIME, dir_fd=dir_fd)

@@ -57,13 +57,7 @@ class HeldFileSystem:
         return before is not None and not self.file_system.on_demand
 
     def keep_open(self, destination: RootFolder) -> None:
-        """Keep the file system open from now on, where it reports errors that way.
-
-        Raises
-        ------
-        OSError
-            It cannot be opened.
-        """
+        """Keep the file system open from now on, where it reports errors that way."""
         if self._fd < 0 and destination.fd is not None and self.file_system.flushed_whole:
             now = time.monotonic()
             self._fd = os.open(".", FOLDER, dir_fd=destination.fd)

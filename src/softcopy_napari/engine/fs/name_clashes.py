@@ -35,13 +35,7 @@ class NameClashes:
         return self._clash(key, name)
 
     def find_in_large_folder(self, names: Callable[[], Iterable[str]]) -> Iterator[tuple[str, str]]:
-        """Find the clashes in a folder with too many names to remember, by listing it again.
-
-        Yields
-        ------
-        tuple of str and str
-            Two names that clash.
-        """
+        """Find the clashes in a folder with too many names to remember, by listing it again."""
         if not self._left_out:
             return
         rounds = (len(self._seen) + self._left_out) // _MOST * 2 + 1

@@ -42,13 +42,6 @@ class RootFolder:
     Links in the middle of a path are never followed, so that a writer's links reach nothing outside. The folder itself
     may be a link that its user made.
 
-    Parameters
-    ----------
-    root : str
-        The folder, absolute.
-    permissions : str
-        A target's setting `permissions`.
-
     Attributes
     ----------
     fd : int or None
@@ -119,13 +112,7 @@ class RootFolder:
             self.fd = None
 
     def claim(self, marker: str) -> None:
-        """Make the folder, if need be, and the marker file in it by which it will be recognised.
-
-        Raises
-        ------
-        OSError
-            It cannot be made or written.
-        """
+        """Make the folder, if need be, and the marker file in it by which it will be recognised."""
         self._make_root(self.root)
         os.close(os.open(os.path.join(self.root, marker), os.O_WRONLY | os.O_CREAT | NOFOLLOW, 0o600))
 

@@ -40,11 +40,6 @@ if sys.platform == "win32":
     def open_shared(path: str) -> int:
         """Open a file for reading while others may write, rename or delete it.
 
-        Returns
-        -------
-        int
-            A C file descriptor, as `os.open` gives.
-
         Raises
         ------
         OSError

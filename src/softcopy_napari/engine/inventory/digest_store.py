@@ -150,13 +150,7 @@ class DigestStore:
                 self._path.unlink(missing_ok=True)
 
     def open(self) -> None:
-        """Read the digests in a file that another `DigestStore` has written.
-
-        Raises
-        ------
-        OSError
-            It cannot be opened.
-        """
+        """Read the digests in a file that another `DigestStore` has written."""
         self._fd = os.open(self._path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         self._read_only = True
 

@@ -30,13 +30,7 @@ class LedgerFiles:
         self._replaced: deque[tuple[float, Path]] = deque()
 
     def make_ledger(self, grid: tuple[int, ...]) -> Ledger:
-        """Make a ledger, all ABSENT.
-
-        Raises
-        ------
-        OSError
-            There is no room for it.
-        """
+        """Make a ledger, all ABSENT."""
         self._remove(time.monotonic() - _LINGER)
         self._made += 1
         try:

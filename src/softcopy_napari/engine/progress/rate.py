@@ -8,15 +8,7 @@ _STEP = 0.25
 
 
 class Rate:
-    """The rate at which a total grows that starts at 0.
-
-    Parameters
-    ----------
-    now : float
-        Monotonic, s.
-    window : float
-        Seconds over which it is averaged.
-    """
+    """The rate at which a total grows that starts at 0, averaged over the last seconds."""
 
     def __init__(self, now: float, window: float) -> None:
         self._window = window

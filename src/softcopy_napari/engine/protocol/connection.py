@@ -100,13 +100,7 @@ else:
             self.close()
 
     class Connection:
-        """One end of a connection: whole messages, all within a time limit.
-
-        Parameters
-        ----------
-        channel : socket.socket
-            The connection's socket, which it closes at its end.
-        """
+        """One end of a connection: whole messages, all within a time limit."""
 
         def __init__(self, channel: socket.socket) -> None:
             self._socket = channel

@@ -216,13 +216,7 @@ def _hash(sums: Path) -> str:
 
 
 def check_unchanged(sums: Path, destination: Path, facts: Receipt) -> None:
-    """Check that a checksum file is still what was written with its copy.
-
-    Raises
-    ------
-    ReceiptError
-        It is not, or cannot be read.
-    """
+    """Raise a `ReceiptError` if a checksum file is not what was written with its copy."""
     if not facts.checksums_xxh128:
         return
     try:

@@ -84,18 +84,13 @@ FULL = RateSchedule()
 
 
 def parse_schedule(value: object) -> RateSchedule:
-    """Read a setting.
+    """Read a setting; raise a `RateError` for what is none.
 
     Parameters
     ----------
     value : object
         "200 MB/s", 200 or "200" (MB/s), "full", None (as "full"), a mapping such as
         {"09:00-18:00": "50 MB/s", "else": "full"}, or that on one line: "09:00-18:00: 50 MB/s, else: full".
-
-    Raises
-    ------
-    RateError
-        It is something else.
     """
     if isinstance(value, RateSchedule):
         return value

@@ -181,11 +181,5 @@ def targets_to_json(targets: Sequence[Target]) -> bytes:
 
 
 def targets_from_json(data: bytes) -> tuple[Target, ...]:
-    """Read what `targets_to_json` wrote.
-
-    Raises
-    ------
-    ValueError
-        It is something else.
-    """
+    """Read what `targets_to_json` wrote; anything else is a ValueError."""
     return tuple(TypeAdapter(list[Target]).validate_python(json.loads(data)))

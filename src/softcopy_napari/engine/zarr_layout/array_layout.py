@@ -92,13 +92,7 @@ class ArrayLayout:
         return self._keys.spell(index)
 
     def key(self, flat: int) -> str:
-        """Return a chunk file's path relative to its array, by its flat index.
-
-        Raises
-        ------
-        IndexError
-            The array has no such chunk file.
-        """
+        """Return a chunk file's path relative to its array, by its flat index."""
         if not 0 <= flat < self.n_chunk_files:
             raise IndexError(f"{self.path or 'the array'} has {self.n_chunk_files} chunk files")
         indices = []

@@ -131,6 +131,16 @@ def check_chunk(data: Content, chunk_format: ChunkFormat, checksum: Checksum | N
 
     A file that zarr readers could read is never called damaged: in doubt, nothing is known.
 
+    - no compression: the size is exact. That does not find a file that is made of full size and filled later (see
+      `has_written_end`). A longer file is not called damaged.
+    - blosc: the header holds the file's size.
+    - zstd: the last block and checksum end where the file does. The content is not decoded.
+    - gzip: the end holds the decoded size. If no size is expected, nothing is known; if it differs, the file is
+      inflated to find out.
+    - crc32c, crc32, adler32 as the last codec: the checksum matches.
+    - shards: the index matches its checksum and the file's size; without a checksum it is never proven.
+    - bz2, lzma, zlib, lz4: a wrong beginning means damage; nothing else is known.
+
     Parameters
     ----------
     data : Content
@@ -139,25 +149,6 @@ def check_chunk(data: Content, chunk_format: ChunkFormat, checksum: Checksum | N
         The format of its array's chunk files.
     checksum : Checksum, optional
         The checksum of the whole file, where `needs_checksum`; without it only the size of such a file is checked.
-
-    Returns
-    -------
-    Finding
-
-        - no compression: the size is exact. That does not find a file that is made of full size and filled later (see
-          `has_written_end`). A longer file is not called damaged.
-        - blosc: the header holds the file's size.
-        - zstd: the last block and checksum end where the file does. The content is not decoded.
-        - gzip: the end holds the decoded size. If no size is expected, nothing is known; if it differs, the file is
-          inflated to find out.
-        - crc32c, crc32, adler32 as the last codec: the checksum matches.
-        - shards: the index matches its checksum and the file's size; without a checksum it is never proven.
-        - bz2, lzma, zlib, lz4: a wrong beginning means damage; nothing else is known.
-
-    Raises
-    ------
-    OSError
-        The file cannot be read.
     """
     if isinstance(chunk_format, ShardIndex):
         damage = check_shard_index(data, chunk_format)

@@ -59,11 +59,6 @@ def check_shard_index(data: Content, index: ShardIndex) -> Reason | None:
     Reason or None
         None for an index that is whole. Without a checksum that is less certain: what looks like an index may be so by
         chance, or be an older one.
-
-    Raises
-    ------
-    OSError
-        The shard cannot be read.
     """
     size = len(data)
     if size < index.size:
