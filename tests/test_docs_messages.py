@@ -22,7 +22,7 @@ SHORTEST = 12
 CALLS = {
     *("notice", "_notice", "_fail", "_end", "refuse", "set_problem"),
     *("TargetsError", "ReceiptError", "VerifyError", "StateFolderError", "EngineGone", "CannotOrder"),
-    *("RateError", "LayoutError", "OpaqueNode", "NoScreen", "CannotShow", "MicroscopeError", "BadParameter"),
+    *("RateError", "NoScreen", "CannotShow", "MicroscopeError", "BadParameter"),
     "ValueError",
 }
 """What is called with a message."""
@@ -31,10 +31,8 @@ TABLES = {"ENGLISH", "DETAILS", "TERMINAL", "NAPARI"}
 NAMES = {"problem", "reason", "_reason", "_why_ended", "words", "what", "error", "_MISSING", *TABLES}
 """What messages are assigned to, or handed over as."""
 RETURNED_BY = {
-    *("words", "describe_problem", "explain_write_error", "flush", "no_room", "lower_priority", "change", "order"),
-    *("write", "_why_not_right", "_damage", "check", "_source_problem", "_syntax_problem"),
-    *("settings_problem", "foreign_words", "difference"),
-    *("_check_pairs", "_explain", "explain", "_completion", "_save", "waiting_for"),
+    *("words", "describe_problem", "flush", "lower_priority", "write", "check", "_source_problem", "_syntax_problem"),
+    *("settings_problem", "foreign_words", "_save"),
 }
 """Functions that return messages."""
 

@@ -25,6 +25,7 @@ from softcopy_napari.engine.protocol.messages import Order, Reply
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings, Target, targets_to_json
+from softcopy_napari.engine.wording import describe
 from tests.engine.support import make_array, make_old, replace, temporaries, tree, until, write
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals, sockets that are files")
@@ -264,8 +265,8 @@ def test_what_is_no_order_is_refused_with_a_reason_and_never_acted_upon(made: En
         b"\0" * 9,
     ):
         reply = call(handle, junk)
-        assert reply.snapshot is None and "not an order" in reply.error
-    with pytest.raises(ValueError, match="no target '7'"):
+        assert reply.snapshot is None and "not an order" in describe(reply.error)
+    with pytest.raises(ValueError, match='no target "7"'):
         handle.ask(Order(do="stop", target="7"))
     assert handle.snapshot().targets[0].state is TargetState.WAITING
 

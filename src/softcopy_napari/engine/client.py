@@ -24,6 +24,7 @@ from softcopy_napari.engine.state_folder.folder import state_folder
 from softcopy_napari.engine.state_folder.run_file import RunFile, read_run, run_files
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings, Target, settings_problem, targets_to_json
+from softcopy_napari.engine.wording import describe
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.server"]
 _OWN_GROUP: int = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
@@ -74,7 +75,7 @@ class EngineHandle:
             else:
                 return self._last()
         if reply.snapshot is None:
-            raise ValueError(reply.error)
+            raise ValueError(describe(reply.error))
         return reply.snapshot
 
     def snapshot(self) -> EngineSnapshot:

@@ -242,6 +242,11 @@ ENGLISH: Wording = {
     ReasonCode.COMES_BACK: "comes back slowly after it gave way to the acquisition",
     ReasonCode.STANDS_STILL: "stands still for some seconds, to see how the acquisition does without copying",
     ReasonCode.DISK_NEARLY_FULL: "gives way less: the source's disk is full in {minutes} min",
+    # Why an order is not carried out
+    ReasonCode.NOT_AN_ORDER: "not an order: {problem}",
+    ReasonCode.NO_SUCH_TARGET: "there is no target {target:quoted}",
+    ReasonCode.HAS_ENDED: "{source} is no longer copied: it has ended",
+    ReasonCode.ONLY_COMPARED: "{source} is only compared: it has no pace",
     # What a check finds
     ReasonCode.CHECK_SOURCE_GONE: "{source} is gone",
     ReasonCode.EQUAL_BY_TIME: "all {files:n} files of the source are at the destination, equal in size and time",

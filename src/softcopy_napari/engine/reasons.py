@@ -167,6 +167,12 @@ class ReasonCode(StrEnum):
     STANDS_STILL = auto()
     DISK_NEARLY_FULL = auto()
 
+    # Why an order is not carried out
+    NOT_AN_ORDER = auto()
+    NO_SUCH_TARGET = auto()
+    HAS_ENDED = auto()
+    ONLY_COMPARED = auto()
+
     # What a check finds
     CHECK_SOURCE_GONE = auto()
     EQUAL_BY_TIME = auto()

@@ -31,6 +31,7 @@ from softcopy_napari.engine.job.target_resources import TargetResources
 from softcopy_napari.engine.protocol.connection import MAX_ORDER, Connection, Listener, authenticate
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order, Reply
 from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.session_limits import allow_many_files, fit_processes
 from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock, destination_id
 from softcopy_napari.engine.state_folder.folder import private_folder, runs_folder, state_folder_errors
@@ -138,18 +139,18 @@ class Engine:
         """Whether all targets have ended."""
         return all(job.ended.is_set() for job in self.jobs)
 
-    def order(self, order: Order) -> str:
-        """Carry out an order; return why that is not possible, or an empty string."""
+    def order(self, order: Order) -> Reason | None:
+        """Carry out an order; return why that is not possible, or None."""
         jobs = [job for job in self.jobs if order.target in (None, job.identity)]
         if not jobs:
-            return f"there is no target {order.target!r}"
+            return make_reason(ReasonCode.NO_SUCH_TARGET, target=order.target)
         if order.changes is not None:
             refusals = [refusal for job in jobs if (refusal := job.change(order.changes))]
-            return refusals[0] if len(refusals) == len(jobs) else ""
+            return refusals[0] if len(refusals) == len(jobs) else None
         if order.do != "snapshot":
             for job in jobs:
                 job.order(order.do)
-        return ""
+        return None
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all targets have ended; returns whether they have."""
@@ -210,7 +211,7 @@ class Engine:
         try:
             order = Order.model_validate_json(message)
         except ValidationError as error:
-            return Reply(error=f"not an order: {error.errors()[0]['msg']}")
+            return Reply(error=make_reason(ReasonCode.NOT_AN_ORDER, problem=error.errors()[0]["msg"]))
         problem = self.order(order)
         if problem:
             return Reply(error=problem)

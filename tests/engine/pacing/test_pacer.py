@@ -11,6 +11,7 @@ import pytest
 from softcopy_napari.engine.protocol.messages import Changes, Order
 from softcopy_napari.engine.server import Engine
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.wording import describe
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, until, write
 
@@ -30,7 +31,7 @@ def changes(**wanted: Any) -> Changes:
 
 def set_to(jobs: Jobs, **wanted: Any) -> None:
     assert jobs.job is not None
-    assert jobs.job.change(changes(**wanted)) == ""
+    assert jobs.job.change(changes(**wanted)) is None
 
 
 def test_a_large_file_that_would_take_for_ever_arrives_once_the_rate_is_raised(jobs: Jobs) -> None:
@@ -80,11 +81,11 @@ def test_of_what_has_ended_or_is_only_compared_no_pace_can_be_set(jobs: Jobs) ->
     make_array(jobs.source, (1, 1))
     job = jobs.start(settle=0.0)
     jobs.ends()
-    assert job.change(changes(pace="full")).endswith("is no longer copied: it has ended")
+    assert describe(job.change(changes(pace="full"))).endswith("is no longer copied: it has ended")
     target = job.target.model_copy(update={"check": True})
     engine = Engine([target])
     try:
-        assert engine.order(Order(do="set", changes=changes(pace="full"))).endswith("is only compared: it has no pace")
+        assert describe(engine.order(Order(do="set", changes=changes(pace="full")))).endswith("it has no pace")
     finally:
         engine.start()
         assert engine.wait(10.0)

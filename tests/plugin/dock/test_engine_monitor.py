@@ -186,7 +186,7 @@ def test_an_order_about_a_target_that_is_not_there_is_answered_in_words(
     window.until(lambda: window.seen)
     window.monitor.order("pause", [(window.seen[0].pid, "9")])
     window.until(lambda: window.refusals)
-    assert "refused to pause: there is no target '9'" in window.refusals[0]
+    assert 'refused to pause: there is no target "9"' in window.refusals[0]
 
 
 def test_what_is_forgotten_is_not_told_of_again(window: Window, target: Callable[..., Target]) -> None:

@@ -73,14 +73,14 @@ class CopyJob(TargetThread):
             self._reverify(self._lock.reverify_reason)
         self._snapshot = self._make_snapshot(time.monotonic())
 
-    def change(self, changes: Changes) -> str:
-        """Change settings of the running copy; return why that is not possible, or an empty string."""
+    def change(self, changes: Changes) -> Reason | None:
+        """Change settings of the running copy; return why that is not possible, or None."""
         if self._next is not None:
             return self._next.change(changes)
         if self.ended.is_set():
-            return f"{self.target.source} is no longer copied: it has ended"
+            return make_reason(ReasonCode.HAS_ENDED, source=str(self.target.source))
         self._inbox.put(lambda: self._apply_changes(changes))
-        return ""
+        return None
 
     def _apply_changes(self, changes: Changes) -> None:
         self._pacer.change_settings(changes)

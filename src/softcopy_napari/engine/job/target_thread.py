@@ -90,9 +90,9 @@ class TargetThread(ABC):
         """Ask for pause, resume, finish or stop."""
         self._inbox.put(what)
 
-    def change(self, changes: Changes) -> str:
-        """Change settings of a running target; return why that is not possible, or an empty string."""
-        return f"{self.target.source} is only compared: it has no pace"
+    def change(self, changes: Changes) -> Reason | None:
+        """Change settings of a running target; return why that is not possible, or None."""
+        return make_reason(ReasonCode.ONLY_COMPARED, source=str(self.target.source))
 
     def snapshot(self) -> TargetSnapshot:
         """Return what was known at the last step: a moment ago, if anything happens."""

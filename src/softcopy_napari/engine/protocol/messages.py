@@ -323,4 +323,5 @@ class Reply(Message):
     snapshot: EngineSnapshot | None = None
     left_out: tuple[Count, ...] = ()
     """How many arrays of each target are as they were in the answer before, and not told again (`only_news`)."""
-    error: Text = ""
+    error: Why | None = None
+    """Why the order was not carried out; None if it was."""
