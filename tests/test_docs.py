@@ -161,7 +161,7 @@ def test_there_are_examples_of_targets_files(page: Path) -> None:
 
 def test_the_page_of_the_targets_file_has_every_key_and_its_default() -> None:
     listed = {row[0]: row[2] for row in rows(section(TARGETS_FILE, "## Settings"))}
-    assert set(listed) == set(Target.model_fields) - {"check", "detached"}
+    assert set(listed) == set(Target.model_fields) - {"check", "by_content", "detached"}
     for name, field in Settings.model_fields.items():
         words = {None: "null", True: "true", False: "false"}
         default = field.default
