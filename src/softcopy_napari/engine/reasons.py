@@ -323,15 +323,6 @@ def quote_text(text: str) -> Reason:
     return Reason(ReasonCode.TEXT, ((ReasonCode.TEXT.value, text),))
 
 
-Why = Reason | str
-"""A reason, or the words of one that has no code yet."""
-
-
-def as_reason(why: Why) -> Reason:
-    """Return a reason for what may be words only."""
-    return why if isinstance(why, Reason) else quote_text(why)
-
-
 def encode_reason(reason: Reason) -> dict[str, Any]:
     """Return a reason as plain JSON: its code and its fields beside each other."""
     return {_CODE: str(reason.code), **{name: _encode(value) for name, value in reason.fields}}

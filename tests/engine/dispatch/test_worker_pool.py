@@ -19,7 +19,6 @@ import pytest
 
 from softcopy_napari.engine.dispatch import worker_pool as pool_module
 from softcopy_napari.engine.dispatch.worker_pool import WorkerAnswer, WorkerDied, WorkerPool, WorkerProcess, is_final
-from softcopy_napari.engine.reasons import as_reason
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
 from softcopy_napari.engine.worker.file_copier import BUFFER_SIZE
@@ -149,7 +148,7 @@ def test_a_failure_is_answered_with_its_reason_and_the_other_files_are_copied(de
     (desk.destination / "b").mkdir(parents=True)
     done = desk.copy("a", "b", "c")
     assert list(done.outcomes) == [CopyOutcome.COPIED, CopyOutcome.FAILED, CopyOutcome.COPIED]
-    assert list(done.reasons) == [1] and "cannot be written" in describe(as_reason(done.reasons[1]))
+    assert list(done.reasons) == [1] and "cannot be written" in describe(done.reasons[1])
 
 
 @posix_only

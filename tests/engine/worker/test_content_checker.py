@@ -14,7 +14,6 @@ from xxhash import xxh3_128_digest
 from softcopy_napari.engine.fs.capabilities import Capabilities
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST
 from softcopy_napari.engine.fs.root_folder import RootFolder
-from softcopy_napari.engine.reasons import as_reason
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker.content_checker import TELLS_CHANGES, CheckOutcome, ContentChecker
 from tests.engine.support import write
@@ -130,7 +129,7 @@ def checked(
     digest = xxh3_128_digest((sides.source / path).read_bytes())
     with sides.checker(go_on, attempts=3) as checker:
         result = checker.compare_with_source(path) if source else checker.compare_with_digest(path, digest)
-    return result.outcome, describe(as_reason(result.detail))
+    return result.outcome, result.detail if isinstance(result.detail, str) else describe(result.detail)
 
 
 def replace(file: Path, content: bytes) -> None:

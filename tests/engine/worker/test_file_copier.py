@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from softcopy_napari.engine.fs.file_times import is_up_to_date
 from softcopy_napari.engine.fs.root_folder import RootFolder
-from softcopy_napari.engine.reasons import as_reason
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker import file_copier, file_streams
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, CopyResult
@@ -33,7 +32,7 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="links and fifos")
 
 def why(result: CopyResult) -> str:
     """Return the reason of a result in words."""
-    return describe(as_reason(result.reason))
+    return describe(result.reason)
 
 
 class Sides:

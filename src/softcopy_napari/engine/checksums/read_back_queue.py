@@ -16,7 +16,7 @@ from softcopy_napari.engine.checksums.receipt_reader import ReceiptReader
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK_DIGEST
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_files import Batch
-from softcopy_napari.engine.reasons import Why
+from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.content_checker import TELLS_CHANGES, CheckOutcome
 from softcopy_napari.engine.worker.tasks import VerifyDone
@@ -185,19 +185,19 @@ class ReadBackQueue:
         self._out -= 1
         self._found = True
 
-    def add_results(self, handed_out: VerifyBatch, done: VerifyDone) -> list[tuple[str, CheckOutcome, Why]]:
+    def add_results(self, handed_out: VerifyBatch, done: VerifyDone) -> list[tuple[str, CheckOutcome, Reason | None]]:
         """Note what reading back showed.
 
         Returns
         -------
-        list of tuple of str, CheckOutcome and Why
+        list of tuple of str, CheckOutcome and Reason or None
             Files with which something is wrong, by path, with what checking them showed and the reason.
         """
         self._out -= 1
         batch = handed_out.batch
         paths = batch.paths
         now = self._digests(batch)
-        odd: list[tuple[str, CheckOutcome, Why]] = []
+        odd: list[tuple[str, CheckOutcome, Reason | None]] = []
         kept = True
         if self._all_hashed(handed_out, done, now):
             self.read += len(paths)
@@ -210,7 +210,7 @@ class ReadBackQueue:
             if changed or outcome is CheckOutcome.STOPPED:
                 continue
             self.read += 1
-            reason = done.reasons.get(number, "")
+            reason = done.reasons.get(number)
             right = outcome in (CheckOutcome.EQUAL, CheckOutcome.HASHED, CheckOutcome.LINK)
             if right:
                 verified = self.verify and outcome is not CheckOutcome.HASHED  # it may have been asked for since

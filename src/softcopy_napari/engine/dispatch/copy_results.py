@@ -12,7 +12,7 @@ from softcopy_napari.engine.dispatch.retries import Retries
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_files import Batch, TrackedFiles
-from softcopy_napari.engine.reasons import ReasonCode, Why, make_reason
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.content_checker import CheckOutcome
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
@@ -97,7 +97,7 @@ class CopyResults:
                 states.append(ChunkState.PENDING)
                 continue
             if outcome in (CopyOutcome.FAILED, CopyOutcome.TOO_LARGE, CopyOutcome.CHANGED, CopyOutcome.TORN):
-                self._retries.note_attempt(path, outcome, done.reasons.get(number, ""), now)
+                self._retries.note_attempt(path, outcome, done.reasons.get(number), now)
                 if outcome is CopyOutcome.TORN and number in done.reasons:
                     inventory.torn[path] = done.reasons[number]
             elif outcome not in (CopyOutcome.STOPPED, CopyOutcome.BLOCKED):
@@ -110,7 +110,7 @@ class CopyResults:
                     inventory.writers.note_deleted(path)
             states.append(_STATES[outcome])
             if outcome is CopyOutcome.KEPT:
-                inventory.kept[path] = str(done.reasons.get(number, ""))
+                inventory.kept[path] = done.reasons.get(number)
             else:
                 inventory.kept.pop(path, None)
             if outcome is CopyOutcome.DAMAGED:
@@ -120,11 +120,11 @@ class CopyResults:
         inventory.note_results(batch, states)
         return copied
 
-    def apply_checks(self, odd: Iterable[tuple[str, CheckOutcome, Why]], now: float) -> None:
+    def apply_checks(self, odd: Iterable[tuple[str, CheckOutcome, Reason | None]], now: float) -> None:
         """Note the files with which something is wrong, as reading them back has shown, and why."""
         inventory = self._inventory
         for path, outcome, reason in odd:
-            if outcome in (CheckOutcome.EQUAL, CheckOutcome.HASHED):
+            if reason is not None and outcome in (CheckOutcome.EQUAL, CheckOutcome.HASHED):
                 inventory.damaged[path] = reason  # at the source, too
                 inventory.set_state(path, ChunkState.FAILED)
                 continue

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.reasons import ReasonCode, Why, as_reason, make_reason
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
 
@@ -24,7 +24,7 @@ LAST_ATTEMPTS = 5
 class FailedFile:
     """A file that could not be copied so far."""
 
-    reason: Why = ""
+    reason: Reason | None = None
     attempts: int = 0
     deaths: int = 0
     """Workers that died with it."""
@@ -86,7 +86,7 @@ class Retries:
             case ChunkState.ABSENT | ChunkState.COPIED | ChunkState.VERIFIED:  # no longer to be copied
                 del self.troubles[path]
 
-    def note_attempt(self, path: str, outcome: CopyOutcome, reason: Why, now: float) -> None:
+    def note_attempt(self, path: str, outcome: CopyOutcome, reason: Reason | None, now: float) -> None:
         """Note what became of an attempt that came to nothing, and when the next one is due."""
         trouble = self.troubles.setdefault(path, FailedFile())
         trouble.final = outcome is CopyOutcome.TOO_LARGE
@@ -109,7 +109,7 @@ class Retries:
         self.changing += changed
         heapq.heappush(self._again, (now + pause, path, changed))
 
-    def give_up(self, path: str, reason: Why) -> None:
+    def give_up(self, path: str, reason: Reason) -> None:
         """Note that a file cannot be copied as it is: it is not tried again before it changes."""
         trouble = self.troubles.setdefault(path, FailedFile())
         trouble.final = trouble.hopeless = True
@@ -121,14 +121,13 @@ class Retries:
         for path in paths:
             self.troubles.pop(path, None)
 
-    def note_mismatch(self, path: str, different: bool, reason: Why, now: float) -> None:
+    def note_mismatch(self, path: str, different: bool, reason: Reason | None, now: float) -> None:
         """Note that a file could not be read back, or came back with other content."""
         trouble = self.troubles.setdefault(path, FailedFile())
         trouble.mismatches += different
         if trouble.mismatches >= LAST_ATTEMPTS:
             trouble.attempts = trouble.mismatches
-            why = as_reason(reason)
-            trouble.reason = make_reason(ReasonCode.OFTEN_DIFFERENT, why=why, times=trouble.mismatches)
+            trouble.reason = make_reason(ReasonCode.OFTEN_DIFFERENT, why=reason, times=trouble.mismatches)
         else:
             self.note_attempt(path, CopyOutcome.FAILED, reason, now)
 

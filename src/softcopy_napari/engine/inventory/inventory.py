@@ -27,7 +27,7 @@ from softcopy_napari.engine.inventory.rewrites import Rewrites
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.inventory.tracked_files import Batch, FileId, FileIds, TrackedFiles
 from softcopy_napari.engine.inventory.writer_activity import WriterActivity
-from softcopy_napari.engine.reasons import Why
+from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.state_folder.ledger_folders import DIGESTS, VERSIONS
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, flat_indices_below
@@ -62,12 +62,12 @@ class Inventory:
         Files that are no chunk files, links and empty folders.
     copied_metadata : dict of str to bytes
         XXH128 of metadata files that were copied last, and are to be copied again.
-    kept : dict of str to str
-        Metadata files that were changed at the destination and are left as they are there; with ALSO_AT_SOURCE where
-        the source's were changed, too.
-    torn : dict of str to Why
+    kept : dict of str to Reason or None
+        Metadata files that were changed at the destination and are left as they are there; with a reason where the
+        source's were changed, too.
+    torn : dict of str to Reason
         Files that could not be whole when they were last looked at, and why; they are looked at again.
-    damaged : dict of str to Why
+    damaged : dict of str to Reason
         Files that were copied although they cannot be whole, and why they cannot.
     digests : DigestStore
         Of the files that have arrived, as far as they are known.
@@ -89,9 +89,9 @@ class Inventory:
         self.arrays: dict[str, TrackedArray] = {}
         self.plain_files = PlainFiles(self._layout_around)
         self.copied_metadata: dict[str, bytes] = {}
-        self.kept: dict[str, str] = {}
-        self.torn: dict[str, Why] = {}
-        self.damaged: dict[str, Why] = {}
+        self.kept: dict[str, Reason | None] = {}
+        self.torn: dict[str, Reason] = {}
+        self.damaged: dict[str, Reason] = {}
         self.digests = DigestStore(digests or folder / DIGESTS)
         self.versions = CopiedVersions(self, folder / VERSIONS)
         self.ledgers = LedgerFiles(folder)

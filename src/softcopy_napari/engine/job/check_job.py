@@ -18,7 +18,7 @@ from softcopy_napari.engine.job.missing_files import MissingFiles
 from softcopy_napari.engine.job.target_resources import TargetResources
 from softcopy_napari.engine.job.target_thread import TargetThread
 from softcopy_napari.engine.protocol.messages import Findings, TargetSnapshot
-from softcopy_napari.engine.reasons import Reason, ReasonCode, Why, make_reason
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.walk_planner import Walk
 from softcopy_napari.engine.state_folder.destination_lock import keeps_times
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -45,7 +45,7 @@ class CheckJob(TargetThread):
         self._findings = Findings()
         self._only_there = 0
         """Metadata and chunk files that only the destination has."""
-        self._damaged: dict[str, Why] = {}
+        self._damaged: dict[str, Reason] = {}
         """Chunk files of the source that cannot be whole, and why."""
         self._inspections: Iterator[InspectTask] | None = None
         """Tasks to inspect chunk files that no worker has yet; None before everything has been compared."""

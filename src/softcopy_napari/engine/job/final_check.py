@@ -8,7 +8,7 @@ from __future__ import annotations
 from softcopy_napari.engine.dispatch.retries import LAST_ATTEMPTS
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.job.lifecycle import CompletionFacts, Event
-from softcopy_napari.engine.reasons import Reason, ReasonCode, as_reason, make_reason
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.tasks import Flushed, FlushTask
@@ -167,9 +167,7 @@ class FinalCheck:
         failed = self._dispatcher.retries.failed()
         if failed and all(trouble.given_up for trouble in failed.values()):
             path, trouble = next(iter(failed.items()))
-            self.failure = make_reason(
-                ReasonCode.FILES_FAILED, files=len(failed), path=path, why=as_reason(trouble.reason)
-            )
+            self.failure = make_reason(ReasonCode.FILES_FAILED, files=len(failed), path=path, why=trouble.reason)
 
     def _long_proof_has_ended(self, now: float) -> bool:
         """Return whether reading back has just ended, and took so long that everything must be compared once more."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_files import TrackedFiles
 from softcopy_napari.engine.protocol.messages import Failure, Findings
-from softcopy_napari.engine.reasons import Why, as_reason
+from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 
@@ -45,14 +45,14 @@ class MissingFiles:
         if part.empty:
             self._missing.others.add(part.folder)
 
-    def make_findings(self, extra: Sequence[str], damaged: Mapping[str, Why]) -> Findings:
+    def make_findings(self, extra: Sequence[str], damaged: Mapping[str, Reason]) -> Findings:
         """Return what the check has found.
 
         Parameters
         ----------
         extra : sequence of str
             Paths that only the destination has.
-        damaged : mapping of str to Why
+        damaged : mapping of str to Reason
             Chunk files of the source that cannot be whole, and why.
         """
         missing: list[str] = []
@@ -81,9 +81,7 @@ class MissingFiles:
             different_paths=tuple([*different, *others_different][:_SHOWN]),
             extra_paths=tuple(extra[:_SHOWN]),
             damaged=len(damaged),
-            damaged_files=tuple(
-                Failure(path=path, why=as_reason(why)) for path, why in sorted(damaged.items())[:_SHOWN]
-            ),
+            damaged_files=tuple(Failure(path=path, why=why) for path, why in sorted(damaged.items())[:_SHOWN]),
         )
 
 

@@ -31,9 +31,9 @@ class Signer:
 
     def check_end(self) -> FinalVerdict:
         """Return whether the copy may end now that all files of the source are at the destination, or why it fails."""
-        for path, also in self._inventory.kept.items():
-            if also:
-                return FinalVerdict(make_reason(ReasonCode.EDITED_ON_BOTH_SIDES, path=path), (), 0, 0)
+        for path, failure in self._inventory.kept.items():
+            if failure is not None:
+                return FinalVerdict(failure, (), 0, 0)
             self._notice(make_reason(ReasonCode.EDITED_AT_DESTINATION, path=path))
         self._inventory.writers.mark_open_at_the_end()
         for folder, reason in self._tracker.metadata.unreadable().items():

@@ -13,7 +13,7 @@ from softcopy_napari.engine.inventory.ledger import Ledger
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.progress.rate import Rate
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, Changes, Failure, TargetSnapshot
-from softcopy_napari.engine.reasons import Reason, ReasonCode, as_reason, make_reason
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason, quote_text
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.target import Target, settings_of
 from softcopy_napari.engine.wording import describe
@@ -97,7 +97,7 @@ class Reporter:
             acquiring=acquiring,
             failed_files=len(failed),
             failures=tuple(
-                Failure(path=path, why=as_reason(trouble.reason), attempts=trouble.attempts)
+                Failure(path=path, why=trouble.reason or quote_text(""), attempts=trouble.attempts)
                 for path, trouble in list(failed.items())[:_MAX_FAILURES]
             ),
             kept=kept,

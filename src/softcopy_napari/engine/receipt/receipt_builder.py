@@ -22,7 +22,7 @@ from softcopy_napari.engine.fs.permissions import SOURCE, modes_for
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
-from softcopy_napari.engine.reasons import Reason, ReasonCode, as_reason, make_reason
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.receipt.receipt import SOFTWARE, ArrayFacts, Paths, Receipt, write_receipt
 from softcopy_napari.engine.receipt.receipt_files import possible_receipt_files
 from softcopy_napari.engine.states import ChunkState
@@ -86,7 +86,7 @@ class ReceiptBuilder:
         abandoned = inventory.writers.abandoned
         self._open = sorted(abandoned)
         damage = {path: why for path, why in inventory.damaged.items() if path not in abandoned}
-        self._damaged = [f"{path} {describe(as_reason(why))}" for path, why in damage.items()]
+        self._damaged = [f"{path} {describe(why)}" for path, why in damage.items()]
 
     def lines(self) -> Iterator[tuple[bytes, str]]:
         """Yield every regular file's XXH128 and path, array by array, each in the order of its chunk grid."""

@@ -27,7 +27,7 @@ from softcopy_napari.engine.fs.own_files import RECEIPTS, is_own_temporary
 from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.fs.root_folder import RootFolder, WrongFolder
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder
-from softcopy_napari.engine.reasons import Why, as_reason
+from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.receipt.checksum_file import read_lines
 from softcopy_napari.engine.receipt.receipt import Receipt, check_unchanged
 from softcopy_napari.engine.verify.dataset_arrays import DatasetArrays
@@ -118,12 +118,12 @@ class VerifyReport:
         """Whether all files that were checked are as they should be."""
         return not self.faults
 
-    def note(self, kind: CheckOutcome, path: str, detail: Why = "", fault: bool = True) -> None:
+    def note(self, kind: CheckOutcome, path: str, detail: Reason | str = "", fault: bool = True) -> None:
         """Count a file that is not as it should be, and tell of it. Any thread may call this."""
         with self._lock:
             self.faults += fault and not lies_in_system_folder(path)
             self.counts[kind] = self.counts.get(kind, 0) + 1
-            self.tell(kind, f"{path} ({describe(as_reason(detail))})" if detail else path)
+            self.tell(kind, f"{path} ({detail if isinstance(detail, str) else describe(detail)})" if detail else path)
 
     def add_result(self, path: str, result: CheckResult) -> None:
         """Count a file that was checked."""

@@ -21,7 +21,7 @@ from softcopy_napari.engine.fs.file_times import is_same_version, is_up_to_date
 from softcopy_napari.engine.fs.files import describe_kind, forget_cached, read_into, spare_the_cache
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST
 from softcopy_napari.engine.fs.root_folder import RootFolder
-from softcopy_napari.engine.reasons import Reason, ReasonCode, Why, make_reason
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.zarr_layout.chunk_check import (
     Checksum,
     ChunkFormat,
@@ -64,7 +64,7 @@ class CheckResult(NamedTuple):
     outcome: CheckOutcome
     size: int = 0
     digest: bytes = NO_DIGEST
-    detail: Why = ""
+    detail: Reason | str = ""
     """What is wrong, as far as there is more to say than the outcome does."""
     damage: Reason | None = None
     """Why it cannot be a whole chunk file, even if it is what it should be: its source is no better then."""
@@ -90,7 +90,7 @@ class _Found(NamedTuple):
     """What lies at one side."""
 
     kind: _Kind
-    text: Why = ""
+    text: Reason | str = ""
     """Where a link leads, what a thing of another kind is, or why it cannot be read."""
     stats: os.stat_result | None = None
     """What the system said of it before it was read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from softcopy_napari.engine.reasons import Why
+from softcopy_napari.engine.reasons import Reason
 
 
 class CopyOutcome(IntEnum):
@@ -43,7 +43,7 @@ class CopyResult(NamedTuple):  # made for every file: a frozen dataclass takes t
     outcome: CopyOutcome
     size: int = 0
     digest: bytes = b""
-    reason: Why = ""
+    reason: Reason | None = None
     error: OSError | None = None
     """The destination's error, if the outcome is BLOCKED."""
     modified: int = 0

@@ -13,8 +13,6 @@ _UNIT = 2_000_000_000
 """Unit in which the coarsest file systems keep times, ns."""
 _MAX_SIZE = 256 << 20
 """Most bytes of a metadata file that are compared."""
-ALSO_AT_SOURCE = "and at the source"
-"""Says of an edited file that the source's was changed as well, or may have been."""
 
 
 def find_edit(
@@ -24,7 +22,7 @@ def find_edit(
     before: os.stat_result,
     copied: bytes,
     times_tell: bool = True,
-) -> str | None:
+) -> bool | None:
     """Compare a metadata file with what was copied to its place.
 
     Parameters
@@ -43,9 +41,8 @@ def find_edit(
 
     Returns
     -------
-    str or None
-        None if it was not edited, or equals the source's file; ALSO_AT_SOURCE if that was changed as well, or may have
-        been; else empty.
+    bool or None
+        None if it was not edited, or equals the source's file; else whether that was changed as well, or may have been.
     """
     try:
         there = destination.stat(path)
@@ -62,7 +59,7 @@ def find_edit(
     if theirs == ours or xxh3_128_digest(theirs) == copied:
         return None
     unchanged = xxh3_128_digest(ours) == copied if copied else _without_attributes(theirs) == _without_attributes(ours)
-    return "" if unchanged else ALSO_AT_SOURCE
+    return not unchanged
 
 
 def _content(side: RootFolder, path: str) -> bytes:

@@ -232,7 +232,8 @@ class FileCopier:
                 copied = rules.copied_metadata.get(path, b"")
                 edit = find_edit(self._source, self._destination, path, before, copied, self._keeps_times)
                 if edit is not None:
-                    return CopyResult(CopyOutcome.KEPT, reason=edit)
+                    both = make_reason(ReasonCode.EDITED_ON_BOTH_SIDES, path=path)
+                    return CopyResult(CopyOutcome.KEPT, reason=both if edit else None)
             return self._copy_file(before, path, rules)
         except OSError as error:
             if is_destination_problem(error):
@@ -269,7 +270,7 @@ class FileCopier:
                 except OSError as error:
                     return _unreadable(error)
                 if not may:
-                    return CopyResult(CopyOutcome.TORN, reason=damage or "")
+                    return CopyResult(CopyOutcome.TORN, reason=damage)
             return self._copy_opened(fd, before, path, rules)
         finally:
             os.close(fd)
@@ -282,8 +283,8 @@ class FileCopier:
         if not self._keeps_times and (equal := self._compare_contents(fd, before, path)):
             may, damage = examine_file(fd, before, rules)
             if not may:
-                return CopyResult(CopyOutcome.TORN, reason=damage or "")
-            return equal._replace(outcome=CopyOutcome.DAMAGED, reason=damage or "") if damage else equal
+                return CopyResult(CopyOutcome.TORN, reason=damage)
+            return equal._replace(outcome=CopyOutcome.DAMAGED, reason=damage) if damage else equal
         checksum = Checksum(chunk_format, before.st_size) if needs_checksum(chunk_format) else None
         mode = destination.file_mode if destination.file_mode >= 0 else before.st_mode & 0o777 | stat.S_IWUSR
         temporary, out = self._create(path, mode)
@@ -312,14 +313,14 @@ class FileCopier:
                 return _CHANGED
             if not may:
                 destination.unlink(temporary)
-                return CopyResult(CopyOutcome.TORN, reason=damage or "")
+                return CopyResult(CopyOutcome.TORN, reason=damage)
             destination.replace(path, temporary)
         except OSError:
             destination.discard(temporary)
             raise
         self._check_published(path, size, before.st_mtime_ns)
         outcome = CopyOutcome.DAMAGED if damage else CopyOutcome.COPIED
-        return CopyResult(outcome, size, digest, damage or "", modified=before.st_mtime_ns)
+        return CopyResult(outcome, size, digest, damage, modified=before.st_mtime_ns)
 
     # -- destinations that keep no times --------------------------------------------------------------
 

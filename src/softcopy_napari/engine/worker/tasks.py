@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem
 from softcopy_napari.engine.fs.file_system_type import FileSystem
 from softcopy_napari.engine.fs.free_space import FreeSpace
-from softcopy_napari.engine.reasons import Reason, Why
+from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.publish_rules import PublishRules
@@ -193,8 +193,8 @@ class CopyDone(NamedTuple):
     """XXH3-128 of each regular file that was copied, 16 bytes a file; zeros for all others."""
     size: int
     """Total bytes of the copied files."""
-    reasons: dict[int, Why]
-    """Why files are FAILED, TORN or DAMAGED, by their place in the task."""
+    reasons: dict[int, Reason]
+    """Why files are FAILED, TORN or DAMAGED, or KEPT although the source's was changed, by their place in the task."""
     seconds: float
     """Time that the task took."""
     obstacle: DestinationProblem | None = None
