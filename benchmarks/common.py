@@ -22,6 +22,7 @@ from typing import IO, Any
 
 import psutil
 
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # rclone of PyPI
 COMMAND = [sys.executable, "-m", "softcopy_napari"]
 AN_HOUR = 3_600_000_000_000
 _HOLD = 60.0
@@ -40,7 +41,10 @@ def environment(state: Path) -> dict[str, str]:
 def warm_up(folder: Path, state: Path) -> None:
     """Copy next to nothing, so that what comes is not timed with Python's compiler."""
     source, destination = folder / "warm-up", folder / "warm-up-copy"
-    write_array(source, 1, 3, 100)
+    write_zarray(source, [3, 100], [1, 100], ".")
+    for number in range(3):
+        (source / f"{number}.0").write_bytes(bytes([number + 1] * 100))
+    age(source)
     command = [*COMMAND, str(source), str(destination), "--finish-idle", "0"]
     done = subprocess.run(command, env=environment(state), capture_output=True, text=True, timeout=60)
     if done.returncode:
@@ -62,11 +66,6 @@ def workplace(folder: str | None) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def write_metadata(path: Path, folders: int, files: int, size: int) -> None:
-    """Make an uncompressed zarr v2 array of `folders` x `files` chunk files, of `size` bytes each."""
-    write_zarray(path, [folders, files * size], [1, size], "/")
-
-
 def write_zarray(path: Path, shape: list[int], chunks: list[int], separator: str) -> None:
     """Make an uncompressed zarr v2 array of bytes, without chunk files."""
     path.mkdir(parents=True)
@@ -75,19 +74,6 @@ def write_zarray(path: Path, shape: list[int], chunks: list[int], separator: str
         "compressor": None, "filters": None, "fill_value": 0, "order": "C", "dimension_separator": separator,
     }  # fmt: skip
     (path / ".zarray").write_text(json.dumps(attributes))
-
-
-def write_array(path: Path, folders: int, files: int, size: int) -> None:
-    """Make such an array with random chunks, all of them an hour old, so that nothing waits for them."""
-    write_metadata(path, folders, files, size)
-    pool = os.urandom(size + folders * files)  # each chunk is another window of it: no two are equal
-    for folder in range(folders):
-        below = path / str(folder)
-        below.mkdir()
-        for file in range(files):
-            start = folder * files + file
-            (below / str(file)).write_bytes(pool[start : start + size])
-    age(path)
 
 
 def age(path: Path) -> None:
@@ -119,7 +105,7 @@ def versions() -> str:
     found = [f"softcopy-napari {metadata.version('softcopy-napari')}", f"Python {platform.python_version()}"]
     with contextlib.suppress(metadata.PackageNotFoundError):
         found.append(f"tensorstore {metadata.version('tensorstore')}")
-    for name, flag in (("cp", "--version"), ("rsync", "--version"), ("rclone", "version"), ("lsyncd", "--version")):
+    for name, flag in (("cp", "--version"), ("rsync", "--version"), ("rclone", "version")):
         if shutil.which(name):
             said = subprocess.run([name, flag], capture_output=True, text=True).stdout
             number = re.search(r"\d+(\.\d+)+", said)
@@ -204,15 +190,6 @@ def tree_cpu(pid: int) -> float:
     for process in tree(pid):
         with contextlib.suppress(psutil.Error):
             total += sum(process.cpu_times()[:4])
-    return total
-
-
-def tree_read(pid: int) -> int:
-    """Bytes that a process and all below it that live have read from disks."""
-    total = 0
-    for process in tree(pid):
-        with contextlib.suppress(psutil.Error):
-            total += process.io_counters().read_bytes
     return total
 
 

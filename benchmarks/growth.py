@@ -1,8 +1,8 @@
-"""How cost grows with chunk files and targets, and how long "complete" takes after the writer's last chunk.
+"""How cost grows with chunk files, each in a folder of its own, and how long "complete" takes after the last chunk.
 
-    python benchmarks/growth.py [--most N] [--quick] [--write]
+    python benchmarks/growth.py [--most N] [--scale S] [--write]
 
-For 10,000 chunk files to a million (`--most 10000000` for ten; that needs 80 GB of memory or a disk): all but the last
+For 10,000 chunk files to a million (`--most 10000000` for ten; that needs 160 GB of memory or a disk): all but the last
 are copied, then the last one comes with a file named `complete`, and the time until the command ends is taken. Then the
 same command once more, with nothing to do. `cp -r` and `rsync -a` do the same. Chunk files are of 64 bytes.
 """
@@ -19,10 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-from common import AN_HOUR, COMMAND, Others, environment, stop, tree, tree_cpu, turn, warm_up, workplace, write_metadata
+from common import AN_HOUR, COMMAND, Others, environment, stop, tree_cpu, warm_up, workplace, write_zarray
 from conditions import Ballast
-from plot import draw
 from report import Report
 from report import options as common_options
 
@@ -30,35 +28,40 @@ from softcopy_napari.engine.client import EngineGone, engines
 from softcopy_napari.engine.protocol.messages import EngineSnapshot
 from softcopy_napari.engine.states import TargetState
 
-FOLDER_FILES = 1000
+PLANES = 1000
+"""Folders of chunk files in a folder."""
 CHUNK = 64
-TARGETS = (1, 4, 16, 64)
-TARGETS_FILES = 64_000
 ROOM = 6 << 10
-"""Bytes of memory that a file takes, small as it is."""
-WALK_RATE = 100_000
-AGAIN_MOST = 100_000
-"""Beyond, a second run takes too long for `make bench`."""
-PLOT = Path(__file__).parents[1] / "docs" / "images" / "growth.svg"
-_PATIENCE = 300.0
+"""Bytes of memory that a file takes with its folder, small as it is."""
+MOST_WATCHES = 20_000
+REST = 10.0
+_PATIENCE = 900.0
+
+
+def goal_mb(chunk_files: int) -> float:
+    """What an engine may take: 100 MB, and 2 bytes a chunk file."""
+    return 100 + 2 * chunk_files / 1e6
+
+
+def promise(path: Path, count: int) -> None:
+    """Make an array of so many chunk files (rounded up to thousands), without any."""
+    write_zarray(path, [-(-count // PLANES), PLANES, CHUNK], [1, 1, CHUNK], "/")
 
 
 def write_all(path: Path, count: int) -> None:
-    """All chunk files but the last, an hour old."""
-    write_metadata(path, -(-count // FOLDER_FILES), min(count, FOLDER_FILES), CHUNK)
+    """Write the first chunk files of an array, an hour old."""
     then = time.time_ns() - AN_HOUR
-    for number in range(count - 1):
-        if number % FOLDER_FILES == 0:
-            (path / str(number // FOLDER_FILES)).mkdir()
-        fd = os.open(chunk(path, number), os.O_WRONLY | os.O_CREAT, 0o644)
+    for number in range(count):
+        name = chunk(path, number)
+        os.makedirs(os.path.dirname(name))
+        fd = os.open(name, os.O_WRONLY | os.O_CREAT, 0o644)
         os.write(fd, number.to_bytes(CHUNK, "little"))
         os.utime(fd, ns=(then, then))
         os.close(fd)
-    (path / str((count - 1) // FOLDER_FILES)).mkdir(exist_ok=True)
 
 
 def chunk(path: Path, number: int) -> str:
-    return f"{path}/{number // FOLDER_FILES}/{number % FOLDER_FILES}"
+    return f"{path}/{number // PLANES}/{number % PLANES}/0"
 
 
 def start(command: list[str], state: Path) -> subprocess.Popen[Any]:
@@ -78,7 +81,7 @@ def snapshot(state: Path) -> EngineSnapshot | None:
 
 
 def until_copied(wanted: int, state: Path, process: subprocess.Popen[Any]) -> None:
-    """Wait until so many chunk files of all targets have been copied, and nothing is being looked at."""
+    """Wait until so many chunk files have been copied, and nothing is being looked at."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         now = snapshot(state)
@@ -99,6 +102,17 @@ def timed(command: list[str], state: Path) -> float:
     return time.perf_counter() - began
 
 
+def peak(pid: int) -> float:
+    """MB that a process has used at most."""
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) / 1e3 for line in status if line.startswith("VmHWM:"))
+
+
+def watches(pid: int) -> int:
+    """Folders that a process has the system watch."""
+    return sum(path.read_text().count("inotify wd:") for path in Path(f"/proc/{pid}/fdinfo").iterdir())
+
+
 @dataclass
 class Cost:
     """Of one number of chunk files; seconds."""
@@ -106,10 +120,11 @@ class Cost:
     files: int
     copy: float
     cpu: float
+    watches: int
+    rest: float
+    """Of a core, when all is copied and nothing happens."""
     finish: float
-    finish_cpu: float
     again: float
-    """0 where it was not tried; so for rsync."""
     memory: float
     """MB, the engine's peak."""
     cp: float
@@ -119,7 +134,8 @@ class Cost:
 def of_files(count: int, nprocs: int, folder: Path) -> Cost:
     """Copy, finish, and do nothing."""
     source, destination, state = folder / "source.zarr", folder / "destination.zarr", folder / "state"
-    write_all(source, count)
+    promise(source, count)
+    write_all(source, count - 1)
     with Ballast(count * ROOM) as ballast:
         ballast.drop()
         cp = timed(["cp", "-r", str(source), str(folder / "cp")], state)
@@ -131,142 +147,68 @@ def of_files(count: int, nprocs: int, folder: Path) -> Cost:
     try:
         until_copied(count - 1, state, process)
         copied, cpu = time.perf_counter() - began, tree_cpu(process.pid)
-        memory = peak(process.pid)
         time.sleep(2.0)
-        before = tree_cpu(process.pid), sum(os.times()[2:4])
-        lock = f"{chunk(source, count - 1)}.__lock"
-        Path(lock).write_bytes(bytes(CHUNK))
-        os.rename(lock, chunk(source, count - 1))
+        watched, before = watches(process.pid), tree_cpu(process.pid)
+        time.sleep(REST)
+        rest = (tree_cpu(process.pid) - before) / REST
+        last = chunk(source, count - 1)
+        os.makedirs(os.path.dirname(last), exist_ok=True)
+        Path(f"{last}.__lock").write_bytes(bytes(CHUNK))
+        os.rename(f"{last}.__lock", last)
+        memory = peak(process.pid)
         (source / "complete").touch()
         began = time.perf_counter()
         if process.wait(_PATIENCE):
             sys.exit(f"softcopy did not complete ({process.returncode})")
         finish = time.perf_counter() - began
-        finish_cpu = sum(os.times()[2:4]) - before[1] - before[0]
     finally:
         stop(process)
-    again = timed(command, state) if count <= AGAIN_MOST else 0.0
+    again = timed(command, state)
     rsync = timed(["rsync", "-a", f"{source}/", f"{destination}/"], state) if shutil.which("rsync") else 0.0
     subprocess.run(["rm", "-rf", *map(str, folder.glob("*.zarr*"))], check=True)
-    return Cost(count, copied, cpu, finish, finish_cpu, again, memory, cp, rsync)
-
-
-def peak(pid: int) -> float:
-    """MB that a process has used at most."""
-    with open(f"/proc/{pid}/status") as status:
-        return next(int(line.split()[1]) / 1e3 for line in status if line.startswith("VmHWM:"))
-
-
-def of_targets(count: int, folder: Path) -> list[str]:
-    """The same chunk files, shared out among targets: a line of the table."""
-    each = TARGETS_FILES // count
-    lines = ["targets:"]
-    for number in range(count):
-        write_all(folder / f"s{number}.zarr", each + 1)
-        os.rmdir(folder / f"s{number}.zarr" / str(each // FOLDER_FILES)) if each % FOLDER_FILES == 0 else None
-        lines += [f"  - source: {folder}/s{number}.zarr", f"    destination: {folder}/d{number}.zarr"]
-    (folder / "targets.yaml").write_text("\n".join(lines) + "\n")
-    began = time.perf_counter()
-    process = start([*COMMAND, str(folder / "targets.yaml"), "--nprocs", "1", "--settle", "3600"], folder / "state")
-    try:
-        until_copied(each * count, folder / "state", process)
-        seconds, cpu = time.perf_counter() - began, tree_cpu(process.pid)
-        processes = tree(process.pid)
-        total = 0.0
-        for one in processes:
-            with contextlib.suppress(psutil.Error):
-                total += one.memory_full_info().pss / 1e6
-        time.sleep(2.0)
-        before = tree_cpu(process.pid)
-        time.sleep(3.0)
-        rest = (tree_cpu(process.pid) - before) / 3.0
-        engine = peak(process.pid)
-    finally:
-        stop(process)
-    subprocess.run(["rm", "-rf", *map(str, folder.glob("[sd]*.zarr*"))], check=True)
-    return [
-        f"{count}", f"{seconds:.1f}", f"{cpu:.1f}", f"{cpu / (each * count) * 1e6:.0f}", f"{len(processes)}",
-        f"{total:,.0f}", f"{engine:.0f}", f"{100 * rest:.1f} %",
-    ]  # fmt: skip
+    return Cost(count, copied, cpu, watched, rest, finish, again, memory, cp, rsync)
 
 
 def tell(costs: list[Cost], others: Others, report: Report) -> None:
-    """The table, the plot, the goals."""
+    """The table, and the goals."""
     rows = [
         [
-            f"{c.files:,}", f"{c.copy:.1f}", f"{c.cpu / c.files * 1e6:.0f}", f"{c.cp / c.copy:.2f}", f"{c.finish:.2f}",
-            f"{c.files / c.finish:,.0f}", f"{c.finish_cpu:.1f}", f"{c.again:.2f}" if c.again else "",
-            f"{c.rsync_again:.2f}", f"{c.rsync_again / c.again:.2f}" if c.again else "", f"{c.memory:.0f}",
+            f"{c.files:,}", f"{c.copy:.1f}", f"{c.cp / c.copy:.2f}", f"{c.cpu / c.files * 1e6:.0f}", f"{c.watches:,}",
+            f"{c.memory:.0f}", f"{100 * c.rest:.1f} %", f"{c.finish:.2f}", f"{c.again:.2f}", f"{c.rsync_again:.2f}",
         ]
         for c in costs
     ]  # fmt: skip
     columns = [
-        "chunk files", "copied after, s", "CPU us each", "times as fast as `cp -r`", "last chunk to complete, s",
-        "chunk files/s", "its CPU s", "again, nothing to do, s", "`rsync -a` again, s", "times as fast",
-        "engine's peak MB",
+        "chunk files", "copied after, s", "x `cp -r`", "CPU us each", "watches", "engine's peak MB",
+        "of a core at rest", "last chunk to complete, s", "again, s", "`rsync -a` again, s",
     ]  # fmt: skip
-    report.table("As chunk files grow", columns, rows, others)
-    lines = {
-        "copy": [(c.files, c.copy) for c in costs],
-        "last chunk to complete": [(c.files, c.finish) for c in costs],
-        "again, nothing to do": [(c.files, c.again) for c in costs if c.again],
-        "cp -r": [(c.files, c.cp) for c in costs],
-        "rsync -a, nothing to do": [(c.files, c.rsync_again) for c in costs if c.rsync_again],
-    }
-    if report.options.write and len(costs) > 1:
-        draw(PLOT, lines, "chunk files", "seconds")
-    last, before = costs[-1], costs[-2]
-    rate = last.files / last.finish
-    report.goal(
-        f"last chunk to complete, {last.files:,} chunk files",
-        f"{WALK_RATE:,} files/s",
-        f"{last.finish:.1f} s, {rate:,.0f} files/s",
-        rate >= WALK_RATE,
-    )
-    growth = (last.cpu / last.files) / (before.cpu / before.files)
-    of_cp = (last.cp / last.files) / (before.cp / before.files)
-    report.goal(
-        f"cost as it grows, {before.files:,} to {last.files:,} chunk files",
-        "linear or better",
-        f"CPU a chunk file x {growth:.2f} (a file's time with cp -r x {of_cp:.2f})",
-        growth <= 1.1,
-    )
+    report.table("As chunk files grow, each in a folder of its own", columns, rows, others)
+    last, what = costs[-1], f"{costs[-1].files:,} chunk files, nested"
+    report.goal(what, f"under {MOST_WATCHES:,} watches", f"{last.watches:,}", last.watches < MOST_WATCHES)
+    limit = goal_mb(last.files)
+    report.goal(f"{what}: engine's memory", f"{limit:.0f} MB", f"{last.memory:.0f} MB", last.memory <= limit)
+    if len(costs) > 1:
+        growth = (last.cpu / last.files) / (costs[-2].cpu / costs[-2].files)
+        of_cp = (last.cp / last.files) / (costs[-2].cp / costs[-2].files)
+        report.goal(
+            f"{what}: CPU a chunk file",
+            f"as at {costs[-2].files:,} (at most 1.1 x)",
+            f"{growth:.2f} x (a file's time with cp -r {of_cp:.2f} x)",
+            growth <= 1.1,
+        )
 
 
 def main() -> int:
     """Run it; the exit code is 1 where a goal was missed."""
     parser = common_options(__doc__, most=1_000_000, nprocs=2)
     options = parser.parse_args()
-    most = 100_000 if options.quick else options.most
     report = Report("growth", options)
     with workplace(options.folder) as folder:
         warm_up(folder, folder / "state")
-        counts = [10**power for power in range(4, 9) if 10**power <= most]
-        costs = []
         others = Others()
-        for number, count in enumerate(counts):
-            with turn():
-                others = others if number else Others()
-                costs.append(of_files(count, options.nprocs, folder))
-        tell(costs, others, report)
-        others = Others()
-        rows = []
-        for number, count in enumerate(TARGETS):
-            with turn():
-                others = others if number else Others()
-                rows.append(of_targets(count, folder))
-        columns = [
-            "targets", "copied after, s", "CPU s", "CPU us each", "processes", "MB of all (PSS)", "engine's peak MB",
-            "of a core at rest",
-        ]  # fmt: skip
-        title = f"{TARGETS_FILES:,} chunk files shared out among targets of one copy process each"
-        report.table(title, columns, rows, others)
-        report.goal(
-            f"cost as it grows, {TARGETS[0]} to {TARGETS[-1]} targets, the same {TARGETS_FILES:,} chunk files",
-            "linear or better",
-            f"CPU x {float(rows[-1][2]) / float(rows[0][2]):.2f}",
-            float(rows[-1][2]) <= TARGETS[-1] * float(rows[0][2]),
-        )
+        most = int(options.scale * options.most)
+        counts = [10**power for power in range(3, 9) if most / 100 <= 10**power <= most]
+        tell([of_files(count, options.nprocs, folder) for count in counts], others, report)
     return report.end()
 
 

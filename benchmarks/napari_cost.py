@@ -31,7 +31,6 @@ from common import (
     environment,
     percentile,
     spread,
-    turn,
     warm_up,
     workplace,
     write_zarray,
@@ -201,14 +200,13 @@ def main() -> int:
         show()
         return 0
     report = Report("napari_cost", options)
-    with turn():
-        with workplace(options.folder) as memory:
-            measure_live(memory, options, report)
-        if problem := drop_caches():
-            report.say(f"Skipped: disk to disk: {problem}.")
-        else:
-            with workplace(options.disk) as disk:
-                measure(disk, options, report)
+    with workplace(options.folder) as memory:
+        measure_live(memory, options, report)
+    if problem := drop_caches():
+        report.say(f"Skipped: disk to disk: {problem}.")
+    else:
+        with workplace(options.disk) as disk:
+            measure(disk, options, report)
     return report.end()
 
 

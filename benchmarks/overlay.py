@@ -26,7 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 import numpy as np
-from common import Others, percentile, turn, workplace
+from common import Others, percentile, workplace
 from report import Report
 from report import options as common_options
 
@@ -351,7 +351,7 @@ def main() -> None:
     if options.quick:
         options.seconds = 4.0
     report = Report("overlay", options)
-    with workplace(options.folder) as folder, turn():
+    with workplace(options.folder) as folder:
         app = application()
         import napari
         from qtpy import API_NAME

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,8 @@ from typing import Any
 
 from common import COMMAND, environment
 
-OLD = Path(sys.prefix) / "peers" / "bin" / "softcopy"
-"""softcopy 0.0.13 of PyPI, in an environment of its own."""
 _FLOOR = Path(__file__).with_name("floor.c")
-MINE, OLDER, FLOOR = "softcopy", "softcopy 0.0.13", "floor (C)"
+MINE = "softcopy"
 
 
 @dataclass(frozen=True)
@@ -29,11 +26,13 @@ class Peer:
     missing: str = ""
     """Why it cannot be had; empty where it can."""
     once: bool = False
-    """Whether it is so slow that one round must do."""
+    """Whether one round must do."""
+    again: bool = False
+    """Whether it finds by itself that there is nothing to copy."""
 
 
 def _needs(*names: str) -> str:
-    absent = [name for name in names if not (shutil.which(name) or Path(name).is_file())]
+    absent = [name for name in names if not shutil.which(name)]
     return f"{', '.join(absent)} is not installed" if absent else ""
 
 
@@ -46,57 +45,45 @@ def build_floor(work: Path) -> tuple[str, str]:
     return str(program), done.stderr.strip()
 
 
+def rclone() -> Peer:
+    """With as many files at a time as people give it on shares."""
+    options = ["--transfers", "16", "--config", os.devnull]
+    return Peer("rclone", lambda s, d: ["rclone", "copy", *options, f"{s}", f"{d}"], _needs("rclone"), again=True)
+
+
+def mine(*options: str) -> Peer:
+    """Softcopy, for a dataset that is complete."""
+    return Peer(MINE, lambda s, d: [*COMMAND, f"{s}", f"{d}", "--finish-idle", "0", *options], again=True)
+
+
 def for_datasets(work: Path, nprocs: int) -> list[Peer]:
     """Those that copy a dataset that is complete, and end."""
     floor, problem = build_floor(work)
     jobs = work / "fpsync"
     return [
         Peer("cp -r", lambda s, d: ["cp", "-r", f"{s}", f"{d}"], _needs("cp")),
-        Peer("rsync -a", lambda s, d: ["rsync", "-a", f"{s}/", f"{d}/"], _needs("rsync")),
-        Peer(
-            "rclone copy --transfers 8",
-            lambda s, d: ["rclone", "copy", "--transfers", "8", "--config", os.devnull, f"{s}", f"{d}"],
-            _needs("rclone"),
-        ),
+        Peer("rsync -a", lambda s, d: ["rsync", "-a", f"{s}/", f"{d}/"], _needs("rsync"), again=True),
+        rclone(),
         Peer(
             f"fpsync -n {nprocs}",
             lambda s, d: ["fpsync", "-n", f"{nprocs}", "-t", f"{jobs}", f"{s}/", f"{d}/"],
             _needs("fpsync", "rsync"),
-            once=True,
         ),
-        Peer(
-            OLDER,
-            lambda s, d: [f"{OLD}", "--nprocs", f"{nprocs}", "--sleep-time", "0", f"{s}", f"{d}"],
-            _needs(f"{OLD}"),
-            once=True,
-        ),
-        Peer(FLOOR, lambda s, d: [floor, f"{s}", f"{d}", f"{nprocs}"], problem),
-        Peer(MINE, lambda s, d: [*COMMAND, f"{s}", f"{d}", "--nprocs", f"{nprocs}", "--finish-idle", "0"]),
-    ]  # fmt: skip
+        Peer("floor", lambda s, d: [floor, f"{s}", f"{d}", f"{nprocs}"], problem),
+        mine("--nprocs", f"{nprocs}"),
+    ]
 
 
 def for_acquisitions(work: Path, nprocs: int | None = None) -> list[Peer]:
     """Those that follow a source which is being written, and have to be stopped."""
-    config = work / "lsyncd.lua"
-
-    def lsyncd(source: Path, destination: Path) -> list[str]:
-        """With the shortest delay at which it still collects events."""
-        config.write_text(
-            f'settings {{ nodaemon = true, logfile = "{work}/lsyncd.log" }}\n'
-            f'sync {{ default.rsync, source = "{source}", target = "{destination}", delay = 1, delete = false,\n'
-            '  exclude = { "*.__lock" }, rsync = { archive = true } }\n'
-        )
-        return ["lsyncd", f"{config}"]
 
     def loop(source: Path, destination: Path) -> list[str]:
         return ["sh", "-c", f"while :; do rsync -a --exclude='*.__lock' {source}/ {destination}/; sleep 1; done"]
 
-    mine = [] if nprocs is None else ["--nprocs", f"{nprocs}"]
+    own = [] if nprocs is None else ["--nprocs", f"{nprocs}"]
     return [
-        Peer(MINE, lambda s, d: [*COMMAND, f"{s}", f"{d}", "--settle", "3600", "--verbose", *mine]),
-        Peer("lsyncd, delay 1 s", lsyncd, _needs("lsyncd", "rsync")),
+        Peer(MINE, lambda s, d: [*COMMAND, f"{s}", f"{d}", "--settle", "3600", "--verbose", *own]),
         Peer("rsync loop, every 1 s", loop, _needs("rsync")),
-        Peer(OLDER, lambda s, d: [f"{OLD}", "--sleep-time", "0", *mine, f"{s}", f"{d}"], _needs(f"{OLD}"), True),
     ]
 
 
