@@ -30,7 +30,7 @@ class _Limit(NamedTuple):
     code: ReasonCode
     """Says why there are fewer copy processes."""
     option: str
-    """Of `ulimit`, to raise it."""
+    """The option of `ulimit` that raises it."""
     most: int
     used: int
     of_engine: int

@@ -15,7 +15,7 @@ class ChunkState(IntEnum):
     PENDING = 2
     """Settled at the source and waiting to be copied."""
     COPYING = 3
-    """With a copy worker."""
+    """A copy worker has it."""
     COPIED = 4
     """Arrived; size and time agree with the source."""
     VERIFIED = 5

@@ -34,7 +34,7 @@ class VerifyBatch:
 
     batch: Batch
     digests: bytes
-    """Those that they were copied with; zeros where they are not known."""
+    """Digests that they were copied with; zeros where they are not known."""
     known: list[tuple[int, bytes]]
     """Digests that are known from earlier runs, where they are only to be found: since when, ns, and the digests."""
 

@@ -43,7 +43,7 @@ class ExistingData(NamedTuple):
     conflict: Reason | None
     """Why the source must not be copied there; None where it may be."""
     receipt: Receipt | None
-    """Of the copy that lies there, if that was complete."""
+    """The receipt of the copy that lies there, if that was complete."""
     metadata: dict[str, bytes]
     """XXH128 of the metadata that were copied there, by path, as far as it is known."""
 

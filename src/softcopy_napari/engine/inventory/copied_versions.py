@@ -60,7 +60,7 @@ class CopiedVersions:
     def left_to_copy(self, folder: str, names: Sequence[str], source_versions: SourceVersions) -> list[str]:
         """Leave out files that look other than their source, but were copied from this very version of it.
 
-        Of those that have the right size, the destination does not keep the time. What it does not have at all, or with
+        Where they have the right size, the destination does not keep the time. What it does not have at all, or with
         another size, is copied again, but not for ever.
         """
         arrived = self._copied(folder, names)

@@ -32,7 +32,7 @@ class FolderRenames:
         self._inventory = inventory
         self.new_names: dict[str, str] = {}
         self._arrays: dict[str, tuple[tuple[int, ...], npt.NDArray[np.bool_]]] = {}
-        """Of arrays that were renamed and are not known under their new names yet: their grids, and which chunk files
+        """Arrays that were renamed and are not known under their new names yet: their grids, and which chunk files
         they had."""
 
     def note_rename(self, old: str, new: str) -> None:

@@ -70,7 +70,7 @@ class Inventory:
     damaged : dict of str to Reason
         Files that were copied although they cannot be whole, and why they cannot.
     digests : DigestStore
-        Of the files that have arrived, as far as they are known.
+        Digests of the files that have arrived, as far as they are known.
     versions : CopiedVersions
         Which version of the source they are, of those that this run has copied.
     ledgers : LedgerFiles
@@ -323,7 +323,7 @@ class Inventory:
     def note_digests(self, batch: Batch, digests: bytes, versions: bytes = b"") -> bool:
         """Note the digests of a batch's files, which have been copied or read back; returns whether they were kept.
 
-        Of those that have been copied, also which versions of the source they are.
+        For files that have been copied, `versions` are those of the source.
         """
         if versions:
             self.put_digests(self.versions.store, batch, versions)

@@ -20,7 +20,7 @@ class LedgerFiles:
     Attributes
     ----------
     sums : StateCounts
-        Of all that have not been replaced.
+        Counts of all ledgers that have not been replaced.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -52,7 +52,7 @@ class PlainFiles(TrackedFiles):
         self._counts = [0] * len(ChunkState)
         self._layout_around = layout_around
         self._strays: set[str] = set()
-        """Those that are no metadata: chunk files perhaps, of an array that is not known yet."""
+        """Files other than metadata: chunk files perhaps, of an array that is not known yet."""
 
     def __contains__(self, path: str) -> bool:
         return path in self.by_path

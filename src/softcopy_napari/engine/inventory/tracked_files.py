@@ -149,7 +149,7 @@ class Batch:
     ids: FileIds
     paths: list[str]
     epoch: int
-    """That of the files when the batch was made."""
+    """The files' epoch when the batch was made."""
     chunk_format: ChunkFormat | None = None
     """How the files are known to be whole, if anything tells."""
     before: bytes = b""

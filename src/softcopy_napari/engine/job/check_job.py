@@ -50,7 +50,7 @@ class CheckJob(TargetThread):
         self._inspections: Iterator[InspectTask] | None = None
         """Tasks to inspect chunk files that no worker has yet; None before everything has been compared."""
         self._inspecting = 0
-        """Such tasks that workers have."""
+        """Number of inspections that workers have."""
         self._tracker.heeds_locks = False
         self._tracker.start_pass(full=True, now=time.monotonic())
         self._snapshot = self._make_snapshot(time.monotonic())

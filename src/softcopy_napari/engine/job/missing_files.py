@@ -26,7 +26,7 @@ class MissingFiles:
     Parameters
     ----------
     inventory : Inventory
-        Of both, it knows only that they are not up to date.
+        Knows of both only that they are not up to date.
     by_content : bool
         Whether the content of files of equal size was compared, so that nothing differs by its time alone.
     """

@@ -62,9 +62,9 @@ class ArraySnapshot(Message):
     path: Text
     """Relative to the source, `/` separated; empty for an array at the root."""
     shape: Lengths
-    """In elements."""
+    """Shape in elements."""
     chunk_shape: Lengths
-    """In elements, of one chunk file: a chunk, or a whole shard. The longest along each axis, where not `regular`."""
+    """Shape in elements of a chunk file, a chunk or a whole shard; the longest along each axis where not `regular`."""
     grid: Lengths
     """The shape in chunk files; the shape of the ledger."""
     dtype: Text
@@ -90,12 +90,12 @@ class Findings(Message):
     """What a check found: how the destination is not as the source is."""
 
     chunk_files_missing: Count = 0
-    """At the destination."""
+    """Chunk files that the destination lacks."""
     chunk_files_different: Count = 0
     chunk_files_times: Count = 0
     """Those of the different ones that have the same size and another time; their content was not compared."""
     other_missing: Count = 0
-    """Of the files that are no chunks."""
+    """Files other than chunks that the destination lacks."""
     other_different: Count = 0
     other_times: Count = 0
     extra: Count = 0
@@ -106,7 +106,7 @@ class Findings(Message):
     """The first of them (at most 100), relative to the source; so are those of the other kinds."""
     different_paths: tuple[Text, ...] = ()
     extra_paths: tuple[Text, ...] = ()
-    """Those of folders end in `/`."""
+    """The first of what only the destination has; folders end in `/`."""
     damaged_files: tuple[Failure, ...] = ()
 
     @property
@@ -177,7 +177,7 @@ class TargetSnapshot(Message):
     why: Why | None = None
     """Why it is in this state; None where the state says it all."""
     counts: Counts = (0, 0, 0, 0, 0, 0, 0)
-    """Of all arrays together."""
+    """Chunk files in each state, all arrays together."""
     other_files: Count = 0
     """Files that are no chunks (metadata, sidecars, links), copied and known to be up to date."""
     other_waiting: Count = 0

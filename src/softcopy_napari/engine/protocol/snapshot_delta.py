@@ -18,7 +18,7 @@ class SnapshotDelta:
 
     def __init__(self) -> None:
         self._arrays: dict[str, tuple[ArraySnapshot, ...]] = {}
-        """By target."""
+        """Arrays by target."""
 
     def forget(self) -> None:
         """Send everything the next time."""

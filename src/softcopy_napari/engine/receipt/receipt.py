@@ -49,9 +49,9 @@ class ArrayFacts(BaseModel):
     chunk_file_shape: tuple[int, ...]
     dtype: str
     chunk_files: int
-    """That the metadata promise."""
+    """Number of chunk files that the metadata promise."""
     never_written: int
-    """Those of them that never came: the fill value is read in their place."""
+    """Number of chunk files that never came: the fill value is read in their place."""
 
 
 class Paths(BaseModel):
@@ -98,9 +98,9 @@ class Receipt(BaseModel):
     links: int = 0
     """Links, which have none."""
     bytes: int = 0
-    """Of all regular files."""
+    """Bytes of all regular files."""
     chunk_files: int = 0
-    """Those of the files that are chunks or shards."""
+    """Number of the files that are chunks or shards."""
     never_written: int = 0
     """Chunk files that metadata promise and that never came."""
     missing_images: Paths = Paths()
