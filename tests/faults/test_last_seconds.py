@@ -224,7 +224,7 @@ def test_a_folder_that_is_not_found_for_a_moment_is_looked_for_again(lab: Lab, m
 def test_a_chunk_file_that_is_open_when_the_marker_comes_is_waited_for_and_named(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, ends: str
 ) -> None:
-    monkeypatch.setattr(final_check, "OPEN_PATIENCE", SOON if ends == "is closed" else 1.0)
+    monkeypatch.setattr(final_check, "OPEN_FILE_TIMEOUT", SOON if ends == "is closed" else 1.0)
     monkeypatch.setattr(final_check, "LAST_CHANCE", 0.5)
     make_chunks(lab.source, 3, together=True, more=1)
     running = lab.start()

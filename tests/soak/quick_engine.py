@@ -25,7 +25,7 @@ def main() -> None:
         module.QUIET = 0.3  # type: ignore[attr-defined]
     worker_pool._HUNG = 3.0
     retries._LAST = 3.0
-    final_check.LAST_CHANCE, final_check.OPEN_PATIENCE = 0.5, 2.0
+    final_check.LAST_CHANCE, final_check.OPEN_FILE_TIMEOUT = 0.5, 2.0
     server.main()
 
 

@@ -31,7 +31,7 @@ _OWN_GROUP: int = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subproces
 _POLL = 0.1
 _ANSWER = 10.0
 """Seconds after which an engine counts as one that does not answer."""
-_PATIENCE = 1.0
+_END_TIMEOUT = 1.0
 """Seconds that an engine which hung up has for its last words."""
 
 
@@ -104,7 +104,7 @@ class EngineHandle:
 
     def _last(self) -> EngineSnapshot:
         """Return the last snapshot of an engine that no longer answers."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _END_TIMEOUT
         while True:
             alive = self.run.alive() and time.monotonic() < deadline
             with contextlib.suppress(OSError, ValueError):

@@ -42,13 +42,13 @@ def note_comparison(
         inventory.writers.note_seen(folder, itertools.chain(same, different))
     inventory.versions.note_found(folder, same)
     different = inventory.versions.left_to_copy(folder, different, source_versions)
-    news = 0
+    added = 0
     if inventory.damaged:
         _forget_damage(inventory, prefix, different)
     for names, state in ((same, ChunkState.COPIED), (different, ChunkState.PENDING)):
         for files, found, _ in inventory.group_files(folder, names):
-            news += _note_files(inventory, files, found, state)
-    return news
+            added += _note_files(inventory, files, found, state)
+    return added
 
 
 def note_chunk_files(

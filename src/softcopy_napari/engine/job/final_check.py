@@ -17,7 +17,7 @@ _LONG_PROOF = 30.0
 """Seconds of reading back after which everything is compared once more."""
 LAST_CHANCE = 5.0
 """Seconds that writers have at the end to make whole what is not, or to let go of locks that nobody saw them take."""
-OPEN_PATIENCE = 30.0
+OPEN_FILE_TIMEOUT = 30.0
 """Seconds that writers have for files that they were seen to open or to lock."""
 
 
@@ -143,7 +143,7 @@ class FinalCheck:
         """Give up on files that writers have had open or locked for too long: name them, and copy what is there."""
         for path, held in list(self._inventory.writers.held.items()):
             seen = held.open or self._tracker.locked_lately(path, now)
-            if now - max(held.since, self._since) > (OPEN_PATIENCE if seen else LAST_CHANCE):
+            if now - max(held.since, self._since) > (OPEN_FILE_TIMEOUT if seen else LAST_CHANCE):
                 self._inventory.writers.abandon_file(path)
                 self._rechecks += 1
                 code = ReasonCode.LEFT_OPEN if held.open else ReasonCode.LEFT_LOCKED

@@ -34,7 +34,7 @@ _CALM_AFTER = 5.0
 """Seconds without a message after which nothing counts as happening."""
 _TICK_SHARE = 10
 """A step takes at most one part in so many of the time."""
-_STOP_PATIENCE = 1.8
+_STOP_TIMEOUT = 1.8
 """Seconds that a stop takes at most, where the destination does not answer: two are promised."""
 
 log = logging.getLogger(__name__)
@@ -235,7 +235,7 @@ class TargetThread(ABC):
             self._history.note(self._snapshot)
 
     def _shut_down(self) -> None:
-        deadline = time.monotonic() + _STOP_PATIENCE
+        deadline = time.monotonic() + _STOP_TIMEOUT
         left = self._pool.stop() + self._dispatcher.unswept()
         marker = self._parts.marker
         if marker:

@@ -31,11 +31,11 @@ class SnapshotDelta:
         for target in now.targets:
             before = self._arrays.get(target.id, ())
             # Unchanged ones are the same objects, in the same places: arrays are only ever added, or all is new.
-            news = target.arrays
-            if [array.path for array in before] == [array.path for array in news[: len(before)]]:
-                news = tuple(new for new, old in zip_longest(news, before) if new is not old)
-            left_out.append(len(target.arrays) - len(news))
-            targets.append(target.model_copy(update={"arrays": news}) if left_out[-1] else target)
+            changed = target.arrays
+            if [array.path for array in before] == [array.path for array in changed[: len(before)]]:
+                changed = tuple(new for new, old in zip_longest(changed, before) if new is not old)
+            left_out.append(len(target.arrays) - len(changed))
+            targets.append(target.model_copy(update={"arrays": changed}) if left_out[-1] else target)
             self._arrays[target.id] = target.arrays
         return Reply(snapshot=now.model_copy(update={"targets": tuple(targets)}), left_out=tuple(left_out))
 
