@@ -6,13 +6,11 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import xxhash
 
 from softcopy_napari.engine.dispatch import retries, worker_pool
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST
-from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.job import copy_job
 from softcopy_napari.engine.receipt.checksum_file import read_lines
 from softcopy_napari.engine.receipt.receipt import receipt_paths
@@ -155,17 +153,3 @@ def test_a_rewritten_file_is_verified_in_its_last_version(jobs: Jobs) -> None:
     end = jobs.ends()
     assert end.state is TargetState.COMPLETE and end.counts[ChunkState.VERIFIED] == 2
     assert tree(jobs.destination) == tree(jobs.source)
-
-
-def test_digests_at_scattered_places_are_found_again(tmp_path: Path) -> None:
-    digests = DigestStore(tmp_path / "digests")
-    first, second = digests.add_array("a", (1000,)), digests.add_array("b", (10,))
-    places = np.array([3, 4, 5, 900, 17])
-    values = os.urandom(16 * len(places))
-    digests.put(places + first, values)
-    digests.put(np.array([second + 9]), b"z" * 16)
-    assert digests.get(places + first).tobytes() == values
-    assert digests.get(np.array([second + 9, first + 3])).tobytes() == b"z" * 16 + values[:16]
-    assert not digests.get(np.array([0, 1, 2, 6, 999])).any()
-    digests.close()
-    assert not (tmp_path / "digests").exists()
