@@ -43,9 +43,15 @@ _REMOTE = re.compile(
 )
 """As scp, rsync and rclone take it. What goes on with a digit is a name with a time in it: `run_12:30.zarr`."""
 _VARIABLE = re.compile(
-    r"\$(?P<dollar>\$)|\$(?P<command>\()|(?P<whole>(?<![^/\\])%([^%/\\\s]+)%(?![^/\\]))|%(?P<part>[^%/\\\s]+)%"
-    r"|\$env:(?P<powershell>\w+)|\$\{(?P<braces>[^{}]*)\}|\$(?P<plain>[A-Za-z_]\w*)",
-    re.ASCII | re.IGNORECASE,
+    r"""\$(?P<dollar>\$)                                # $$
+      | \$(?P<command>\()                               # $(date)
+      | \$env:(?P<powershell>\w+)                       # $env:HOME
+      | \$\{(?P<braces>[^{}]*)\}                        # ${HOME}
+      | \$(?P<plain>[A-Za-z_]\w*)                       # $HOME
+      | (?P<whole>(?<![^/\\])%[^%/\\\s]+%(?![^/\\]))    # %HOME%, a whole part of a path
+      | %(?P<part>[^%/\\\s]+)%                          # 10%FBS_5%CO2
+    """,
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
 )
 
 
