@@ -230,7 +230,7 @@ def admit(connection: Connection) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "_ANSWER", 0.5)
-    monkeypatch.setattr(client, "_PATIENCE", 0.1)
+    monkeypatch.setattr(client, "_END_TIMEOUT", 0.1)
 
 
 @pytest.mark.timeout(120)

@@ -511,7 +511,7 @@ def test_an_engine_that_is_none_is_said_in_words_and_nothing_is_done(
     window: Window, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str
 ) -> None:
     monkeypatch.setattr(client, "_ANSWER", 0.3)
-    monkeypatch.setattr(client, "_PATIENCE", 0.1)
+    monkeypatch.setattr(client, "_END_TIMEOUT", 0.1)
     asked = []
 
     def talk(connection: Connection) -> None:
