@@ -21,9 +21,11 @@ import pytest
 from softcopy_napari.engine import client
 from softcopy_napari.engine.client import EngineGone, EngineHandle, launch
 from softcopy_napari.engine.protocol.messages import Order
+from softcopy_napari.engine.reasons import decode_reason
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings
+from softcopy_napari.engine.wording import describe
 from tests.engine.support import make_array, replace, until
 from tests.security.support import KEY, Bomb, fake_engine
 from tests.support.command import halted, softcopy
@@ -163,7 +165,7 @@ def test_who_has_the_key_and_then_talks_nonsense_does_nothing(
         for message in junk:
             connection.send_bytes(message)
             answer = json.loads(connection.recv_bytes())
-            assert answer["snapshot"] is None and answer["error"].isprintable()
+            assert answer["snapshot"] is None and describe(decode_reason(answer["error"])).isprintable()
         with contextlib.suppress(OSError):
             connection.send_bytes(b"x" * 70_000)  # more than an order can have
         with pytest.raises((EOFError, OSError)):
