@@ -18,14 +18,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psutil
 
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"  # rclone of PyPI
 COMMAND = [sys.executable, "-m", "softcopy_napari"]
 AN_HOUR = 3_600_000_000_000
-_HOLD = 60.0
 
 
 def environment(state: Path) -> dict[str, str]:
@@ -118,19 +117,17 @@ class Others:
 
     def __init__(self) -> None:
         self._started, self._busy, self._own = time.perf_counter(), _busy_seconds(), _own_seconds()
-        self._waited = _Turn.waited, _Turn.busy
 
     def __str__(self) -> str:
-        elapsed = max(1e-9, self.elapsed)
-        busy = _busy_seconds() - self._busy - (_Turn.busy - self._waited[1])
-        cores = max(0.0, busy - (_own_seconds() - self._own)) / elapsed
+        busy = _busy_seconds() - self._busy - (_own_seconds() - self._own)
+        cores = max(0.0, busy) / max(1e-9, self.elapsed)
         note = ", too much to judge by these figures" if cores > 0.1 else ""
         return f"other processes used {cores:.2f} cores meanwhile{note}"
 
     @property
     def elapsed(self) -> float:
-        """Seconds, without those that were waited for a turn."""
-        return time.perf_counter() - self._started - (_Turn.waited - self._waited[0])
+        """Seconds."""
+        return time.perf_counter() - self._started
 
 
 def _busy_seconds() -> float:
@@ -141,39 +138,6 @@ def _busy_seconds() -> float:
 def _own_seconds() -> float:
     """Of this process and all that it has started and waited for."""
     return sum(os.times()[:4])
-
-
-@contextmanager
-def turn() -> Iterator[None]:
-    """Measure alone: whoever shares this machine and locks the file in SOFTCOPY_BENCH_LOCK meanwhile, waits.
-
-    The lock is kept for the next turn, until it has been held for a minute.
-    """
-    name = os.environ.get("SOFTCOPY_BENCH_LOCK")
-    if name and not _Turn.lock:
-        import fcntl
-
-        before = time.perf_counter(), _busy_seconds()
-        _Turn.lock = open(name, "a")  # noqa: SIM115
-        fcntl.flock(_Turn.lock, fcntl.LOCK_EX)
-        _Turn.since = time.perf_counter()
-        _Turn.waited += _Turn.since - before[0]
-        _Turn.busy += _busy_seconds() - before[1]
-    try:
-        yield
-    finally:
-        if _Turn.lock and time.perf_counter() > _Turn.since + _HOLD:
-            _Turn.lock.close()
-            _Turn.lock = None
-
-
-class _Turn:
-    """The lock, and what went by while it was waited for: nothing of that counts."""
-
-    lock: IO[str] | None = None
-    since = 0.0
-    waited = 0.0
-    busy = 0.0
 
 
 def tree(pid: int) -> list[psutil.Process]:

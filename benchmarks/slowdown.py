@@ -1,6 +1,6 @@
 """What a copy costs the acquisition: a writer's own write calls, with a copy beside it and without.
 
-    python benchmarks/slowdown.py [--seconds S] [--rounds N] [--quick] [--write]
+    python benchmarks/slowdown.py [--seconds S] [--rounds N] [--scale S] [--write]
 
 The writer is a process of its own, on a disk; the copy goes elsewhere (to memory), as to a share. It writes bursts of
 stacks, one burst every 250 ms: first one stack of 8 MB as it is, through a lock, as in a fast time series; then stacks
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import peers
-from common import Others, count_files, percentile, stop, turn, warm_up, workplace, write_zarray
+from common import Others, count_files, percentile, stop, warm_up, workplace, write_zarray
 from conditions import discard
 from report import Report
 from report import options as common_options
@@ -204,9 +204,8 @@ def compare(load: Load, contenders: list[Any], rounds: int, seconds: float, fold
     memory = Path(tempfile.mkdtemp(prefix="softcopy-benchmark-", dir="/dev/shm"))
     try:
         for number in range(rounds):
-            with turn():
-                for peer in peers.in_turns(contenders, number):
-                    measure(peer, load, seconds, folder, memory, runs[peer.name if peer else NOBODY])
+            for peer in peers.in_turns(contenders, number):
+                measure(peer, load, seconds, folder, memory, runs[peer.name if peer else NOBODY])
     finally:
         shutil.rmtree(memory)
     alone = runs[NOBODY]
