@@ -209,6 +209,7 @@ ENGLISH: Wording = {
     ReasonCode.EDITED_AT_DESTINATION: (
         "{path} was changed at the destination after it was copied. Kept; --overwrite replaces it"
     ),
+    ReasonCode.NEWER_AT_DESTINATION: "{files:file} newer at the destination than at the source, replaced: {names}",
     ReasonCode.NODES_NEVER_CAME: "{nodes:image or well|images or wells} of the metadata never came: {names}",
     ReasonCode.DESTINATION_ONLY: "only at the destination, left alone: {names}",
     ReasonCode.MADE_BY_SYSTEM: "only at the destination, made by its system: {names}",

@@ -142,6 +142,7 @@ class ReasonCode(StrEnum):
     OLD_FILES_REMOVED = auto()
     OLD_FILES_LEFT = auto()
     EDITED_AT_DESTINATION = auto()
+    NEWER_AT_DESTINATION = auto()
     NODES_NEVER_CAME = auto()
     DESTINATION_ONLY = auto()
     MADE_BY_SYSTEM = auto()

@@ -1,4 +1,4 @@
-"""Zarr metadata that people have changed at a destination are kept, and named."""
+"""What people have changed at a destination: zarr metadata are kept, anything else is replaced, and both are named."""
 
 from __future__ import annotations
 
@@ -120,3 +120,19 @@ def test_a_copied_file_that_only_has_another_time_is_copied_again(jobs: Jobs) ->
     os.utime(jobs.destination / ".zattrs", (later, later))
     jobs.start(finish_idle=0.0)
     assert jobs.ends().state is TargetState.COMPLETE and not any(NOTED in one for one in jobs.now.notices)
+
+
+def test_chunks_and_notes_that_were_changed_at_the_destination_are_replaced_and_named_once(jobs: Jobs) -> None:
+    make_array(jobs.source, (3,))
+    write(jobs.source / "note.txt", b"of the source", old=True)
+    jobs.start(settle=0.0)
+    assert jobs.ends().state is TargetState.COMPLETE
+    for name in ("1", "note.txt"):
+        write(jobs.destination / name, b"of somebody who works on the copy")
+    jobs.start(settle=0.0)
+    end = jobs.ends()
+    assert end.state is TargetState.COMPLETE
+    assert end.notices == ("2 files newer at the destination than at the source, replaced: 1, note.txt",)
+    assert tree(jobs.destination) == tree(jobs.source)
+    jobs.start(settle=0.0)
+    assert jobs.ends().notices == ()

@@ -79,6 +79,17 @@ def test_files_are_the_same_only_with_equal_size_and_time(sides: Sides) -> None:
     assert part.fresh == [] and part.extra == []
 
 
+def test_copies_that_are_newer_than_their_sources_are_told_from_what_is_to_be_copied_anyway(sides: Sides) -> None:
+    for name in ("0.0", "note.txt", ".zattrs"):
+        sides.both(name, there=b"changed", time_there=OLD + 60)
+    sides.both("0.1", time_there=OLD - 60)
+    sides.both("0.2", time_there=OLD + 1)  # less than clocks may differ
+    sides.both("0.3")
+    part = sides.look()
+    assert sorted(part.newer) == ["0.0", "note.txt"], "metadata have rules of their own"
+    assert sorted(part.different) == [".zattrs", "0.0", "0.1", "0.2", "note.txt"]
+
+
 def test_a_destination_that_does_not_exist_yet_lacks_everything(sides: Sides) -> None:
     write(sides.source / "a" / "0", b"x", old=True)
     assert sides.look("a").different == ["0"]

@@ -22,6 +22,7 @@ from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.event_rules import QUIET, EventRules
 from softcopy_napari.engine.source.finish_rules import Against, Objection, SourceFacts
 from softcopy_napari.engine.source.growth_evidence import GrowthEvidence
+from softcopy_napari.engine.source.newer_copies import NewerCopies
 from softcopy_napari.engine.source.seen_files import SeenFiles, StaleLocks, Unsettled
 from softcopy_napari.engine.source.source_identity import Deletion
 from softcopy_napari.engine.source.source_metadata import Reading, SourceMetadata
@@ -116,6 +117,7 @@ class SourceTracker:
         self._later: dict[str, float] = {}
         self._locks = StaleLocks(inventory)
         self._unsettled = Unsettled(inventory)
+        self._newer = NewerCopies(inventory)
         self._scratch = SeenFiles()
         """Temporaries of writers that do not tell whose they are."""
         self._last_change = self._pass_started = time.monotonic()
@@ -237,7 +239,9 @@ class SourceTracker:
                 unsettled = [name for name in unsettled if not self._inventory.writers.try_unsettled(prefix + name)]
                 tried = len(self._inventory.writers.unsettled) - before
         same = [name for name in part.same if name not in touched] if touched else part.same
+        newer = self._newer.find(part)
         news = note_comparison(self._inventory, part.folder, same, different, part.source_versions) + tried
+        self._newer.note_replaced(newer)
         self._unsettled.add_folder_diff(part, [name for name in unsettled if name not in touched])
         if part.last and part.folder in self._unsettled.listed:
             self._walks.known[part.folder] = 0  # to be listed again even if its own time stays
@@ -341,6 +345,8 @@ class SourceTracker:
             if self.last_pass is not None and done.news:
                 self._note_change(now)
             self.last_pass = done
+            for replaced in self._newer.take_notices():
+                self._notice(replaced)
             if done.full:
                 self.last_full = done
                 self.evidence.note_walked()

@@ -421,6 +421,8 @@ class FolderComparer:
                             same = self._have_same_content(path, here.st_size)
                         if not same:
                             part.source_versions[name] = pack_version(modified, here.st_size), same_size
+                            if copy.st_mtime_ns > modified + _CLOCK_SKEW_NS and name not in METADATA_NAMES:
+                                part.newer.append(name)
                 if same:
                     part.same.append(name)
                     return

@@ -42,6 +42,8 @@ class FolderDiff:
         self.source_versions: dict[str, tuple[bytes, bool]] = {}
         """For those of `different` that are regular files on both sides, the source's version (see
         `file_times.pack_version`) and whether both have the same size."""
+        self.newer: list[str] = []
+        """Those of `different`, other than zarr metadata, whose copies are newer."""
         self.links: dict[str, str] = {}
         """Links that lead out of the source, and their targets."""
         self.clashes: list[tuple[str, str]] = []

@@ -1,0 +1,44 @@
+"""Files that are newer at the destination than at the source: somebody changed the copies, and they are replaced.
+
+Part of what is known of a target's source, and called from its job's thread alone.
+"""
+
+from __future__ import annotations
+
+from softcopy_napari.engine.formatting import NO_NAMES, count_names
+from softcopy_napari.engine.fs.relative_paths import prefix_of
+from softcopy_napari.engine.inventory.inventory import Inventory
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
+from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.worker.folder_diff import FolderDiff
+
+_NOT_WAITING = {ChunkState.ABSENT, ChunkState.COPIED, ChunkState.VERIFIED}
+
+
+class NewerCopies:
+    """Those that walks have found since the user was last told of them."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._found = NO_NAMES
+
+    def find(self, part: FolderDiff) -> list[str]:
+        """Return the paths of those that a part of a folder's comparison has found, and that were not known to differ.
+
+        To be asked before the inventory takes the comparison in.
+        """
+        prefix = prefix_of(part.folder)
+        return [prefix + name for name in part.newer if self._inventory.state(prefix + name) in _NOT_WAITING]
+
+    def note_replaced(self, paths: list[str]) -> None:
+        """Note which of these files the inventory has copied again, now that it has taken the comparison in."""
+        if paths:
+            state = self._inventory.state
+            self._found = self._found.plus(count_names(path for path in paths if state(path) is ChunkState.PENDING))
+
+    def take_notices(self) -> list[Reason]:
+        """Return what the user has to be told, once."""
+        found, self._found = self._found, NO_NAMES
+        if not found.total:
+            return []
+        return [make_reason(ReasonCode.NEWER_AT_DESTINATION, files=found.total, names=str(found))]
