@@ -37,9 +37,9 @@ class Lab(Jobs):
         self._faulty: list[FaultFs] = []
         self._ends = contextlib.ExitStack()
 
-    def faulty_source(self, unit: int = 1, behind: int = 0) -> FaultFs:
-        """Put the source on a file system that fails."""
-        faults = self._show("source", unit=unit, behind=behind)
+    def faulty_source(self, unit: int = 1, **habits: Any) -> FaultFs:
+        """Put the source on a file system that fails, or has habits of its own, see `FaultFs`."""
+        faults = self._show("source", unit=unit, **habits)
         self.source, self.real_source = faults.place / "s.zarr", faults.folder / "s.zarr"
         self.real_source.mkdir()
         return faults

@@ -122,6 +122,21 @@ def test_each_file_that_was_copied_is_flushed_through_fuse_and_each_once(lab: La
 
 
 @may_fuse
+def test_of_a_cloud_mount_that_may_upload_later_it_is_said_and_each_file_is_flushed_all_the_same(lab: Lab) -> None:
+    faults = lab.faulty_destination(called="https://cloud.example/dav")  # as davfs2 is
+    make_chunks(lab.source, 5)
+    flush = faults.delay("fsync", "d.zarr/*", seconds=0.0)
+    lab.start(settle=0.0)
+    end = lab.ends(SOON)
+    assert end.state is TargetState.COMPLETE
+    assert [notice for notice in end.notices if "uploads in the background" in notice] == [
+        f"{lab.destination} is a cloud mount that uploads in the background (rclone --vfs-cache-mode, davfs2, ...). "
+        "Keep the source until everything is uploaded"
+    ]
+    assert {f"d.zarr/{number}/0" for number in range(5)} <= set(flush.met)
+
+
+@may_fuse
 def test_what_a_run_before_has_left_unflushed_is_flushed_by_the_next_one(lab: Lab) -> None:
     faults = lab.faulty_destination()
     make_chunks(lab.source, 5, more=1)

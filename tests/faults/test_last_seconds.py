@@ -16,7 +16,7 @@ from softcopy_napari.engine.job.copy_job import CopyJob
 from softcopy_napari.engine.job.lifecycle import Phase
 from softcopy_napari.engine.receipt import receipt_builder
 from softcopy_napari.engine.receipt.checksum_file import read_lines
-from softcopy_napari.engine.receipt.receipt import Receipt, receipt_paths, write_receipt
+from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt, receipt_paths, write_receipt
 from softcopy_napari.engine.source import source_tracker
 from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -24,8 +24,11 @@ from softcopy_napari.engine.watch import watcher
 from softcopy_napari.engine.worker.folder_batch import COMPARED, FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from tests.engine.support import make_array, replace, tree, until, write, zarray
-from tests.faults.lab import SOON, Lab, make_chunks
+from tests.faults.lab import SOON, Lab, content, make_chunks
 from tests.faults.test_end import Flushes
+from tests.support.faultfs import why_not
+
+may_fuse = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
 
 @pytest.fixture
@@ -147,6 +150,20 @@ def test_a_rewrite_amid_the_last_walk_over_a_share_is_found(
     lab.assert_equal()
 
 
+@may_fuse
+def test_what_another_computer_wrote_just_before_the_end_is_copied_though_the_mount_answers_from_its_cache(
+    lab: Lab,
+) -> None:
+    lab.faulty_source(cached=600.0)
+    make_chunks(lab.real_source, 12, more=2)
+    running = lab.start()
+    assert lab.caught_up()
+    write(lab.real_source / "3" / "0", content(3, 1, 5000))
+    running.order("finish")
+    assert lab.ends(SOON).state is TargetState.COMPLETE
+    lab.assert_equal()
+
+
 def test_a_source_lost_after_a_change_that_was_heard_of_is_waited_for(lab: Lab, signing: Signing) -> None:
     make_chunks(lab.source, 5)
     running = lab.start(settle=0.5)
@@ -245,6 +262,8 @@ def test_a_chunk_file_that_is_open_when_the_marker_comes_is_waited_for_and_named
     else:
         assert any("3 was still open in its writer at the end" in notice for notice in end.notices), end.notices
         assert end.chunk_files_copied == 3, "what may be half a chunk is not called copied"
+        facts = find_receipt(lab.destination)[1]
+        assert facts is not None and "3 was still open in its writer at the end. Copied as it was" in facts.notes
     assert end.state is TargetState.COMPLETE
 
 

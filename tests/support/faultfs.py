@@ -101,6 +101,8 @@ class FaultFs:
         By how many bytes files seem larger than they are.
     inodes : bool
         Whether files are told by the inodes that they have in the folder with the data.
+    called : str
+        What it says that it is mounted from.
     """
 
     def __init__(
@@ -115,6 +117,7 @@ class FaultFs:
         folds_case: bool = False,
         padding: int = 0,
         inodes: bool = True,
+        called: str = "softcopy-faultfs",
     ) -> None:
         self.folder = folder
         self.place = place
@@ -122,7 +125,7 @@ class FaultFs:
         """What an `act` of a rule has raised."""
         self._options = {
             "unit": unit, "behind": behind, "nfd": nfd, "cached": cached, "times": times, "folds_case": folds_case,
-            "padding": padding, "inodes": inodes,
+            "padding": padding, "inodes": inodes, "called": called,
         }  # fmt: skip
         self._rules: dict[int, Rule] = {}
         self._numbers = itertools.count(1)

@@ -309,7 +309,7 @@ class Shown(mfusepy.Operations):
 def main() -> None:
     """Show the folder until the test has had enough."""
     folder, place, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-    cached, inodes = options.pop("cached"), options.pop("inodes")
+    cached, inodes, called = (options.pop(name) for name in ("cached", "inodes", "called"))
     desk = Desk()
     os.umask(0)
 
@@ -326,7 +326,7 @@ def main() -> None:
         Shown(folder, desk, **options),
         place,
         foreground=True,
-        fsname="softcopy-faultfs",
+        fsname=called,
         # Each look, read and write of a program comes here: nothing is answered from a cache, if nothing else is said.
         attr_timeout=cached,
         entry_timeout=cached,
