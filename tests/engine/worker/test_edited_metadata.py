@@ -13,6 +13,7 @@ from softcopy_napari.engine.receipt.receipt import receipt_paths
 from softcopy_napari.engine.states import TargetState
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, tree, until, write, zarray
+from tests.faults.lab import make_chunks
 from tests.support.command import softcopy
 
 NOTED = "was changed at the destination after it was copied. Kept; --overwrite replaces it"
@@ -122,17 +123,22 @@ def test_a_copied_file_that_only_has_another_time_is_copied_again(jobs: Jobs) ->
     assert jobs.ends().state is TargetState.COMPLETE and not any(NOTED in one for one in jobs.now.notices)
 
 
-def test_chunks_and_notes_that_were_changed_at_the_destination_are_replaced_and_named_once(jobs: Jobs) -> None:
-    make_array(jobs.source, (3,))
+@pytest.mark.parametrize("chunk", ["1", "1/0"])
+def test_chunks_and_notes_that_were_changed_at_the_destination_are_replaced_and_named_once(
+    jobs: Jobs, chunk: str
+) -> None:
+    make_chunks(jobs.source, 3, together=chunk == "1")
     write(jobs.source / "note.txt", b"of the source", old=True)
     jobs.start(settle=0.0)
     assert jobs.ends().state is TargetState.COMPLETE
-    for name in ("1", "note.txt"):
+    for name in (chunk, "note.txt"):
         write(jobs.destination / name, b"of somebody who works on the copy")
     jobs.start(settle=0.0)
     end = jobs.ends()
     assert end.state is TargetState.COMPLETE
-    assert end.notices == ("2 files newer at the destination than at the source, replaced: 1, note.txt",)
+    (notice,) = end.notices
+    assert notice.startswith("2 files newer at the destination than at the source, replaced: ")
+    assert chunk in notice and "note.txt" in notice
     assert tree(jobs.destination) == tree(jobs.source)
     jobs.start(settle=0.0)
     assert jobs.ends().notices == ()
