@@ -69,7 +69,7 @@ def test_nothing_is_deleted_through_a_link(sides: tuple[Path, Path, Path]) -> No
 
     def act(transfer: FileCopier) -> None:
         transfer.copy_file("d/x", delete_if_gone=True)
-        transfer.remove_temporary("d", ".softcopy-dead-1.tmp")
+        transfer.remove_temporaries("d", ".softcopy-dead-1.tmp")
 
     held(sides, act)
     assert tree(elsewhere) == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from softcopy_napari.engine.inventory.comparison import note_comparison
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.source.event_rules import QUIET, EventRules
+from softcopy_napari.engine.source.folder_watches import FolderWatches
 from softcopy_napari.engine.source.seen_files import StaleLocks
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.states import ChunkState
@@ -39,8 +41,13 @@ class Told:
         self.tells_closing = tells_closing
         self.watched: list[str] = []
 
+        return True
+
     def watch(self, folder: str) -> None:
         self.watched.append(folder)
+
+    def let_go(self, folders: Iterable[str]) -> None:
+        pass
 
     def stop(self) -> None:
         pass
@@ -54,7 +61,8 @@ class Source:
         self.inventory.register_array(make_layout((2, 2), "", separator="/"))
         self.walks = WalkPlanner()
         self.watcher = Told(tells_closing)
-        self.rules = EventRules(self.watcher, self.inventory, self.walks)
+        watches = FolderWatches(self.watcher, folder, self.inventory, self.walks)
+        self.rules = EventRules(self.watcher, self.inventory, self.walks, watches)
         self.now = 1000.0
 
     def say(self, *events: tuple[FileEvent, str], after: float = 0.0) -> None:

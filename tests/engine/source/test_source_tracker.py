@@ -15,8 +15,8 @@ from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.watch.watcher import NoWatcher
 from softcopy_napari.engine.wording import describe
-from softcopy_napari.engine.worker.folder_comparer import ALL_BELOW
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
+from softcopy_napari.engine.worker.numbered_folders import ALL_BELOW
 from tests.engine.support import make_layout, zarray
 
 

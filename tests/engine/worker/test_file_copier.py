@@ -325,8 +325,8 @@ def test_a_link_planted_in_the_temporarys_place_is_not_written_through(sides: Si
 def test_sweep_removes_the_temporary_of_a_dead_worker_and_nothing_else(sides: Sides) -> None:
     for name in (".softcopy-r-1.tmp", ".softcopy-r-2.tmp", "x"):
         write(sides.destination / "a" / name, b"")
-    sides.transfer.remove_temporary("a", ".softcopy-r-2.tmp")
-    sides.transfer.remove_temporary("no/such/folder", ".softcopy-r-2.tmp")
+    sides.transfer.remove_temporaries("a", ".softcopy-r-2.tmp")
+    sides.transfer.remove_temporaries("no/such/folder", ".softcopy-r-2.tmp")
     assert {p.name for p in (sides.destination / "a").iterdir()} == {".softcopy-r-1.tmp", "x"}
 
 

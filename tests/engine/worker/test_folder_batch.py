@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softcopy_napari.engine.worker.folder_batch import COMPARED, NOT_REACHED, PECULIAR, FolderBatch
-from softcopy_napari.engine.worker.folder_comparer import ALL_BELOW, FolderComparer
+from softcopy_napari.engine.worker.folder_comparer import FolderComparer
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.native import load_comparer
+from softcopy_napari.engine.worker.numbered_folders import ALL_BELOW
 from tests.engine.support import write
 
 pytestmark = pytest.mark.skipif(load_comparer() is None, reason="there is no library here")

@@ -250,7 +250,7 @@ def test_a_file_that_vanishes_while_its_folder_is_listed_is_nowhere(
 ) -> None:
     for name in ("a", "b"):
         write(sides.source / name, b"x", old=True)
-    real = folder_comparer._listing
+    real = folder_comparer.listing
 
     @contextlib.contextmanager
     def listing(place: RootFolder, folder: str) -> Iterator[Iterator[os.DirEntry[str]]]:
@@ -259,7 +259,7 @@ def test_a_file_that_vanishes_while_its_folder_is_listed_is_nowhere(
             (sides.source / "a").unlink()
             yield iter(listed)
 
-    monkeypatch.setattr(folder_comparer, "_listing", listing)
+    monkeypatch.setattr(folder_comparer, "listing", listing)
     assert sides.look().different == ["b"]
 
 

@@ -286,13 +286,11 @@ class Dispatcher:
         if isinstance(answer, VerifyDone):
             self._handle_read_back(self._read_backs.pop(heard.task), answer, now)
             return None
-        if final:
-            self._under_way.pop(heard.task, None)
-            self._compares.pop(heard.task, None)
-            self._others.pop(heard.task, None)
+        for tasks in (self._under_way, self._compares, self._others) if final else ():
+            tasks.pop(heard.task, None)
         if isinstance(answer, FolderBatch):
             self._note_batch(heard.task, answer)
-        if isinstance(answer, FolderDiff):
+        elif isinstance(answer, FolderDiff):
             self.links.add_folder_diff(answer)
         if isinstance(answer, FolderDiff) and answer.last and not answer.unchanged:
             self._apply_clashes(answer)
@@ -308,11 +306,9 @@ class Dispatcher:
 
     def _note_batch(self, task: int, batch: FolderBatch) -> None:
         """Note that folders of a batch are still to come one by one, and that no names clash in the others."""
-        if task in self._compares:
-            self._compares[task] += [(folder, 0) for folder in batch.peculiar]
-        if self._clashes:
-            for folder, *_ in batch.folders:
-                self._apply_clashes(FolderDiff(folder))
+        self._compares.get(task, []).extend((folder, 0) for folder in batch.peculiar)
+        for folder, *_ in batch.folders if self._clashes else ():
+            self._apply_clashes(FolderDiff(folder))
 
     def _apply_clashes(self, part: FolderDiff) -> None:
         """Set aside files whose names are one at the destination: one copy would overwrite the other."""

@@ -5,6 +5,7 @@ Measured in the copy workers, because a share may hang.
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import NamedTuple
 
@@ -64,3 +65,10 @@ def _device(folder: str) -> int:
         return os.stat(extended_path(folder)).st_dev
     except OSError:
         return 0
+
+
+def check_free_space(folder: str, size: int) -> None:
+    """Raise ENOSPC for a large file that will not fit, rather than let a disk be filled with a part of it."""
+    free, _ = measure_free_space(folder)
+    if 0 <= free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -13,6 +13,16 @@ def is_own_temporary(name: str) -> bool:
     return name.startswith(TEMPORARY_PREFIX) and name.endswith(TEMPORARY_SUFFIX)
 
 
+MOST_LANES = 16
+"""Files that a copy worker writes at a time at most; as in copy_files.c."""
+
+
+def temporaries_of(temporary: str) -> list[str]:
+    """Return the names of all temporaries of a worker, of which this is one: it may write as many files at a time."""
+    stem = temporary.removesuffix(TEMPORARY_SUFFIX)
+    return [temporary, *(f"{stem}-{number}{TEMPORARY_SUFFIX}" for number in range(1, MOST_LANES))]
+
+
 def run_of_temporary(temporary: str) -> str:
     """Return the run that a temporary belongs to."""
     return temporary.removeprefix(TEMPORARY_PREFIX).partition("-")[0].partition(".")[0]

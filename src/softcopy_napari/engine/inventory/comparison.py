@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
 from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.inventory.copied_versions import SourceVersions
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.inventory.tracked_files import FileIds, TrackedFiles
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.worker.folder_batch import SAME, FolderBatch
 
 _LEAVE_PENDING = np.zeros(len(ChunkState), bool)
 _LEAVE_PENDING[[ChunkState.PENDING, ChunkState.COPYING, ChunkState.FAILED]] = True
@@ -51,10 +50,8 @@ def note_comparison(
     return added
 
 
-def note_chunk_files(
-    inventory: Inventory, array: TrackedArray, same: npt.NDArray[np.int64], lacking: npt.NDArray[np.int64]
-) -> int | None:
-    """Note which chunk files of an array are up to date at the destination and which are missing there, by their cells.
+def note_batch(inventory: Inventory, batch: FolderBatch) -> int | None:
+    """Note what a batch says of chunk files.
 
     Returns
     -------
@@ -63,11 +60,17 @@ def note_chunk_files(
         noted: then `note_comparison` has to be told of each of their folders.
     """
     versions, writers = inventory.versions, inventory.writers
-    had_arrived = _LEAVE_SAME[array.states(lacking)] & ~_LEAVE_PENDING[array.states(lacking)]
-    if inventory.renames.new_names or inventory.damaged or versions.in_vain or writers.never_seen or had_arrived.any():
+    home = inventory.find_array(batch.base)
+    cells = None if home is None else home[0].layout.flat_indices_of(home[1], batch.files)
+    if home is None or cells is None or inventory.renames.new_names or inventory.damaged:
         return None
-    _note_files(inventory, array, same, ChunkState.COPIED)
-    return _note_files(inventory, array, lacking, ChunkState.PENDING)
+    is_same = np.frombuffer(batch.verdicts, np.uint8) == SAME
+    same, lacking = cells[is_same], cells[~is_same]
+    states = home[0].states(lacking)
+    if versions.in_vain or writers.never_seen or (_LEAVE_SAME[states] & ~_LEAVE_PENDING[states]).any():
+        return None
+    _note_files(inventory, home[0], same, ChunkState.COPIED)
+    return _note_files(inventory, home[0], lacking, ChunkState.PENDING)
 
 
 def _note_files(inventory: Inventory, files: TrackedFiles, ids: FileIds, state: ChunkState) -> int:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from softcopy_napari.engine.dispatch.worker_pool import WorkerAnswer, WorkerDied
+from softcopy_napari.engine.fs.own_files import temporaries_of
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
@@ -238,12 +239,11 @@ class TargetThread(ABC):
         deadline = time.monotonic() + _STOP_TIMEOUT
         left = self._pool.stop() + self._dispatcher.unswept()
         marker = self._parts.marker
-        if marker:
-            left.append((marker, [""]))
-        if left:
+        if marker or left:
             # In a thread: the destination may be what hangs.
             clock: list[int] = []
-            arguments = (self.target.destination, left, marker, clock)
+            names = [(name, folders) for own, folders in left for name in temporaries_of(own)]
+            arguments = (self.target.destination, names, marker, clock)
             sweeper = threading.Thread(target=_sweep, args=arguments, daemon=True)
             sweeper.start()
             sweeper.join(max(0.0, deadline - time.monotonic()))
@@ -268,7 +268,7 @@ def _sweep(destination: Path, left: list[tuple[str, list[str]]], marker: str, cl
         place.open(marker=marker)
         clock.append(place.read_clock(marker))
     place.close()
-    for temporary, folders in left:
+    for temporary, folders in [(marker, [""]), *left] if marker else left:
         for folder in folders:
             with contextlib.suppress(OSError):
                 os.unlink(destination / folder / temporary)

@@ -7,6 +7,7 @@ import itertools
 
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import OldArray
+from softcopy_napari.engine.source.folder_watches import FolderWatches
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.watch.events import FileEvent, Watcher
 from softcopy_napari.engine.zarr_layout.file_names import (
@@ -45,13 +46,14 @@ class EventRules:
         When the first chunk file went without its writer's lock.
     """
 
-    def __init__(self, watcher: Watcher, inventory: Inventory, walks: WalkPlanner) -> None:
+    def __init__(self, watcher: Watcher, inventory: Inventory, walks: WalkPlanner, watches: FolderWatches) -> None:
         self.metadata: set[str] = set()
         self.lost = False
         self.root_gone = self.root_deleted = False
         self.deleted_arrays: dict[str, OldArray] = {}
         self.first_deletion: float | None = None
         self._watcher = watcher
+        self._watches = watches
         self._inventory = inventory
         self._walks = walks
         self._replaces = False
@@ -120,7 +122,7 @@ class EventRules:
         if event is FileEvent.FOLDER:
             self._new_folders[path] = now
             _prune(self._new_folders, now - _NEW)
-            self._watcher.watch(path)
+            self._watches.watch(path)
             # Not before the metadata of the folder that it lies in have been read: what is in it would be taken for any
             # other files, and a shard be copied without its index. To compare that one once more will find it.
             parent = path.rpartition("/")[0]

@@ -6,22 +6,20 @@ from its thread alone.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-
-import numpy as np
 
 from softcopy_napari.engine.activity_board import ActivitySlot
 from softcopy_napari.engine.fs.relative_paths import prefix_of
-from softcopy_napari.engine.inventory.comparison import note_chunk_files, note_comparison
+from softcopy_napari.engine.inventory.comparison import note_batch, note_comparison
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.event_rules import QUIET, EventRules
 from softcopy_napari.engine.source.finish_rules import Against, Objection, SourceFacts
+from softcopy_napari.engine.source.folder_watches import FolderWatches
 from softcopy_napari.engine.source.growth_evidence import GrowthEvidence
+from softcopy_napari.engine.source.look_schedule import LookSchedule
 from softcopy_napari.engine.source.newer_copies import NewerCopies
 from softcopy_napari.engine.source.seen_files import SeenFiles, StaleLocks, Unsettled
 from softcopy_napari.engine.source.source_identity import Deletion
@@ -30,26 +28,15 @@ from softcopy_napari.engine.source.walk_planner import Walk, WalkPlanner
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.watch.events import Watcher
 from softcopy_napari.engine.watch.watcher import make_watcher
-from softcopy_napari.engine.worker.folder_batch import COMPARED, SAME, ComparedFolder, FolderBatch
+from softcopy_napari.engine.worker.folder_batch import ComparedFolder, FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
-from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
-_LOOK_INTERVAL = 10.0
-"""Seconds between looks at folders whose time has changed, at least."""
-_LONGEST_INTERVAL = 320.0
-"""The same after looks that found nothing, where all folders are watched and nothing was heard either."""
-_BLIND_INTERVAL = 2.0
-"""The same where not all folders can be watched."""
-_LOOK_SHARE = 20
-"""Looks take at most one part in this many of the time."""
 _TEMPORARIES_INTERVAL = 1.0
 _MOST_MISSES = 5
 """Times that a folder which its parent lists is looked for."""
 _LATE_EVENT = 0.3
 """Seconds that the system may take to tell of a deletion."""
-_LONG_QUIET_NS = 60_000_000_000
-"""Folders that were not changed for so long and are full are not watched, ns."""
 _MOMENT = 15.0
 """Seconds after a change for which a source counts as being written to: more than pass between two looks."""
 
@@ -108,6 +95,7 @@ class SourceTracker:
         self._follow_links = follow_links
         self._slot = slot
         self._watcher: Watcher | None = None
+        self._watches: FolderWatches | None = None
         self._rules: EventRules | None = None
         children: dict[str, tuple[str, ...]] = {}
         self.evidence = GrowthEvidence(inventory, children)
@@ -120,13 +108,13 @@ class SourceTracker:
         self._newer = NewerCopies(inventory)
         self._scratch = SeenFiles()
         """Temporaries of writers that do not tell whose they are."""
-        self._last_change = self._pass_started = time.monotonic()
+        self._last_change = time.monotonic()
         self._longest_pause = 0.0
         self._clock_ahead = time.time() - self._last_change
         """By how much the system's clock was ahead of the one that never jumps when it all began, s."""
         self._newest = 0
-        self._next_look = self._next_temporaries = 0.0
-        self._look_interval = self._least_interval = _LOOK_INTERVAL
+        self._looks = LookSchedule()
+        self._next_temporaries = 0.0
 
     # -- coming and going -----------------------------------------------------------------------------
 
@@ -139,23 +127,24 @@ class SourceTracker:
             It cannot be watched.
         """
         self._watcher = make_watcher(self.source, wake, self._follow_links, self._slot)
-        self._rules = EventRules(self._watcher, self._inventory, self._walks)
+        self._watches = FolderWatches(self._watcher, self.source, self._inventory, self._walks)
+        self._rules = EventRules(self._watcher, self._inventory, self._walks, self._watches)
         self.metadata.made_anew.clear()
         for folder in self._walks.known:
-            self._watcher.watch(folder)
+            self._watches.watch(folder)
         self.start_pass(full=True, now=now)
 
     def end(self) -> None:
         """Stop watching; what is known stays known."""
         if self._watcher is not None:
             self._watcher.stop()
-        self._watcher = self._rules = None
+        self._watcher = self._watches = self._rules = None
         self._walks.current = None
         self.last_pass = self.last_full = None
 
     def start_pass(self, full: bool, now: float, changes: int | None = None) -> None:
         """Start a walk over all folders; it is dated by the count of changes, of the source alone if none is given."""
-        self._pass_started = now
+        self._looks.note_start(now)
         self._walks.start(full, self.changes if changes is None else changes)
 
     def _note_change(self, now: float) -> None:
@@ -174,8 +163,7 @@ class SourceTracker:
             return True
         if rules.apply_events(now):
             self._note_change(now)
-            self._look_interval = _LOOK_INTERVAL
-            self._next_look = min(self._next_look, now + self._least_interval)
+            self._looks.note_events(now)
         if rules.root_gone:
             return False
         if rules.lost:
@@ -255,8 +243,8 @@ class SourceTracker:
     def _ask_for(self, folders: Iterable[str]) -> None:
         """Have folders compared, and watched first if they are new."""
         for folder in folders:
-            if self._watcher is not None and folder not in self._walks.known:
-                self._watcher.watch(folder)
+            if self._watches is not None and folder not in self._walks.known:
+                self._watches.watch(folder)
             self._walks.request(folder, for_pass=True)
 
     def apply_folder_batch(self, batch: FolderBatch, now: float, finishing: bool) -> None:
@@ -266,9 +254,8 @@ class SourceTracker:
             return
         folders = batch.folders
         news = None
-        home = self._inventory.find_array(batch.base)
         if not (self._walks.is_touched(batch) or any(map(self._is_noted, folders))):
-            news = self._note_chunk_files(batch, home)
+            news = note_batch(self._inventory, batch)
         self._ask_for(self._walks.apply_folder_batch(batch, one_by_one=news is None))
         if news is None:
             for part in batch.split():
@@ -278,43 +265,13 @@ class SourceTracker:
             self.changes += bool(news)
             if self._walks.current is not None:
                 self._walks.current.news += news
-        self._watch_compared(folders, None if home is None else home[0].layout)
+        if self._watches is not None:
+            self._watches.watch_compared(folders)
 
     def _is_noted(self, folder: ComparedFolder) -> bool:
         """Whether something is noted of a folder that its comparison may end."""
         path = folder[0]
         return path in self._missed or path in self._locks or path in self._scratch or path in self._unsettled.listed
-
-    def _note_chunk_files(self, batch: FolderBatch, home: tuple[TrackedArray, str] | None) -> int | None:
-        """Note a batch's chunk files in their array; None where they have to be looked at one by one."""
-        if home is None:
-            return None
-        array, folder = home
-        cells = array.layout.flat_indices_of(folder, batch.files)
-        if cells is None:
-            return None
-        is_same = np.frombuffer(batch.verdicts, np.uint8) == SAME
-        return note_chunk_files(self._inventory, array, cells[is_same], cells[~is_same])
-
-    def _watch_compared(self, folders: Sequence[ComparedFolder], layout: ArrayLayout | None) -> None:
-        """Watch folders that were compared before they were watched, except those that nothing more can come to.
-
-        What came in between shows in their times; where it would not, they are compared once more.
-        """
-        if self._watcher is None:
-            return
-        latest = time.time_ns() - _LONG_QUIET_NS
-        for path, kind, modified, n_files, n_folders in folders:
-            if kind != COMPARED or (0 < modified < latest and _is_full(path, n_files + n_folders, layout)):
-                continue
-            if self._watcher.watch(path) and (not modified or self._modified(path) != modified):
-                self._walks.request(path)
-
-    def _modified(self, folder: str) -> int:
-        try:
-            return os.stat(self.source / folder).st_mtime_ns
-        except OSError:
-            return 0
 
     def _look_for_missing(self, folder: str) -> None:
         """Look once more at the parent of a folder that was not found: shares say so for a moment, and mean nothing."""
@@ -353,15 +310,12 @@ class SourceTracker:
             self._newest = max(self._newest, done.newest)
             self._walks.known |= dict.fromkeys(self.metadata.no_room, 0)  # the next look reads their metadata again
             blind = self._watcher is not None and self._watcher.problem is not None
-            share = (now - self._pass_started) * _LOOK_SHARE
-            self._least_interval = max(share, _BLIND_INTERVAL if blind else _LOOK_INTERVAL)
-            self._next_look = now + max(self._least_interval, 0.0 if blind else self._look_interval)
-            if self._watcher is not None and self._watcher.tells_closing and not (done.news or self.metadata.no_room):
-                self._look_interval = min(2 * self._look_interval, _LONGEST_INTERVAL)
+            hears = self._watcher is not None and self._watcher.tells_closing
+            self._looks.note_end(now, blind, in_vain=hears and not (done.news or self.metadata.no_room))
 
     def start_look_if_due(self, now: float) -> None:
         """Start a walk over the folders whose time has changed, every now and then."""
-        if self._walks.current is None and now >= self._next_look:
+        if self._walks.current is None and self._looks.is_due(now):
             self.start_pass(full=False, now=now)
 
     # -- what is known --------------------------------------------------------------------------------
@@ -454,11 +408,3 @@ class SourceTracker:
             ),
             longest_pause=self._longest_pause,
         )
-
-
-def _is_full(folder: str, entries: int, layout: ArrayLayout | None) -> bool:
-    """Whether a folder has as many entries as an array can have there."""
-    if layout is None:
-        return False
-    indices = layout.indices_below(folder[len(layout.path) :].removeprefix("/"))
-    return indices is not None and entries == layout.grid[len(indices)]

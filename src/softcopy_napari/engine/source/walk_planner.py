@@ -14,8 +14,8 @@ from softcopy_napari.engine.fs.relative_paths import is_below, nearest_folder, p
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder, system_name
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.worker.folder_batch import COMPARED, NOT_REACHED, UNCHANGED, FolderBatch
-from softcopy_napari.engine.worker.folder_comparer import ALL_BELOW
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
+from softcopy_napari.engine.worker.numbered_folders import ALL_BELOW
 
 _NEVER = -1
 _FOLDERS_A_TASK = 512

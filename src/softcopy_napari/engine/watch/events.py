@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from pathlib import Path
 from typing import Protocol
@@ -55,6 +55,9 @@ class Watcher(Protocol):
 
     def watch(self, folder: str) -> bool:
         """Watch a folder for what happens directly in it, from now on; return whether it was not watched before."""
+
+    def let_go(self, folders: Iterable[str]) -> None:
+        """Watch some folders no longer, but those in them."""
 
     def stop(self) -> None:
         """End watching."""

@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from inotify_simple import flags
@@ -67,6 +67,14 @@ class LinuxWatcher(EventQueue):
             if error.errno == errno.ENOSPC:
                 self.problem = make_reason(ReasonCode.SOME_FOLDERS_NOT_WATCHED)
         return False
+
+    def let_go(self, folders: Iterable[str]) -> None:
+        with self._lock:
+            for folder in folders:
+                watch = self._watches.pop(folder, None)
+                if watch is not None and self._folders.get(watch) == folder:
+                    del self._folders[watch]
+                    self._inotify.remove_watch(watch)
 
     def _add(self, folder: str) -> None:
         path = os.path.join(self._root, os.fsencode(folder)) if folder else self._root

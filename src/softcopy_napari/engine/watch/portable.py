@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -41,6 +41,9 @@ class PortableWatcher(EventQueue, FileSystemEventHandler):
     def watch(self, folder: str) -> bool:
         """Nothing to do: the whole tree is watched."""
         return False
+
+    def let_go(self, folders: Iterable[str]) -> None:
+        """Nothing to do."""
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Called by watchdog's dispatching thread."""

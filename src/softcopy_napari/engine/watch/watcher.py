@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from softcopy_napari.engine.activity_board import ActivitySlot
@@ -68,6 +68,9 @@ class NoWatcher(EventQueue):
     def watch(self, folder: str) -> bool:
         """Nothing to do."""
         return False
+
+    def let_go(self, folders: Iterable[str]) -> None:
+        """Nothing to do."""
 
     def stop(self) -> None:
         """Nothing to do."""

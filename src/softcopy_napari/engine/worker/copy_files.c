@@ -10,6 +10,7 @@
 #define COARSE 10000000LL /* a time that is a multiple of this (ns) may be a coarse clock's */
 
 #define MAX_DEPTH 32      /* of folders; files deeper down are skipped */
+#define MAX_LANES 16      /* calls of softcopy_write_files at a time; own_files.py has the same number */
 
 /* Folders from a top one to the one entered last: the next file is often nearby. */
 typedef struct {
@@ -22,7 +23,7 @@ typedef struct {
 
 /* What is kept from reading files to writing them. */
 typedef struct {
-    Path source, destination;
+    Path source, destination[MAX_LANES];
     struct {
         int fd;
         struct stat before;
@@ -151,24 +152,28 @@ static int publish(int folder, const char *temporary, const char *name, int mode
     return 0;
 }
 
-/* Publish the files that the last softcopy_read_files has read, except those whose size is SKIPPED by now; sizes
-   becomes SKIPPED for those that could not be published. Folders that are missing below top are made. */
-void softcopy_write_files(void *kept, int top, const char *temporary, const char *paths, int count, int mode,
-                          int folder_mode, const char *buffer, int64_t *sizes) {
+/* Publish files that the last softcopy_read_files has read, except those whose size is SKIPPED by now; sizes becomes
+   SKIPPED for those that could not be published. Folders that are missing below top are made.
+
+   lane: which of the threads calls; each has a temporary of its own.
+   first, count: which of the files that were read; paths, buffer and sizes begin with the first of them. */
+void softcopy_write_files(void *kept, int lane, int top, const char *temporary, const char *paths, int first, int count,
+                          int mode, int folder_mode, const char *buffer, int64_t *sizes) {
     Copier *copier = kept;
+    Path *destination = &copier->destination[lane];
     for (int number = 0; number < count; number++, paths += strlen(paths) + 1) {
-        const struct stat *before = &copier->files[number].before;
-        const int fd = copier->files[number].fd;
+        const struct stat *before = &copier->files[first + number].before;
+        const int fd = copier->files[first + number].fd;
         if (fd < 0) continue;
         if (sizes[number] != SKIPPED) {
             const char *name;
-            const int folder = enter(&copier->destination, top, paths, folder_mode, &name);
+            const int folder = enter(destination, top, paths, folder_mode, &name);
             if (folder < 0 || !publish(folder, temporary, name, mode, fd, before, buffer)) sizes[number] = SKIPPED;
         }
         close(fd);
         buffer += before->st_size;
     }
-    shorten(&copier->destination, 0);
+    shorten(destination, 0);
 }
 
 /* Get the size and change time (ns) of regular files below top by their paths; the size is SKIPPED for all others. */
@@ -177,10 +182,10 @@ void softcopy_change_times(void *kept, int top, const char *paths, int count, in
     for (int number = 0; number < count; number++, paths += strlen(paths) + 1) {
         struct stat found;
         const char *name;
-        const int folder = enter(&copier->destination, top, paths, -1, &name);
+        const int folder = enter(&copier->destination[0], top, paths, -1, &name);
         const int plain = folder >= 0 && !fstatat(folder, name, &found, AT_SYMLINK_NOFOLLOW) && S_ISREG(found.st_mode);
         sizes[number] = plain ? found.st_size : SKIPPED;
         times[number] = plain ? ns(CTIME(&found)) : 0;
     }
-    shorten(&copier->destination, 0);
+    shorten(&copier->destination[0], 0);
 }

@@ -30,7 +30,8 @@ from softcopy_napari.engine.fs.capabilities import Remark, is_refusal
 from softcopy_napari.engine.fs.destination_problem import explain_write_error, is_destination_problem
 from softcopy_napari.engine.fs.file_times import TIME_UNITS, is_same_version, remaining_tick
 from softcopy_napari.engine.fs.files import BINARY, NOFOLLOW, spare_the_cache
-from softcopy_napari.engine.fs.free_space import measure_free_space
+from softcopy_napari.engine.fs.free_space import check_free_space
+from softcopy_napari.engine.fs.own_files import MOST_LANES, temporaries_of
 from softcopy_napari.engine.fs.permissions import is_shared
 from softcopy_napari.engine.fs.relative_paths import join, parent
 from softcopy_napari.engine.fs.root_folder import RootFolder
@@ -107,6 +108,10 @@ class FileCopier:
         self._checked_published = False
         """Whether a published file of this batch has been checked."""
         self._temporary = temporary
+        self._temporaries = temporaries_of(temporary)
+        self._at_a_time = 1
+        """Small files that are written at a time, where that is worth it: several on a share only, since a slow disk
+        would have to seek more."""
         self._should_stop = should_stop
         self._progress = progress
         buffer = bytearray(BUFFER_SIZE)
@@ -114,12 +119,13 @@ class FileCopier:
         self._native = load_copier(buffer)
         self._together = MAX_FILES
 
-    def begin_batch(self) -> None:
-        """Begin a batch of files: the destination may be another one than before."""
+    def begin_batch(self, on_share: bool = False) -> None:
+        """Begin a batch of files: the destination may be another one than before, and on a share."""
         can = self._destination.get_capabilities(self._temporary)
         self.unit, self._keeps_times = can.time_unit, can.keeps_times
         self.remarks = 0 if can.keeps_times else Remark.NO_TIMES
         self._checked_published = False
+        self._at_a_time = MOST_LANES if on_share else 1
 
     def copy_files(
         self,
@@ -176,15 +182,15 @@ class FileCopier:
         """Copy the first of some files below a folder with native.py; the result is None for each that it skipped."""
         if self._native is None or not paths or not self._keeps_times:
             return []
-        try:
+        source = destination = None
+        with contextlib.suppress(OSError):
             source, destination = self._source.enter_folder(folder), self._destination.enter_folder(folder)
-        except OSError:
-            return []
         if source is None or destination is None:
             return []
         modes = self._destination.file_mode, self._destination.folder_mode
         below = [path[len(folder) + 1 :] for path in paths] if folder else paths
-        found = self._native.copy(source, destination, self._temporary, below, self.unit, modes, rules.chunk_format)
+        names = self._temporaries[: self._at_a_time]
+        found = self._native.copy(source, destination, names, below, self.unit, modes, rules.chunk_format)
         # About as many are likely to be copied next time.
         self._together = min(MAX_FILES, len(found) + 1 if len(found) < len(paths) else 2 * self._together)
         return found
@@ -242,9 +248,10 @@ class FileCopier:
                 return CopyResult(CopyOutcome.TOO_LARGE, reason=make_reason(ReasonCode.TOO_LARGE, size=before.st_size))
             return CopyResult(CopyOutcome.FAILED, reason=explain_write_error(error))
 
-    def remove_temporary(self, folder: str, temporary: str) -> None:
-        """Remove a dead worker's temporary from a folder of the destination, if it is there."""
-        self._destination.discard(join(folder, temporary))
+    def remove_temporaries(self, folder: str, temporary: str) -> None:
+        """Remove a dead worker's temporaries from a folder of the destination, if they are there."""
+        for name in temporaries_of(temporary):
+            self._destination.discard(join(folder, name))
 
     def _copy_file(self, before: os.stat_result, path: str, rules: PublishRules) -> CopyResult:
         try:
@@ -277,7 +284,7 @@ class FileCopier:
 
     def _copy_opened(self, fd: int, before: os.stat_result, path: str, rules: PublishRules) -> CopyResult:
         if before.st_size > BUFFER_SIZE:
-            self._check_free_space(min(before.st_size, allocated(before)))
+            check_free_space(self._destination.root, min(before.st_size, allocated(before)))
         spare_the_cache(fd)
         destination, chunk_format = self._destination, rules.chunk_format
         if not self._keeps_times and (equal := self._compare_contents(fd, before, path)):
@@ -375,12 +382,6 @@ class FileCopier:
             os.close(copy)
             os.lseek(fd, 0, os.SEEK_SET)
         return None
-
-    def _check_free_space(self, size: int) -> None:
-        """Raise ENOSPC for a large file that will not fit, rather than fill the disk with a part of it."""
-        free, _ = measure_free_space(self._destination.root)
-        if 0 <= free < size:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _create(self, path: str, mode: int) -> tuple[str, int]:
         temporary = join(parent(path), self._temporary)

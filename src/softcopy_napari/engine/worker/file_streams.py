@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from xxhash import xxh3_128
 
 from softcopy_napari.engine.fs.capabilities import is_refusal
 from softcopy_napari.engine.fs.files import read_into
+from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.zarr_layout.chunk_check import Checksum
 
 BUFFER_SIZE = 4 << 20
@@ -236,3 +238,14 @@ def _fill(fd: int, view: memoryview) -> int:
     while size < len(view) and (count := read_into(fd, view[size:])):
         size += count
     return size
+
+
+def have_same_content(source: RootFolder, destination: RootFolder, path: str, size: int) -> bool:
+    """Compare a file of this size on both sides byte by byte."""
+    view = memoryview(bytearray(1 << 20))
+    with contextlib.ExitStack() as stack:
+        here = source.open_for_reading(path)
+        stack.callback(os.close, here)
+        there = destination.open_for_reading(path)
+        stack.callback(os.close, there)
+        return bool(same_content(here, there, size, view, lambda _: True))

@@ -74,6 +74,12 @@ class FolderBatch:
         batch.newest = max(modified for _, modified in found)
         return batch
 
+    @classmethod
+    def of_peculiar(cls, folders: Iterable[str]) -> FolderBatch:
+        """Make a batch of folders that have to be compared one by one."""
+        found = [os.fsencode(path) + b"\0" for path in folders]
+        return cls("", b"".join(found), _FOLDER.pack(0, PECULIAR, 0, 0, 0) * len(found), b"", b"")
+
     @property
     def peculiar(self) -> list[str]:
         """Paths of the folders that are PECULIAR."""

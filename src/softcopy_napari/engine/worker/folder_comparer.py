@@ -22,13 +22,14 @@ from softcopy_napari.engine.fs.followed_links import KEEP, leads_out, make_sourc
 from softcopy_napari.engine.fs.name_clashes import NameClashes
 from softcopy_napari.engine.fs.own_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from softcopy_napari.engine.fs.relative_paths import join, prefix_of
-from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
+from softcopy_napari.engine.fs.root_folder import RootFolder, holding, listing
 from softcopy_napari.engine.fs.statx import refresh_attributes
 from softcopy_napari.engine.worker.extra_files import ExtraFiles
-from softcopy_napari.engine.worker.file_streams import same_content
+from softcopy_napari.engine.worker.file_streams import have_same_content
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.native import FRESH, LACKING, MAX_FILES, SAME, load_comparer
+from softcopy_napari.engine.worker.numbered_folders import CLOCK_SKEW_NS, RACY_NS, NumberedFolders, group_of
 from softcopy_napari.engine.zarr_layout.file_names import (
     ARRAY_METADATA_NAMES,
     MARKER,
@@ -40,48 +41,14 @@ from softcopy_napari.engine.zarr_layout.file_names import (
 )
 from softcopy_napari.engine.zarr_layout.probe import read_metadata
 
-ALL_BELOW = -1
-"""In place of a folder's known time: compare what lies below it, too, if there is nothing but chunk files."""
 PART = 2048
 """Most names in one part of a folder's comparison."""
 _FEW = 256
 """Names of a folder that are listed before its metadata are read."""
 _MAX_NAMES = 1 << 14
 """Most names of a folder that are remembered; beyond that, asking the file system is slower but takes no memory."""
-_SLICE = 0.02
-"""Seconds after which the folders that were compared together so far are told of."""
 _SIGN_OF_LIFE = 2.0
 """Seconds after which a part is sent, so that a slow share is not taken for one that hangs."""
-_CLOCK_SKEW_NS = 2_000_000_000
-_RACY_NS = 2_500_000_000  # coarser than the times of any file system in use (FAT: 2 s)
-
-
-@contextlib.contextmanager
-def _holding(side: RootFolder, folder: str | None) -> Iterator[int | None]:
-    """Open a folder and yield its descriptor; None where there is no folder, or the system has no such descriptors."""
-    if folder is None or side.fd is None:
-        yield None
-        return
-    # Looking names up in an open folder, instead of whole paths, takes a third off a comparison.
-    fd = side.open_file(folder, FOLDER)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-@contextlib.contextmanager
-def _listing(side: RootFolder, folder: str) -> Iterator[tuple[Iterator[os.DirEntry[str]], int | None]]:
-    """List a folder; yield its entries, which may lack their paths, and its descriptor as `_holding` does."""
-    with _holding(side, folder) as fd, os.scandir(side.path(folder) if fd is None else fd) as entries:
-        yield entries, fd
-
-
-def _group_of(folder: tuple[str, int]) -> tuple[str | None, bool]:
-    """Return the folder that one named by a number lies in, None for others; and whether to compare all below it."""
-    base, _, name = folder[0].rpartition("/")
-    is_number = name.isdecimal() and name.isascii() and len(name) < 10 and (name == "0" or name[0] != "0")
-    return (base if is_number else None), folder[1] == ALL_BELOW
 
 
 class FolderComparer:
@@ -122,6 +89,7 @@ class FolderComparer:
         self._extras = ExtraFiles(self._source, self._destination, None if read_only else own_run)
         self._unit = 1
         self._native = load_comparer()
+        self._numbered = NumberedFolders(self._native, self._source, self._destination) if self._native else None
 
     def compare_folders(
         self,
@@ -161,13 +129,11 @@ class FolderComparer:
                 refresh = fresh_attributes and identify_file_system(self._source.root).is_share
                 found = self._compare(folders, quiet, refresh)
             last = None
-            for part in found:
+            for part in itertools.chain(found, [None]):
                 if last is not None:
+                    last.final = part is None
                     yield last
                 last = part
-            if last is not None:
-                last.final = True
-                yield last
         finally:
             self._source.close()
             self._destination.close()
@@ -177,52 +143,27 @@ class FolderComparer:
     ) -> Iterator[FolderDiff | FolderBatch]:
         """Compare folders together that are named by numbers and lie in the same one, all others one by one."""
         one_by_one = self._follows or self._by_content or self._read_only or refresh
-        if self._native is None or self._source.fd is None or one_by_one:
+        if self._numbered is None or self._source.fd is None or one_by_one:
             for folder, known in folders:
                 yield from self._parts(folder, known, quiet, refresh)
             return
-        unchanged = self._find_unchanged(folders)
+        unchanged = self._numbered.find_unchanged(folders)
         if unchanged:
             yield FolderBatch.of_unchanged(unchanged)
         left = [one for one in folders if one not in unchanged] if unchanged else folders
-        for (base, deep), group in itertools.groupby(left, key=_group_of):
+        for (base, deep), group in itertools.groupby(left, key=group_of):
+            paths = [folder for folder, _ in group]
             if base is None:
-                for folder, _ in group:
-                    yield from self._parts(folder, 0, quiet, refresh)
-            else:
-                yield from self._compare_together(
-                    base, [folder[len(prefix_of(base)) :] for folder, _ in group], deep, quiet
-                )
-
-    def _find_unchanged(self, folders: list[tuple[str, int]]) -> set[tuple[str, int]]:
-        """Return the folders that still have the time at which their content is known."""
-        if self._native is None or self._source.fd is None:
-            return set()
-        known = [one for one in folders if one[1] > 0]
-        times = self._native.folder_times(self._source.fd, [folder for folder, _ in known]) if known else []
-        return {one for one, time in zip(known, times, strict=True) if one[1] == time}
-
-    def _compare_together(
-        self, base: str, names: list[str], deep: bool, quiet: float
-    ) -> Iterator[FolderDiff | FolderBatch]:
-        """Compare folders that are named by numbers, with all that is plain below them if `deep`."""
-        there = self._is_there(base)
-        self._note_time_unit(base, there)
-        while names:
-            now = time.time_ns()
-            times = now - int(quiet * 1e9), now + _CLOCK_SKEW_NS, now - _RACY_NS
-            try:
-                with _holding(self._source, base) as here, _holding(self._destination, base if there else None) as held:
-                    assert self._native is not None and here is not None
-                    batch, begun = self._native.compare_below(here, held, base, names, deep, self._unit, times, _SLICE)
-            except OSError:
-                for name in names:
-                    yield from self._parts(join(base, name), 0, quiet, False)
-                return
-            names = names[begun:]
-            yield batch
-            for folder in batch.peculiar:
-                yield from self._parts(folder, 0, quiet, False)
+                for path in paths:
+                    yield from self._parts(path, 0, quiet, refresh)
+                continue
+            there = self._is_there(base)
+            self._note_time_unit(base, there)
+            names = [path[len(prefix_of(base)) :] for path in paths]
+            for batch in self._numbered.compare(base, names, there, deep, self._unit, quiet):
+                yield batch
+                for path in batch.peculiar:
+                    yield from self._parts(path, 0, quiet, refresh)
 
     def _note_time_unit(self, folder: str, there: bool) -> None:
         """Note the unit of the destination's modification times, as far as it is known, where it has a folder."""
@@ -260,7 +201,7 @@ class FolderComparer:
                 part.unchanged = part.last = True
                 yield part
                 return
-            if time.time_ns() - part.modified < _RACY_NS:
+            if time.time_ns() - part.modified < RACY_NS:
                 part.modified = 0  # a later change could leave it the same time
             there = self._is_there(folder)
             can = Capabilities() if self._read_only else destination.get_capabilities(self._temporary)
@@ -271,8 +212,8 @@ class FolderComparer:
             deadline = time.monotonic() + _SIGN_OF_LIFE
             files: list[os.DirEntry[str]] = []
             with (
-                _listing(source, folder) as (entries, here),
-                _holding(destination, folder if there else None) as held,
+                listing(source, folder) as (entries, here),
+                holding(destination, folder if there else None) as held,
             ):
                 # Metadata come first because they explain what follows; most folders have few names and no metadata.
                 first = list(itertools.islice(entries, _FEW))
@@ -361,7 +302,7 @@ class FolderComparer:
         names = [entry.name for entry in files]
         now = time.time_ns()
         verdicts, newest, size, oldest = self._native.compare(
-            here, held, names, self._unit, now - int(quiet * 1e9), now + _CLOCK_SKEW_NS
+            here, held, names, self._unit, now - int(quiet * 1e9), now + CLOCK_SKEW_NS
         )
         part.newest = max(part.newest, newest)
         if chunks:
@@ -418,7 +359,7 @@ class FolderComparer:
                         same_size = copy.st_size == here.st_size
                         part.size += here.st_size if same_size else 0
                         if not same and same_size and self._by_content:
-                            same = self._have_same_content(path, here.st_size)
+                            same = have_same_content(self._source, self._destination, path, here.st_size)
                         if not same:
                             part.source_versions[name] = pack_version(modified, here.st_size), same_size
                             if copy.st_mtime_ns > modified + _CLOCK_SKEW_NS and name not in METADATA_NAMES:
@@ -433,17 +374,8 @@ class FolderComparer:
         part.different.append(name)
         if self._read_only and lacking:
             part.absent.append(name)
-        if -_CLOCK_SKEW_NS < time.time_ns() - modified < quiet * 1e9:
+        if -CLOCK_SKEW_NS < time.time_ns() - modified < quiet * 1e9:
             part.fresh.append(name)
-
-    def _have_same_content(self, path: str, size: int) -> bool:
-        view = memoryview(bytearray(1 << 20))
-        with contextlib.ExitStack() as stack:
-            here = self._source.open_for_reading(path)
-            stack.callback(os.close, here)
-            there = self._destination.open_for_reading(path)
-            stack.callback(os.close, there)
-            return bool(same_content(here, there, size, view, lambda _: True))
 
     def _leads_to_folder(self, folder: str, entry: os.DirEntry[str]) -> bool:
         """Whether an entry is a link to a folder that is followed."""

@@ -7,9 +7,11 @@ of its own. Without the library (it takes a compiler) those two do everything, a
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from xxhash import xxh3_128_digest
@@ -19,6 +21,7 @@ from softcopy_napari.engine.fs.files import NO_ATIME, READ
 from softcopy_napari.engine.native_library import load_library
 from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
+from softcopy_napari.engine.worker.lanes import Lanes, split
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat, check_chunk_in_memory
 
 MAX_FILES = 64
@@ -49,7 +52,7 @@ class NativeCopier:
         library = load_library()
         self._read, self._write = library.softcopy_read_files, library.softcopy_write_files
         self._read.argtypes = [_POINTER, _INT, _TEXT, _INT, _INT, _LONG, _LONG, _POINTER, _LONG, _POINTER, _POINTER]
-        self._write.argtypes = [_POINTER, _INT, _TEXT, _TEXT, _INT, _INT, _INT, _POINTER, _POINTER]
+        self._write.argtypes = [_POINTER, _INT, _INT, _TEXT, _TEXT, *[_INT] * 4, _POINTER, _POINTER]
         self._write.restype = None
         self._change_times = library.softcopy_change_times
         self._change_times.argtypes = [_POINTER, _INT, _TEXT, _INT, _POINTER, _POINTER]
@@ -58,6 +61,7 @@ class NativeCopier:
         self._copier = library.softcopy_new_copier()  # lives as long as the process
         self._view = memoryview(buffer)
         self._buffer = (ctypes.c_char * len(buffer)).from_buffer(buffer)
+        self._lanes = Lanes()
         self._sizes = (ctypes.c_int64 * MAX_FILES)()
         self._times = (ctypes.c_int64 * MAX_FILES)()
 
@@ -65,7 +69,7 @@ class NativeCopier:
         self,
         source: int,
         destination: int,
-        temporary: str,
+        temporaries: Sequence[str],
         paths: Sequence[str],
         unit: int,
         modes: tuple[int, int],
@@ -77,8 +81,9 @@ class NativeCopier:
         ----------
         source, destination : int
             Descriptors of the folder on both sides.
-        temporary : str
-            Name of the temporary file, which no other process uses; it is made in the folder of each file.
+        temporaries : sequence of str
+            Names of temporary files, which nobody else uses, made in the folder of each file. As many files are written
+            at a time, as far as that is worth it.
         paths : sequence of str
             Files below the folder; one call copies as many of the first ones as it can.
         unit : int
@@ -103,9 +108,10 @@ class NativeCopier:
         count = self._read(
             self._copier, source, joined, len(paths), flags, settled, coarse, self._buffer, _ROOM, sizes, times
         )
+        read = sizes[:count]
         found: list[tuple[int, bytes, int] | None] = []
         at = 0
-        for number, size in enumerate(sizes[:count]):
+        for number, size in enumerate(read):
             data = self._view[at : at + max(size, 0)]
             at += len(data)
             if size < 0 or (chunk_format is not None and isinstance(check_chunk_in_memory(data, chunk_format), Reason)):
@@ -113,8 +119,16 @@ class NativeCopier:
                 found.append(None)
             else:
                 found.append((size, xxh3_128_digest(data), times[number]))
-        name = os.fsencode(temporary)
-        self._write(self._copier, destination, name, joined, count, *modes, self._buffer, sizes)
+        starts = list(itertools.accumulate((max(size, 0) for size in read), initial=0))
+
+        def write(lane: int, first: int, number: int) -> None:
+            name, there = os.fsencode(temporaries[lane]), os.fsencode("\0".join(paths[first : first + number]))
+            data = ctypes.byref(self._buffer, starts[first])
+            results = ctypes.byref(sizes, first * ctypes.sizeof(_LONG))
+            self._write(self._copier, lane, destination, name, there, first, number, *modes, data, results)
+
+        parts = split(count, min(self._lanes.count, len(temporaries)))
+        self._lanes.run([partial(write, lane, *part) for lane, part in enumerate(parts)])
         return [one if size >= 0 else None for one, size in zip(found, sizes[:count], strict=True)]
 
     def change_times(self, destination: int, paths: Sequence[str]) -> list[tuple[int, int] | None]:
@@ -156,7 +170,7 @@ class NativeComparer:
         self._end_walk.argtypes = [_POINTER]
         self._compare.restype = self._times.restype = self._end_walk.restype = None
         self._verdicts = (ctypes.c_char * MAX_FILES)()
-        self._totals = (ctypes.c_int64 * 5)()
+        self._totals = (ctypes.c_int64 * 3)()
 
     def compare(
         self, source: int, destination: int | None, names: Sequence[str], unit: int, lately: int, soon: int
@@ -191,11 +205,11 @@ class NativeComparer:
         source: int,
         destination: int | None,
         base: str,
-        names: Sequence[str],
         deep: bool,
         unit: int,
         times: tuple[int, int, int],
         most: float,
+        names: Sequence[str],
     ) -> tuple[FolderBatch, int]:
         """Compare folders that are named by numbers.
 
@@ -205,7 +219,6 @@ class NativeComparer:
             Descriptors of the folder that they lie in, on both sides; None where the destination has none.
         base : str
             Path of that folder.
-        names : sequence of str
         deep : bool
             Compare everything below them, too.
         unit : int
@@ -215,6 +228,8 @@ class NativeComparer:
             after the third may change without showing that.
         most : float
             Seconds after which no other folder is begun.
+        names : sequence of str
+            Those of the folders.
 
         Returns
         -------
@@ -225,7 +240,7 @@ class NativeComparer:
         ------
         MemoryError
         """
-        out, sizes, totals = (_POINTER * 4)(), (_LONG * 4)(), self._totals
+        out, sizes, totals = (_POINTER * 4)(), (_LONG * 4)(), (_LONG * 5)()
         side = -1 if destination is None else destination
         joined = "\0".join(names).encode()
         walk = self._walk(

@@ -158,7 +158,7 @@ class Worker:
                 if self._check_destination().obstacle is None:
                     with self._open_sides(None):
                         for folder in task.folders:
-                            self._copier.remove_temporary(folder, task.temporary)
+                            self._copier.remove_temporaries(folder, task.temporary)
                 self._send(task.id, Swept())
             case SyncTask():
                 self._flush_files(task)
@@ -259,7 +259,7 @@ class Worker:
         together = not self._throttle.is_limiting  # after each of them
         with self._open_sides(task.source, to_write=True) as (lost, obstacle):
             if not (lost or obstacle):
-                self._copier.begin_batch()
+                self._copier.begin_batch(self._file_system.file_system.is_share)
                 results = self._copier.copy_files(task.paths, task.delete_if_gone, task.rules, task.unsettled, together)
                 for outcome, size, digest, reason, error, modified in results:
                     outcomes.append(outcome)
