@@ -41,10 +41,9 @@ class Told:
         self.tells_closing = tells_closing
         self.watched: list[str] = []
 
-        return True
-
-    def watch(self, folder: str) -> None:
+    def watch(self, folder: str) -> bool:
         self.watched.append(folder)
+        return True
 
     def let_go(self, folders: Iterable[str]) -> None:
         pass

@@ -92,8 +92,7 @@ class SourceTracker:
         self._inventory = inventory
         self._walks = walks
         self._notice = notice
-        self._follow_links = follow_links
-        self._slot = slot
+        self._follow_links, self._slot = follow_links, slot
         self._watcher: Watcher | None = None
         self._watches: FolderWatches | None = None
         self._rules: EventRules | None = None
@@ -235,10 +234,13 @@ class SourceTracker:
             self._walks.known[part.folder] = 0  # to be listed again even if its own time stays
         if part.empty and part.folder:
             self._inventory.writers.note_settled(part.folder)
+        self._note_news(news)
+        return True
+
+    def _note_news(self, news: int) -> None:
         self.changes += bool(news)
         if self._walks.current is not None:
             self._walks.current.news += news
-        return True
 
     def _ask_for(self, folders: Iterable[str]) -> None:
         """Have folders compared, and watched first if they are new."""
@@ -253,25 +255,21 @@ class SourceTracker:
             self._walks.return_folder_batch(batch)
             return
         folders = batch.folders
-        news = None
-        if not (self._walks.is_touched(batch) or any(map(self._is_noted, folders))):
-            news = note_batch(self._inventory, batch)
+        one_by_one = self._walks.is_touched(batch) or any(map(self._is_noted, folders))
+        news = None if one_by_one else note_batch(self._inventory, batch)
         self._ask_for(self._walks.apply_folder_batch(batch, one_by_one=news is None))
         if news is None:
             for part in batch.split():
                 self.apply_folder_diff(part, now, finishing)
         else:
             self.evidence.note_chunk_times(batch.oldest_chunk, batch.newest_chunk)
-            self.changes += bool(news)
-            if self._walks.current is not None:
-                self._walks.current.news += news
+            self._note_news(news)
         if self._watches is not None:
             self._watches.watch_compared(folders)
 
     def _is_noted(self, folder: ComparedFolder) -> bool:
         """Whether something is noted of a folder that its comparison may end."""
-        path = folder[0]
-        return path in self._missed or path in self._locks or path in self._scratch or path in self._unsettled.listed
+        return any(folder[0] in noted for noted in (self._missed, self._locks, self._scratch, self._unsettled.listed))
 
     def _look_for_missing(self, folder: str) -> None:
         """Look once more at the parent of a folder that was not found: shares say so for a moment, and mean nothing."""
@@ -309,9 +307,8 @@ class SourceTracker:
                 self.evidence.note_walked()
             self._newest = max(self._newest, done.newest)
             self._walks.known |= dict.fromkeys(self.metadata.no_room, 0)  # the next look reads their metadata again
-            blind = self._watcher is not None and self._watcher.problem is not None
-            hears = self._watcher is not None and self._watcher.tells_closing
-            self._looks.note_end(now, blind, in_vain=hears and not (done.news or self.metadata.no_room))
+            in_vain = self._watcher is not None and self._watcher.tells_closing and not done.news
+            self._looks.note_end(now, self.blind, in_vain and not self.metadata.no_room)
 
     def start_look_if_due(self, now: float) -> None:
         """Start a walk over the folders whose time has changed, every now and then."""
@@ -378,8 +375,7 @@ class SourceTracker:
 
     def facts(self, told_to_finish: bool, now: float) -> SourceFacts:
         """What tells whether the acquisition is finished."""
-        inventory = self._inventory
-        counts = inventory.counts()
+        inventory, counts = self._inventory, self._inventory.counts()
         held = next(iter(inventory.writers.held), "") or self._scratch.first or self._unsettled.first
         marker, stale_marker = self.evidence.marker()
         torn = inventory.left_torn

@@ -107,8 +107,7 @@ class FileCopier:
         self._keeps_times = True
         self._checked_published = False
         """Whether a published file of this batch has been checked."""
-        self._temporary = temporary
-        self._temporaries = temporaries_of(temporary)
+        self._temporary, self._temporaries = temporary, temporaries_of(temporary)
         self._at_a_time = 1
         """Small files that are written at a time, where that is worth it: several on a share only, since a slow disk
         would have to seek more."""
@@ -197,9 +196,8 @@ class FileCopier:
 
     def change_times(self, paths: Sequence[str]) -> Sequence[tuple[int, int] | None]:
         """Return size and change time (ns) of regular files at the destination; None where that is not known."""
-        if self._native is None or self._destination.fd is None:
-            return [None] * len(paths)
-        return self._native.change_times(self._destination.fd, paths)
+        fd = self._destination.fd
+        return self._native.change_times(fd, paths) if self._native and fd is not None else [None] * len(paths)
 
     def _tick_left(self, found: os.stat_result) -> int:
         """Return how long to wait (ns) until later changes of a file show in its time."""
