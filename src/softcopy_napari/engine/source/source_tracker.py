@@ -33,8 +33,6 @@ from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
 _TEMPORARIES_INTERVAL = 1.0
-_MOST_MISSES = 5
-"""Times that a folder which its parent lists is looked for."""
 _LATE_EVENT = 0.3
 """Seconds that the system may take to tell of a deletion."""
 _MOMENT = 15.0
@@ -99,8 +97,6 @@ class SourceTracker:
         children: dict[str, tuple[str, ...]] = {}
         self.evidence = GrowthEvidence(inventory, children)
         self.metadata = SourceMetadata(source, inventory, walks, self.evidence, children, notice)
-        self._missed: dict[str, int] = {}
-        """Folders that were not found, and how often."""
         self._later: dict[str, float] = {}
         self._locks = StaleLocks(inventory)
         self._unsettled = Unsettled(inventory)
@@ -192,15 +188,14 @@ class SourceTracker:
             self._walks.request(part.folder, for_pass=True)
             return True
         self.evidence.note_part(part)
-        if not part.missing:
-            self._missed.pop(part.folder, None)
         touched = self._walks.touched(part.folder)
         self._ask_for(self._walks.apply_folder_diff(part))
         if part.missing:
             if not part.folder:
                 return False
             self.metadata.forget(part.folder)
-            self._look_for_missing(part.folder)
+            self.changes += 1
+            self._walks.look_for_missing(part.folder)
         if part.metadata:
             stale = not touched.isdisjoint(METADATA_NAMES)  # written anew since, and maybe read anew already
             if stale:
@@ -269,16 +264,9 @@ class SourceTracker:
 
     def _is_noted(self, folder: ComparedFolder) -> bool:
         """Whether something is noted of a folder that its comparison may end."""
-        return any(folder[0] in noted for noted in (self._missed, self._locks, self._scratch, self._unsettled.listed))
-
-    def _look_for_missing(self, folder: str) -> None:
-        """Look once more at the parent of a folder that was not found: shares say so for a moment, and mean nothing."""
-        self.changes += 1
-        self._missed[folder] = self._missed.get(folder, 0) + 1
-        if self._missed[folder] <= _MOST_MISSES:
-            self._walks.request(folder.rpartition("/")[0], for_pass=True)
-        elif self._walks.current is not None:
-            self._walks.current.errors[folder] = make_reason(ReasonCode.FOLDER_NOT_FOUND)
+        return any(
+            folder[0] in noted for noted in (self._walks.missed, self._locks, self._scratch, self._unsettled.listed)
+        )
 
     def apply_metadata(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Take in a folder's metadata that were to be read."""

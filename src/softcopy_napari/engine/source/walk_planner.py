@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from softcopy_napari.engine.fs.relative_paths import is_below, nearest_folder, prefix_of
+from softcopy_napari.engine.fs.relative_paths import is_below, nearest_folder, parent, prefix_of
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder, system_name
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.worker.folder_batch import COMPARED, NOT_REACHED, UNCHANGED, FolderBatch
@@ -19,6 +19,8 @@ from softcopy_napari.engine.worker.numbered_folders import ALL_BELOW
 
 _NEVER = -1
 _FOLDERS_A_TASK = 512
+_MOST_MISSES = 5
+"""Times that a folder which its parent lists is looked for."""
 
 
 @dataclass(slots=True)
@@ -57,9 +59,12 @@ class WalkPlanner:
         is known, or 0; -1 for those that were never compared.
     current : Walk or None
         The pass under way.
+    missed : dict of str to int
+        Folders that were not found, and how often.
     """
 
     def __init__(self) -> None:
+        self.missed: dict[str, int] = {}
         self.known: dict[str, int] = {}
         self.current: Walk | None = None
         self.full_begun = 0
@@ -261,12 +266,21 @@ class WalkPlanner:
             del self._touched[path]
         if missing:
             self.known.pop(folder, None)
-        elif not unchanged:
-            self.known[folder] = modified
+        else:
+            self.missed.pop(folder, None)
+            self.known[folder] = self.known.get(folder, 0) if unchanged else modified
         if folder in self._again:
             self._asked[folder] = self._again.pop(folder)
             self._waiting.append(folder)
             self.known.setdefault(folder, 0)
+
+    def look_for_missing(self, folder: str) -> None:
+        """Look once more at the parent of a folder that was not found: shares say so for a moment, and mean nothing."""
+        self.missed[folder] = self.missed.get(folder, 0) + 1
+        if self.missed[folder] <= _MOST_MISSES:
+            self.request(parent(folder), for_pass=True)
+        elif self.current is not None:
+            self.current.errors[folder] = make_reason(ReasonCode.FOLDER_NOT_FOUND)
 
     def pop_finished(self) -> Walk | None:
         """Return the walk under way if it has just come to its end; there is none then."""

@@ -262,10 +262,9 @@ class FolderComparer:
 
     def _is_there(self, folder: str) -> bool:
         """Whether the destination has a folder."""
-        try:
+        with contextlib.suppress(OSError):
             return stat.S_ISDIR(self._destination.stat(folder).st_mode)
-        except OSError:
-            return False
+        return False
 
     def _compare_files(
         self,
@@ -362,7 +361,7 @@ class FolderComparer:
                             same = have_same_content(self._source, self._destination, path, here.st_size)
                         if not same:
                             part.source_versions[name] = pack_version(modified, here.st_size), same_size
-                            if copy.st_mtime_ns > modified + _CLOCK_SKEW_NS and name not in METADATA_NAMES:
+                            if copy.st_mtime_ns > modified + CLOCK_SKEW_NS and name not in METADATA_NAMES:
                                 part.newer.append(name)
                 if same:
                     part.same.append(name)
