@@ -94,7 +94,9 @@ class ActivityBoard:
             flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
             fd = os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o600)
             try:
-                if os.fstat(fd).st_size < SIZE:
+                if hasattr(os, "posix_fallocate"):  # a write through a map into a hole on a full disk kills the process
+                    os.posix_fallocate(fd, 0, SIZE)
+                elif os.fstat(fd).st_size < SIZE:
                     os.ftruncate(fd, SIZE)
                 self._map: mmap.mmap | bytearray = mmap.mmap(fd, SIZE)
             finally:
