@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -9,7 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from softcopy_napari.engine.source.walk_planner import Walk, WalkPlanner
 from softcopy_napari.engine.wording import describe
+from softcopy_napari.engine.worker.folder_batch import COMPARED, NOT_REACHED, PECULIAR, FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
+from softcopy_napari.engine.worker.numbered_folders import ALL_BELOW
 
 
 def answer(walks: WalkPlanner, folder: str, folders: tuple[str, ...] = (), **found: object) -> list[str]:
@@ -192,6 +196,67 @@ def test_a_pass_after_the_source_came_back_waits_for_folders_asked_for_before(kn
     assert known.pop_finished() is None
 
 
+def batch_of(*folders: tuple[str, int], base: str = "") -> FolderBatch:
+    """Make a batch that says this of these folders, whose times are 5."""
+    start = len(base) + 1 if base else 0
+    names = b"".join(folder[start:].encode() + b"\0" for folder, _ in folders)
+    data = b"".join(struct.pack("qiiii", 5 * (kind == COMPARED), kind, 0, 0, 0) for _, kind in folders)
+    return FolderBatch(base, names, data, b"", b"")
+
+
+def test_a_batch_answers_for_all_its_folders_and_asks_for_those_that_it_has_not_reached() -> None:
+    walks = WalkPlanner()
+    walks.start(full=True)
+    take_all(walks)
+    answer(walks, "", ("0",))
+    assert walks.take_folders(1) == [("0", ALL_BELOW)]
+    told = batch_of(("0", COMPARED), ("0/0", COMPARED), ("0/1", PECULIAR), ("0/2", NOT_REACHED))
+    assert walks.apply_folder_batch(told) == ["0/2"]
+    assert walks.known == {"": 0, "0": 5, "0/0": 5, "0/1": -1}
+    walks.request("0/2", for_pass=True)
+    assert take_all(walks) == ["0/2"], "the peculiar one is with the worker"
+    assert walks.pop_finished() is None
+    answer(walks, "0/1", modified=7)
+    assert walks.pop_finished() is None
+    answer(walks, "0/2", modified=7)
+    assert walks.pop_finished() is not None
+
+
+def test_what_a_batch_of_before_a_pass_says_does_not_count_for_it(known: WalkPlanner) -> None:
+    known.request("a")
+    take_all(known)
+    known.start(full=True)
+    known.apply_folder_batch(batch_of(("a", COMPARED), ("a/x", COMPARED)))
+    assert known.pop_finished() is None
+    explore(known, TREE)
+
+
+def test_a_pass_asks_for_what_nothing_lists_any_more(known: WalkPlanner) -> None:
+    known.start(full=True)
+    take_all(known)
+    answer(known, "", ("a",))
+    take_all(known)
+    known.apply_folder_batch(batch_of(("a", COMPARED)))
+    assert known.pop_finished() is None
+    assert sorted(take_all(known)) == ["a/x", "b"]
+    answer(known, "a/x", missing=True)
+    answer(known, "b", missing=True)
+    assert known.pop_finished() is not None and sorted(known.known) == ["", "a"]
+
+
+def test_what_is_touched_below_a_folder_with_a_worker_is_remembered_until_that_has_answered() -> None:
+    walks = WalkPlanner()
+    for folder in ("0", "0/1", "2"):
+        walks.request(folder)
+    take_all(walks)
+    walks.touch("0/1/5", "7")
+    walks.touch("3", "7")
+    assert walks.touched("0/1/5") == {"7"} and not walks.touched("3")
+    assert walks.is_touched(batch_of(("0", COMPARED))) and not walks.is_touched(batch_of(("2/3", COMPARED), base="2"))
+    walks.apply_folder_batch(batch_of(("0", COMPARED), ("0/1", COMPARED), ("0/1/5", COMPARED)))
+    assert not walks.touched("0/1/5")
+
+
 class AnyWalk(RuleBasedStateMachine):
     """Folders come and go, workers answer in any order and die, passes overtake each other.
 
@@ -229,20 +294,40 @@ class AnyWalk(RuleBasedStateMachine):
         assert len(folders) == len(set(folders)), "one folder with two workers"
 
     @precondition(lambda self: self.out)
-    @rule(data=st.data(), die=st.booleans(), found=st.sets(st.sampled_from("ab")), gone=st.booleans())
-    def hear(self, data: st.DataObject, die: bool, found: set[str], gone: bool) -> None:
+    @rule(
+        data=st.data(),
+        die=st.booleans(),
+        found=st.sets(st.sampled_from("ab")),
+        gone=st.booleans(),
+        together=st.sampled_from([None, COMPARED, PECULIAR, NOT_REACHED]),
+    )
+    def hear(self, data: st.DataObject, die: bool, found: set[str], gone: bool, together: int | None) -> None:
         number, folders = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
         answered = data.draw(st.integers(0, len(folders))) if die else len(folders)
         for folder, _ in folders[:answered]:
             if number == self.passes:
                 self.looked.add(folder)
-            if gone and folder:
+            if together is not None and folder:  # as a worker says it that has looked below, too
+                self.expected.update(self._hear_batch(number, folder, sorted(found), together))
+            elif gone and folder:
                 answer(self.walks, folder, missing=True)
             else:
                 names = sorted(found) if folder.count("/") < 1 else []
                 self.expected.update(answer(self.walks, folder, tuple(names), modified=5))
         if die:
             self.walks.put_back(folders)
+
+    def _hear_batch(self, number: int, folder: str, names: list[str], kind: int) -> list[str]:
+        below = [f"{folder}/{name}" for name in names] if folder.count("/") < 1 else []
+        to_come = self.walks.apply_folder_batch(batch_of((folder, COMPARED), *((path, kind) for path in below)))
+        for path in to_come:
+            self.walks.request(path, for_pass=True)
+        for path in below if kind != NOT_REACHED else ():
+            if number == self.passes:
+                self.looked.add(path)
+            if kind == PECULIAR:
+                answer(self.walks, path, modified=5)
+        return below
 
     @invariant()
     def a_pass_never_ends_before_its_time(self) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -429,3 +429,29 @@ def test_an_array_of_unequal_chunks_that_grew_is_the_same_and_one_cut_otherwise_
 def test_parsing_does_not_need_zarr() -> None:
     code = "import sys, softcopy_napari.engine.zarr_layout.array_layout as _; sys.exit('zarr' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@given(
+    st.lists(st.integers(1, 12), min_size=1, max_size=4).map(tuple),
+    st.sampled_from(["default", "v2"]),
+    st.data(),
+)
+def test_paths_below_any_folder_are_read_as_keys_are(
+    grid: tuple[int, ...], encoding: Literal["default", "v2"], data: st.DataObject
+) -> None:
+    layout = ArrayLayout("a", 3, grid, (1,) * len(grid), None, "uint8", encoding, "/", None)
+    cells = data.draw(st.lists(st.integers(0, layout.n_chunk_files - 1), min_size=1, max_size=40))
+    depth = data.draw(st.integers(0, len(grid) - 1))
+    first = layout.key(cells[0]).split("/")
+    start = depth + (encoding == "default") if depth or data.draw(st.booleans()) else 0
+    folder = "/".join(first[:start])
+    inside = [cell for cell in cells if layout.key(cell).split("/")[:start] == first[:start]]
+    paths = [layout.key(cell)[len(folder) + 1 if folder else 0 :] for cell in inside]
+    found = layout.flat_indices_of(folder, paths)
+    assert found is not None and found.tolist() == inside
+    assert layout.indices_below(folder) == (
+        tuple(map(int, first[start - depth : start])) if start or encoding == "v2" else None
+    )
+    for wrong in ("x", "00", "1/2/3/4/5", "-1", "999999999", ""):
+        assert layout.flat_indices_of(folder, [*paths, wrong]) is None
+    assert layout.flat_indices_of("b", paths) is None and layout.flat_indices_of("99", paths) is None
