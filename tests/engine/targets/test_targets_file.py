@@ -67,7 +67,7 @@ def test_settings_of_a_target_override_those_of_the_command_line(write: Callable
     )
     first, second = load_targets(path, Settings(nprocs=2, settle=5.0))
     assert first.source == Path("/data/run.zarr").absolute()
-    assert first.model_dump(exclude={"source", "destination", "check", "detached"}) == {
+    assert first.model_dump(exclude={"source", "destination", "check", "by_content", "detached"}) == {
         "nprocs": 8,
         "sleep_time": 1.0,
         "wait_for_source": False,
