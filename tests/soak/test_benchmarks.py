@@ -44,8 +44,8 @@ def test_a_benchmark_of_napari_measures(command: list[str], measured: list[str])
         measure(command, measured)
 
 
-@pytest.mark.parametrize("dataset", ["A", "B", "C", "D", "E", "nested", "flat", "1m", "256m"])
-def test_a_dataset_can_be_written_and_copied(dataset: str) -> None:
+@pytest.mark.parametrize("dataset", ["A", "C", "E", "flat"])
+def test_a_dataset_of_each_kind_can_be_written_and_copied(dataset: str) -> None:
     measure(["bulk.py", "--only", dataset, "--scale", "0.001", "--rounds", "1"], ["**softcopy**", "| cp -r |", "again"])
 
 
