@@ -138,6 +138,16 @@ def test_files_in_a_new_folder_are_reported_once_it_is_watched(watched: Watched)
     assert watched.sees(FileEvent.WRITTEN, FileEvent.MODIFIED, path="1/2/3")
 
 
+def test_files_in_folders_that_have_just_been_made_are_reported_without_being_asked_for(watched: Watched) -> None:
+    """tensorstore makes the folders of a chunk and writes it within a millisecond: nobody could ask in time."""
+    chunk = watched.source / "0" / "1" / "2" / "0" / "0"
+    chunk.parent.mkdir(parents=True)
+    for folder in ("0", "0/1", "0/1/2", "0/1/2/0"):
+        assert watched.sees(FileEvent.FOLDER, path=folder)
+    replace(chunk, b"x")
+    assert watched.sees(FileEvent.RENAMED, path="0/1/2/0/0")
+
+
 def test_a_folder_moved_into_the_source_is_reported(watched: Watched, tmp_path: Path) -> None:
     write(tmp_path / "elsewhere" / "0", b"x")
     os.rename(tmp_path / "elsewhere", watched.source / "1")
@@ -259,9 +269,9 @@ def test_linux_gets_the_watcher_that_tells_of_closing(source: Path) -> None:
 
 @linux_only
 def test_a_loss_of_events_is_reported(linux: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    def overflow(*_: object) -> list[Event]:
+    def overflow(*_: object) -> tuple[list[Event], bool]:
         monkeypatch.undo()
-        return [Event(-1, flags.Q_OVERFLOW, 0, "")]
+        return [Event(-1, flags.Q_OVERFLOW, 0, "")], True
 
     monkeypatch.setattr(type(linux.watcher._inotify), "take", overflow)
     write(linux.source / "0", b"")  # so that it reads once more
@@ -288,9 +298,8 @@ def refusing(error: int) -> Callable[..., None]:
 def test_when_watches_run_out_the_setting_is_named_and_the_rest_goes_on(
     linux: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (linux.source / "1").mkdir()
-
     monkeypatch.setattr(SourceEvents, "add_watch", refusing(errno.ENOSPC))
+    (linux.source / "1").mkdir()
     linux.watcher.watch("1")
     linux.watcher.watch("1")
     assert "sysctl fs.inotify.max_user_watches" in describe(linux.watcher.problem)

@@ -22,6 +22,7 @@ from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker import file_copier, file_streams
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, CopyResult
 from softcopy_napari.engine.worker.file_copier import BUFFER_SIZE, FileCopier
+from softcopy_napari.engine.worker.file_streams import BLOCK_SIZE
 from softcopy_napari.engine.worker.publish_rules import PublishRules
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkEncoding
 from tests.engine.support import replace, temporaries, tree, write
@@ -107,7 +108,7 @@ def test_content_size_time_and_digest_are_the_sources(sides: Sides, size: int) -
     assert copy.read_bytes() == content
     assert copy.stat().st_mtime_ns == 1_700_000_000_123_456_789
     assert is_up_to_date((sides.source / "a" / "0.0").stat(), copy.stat())
-    assert sum(sides.told) == (size if size > BUFFER_SIZE else 0) or size % BUFFER_SIZE
+    assert sum(sides.told) == (size if size > BLOCK_SIZE else 0) or size % BLOCK_SIZE
 
 
 @settings(max_examples=25, deadline=None)

@@ -32,6 +32,8 @@ _CAP = 500 * _MS
 _MANY_WRITES = 8
 """Writes from which on a file counts as one that is appended to, and not as one that is written in one go."""
 _MAX_OPEN = 128
+_LEAST_PAUSE = 2 * _MS
+"""A pause that is shorter beyond the gap (ns) is of no use to a copy process, and ends no burst."""
 _LONGEST_BURST = 2000 * _MS
 """A burst that takes longer (ns) is none: such a writer does not pause."""
 _FIRST_PATIENCE, _LEAST_PATIENCE = 300 * _MS, 100 * _MS
@@ -58,7 +60,7 @@ class BurstMeter:
         self._slot = slot
         self._gap, self._patience = _FIRST_GAP, _FIRST_PATIENCE
         self._now = self._last_event = self._burst_began = self.busy_until = 0
-        self._longest = 0.0
+        self._longest = 0
         self._pause = 0.0
         self._usable = [0.0] * len(_GAPS)
         self._open: dict[Hashable, tuple[int, int]] = {}
@@ -126,7 +128,7 @@ class BurstMeter:
             return
         if self.busy_until <= self._last_event + max(self._gap, SETTLE + SETTLE // 4):  # no file was open
             self._learn_gap(now - self._last_event)
-        if now > self.busy_until:
+        if now > self.busy_until + _LEAST_PAUSE:
             self._learn_burst(self._last_event - self._burst_began)
             self._burst_began = now
 
@@ -139,8 +141,8 @@ class BurstMeter:
                 self._gap = candidate
 
     def _learn_burst(self, burst: int) -> None:
-        self._longest = 0.0 if burst > _LONGEST_BURST else max(float(burst), 0.9 * self._longest)
-        self._patience = max(round(2 * self._longest), _LEAST_PATIENCE)
+        self._longest = 0 if burst > _LONGEST_BURST else max(burst, self._longest * 9 // 10)
+        self._patience = max(2 * self._longest, _LEAST_PATIENCE)
 
 
 def long_holds(files: list[tuple[int, int]]) -> list[float]:

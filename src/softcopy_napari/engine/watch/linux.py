@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -9,13 +10,14 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from inotify_simple import flags
+from inotify_simple import Event, flags
 
 from softcopy_napari.engine.activity_board import ActivitySlot
 from softcopy_napari.engine.fs.relative_paths import is_below, join
 from softcopy_napari.engine.reasons import ReasonCode, make_reason
 from softcopy_napari.engine.watch.events import EventQueue, FileEvent, share_problem
 from softcopy_napari.engine.watch.source_events import make_source_events
+from softcopy_napari.engine.zarr_layout.file_names import LOCK_ENDING
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,7 @@ _FILE_EVENTS = {
     flags.DELETE: FileEvent.DELETED,
 }
 _OF_FILES = flags.CLOSE_WRITE | flags.MOVED_TO | flags.CREATE | flags.DELETE
+_NEW_FOLDER = flags.CREATE | flags.ISDIR
 _GONE = flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT | flags.IGNORED
 _OF_WRITER = flags.MODIFY | flags.MOVED_FROM  # they only tell that it is at work
 _MASK = _OF_FILES | _OF_WRITER | flags.DELETE_SELF | flags.MOVE_SELF
@@ -56,8 +59,8 @@ class LinuxWatcher(EventQueue):
             raise
         self._thread.start()
 
-    def watch(self, folder: str) -> bool:
-        if folder in self._watches:
+    def watch(self, folder: str, again: bool = False) -> bool:
+        if folder in self._watches and not again:
             return False
         try:
             self._add(folder)
@@ -112,12 +115,37 @@ class LinuxWatcher(EventQueue):
             self.wake()
 
     def _listen(self) -> None:
-        while (events := self._inotify.take()) is not None:
-            for watch, mask, _, name in events:
+        kept: list[Event] = []
+        while (taken := self._inotify.take()) is not None:
+            events, due = taken
+            for event in events:
+                kept.append(event)
+                if event.mask & _NEW_FOLDER == _NEW_FOLDER and event.wd in self._folders:
+                    self._watch_new(join(self._folders[event.wd], event.name), kept)
+            if not due:
+                continue
+            for watch, mask, _, name in kept:
                 self._event_or_loss(watch, mask, name)
+            kept.clear()
             self._inotify.note_queued()
             if self.events:
                 self.wake()
+
+    def _watch_new(self, folder: str, kept: list[Event]) -> None:
+        """Watch a folder as soon as it was made, and what is in it by now; the job, which lists it, comes too late."""
+        before = self._watches.get(folder)
+        self.watch(folder, again=True)
+        watch = self._watches.get(folder)
+        if watch is None or watch == before:
+            return
+        with contextlib.suppress(OSError), os.scandir(os.path.join(self._root, os.fsencode(folder))) as entries:
+            for entry in entries:
+                name = os.fsdecode(entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    kept.append(Event(watch, _NEW_FOLDER, 0, name))
+                    self._watch_new(join(folder, name), kept)
+                elif name.endswith(LOCK_ENDING):
+                    kept.append(Event(watch, flags.CREATE, 0, name))
 
     def _event_or_loss(self, watch: int, mask: int, name: str) -> None:
         folder = self._folders.get(watch)

@@ -24,6 +24,7 @@ struct source_events {
     int64_t *slot;
     int64_t gather;      /* at most so long are events kept back, ns */
     int64_t unqueued;    /* 1 while there may be some that are neither with the kernel nor queued */
+    int64_t due;         /* whether those that were returned so far are to be queued now */
     int64_t holds_ended; /* how many `holds` were ever written */
     int64_t holds[MAX_HOLDS];
     int64_t open_count;
@@ -33,14 +34,16 @@ struct source_events {
     } open[MAX_OPEN];
     /* What follows, 32 words, only this file knows. */
     int64_t last_event, burst_began, busy_until, gap, patience, longest, returned, moved_cookie;
+    int64_t kept_since;  /* since when events are kept back; 0 where none are */
+    int64_t new_folders; /* how many were made since the last return */
     uint64_t moved_key;
     double pause, usable[GAPS];
-    int64_t rest[32 - 10 - GAPS];
+    int64_t rest[32 - 12 - GAPS];
 };
 
 static const int64_t SETTLE = 1 * MS, CAP = 500 * MS, LONGEST_GAP = 3000 * MS, LONGEST_BURST = 2000 * MS;
 static const int64_t LEAST_PATIENCE = 100 * MS, FIRST_PATIENCE = 300 * MS, BETWEEN_RETURNS = 8 * MS;
-static const int64_t STEADY_GATHER = 20 * MS, FIRST_GAP = 8 * MS;
+static const int64_t STEADY_GATHER = 20 * MS, FIRST_GAP = 8 * MS, LEAST_PAUSE = 2 * MS;
 static const int MANY_WRITES = 8;
 static const double USABLE = 0.6, MEMORY = 1.0 - 1.0 / 256;
 
@@ -82,6 +85,13 @@ static int64_t pause_from(const struct source_events *s) {
     return s->last_event + (s->gap > SETTLE ? s->gap : SETTLE + SETTLE / 4);
 }
 
+static void note_renamed(struct source_events *s, uint64_t old, uint64_t new) {
+    int at = find_open(s, old), other = find_open(s, new);
+    if (at < 0) return;
+    s->open[at].key = new;
+    if (other >= 0 && other != at) remove_open(s, other);
+}
+
 /* Until when the writer is at work, as far as is known now. */
 static int64_t busy_until(const struct source_events *s) {
     int64_t until = pause_from(s);
@@ -100,7 +110,7 @@ static void learn_gap(struct source_events *s, int64_t gap) {
 }
 
 static void learn_burst(struct source_events *s, int64_t burst) {
-    s->longest = burst > LONGEST_BURST ? 0 : burst > s->longest * 0.9 ? burst : s->longest * 0.9;
+    s->longest = burst > LONGEST_BURST ? 0 : burst > s->longest * 9 / 10 ? burst : s->longest * 9 / 10;
     s->patience = 2 * s->longest > LEAST_PATIENCE ? 2 * s->longest : LEAST_PATIENCE;
 }
 
@@ -111,7 +121,7 @@ static void end_gap(struct source_events *s, int64_t now) {
         return;
     }
     if (s->busy_until <= pause_from(s)) learn_gap(s, now - s->last_event);
-    if (now > s->busy_until) {
+    if (now > s->busy_until + LEAST_PAUSE) {
         learn_burst(s, s->last_event - s->burst_began);
         s->burst_began = now;
     }
@@ -124,6 +134,7 @@ static int take_in(struct source_events *s, char *data, int size, int64_t now) {
         const struct inotify_event *event = (const struct inotify_event *)(data + at);
         int file = !(event->mask & IN_ISDIR);
         length = (int)(sizeof *event + event->len);
+        if (!file && event->mask & IN_CREATE) s->new_folders++;
         if (event->mask & IN_Q_OVERFLOW) {
             s->open_count = 0;
         } else if (file && event->mask & IN_CREATE) {
@@ -142,8 +153,7 @@ static int take_in(struct source_events *s, char *data, int size, int64_t now) {
             s->moved_cookie = event->cookie;
             continue;
         } else if (file && event->mask & IN_MOVED_TO && event->cookie == s->moved_cookie) {
-            int open = find_open(s, s->moved_key);
-            if (open >= 0) s->open[open].key = key_of(event); /* renamed while it is open */
+            note_renamed(s, s->moved_key, key_of(event));
         }
         memmove(data + kept, data + at, length);
         kept += length;
@@ -167,10 +177,10 @@ int softcopy_measure_events(struct source_events *s, char *data, int size, int64
     return size;
 }
 
-/* How long what was gathered is still kept back, ns. */
-static int64_t keeps_back(const struct source_events *s, int64_t since, int64_t now) {
+/* How long what was read is still kept back, ns. */
+static int64_t keeps_back(const struct source_events *s, int64_t now) {
     int64_t steady = now > s->burst_began + s->patience; /* it does not pause: nothing is gained by waiting for that */
-    int64_t last = since + (steady ? STEADY_GATHER : s->gather);
+    int64_t last = s->kept_since + (steady ? STEADY_GATHER : s->gather);
     int64_t due = s->returned + BETWEEN_RETURNS > s->busy_until ? s->returned + BETWEEN_RETURNS : s->busy_until;
     return (due < last ? due : last) - now;
 }
@@ -180,17 +190,25 @@ static struct timespec in_seconds(int64_t ns) {
     return time;
 }
 
-/* Wait for events, and until the burst to which they belong is over, or until they have been kept back for as long as
-   they may be. Returns the bytes of events in `buffer`; -1 once `stop` can be read, or where reading fails. */
+/* Wait for events, and until they are due: the burst to which they belong is over, or they have been kept back for as
+   long as they may be. Before that it returns those that it has where a folder was made, which has to be watched, and
+   where the buffer is half full. Returns the bytes of events in `buffer`; -1 once `stop` can be read, or where reading
+   fails. */
 int softcopy_take_events(int fd, int stop, struct source_events *s, char *buffer, int room) {
     int used = 0;
-    int64_t since = 0;
+    s->due = s->new_folders = 0;
     for (;;) {
         struct pollfd ready[2] = {{fd, POLLIN, 0}, {stop, POLLIN, 0}};
-        int64_t now = board_now(), left = used ? keeps_back(s, since, now) : 0;
-        if (used && (left <= 0 || used > room / 2)) break;
-        struct timespec timeout = in_seconds(left), settle = in_seconds(SETTLE);
-        if (ppoll(ready, 2, used ? &timeout : NULL, NULL) < 0 && errno != EINTR) return -1;
+        int64_t now = board_now(), left = s->kept_since ? keeps_back(s, now) : 0;
+        struct timespec timeout = in_seconds(left > 0 ? left : 0), settle = in_seconds(SETTLE);
+        if (s->kept_since && left <= 0) {
+            s->due = 1;
+            s->kept_since = 0;
+            s->returned = now;
+            return used;
+        }
+        if (s->new_folders || used > room / 2) return used;
+        if (ppoll(ready, 2, s->kept_since ? &timeout : NULL, NULL) < 0 && errno != EINTR) return -1;
         if (ready[1].revents) return -1;
         if (!ready[0].revents) continue;
         __atomic_store_n(&s->unqueued, 1, __ATOMIC_SEQ_CST); /* before they leave the kernel */
@@ -201,12 +219,10 @@ int softcopy_take_events(int fd, int stop, struct source_events *s, char *buffer
         }
         now = board_now();
         size = softcopy_measure_events(s, buffer + used, size, now);
-        if (!used) since = now;
         used += size;
-        if (!used) __atomic_store_n(&s->unqueued, 0, __ATOMIC_SEQ_CST);
-        nanosleep(&settle, NULL); /* what comes in one go is read in one go */
+        if (size && !s->kept_since) s->kept_since = now;
+        if (!s->kept_since) __atomic_store_n(&s->unqueued, 0, __ATOMIC_SEQ_CST);
+        if (!s->new_folders) nanosleep(&settle, NULL); /* what comes in one go is read in one go */
     }
-    s->returned = board_now();
-    return used;
 }
 #endif

@@ -48,8 +48,12 @@ class SourceEvents(INotify, ABC):
         self._stop_read, self._stop_write = os.pipe()
 
     @abstractmethod
-    def take(self) -> list[Event] | None:
-        """Wait for events; return them, None when `stop` was called. `note_queued` is to follow."""
+    def take(self) -> tuple[list[Event], bool] | None:
+        """Wait for events; return them, and whether they are due. None when `stop` was called.
+
+        They are due, with those returned before, when the writer pauses; `note_queued` is to follow. Before that some
+        are returned because a folder was made, which should be watched at once.
+        """
 
     @abstractmethod
     def note_queued(self) -> None:
@@ -100,6 +104,7 @@ class _State(ctypes.Structure):
         ("slot", ctypes.c_void_p),
         ("gather", ctypes.c_int64),
         ("unqueued", ctypes.c_int64),
+        ("due", ctypes.c_int64),
         ("holds_ended", ctypes.c_int64),
         ("holds", ctypes.c_int64 * 256),
         ("open_count", ctypes.c_int64),
@@ -126,9 +131,11 @@ class NativeSourceEvents(SourceEvents):
         self._holds_taken = 0
         super().__init__()
 
-    def take(self) -> list[Event] | None:
+    def take(self) -> tuple[list[Event], bool] | None:
         size = self._take(self.fileno(), self._stop_read, ctypes.byref(self._state), self._buffer, _ROOM)
-        return None if size < 0 else parse_events(ctypes.string_at(self._buffer, size))
+        if size < 0:
+            return None
+        return parse_events(ctypes.string_at(self._buffer, size)), bool(self._state.due)
 
     def note_queued(self) -> None:
         self._state.unqueued = 0
@@ -152,22 +159,23 @@ class PythonSourceEvents(SourceEvents):
         super().__init__()
         self._meter = BurstMeter(slot)
         self._reading = False
-        self._returned = 0.0
+        self._returned = self._kept_since = 0.0
         self._moved = (0, "")
         self._cookie = 0
         self._ready = select.poll()
         self._ready.register(self.fileno(), select.POLLIN)
         self._ready.register(self._stop_read, select.POLLIN)
 
-    def take(self) -> list[Event] | None:
-        gathered: list[Event] = []
-        since = 0.0
+    def take(self) -> tuple[list[Event], bool] | None:
+        new: list[Event] = []
         while True:
             now = time.monotonic()
-            left = self._keeps_back(since, now) if gathered else None
+            left = self._keeps_back(now) if self._kept_since else None
             if left is not None and left <= 0:
-                self._returned = now
-                return gathered
+                self._kept_since, self._returned = 0.0, now
+                return new, True
+            if any(event.mask & flags.ISDIR and event.mask & flags.CREATE for event in new):
+                return new, False
             ready = [fd for fd, _ in self._ready.poll(None if left is None else left * 1e3)]
             if self._stop_read in ready:
                 return None
@@ -179,14 +187,15 @@ class PythonSourceEvents(SourceEvents):
             for event in events:
                 self._measure(event)
             self._meter.end()
-            since = since if gathered else time.monotonic()
-            gathered += [event for event in events if not event.mask & _UNSEEN]
-            self._reading = bool(gathered)
+            new += [event for event in events if not event.mask & _UNSEEN]
+            if new and not self._kept_since:
+                self._kept_since = time.monotonic()
+            self._reading = self._kept_since > 0
             time.sleep(SETTLE / 1e9)
 
-    def _keeps_back(self, since: float, now: float) -> float:
-        """Return the seconds for which what was gathered is still kept back."""
-        last = since + (_STEADY_GATHER if self._meter.steady else _GATHER)
+    def _keeps_back(self, now: float) -> float:
+        """Return the seconds for which what was read is still kept back."""
+        last = self._kept_since + (_STEADY_GATHER if self._meter.steady else _GATHER)
         return min(max(self._returned + _BETWEEN, self._meter.busy_until / 1e9), last) - now
 
     def _measure(self, event: Event) -> None:

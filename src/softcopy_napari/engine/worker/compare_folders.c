@@ -226,6 +226,9 @@ static int compare_entries(Walk *walk, int source, int destination, const Bytes 
     return files;
 }
 
+/* Whether no other folder should be begun. */
+static int is_over(const Walk *walk) { return monotonic() > walk->until || board_is_busy(softcopy_board); }
+
 /* Compare a folder, whose path is walk->path, and those below it. */
 static void visit(Walk *walk, int source_at, int destination_at, const char *name, int depth) {
     const size_t length = strlen(walk->path);
@@ -234,7 +237,7 @@ static void visit(Walk *walk, int source_at, int destination_at, const char *nam
     int64_t modified = 0;
     Bytes *entries = &walk->levels[depth];
     if (walk->failed) return;
-    if (depth && (!walk->deep || monotonic() > walk->until)) {
+    if (depth && (!walk->deep || is_over(walk))) {
         add_folder(walk, NOT_REACHED, 0, 0, 0);
         return;
     }
@@ -275,7 +278,7 @@ static void visit(Walk *walk, int source_at, int destination_at, const char *nam
    source, destination: the folder that they lie in, on both sides; destination is -1 where it has none.
    names: theirs, NUL-terminated, one after the other.
    racy: a folder modified after this (ns) may change without showing that.
-   most: ns after which no other folder is begun. Those below the last of names that was begun are NOT_REACHED.
+   most: ns after which no other folder is begun, nor when a writer begins to work. Those below the last of names that was begun are NOT_REACHED.
    out: gets the addresses of folder names, folders, file names and verdicts, and their sizes.
    totals: as of softcopy_compare_files, then the latest modification time of a file, and how many of names were begun.
 
@@ -292,7 +295,7 @@ void *softcopy_walk(int source, int destination, const char *names, int count, i
     walk->racy = racy;
     walk->until = monotonic() + most;
     walk->oldest_chunk = INT64_MAX;
-    for (; begun < count && (!begun || monotonic() < walk->until); begun++, names += strlen(names) + 1) {
+    for (; begun < count && (!begun || !is_over(walk)); begun++, names += strlen(names) + 1) {
         snprintf(walk->path, sizeof walk->path, "%s", names);
         visit(walk, source, destination, names, 0);
     }

@@ -12,6 +12,11 @@
 #define MAX_DEPTH 32      /* of folders; files deeper down are skipped */
 #define MAX_LANES 16      /* calls of softcopy_write_files at a time; own_files.py has the same number */
 
+const int64_t *softcopy_board;
+
+/* Have calls end early when a writer begins to work, as this board says. */
+void softcopy_heed_board(const int64_t *board) { softcopy_board = board; }
+
 /* Folders from a top one to the one entered last: the next file is often nearby. */
 typedef struct {
     int depth;
@@ -100,7 +105,8 @@ static int64_t read_whole(int fd, char *buffer, const struct stat *file) {
 }
 
 /* Read files one after the other into buffer. paths are below the folder top. sizes gets the size of each or SKIPPED,
-   times its modification time. Returns the number of files handled, fewer than count if the buffer is full. Files that
+   times its modification time. Returns the number of files handled, fewer than count if the buffer is full,
+   or a writer is at work. Files that
    were read stay open until softcopy_write_files. */
 int softcopy_read_files(void *kept, int top, const char *paths, int count, int flags, int64_t settled,
                         int64_t coarse_settled, char *buffer, int64_t room, int64_t *sizes, int64_t *times) {
@@ -118,7 +124,7 @@ int softcopy_read_files(void *kept, int top, const char *paths, int count, int f
         /* By name, and before it is opened: see file_copier.py. */
         if (folder < 0 || fstatat(folder, name, before, AT_SYMLINK_NOFOLLOW) || !S_ISREG(before->st_mode)) continue;
         if (before->st_size >= room) continue;
-        if (used + before->st_size >= room) break;
+        if (used + before->st_size >= room || (used && board_is_busy(softcopy_board))) break;
         modified = times[done] = ns(MTIME(before));
         if (modified > (modified % COARSE ? settled : coarse_settled)) continue; /* the tick of its last change is not over */
         *fd = open_source(folder, name, flags);

@@ -80,7 +80,7 @@ class FileCopier:
     should_stop : callable
         Called between blocks of a large file; true ends the copy.
     progress : callable
-        Called with the bytes of each block of a file larger than the buffer.
+        Called with the bytes of each block of a file that has several.
 
     Attributes
     ----------

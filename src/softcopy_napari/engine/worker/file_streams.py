@@ -15,7 +15,9 @@ from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.zarr_layout.chunk_check import Checksum
 
 BUFFER_SIZE = 4 << 20
-"""Bytes read at a time; a worker has one buffer of this size."""
+"""A worker has one buffer of this size."""
+BLOCK_SIZE = 1 << 20
+"""Bytes copied at a time: no more is under way when a writer begins to work."""
 _FAT_LIMIT = (4 << 30) - 1
 _SEEK_DATA, _SEEK_HOLE = getattr(os, "SEEK_DATA", -1), getattr(os, "SEEK_HOLE", -1)
 
@@ -61,9 +63,9 @@ def copy_stream(
     found : os.stat_result
         The source's expected stat.
     view : memoryview
-        A buffer of `BUFFER_SIZE` bytes.
+        A buffer of at least `BLOCK_SIZE` bytes.
     should_continue : callable
-        Called with the bytes of each block of a file larger than the buffer; false ends the copy.
+        Called with the bytes of each block of a file that has more than one; false ends the copy.
     checksum : Checksum, optional
         Updated with what was read.
 
@@ -79,6 +81,7 @@ def copy_stream(
         The copy could not be written.
     """
     hasher = xxh3_128() if checksum is None else _Hasher(checksum)
+    view = view[:BLOCK_SIZE]
     size = 0
     if may_have_holes(found) and _extend(out, found.st_size):
         for start, end in data_ranges(fd, found.st_size):
@@ -228,7 +231,7 @@ def _write(out: int, block: memoryview) -> None:
 
 
 def _report(should_continue: Callable[[int], bool], count: int, expected: int) -> None:
-    if expected > BUFFER_SIZE and not should_continue(count):
+    if expected > BLOCK_SIZE and not should_continue(count):
         raise Stopped
 
 

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../activity_board.h"
+
 #define SECOND 1000000000LL
 
 #ifdef __APPLE__
@@ -35,5 +37,8 @@
 #endif
 
 static inline int64_t ns(struct timespec time) { return time.tv_sec * SECOND + time.tv_nsec; }
+
+/* The activity board that is heeded; NULL where none is. */
+extern const int64_t *softcopy_board;
 
 #endif

@@ -263,6 +263,19 @@ class NativeComparer:
         return list(times)
 
 
+def load_heeder() -> Callable[[int], None]:
+    """Return what has the library's calls end early when a writer begins to work, as the board at an address says.
+
+    It is told 0 where none is to be heeded.
+    """
+    try:
+        heed = load_library().softcopy_heed_board
+    except (OSError, AttributeError):
+        return lambda address: None
+    heed.argtypes, heed.restype = [_POINTER], None
+    return heed
+
+
 def load_copier(buffer: bytearray) -> NativeCopier | None:
     """Return a copier, or None without the library or with `SOFTCOPY_NATIVE=0`."""
     return _load(lambda: NativeCopier(buffer))

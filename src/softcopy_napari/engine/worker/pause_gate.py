@@ -37,6 +37,9 @@ class PauseGate:
         Whether to stop at once.
     alive : callable
         Called now and then while it waits, so that the engine sees that the worker is alive.
+    heed : callable
+        Called with the address of the board when work that begins is to end early should a writer begin to work, and
+        with 0 when it is not.
 
     Attributes
     ----------
@@ -47,7 +50,14 @@ class PauseGate:
         Seconds that were waited in all.
     """
 
-    def __init__(self, board: str, effort: float, stopped: Callable[[], bool], alive: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        board: str,
+        effort: float,
+        stopped: Callable[[], bool],
+        alive: Callable[[], None],
+        heed: Callable[[int], None] = lambda address: None,
+    ) -> None:
         self.effort = effort
         self.waited = 0.0
         try:
@@ -56,6 +66,8 @@ class PauseGate:
             self.board = ActivityBoard("")
         self._stopped = stopped
         self._alive = alive
+        self._heed = heed
+        self._heeds = self._busy = False
         self._resumed = 0
         """When the work under way began, monotonic, ns; 0 where there is none."""
         self._ended = 0
@@ -81,9 +93,13 @@ class PauseGate:
                 alive = now
         self.waited += (now - began) / 1e9
         self._resumed = now
+        if self._heeds != (heeds := self.effort < ALL_THE_TIME and not self._busy):
+            self._heeds = heeds
+            self._heed(self.board.address if heeds else 0)
 
     def _may_begin(self, now: int, began: int) -> bool:
         busy, firm = self.board.held_until()
+        self._busy = busy > 0
         effort = self.effort
         share = min(effort, 1.0) if not busy else max(effort - 1, 0.0)
         if busy and now > firm:

@@ -34,6 +34,7 @@ from softcopy_napari.engine.worker.file_copier import FileCopier
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_comparer import FolderComparer
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
+from softcopy_napari.engine.worker.native import load_heeder
 from softcopy_napari.engine.worker.pause_gate import PauseGate
 from softcopy_napari.engine.worker.read_back import read_back
 from softcopy_napari.engine.worker.tasks import (
@@ -94,10 +95,9 @@ class Worker:
         if setup.permissions != SOURCE:
             os.umask(0)
         self._file_system = HeldFileSystem()
-        self._throttle = TokenBucket(
-            setup.rate, setup.sleep_time, lambda: self._stopping, lambda: self._report_progress(0)
-        )
-        self._gate = PauseGate(setup.board, setup.effort, lambda: self._stopping, lambda: self._report_progress(0))
+        stopping, alive = lambda: self._stopping, lambda: self._report_progress(0)
+        self._throttle = TokenBucket(setup.rate, setup.sleep_time, stopping, alive)
+        self._gate = PauseGate(setup.board, setup.effort, stopping, alive, load_heeder())
         self._copier = FileCopier(
             self._source, self._destination, setup.temporary, lambda: self._stopping, self._note_copied_block
         )
