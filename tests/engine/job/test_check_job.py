@@ -99,12 +99,12 @@ UNLISTABLE = """
 import json
 import os
 from softcopy_napari.engine.worker import folder_comparer, process
-listing = folder_comparer._listing
+listing = folder_comparer.listing
 def refuse(place, folder):
     if os.path.basename(folder) == "sub":
         raise OSError(5, "Input/output error")
     return listing(place, folder)
-folder_comparer._listing = refuse
+folder_comparer.listing = refuse
 process.main()
 """
 

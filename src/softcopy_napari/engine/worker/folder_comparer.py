@@ -1,7 +1,6 @@
 """Compares folders of the source with the same folders of the destination.
 
-This is the part of a walk that touches the disks. It runs in the copy workers, so that a hanging share blocks a worker
-and not the engine, and walks use as many processes as copies do. Memory use does not grow with a folder's size.
+It runs in the copy workers: a hanging share blocks no engine. Memory use does not grow with a folder's size.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class FolderComparer:
     own_run : str
         What the names of this run's temporaries contain; temporaries of other runs are removed.
     read_only : bool
-        Remove nothing at the destination and make nothing there.
+        Remove and make nothing at the destination; zarr metadata are of the same size only if they are equal.
     temporary : str
         Name of a temporary that no other process uses, to find out what the destination can do.
     links : str
@@ -348,17 +347,18 @@ class FolderComparer:
                     same = self._is_same_link(join(part.folder, name), here)
                 else:
                     path = join(part.folder, name)
-                    copy = (
-                        self._destination.stat(path)
-                        if held is None
-                        else os.stat(name, dir_fd=held, follow_symlinks=False)
-                    )
+                    if held is None:
+                        copy = self._destination.stat(path)
+                    else:
+                        copy = os.stat(name, dir_fd=held, follow_symlinks=False)
                     same = is_up_to_date(here, copy, self._unit)
                     if copy.st_mode & KIND == REGULAR:
                         same_size = copy.st_size == here.st_size
                         part.size += here.st_size if same_size else 0
-                        if not same and same_size and self._by_content:
-                            same = have_same_content(self._source, self._destination, path, here.st_size)
+                        reads = self._by_content or (self._read_only and name in METADATA_NAMES)
+                        if reads and same_size and not same:
+                            same_size = have_same_content(self._source, self._destination, path, here.st_size)
+                            same = same_size and self._by_content
                         if not same:
                             part.source_versions[name] = pack_version(modified, here.st_size), same_size
                             if copy.st_mtime_ns > modified + CLOCK_SKEW_NS and name not in METADATA_NAMES:
