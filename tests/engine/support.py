@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from softcopy_napari.engine.activity_board import ActivityBoard
+from softcopy_napari.engine.worker.native import load_heeder
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
 
 OLD = 1_600_000_000
@@ -88,6 +91,31 @@ def make_old(folder: Path) -> None:
     for path in (*folder.rglob("*"), folder):
         if not path.is_symlink():
             os.utime(path, (OLD, OLD))
+
+
+@contextlib.contextmanager
+def writer_at_work() -> Iterator[None]:
+    """Have the C library believe that a writer is at work all the time."""
+    board, over = ActivityBoard(""), threading.Event()
+    board.note_used(1)
+    heed = load_heeder()
+
+    def work() -> None:
+        while True:
+            board.slots()[0].set_busy(time.monotonic_ns() + 1_900_000_000, 0)
+            if over.wait(0.1):
+                return
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert until(lambda: any(board.held_until()))
+    heed(board.address)
+    try:
+        yield
+    finally:
+        heed(0)
+        over.set()
+        thread.join()
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -108,6 +108,13 @@ def test_a_file_renamed_into_place_is_reported_under_its_final_name(watched: Wat
     assert watched.sees(FileEvent.RENAMED, path="0.0")
 
 
+def test_for_how_long_a_lock_was_held_is_told_once(watched: Watched) -> None:
+    replace(watched.source / "0.0", b"x")
+    held = until(watched.watcher.pop_hold_times)
+    assert isinstance(held, list) and len(held) == 1 and 0 <= held[0] < 5
+    assert not watched.watcher.pop_hold_times()
+
+
 def test_a_file_replaced_by_a_rename_is_reported_again(watched: Watched) -> None:
     for _ in range(3):
         replace(watched.source / "0.0", b"x")
@@ -265,6 +272,25 @@ def test_linux_gets_the_watcher_that_tells_of_closing(source: Path) -> None:
     watcher = make_watcher(source, lambda: None)
     assert watcher.tells_closing and not isinstance(watcher, PortableWatcher)
     watcher.stop()
+
+
+@linux_only
+def test_while_the_writer_is_at_work_nothing_is_acted_upon_and_nothing_is_forgotten(linux: Watched) -> None:
+    linux.watcher.watch("")
+    with open(linux.source / "1.__lock", "wb"):
+        write(linux.source / "0", b"x")
+        assert until(lambda: linux.watcher.unread, 1.0)
+        assert not linux.take(), "the burst is not over"
+    assert linux.sees(FileEvent.WRITTEN, path="0")
+    assert linux.sees(FileEvent.WRITTEN, path="1.__lock")
+    assert until(lambda: not linux.watcher.unread)
+
+
+@linux_only
+def test_a_file_that_stays_open_keeps_nothing_back_for_long(linux: Watched) -> None:
+    with open(linux.source / "log", "wb"):
+        write(linux.source / "0", b"x")
+        assert linux.sees(FileEvent.WRITTEN, path="0")
 
 
 @linux_only

@@ -15,7 +15,7 @@ from softcopy_napari.engine.worker.folder_comparer import FolderComparer
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.native import load_comparer
 from softcopy_napari.engine.worker.numbered_folders import ALL_BELOW
-from tests.engine.support import write
+from tests.engine.support import write, writer_at_work
 
 pytestmark = pytest.mark.skipif(load_comparer() is None, reason="there is no library here")
 
@@ -100,6 +100,17 @@ def test_what_is_told_of_folders_together_is_what_is_told_of_each(
         patch.setenv("SOFTCOPY_NATIVE", "0")
         one_by_one = compare(source, destination, 0)
     assert together == one_by_one
+
+
+@settings(max_examples=20, deadline=None)
+@given(tree=TREES)
+def test_nothing_is_left_out_where_a_writer_begins_to_work_again_and_again(
+    tree: list[tuple[list[str], str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    source, destination = make(tmp_path_factory.mktemp("tree"), tree)
+    undisturbed = compare(source, destination, ALL_BELOW)
+    with writer_at_work():
+        assert compare(source, destination, ALL_BELOW) == undisturbed
 
 
 def test_what_is_plain_comes_in_one_batch(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -26,7 +27,7 @@ from softcopy_napari.engine.worker.file_copier import FileCopier
 from softcopy_napari.engine.worker.folder_comparer import FolderComparer
 from softcopy_napari.engine.worker.publish_rules import PublishRules
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkEncoding
-from tests.engine.support import replace, temporaries, tree, write
+from tests.engine.support import replace, temporaries, tree, write, writer_at_work
 
 pytestmark = pytest.mark.skipif(
     not os.path.exists(native_library.LIBRARY), reason="the package was built without a C compiler"
@@ -111,6 +112,25 @@ def test_a_chunk_that_cannot_be_whole_is_left_out_and_those_beside_it_are_copied
     assert [result.outcome is CopyOutcome.DAMAGED for result in as_they_are] == torn
     assert describe(as_they_are[1].reason) == "ends early: 99 of 100 bytes" and as_they_are[1].size == 99
     assert tree(sides.source) == tree(sides.destination)
+
+
+def test_no_second_file_is_begun_when_a_writer_begins_to_work(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    together: list[int] = []
+    copy = native.NativeCopier.copy
+
+    def count(self: native.NativeCopier, *rest: Any, **more: Any) -> Any:
+        found = copy(self, *rest, **more)
+        together.append(len(found))
+        return found
+
+    monkeypatch.setattr(native.NativeCopier, "copy", count)
+    paths = [sides.make(f"{number}") for number in range(10)]
+    with writer_at_work():
+        assert {result.outcome for result in sides.copy(paths)} == {CopyOutcome.COPIED}
+    assert together == [1] * 10 and not sides.alone
+    together.clear()
+    sides.copy([sides.make(f"{number}") for number in range(10)])
+    assert together == [10]
 
 
 def test_an_older_copy_is_replaced(sides: Sides) -> None:
