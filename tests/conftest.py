@@ -99,8 +99,11 @@ def _engines(state: Path, this: psutil.Process) -> set[psutil.Process]:
     found = set()
     for run in run_files() if state.exists() else ():
         with contextlib.suppress(psutil.Error):
-            if run.alive() and run.process_started > this.create_time():
-                found.add(psutil.Process(run.pid))
+            engine = psutil.Process(run.pid)
+            # A test may have put the environment back by now: then these are somebody else's.
+            own = engine.environ().get("SOFTCOPY_STATE_DIR") == str(state)
+            if own and run.alive() and run.process_started > this.create_time():
+                found.add(engine)
     return found
 
 

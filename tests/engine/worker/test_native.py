@@ -59,7 +59,7 @@ class Sides:
         places = RootFolder(str(self.source)), RootFolder(str(self.destination))
         transfer = FileCopier(*places, ".softcopy-r-1.tmp", lambda: False, lambda size: None)
         transfer.unit = self.unit
-        assert transfer._native is not None
+        assert transfer.native is not None
         one_by_one = transfer.copy_file
 
         def copy(path: str, *rest: object) -> CopyResult:

@@ -23,6 +23,9 @@ _CANNOT = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ER
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR}
 """Errors for a link, a folder, or a file that has gone: the last walk finds those."""
 
+_TOGETHER = 64
+"""Files that are flushed together."""
+
 
 class HeldFileSystem:
     """The file system of a destination, kept open by one worker so that no write error is missed.
@@ -105,10 +108,18 @@ def _flush_all(fd: int) -> None:
             fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
 
 
+FlushTogether = Callable[[Sequence[str]], Sequence[tuple[int, bool]]]
+"""Flushes many files and folders; gives the number of each one's error, 0 where there is none, and whether it could not
+even be opened."""
+
+
 def flush_files(
-    destination: RootFolder, paths: Sequence[str], should_continue: Callable[[], bool]
+    destination: RootFolder,
+    paths: Sequence[str],
+    should_continue: Callable[[], bool],
+    flush_together: FlushTogether | None = None,
 ) -> tuple[int, dict[str, str]]:
-    """Flush files one by one, and on POSIX systems the folders that they lie in.
+    """Flush files, and on POSIX systems the folders that they lie in.
 
     Parameters
     ----------
@@ -117,52 +128,55 @@ def flush_files(
     paths : sequence of str
         Files, relative to it.
     should_continue : callable
-        Called before each file; false ends the flushing.
+        Called before each file, or before each of some files that are flushed together; false ends the flushing.
+    flush_together : callable, optional
 
     Returns
     -------
     tuple of int and dict of str to str
         How many files were handled, and which of them may not be stored, with what the system says.
     """
+    together = flush_together or (lambda some: [_flush_file(destination, path) for path in some])
+    size = _TOGETHER if flush_together is not None else 1
     failed: dict[str, str] = {}
     folders: dict[str, str] = {}
-    for number, path in enumerate(paths):
+    for at in range(0, len(paths), size):
         if not should_continue():
-            return number, failed
-        if reason := _why_not_flushed(destination, path):
-            failed[path] = reason
-        folder = path
-        while folder:
-            folder = folder.rpartition("/")[0]
-            folders[folder] = path
-    for folder, path in folders.items() if destination.fd is not None else ():
-        if reason := _why_not_flushed(destination, folder):
-            failed[path] = reason
+            return at, failed
+        some = paths[at : at + size]
+        failed |= _failures(some, together(some))
+        for path in some:
+            folder = path
+            while folder:
+                folder = folder.rpartition("/")[0]
+                folders[folder] = path
+    if destination.fd is not None:
+        failed |= _failures(list(folders.values()), together([folder or "." for folder in folders]))
     return len(paths), failed
 
 
-def _why_not_flushed(destination: RootFolder, path: str) -> str:
-    try:
-        _flush_file(destination, path)
-    except OSError as error:
-        return error.strerror or str(error)
-    return ""
+def _failures(paths: Sequence[str], errors: Sequence[tuple[int, bool]]) -> dict[str, str]:
+    """Return the files that may not be stored, by what came of flushing each, or its folder, and what is wrong."""
+    return {
+        path: os.strerror(error)
+        for path, (error, unopened) in zip(paths, errors, strict=True)
+        if error and error not in (_NO_FILE if unopened else _CANNOT)
+    }
 
 
-def _flush_file(destination: RootFolder, path: str) -> None:
+def _flush_file(destination: RootFolder, path: str) -> tuple[int, bool]:
+    """Flush one file or folder, as `FlushTogether` says."""
     try:
-        fd = destination.open_file(path, _TO_FLUSH)
+        fd = destination.open_file("" if path == "." else path, _TO_FLUSH)
     except OSError as error:
-        if error.errno in _NO_FILE:
-            return
-        raise
+        return error.errno or errno.EIO, True
     try:
         mode = os.fstat(fd).st_mode
         if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
             os.fsync(fd)
     except OSError as error:
-        if error.errno not in _CANNOT:
-            raise
+        return error.errno or errno.EIO, False
     finally:
         with contextlib.suppress(OSError):  # it was only read
             os.close(fd)
+    return 0, False

@@ -90,6 +90,9 @@ class FileCopier:
         What the user should know about the destination, see `Remark`.
     buffer : memoryview
         The copy buffer, free to use between copies.
+    native : NativeCopier or None
+    at_a_time : int
+        Small files that are written at a time at most: several on a share only, since a slow disk would seek more.
     """
 
     def __init__(
@@ -108,14 +111,12 @@ class FileCopier:
         self._checked_published = False
         """Whether a published file of this batch has been checked."""
         self._temporary, self._temporaries = temporary, temporaries_of(temporary)
-        self._at_a_time = 1
-        """Small files that are written at a time, where that is worth it: several on a share only, since a slow disk
-        would have to seek more."""
+        self.at_a_time = 1
         self._should_stop = should_stop
         self._progress = progress
         buffer = bytearray(BUFFER_SIZE)
         self.buffer = self._view = memoryview(buffer)
-        self._native = load_copier(buffer)
+        self.native = load_copier(buffer)
         self._together = MAX_FILES
 
     def begin_batch(self, on_share: bool = False) -> None:
@@ -124,7 +125,7 @@ class FileCopier:
         self.unit, self._keeps_times = can.time_unit, can.keeps_times
         self.remarks = 0 if can.keeps_times else Remark.NO_TIMES
         self._checked_published = False
-        self._at_a_time = MOST_LANES if on_share else 1
+        self.at_a_time = MOST_LANES if on_share else 1
 
     def copy_files(
         self,
@@ -179,7 +180,7 @@ class FileCopier:
 
     def _copy_together(self, folder: str, paths: list[str], rules: PublishRules) -> list[tuple[int, bytes, int] | None]:
         """Copy the first of some files below a folder with native.py; the result is None for each that it skipped."""
-        if self._native is None or not paths or not self._keeps_times:
+        if self.native is None or not paths or not self._keeps_times:
             return []
         source = destination = None
         with contextlib.suppress(OSError):
@@ -188,16 +189,11 @@ class FileCopier:
             return []
         modes = self._destination.file_mode, self._destination.folder_mode
         below = [path[len(folder) + 1 :] for path in paths] if folder else paths
-        names = self._temporaries[: self._at_a_time]
-        found = self._native.copy(source, destination, names, below, self.unit, modes, rules.chunk_format)
+        names = self._temporaries[: self.at_a_time]
+        found = self.native.copy(source, destination, names, below, self.unit, modes, rules.chunk_format)
         # About as many are likely to be copied next time.
         self._together = min(MAX_FILES, len(found) + 1 if len(found) < len(paths) else 2 * self._together)
         return found
-
-    def change_times(self, paths: Sequence[str]) -> Sequence[tuple[int, int] | None]:
-        """Return size and change time (ns) of regular files at the destination; None where that is not known."""
-        fd = self._destination.fd
-        return self._native.change_times(fd, paths) if self._native and fd is not None else [None] * len(paths)
 
     def _tick_left(self, found: os.stat_result) -> int:
         """Return how long to wait (ns) until later changes of a file show in its time."""

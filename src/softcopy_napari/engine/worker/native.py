@@ -18,6 +18,7 @@ from xxhash import xxh3_128_digest
 
 from softcopy_napari.engine.fs.file_times import TICK, TIME_UNITS
 from softcopy_napari.engine.fs.files import NO_ATIME, READ
+from softcopy_napari.engine.fs.held_file_system import FlushTogether
 from softcopy_napari.engine.native_library import load_library
 from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
@@ -54,6 +55,9 @@ class NativeCopier:
         self._read.argtypes = [_POINTER, _INT, _TEXT, _INT, _INT, _LONG, _LONG, _POINTER, _LONG, _POINTER, _POINTER]
         self._write.argtypes = [_POINTER, _INT, _INT, _TEXT, _TEXT, *[_INT] * 4, _POINTER, _POINTER]
         self._write.restype = None
+        self._flush = library.softcopy_flush_files
+        self._flush.argtypes = [_POINTER, _INT, _INT, _TEXT, _INT, _INT, _POINTER]
+        self._flush.restype = None
         self._change_times = library.softcopy_change_times
         self._change_times.argtypes = [_POINTER, _INT, _TEXT, _INT, _POINTER, _POINTER]
         self._change_times.restype = None
@@ -144,6 +148,32 @@ class NativeCopier:
         joined = os.fsencode("\0".join(paths))
         self._change_times(self._copier, destination, joined, len(paths), sizes, times)
         return [(size, time) if size >= 0 else None for size, time in zip(sizes, times, strict=True)]
+
+    def flush(self, destination: int, paths: Sequence[str], at_a_time: int) -> list[tuple[int, bool]]:
+        """Flush files and folders below a folder to storage.
+
+        Parameters
+        ----------
+        destination : int
+            Descriptor of the folder.
+        paths : sequence of str
+        at_a_time : int
+            How many are flushed at a time at most, as far as that is worth it.
+
+        Returns
+        -------
+        list of tuple of int and bool
+            The number of each one's error, 0 where there is none, and whether it could not even be opened.
+        """
+        parts = split(len(paths), min(self._lanes.count, at_a_time))
+
+        def flush(lane: int, first: int, count: int) -> list[tuple[int, bool]]:
+            errors, joined = (ctypes.c_int32 * count)(), os.fsencode("\0".join(paths[first : first + count]))
+            self._flush(self._copier, lane, destination, joined, count, READ, errors)
+            return [(error % 1000, error > 1000) for error in errors]
+
+        found = self._lanes.run([partial(flush, lane, *part) for lane, part in enumerate(parts)])
+        return list(itertools.chain.from_iterable(found))
 
 
 SAME, DIFFERENT, LACKING, FRESH, UNCLEAR = 0, 1, 2, 4, 8
@@ -274,6 +304,22 @@ def load_heeder() -> Callable[[int], None]:
         return lambda address: None
     heed.argtypes, heed.restype = [_POINTER], None
     return heed
+
+
+def flush_together(native: NativeCopier | None, destination: int | None, at_a_time: int) -> FlushTogether | None:
+    """Return what flushes many files below an open folder at a time; None where that is not possible."""
+    if native is None or destination is None:
+        return None
+    return lambda paths: native.flush(destination, paths, at_a_time)
+
+
+def change_times(
+    native: NativeCopier | None, destination: int | None, paths: Sequence[str]
+) -> Sequence[tuple[int, int] | None]:
+    """Return size and change time (ns) of regular files below an open folder; None where that is not known."""
+    if native is None or destination is None:
+        return [None] * len(paths)
+    return native.change_times(destination, paths)
 
 
 def load_copier(buffer: bytearray) -> NativeCopier | None:

@@ -16,6 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
@@ -34,7 +35,7 @@ from softcopy_napari.engine.worker.file_copier import FileCopier
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_comparer import FolderComparer
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
-from softcopy_napari.engine.worker.native import load_heeder
+from softcopy_napari.engine.worker.native import change_times, flush_together, load_heeder
 from softcopy_napari.engine.worker.pause_gate import PauseGate
 from softcopy_napari.engine.worker.read_back import read_back
 from softcopy_napari.engine.worker.tasks import (
@@ -239,7 +240,8 @@ class Worker:
         count, failed = 0, dict[str, str]()
         with self._open_sides(None) as (_, obstacle):
             if obstacle is None:
-                count, failed = flush_files(self._destination, task.paths, self._should_continue)
+                together = flush_together(self._copier.native, self._destination.fd, self._copier.at_a_time)
+                count, failed = flush_files(self._destination, task.paths, self._should_continue, together)
         if failed:
             obstacle = self._check_destination().obstacle
         self._send(task.id, Synced(count, failed, self._work_time() - started, obstacle))
@@ -289,12 +291,8 @@ class Worker:
         with self._open_sides(task.source) as (lost, obstacle):
             if not (lost or obstacle):
                 self._checker.capabilities = self._destination.get_capabilities(self._setup.temporary)
-                done = read_back(
-                    self._checker,
-                    task,
-                    lambda: self._stopping or self._throttle.is_overdue,
-                    self._copier.change_times,
-                )
+                times = partial(change_times, self._copier.native, self._destination.fd)
+                done = read_back(self._checker, task, lambda: self._stopping or self._throttle.is_overdue, times)
         seconds = self._work_time() - started
         self._send(task.id, done._replace(seconds=seconds, obstacle=obstacle, lost=lost))
 
