@@ -526,12 +526,12 @@ UNLISTABLE = """
 import os
 import shutil
 from softcopy_napari.engine.worker import folder_comparer, process
-listing = folder_comparer._listing
+listing = folder_comparer.listing
 def flaky(place, folder):
     if folder == "sub" and os.path.exists(os.environ["SOFTCOPY_STATE_DIR"] + "/network-gone"):
         raise OSError(5, "Input/output error")
     return listing(place, folder)
-folder_comparer._listing = flaky
+folder_comparer.listing = flaky
 process.main()
 """
 
