@@ -1,4 +1,4 @@
-"""Where the C library lies and whether it is used. worker/native.c and watch/source_events.c are built into it."""
+"""Where the C library lies and whether it is used. Built from all C files of the engine."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import os
 
 LIBRARY = os.path.join(os.path.dirname(__file__), "worker", "libsoftcopy.so")
 
+_INTERFACE = 2
+"""Goes up with every change of what the functions of the library take or give; as in copy_files.c. A checkout that was
+updated may still have an older library."""
+
 
 def load_library() -> ctypes.CDLL:
     """Return the library.
@@ -14,8 +18,11 @@ def load_library() -> ctypes.CDLL:
     Raises
     ------
     OSError
-        There is none, it is for another system, or `SOFTCOPY_NATIVE=0` leaves it aside.
+        There is none, it is for another system or of another version, or `SOFTCOPY_NATIVE=0` leaves it aside.
     """
     if os.environ.get("SOFTCOPY_NATIVE") == "0":
         raise OSError("SOFTCOPY_NATIVE=0")
-    return ctypes.CDLL(LIBRARY)
+    library = ctypes.CDLL(LIBRARY)
+    if not hasattr(library, "softcopy_interface") or library.softcopy_interface() != _INTERFACE:
+        raise OSError(f"{LIBRARY} belongs to another version of softcopy-napari: build it again")
+    return library

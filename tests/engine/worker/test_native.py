@@ -353,3 +353,11 @@ def test_a_worker_without_the_library_copies_as_well(monkeypatch: pytest.MonkeyP
 def test_a_library_of_an_older_version_is_left_aside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native_library, "LIBRARY", _ctypes.__file__)  # it has none of the functions
     assert native.load_copier(bytearray(1 << 20)) is None and native.load_comparer() is None
+
+
+def test_a_library_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout was updated, and not built again."""
+    monkeypatch.setattr(native_library, "_INTERFACE", native_library._INTERFACE + 1)
+    assert native.load_copier(bytearray(1)) is None and native.load_comparer() is None
+    with pytest.raises(OSError, match="another version"):
+        native_library.load_library()

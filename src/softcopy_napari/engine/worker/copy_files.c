@@ -5,6 +5,9 @@
 
 #include "native.h"
 
+/* Which version of these functions the library has: native_library.py has the same number. */
+int softcopy_interface(void) { return 2; }
+
 #define MAX_FILES 64      /* in a call; native.py has the same number */
 #define SKIPPED (-1)      /* instead of a size: left to file_copier.py */
 #define COARSE 10000000LL /* a time that is a multiple of this (ns) may be a coarse clock's */
