@@ -13,7 +13,7 @@ from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.source import folder_watches, look_schedule
 from softcopy_napari.engine.source.folder_watches import FolderWatches
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
-from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.watch.watcher import NoWatcher
 from softcopy_napari.engine.worker.folder_batch import COMPARED
 from tests.engine.jobs import Jobs
@@ -121,7 +121,7 @@ def test_a_copy_of_more_folders_than_may_be_watched_hears_of_all(jobs: Jobs, mon
     monkeypatch.setattr(look_schedule, "_LOOK_INTERVAL", 0.2)
     write(jobs.source / ".zarray", zarray((60, 1), separator="/"), old=True)
     jobs.start()
-    assert until(lambda: jobs.now.state is not TargetState.WAITING)
+    assert until(lambda: jobs.now.chunk_files == 60)
     for number in range(60):
         write(jobs.source / str(number) / "0", b"a chunk")
     assert until(lambda: jobs.now.counts[ChunkState.COPIED] == 60), jobs.now.counts

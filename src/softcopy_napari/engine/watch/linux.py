@@ -50,6 +50,8 @@ class LinuxWatcher(EventQueue):
         self._lock = threading.Lock()
         self._folders: dict[int, str] = {}
         self._watches: dict[str, int] = {}
+        self._unasked: set[str] = set()
+        """Those that are watched since they were made, and that the job has not asked for yet."""
         self._inotify = make_source_events(slot or ActivitySlot.private())
         self._thread = threading.Thread(target=self._read, name="watch", daemon=True)
         try:
@@ -59,11 +61,17 @@ class LinuxWatcher(EventQueue):
             raise
         self._thread.start()
 
-    def watch(self, folder: str, again: bool = False) -> bool:
-        if folder in self._watches and not again:
-            return False
+    def watch(self, folder: str) -> bool:
+        with self._lock:
+            if folder in self._watches:
+                asked = folder not in self._unasked
+                self._unasked.discard(folder)
+                return not asked
+        return self._try_to_add(folder)
+
+    def _try_to_add(self, folder: str, asked: bool = True) -> bool:
         try:
-            self._add(folder)
+            self._add(folder, asked)
             return True
         except OSError as error:
             # Any other reason is the folder's own, and a walk will say it: it has gone, may not be read...
@@ -79,13 +87,15 @@ class LinuxWatcher(EventQueue):
                     del self._folders[watch]
                     self._inotify.remove_watch(watch)
 
-    def _add(self, folder: str) -> None:
+    def _add(self, folder: str, asked: bool = True) -> None:
         path = os.path.join(self._root, os.fsencode(folder)) if folder else self._root
         with self._lock:
             watch = self._inotify.add_watch(path, self._mask)
             before = self._folders.get(watch, folder)
             if before != folder and self._watches.get(before) == watch:
                 self._rename(before, folder)
+            if not asked and self._watches.get(folder) != watch:
+                self._unasked.add(folder)
             self._folders[watch] = folder
             self._watches[folder] = watch
 
@@ -134,9 +144,7 @@ class LinuxWatcher(EventQueue):
     def _watch_new(self, folder: str, kept: list[Event]) -> None:
         """Watch a folder as soon as it was made, and what is in it by now; the job, which lists it, comes too late."""
         before = self._watches.get(folder)
-        self.watch(folder, again=True)
-        watch = self._watches.get(folder)
-        if watch is None or watch == before:
+        if not self._try_to_add(folder, asked=False) or (watch := self._watches.get(folder)) in (None, before):
             return
         with contextlib.suppress(OSError), os.scandir(os.path.join(self._root, os.fsencode(folder))) as entries:
             for entry in entries:
@@ -177,7 +185,10 @@ class LinuxWatcher(EventQueue):
         elif not folder:
             self.put(FileEvent.ROOT_DELETED if mask & flags.DELETE_SELF else FileEvent.ROOT_GONE, "")
         elif mask & flags.MOVE_SELF and not self._still_there(watch, folder):
-            self._forget(folder)
+            if self._watches.get(folder) == watch:
+                self._forget(folder)
+            else:  # another one is in its place, and watched already
+                self._forget_replaced(folder)
 
     def _still_there(self, watch: int, folder: str) -> bool:
         """Whether the folder of that name is the one that this watch is for."""
@@ -192,6 +203,18 @@ class LinuxWatcher(EventQueue):
             for path in [path for path in self._watches if path == folder or path.startswith(folder + "/")]:
                 watch = self._watches.pop(path)
                 if self._folders.get(watch) == path:  # else it is known by its new name already
+                    del self._folders[watch]
+                    self._inotify.remove_watch(watch)
+
+    def _forget_replaced(self, folder: str) -> None:
+        """End the watches of what was in a folder's place before, and below it."""
+        below = [path for path in self._watches if path != folder and is_below(path, folder)]
+        for path in below:
+            if not self._still_there(self._watches.get(path, -1), path):
+                self._forget(path)
+        with self._lock:
+            for watch, path in list(self._folders.items()):
+                if is_below(path, folder) and self._watches.get(path) != watch:
                     del self._folders[watch]
                     self._inotify.remove_watch(watch)
 
