@@ -36,6 +36,7 @@ from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
 from softcopy_napari.engine.zarr_layout.probe import read_metadata
+from softcopy_napari.plugin.viewer.canvas_context import free_in_context
 from softcopy_napari.plugin.viewer.target_layers import TargetLayers
 
 _GRACE = 3.0
@@ -111,6 +112,7 @@ class SharedViewer:
             self._patch.setattr(NapariApplication, "get_app_model", lambda: app)
             self._patch.setattr(StatusChecker, "start", lambda _: None)
             self._viewer = napari.Viewer(show_welcome_screen=False)
+            free_in_context(self._viewer)  # for tests of image layers alone as well
         return self._viewer
 
     def tidy(self) -> None:

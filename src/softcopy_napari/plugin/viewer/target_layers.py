@@ -18,6 +18,7 @@ from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapsh
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.probe import read_metadata
 from softcopy_napari.plugin.main_thread import MainThreadQueue
+from softcopy_napari.plugin.viewer.canvas_context import free_in_context
 from softcopy_napari.plugin.viewer.coverage_layer import OVERLAY_NAME, CoverageLayer
 from softcopy_napari.plugin.viewer.image_layers import ImageLayers
 from softcopy_napari.plugin.viewer.level_box import narrow_level_boxes
@@ -54,8 +55,7 @@ class TargetLayers(QObject):
         self._viewer = viewer
         self._target: TargetSnapshot | None = None
         self._path: str | None = None
-        self._choice = "destination"
-        self._mode = OverlayMode.PROBLEMS
+        self._choice, self._mode = "destination", OverlayMode.PROBLEMS
         self._follower = NewestFollower(viewer)
         self._follower.changed.connect(self.follow_changed)
         self._overlay: CoverageLayer | None = None
@@ -65,14 +65,14 @@ class TargetLayers(QObject):
         self._reading = self._settled = False
         self._shown_at = 0.0
         self._next_read = 0.0
-        self._removed = self._image_removed = False
-        self._problem_reported = False
+        self._removed = self._image_removed = self._problem_reported = False
         self._old: list[CoverageLayer | ImageLayers] = []
         self._closed = False
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self.interval = _INTERVAL
         self._timer.timeout.connect(self._poll)
+        free_in_context(viewer)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.dims.events.ndisplay.connect(self._on_axes)
         viewer.dims.events.order.connect(self._on_axes)
