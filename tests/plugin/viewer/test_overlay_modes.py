@@ -17,6 +17,7 @@ from softcopy_napari.plugin.viewer import coverage_layer
 from softcopy_napari.plugin.viewer.chunk_edges import EDGES_NAME, outline
 from softcopy_napari.plugin.viewer.geometry import Geometry
 from softcopy_napari.plugin.viewer.ome_placement import plain_placement
+from softcopy_napari.plugin.viewer.redraw_budget import RedrawBudget
 from softcopy_napari.plugin.viewer.target_layers import TargetLayers
 from softcopy_napari.widgets.overlay_modes import OverlayMode
 from tests.plugin.viewer.test_coverage_layer import picture, pixel_at
@@ -178,13 +179,13 @@ def test_outlines_end_with_the_image_and_too_many_are_joined() -> None:
     geometry = _geometry((35, 1000), (10, 1))
     marks = np.zeros(geometry.grid, np.uint8)
     marks[3, 7] = 1
-    lines, kinds = outline(marks, (slice(None), slice(None)), geometry)
+    lines, kinds, _ = outline(marks, (slice(None), slice(None)), geometry)
     ends = np.concatenate([lines[:, 0], lines.sum(axis=1)])
     np.testing.assert_allclose([ends.min(axis=0), ends.max(axis=0)], [[2.5, 6.5], [3.0, 7.5]])
     assert kinds.tolist() == [1] * 4
     marks[...] = 1
     marks[0, 0] = 2
-    lines, kinds = outline(marks, (slice(None), slice(None)), geometry)
+    lines, kinds, _ = outline(marks, (slice(None), slice(None)), geometry)
     assert 0 < len(lines) <= 4 * 2000 and set(kinds.tolist()) == {1, 2}
     ends = np.concatenate([lines[:, 0], lines.sum(axis=1)])
     np.testing.assert_allclose([ends.min(axis=0), ends.max(axis=0)], [[-0.5, -0.5], [3.0, 999.5]])
@@ -193,3 +194,17 @@ def test_outlines_end_with_the_image_and_too_many_are_joined() -> None:
 def test_layers_are_of_the_kinds_that_napari_knows(viewer: Any, target_layers: TargetLayers, shown: Any) -> None:
     assert isinstance(target_layers.overlay, napari.layers.Labels)
     assert target_layers.overlay.data.shape == (3, 4, 5)
+
+
+def test_outlines_stay_while_drawing_rests(
+    viewer: Any, target_layers: TargetLayers, shown: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target_layers.overlay_mode = OverlayMode.FRONTIER
+    shown.cells()[0, 0, 0] = S.COPYING
+    qtbot.waitUntil(lambda: outlines(viewer) is not None)
+    layer = outlines(viewer)
+    monkeypatch.setattr(RedrawBudget, "due", lambda _: False)
+    qtbot.wait(500)
+    assert outlines(viewer) is layer
+    target_layers.overlay.visible = False  # by the user
+    qtbot.waitUntil(lambda: outlines(viewer) is None)

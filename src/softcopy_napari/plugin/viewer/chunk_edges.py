@@ -15,6 +15,7 @@ import numpy.typing as npt
 from napari import layers
 
 from softcopy_napari.plugin.viewer.geometry import Geometry
+from softcopy_napari.plugin.viewer.redraw_budget import RedrawBudget
 from softcopy_napari.widgets.palette import Rgb
 
 EDGES_NAME = "softcopy outlines"
@@ -46,10 +47,13 @@ class ChunkEdges:
     Parameters
     ----------
     viewer : napari.Viewer
+    budget : RedrawBudget
+        Measures what drawing costs.
     """
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Any, budget: RedrawBudget) -> None:
         self._viewer = viewer
+        self._budget = budget
         self._layer: Vectors | None = None
         self._drawn: tuple[Any, ...] | None = None
 
@@ -78,11 +82,17 @@ class ChunkEdges:
         if key == self._drawn:
             return
         self._drawn = key
-        lines, kinds = outline(marks, shown, geometry)
+        with self._budget.measured():
+            self._draw(marks, shown, colours, geometry, below)
+
+    def _draw(
+        self, marks: Marks, shown: tuple[int | slice, ...], colours: Sequence[Rgb], geometry: Geometry, below: Any
+    ) -> None:
+        lines, kinds, width = outline(marks, shown, geometry)
         rgba = np.array([(*colour, 255) for colour in colours], float)[kinds - 1] / 255
         if self._layer is None:
             if len(lines):
-                self._add(lines, rgba, geometry, below)
+                self._add(lines, rgba, width, geometry, below)
             return
         if geometry != self._layer.geometry:
             self._layer.geometry = geometry
@@ -90,6 +100,8 @@ class ChunkEdges:
         self._layer.data = lines
         if len(lines):
             self._layer.edge_color = rgba
+            if self._layer.edge_width != width:
+                self._layer.edge_width = width
 
     def forget(self, layer: Any) -> None:
         """Note that the user has removed the layer; it comes back when something else is outlined."""
@@ -102,14 +114,16 @@ class ChunkEdges:
         if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
 
-    def _add(self, lines: npt.NDArray[Any], rgba: npt.NDArray[Any], geometry: Geometry, below: Any) -> None:
+    def _add(
+        self, lines: npt.NDArray[Any], rgba: npt.NDArray[Any], width: float, geometry: Geometry, below: Any
+    ) -> None:
         viewer = self._viewer
         self._layer = Vectors(
             geometry,
             data=lines,
             name=EDGES_NAME,
             edge_color=rgba,
-            edge_width=_WIDTH,
+            edge_width=width,
             vector_style="line",
             opacity=0.9,
             blending="translucent_no_depth",
@@ -132,14 +146,15 @@ def shown_key(shown: tuple[int | slice, ...]) -> tuple[int | None, ...]:
 
 def outline(
     marks: Marks, shown: tuple[int | slice, ...], geometry: Geometry
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp]]:
-    """Return lines around marked chunk files, in coordinates of the chunk grid, and the mark of each.
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp], float]:
+    """Return lines around marked chunk files, in coordinates of the chunk grid, the mark of each, and their width.
 
     Returns
     -------
     lines : ndarray of float32, shape (lines, 2, dimensions)
         Starting points and directions.
     kinds : ndarray of int, shape (lines,)
+    width : float
     """
     displayed = [axis for axis, one in enumerate(shown) if isinstance(one, slice)]
     coarse, factor = _coarsen(marks, _MOST[3 if len(displayed) == 3 else 2])
@@ -159,7 +174,7 @@ def outline(
             step[:, displayed[along]] = (high - low)[:, along]
             lines.append(np.stack([start, step], axis=1))
     count = len(lines)
-    return np.concatenate(lines).astype(np.float32), np.tile(kinds, count)
+    return np.concatenate(lines).astype(np.float32), np.tile(kinds, count), _WIDTH * factor
 
 
 def _coarsen(marks: Marks, most: int) -> tuple[Marks, int]:

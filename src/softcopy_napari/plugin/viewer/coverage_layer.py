@@ -62,7 +62,6 @@ class CoverageLayer:
         self._mode, self._target = mode, target
         self._marking = self._wanted_marking()
         self._tinted = _tinted(self._marking)
-        self._edges = ChunkEdges(viewer)
         self._seen: tuple[Any, Cells] | None = None
         """The picture that the frontier was drawn of, and its cells."""
         self._arrived_at: npt.NDArray[np.float64] | None = None
@@ -70,6 +69,7 @@ class CoverageLayer:
         self._placement = placement
         self._drawn: Cells | None = None
         self._budget = RedrawBudget()
+        self._edges = ChunkEdges(viewer, self._budget)
         geometry = Geometry.of(array, placement)
         self.layer = Labels(
             _map_ledger(array, geometry),
@@ -145,12 +145,11 @@ class CoverageLayer:
 
     def refresh(self) -> None:
         """Draw again if the picture has changed, and if the budget of the main thread allows it."""
-        if not (self.layer.visible or self.layer.hidden_by_mode) or not self._budget.due():
-            self._edges.remove()
-            return
-        shown = self.shown()
+        shown = self.shown() if self.layer.visible or self.layer.hidden_by_mode else None
         if shown is None:
             self._edges.remove()
+            return
+        if not self._budget.due():
             return
         axis = self.geometry.channel_axis
         cells = picture(np.asarray(self.layer.data), shown, None if axis is None else axis + self.geometry.padding)
