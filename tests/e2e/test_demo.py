@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from softcopy_napari.engine.state_folder.history import endings
 from softcopy_napari.virtual_screen import SIZE, virtual_screen
 from tests.support.command import environment, softcopy
 
@@ -41,6 +42,7 @@ def _check(done: subprocess.CompletedProcess[str]) -> None:
     assert "Traceback" not in done.stderr
     source = Path(next(line for line in done.stdout.splitlines() if line.endswith("microscope.zarr")).strip())
     assert not source.parent.exists()
+    assert endings() == []  # softcopy status does not tell of it
 
 
 def test_the_demo_copies_a_simulated_acquisition_and_finds_both_sides_equal() -> None:
