@@ -39,7 +39,7 @@ def run_demo(arguments: Sequence[str] = (), terminal: bool = False, screenshots:
     screenshots : Path, optional
         A folder for pictures of napari. Without a screen, a virtual one is used, and pictures are always taken.
     """
-    if terminal or not find_spec("napari") or not find_spec("tensorstore"):
+    if terminal or not find_spec("napari"):
         return _in_terminal(arguments)
     try:
         with contextlib.nullcontext() if (stay := has_screen()) else virtual_screen():

@@ -68,19 +68,6 @@ def test_the_sample_is_copied_live_and_goes_with_the_window(
     qtbot.waitUntil(lambda: not engines(), timeout=1000 * _WAIT)
 
 
-def test_where_tensorstore_has_no_wheel_the_sample_says_so(
-    viewer: napari.Viewer, started: list[TemporaryAcquisition], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from napari.utils.notifications import notification_manager
-
-    monkeypatch.setattr(sample, "find_spec", lambda name: None)
-    notification_manager.records.clear()
-    assert viewer.open_sample("softcopy-napari", "simulated_acquisition") == []
-    (said,) = notification_manager.records
-    assert "tensorstore, which has no wheel for this system" in said.message
-    assert not started
-
-
 _KILLED = """
 import sys, time
 from softcopy_napari import start

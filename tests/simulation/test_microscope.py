@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zarr
-
-pytest.importorskip("tensorstore")
 
 from softcopy_napari.simulation.microscope import LOG, write_acquisition
 from softcopy_napari.simulation.settings import MicroscopeError, MicroscopeSettings
@@ -17,6 +16,14 @@ from softcopy_napari.simulation.settings import MicroscopeError, MicroscopeSetti
 SMALL: dict[str, Any] = {"frames": 2, "rate": 0.0, "channels": 1, "size": (4, 16, 16), "blobs": 2}
 
 
+@pytest.fixture(params=["tensorstore", "zarr-python"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What writes: tensorstore where it is installed, and otherwise zarr-python."""
+    if request.param == "zarr-python":
+        monkeypatch.setitem(sys.modules, "tensorstore", None)
+
+
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize(
     "settings",
     [{}, {"zarr_format": 2}, {"shards": True, "slab": 2}, {"grow": True}, {"tile": 8}],
@@ -28,6 +35,20 @@ def test_every_pixel_is_written_so_that_every_chunk_has_a_file(tmp_path: Path, s
     assert [level.shape for level in levels] == [(2, 1, 4, 16, 16), (2, 1, 2, 8, 8)]
     assert all(level.min() > 0 for level in levels)
     assert (tmp_path / "a.zarr" / "complete").exists()
+
+
+@pytest.mark.parametrize("settings", [{}, {"zarr_format": 2}, {"shards": True, "slab": 2}, {"grow": True}])
+def test_both_libraries_write_the_same_pixels_into_files_of_the_same_names(
+    tmp_path: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_acquisition(tmp_path / "one", MicroscopeSettings(**SMALL, **settings))
+    monkeypatch.setitem(sys.modules, "tensorstore", None)
+    write_acquisition(tmp_path / "other", MicroscopeSettings(**SMALL, **settings))
+    names = [sorted(str(path.relative_to(root)) for path in root.rglob("*")) for root in tmp_path.iterdir()]
+    assert names[0] == names[1]
+    for level in ("0", "1"):
+        one, other = (zarr.open_array(tmp_path / name / level, mode="r") for name in ("one", "other"))
+        assert (one[:] == other[:]).all() and one.metadata.to_dict().keys() == other.metadata.to_dict().keys()
 
 
 def test_the_same_seed_gives_the_same_pixels_and_another_seed_others(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from softcopy_napari.plugin.dock.open_dock import open_dock
@@ -19,8 +18,6 @@ SCAN = ("--rate", "0.5", "--size", "8x512x512", "--slab", "8", "--tile", "64")
 _ACQUISITION = (*SCAN, "--frames", "30")
 """Options of the microscope for an acquisition of a minute."""
 
-_MISSING = "There is no simulated acquisition here: it is written with tensorstore, which has no wheel for this system"
-
 
 def get_reader(path: Paths) -> Callable[[Paths], Layers] | None:
     """Return the reader of the sample's address; None where there is no window. napari's entry point."""
@@ -33,13 +30,8 @@ def open_sample(path: Paths) -> Layers:
     """Start the microscope, and copy what it writes from the dock of the current viewer."""
     from napari import current_viewer
 
-    from softcopy_napari.plugin.dock import notifications
-    from softcopy_napari.widgets.log_view import Level
-
     viewer = current_viewer()
-    if find_spec("tensorstore") is None:
-        notifications.show(Level.WARNING, _MISSING)
-    elif viewer is not None:
+    if viewer is not None:
         simulate(open_dock(viewer), *_ACQUISITION)
     return NO_LAYERS
 

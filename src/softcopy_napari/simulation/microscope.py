@@ -1,13 +1,14 @@
 """A simulated light-sheet microscope: writes an OME-Zarr acquisition of moving blobs as a real one would.
 
 It knows nothing of the engine: `softcopy demo` and tests run it as a process of its own,
-`python -m softcopy_napari.simulation.microscope DEST`, and copy what it writes with tensorstore (`lockfile` mode).
+`python -m softcopy_napari.simulation.microscope DEST`, and copy what it writes.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 import sys
 import time
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from softcopy_napari.simulation import ome_metadata
+from softcopy_napari.simulation.array_writers import ArrayWriter, create_array
 from softcopy_napari.simulation.settings import MicroscopeError, MicroscopeSettings
 
 if TYPE_CHECKING:
@@ -37,20 +39,6 @@ _STEP = 0.05
 """Seconds between two looks for a request to stop."""
 _SHAKE = 64
 """Pixels by which the noise pattern is shifted at most."""
-
-
-def require_tensorstore() -> None:
-    """Check that tensorstore can be imported.
-
-    Raises
-    ------
-    MicroscopeError
-        tensorstore is not installed.
-    """
-    try:
-        import tensorstore  # noqa: F401
-    except ImportError as error:
-        raise MicroscopeError(f"the simulated microscope needs tensorstore ({error})") from error
 
 
 def write_acquisition(
@@ -74,10 +62,9 @@ def write_acquisition(
     Raises
     ------
     MicroscopeError
-        tensorstore is missing, or the folder is in use.
+        The folder is in use, or cannot be written to.
     """
     settings = settings or MicroscopeSettings()
-    require_tensorstore()
     folder = Path(path).expanduser().absolute()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise MicroscopeError(f"{folder} exists already: choose another place")
@@ -132,20 +119,24 @@ class _Acquisition:
     def _write_image(self, path: str, position: int) -> None:
         settings = self._settings
         self._write_group(path, ome_metadata.image(settings))
-        levels = [self._open_array(f"{path}/{level}", level) for level in (0, 1)]
+        folders = [self._folder / path / str(level) for level in (0, 1)]
+        levels = [
+            create_array(folder, ome_metadata.array_spec(settings, level)) for level, folder in enumerate(folders)
+        ]
         for t in range(settings.frames):
             if settings.grow and t:
-                levels = [array.resize(exclusive_max=[t + 1, *array.shape[1:]]).result() for array in levels]
+                for array in levels:
+                    array.grow(t + 1)
             for c in range(settings.channels):
                 volume = self._specimen.volume(position, t, c)
-                self._write_volume(levels[0][t, c], volume, paced=True)
-                self._write_volume(levels[1][t, c], _halved(volume), paced=False)
+                self._write_volume(levels[0], (t, c), volume, paced=True)
+                self._write_volume(levels[1], (t, c), _halved(volume), paced=False)
             self._log["frames_written"] += 1
             self._log["frames"].append({"position": path, "t": t, "seconds": self._elapsed()})
             del self._log["frames"][:-_LOGGED_FRAMES]
             self._write_log()
 
-    def _write_volume(self, array: Any, volume: Volume, paced: bool) -> None:
+    def _write_volume(self, array: ArrayWriter, at: tuple[int, int], volume: Volume, paced: bool) -> None:
         depth, height, width = volume.shape
         settings = self._settings
         planes = depth if settings.shards else settings.slab
@@ -155,8 +146,8 @@ class _Acquisition:
             if paced:
                 self._wait(volume[part].size)
             try:
-                array[part].write(volume[part]).result()
-            except ValueError as error:  # raised by tensorstore for a full disk, among others
+                array.write(*at, part, volume[part])
+            except (OSError, ValueError) as error:  # tensorstore raises ValueError for a full disk, among others
                 raise MicroscopeError(f"cannot write to {self._folder}: {error}") from error
 
     def _wait(self, pixels: int) -> None:
@@ -177,29 +168,13 @@ class _Acquisition:
         return round(time.monotonic() - self._started, 3)
 
     def _write_group(self, path: str, ome: dict[str, Any]) -> None:
-        """Write the metadata of a group the way tensorstore writes those of an array."""
-        import tensorstore as ts
-
-        store = ts.KvStore.open(self._store(path), context=self._context()).result()
+        """Write the metadata of a group: a file that is there as a whole or not at all."""
+        folder = self._folder / path
+        folder.mkdir(parents=True, exist_ok=True)
         for name, content in ome_metadata.group_files(ome, self._settings.zarr_format).items():
-            store.write(name, json.dumps(content, indent=2).encode()).result()
-
-    def _open_array(self, path: str, level: int) -> Any:
-        import tensorstore as ts
-
-        spec = {**ome_metadata.array_spec(self._settings, level), "kvstore": self._store(path)}
-        return ts.open(spec, create=True, context=self._context()).result()
-
-    def _store(self, path: str) -> dict[str, Any]:
-        return {"driver": "file", "path": f"{(self._folder / path.strip('/')).as_posix()}/"}
-
-    @staticmethod
-    def _context() -> Any:
-        import tensorstore as ts
-
-        spec: dict[str, Any] = {"file_io_locking": {"mode": "lockfile"}}
-        spec |= {key: {"limit": 1} for key in ("file_io_concurrency", "data_copy_concurrency")}
-        return ts.Context(spec)
+            new = folder / f"{name}.__lock"
+            new.write_text(json.dumps(content, indent=2), encoding="utf-8")
+            os.replace(new, folder / name)
 
     def _write_log(self) -> None:
         self._log["elapsed"] = self._elapsed()
