@@ -186,7 +186,7 @@ def test_outlines_end_with_the_image_and_too_many_are_joined() -> None:
     marks[...] = 1
     marks[0, 0] = 2
     lines, kinds, _ = outline(marks, (slice(None), slice(None)), geometry)
-    assert 0 < len(lines) <= 4 * 2000 and set(kinds.tolist()) == {1, 2}
+    assert 0 < len(lines) <= 4 * 1000 and set(kinds.tolist()) == {1, 2}
     ends = np.concatenate([lines[:, 0], lines.sum(axis=1)])
     np.testing.assert_allclose([ends.min(axis=0), ends.max(axis=0)], [[-0.5, -0.5], [3.0, 999.5]])
 

@@ -19,7 +19,7 @@ from softcopy_napari.plugin.viewer.redraw_budget import RedrawBudget
 from softcopy_napari.widgets.palette import Rgb
 
 EDGES_NAME = "softcopy outlines"
-_MOST = {2: 2000, 3: 500}
+_MOST = {2: 1000, 3: 250}
 """Outlines at most, by the number of displayed axes; of more chunk files, neighbours get one together."""
 _WIDTH = 0.03
 """Width of a line, as a part of a chunk file."""

@@ -68,6 +68,8 @@ class CoverageLayer:
         self._array = array
         self._placement = placement
         self._drawn: Cells | None = None
+        self._asked = False
+        """Whether something else is to be marked now: then the picture is drawn at once, whatever it costs."""
         self._budget = RedrawBudget()
         self._edges = ChunkEdges(viewer, self._budget)
         geometry = Geometry.of(array, placement)
@@ -149,8 +151,9 @@ class CoverageLayer:
         if shown is None:
             self._edges.remove()
             return
-        if not self._budget.due():
+        if not (self._asked or self._budget.due()):
             return
+        self._asked = False
         axis = self.geometry.channel_axis
         cells = picture(np.asarray(self.layer.data), shown, None if axis is None else axis + self.geometry.padding)
         if self._marking.edges:
@@ -196,6 +199,7 @@ class CoverageLayer:
         self._show_or_hide()
         if self._marking == before:
             return
+        self._asked = True
         if self._marking.faces != before.faces:
             self.layer.colormap = _colormap(self._marking)
             self._tinted = _tinted(self._marking)

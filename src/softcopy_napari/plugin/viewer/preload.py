@@ -23,9 +23,10 @@ def _make_layers() -> None:
     with contextlib.suppress(Exception):  # errors are reported when the modules are needed
         _load_units()
         import numpy as np
-        from napari.layers import Image, Labels
+        from napari.layers import Image, Labels, Vectors
 
         Labels(np.zeros((2, 2), np.uint8))
+        Vectors(np.zeros((1, 2, 2)))
         Image(np.zeros((2, 2), np.uint8))
         load_library()
 
