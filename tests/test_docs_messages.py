@@ -28,7 +28,7 @@ CALLS = {
 """What is called with a message."""
 TABLES = {"ENGLISH", "DETAILS", "TERMINAL", "NAPARI"}
 """Words for reason codes: the engine's, and what is other in a front end's."""
-NAMES = {"problem", "reason", "_reason", "_why_ended", "words", "what", "error", "_MISSING", *TABLES}
+NAMES = {"problem", "reason", "_reason", "_why_ended", "words", "what", "error", *TABLES}
 """What messages are assigned to, or handed over as."""
 RETURNED_BY = {
     *("words", "describe_problem", "flush", "lower_priority", "write", "check", "_source_problem", "_syntax_problem"),

@@ -174,7 +174,7 @@ def test_metadata_that_cannot_be_read_are_told_and_their_files_compared_all_the_
 def test_an_array_that_becomes_another_while_it_is_checked_is_counted_anew(tmp_path: Path) -> None:
     inventory = Inventory(tmp_path)
     inventory.register_array(make_layout((4,)))
-    missing = MissingFiles(inventory, by_content=False)
+    missing = MissingFiles(inventory)
     missing.add_folder_diff(FolderDiff("", different=["3"], absent=["3"]))
     inventory.register_array(make_layout((8,)))
     note_comparison(inventory, "", [], ["7"])

@@ -41,7 +41,7 @@ class CheckJob(TargetThread):
         super().__init__(JobParts(resources, identity, ledgers))
         self._outcome: TargetState | None = None
         self._by_content = self.target.by_content or not keeps_times(self.target.destination)
-        self._missing = MissingFiles(self._inventory, self._by_content)
+        self._missing = MissingFiles(self._inventory)
         self._findings = Findings()
         self._only_there = 0
         """Metadata and chunk files that only the destination has."""

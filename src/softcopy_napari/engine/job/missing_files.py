@@ -27,21 +27,17 @@ class MissingFiles:
     ----------
     inventory : Inventory
         Knows of both only that they are not up to date.
-    by_content : bool
-        Whether the content of files of equal size was compared, so that nothing differs by its time alone.
     """
 
-    def __init__(self, inventory: Inventory, by_content: bool) -> None:
+    def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
-        self._by_content = by_content
         self._missing, self._times = _Files(inventory), _Files(inventory)
 
     def add_folder_diff(self, part: FolderDiff) -> None:
         """Note what a part of a folder's comparison has not found at the destination."""
         self._missing.add(part.folder, part.absent)
-        if not self._by_content:
-            versions = part.source_versions.items()
-            self._times.add(part.folder, [name for name, (_, same_size) in versions if same_size])
+        versions = part.source_versions.items()
+        self._times.add(part.folder, [name for name, (_, alike) in versions if alike])
         if part.empty:
             self._missing.others.add(part.folder)
 

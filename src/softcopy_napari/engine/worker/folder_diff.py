@@ -41,7 +41,8 @@ class FolderDiff:
         """Those of `different` that changed within the quiet time and may still be written."""
         self.source_versions: dict[str, tuple[bytes, bool]] = {}
         """For those of `different` that are regular files on both sides, the source's version (see
-        `file_times.pack_version`) and whether both have the same size."""
+        `file_times.pack_version`) and whether both have the same size, and the same content where that was
+        compared."""
         self.newer: list[str] = []
         """Those of `different`, other than zarr metadata, whose copies are newer."""
         self.links: dict[str, str] = {}
