@@ -101,7 +101,11 @@ def test_in_3d_and_with_other_axes_displayed_the_sliders_that_are_left_follow(
     assert target_layers.follow_newest
     arrive(target_layers, shown, (4, 1, 0, 0))
     qtbot.waitUntil(lambda: steps(viewer)[0] == 4)
+    viewer.dims.ndisplay = 2  # napari moves the slider that comes back to the middle
     assert target_layers.follow_newest
+    qtbot.waitUntil(lambda: steps(viewer) == (4, 2))
+    viewer.dims.set_current_step(1, 0)
+    assert not target_layers.follow_newest
 
 
 def test_without_follow_newest_no_slider_moves(

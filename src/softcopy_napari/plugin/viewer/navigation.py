@@ -74,6 +74,7 @@ class NewestFollower(QObject):
         self._own = 0
         """Changes of sliders that are under way and are not the user's."""
         self._point: tuple[float, ...] = ()
+        self._displayed: tuple[int, ...] = ()
         self._queue = MainThreadQueue()
         self._looking = False
         self._next_look = 0.0
@@ -90,7 +91,7 @@ class NewestFollower(QObject):
         if wanted == self._on:
             return
         self._on, self._looked_at, self._next_look = wanted, None, 0.0
-        self._point = tuple(self._viewer.dims.point)
+        self._note_point()
         self.changed.emit(wanted)
 
     @contextlib.contextmanager
@@ -101,7 +102,7 @@ class NewestFollower(QObject):
             yield
         finally:
             self._own -= 1
-            self._point = tuple(self._viewer.dims.point)
+            self._note_point()
 
     def look(self, array: ArraySnapshot, geometry: Geometry, time_axis: int) -> None:
         """Look for the newest plane, if something has arrived since the last time."""
@@ -143,10 +144,14 @@ class NewestFollower(QObject):
             with self.own_moves():
                 dims.set_point(axes, values)
 
+    def _note_point(self) -> None:
+        self._point, self._displayed = tuple(self._viewer.dims.point), tuple(self._viewer.dims.displayed)
+
     def _on_point(self, event: Any = None) -> None:
-        dims, before = self._viewer.dims, self._point
-        self._point = tuple(dims.point)
-        if not self._on or self._own:
+        dims, before, displayed = self._viewer.dims, self._point, self._displayed
+        self._note_point()
+        # napari itself moves the slider that comes back when 3D is left.
+        if not self._on or self._own or displayed != self._displayed:
             return
         for number in range(1, min(len(before), dims.ndim) + 1):  # from the last axis on, as napari aligns them
             start, stop, _ = dims.range[-number]
