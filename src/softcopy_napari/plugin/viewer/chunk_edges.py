@@ -21,7 +21,7 @@ from softcopy_napari.widgets.palette import Rgb
 EDGES_NAME = "softcopy outlines"
 _MOST = {2: 1000, 3: 250}
 """Outlines at most, by the number of displayed axes; of more chunk files, neighbours get one together."""
-_WIDTH = 0.03
+_WIDTH = 0.02
 """Width of a line, as a part of a chunk file."""
 
 Marks = npt.NDArray[np.uint8]
