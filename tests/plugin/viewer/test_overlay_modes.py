@@ -163,7 +163,8 @@ def test_outlines_give_sliders_no_steps_that_the_image_has_not(
     qtbot.waitUntil(lambda: outlines(viewer) is not None)
     assert viewer.dims.range == before
     viewer.dims.set_current_step(0, 4)  # a slice without any
-    qtbot.waitUntil(lambda: outlines(viewer) is None or not len(outlines(viewer).data))
+    # Drawing may rest for seconds where it is slow; meanwhile napari shows none of the other slice.
+    qtbot.waitUntil(lambda: outlines(viewer) is None or not len(outlines(viewer).data), timeout=20_000)
 
 
 def _geometry(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Geometry:
