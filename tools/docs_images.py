@@ -20,7 +20,8 @@ os.environ["NAPARI_CONFIG"] = ""  # pictures show the defaults
 
 import napari
 from PIL import Image, ImageOps
-from qtpy.QtWidgets import QApplication, QLineEdit, QPushButton
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QApplication, QLabel
 
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.plugin.dock.dock_widget import SoftcopyWidget
@@ -121,11 +122,22 @@ def acquisition(widget: SoftcopyWidget, *options: str) -> Iterator[TemporaryAcqu
         simulation.wait(PATIENCE)
 
 
+def write_acquisition(source: Path, *options: str) -> None:
+    """Have the simulated microscope write an acquisition to its end."""
+    command = [sys.executable, "-m", "softcopy_napari.simulation.microscope", str(source), *options]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
 def first(folder: Path) -> None:
-    """The dock as it opens, with both folders picked."""
-    with window("dark") as (viewer, widget):
-        widget.add_target("/data/2026-11-23/embryo.zarr", "/mnt/cluster/2026-11-23/embryo.zarr")
-        until(lambda: widget._panel.rows)
+    """The dock with both folders of a new copy picked."""
+    with window("dark") as (viewer, widget), tempfile.TemporaryDirectory(prefix="softcopy-images-") as place:
+        source, cluster = Path(place, "embryo.zarr"), Path(place, "cluster")
+        options = ("--size", "8x512x512", "--slab", "8", "--tile", "64", "--rate", "0", "--frames", "1")
+        write_acquisition(source, *options)
+        cluster.mkdir()
+        widget._panel.set_paths(str(source), str(cluster / source.name))
+        preview = widget.findChild(QLabel, "copy_preview")
+        until(lambda: "Will create" in preview.accessibleName())
         save(viewer, folder / "first.png")
 
 
@@ -160,16 +172,14 @@ def check(folder: Path) -> None:
     try:
         source, destination = place / "embryo.zarr", place / "cluster.zarr"
         options = ("--size", "8x512x512", "--slab", "8", "--tile", "64", "--rate", "0", "--frames", "6")
-        command = [sys.executable, "-m", "softcopy_napari.simulation.microscope", str(source), *options]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        write_acquisition(source, *options)
         shutil.copytree(source, destination, copy_function=shutil.copy2)
         for number in (4, 5):
             for path in sorted((destination / "0" / "c" / str(number)).rglob("*"))[number - 2 :: number - 2]:
                 path.unlink() if path.is_file() else None
         with window("dark") as (viewer, widget):
-            for name, path in (("source_edit", source), ("destination_edit", destination)):
-                widget.findChild(QLineEdit, name).setText(str(path))
-            widget.findChild(QPushButton, "check_coverage_button").click()
+            widget._panel.set_paths(str(source), str(destination))
+            widget.findChild(QAction, "check_coverage").trigger()
             until(lambda: state(widget) is TargetState.INCOMPLETE and len(viewer.layers) > 1)
             viewer.dims.set_current_step(0, 4)
             save(viewer, folder / "check.png")

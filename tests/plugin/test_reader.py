@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from npe2 import PluginManager, PluginManifest
-from qtpy.QtWidgets import QLabel, QTableView
+from qtpy.QtWidgets import QLabel, QListView
 
 import softcopy_napari
-import softcopy_napari.plugin.dock.dock_widget
+import softcopy_napari.plugin.dock.target_adding
 from softcopy_napari.engine.client import engines
 from softcopy_napari.engine.targets.targets_file import load_targets
 from softcopy_napari.plugin import SoftcopyWidget
 from softcopy_napari.plugin.reader import get_reader
+from softcopy_napari.widgets.targets_model import NAME_ROLE
 
 if TYPE_CHECKING:
     import napari
@@ -43,9 +44,8 @@ def _dock(viewer: napari.Viewer) -> SoftcopyWidget:
 
 
 def _sources(widget: SoftcopyWidget) -> list[str]:
-    table = widget.findChild(QTableView, "targets_table")
-    model = table.model()
-    return [model.index(row, 0).data() for row in range(model.rowCount())]
+    model = widget.findChild(QListView, "targets_table").model()
+    return [model.index(row, 0).data(NAME_ROLE) for row in range(model.rowCount())]
 
 
 @pytest.mark.parametrize("name", ["targets.yaml", "targets_day2.yml"])
@@ -71,7 +71,7 @@ def test_a_targets_file_with_a_mistake_is_explained_in_the_dock(
 ) -> None:
     (tmp_path / "targets.yaml").write_text("targets:\n  - {source: one.zarr}\n")
     assert viewer.open(tmp_path / "targets.yaml", plugin=None) == []
-    problem = _dock(viewer).findChild(QLabel, "form_problem")
+    problem = _dock(viewer).findChild(QLabel, "banner_text")
     qtbot.waitUntil(lambda: "destination" in problem.accessibleName())
     assert _sources(_dock(viewer)) == []
 
@@ -85,7 +85,7 @@ def test_a_drop_does_not_wait_for_the_disk(
         threads.append(threading.current_thread())
         return load_targets(*arguments)
 
-    monkeypatch.setattr(softcopy_napari.plugin.dock.dock_widget, "load_targets", load)
+    monkeypatch.setattr(softcopy_napari.plugin.dock.target_adding, "load_targets", load)
     (tmp_path / "targets.yaml").write_text(_TARGETS)
     viewer.open(tmp_path / "targets.yaml", plugin=None)
     qtbot.waitUntil(lambda: len(_sources(_dock(viewer))) == 2)

@@ -14,14 +14,14 @@ from qtpy.QtWidgets import QApplication, QDialog, QLineEdit, QWidget
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import quote_text
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.widgets.targets_model import Key, Row
+from softcopy_napari.widgets.target_row import Key, Row
 
 PID = 4711
 
 
 def make_row(name: str, state: TargetState | None = None, *, pid: int = PID, **fields: object) -> Row:
     """A target of that name; without a state it has not been started. Fields are the row's or the snapshot's."""
-    of_row = {key: fields.pop(key) for key in ("note", "starting", "lost") if key in fields}
+    of_row = {key: fields.pop(key) for key in ("problem", "starting", "lost") if key in fields}
     source, destination = f"/data/{name}", f"/copy/{name}"
     if state is None:
         return Row((0, name), None, source, destination, **of_row)

@@ -9,8 +9,7 @@ from qtpy.QtWidgets import QPushButton
 
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.actions_bar import ActionsBar
-from softcopy_napari.widgets.targets_model import Row
-from softcopy_napari.widgets.targets_table import Action
+from softcopy_napari.widgets.target_row import Action, Row
 from tests.widgets.support import child, make_row
 
 NAMES = ("start", "pause", "finish", "stop")
@@ -64,6 +63,32 @@ def test_a_click_asks_for_the_action(qtbot: QtBot, name: str, row: Row, action: 
     assert asked.args == [action]
 
 
+def test_start_and_pause_share_a_place_and_nothing_beside_it_moves(qtbot: QtBot) -> None:
+    bar = ActionsBar()
+    qtbot.addWidget(bar)
+    bar.resize(400, 60)
+    bar.show()
+    found, places = buttons(bar), set()
+    for row in (make_row("a"), make_row("a", starting=True), COPYING, PAUSED, make_row("b", TargetState.COMPLETE)):
+        bar.set_rows([row])
+        bar.layout().activate()
+        shown = [name for name in ("start", "pause") if found[name].isVisible()]
+        assert len(shown) == 1, row
+        places.add((found["stop"].pos().x(), found["finish"].pos().x(), found[shown[0]].width()))
+    assert len(places) == 1
+    bar.set_rows([make_row("a"), COPYING])
+    assert found["start"].isVisible() and found["pause"].isVisible(), "both are of use"
+
+
+def test_the_end_of_an_acquisition_can_be_taken_back(qtbot: QtBot) -> None:
+    bar = ActionsBar()
+    qtbot.addWidget(bar)
+    bar.set_rows([make_row("a", TargetState.FINISHING, told_to_finish=True)])
+    with qtbot.waitSignal(bar.clicked) as asked:
+        qtbot.mouseClick(buttons(bar)["finish"], Qt.MouseButton.LeftButton)
+    assert asked.args == [Action.UNFINISH]
+
+
 def test_the_stop_button_tells_that_it_only_ends_watching(qtbot: QtBot) -> None:
     bar = ActionsBar()
     qtbot.addWidget(bar)
@@ -78,5 +103,6 @@ def test_the_bar_wraps_where_there_is_no_room(qtbot: QtBot) -> None:
     qtbot.addWidget(bar)
     bar.resize(160, bar.heightForWidth(160))
     bar.show()
-    assert all(bar.rect().contains(one.geometry()) for one in buttons(bar).values())
-    assert len({one.y() for one in buttons(bar).values()}) > 1
+    shown = [one for one in buttons(bar).values() if one.isVisible()]
+    assert all(bar.rect().contains(one.geometry()) for one in shown)
+    assert len({one.y() for one in shown}) > 1

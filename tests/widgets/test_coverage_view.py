@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton, QWidget
 
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.widgets.coverage_view import CoverageView
@@ -90,6 +90,7 @@ def test_states_axes_and_positions_are_passed_on(view: CoverageView, qtbot: QtBo
     view.set_coverage([1, 0], [0, 0], [0, 1])
     assert view.axis == "z"
     legend = view.findChild(Legend)
+    qtbot.mouseClick(child(view, QPushButton, "files_button"), Qt.MouseButton.LeftButton)
     with qtbot.waitSignal(view.state_clicked) as asked:
         qtbot.keyClick(legend, Qt.Key.Key_Return)
     assert asked.args == [int(ChunkState.ABSENT)]

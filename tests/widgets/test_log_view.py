@@ -11,7 +11,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QGuiApplication, QPalette
-from qtpy.QtWidgets import QComboBox, QPlainTextEdit, QPushButton
+from qtpy.QtWidgets import QApplication, QComboBox, QPlainTextEdit, QPushButton
 
 from softcopy_napari.widgets.log_view import MAX_LINES, Level, LogSection, LogView
 from tests.widgets.support import child
@@ -106,6 +106,24 @@ def test_the_tail_is_followed_unless_someone_reads_further_up(log: LogView) -> N
     assert bar.value() == bar.maximum()
 
 
+def test_the_log_opens_at_its_newest_line(qtbot: QtBot) -> None:
+    section = LogSection()
+    qtbot.addWidget(section)
+    section.resize(300, 200)
+    section.show()
+    qtbot.waitExposed(section)
+    for number in range(100):
+        section.append(Level.INFO, f"line {number}")
+    qtbot.mouseClick(section.findChild(QPushButton, "log_button"), Qt.MouseButton.LeftButton)
+    bar = section.findChild(QPlainTextEdit).verticalScrollBar()
+    qtbot.waitUntil(lambda: section.findChild(QPlainTextEdit).height() > 50)
+    QApplication.processEvents()
+    assert bar.value() == bar.maximum() > 0
+    bar.triggerAction(bar.SliderAction.SliderToMinimum)
+    section.append(Level.INFO, "new")
+    assert bar.value() == 0, "its reader has gone there"
+
+
 def test_a_long_day_does_not_fill_the_memory_or_move_the_reader(log: LogView) -> None:
     for number in range(MAX_LINES):
         log.append(Level.INFO, 0.0, f"line {number}")
@@ -153,16 +171,16 @@ def test_a_closed_log_says_that_there_is_something_to_look_at(qtbot: QtBot) -> N
     qtbot.addWidget(section)
     section.show()
     view, button = section.findChild(LogView), child(section, QPushButton, "log_button")
-    assert not section.isExpanded()
+    assert not section.is_open
     section.append(Level.INFO, "all is well")
-    assert section.text() == "Log"
+    assert section.title == "Log"
     section.append(Level.WARNING, "a")
     section.append(Level.ERROR, "b")
-    assert section.text() == "Log (1 error, 1 warning)"
+    assert section.title == "Log (1 error, 1 warning)"
     button.setFocus()
     qtbot.keyClick(button, Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: view.height() > 50)
-    assert section.text() == "Log"
+    assert section.title == "Log"
     section.append(Level.ERROR, "c")
-    assert section.text() == "Log"
+    assert section.title == "Log"
     assert len(lines(view)) == 4

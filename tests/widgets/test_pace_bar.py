@@ -12,7 +12,7 @@ from softcopy_napari.engine.protocol.messages import Changes, PaceSnapshot
 from softcopy_napari.engine.reasons import quote_text
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.pace_bar import PaceBar
-from softcopy_napari.widgets.targets_model import Row
+from softcopy_napari.widgets.target_row import Row
 from tests.widgets.support import child, make_row
 
 COPYING = TargetState.COPYING

@@ -1,23 +1,28 @@
-"""The buttons below the table, which act on the selected targets."""
+"""The buttons of the details, which act on the selected targets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from softcopy_napari.widgets.target_form import button, flow
-from softcopy_napari.widgets.targets_model import Row
-from softcopy_napari.widgets.targets_table import Action, allowed_actions, only_watched
+from softcopy_napari.widgets.buttons import button, flow
+from softcopy_napari.widgets.target_row import Action, Row, allowed_actions, only_watched
 
 _PAUSE, _RESUME = "Pa&use", "Res&ume"
+_FINISH, _UNFINISH = "Ac&quisition is over\u2026", "Ac&quisition goes on"
+_FINISH_TIP = "The source will not change any more: copy and check the rest, then end"
+_UNFINISH_TIP = "The acquisition goes on: copy on, and wait for its end"
 _STOP_TIP = "Stop copying; Start continues"
 _WATCH_TIP = "The copy is complete: stop watching its source"
 
 
 class ActionsBar(QWidget):
-    """Buttons to start, pause or resume, finish and stop; enabled as the selection allows."""
+    """Buttons to start, pause or resume, stop and finish; enabled as the selection allows.
+
+    Start and Pause share a place: only with several targets selected are both of use at a time.
+    """
 
     clicked = Signal(object)
     """The `Action` that was asked for."""
@@ -26,20 +31,15 @@ class ActionsBar(QWidget):
         super().__init__(parent)
         self._start = button("S&tart", "start_button", "Copy the selected targets")
         self._pause = button(_RESUME, "pause_button", "Pause or resume the selected targets")
-        self._finish = button(
-            "Acquisitio&n is over",
-            "finish_button",
-            "The source will not change any more: copy and check the rest, then end",
-        )
+        self._finish = button(_FINISH, "finish_button", _FINISH_TIP)
         self._stop = button("St&op", "stop_button", _STOP_TIP)
-        buttons = (self._start, self._pause, self._finish, self._stop)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(flow(buttons))
-        self._pausing = Action.PAUSE
+        column.addLayout(flow((self._start, self._pause, self._stop, self._finish)))
+        self._pausing, self._finishing = Action.PAUSE, Action.FINISH
         self._start.clicked.connect(lambda: self.clicked.emit(Action.START))
         self._pause.clicked.connect(lambda: self.clicked.emit(self._pausing))
-        self._finish.clicked.connect(lambda: self.clicked.emit(Action.FINISH))
+        self._finish.clicked.connect(lambda: self.clicked.emit(self._finishing))
         self._stop.clicked.connect(lambda: self.clicked.emit(Action.STOP))
         self.set_rows([])
 
@@ -47,15 +47,31 @@ class ActionsBar(QWidget):
         """Enable the buttons that are possible with these targets."""
         allowed = allowed_actions(rows)
         self._pausing = Action.RESUME if Action.RESUME in allowed and Action.PAUSE not in allowed else Action.PAUSE
-        text = _RESUME if self._pausing is Action.RESUME else _PAUSE
-        if text != self._pause.text():  # setting the same text would end a press of the mnemonic's keys
-            self._pause.setMinimumWidth(max(self._pause.minimumWidth(), self._pause.sizeHint().width()))
-            self._pause.setText(text)
-            self._pause.setAccessibleName(text.replace("&", ""))
+        self._say(self._pause, _RESUME if self._pausing is Action.RESUME else _PAUSE)
+        taken_back = Action.UNFINISH in allowed and Action.FINISH not in allowed
+        self._finishing = Action.UNFINISH if taken_back else Action.FINISH
+        self._say(self._finish, _UNFINISH if taken_back else _FINISH)
+        finish_tip = _UNFINISH_TIP if taken_back else _FINISH_TIP
+        stop_tip = _WATCH_TIP if only_watched(rows) else _STOP_TIP
+        for one, tip in ((self._finish, finish_tip), (self._stop, stop_tip)):
+            one.setToolTip(tip)
+            one.setAccessibleDescription(tip)
         self._start.setEnabled(Action.START in allowed)
         self._pause.setEnabled(self._pausing in allowed)
-        self._finish.setEnabled(Action.FINISH in allowed)
+        self._finish.setEnabled(self._finishing in allowed)
         self._stop.setEnabled(Action.STOP in allowed)
-        tip = _WATCH_TIP if only_watched(rows) else _STOP_TIP
-        self._stop.setToolTip(tip)
-        self._stop.setAccessibleDescription(tip)
+        if self._start.isEnabled() or self._pause.isEnabled():
+            self._start.setVisible(self._start.isEnabled())
+            self._pause.setVisible(self._pause.isEnabled())
+        elif self._start.isVisibleTo(self) and self._pause.isVisibleTo(self):
+            self._pause.hide()
+        same = max(self._start.sizeHint().width(), self._pause.sizeHint().width(), self._start.minimumWidth())
+        for one in (self._start, self._pause):
+            one.setMinimumWidth(same)
+
+    def _say(self, one: QPushButton, text: str) -> None:
+        """Change a button's text, and never its width."""
+        if text != one.text():  # setting the same text would end a press of the mnemonic's keys
+            one.setMinimumWidth(max(one.minimumWidth(), one.sizeHint().width()))
+            one.setText(text)
+            one.setAccessibleName(text.replace("&", ""))

@@ -49,7 +49,7 @@ class CoveragePlot(QWidget):
         self._bars = _Bars()
         self._words = wrapping_label("coverage_words")
         self._words.setTextFormat(Qt.TextFormat.RichText)
-        label = QLabel("Coverage alon&g")
+        label = QLabel("Alon&g")
         label.setBuddy(self._axis)
         row = QHBoxLayout()
         row.addWidget(label)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy.typing as npt
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.widgets.buttons import flow
 from softcopy_napari.widgets.combo_box import ComboBox
 from softcopy_napari.widgets.coverage_plot import CoveragePlot
 from softcopy_napari.widgets.legend import Legend
 from softcopy_napari.widgets.plate_map import PlateMap
+from softcopy_napari.widgets.section import Section
 
 IMAGES = (("Destination", "destination"), ("Source", "source"), ("None", "none"))
 """Where the image below the overlay comes from."""
@@ -40,7 +42,8 @@ class CoverageView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._array = ComboBox("array_chooser", "Array", 10)
-        self._image = ComboBox("image_chooser", "Image", 10)
+        self._array.setToolTip("Which array is shown. In the open list, type its first letters to find it.")
+        self._image = ComboBox("image_chooser", "Image", 6)
         self._image.setToolTip("Where the image is read from. Reading the source puts load on the microscope's disk.")
         self._image.offer(IMAGES, "destination")
         self._overlay = ComboBox("overlay_mode", "Overlay", 8)
@@ -52,19 +55,32 @@ class CoverageView(QWidget):
         self._legend, self._wells, self._plot = Legend(), PlateMap(), CoveragePlot()
         self._wells.hide()
         grid = QGridLayout()
+        grid.setHorizontalSpacing(6)
+        grid.setVerticalSpacing(4)
         grid.setColumnStretch(1, 1)
-        choosers = (("Arra&y", self._array), ("&Image", self._image), ("Overlay", self._overlay))
-        for at, (words, chooser) in enumerate(choosers):
-            label = QLabel(words)
+        self._array_label = QLabel("Arra&y")
+        image = flow([self._image, self._follow])
+        choosers = (
+            (self._array_label, self._array),
+            (QLabel("&Image"), self._image),
+            (QLabel("Overlay"), self._overlay),
+        )
+        for at, (label, chooser) in enumerate(choosers):
             label.setBuddy(chooser)
-            grid.addWidget(label, at, 0)
-            grid.addWidget(chooser, at, 1)
-        grid.addWidget(self._follow, len(choosers), 1)
+            if chooser is self._image:
+                grid.addWidget(label, at, 0, Qt.AlignmentFlag.AlignTop)
+                grid.addLayout(image, at, 1)
+            else:
+                grid.addWidget(label, at, 0)
+                grid.addWidget(chooser, at, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addLayout(grid)
-        for view in (self._legend, self._wells, self._plot):
+        self.files = Section("Chunk files", "files")
+        """The section with the legend."""
+        self.files.add(self._legend)
+        for view in (self._wells, self._plot, self.files):
             column.addWidget(view)
         self._array.currentIndexChanged.connect(self._on_array)
         self._image.currentIndexChanged.connect(self._on_image)
@@ -118,6 +134,8 @@ class CoverageView(QWidget):
     def set_arrays(self, names: Sequence[str], chosen: str = "") -> None:
         """Offer these arrays, by their paths in the source; without any there is no coverage to show."""
         self._array.offer([(name or "(the array itself)", name) for name in names], chosen)
+        for part in (self._array_label, self._array):
+            part.setVisible(len(names) > 1)
         self.setVisible(bool(names))
 
     def set_counts(self, counts: Sequence[int]) -> None:

@@ -9,12 +9,11 @@ from enum import IntEnum
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtGui import QColor, QFontDatabase, QGuiApplication, QTextCharFormat, QTextCursor
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from softcopy_napari.engine.formatting import count_text
-from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.combo_box import ComboBox
-from softcopy_napari.widgets.palette import is_dark, target_colour
+from softcopy_napari.widgets.palette import Tone, is_dark, tone_colour
+from softcopy_napari.widgets.section import Section
 
 MAX_LINES = 5_000
 _MINUTE = 60_000
@@ -46,7 +45,7 @@ class LogView(QWidget):
         self._date_timer.setInterval(_MINUTE)
         self._date_timer.timeout.connect(self._update_dates)
         self._date_timer.start()
-        self._filter = ComboBox("log_level", "Which lines the log shows", 8)
+        self._filter = ComboBox("log_level", "Which lines the log shows", 4)
         self._filter.offer(_FILTERS, Level.INFO)
         self._copy = QPushButton("Copy")
         self._copy.setObjectName("log_copy")
@@ -64,7 +63,12 @@ class LogView(QWidget):
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
         self._text.setMinimumHeight(3 * self.fontMetrics().lineSpacing())
+        self._to_newest = False
+        """Whether it was just opened: it gets its height in steps, and shall come to rest at the newest line."""
         self._lay_out()
+        bar = self._text.verticalScrollBar()
+        bar.rangeChanged.connect(self._on_range)
+        bar.actionTriggered.connect(self._on_scrolled)
         self._filter.currentIndexChanged.connect(self._show_all)
         self._copy.clicked.connect(self.copy)
 
@@ -114,6 +118,19 @@ class LogView(QWidget):
         """The lines that are shown."""
         return self._text.toPlainText()
 
+    def show_newest(self) -> None:
+        """Go to the newest line, and stay there while the log gets its height."""
+        self._to_newest = True
+        self._on_range()
+
+    def _on_range(self) -> None:
+        if self._to_newest:
+            bar = self._text.verticalScrollBar()
+            bar.setValue(bar.maximum())
+
+    def _on_scrolled(self) -> None:
+        self._to_newest = False
+
     def copy(self) -> None:
         """Put the lines that are shown, or those selected, on the clipboard."""
         selected = self._text.textCursor().selection().toPlainText()
@@ -138,7 +155,7 @@ class LogView(QWidget):
 
     def _show(self, level: Level, time: float | None, text: str) -> None:
         bar, document = self._text.verticalScrollBar(), self._text.document()
-        place, follow = bar.value(), bar.value() >= bar.maximum()
+        place, follow = bar.value(), self._to_newest or bar.value() >= bar.maximum()
         # What scrolls out at the top must not move what is being read.
         leaving = document.firstBlock().lineCount() if document.blockCount() >= MAX_LINES else 0
         cursor = QTextCursor(document)
@@ -161,8 +178,8 @@ class LogView(QWidget):
     def _format(self, level: Level) -> QTextCharFormat:
         style = QTextCharFormat()
         if level > Level.INFO:
-            state = TargetState.FAILED if level is Level.ERROR else TargetState.WAITING
-            style.setForeground(QColor(target_colour(state, is_dark(self.palette()))))
+            tone = Tone.NEEDS_USER if level is Level.ERROR else Tone.WAITS
+            style.setForeground(QColor(tone_colour(tone, is_dark(self.palette()))))
         return style
 
     # Overrides of Qt's methods.
@@ -176,22 +193,15 @@ class LogView(QWidget):
         return QSize(280, 10 * self.fontMetrics().lineSpacing())
 
 
-class LogSection(QCollapsible):
+class LogSection(Section):
     """The log, collapsed at first; its title counts the errors and warnings that have not been seen yet."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__("Log", parent)
+        super().__init__("Log", "log", parent)
         self._unseen = {"error": 0, "warning": 0}
-        self.setDuration(0)
-        for box in (self, self.content()):
-            if (layout := box.layout()) is not None:
-                layout.setContentsMargins(0, 0, 0, 0)
         self._view = LogView()
-        self.addWidget(self._view)
-        self.toggleButton().setObjectName("log_button")
+        self.add(self._view)
         self.toggled.connect(self._on_toggle)
-        self._on_toggle()
-        self._draw_arrows()
 
     def append(self, level: int, text: str) -> None:
         """Add a line that happened now."""
@@ -201,23 +211,12 @@ class LogSection(QCollapsible):
             self._update_title()
 
     def _on_toggle(self) -> None:
-        self.content().setEnabled(self.isExpanded())  # a collapsed section is only squeezed: Tab would still enter it
+        if self.is_open:
+            self._view.show_newest()
         self._update_title()
 
     def _update_title(self) -> None:
-        if self.isExpanded():
+        if self.is_open:
             self._unseen = dict.fromkeys(self._unseen, 0)
         counts = ", ".join(count_text(count, what) for what, count in self._unseen.items() if count)
-        self.setText(f"Log ({counts})" if counts else "Log")
-
-    def _draw_arrows(self) -> None:
-        self.setExpandedIcon("\u25bc")
-        self.setCollapsedIcon("\u25b6")
-
-    # Overrides of Qt's methods.
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        # The arrows have the colour of text, which a theme changes.
-        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange) and hasattr(self, "_view"):
-            self._draw_arrows()
+        self.title = f"Log ({counts})" if counts else "Log"

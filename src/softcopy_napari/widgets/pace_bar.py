@@ -13,9 +13,9 @@ from softcopy_napari.engine.protocol.messages import Changes, PaceSnapshot
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets.rate_schedule import FULL
 from softcopy_napari.engine.targets.target import mistake_text
+from softcopy_napari.widgets.buttons import flow
 from softcopy_napari.widgets.path_field import Problem
-from softcopy_napari.widgets.target_form import flow
-from softcopy_napari.widgets.targets_model import Key, Row
+from softcopy_napari.widgets.target_row import Key, Row
 
 _RATE_TIP = "Speed limit: 200 MB/s, full, or by time of day: 09:00-18:00: 50 MB/s, else: full"
 _YIELD_TIP = "Slow down while the microscope needs the disk; off: never"
@@ -54,7 +54,7 @@ class PaceBar(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addLayout(flow([self._yield_box, _labelled("Sleep", self._sleep)]))
-        column.addWidget(_labelled("Speed limit", self._rate))  # a limit by time of day takes the whole width
+        column.addWidget(_labelled("Speed li&mit", self._rate))  # a limit by time of day takes the whole width
         column.addWidget(self._problem)
         self._yield_box.toggled.connect(lambda on: self.changed.emit(Changes(pace="auto" if on else "full")))
         self._rate.editingFinished.connect(self._on_rate)

@@ -10,10 +10,11 @@ shows where nothing is known. Colour is never alone: names, counts and patterns 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 
 from qtpy.QtGui import QColor, QPalette
 
-from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.states import ChunkState
 
 Rgb = tuple[int, int, int]
 Rgba = tuple[float, float, float, float]
@@ -30,27 +31,38 @@ CHUNK_COLOURS: dict[ChunkState, Rgb | None] = {
 """The colour of each state; None is transparent."""
 
 _BLUE: tuple[Rgb, Rgb] = ((134, 204, 245), (0, 68, 112))
-_GREEN: tuple[Rgb, Rgb] = ((96, 222, 176), (0, 78, 54))
-_YELLOW: tuple[Rgb, Rgb] = ((244, 210, 98), (100, 62, 0))
-_RED: tuple[Rgb, Rgb] = ((255, 183, 148), (140, 36, 0))
-_GREY: tuple[Rgb, Rgb] = ((222, 222, 222), (66, 66, 66))
+_GREEN: tuple[Rgb, Rgb] = ((96, 222, 176), (0, 98, 48))
+_YELLOW: tuple[Rgb, Rgb] = ((244, 210, 98), (90, 50, 0))
+_RED: tuple[Rgb, Rgb] = ((255, 183, 148), (166, 0, 24))
+_GREY: tuple[Rgb, Rgb] = ((222, 222, 222), (84, 84, 84))
 
-_TARGET_COLOURS: dict[TargetState | None, tuple[Rgb, Rgb]] = {
-    None: _GREY,
-    TargetState.COPYING: _BLUE,
-    TargetState.CHECKING: _BLUE,
-    TargetState.INCOMPLETE: _RED,
-    TargetState.CAUGHT_UP: _BLUE,
-    TargetState.FINISHING: _BLUE,
-    TargetState.COMPLETE: _GREEN,
-    TargetState.FAILED: _RED,
-}
-"""Colours of text on dark and on light backgrounds; all other states wait for something, and are yellow."""
 
-_BAR_STATES: dict[TargetState | None, ChunkState] = {
-    TargetState.COMPLETE: ChunkState.COPIED,
-    TargetState.FAILED: ChunkState.FAILED,
+class Tone(Enum):
+    """What a target asks of its user; each has a colour, and each card says the same in words and by an icon."""
+
+    LIVE = "copying"
+    """Blue: it is at work."""
+    DONE = "done"
+    """Green: it is complete."""
+    NEEDS_USER = "needs you"
+    """Red: somebody has to do something."""
+    WAITS = "waiting"
+    """Amber: it waits for what is to come by itself."""
+    PAUSED = "paused"
+    """Grey: its user has paused or stopped it."""
+    IDLE = "not started"
+    """Grey: it is only listed."""
+
+
+_TONE_COLOURS: dict[Tone, tuple[Rgb, Rgb]] = {
+    Tone.LIVE: _BLUE,
+    Tone.DONE: _GREEN,
+    Tone.WAITS: _YELLOW,
+    Tone.NEEDS_USER: _RED,
+    Tone.PAUSED: _GREY,
+    Tone.IDLE: _GREY,
 }
+"""Colours of text on dark and on light backgrounds."""
 
 
 def chunk_name(state: ChunkState) -> str:
@@ -77,14 +89,9 @@ def is_dark(palette: QPalette) -> bool:
     return palette.color(QPalette.ColorRole.WindowText).lightness() > 127
 
 
-def target_colour(state: TargetState | None, dark: bool) -> QColor:
-    """The colour of a target's state as text, at least 4.5:1 on the usual backgrounds; None is not started."""
-    return QColor(*_TARGET_COLOURS.get(state, _YELLOW)[0 if dark else 1])
-
-
-def bar_colour(state: TargetState | None) -> QColor:
-    """The colour of a target's progress bar."""
-    return chunk_colour(_BAR_STATES.get(state, ChunkState.COPYING))
+def tone_colour(tone: Tone, dark: bool) -> QColor:
+    """The colour of a tone as text and icons, at least 4.5:1 on the usual dark or light backgrounds."""
+    return QColor(*_TONE_COLOURS[tone][0 if dark else 1])
 
 
 def mix(one: QColor, other: QColor, share: float) -> QColor:

@@ -3,143 +3,194 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
-from qtpy.QtWidgets import QFrame, QMessageBox, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QMessageBox, QScrollArea, QVBoxLayout, QWidget
 
 from softcopy_napari.engine.protocol.messages import Changes
 from softcopy_napari.engine.targets.user_paths import spell_path
-from softcopy_napari.widgets.actions_bar import ActionsBar
-from softcopy_napari.widgets.coverage_view import CoverageView
+from softcopy_napari.widgets.banner import Banner, Message
+from softcopy_napari.widgets.buttons import MenuButton, button
+from softcopy_napari.widgets.card import Arrival
+from softcopy_napari.widgets.card_steadiness import SteadyCards
+from softcopy_napari.widgets.details import Details
+from softcopy_napari.widgets.empty_state import EmptyState
 from softcopy_napari.widgets.focus_ring import FocusRing
-from softcopy_napari.widgets.labels import show_words, wrapping_label
 from softcopy_napari.widgets.log_view import LogSection
-from softcopy_napari.widgets.pace_bar import PaceBar, can_be_paced
+from softcopy_napari.widgets.new_copy import NewCopy, Preview, destination_in
+from softcopy_napari.widgets.pace_bar import can_be_paced
+from softcopy_napari.widgets.palette import Tone
 from softcopy_napari.widgets.path_field import dropped_paths, is_targets_file
-from softcopy_napari.widgets.target_form import TargetForm
-from softcopy_napari.widgets.targets_model import Key, Row, TargetsModel, details
-from softcopy_napari.widgets.targets_table import Action, TargetsTable, allowed_actions
+from softcopy_napari.widgets.section import Section
+from softcopy_napari.widgets.target_row import Action, Key, Row
+from softcopy_napari.widgets.targets_model import TargetsModel
+from softcopy_napari.widgets.targets_view import TargetsView
 
-FIRST_STEPS = (
-    "No targets yet. Choose the acquisition folder and where the copy goes, and press Add target; or drop a "
-    "targets.yaml here. Then press Start."
-)
+_FILTER = "Targets (*.yaml *.yml)"
+_MARGIN = 6
+_PROBLEM = "problem"
+"""Topic of the message about what the user did last."""
 
 
 class Panel(QWidget):
-    """The form, the table of targets and its buttons, the coverage of the selected target, and the log."""
+    """What a new copy needs, a card for each target, the details of the selected one, the log, and messages."""
 
+    start_requested = Signal(str, str)
+    """Source and destination of a new copy."""
     add_requested = Signal(str, str)
-    """Source and destination."""
+    """The same, to be listed and not started."""
     check_requested = Signal(str, str)
     """Source and destination to compare without copying."""
+    preview_requested = Signal(str, str)
+    """Source and destination, to be answered by `show_preview`."""
     load_requested = Signal(str)
     save_requested = Signal(str)
     """Path of a targets file."""
+    sample_requested = Signal()
+    """A simulated acquisition is wanted."""
     action_requested = Signal(object, object)
     """An `Action`, and a list of the `Key`s of the selected targets that allow it."""
     pace_requested = Signal(object, object)
     """A list of the `Key`s of the selected targets that are being copied, and the `Changes` wanted of them."""
     selection_changed = Signal(object)
     """The `Key` of the target that is looked at (the first selected one), or None."""
+    sections_changed = Signal(str)
+    """Names of the sections that are open, separated by blanks."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, cards: SteadyCards | None = None) -> None:
         super().__init__(parent)
         self.setAcceptDrops(True)
         self._current: Key | None = None
-        self._described: Key | None = None
-        self._model = TargetsModel(self)
-        self._form, self._table = TargetForm(), TargetsTable(self._model)
-        self._table.placeholder = FIRST_STEPS
-        self._details = wrapping_label("target_details")
-        self._details.hide()
-        self._actions, self._pace = ActionsBar(), PaceBar()
-        self.coverage = CoverageView()
+        self._folder = ""
+        """The folder in which dialogs for targets files begin; empty for their default."""
+        self._model = TargetsModel(self, cards)
+        self._new = NewCopy()
+        self._summary = QLabel()
+        self._list = TargetsView(self._model)
+        self._empty = EmptyState()
+        self._details, self._log = Details(), LogSection()
+        self.coverage = self._details.coverage
         """The coverage of the current target."""
-        self._log = LogSection()
+        self.banner = Banner()
+        """Messages that stay until they are dismissed."""
+        self._new_button = button("+ &New copy", "new_copy_button", "Copy an acquisition")
+        self._open_button = button("Op&en list\u2026", "load_targets_button", "Add the targets of a targets file")
+        self._menu = MenuButton("panel_menu", "More")
+        self._save = self._menu.add("Save list\u2026", "save_targets")
+        self._clear = self._menu.add("Remove all that have ended", "remove_ended")
+        self._sample = self._menu.add("Try a simulated acquisition", "simulate")
         self._content = QWidget()
         self._lay_out()
         self._connect()
-        self._ring = FocusRing(self._content)
-        self.coverage.hide()
-        self._form.save_button.setEnabled(False)
+        self._ring = FocusRing(self)
+        self._new.hide()
+        self._show_parts()
 
     def _lay_out(self) -> None:
-        column = QVBoxLayout(self._content)
-        column.setContentsMargins(6, 6, 6, 6)
-        column.setSpacing(8)
-        column.addWidget(self._form)
-        column.addWidget(self._table)
-        column.addWidget(self._details)
-        column.addWidget(self._actions)
-        column.addWidget(self._pace)
-        column.addWidget(self.coverage)
-        column.addWidget(self._log)
-        column.addStretch(1)
+        self._summary.setObjectName("targets_summary")
+        self._summary.setSizePolicy(
+            self._summary.sizePolicy().Policy.Ignored, self._summary.sizePolicy().verticalPolicy()
+        )
+        top = QHBoxLayout()
+        top.setSpacing(4)
+        top.addWidget(self._new_button)
+        top.addWidget(self._open_button)
+        top.addStretch(1)
+        top.addWidget(self._menu)
+        below = QVBoxLayout(self._content)
+        below.setContentsMargins(0, 0, 0, 0)
+        below.setSpacing(6)
+        below.addWidget(self._details)
+        below.addWidget(self._log)
+        below.addStretch(1)
         self._scroll = QScrollArea()
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._scroll.setWidgetResizable(True)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._scroll.setWidget(self._content)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(self._scroll)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
+        column.setSpacing(6)
+        column.addLayout(top)
+        for part in (self._new, self._empty, self._summary, self._list):
+            column.addWidget(part)
+        column.addWidget(self._scroll, 1)
+        column.addWidget(self.banner)
 
     def _connect(self) -> None:
-        self._form.add_requested.connect(self.add_requested)
-        self._form.load_requested.connect(self.load_requested)
-        self._form.save_requested.connect(self.save_requested)
-        self._form.check_clicked.connect(self._check)
-        self._table.selection_changed.connect(self._on_selection)
-        self._table.requested.connect(self._on_action)
-        self._actions.clicked.connect(self._table.request)
-        self._pace.changed.connect(self._on_pace)
+        new = self._new
+        new.start_requested.connect(self.start_requested)
+        new.add_requested.connect(self.add_requested)
+        new.check_requested.connect(self._check)
+        new.preview_requested.connect(self.preview_requested)
+        new.closed.connect(self.close_new_copy)
+        self._new_button.clicked.connect(self.open_new_copy)
+        self._empty.copy_requested.connect(self.open_new_copy)
+        for asked in (self._empty.sample_requested, self._sample.triggered):
+            asked.connect(lambda *_: self.sample_requested.emit())
+        self._open_button.clicked.connect(self._load)
+        self._save.triggered.connect(self._choose_and_save)
+        self._clear.triggered.connect(self._remove_ended)
+        self._list.selection_changed.connect(self._on_selection)
+        self._list.width_changed.connect(self._show_details)
+        self._list.requested.connect(self._on_action)
+        self._model.dataChanged.connect(lambda *_: self._show_details())
+        self._details.action_clicked.connect(self._list.request)
+        self._details.pace_changed.connect(self._on_pace)
+        for section in self._sections:
+            section.toggled.connect(lambda _: self.sections_changed.emit(self.open_sections))
 
-    # The form.
+    # A new copy.
+
+    def open_new_copy(self) -> None:
+        """Show the fields for a new copy, and put the keyboard there."""
+        self._new.show()
+        self._show_parts()
+        self._new.source.edit.setFocus()
+
+    def close_new_copy(self) -> None:
+        """Hide the fields for a new copy, and empty them."""
+        self._new.set_paths("", "")
+        self._new.hide()
+        self._show_parts()
 
     def set_paths(self, source: str, destination: str) -> None:
-        """Fill in, or empty, the form."""
-        self._form.set_paths(source, destination)
+        """Show the fields for a new copy with these paths."""
+        self._new.set_paths(source, destination)
+        self._new.show()
+        self._show_parts()
+
+    def show_preview(self, source: str, destination: str, preview: Preview) -> None:
+        """Show what a copy would do."""
+        self._new.show_preview(source, destination, preview)
 
     def set_problem(self, where: str, words: str) -> None:
-        """Show in place what is wrong.
+        """Show what is wrong.
 
         Parameters
         ----------
-        where : {"source", "destination", ""}
-            Below which field; "" is for everything else, below the form's buttons.
+        where : {"source", "destination", "new", ""}
+            Below which field of a new copy, or below all of them; "" is for everything else, in the banner.
         words : str
             Empty: nothing is wrong. Words also go away when what they are about changes.
         """
-        self._form.set_problem(where, words)
-        if words:
-            self._scroll.ensureWidgetVisible(self._form)
-
-    @property
-    def recent_sources(self) -> list[str]:
-        """Sources used before, newest first."""
-        return self._form.source.recent
-
-    @property
-    def recent_destinations(self) -> list[str]:
-        """Destinations used before, newest first; the last one gives the folder of the next that is proposed."""
-        return self._form.destination.recent
+        if where:
+            self._new.set_problem("" if where == "new" else where, words)
+        elif words:
+            self.banner.add(Message(Tone.NEEDS_USER, words, _PROBLEM))
+        else:
+            self.banner.withdraw(_PROBLEM)
 
     def set_recent(
         self, sources: Sequence[str], destinations: Sequence[str], targets_files: Sequence[str] = ()
     ) -> None:
         """Offer these paths, newest first; targets files are looked for where the last one was."""
-        self._form.source.recent = list(sources)
-        self._form.destination.recent = list(destinations)
-        self._form.folder = os.path.dirname(targets_files[0]) if targets_files else ""
-
-    def remember(self, source: str, destination: str) -> None:
-        """Put two paths first among the recent ones."""
-        self._form.source.remember(source)
-        self._form.destination.remember(destination)
+        self._new.source.recent = list(sources)
+        self._new.destination.recent = list(destinations)
+        self._folder = os.path.dirname(targets_files[0]) if targets_files else ""
 
     # The targets.
 
@@ -150,54 +201,59 @@ class Panel(QWidget):
 
     @property
     def current(self) -> Key | None:
-        """The key of the target whose coverage is shown: the first selected one."""
+        """The key of the target whose details are shown: the first selected one."""
         return self._current
 
     def selected_keys(self) -> list[Key]:
         """The selected targets, from top to bottom."""
-        return self._table.selected_keys()
+        return self._list.selected_keys()
 
     def select(self, keys: Collection[Key]) -> None:
         """Select these targets."""
-        self._table.select(keys)
+        self._list.select(keys)
 
-    def set_rows(self, rows: Sequence[Row]) -> None:
-        """Show these targets.
+    def set_rows(self, rows: Sequence[Row], arrivals: Mapping[Key, Arrival] | None = None) -> None:
+        """Show these targets, and how far they are where that is known.
 
-        Targets that have just been added get selected, as their user is going to start them. There is always one
+        Targets that have just been added get selected, as their user is going to look at them. There is always one
         selected after one was, so that the keyboard has a place to go on from.
         """
         before, chosen = {row.key for row in self.rows}, self.selected_keys()
-        blocked = self._table.blockSignals(True)
-        self._model.update(rows)
+        blocked = self._list.blockSignals(True)
+        self._model.update(rows, arrivals)
         if added := [row.key for row in self.rows if row.key not in before and row.snapshot is None]:
-            self._table.select(added)
+            self._list.select(added)
         elif rows and not self.selected_keys() and (chosen or not before):
-            self._table.select_current()
-        self._table.blockSignals(blocked)
-        self._form.save_button.setEnabled(bool(rows))
+            self._list.select_current()
+        self._list.blockSignals(blocked)
+        self._show_parts()
         self._on_selection()
 
+    def _show_parts(self) -> None:
+        """Show what there is, and the two ways to begin while there is nothing."""
+        there = bool(self.rows)
+        self._empty.setVisible(not there and not self._new.isVisibleTo(self))
+        self._new_button.setEnabled(not self._new.isVisibleTo(self))
+        for part in (self._summary, self._list):
+            part.setVisible(there)
+        self._save.setEnabled(there)
+        self._clear.setEnabled(there)
+
     def _on_selection(self) -> None:
-        rows = self._table.selected_rows()
-        self._actions.set_rows(rows)
-        self._pace.set_rows(rows)
-        self._describe(rows[0] if rows else None)
+        self._show_details()
+        rows = self._list.selected_rows()
         current = rows[0].key if rows else None
         if current != self._current:
             self._current = current
             self.selection_changed.emit(current)
 
-    def _describe(self, row: Row | None) -> None:
-        """Show a target's details; while it runs they only grow, so that nothing below moves under the mouse.
-
-        A live copy alternates between catching up and copying, whose texts differ in length.
-        """
-        grows = row is not None and row.running and row.key == self._described
-        self._described = row.key if row is not None else None
-        show_words(self._details, details(row) if row is not None else "")
-        least = max(self._details.minimumHeight(), self._details.height()) if grows else 0
-        self._details.setMinimumHeight(least)
+    def _show_details(self) -> None:
+        rows = self._list.selected_rows()
+        card = self._model.card(rows[0].key) if rows else None
+        self._details.show_targets(rows, card, with_figures=self._list.compact)
+        if (words := self._model.summary()) != self._summary.text():
+            self._summary.setText(words)
+            self._summary.setAccessibleName(words)
 
     def _on_action(self, action: Action, keys: list[Key]) -> None:
         self.set_problem("", "")
@@ -209,20 +265,48 @@ class Panel(QWidget):
             self.action_requested.emit(action, keys)
 
     def _on_pace(self, changes: Changes) -> None:
-        self.pace_requested.emit([row.key for row in self._table.selected_rows() if can_be_paced(row)], changes)
+        self.pace_requested.emit([row.key for row in self._list.selected_rows() if can_be_paced(row)], changes)
 
-    def _check(self) -> None:
+    def _check(self, source: str, destination: str) -> None:
         self.set_problem("", "")
-        selected = self._table.selected_rows()
-        if self._form.source.path or not selected:
-            if paths := self._form.typed():
-                self.check_requested.emit(*paths)
-        elif Action.CHECK in allowed_actions(selected):
-            self._table.request(Action.CHECK)
-        else:
-            self.set_problem("", f"{selected[0].name} is being copied; the legend shows what has arrived.")
+        self.check_requested.emit(source, destination)
 
-    # Messages and questions.
+    def _remove_ended(self) -> None:
+        if ended := [row.key for row in self.rows if not row.running and row.snapshot is not None]:
+            self.action_requested.emit(Action.REMOVE, ended)
+
+    # Lists of targets.
+
+    def _load(self) -> None:
+        self.set_problem("", "")
+        path, _ = QFileDialog.getOpenFileName(self, "Open list of targets", self._folder, _FILTER)
+        if path:
+            self.load_requested.emit(os.path.normpath(path))
+
+    def _choose_and_save(self) -> None:
+        self.set_problem("", "")
+        dialog = QFileDialog(self, "Save list of targets", os.path.join(self._folder, "targets.yaml"), _FILTER)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("yaml")  # the dialog asks before it replaces a file, and must know its whole name
+        if dialog.exec():
+            self.save_requested.emit(os.path.normpath(dialog.selectedFiles()[0]))
+        dialog.deleteLater()
+
+    # Sections, messages and questions.
+
+    @property
+    def _sections(self) -> tuple[Section, ...]:
+        return (*self._details.sections, self._log)
+
+    @property
+    def open_sections(self) -> str:
+        """Names of the sections that are open, separated by blanks."""
+        return " ".join(section.name for section in self._sections if section.is_open)
+
+    @open_sections.setter
+    def open_sections(self, names: str) -> None:
+        for section in self._sections:
+            section.set_open(section.name in names.split())
 
     def log(self, level: int, text: str) -> None:
         """Add a line to the log; levels are numbers of `logging`'s."""
@@ -256,25 +340,29 @@ class Panel(QWidget):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Load a targets file; of folders, the first is the source and the next the destination, at once or not."""
+        """Load a targets file; of folders, the first is the source, and the next is the one in which it is to lie."""
         paths = dropped_paths(event.mimeData())
         event.acceptProposedAction()
         if is_targets_file(paths[0]):
             self.set_problem("", "")
             self.load_requested.emit(paths[0])
-        elif len(paths) == 2:
-            self._form.set_paths(*paths)
+            return
+        self.open_new_copy()
+        if len(paths) == 2:
+            self._new.set_paths(paths[0], destination_in(paths[1], paths[0]))
         else:
-            field = self._form.destination if self._form.source.path else self._form.source
-            field.enter_paths(paths)
+            field = self._new.destination if self._new.source.path else self._new.source
+            field.take_dropped(paths)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._details.setMinimumHeight(0)  # lines may be longer now
+        self._list.set_room(event.size().height() * 2 // 5)
 
     def sizeHint(self) -> QSize:
-        return QSize(320, 640)
+        return QSize(340, 640)
 
     def minimumSizeHint(self) -> QSize:
-        least = self._content.minimumSizeHint().width()
-        return QSize(least + self._scroll.verticalScrollBar().sizeHint().width(), 160)
+        parts = [self._content.minimumSizeHint().width() + self._scroll.verticalScrollBar().sizeHint().width()]
+        parts += [self._new.minimumSizeHint().width()] if self._new.isVisibleTo(self) else []
+        margins = self.contentsMargins()
+        return QSize(max(parts) + 2 * _MARGIN + margins.left() + margins.right(), 160)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit
-from qtpy.QtCore import QEvent, QMimeData, QObject, QSize, QStringListModel, Qt, Signal
+from qtpy.QtCore import QEvent, QMimeData, QObject, QSize, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
-    QCompleter,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -83,9 +82,16 @@ class _FolderEdit(FileEdit):
     """magicgui's picker of a folder, which begins to browse at `start` while nothing is typed."""
 
     start = ""
+    picked: Callable[[str], None]
 
     def get_value(self) -> Path:
         return Path(unwrap_path(self.line_edit.value) or self.start)
+
+    def _on_choose_clicked(self) -> None:
+        before = self.line_edit.value
+        super()._on_choose_clicked()
+        if self.line_edit.value != before:
+            self.picked(self.line_edit.value)
 
 
 class PathField(QWidget):
@@ -95,6 +101,8 @@ class PathField(QWidget):
     """Sent at every change, by whatever means."""
     submitted = Signal()
     """Sent when Enter is pressed."""
+    picked = Signal(str)
+    """A folder that was browsed for or dropped, which may be the one that the dataset is to lie in."""
 
     def __init__(
         self, label: str = "", object_name: str = "", placeholder: str = "", parent: QWidget | None = None
@@ -109,8 +117,7 @@ class PathField(QWidget):
         self._edit.setAccessibleName(name or placeholder)
         self._edit.setMinimumWidth(60)
         self._edit.installEventFilter(self)  # a line edit would take a drop as text
-        self._names = QStringListModel(self)
-        self._set_up_completer()
+        self._paths: list[str] = []
         self._picker.choose_btn.text = "\u2026"
         self._browse: QPushButton = self._picker.choose_btn.native
         self._recent = QToolButton()
@@ -125,15 +132,10 @@ class PathField(QWidget):
         self._problem = Problem(f"{object_name}_problem")
         self._lay_out(label)
         self._edit.textChanged.connect(self._on_text)
+        self._picker.picked = self._on_picked
         self._edit.returnPressed.connect(self.submitted)
         # No menu of the button's own: style sheets would draw a second arrow for it.
         self._recent.clicked.connect(self._show_recent)
-
-    def _set_up_completer(self) -> None:
-        completer = QCompleter(self._names, self)
-        completer.setFilterMode(Qt.MatchFlag.MatchContains)
-        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self._edit.setCompleter(completer)
 
     def _lay_out(self, label: str) -> None:
         grid = QGridLayout(self)
@@ -183,12 +185,12 @@ class PathField(QWidget):
     @property
     def recent(self) -> list[str]:
         """Recent paths, newest first."""
-        return list(self._names.stringList())
+        return list(self._paths)
 
     @recent.setter
     def recent(self, paths: Sequence[str]) -> None:
         kept = list(dict.fromkeys(path for path in paths if path))[:MAX_RECENT]
-        self._names.setStringList(kept)
+        self._paths = kept
         self._picker.start = os.path.dirname(kept[0]) if kept else ""
         self._menu.clear()
         for path in kept:
@@ -206,6 +208,14 @@ class PathField(QWidget):
     def _enter_path(self, path: str) -> None:
         self._edit.setText(path)
         self._edit.setFocus()
+
+    def take_dropped(self, paths: list[str]) -> None:
+        """Enter paths that were dropped here, or on what this field lies in."""
+        self.enter_paths(paths)
+        self._on_picked(paths[0])
+
+    def _on_picked(self, folder: str) -> None:
+        self.picked.emit(folder)
 
     def enter_paths(self, paths: list[str]) -> None:
         """Enter paths that were dropped or pasted: of several, the first, with a note."""
@@ -244,7 +254,7 @@ class PathField(QWidget):
 
     def dropEvent(self, event: QDropEvent) -> None:
         event.acceptProposedAction()
-        self.enter_paths(dropped_paths(event.mimeData()))
+        self.take_dropped(dropped_paths(event.mimeData()))
 
 
 def _describe(button: QWidget, object_name: str, words: str) -> None:

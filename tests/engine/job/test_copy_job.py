@@ -411,6 +411,7 @@ def test_a_full_disk_is_reported_and_the_copy_goes_on_when_there_is_room(jobs: J
         assert until(lambda: jobs.now.state is TargetState.PAUSED)
         assert f"{jobs.destination} is full: " in jobs.now.reason and "continues by itself" in jobs.now.reason
         assert temporaries(jobs.destination) == [] and not jobs.now.failures
+        assert jobs.now.forecast.completion is None, "who stands still keeps up with nothing"
         ballast.unlink()
         assert until(jobs.equal, 10.0)
         assert until(lambda: jobs.now.state is not TargetState.PAUSED)

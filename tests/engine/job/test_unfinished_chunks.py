@@ -94,6 +94,28 @@ def test_a_writer_that_comes_back_to_a_chunk_finishes_it(jobs: Jobs) -> None:
     assert tree(jobs.source) == tree(jobs.destination)
 
 
+def test_an_end_that_was_declared_too_early_can_be_taken_back(jobs: Jobs) -> None:
+    made(jobs, 3, short=0)
+    (jobs.source / "2").unlink()
+    running = jobs.start()
+    assert jobs.caught_up() and not jobs.now.told_to_finish
+    with open(jobs.source / "2", "wb") as held:  # its writer is at work: the end waits for it
+        held.write(WHOLE[:4])
+        held.flush()
+        assert until(lambda: jobs.now.counts[ChunkState.WRITING])
+        assert jobs.now.quiet is not None and jobs.now.quiet < 60
+        running.order("finish")
+        assert until(lambda: jobs.now.state is TargetState.FINISHING and jobs.now.told_to_finish)
+        running.order("unfinish")
+        assert until(lambda: jobs.now.state in (TargetState.COPYING, TargetState.CAUGHT_UP))
+        assert not jobs.now.told_to_finish
+        held.write(WHOLE[4:])
+    assert until(lambda: (jobs.destination / "2").exists()), "what comes is copied on"
+    running.order("finish")
+    assert jobs.ends().state is TargetState.COMPLETE
+    assert tree(jobs.source) == tree(jobs.destination)
+
+
 def test_only_the_first_of_many_are_named(jobs: Jobs) -> None:
     made(jobs, 30, short=25)
     jobs.start(finish_idle=0.0)

@@ -29,7 +29,10 @@ class Run:
         self.inventory.register_array(make_layout((100, 100)))
         self.array = self.inventory.arrays[""]
         self.dispatcher: Any = SimpleNamespace(bytes_moved=0, results=SimpleNamespace(files_copied=0, sizes={}))
-        self.tracker: Any = SimpleNamespace(last_pass=None, metadata=SimpleNamespace(all_known=True))
+        self.evidence = SimpleNamespace(growing=False)
+        self.tracker: Any = SimpleNamespace(
+            last_pass=None, metadata=SimpleNamespace(all_known=True), evidence=self.evidence
+        )
         self.reporter: Any = SimpleNamespace(
             files_left=self.left, bytes_left=lambda: self.left() * MB, notice=self.notice
         )
@@ -84,6 +87,12 @@ def test_a_copy_that_is_slower_than_the_acquisition_says_how_long_it_takes_after
     run = Run(tmp_path, monkeypatch, able=5 * MB)
     # 10 GB, of which half is left at the end of the acquisition.
     assert run.go(60).complete_after == pytest.approx(1000, rel=0.05)
+
+
+def test_no_end_is_foretold_of_what_grows(run: Run) -> None:
+    run.evidence.growing = True
+    found = run.go(60)
+    assert found.complete_after is None and "Done about" not in found.words
 
 
 def test_what_was_there_before_is_not_taken_for_the_acquisitions_rate(run: Run) -> None:

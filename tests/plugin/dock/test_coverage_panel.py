@@ -14,7 +14,8 @@ from qtpy.QtWidgets import QCheckBox, QComboBox
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
 from softcopy_napari.engine.state_folder.ledger_folders import ledger_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
-from softcopy_napari.plugin.dock.coverage_panel import CoveragePanel, coverage_along, first_array, wells
+from softcopy_napari.plugin.dock.coverage_panel import CoveragePanel, coverage_along
+from softcopy_napari.plugin.dock.plate_wells import array_order, first_array, wells
 from softcopy_napari.plugin.dock.view_memory import view_memory
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.target_layers import TargetLayers
@@ -34,6 +35,11 @@ def test_the_first_array_is_the_first_level_of_the_first_field_by_number() -> No
     assert first_array(["B/10/0/0", "B/9/1/0", "B/9/0/1", "B/9/0/0"]) == "B/9/0/0"
     assert first_array([]) == ""
     assert first_array([""]) == ""
+
+
+def test_arrays_are_offered_in_the_order_of_their_numbers() -> None:
+    paths = ["B/10/0/0", "B/9/0/1", "A/1/0/0", "B/9/0/0", "0"]
+    assert sorted(paths, key=array_order) == ["0", "A/1/0/0", "B/9/0/0", "B/9/0/1", "B/10/0/0"]
 
 
 def test_wells_sum_up_their_fields_and_levels() -> None:

@@ -6,7 +6,9 @@ import contextlib
 import importlib
 import pkgutil
 import re
+import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -24,15 +26,16 @@ from napari._qt._qapp_model import qactions
 from napari._qt._qapp_model.qactions._file import _close_app
 from napari.settings import get_settings
 from qtpy.QtCore import Qt, QUrl
-from qtpy.QtGui import QKeySequence
+from qtpy.QtGui import QAction, QKeySequence
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
     QDockWidget,
     QLabel,
     QLineEdit,
+    QListView,
+    QPlainTextEdit,
     QPushButton,
-    QTableView,
     QWidget,
 )
 
@@ -45,14 +48,16 @@ from softcopy_napari.engine.targets.targets_file import load_targets
 from softcopy_napari.plugin import SoftcopyWidget
 from softcopy_napari.plugin.dock import close_prompt, overwrite_prompt, preferences
 from softcopy_napari.plugin.dock.preferences import Preferences
-from softcopy_napari.widgets.targets_model import Row
-from softcopy_napari.widgets.targets_table import Action, TargetsTable
+from softcopy_napari.widgets.card import Card
+from softcopy_napari.widgets.palette import Tone
+from softcopy_napari.widgets.target_row import Action, Row
+from softcopy_napari.widgets.targets_view import TargetsView
 from tests.engine.support import make_array
 from tests.engine.support import replace as replace_file
 from tests.support.command import Softcopy, halted
 from tests.support.trees import assert_same, contents
 from tests.support.writers import Writer, write
-from tests.widgets.support import dialog_answered
+from tests.widgets.support import choose_in, dialog_answered
 
 PATIENCE = 30_000
 ENDLESS = 2000
@@ -88,6 +93,28 @@ class Dock:
         edit = self.find(QLineEdit, name)
         edit.clear()
         self.qtbot.keyClicks(edit, str(text))
+
+    def fill_in(self, source: Path, destination: Path) -> None:
+        """Open the panel for a new copy, and type both paths."""
+        self.press("new_copy_button")
+        self.type("source_edit", source)
+        self.type("destination_edit", destination)
+
+    def choose(self, name: str) -> None:
+        """Choose an entry of a menu."""
+        self.find(QAction, name).trigger()
+
+    def says(self) -> str:
+        """What the banner says."""
+        return str(self.find(QLabel, "banner_text").accessibleName())
+
+    def reason(self) -> str:
+        """What the engine says of the first target."""
+        return self.target.reason if self.target else ""
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        return self.widget._panel._model.cards
 
     def until(self, condition: Callable[[], object]) -> None:
         self.qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE)
@@ -145,22 +172,29 @@ def sides(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "source.zarr", tmp_path / "copy.zarr"
 
 
-def test_pick_start_watch_finish(dock: Dock, sides: tuple[Path, Path]) -> None:
+def test_pick_start_watch_finish(dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     source, destination = sides
     with Writer("tensorstore", source, frames=ENDLESS, delay=0.03) as writer:
-        dock.type("source_edit", source)
-        dock.type("destination_edit", destination)
-        dock.press("add_target_button")
+        dock.fill_in(source, destination)
+        preview = dock.find(QLabel, "copy_preview")
+        dock.until(lambda: f"Will create {destination}" in preview.accessibleName())
+        assert " free" in preview.accessibleName()
+        dock.press("start_copy_button")
         dock.until(lambda: dock.rows)
         assert dock.rows[0].source == str(source)
-        dock.press("start_button")
+        assert not dock.find(QWidget, "new_copy").isVisible()
         dock.until(lambda: dock.copied() > 5)
         assert writer.running, "this is to be a live copy"
         dock.until(lambda: dock.shown(ChunkState.COPIED) > 5)
         layer = dock.overlay()
         assert layer.metadata["softcopy"] == {"source": str(source), "destination": str(destination), "array": ""}
         dock.until(lambda: len(dock.viewer.layers) == 2)
+        asked: list[str] = []
+        monkeypatch.setattr(dock.widget._panel, "ask", lambda _, text, *__: bool(asked.append(text)))
+        dock.press("finish_button")
+        assert "The microscope seems to be writing" in asked[0] and "chunks copied" in asked[0]
         writer.kill()
+    monkeypatch.setattr(dock.widget._panel, "ask", lambda *_: True)
     dock.press("finish_button")
     dock.until(lambda: dock.state() is TargetState.COMPLETE)
     dock.until(lambda: dock.shown(ChunkState.COPIED) == dock.copied() > 5)
@@ -168,15 +202,38 @@ def test_pick_start_watch_finish(dock: Dock, sides: tuple[Path, Path]) -> None:
     assert_same(source, destination)
 
 
+def test_a_first_copy_with_browsing_goes_into_the_folder_that_was_pointed_at(dock: Dock, tmp_path: Path) -> None:
+    source, nas = make_array(tmp_path / "data" / "cam1.zarr", (3, 2)), tmp_path / "nas"
+    make_array(nas / "older.zarr", (1, 1))
+    before = contents(nas / "older.zarr")
+    dock.press("first_copy_button")
+    for field, folder in (("source_edit", source), ("destination_edit", nas)):
+        browse = dock.find(QPushButton, f"{field}_browse")
+        with dialog_answered(lambda dialog, folder=folder: choose_in(dialog, folder)):
+            dock.qtbot.mouseClick(browse, Qt.MouseButton.LeftButton)
+    assert dock.find(QLineEdit, "destination_edit").text() == str(nas / "cam1.zarr")
+    preview = dock.find(QLabel, "copy_preview")
+    dock.until(lambda: f"Will create {nas / 'cam1.zarr'}" in preview.accessibleName())
+    dock.press("start_copy_button")
+    dock.ends_complete()
+    assert_same(source, nas / "cam1.zarr")
+    assert contents(nas / "older.zarr") == before
+    assert {path.name for path in nas.iterdir() if path.is_dir()} == {"cam1.zarr", "older.zarr"}
+
+
 def test_wrong_paths_are_explained_and_nothing_is_listed(dock: Dock, sides: tuple[Path, Path]) -> None:
     source, _ = sides
     source.mkdir()
+    dock.press("new_copy_button")
     dock.type("source_edit", source)
-    dock.type("destination_edit", source / "inside")
-    dock.press("add_target_button")
-    problem = dock.find(QWidget, "form_problem")
+    dock.find(QLineEdit, "destination_edit").setText(str(source / "inside"))
+    dock.press("start_copy_button")  # faster than the look at the paths
+    problem = dock.find(QLabel, "form_problem")
     dock.until(problem.isVisible)
-    assert "lies inside" in problem.text()
+    assert "lies inside" in problem.accessibleName()
+    at_field = dock.find(QLabel, "destination_edit_problem")
+    dock.until(lambda: "lies inside" in at_field.accessibleName())
+    assert not dock.find(QPushButton, "start_copy_button").isEnabled()
     assert dock.rows == ()
 
 
@@ -201,7 +258,7 @@ def test_what_is_ordered_while_targets_are_being_started_reaches_them(dock: Dock
     dock.widget.start()
     dock.widget.finish()
     dock.until(lambda: dock.state() is TargetState.COMPLETE)
-    assert "you said" in dock.rows[0].reason
+    assert "you said" in dock.reason()
 
 
 def test_what_is_refused_is_no_matter_of_other_targets_that_are_being_started(
@@ -219,16 +276,16 @@ def test_what_is_refused_is_no_matter_of_other_targets_that_are_being_started(
     assert [row.starting for row in dock.rows] == [True, False]
     dock.widget.start([bad])
     dock.until(lambda: dock.state() is TargetState.COMPLETE)
-    assert "you said" in dock.rows[0].reason
+    assert "you said" in dock.rows[0].snapshot.reason  # type: ignore[union-attr]
     dock.until(lambda: not dock.rows[1].starting)
-    assert "is a file, not a folder" in dock.find(QLabel, "form_problem").accessibleName()
+    assert "is a file, not a folder" in dock.rows[1].problem
+    dock.until(lambda: "is a file, not a folder" in dock.says())
 
 
 def test_a_wrong_targets_file_is_explained(dock: Dock, tmp_path: Path) -> None:
     (tmp_path / "targets.yaml").write_text("targets:\n  - {source: a, destinaton: b}\n")
     dock.widget.load_targets(tmp_path / "targets.yaml")
-    problem = dock.find(QWidget, "form_problem")
-    assert problem.isVisible() and "did you mean" in problem.text()
+    assert dock.find(QWidget, "banner").isVisible() and "did you mean" in dock.says()
     assert dock.rows == ()
 
 
@@ -256,7 +313,7 @@ def test_a_destination_that_holds_something_is_asked_about(
     dock.press("start_button")
     dock.until(lambda: asked)
     assert str(destination) in asked[0]
-    assert dock.rows[0].snapshot is None and not dock.rows[0].note
+    assert dock.rows[0].snapshot is None and not dock.rows[0].problem
     answer[0] = True
     dock.press("start_button")
     dock.until(lambda: dock.copied() == 8)
@@ -282,6 +339,113 @@ def test_another_dataset_of_the_same_name_is_replaced_only_if_its_user_says_so(
     dock.press("start_button")
     dock.until(lambda: contents(destination).items() >= contents(source).items())
     assert not dock.widget._target_list.targets(dock.widget._target_list.keys(), Settings())[0].overwrite
+
+
+def test_the_parent_of_other_datasets_is_asked_about_in_those_words(
+    dock: Dock, sides: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, _ = sides
+    make_array(source, (1, 1))
+    make_array(tmp_path / "nas" / "other.zarr", (1, 1))
+    before = contents(tmp_path / "nas")
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(dock.widget._panel, "ask", lambda _, text, yes, *__: bool(asked.append((text, yes))))
+    dock.widget.add_target(source, tmp_path / "nas")
+    dock.press("start_button")
+    dock.until(lambda: asked)
+    ((text, yes),) = asked
+    assert text.startswith(f"{tmp_path / 'nas'} holds 1 other dataset (other.zarr)") and yes == "Copy among them"
+    assert not dock.rows[0].starting and contents(tmp_path / "nas") == before
+
+
+def test_of_several_targets_the_good_ones_start_and_the_bad_one_says_why_in_its_card(
+    dock: Dock, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.zarr").touch()
+    for name in ("one", "two"):
+        make_array(tmp_path / f"{name}.zarr", (2, 2))
+    for name in ("one", "bad", "two"):
+        dock.widget.add_target(tmp_path / f"{name}.zarr", tmp_path / "copies" / f"{name}.zarr")
+    dock.widget.start()
+    dock.until(lambda: [row.state for row in dock.rows] == [TargetState.COMPLETE, None, TargetState.COMPLETE])
+    assert [card.headline for card in dock.cards][1] == "Cannot start"
+    assert "is a file, not a folder" in dock.cards[1].facts
+    assert dock.find(QLabel, "targets_summary").text() == "2 done \u00b7 1 needs you"
+    (tmp_path / "bad.zarr").unlink()
+    make_array(tmp_path / "bad.zarr", (2, 2))
+    dock.widget.start()
+    dock.ends_complete()
+
+
+def test_a_growing_array_shows_time_points_and_no_share(dock: Dock, sides: tuple[Path, Path]) -> None:
+    source, _ = sides
+    with Writer("tensorstore", source, frames=ENDLESS, planes=2, grow=True, delay=0.1) as writer:
+        dock.widget.add_target(*sides)
+        dock.widget.start()
+        dock.until(lambda: dock.target and dock.target.growing)
+        dock.until(lambda: dock.cards[0].striped)
+        assert dock.cards[0].fraction is None and "%" not in dock.cards[0].text
+        writer.kill()
+    dock.widget.stop()
+    dock.until(lambda: dock.state() is TargetState.STOPPED)
+
+
+def test_a_full_disk_has_a_state_of_its_own_and_the_copy_goes_on_by_itself(
+    dock: Dock, sides: tuple[Path, Path]
+) -> None:
+    source, destination = sides
+    destination.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(destination)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("may not mount a file system here")
+    try:
+        ballast = destination / "ballast"
+        ballast.write_bytes(bytes(900_000))
+        make_array(source, (2, 1))
+        (source / "large").write_bytes(bytes(300_000))
+        dock.widget.add_target(source, destination)
+        dock.widget.start()
+        dock.until(lambda: dock.cards[0].headline == "Disk full")
+        card = dock.cards[0]
+        assert card.tone is Tone.NEEDS_USER and card.facts.endswith("resumes by itself")
+        assert dock.find(QLabel, "targets_summary").text() == "1 needs you"
+        assert not dock.find(QPushButton, "pause_button").text().endswith("Res&ume"), "nobody has paused it"
+        ballast.unlink()
+        dock.until(lambda: dock.cards[0].headline.startswith("Done"))
+        dock.widget.stop()
+        dock.until(lambda: dock.target and dock.target.over)
+    finally:
+        dock.until(lambda: subprocess.run(["umount", str(destination)], capture_output=True).returncode == 0)
+
+
+def test_only_paths_that_worked_are_offered_again(dock: Dock, tmp_path: Path) -> None:
+    (tmp_path / "bad.zarr").touch()
+    make_array(tmp_path / "good.zarr", (1, 1))
+    recent = dock.widget._panel._new.source
+    for name in ("bad", "good"):
+        dock.widget.add_target(tmp_path / f"{name}.zarr", tmp_path / "copies" / f"{name}.zarr")
+    dock.widget.start()
+    dock.until(lambda: dock.rows[1].state is TargetState.COMPLETE)
+    assert recent.recent == [str(tmp_path / "good.zarr")]
+
+
+def test_a_stop_makes_no_notification_and_an_ending_one_that_is_not_cut(
+    dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toasts: list[str] = []
+    monkeypatch.setattr(dock.widget._endings, "_notify", lambda _, text: toasts.append(text))
+    dock.widget.add_target(*sides)
+    dock.widget.start()
+    dock.until(lambda: dock.at_work(dock.rows[0]))
+    dock.press("stop_button")
+    dock.until(lambda: dock.state() is TargetState.STOPPED)
+    make_array(sides[0], (2, 2))
+    dock.press("start_button")
+    dock.until(lambda: toasts)
+    assert toasts == ["source.zarr: done"]
+    assert dock.says().startswith("Done")
+    dock.press("banner_dismiss")
+    assert not dock.find(QWidget, "banner").isVisible()
 
 
 def test_start_pressed_twice_asks_once_and_starts_once(
@@ -316,14 +480,12 @@ def test_a_destination_that_does_not_answer_when_start_is_pressed_is_named_until
     started: list[object] = []
     monkeypatch.setattr(dock.widget._monitor, "start_targets", started.append)
     dock.widget.add_target(source, destination)
-    problem = dock.find(QWidget, "form_problem")
     dock.press("start_button")
-    dock.until(problem.isVisible)
-    said = dock.find(QLabel, "form_problem").accessibleName()
-    assert said.startswith(f"{destination}: no answer yet") and not started
+    dock.until(lambda: dock.says().startswith(f"{destination}: no answer yet"))
+    assert not started
     looking.set()
     dock.until(lambda: started)
-    assert not problem.isVisible()
+    assert not dock.says()
 
 
 def test_a_target_that_was_started_while_it_was_asked_about_is_not_started_again(
@@ -356,7 +518,7 @@ def test_a_destination_that_was_only_checked_is_asked_about(
     asked: list[str] = []
     monkeypatch.setattr(dock.widget._panel, "ask", lambda _, text, *__: bool(asked.append(text)))
     dock.widget.add_target(source, destination)
-    dock.press("check_coverage_button")
+    dock.find(TargetsView, "targets_table").request(Action.CHECK)
     dock.until(lambda: dock.state() is TargetState.INCOMPLETE)
     dock.press("start_button")
     dock.until(lambda: asked)
@@ -380,7 +542,7 @@ def test_pause_resume_and_stop(dock: Dock, sides: tuple[Path, Path]) -> None:
         dock.press("stop_button")
         dock.until(lambda: dock.state() is TargetState.STOPPED)
         assert time.monotonic() - started < 5  # a second, but the machine may be busy
-        assert "Press Start to continue" in dock.rows[0].reason
+        assert "Press Start to continue" in dock.cards[0].facts
         dock.press("start_button")
         dock.until(lambda: dock.at_work(dock.rows[0]))
         writer.kill()
@@ -395,9 +557,11 @@ def test_the_pace_of_a_running_copy_is_changed_in_the_dock(dock: Dock, sides: tu
     (source / "large").write_bytes(bytes(20_000_000))
     with Softcopy("--max-rate", "1 kB/s", "--settle", "0", source, destination) as command:
         dock.until(lambda: dock.rows and dock.target and dock.target.pace.limit == 1000)
+        dock.press("speed_button")
         edit = dock.find(QLineEdit, "max_rate_edit")
         dock.until(lambda: edit.text() == "1 kB/s")
-        assert "at most 1.0 kB/s: speed limit as set" in dock.find(QWidget, "target_details").text()
+        details = dock.find(QPlainTextEdit, "target_details")
+        assert "at most 1.0 kB/s: speed limit as set" in details.toPlainText()
         edit.setFocus()
         edit.selectAll()
         dock.qtbot.keyClicks(edit, "full")
@@ -415,9 +579,8 @@ def test_what_an_engine_refuses_is_said(dock: Dock, sides: tuple[Path, Path]) ->
     with Softcopy(source, destination) as command:
         dock.until(lambda: dock.rows)
         dock.widget._monitor.start_targets(dock.widget._target_list.targets([dock.rows[0].key], _defaults(dock)))
-        problem = dock.find(QWidget, "form_problem")
-        dock.until(problem.isVisible)
-        assert str(command.process.pid) in problem.text()
+        dock.until(lambda: str(command.process.pid) in dock.says())
+        assert dock.rows[0].running, "the copy of the command goes on"
         command.interrupt()
 
 
@@ -530,8 +693,12 @@ def test_an_open_dock_shows_what_was_started_before(own_viewer: Any, qtbot: Any,
         first.until(lambda: first.overlay() is None)  # nothing that is no longer kept up to date stays
         second = Dock(own_viewer, qtbot)
         second.until(lambda: second.shown(ChunkState.COPIED) > 3)
+        second.widget.finish()
+        second.widget.stop()
+        second.qtbot.wait(500)
+        assert second.rows[0].running, "it is another window's"
         writer.kill()
-    second.widget.finish()
+    second.widget.finish(second.widget.keys())
     second.until(lambda: second.state() is TargetState.COMPLETE)
 
 
@@ -583,9 +750,8 @@ def test_coverage_is_checked_without_copying_and_the_target_can_be_copied_afterw
 ) -> None:
     source, destination = sides
     write("tensorstore", source, frames=3, planes=4)
-    dock.type("source_edit", source)
-    dock.type("destination_edit", destination)
-    dock.press("check_coverage_button")
+    dock.fill_in(source, destination)
+    dock.choose("check_coverage")
     dock.until(lambda: dock.state() is TargetState.INCOMPLETE)
     assert not destination.exists()
     dock.until(lambda: dock.shown(ChunkState.PENDING) == 12)
@@ -593,7 +759,7 @@ def test_coverage_is_checked_without_copying_and_the_target_can_be_copied_afterw
     dock.widget.finish()
     dock.ends_complete()
     assert_same(source, destination)
-    dock.press("check_coverage_button")
+    dock.find(TargetsView, "targets_table").request(Action.CHECK)
     dock.until(lambda: dock.target and dock.target.findings is not None and dock.state() is TargetState.COMPLETE)
 
 
@@ -603,9 +769,8 @@ def test_a_check_leaves_the_settings_of_a_listed_target_as_they_are(dock: Dock, 
     dock.widget._preferences = Preferences(nprocs=1, settle=7.0)
     dock.widget.add_target(source, destination)
     dock.widget._preferences = Preferences(nprocs=1)
-    dock.type("source_edit", source)
-    dock.type("destination_edit", destination)
-    dock.press("check_coverage_button")
+    dock.fill_in(source, destination)
+    dock.choose("check_coverage")
     dock.until(lambda: dock.state() is TargetState.INCOMPLETE)
     (target,) = dock.widget._target_list.targets(dock.widget._target_list.keys(), Settings())
     assert (target.settle, target.check) == (7.0, False)
@@ -647,22 +812,23 @@ def _log(dock: Dock) -> str:
 
 
 def test_a_source_that_changes_after_complete_is_copied_on_and_the_dock_says_so(
-    dock: Dock, sides: tuple[Path, Path]
+    dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, destination = sides
     _finished(dock, sides)
-    table = dock.find(QTableView, "targets_table")
-    assert re.fullmatch(r"Complete \d\d:\d\d, watching on", dock.rows[0].state_text)
-    assert "watching on" in dock.find(QLabel, "target_details").accessibleName()
+    dock.until(lambda: re.fullmatch(r"Done \d\d:\d\d", dock.cards[0].headline))
+    assert dock.cards[0].facts.endswith("watching on")
+    dock.until(lambda: dock.says().startswith("Done ") and str(destination) in dock.says())
+    monkeypatch.setattr(dock.widget._panel, "ask", lambda *_: True)
     dock.until(lambda: dock.shown(ChunkState.COPIED) == 8)
     replace_file(source / "0.0", b"written after all")
     dock.until(lambda: (destination / "0.0").read_bytes() == b"written after all")
     dock.until(lambda: dock.state() is TargetState.CAUGHT_UP)
-    assert dock.rows[0].reason.endswith("Over already? Press Acquisition is over")
+    dock.until(lambda: dock.cards[0].details.endswith("Over already? Press Acquisition is over"))
     assert "again: the source has changed" in _log(dock)
     dock.press("finish_button")
     dock.until(lambda: dock.rows[0].watched)
-    assert dock.shown(ChunkState.COPIED) == 8 and table.isVisible()
+    assert dock.shown(ChunkState.COPIED) == 8
     assert not dock.find(QPushButton, "finish_button").isEnabled()
     dock.press("stop_button")
     dock.until(lambda: dock.rows[0].state is TargetState.COMPLETE and not dock.rows[0].watched)
@@ -670,24 +836,24 @@ def test_a_source_that_changes_after_complete_is_copied_on_and_the_dock_says_so(
     assert_same(source, destination)
 
 
-@pytest.mark.parametrize("button", ["start_button", "check_coverage_button"])
+@pytest.mark.parametrize("action", [Action.START, Action.CHECK])
 def test_a_target_that_is_watched_on_can_be_copied_or_checked_again(
-    dock: Dock, sides: tuple[Path, Path], button: str
+    dock: Dock, sides: tuple[Path, Path], action: Action
 ) -> None:
     _finished(dock, sides)
     pid = dock.rows[0].key[0]
-    dock.press(button)
+    dock.find(TargetsView, "targets_table").request(action)
     dock.until(lambda: dock.rows[0].key[0] != pid and dock.state() is TargetState.COMPLETE)
-    dock.until(lambda: [engine.run.pid == pid for engine in engines()] == [button != "start_button"])
-    assert len(dock.rows) == 1 and dock.rows[0].watched is (button == "start_button")
-    assert not dock.find(QWidget, "form_problem").isVisible()
-    dock.find(TargetsTable, "targets_table").request(Action.REMOVE)
+    dock.until(lambda: [engine.run.pid == pid for engine in engines()] == [action is Action.CHECK])
+    assert len(dock.rows) == 1 and dock.rows[0].watched is (action is Action.START)
+    assert "process" not in dock.says()
+    dock.find(TargetsView, "targets_table").request(Action.REMOVE)
     dock.until(lambda: not engines() and not dock.rows)
 
 
 def test_a_target_that_is_removed_is_not_watched_on(dock: Dock, sides: tuple[Path, Path]) -> None:
     _finished(dock, sides)
-    dock.find(TargetsTable, "targets_table").request(Action.REMOVE)
+    dock.find(TargetsView, "targets_table").request(Action.REMOVE)
     assert dock.rows == ()
     dock.until(lambda: not engines())
     dock.qtbot.wait(300)
@@ -783,7 +949,7 @@ def test_removed_layers_come_back_when_their_target_is_shown(dock: Dock, sides: 
     dock.widget.finish()
     dock.until(lambda: dock.state() is TargetState.COMPLETE and len(dock.viewer.layers) == 2)
     dock.viewer.layers.clear()
-    table = dock.find(QTableView, "targets_table")
+    table = dock.find(QListView, "targets_table")
     dock.qtbot.keyClick(table, Qt.Key.Key_Return)
     dock.until(lambda: len(dock.viewer.layers) == 2)
 
@@ -797,19 +963,19 @@ def test_a_folder_that_is_not_there_is_not_opened_in_silence(
         opened.append(url.toLocalFile())
         return len(opened) == 1  # then there is no file manager any more
 
-    monkeypatch.setattr("softcopy_napari.plugin.dock.dock_widget.QDesktopServices", SimpleNamespace(openUrl=open_url))
+    monkeypatch.setattr("softcopy_napari.plugin.dock.target_orders.QDesktopServices", SimpleNamespace(openUrl=open_url))
     source, destination = sides
     source.mkdir()
     dock.widget.add_target(source, destination)
-    table, problem = dock.find(TargetsTable, "targets_table"), dock.find(QLabel, "form_problem")
+    table = dock.find(TargetsView, "targets_table")
     table.request(Action.OPEN_DESTINATION)
-    dock.until(lambda: f"{destination} does not exist yet" in problem.accessibleName())
+    dock.until(lambda: f"{destination} does not exist yet" in dock.says())
     assert not opened
     table.request(Action.OPEN_SOURCE)
     dock.until(lambda: opened)
-    assert not problem.accessibleName()
+    assert not dock.says()
     table.request(Action.OPEN_SOURCE)
-    dock.until(lambda: "no file manager" in problem.accessibleName())
+    dock.until(lambda: "no file manager" in dock.says())
 
 
 def test_where_a_loaded_target_went_is_proposed_for_the_next(dock: Dock, tmp_path: Path) -> None:
@@ -818,6 +984,7 @@ def test_where_a_loaded_target_went_is_proposed_for_the_next(dock: Dock, tmp_pat
     dock.widget.load_targets(file)
     dock.widget.start()
     dock.until(lambda: dock.at_work(dock.rows[0]))
+    dock.press("new_copy_button")
     dock.type("source_edit", tmp_path / "tuesday.zarr")
     assert dock.find(QLineEdit, "destination_edit").text() == str(tmp_path / "nas" / "tuesday.zarr")
     dock.widget.stop()

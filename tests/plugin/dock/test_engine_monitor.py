@@ -46,12 +46,14 @@ class Window(QObject):
         super().__init__()
         self.seen: tuple[SeenTarget, ...] = ()
         self.refusals: list[str] = []
+        self.not_started: list[tuple[Target, str]] = []
         self.started: list[tuple[int, str]] = []
         self.updates = 0
         self.monitor = EngineMonitor()
         self.monitor.interval = 0.05
         self.monitor.updated.connect(self.take)
         self.monitor.refused.connect(self.refusals.append)
+        self.monitor.not_started.connect(self.not_started.extend)
         self.monitor.started.connect(self.started.extend)
         self._qtbot = qtbot
 
@@ -160,10 +162,40 @@ def test_a_copy_that_cannot_be_started_is_explained_and_nothing_is_touched(
     one = target()
     one.source.write_text("no folder")
     window.monitor.start_targets([one])
-    window.until(lambda: window.refusals)
-    assert "is a file, not a folder" in window.refusals[0]
+    window.until(lambda: window.not_started)
+    ((refused, words),) = window.not_started
+    assert refused == one and "is a file, not a folder" in words
     assert not one.destination.exists()
-    assert window.seen == () and window.started == []
+    assert window.seen == () and window.started == [] and window.refusals == []
+
+
+def test_one_bad_target_among_good_ones_keeps_none_of_them_from_starting(
+    window: Window, target: Callable[..., Target]
+) -> None:
+    bad, *good = (target(name) for name in ("bad", "one", "two"))
+    bad.source.write_text("no folder")
+    window.monitor.start_targets([good[0], bad, good[1]])
+    window.monitor.order_starting("pause")
+    window.until(lambda: window.not_started and len(window.started) == 2)
+    assert [refused for refused, _ in window.not_started] == [bad]
+    assert len({pid for pid, _ in window.started}) == 1, "one engine is enough for those that can run together"
+    window.until(lambda: [one.target.state for one in window.seen] == [TargetState.PAUSED] * 2)
+    window.monitor.order("stop", window.started)
+    window.until(lambda: all(one.target.over for one in window.seen))
+
+
+def test_what_an_engine_alone_can_tell_keeps_the_others_from_nothing_either(
+    window: Window, target: Callable[..., Target]
+) -> None:
+    busy, good = target("busy"), target("good")
+    window.monitor.start_targets([busy])
+    window.until(lambda: window.started)
+    window.monitor.start_targets([busy, good])
+    window.until(lambda: window.not_started and len(window.started) == 2)
+    ((refused, words),) = window.not_started
+    assert refused == busy and str(window.started[0][0]) in words, "another copy writes there"
+    window.monitor.order("stop", window.started)
+    window.until(lambda: all(one.target.over for one in window.seen))
 
 
 def test_an_order_to_an_engine_that_has_ended_is_answered_in_words(

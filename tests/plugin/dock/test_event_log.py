@@ -24,7 +24,7 @@ def test_changes_of_state_are_told_with_their_reason_and_once() -> None:
     waiting = seen(TargetState.WAITING, reason="/data/embryo.zarr does not exist yet")
     (line,) = log.new_lines([waiting])
     assert line.text == "embryo.zarr: Waiting for source (/data/embryo.zarr does not exist yet)"
-    assert line.level is Level.INFO and not line.ending
+    assert line.level is Level.INFO and line.ended is None
     assert log.new_lines([seen(TargetState.WAITING, reason="another reason")]) == []
 
 
@@ -42,12 +42,12 @@ def test_an_end_is_told_with_what_was_copied() -> None:
     log.new_lines([seen()])
     counts = (1, 0, 0, 0, 9, 0, 0)
     (line,) = log.new_lines([seen(TargetState.COMPLETE, alive=False, counts=counts, bytes_copied=5_000_000)])
-    assert line.ending and line.level is Level.INFO
+    assert line.ended is not None and line.level is Level.INFO
     assert line.text.startswith("embryo.zarr: Complete; 9 of 10 chunk files at the destination; 5.0 MB copied")
     log = EventLog()
     log.new_lines([seen()])
     (line,) = log.new_lines([seen(TargetState.FAILED, alive=False, reason="a file could not be copied")])
-    assert line.ending and line.level is Level.ERROR and "(a file could not be copied)" in line.text
+    assert line.ended is not None and line.level is Level.ERROR and "(a file could not be copied)" in line.text
 
 
 def test_a_source_that_is_watched_on_is_told_with_its_changes_and_its_end() -> None:
@@ -55,13 +55,13 @@ def test_a_source_that_is_watched_on_is_told_with_its_changes_and_its_end() -> N
     log.new_lines([seen()])
     watched = seen(TargetState.COMPLETE, watching=True, completed=1.7e9)
     (line,) = log.new_lines([watched])
-    assert ", watching on; 0 of 0 chunk files" in line.text and line.ending
+    assert ", watching on; 0 of 0 chunk files" in line.text and line.ended is not None
     (line,) = log.new_lines([seen()])
     assert line.text == "embryo.zarr: Copying again: the source has changed"
-    assert not line.ending
+    assert line.ended is None
     log.new_lines([watched])
     (line,) = log.new_lines([seen(TargetState.COMPLETE, alive=False, completed=1.7e9)])
-    assert line.text == "embryo.zarr: Complete; its source is no longer watched" and not line.ending
+    assert line.text == "embryo.zarr: Complete; its source is no longer watched" and line.ended is None
 
 
 def test_what_ended_before_anybody_looked_is_no_news() -> None:
@@ -73,7 +73,7 @@ def test_a_dead_engine_is_told_once() -> None:
     log = EventLog()
     log.new_lines([seen()])
     (line,) = log.new_lines([seen(alive=False)])
-    assert line.ending and line.level is Level.ERROR and "process 7" in line.text and "Resume" in line.text
+    assert line.ended is not None and line.level is Level.ERROR and "process 7" in line.text and "Resume" in line.text
     assert log.new_lines([seen(alive=False)]) == []
 
 

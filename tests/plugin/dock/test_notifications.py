@@ -31,3 +31,16 @@ def test_a_message_that_came_while_napari_was_in_the_background_goes_by_itself_a
     QApplication.sendEvent(toast, QEvent(QEvent.Type.Leave))  # as when the mouse was over it; so does activation
     qtbot.waitUntil(lambda: NapariQtNotification._instances == [])
     assert len(fired) == 1
+
+
+def test_without_a_tray_or_with_napari_in_front_the_desktop_is_left_alone(
+    own_viewer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(notifications.QSystemTrayIcon, "isSystemTrayAvailable", staticmethod(lambda: False))
+    monkeypatch.setattr(notifications.QSystemTrayIcon, "showMessage", lambda _, __, text: shown.append(text))
+    assert not notifications.show_on_desktop("cam1.zarr: done")
+    monkeypatch.setattr(notifications.QSystemTrayIcon, "isSystemTrayAvailable", staticmethod(lambda: True))
+    monkeypatch.setattr(notifications.QSystemTrayIcon, "supportsMessages", staticmethod(lambda: True))
+    monkeypatch.setattr(QApplication, "activeWindow", staticmethod(lambda: own_viewer.window._qt_window))
+    assert not notifications.show_on_desktop("cam1.zarr: done") and shown == []

@@ -158,6 +158,8 @@ def test_a_pace_that_was_changed_holds_for_the_next_start(target_list: TargetLis
 def test_a_target_that_is_watched_on_is_no_copy_under_way_and_can_be_started_or_removed(
     target_list: TargetList,
 ) -> None:
+    for name in "ab":
+        target_list.add(target(name))
     target_list.update([seen("a", state=TargetState.COMPLETE, watching=True), seen("b", pid=8)])
     watched, running = target_list.keys()
     assert target_list.count_under_way() == 1 and target_list.running() == [running]
@@ -189,3 +191,59 @@ def test_a_new_copy_takes_the_row_of_one_that_was_watched_on(target_list: Target
     assert (row.key, row.starting, row.state) == ((9, "1"), False, TargetState.COPYING)
     target_list.update([seen("a", pid=7, state=TargetState.COMPLETE, alive=False), seen("a", pid=9)])
     assert target_list.rows()[0].key == (9, "1") and target_list.watched(target_list.keys()) == []
+
+
+def test_a_removed_row_does_not_come_back_with_an_older_state(target_list: TargetList) -> None:
+    first = seen("a", pid=1, state=TargetState.FAILED, alive=False, started=10.0)
+    second = seen("a", pid=2, state=TargetState.COMPLETE, alive=False, started=20.0)
+    target_list.update([first, second])
+    assert target_list.rows()[0].state is TargetState.COMPLETE
+    assert sorted(target_list.remove(target_list.keys())) == [first.key, second.key], "both are to be forgotten"
+    target_list.update([])
+    assert target_list.rows() == []
+
+
+def test_the_latest_result_wins_however_it_is_reported(target_list: TargetList) -> None:
+    older = seen("a", pid=9, state=TargetState.FAILED, alive=False, started=10.0)
+    newer = seen("a", pid=2, state=TargetState.COMPLETE, alive=False, started=20.0)
+    for order in ([older, newer], [newer, older]):
+        target_list.update(order)
+        assert [row.state for row in target_list.rows()] == [TargetState.COMPLETE]
+
+
+def test_of_two_sources_copied_to_one_destination_the_latest_counts(target_list: TargetList) -> None:
+    older = seen("a", pid=1, state=TargetState.COMPLETE, alive=False, started=10.0)
+    other = older.target.model_copy(update={"source": str(target("b").source), "started": 20.0})
+    target_list.update([older, SeenTarget(2, other, False)])
+    assert [row.source for row in target_list.rows()] == [str(target("b").source)]
+    assert sorted(target_list.remove(target_list.keys())) == [(1, "1"), (2, "1")]
+
+
+def test_what_was_added_or_started_here_is_this_windows(target_list: TargetList) -> None:
+    mine = target_list.add(target("mine"))
+    target_list.update([seen("theirs", pid=1), seen("found", pid=2, state=TargetState.STOPPED)])
+    assert target_list.own() == [mine]
+    target_list.set_starting([(2, "1")], True)
+    assert target_list.own() == [mine, (2, "1")]
+    assert target_list.count_under_way() == 1, "the copy of another window is none of its business"
+
+
+def test_a_target_that_could_not_be_started_says_why_until_it_is_started_again(target_list: TargetList) -> None:
+    key = target_list.add(target("a"))
+    target_list.set_starting([key], True)
+    target_list.set_starting([key], False)
+    target_list.set_problem(key, "is a file")
+    assert target_list.rows()[0].problem == "is a file" and target_list.startable([key]) == [key]
+    target_list.set_starting([key], True)
+    assert target_list.rows()[0].problem == ""
+    target_list.update([seen("a")])
+    target_list.set_problem((7, "1"), "another copy is writing here")
+    assert target_list.rows()[0].problem == "", "it runs"
+
+
+def test_targets_that_an_engine_has_begun_to_work_on_are_told_once(target_list: TargetList) -> None:
+    target_list.add(target("a"))
+    target_list.set_starting(target_list.keys(), True)
+    (begun,) = target_list.update([seen("a")])
+    assert (begun.source, begun.destination) == (target("a").source, target("a").destination)
+    assert target_list.update([seen("a")]) == []

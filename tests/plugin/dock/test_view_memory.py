@@ -27,7 +27,7 @@ def test_what_was_set_is_there_again() -> None:
     assert _next_session() == ViewMemory(overlay="all", follow=False, sections="log speed")
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"overlay": 3, "follow": "no", "image": "source"}', "\udcff"])
+@pytest.mark.parametrize("content", ["", "[]", '{"overlay": 3, "follow": "no", "other": "source"}', "\udcff"])
 def test_a_damaged_memory_is_no_reason_to_fail(state_folder_in_tmp: Path, content: str) -> None:
     state_folder_in_tmp.mkdir()
     (state_folder_in_tmp / "dock.json").write_bytes(content.encode(errors="surrogateescape"))

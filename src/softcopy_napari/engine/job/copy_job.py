@@ -97,11 +97,11 @@ class CopyJob(TargetThread):
     def _over(self) -> bool:
         return self._phase is Phase.ENDED
 
-    def _note_finish_order(self) -> None:
-        if self._phase is Phase.WATCHING:  # what came since may not have been reported yet
+    def _note_finish_order(self, over: bool) -> None:
+        if over and self._phase is Phase.WATCHING:  # what came since may not have been reported yet
             self._final.recheck()
             self._transition(Event.CHANGED, time.monotonic())
-        self._told_to_finish = True
+        self._told_to_finish = over
 
     def _close_digests(self) -> None:
         self._lock.note_clean_end(self._dispatcher.at_rest)

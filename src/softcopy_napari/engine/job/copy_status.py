@@ -73,7 +73,16 @@ class CopyStatus:
         if state.ended:
             watching = situation.phase is Phase.WATCHING
             return snapshot.model_copy(update={"completed": self.completed, "watching": watching, "lost": self.lost})
-        return snapshot.model_copy(update={"pace": self._pacer.snapshot(), "forecast": self._forecaster.forecast})
+        forecast = self._forecaster.forecast
+        if state is TargetState.PAUSED:  # when it will be complete is not known
+            forecast = forecast.model_copy(update={"completion": None, "complete_after": None})
+        source = {
+            "growing": self._tracker.evidence.growing or bool(self._tracker.metadata.opaque),
+            "nodes_missing": len(self._tracker.metadata.missing_nodes()),
+            "quiet": self._tracker.quiet(now),
+            "told_to_finish": situation.told_to_finish,
+        }
+        return snapshot.model_copy(update={"pace": self._pacer.snapshot(), "forecast": forecast, **source})
 
     def why_complete(self, why: Reason | None) -> Reason:
         """Say of how much it is known to be at the destination, and by what; `why` tells why nothing more comes."""

@@ -88,7 +88,7 @@ class TargetThread(ABC):
         threading.Thread(target=self._run, name=f"job-{self.identity}", daemon=True).start()
 
     def order(self, what: str) -> None:
-        """Ask for pause, resume, finish or stop."""
+        """Ask for pause, resume, finish, unfinish or stop."""
         self._inbox.put(what)
 
     def change(self, changes: Changes) -> Reason | None:
@@ -143,8 +143,8 @@ class TargetThread(ABC):
         """Close the digests, and keep those that a later run can use: none here."""
         self._inventory.digests.close()
 
-    def _note_finish_order(self) -> None:  # noqa: B027
-        """Note that the user has said that the acquisition is finished."""
+    def _note_finish_order(self, over: bool) -> None:  # noqa: B027
+        """Note that the user has said that the acquisition is finished, or that it is not after all."""
 
     # -- the thread -----------------------------------------------------------------------------------
 
@@ -212,8 +212,8 @@ class TargetThread(ABC):
             case "pause" | "resume":
                 self._paused = message == "pause"
                 self._dispatcher.destination.retry_now()
-            case "finish":
-                self._note_finish_order()
+            case "finish" | "unfinish":
+                self._note_finish_order(message == "finish")
             case "stop":
                 self._end(TargetState.STOPPED, self.afterwards)
             case _ if callable(message):  # another thread has finished something

@@ -139,7 +139,7 @@ class Forecaster:
 
     def _coming(self) -> tuple[int | None, bool]:
         """Return the bytes of the chunk files that are still to come, as far as known, and whether that is all."""
-        known, all_known = None, self._tracker.metadata.all_known
+        known, all_known = None, self._tracker.metadata.all_known and not self._tracker.evidence.growing
         for array in self._inventory.arrays.values():
             if absent := array.ledger.counts[ChunkState.ABSENT]:
                 mean = self._mean_size(array)

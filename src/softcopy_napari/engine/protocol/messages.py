@@ -192,6 +192,14 @@ class TargetSnapshot(Message):
     """Seconds until everything is copied; None while that cannot be known (still acquiring)."""
     acquiring: bool = True
     """Whether more is expected to be written to the source."""
+    growing: bool = False
+    """Whether arrays grow while they are acquired: nobody knows how many chunk files there will be."""
+    nodes_missing: Count = 0
+    """Images, wells and labels that OME metadata promise and that are not there."""
+    quiet: float | None = None
+    """Seconds since the source changed last, as far as that was seen; None where it was not."""
+    told_to_finish: bool = False
+    """Whether its user has said that the acquisition is over; `unfinish` takes that back until it has ended."""
     failed_files: Count = 0
     failures: tuple[Failure, ...] = ()
     """The first of them (at most 100)."""
@@ -302,7 +310,7 @@ class Changes(Message):
 class Order(Message):
     """What a front end asks of an engine."""
 
-    do: Literal["snapshot", "pause", "resume", "finish", "stop", "set"]
+    do: Literal["snapshot", "pause", "resume", "finish", "unfinish", "stop", "set"]
     target: str | None = None
     """A target's id; None means all of them."""
     changes: Changes | None = None

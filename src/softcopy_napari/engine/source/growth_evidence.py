@@ -120,6 +120,11 @@ class GrowthEvidence:
         seen = sorted(self._seen, key=lambda one: _FIRST_TOLD.index(one.kind))
         return (*seen, *self._structure, *self._objections_to_content())
 
+    @property
+    def growing(self) -> bool:
+        """Whether an array was seen to grow."""
+        return any(one.kind is Against.GREW for one in self._seen)
+
     def _objections_to_content(self) -> tuple[Objection, ...]:
         """Find an array at least half of whose chunk files hold the same bytes: placeholders that are filled later."""
         inventory = self._inventory

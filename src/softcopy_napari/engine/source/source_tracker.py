@@ -357,6 +357,10 @@ class SourceTracker:
         """Whether the source is written to, or was a moment ago."""
         return self.live and now - self._last_change < _MOMENT
 
+    def quiet(self, now: float) -> float | None:
+        """Return the seconds since the last change that was seen; None where none was."""
+        return now - self._last_change if self.live else None
+
     def pop_hold_times(self) -> list[float]:
         """Return for how long writers had files open lately (s), see `BurstMeter.pop_hold_times`."""
         return self._watcher.pop_hold_times() if self._watcher is not None else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -12,6 +11,7 @@ from qtpy.QtCore import QTimer
 from softcopy_napari.engine.inventory.ledger import open_ledger
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.plugin.dock.plate_wells import array_order, first_array, wells
 from softcopy_napari.plugin.dock.view_memory import remember_view, view_memory
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.target_layers import TargetLayers
@@ -40,6 +40,8 @@ class CoveragePanel:
         self._queue = queue
         self._target: TargetSnapshot | None = None
         self._array = ""
+        self._paths: list[str] = []
+        """Paths of the arrays, in the order in which they are offered."""
         self._chosen_array: str | None = None
         """Path of the array that the user has chosen, if any."""
         self._image = "destination"
@@ -86,7 +88,9 @@ class CoveragePanel:
         else:
             self._layers.update(target)
         if paths or another:
-            self._view.set_arrays(paths, self._array)
+            if set(paths) != set(self._paths):  # a plate has thousands
+                self._paths = sorted(paths, key=array_order)
+            self._view.set_arrays(self._paths, self._array)
         array = self._snapshot()
         self._view.set_counts(array.counts if array is not None else target.counts)
         self._view.set_wells(wells(target.arrays))
@@ -176,32 +180,6 @@ class CoveragePanel:
         array = self._snapshot()
         if array is not None and array.grid:
             self._layers.go_to(self._axes(array)[1], position)
-
-
-def first_array(paths: Sequence[str]) -> str:
-    """Return the array to show first: of several levels or fields the first, by the numbers in their names."""
-    return min(paths, key=lambda path: (path.count("/"), _by_number(path)), default="")
-
-
-def _by_number(path: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in path.split("/")]
-
-
-def wells(arrays: Sequence[ArraySnapshot]) -> Mapping[str, tuple[int, int]]:
-    """Return the chunk files copied, and in all, for each well of a plate; empty where there is no plate.
-
-    The arrays of a plate lie at `row/column/field/level`, as OME-Zarr defines it.
-    """
-    found: dict[str, tuple[int, int]] = {}
-    for array in arrays:
-        parts = array.path.split("/")
-        if len(parts) < 4 or not (parts[-4].isalpha() and len(parts[-4]) <= 2 and parts[-3].isalnum()):
-            continue
-        well = "/".join(parts[:-2])
-        copied, total = found.get(well, (0, 0))
-        arrived = array.counts[ChunkState.COPIED] + array.counts[ChunkState.VERIFIED]
-        found[well] = copied + arrived, total + sum(array.counts)
-    return found
 
 
 def coverage_along(ledger: str, axis: int) -> tuple[Counts, Counts, Counts] | None:

@@ -19,6 +19,7 @@ from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.protocol.messages import Changes, EngineSnapshot, Order
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.plugin.dock.engine_contact import EngineContact, Key, SeenTarget
+from softcopy_napari.plugin.dock.start_check import Refused, split_startable
 
 _INTERVAL = 0.2
 _SEARCH_INTERVAL = 1.0
@@ -45,7 +46,7 @@ class EngineMonitor(QObject):
     started = Signal(object)
     """A tuple of `Key`: the targets that a call of `start_targets` has started."""
     not_started = Signal(object)
-    """A tuple of `Target`: those that a call of `start_targets` could not start, which `refused` explains."""
+    """A tuple of pairs of `Target` and str: those that a call of `start_targets` could not start, and why."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -74,11 +75,11 @@ class EngineMonitor(QObject):
         self._collector.interval = seconds
 
     def start_targets(self, targets: Sequence[Target]) -> None:
-        """Start an engine for these targets; answered by `started`, or by `not_started` and `refused`."""
+        """Start those of these targets that can be; answered by `started`, by `not_started`, or by both."""
         self._collector.start_targets(targets)
 
     def order(self, do: str, keys: Sequence[Key]) -> None:
-        """Order targets to pause, resume, finish or stop."""
+        """Order targets to pause, resume, finish, unfinish or stop."""
         for pid, target in keys:
             self._collector.order(pid, Order.model_validate({"do": do, "target": target}))
 
@@ -101,14 +102,16 @@ class EngineMonitor(QObject):
 
 
 class _Launch:
-    """An engine that is being started for some targets, in a thread of its own: a window must not wait for it."""
+    """Targets that are being started, in a thread of their own: a window must not wait for it."""
 
     def __init__(self, targets: tuple[Target, ...], collector: _Collector) -> None:
         self.targets = targets
         self.keys: tuple[Key, ...] = ()
         """The keys of the targets, once their engine runs."""
-        self.order: Order | None = None
-        """The last order given before the engine could take one, until it is passed on."""
+        self.orders: list[Order] = []
+        """Orders given before an engine could take them."""
+        self.done = False
+        """Whether no more engine is going to be started."""
         self.thread = threading.Thread(target=collector.launch, args=(self,), name="softcopy-start", daemon=True)
 
 
@@ -154,8 +157,7 @@ class _Collector(QThread):
         """Pass an order to the targets that are being started, as soon as their engine can take it."""
         with self._changing:
             for launch in self._pending_launches():
-                if not launch.keys:
-                    launch.order = order
+                launch.orders.append(order)
                 for pid, target in set(launch.keys) - self._known:
                     self.order(pid, order.model_copy(update={"target": target}))
 
@@ -166,7 +168,8 @@ class _Collector(QThread):
             self._pending_launches()
 
     def _pending_launches(self) -> list[_Launch]:
-        self._launches = [one for one in self._launches if one.order is not None or self._known.isdisjoint(one.keys)]
+        known = self._known
+        self._launches = [one for one in self._launches if not (one.done and known.issuperset(one.keys))]
         return self._launches
 
     def order(self, pid: int, order: Order) -> None:
@@ -198,7 +201,7 @@ class _Collector(QThread):
         """Wait a moment for orders on their way: whoever stops all copies and closes the window means both."""
         with self._changing:
             threads = [contact.thread for contact in self._contacts.values() if contact.waiting]
-            threads += [launch.thread for launch in self._launches if launch.order is not None]
+            threads += [launch.thread for launch in self._launches if launch.orders and not launch.done]
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
@@ -217,29 +220,44 @@ class _Collector(QThread):
         self.wake()
 
     def launch(self, launched: _Launch) -> None:
-        """Start an engine, which takes a second."""
-        try:
-            handle = launch(launched.targets)
-            snapshot = handle.snapshot()
-        except (TargetsError, EngineGone, OSError, ValueError) as error:
-            with self._changing:
-                self._launches.remove(launched)
-            self._emit_soon(lambda: self.not_started.emit(launched.targets))
-            self.refuse(str(error))
-            return
-        keys = tuple((snapshot.pid, target.id) for target in snapshot.targets)
-        with self._changing:
-            launched.keys = keys
-            added = self._add_contact(handle, snapshot)
-        if launched.order is not None:  # no other can follow: orders go to the keys now
+        """Start one engine for all targets that can run together, which takes a second; else one for each."""
+        targets: list[Target] = list(launched.targets)
+        refused: list[Refused] = []
+        if len(targets) > 1:  # of a single one the engine says all there is to say
+            targets, refused = split_startable(targets)
+        groups = [targets] if targets else []
+        while groups:
+            group = groups.pop(0)
             try:
-                handle.ask(launched.order)
+                self._launch_group(launched, group)
+            except (TargetsError, EngineGone, OSError, ValueError) as error:
+                if len(group) > 1 and isinstance(error, TargetsError):  # nothing was touched
+                    groups += [[target] for target in group]
+                else:
+                    refused += [(target, str(error)) for target in group]
+        if refused:
+            self._emit_soon(lambda: self.not_started.emit(tuple(refused)))
+        with self._changing:
+            launched.done = True  # without any key it is forgotten, too
+            keys = launched.keys
+        if keys:
+            self._emit_soon(lambda: self.started_targets.emit(keys))
+
+    def _launch_group(self, launched: _Launch, targets: Sequence[Target]) -> None:
+        handle = launch(targets)
+        snapshot = handle.snapshot()
+        with self._changing:
+            keys = tuple((snapshot.pid, target.id) for target in snapshot.targets)
+            orders = list(launched.orders)  # those that follow go to the keys
+            launched.keys += keys
+            added = self._add_contact(handle, snapshot)
+        for order in orders:
+            try:
+                handle.ask(order)
             except (EngineGone, ValueError) as error:
                 self.refuse(str(error))
-            launched.order = None
         if not added:  # the search was faster
             handle.close()
-        self._emit_soon(lambda: self.started_targets.emit(keys))
 
     def _add_contact(self, handle: EngineHandle, snapshot: EngineSnapshot | None = None) -> bool:
         """Make contact with an engine; return whether it is a new one.

@@ -23,8 +23,8 @@ class Line:
 
     level: Level
     text: str
-    ending: bool = False
-    """Whether a target has ended, or lost its engine: worth a notification."""
+    ended: SeenTarget | None = None
+    """The target, if it has ended or lost its engine: worth a message."""
 
 
 class EventLog:
@@ -55,14 +55,15 @@ class EventLog:
         if now.lost:
             if before is not None and not before.lost:
                 words = f"{name}: Copying crashed (process {now.pid}). Press Resume; nothing is lost"
-                yield Line(Level.ERROR, words, ending=True)
+                yield Line(Level.ERROR, words, now)
         elif old is None or old.state is not new.state:
-            yield from _state_line(name, old, new)
+            yield from _state_line(name, old, now)
         elif old.watching and not new.watching:
             yield Line(Level.INFO, f"{name}: {new.state_text}; its source is no longer watched")
 
 
-def _state_line(name: str, old: TargetSnapshot | None, new: TargetSnapshot) -> Iterator[Line]:
+def _state_line(name: str, old: TargetSnapshot | None, now: SeenTarget) -> Iterator[Line]:
+    new = now.target
     reason = f" ({explain_state(new)})" if new.reason else ""
     if new.state.ended:
         if old is None:  # it ended before the first poll
@@ -70,7 +71,7 @@ def _state_line(name: str, old: TargetSnapshot | None, new: TargetSnapshot) -> I
         level = Level.INFO if new.state in (TargetState.COMPLETE, TargetState.STOPPED) else Level.ERROR
         copied = f"{new.chunk_files_copied:,} of {new.chunk_files:,} chunk files at the destination"
         run = f"{size_text(new.bytes_copied)} copied in {time_text(new.elapsed)}"
-        yield Line(level, f"{name}: {new.state_text}{reason}; {copied}; {run}", ending=True)
+        yield Line(level, f"{name}: {new.state_text}{reason}; {copied}; {run}", now)
     elif old is not None and old.state is TargetState.COMPLETE:
         yield Line(Level.INFO, f"{name}: {new.state_text} again: the source has changed")
     elif not (old is not None and old.state in _QUIET and new.state in _QUIET):

@@ -1,13 +1,17 @@
-"""Notifications in the corner of napari's window."""
+"""Notifications in the corner of napari's window, and those of the system."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication, QSystemTrayIcon
 
 from softcopy_napari.widgets.log_view import Level
 
+_ON_DESKTOP = 15_000
+"""Milliseconds for which the icon of a notification stays in the system's tray."""
 _SHOW = {Level.INFO: show_info, Level.WARNING: show_warning, Level.ERROR: show_error}
 
 
@@ -21,6 +25,20 @@ def show(level: Level, text: str) -> None:
             toast.timer.setSingleShot(True)
             toast.timer.setInterval(toast.DISMISS_AFTER)
             toast.timer.timeout.connect(toast.close_with_fade)
+
+
+def show_on_desktop(text: str) -> bool:
+    """Have the system show a notification, unless a window of this program is active; return whether it does."""
+    application = QApplication.instance()
+    if not isinstance(application, QApplication) or application.activeWindow() is not None:
+        return False
+    if not (QSystemTrayIcon.isSystemTrayAvailable() and QSystemTrayIcon.supportsMessages()):
+        return False
+    icon = QSystemTrayIcon(application.windowIcon(), application)
+    icon.show()
+    icon.showMessage("Softcopy", text)
+    QTimer.singleShot(_ON_DESKTOP, icon.deleteLater)  # an icon of its own is only there for its message
+    return True
 
 
 def _shown_notifications() -> list[Any]:

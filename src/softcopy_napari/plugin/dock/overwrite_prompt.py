@@ -14,6 +14,7 @@ from qtpy.QtCore import QTimer
 from softcopy_napari.engine.destination.existing_data import find_other_dataset
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.wording import describe
+from softcopy_napari.plugin.dock.copy_preview import find_parents_of_datasets
 from softcopy_napari.plugin.dock.engine_contact import Key
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.widgets.panel import Panel
@@ -78,8 +79,13 @@ class OverwritePrompt:
                 self._panel.set_problem("", "")
             slow.stop()
             slow.deleteLater()
-            confirmed = not found.others or self._panel.ask("Another dataset", _replace(found.others), "Replace it")
-            occupied = [folder for folder in found.occupied if folder not in found.others]
+            confirmed = not found.parents or self._panel.ask(
+                "Other datasets are there", _loose(found.parents), "Copy among them"
+            )
+            confirmed = confirmed and (
+                not found.others or self._panel.ask("Another dataset", _replace(found.others), "Replace it")
+            )
+            occupied = [folder for folder in found.occupied if folder not in (*found.others, *found.parents)]
             confirmed = confirmed and (
                 not occupied or self._panel.ask("Destination is not empty", _question(occupied), "Copy into it")
             )
@@ -97,11 +103,15 @@ class _Found(NamedTuple):
     """Destinations that are not empty."""
     others: dict[Path, str]
     """Destinations that hold another dataset than the source, each with a sentence about it."""
+    parents: dict[Path, str]
+    """Destinations that are no datasets and hold other ones, each with a sentence about it."""
 
 
 def _inspect(targets: Sequence[Target], new: Sequence[Path]) -> _Found:
     conflicts = {one.destination: find_other_dataset(one.source, one.destination) for one in targets}
-    return _Found(_not_empty(new), {folder: describe(why, NAPARI) for folder, why in conflicts.items() if why})
+    others = {folder: describe(why, NAPARI) for folder, why in conflicts.items() if why}
+    parents = find_parents_of_datasets([one for one in targets if one.destination in new])
+    return _Found(_not_empty(new), others, {folder: why for folder, why in parents.items() if folder not in others})
 
 
 def _not_empty(folders: Sequence[Path]) -> list[Path]:
@@ -117,6 +127,11 @@ def _not_empty(folders: Sequence[Path]) -> list[Path]:
 def _no_answer(folders: Sequence[Path]) -> str:
     names = ", ".join(map(str, folders))
     return f"{names}: no answer yet. Copying starts when the disk or share responds"
+
+
+def _loose(parents: Mapping[Path, str]) -> str:
+    words = "\n\n".join(f"{text}." for text in list(parents.values())[:_MOST])
+    return f"{words}\n\nBetter cancel, and choose a folder of its own as the destination."
 
 
 def _replace(others: Mapping[Path, str]) -> str:

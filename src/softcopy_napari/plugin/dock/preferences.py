@@ -25,9 +25,11 @@ class Preferences:
     settle: float = 30.0
     """Seconds of quiet before a source with all its chunk files counts as finished."""
     refresh_rate: float = 5.0
-    """Updates of the table and the overlay per second."""
+    """Updates of the cards and the overlay per second."""
     image: str = "destination"
     """Where the image below the overlay is read from, one of `IMAGES`."""
+    desktop_notifications: bool = False
+    """Whether the system tells of endings, too, while another program's window is active."""
 
     @property
     def settings(self) -> Settings:
@@ -47,6 +49,7 @@ def preferences() -> Preferences:
         settle=copying.settle,
         refresh_rate=showing.refresh_rate,
         image=showing.image,
+        desktop_notifications=showing.desktop_notifications,
     )
 
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.targets.target import Settings, Target, settings_of
 from softcopy_napari.plugin.dock.engine_contact import Key, SeenTarget
-from softcopy_napari.widgets.targets_model import Row
+from softcopy_napari.widgets.target_row import Row
 
 _Pair = tuple[str, str]
-LOST = "Press Resume; nothing is lost"
 
 
 @dataclass(slots=True)
@@ -26,6 +25,8 @@ class _Entry:
     key: Key
     added: bool = False
     """Whether it was added here; otherwise another front end has started it."""
+    own: bool = False
+    """Whether it was added or started here: orders without keys are for these."""
     settings: Settings | None = None
     """Settings for the next start; None where none are known."""
     reported: Settings | None = None
@@ -34,6 +35,8 @@ class _Entry:
     watcher: Key | None = None
     """Its key at the engine that still watches its source; another engine may have checked it since."""
     starting: bool = False
+    problem: str = ""
+    """Why it could not be started, in words; empty where nothing was wrong."""
 
 
 class TargetList:
@@ -42,6 +45,8 @@ class TargetList:
     def __init__(self) -> None:
         self._entries: dict[_Pair, _Entry] = {}
         self._numbers = itertools.count(1)
+        self._seen_at: dict[str, set[Key]] = {}
+        """Keys of all targets that engines have reported, by destination."""
 
     def add(self, target: Target) -> Key:
         """List a target, to be started later, and return its key; one that is listed already gets new settings."""
@@ -50,7 +55,8 @@ class TargetList:
         if entry is None:
             entry = _Entry(str(target.source), str(target.destination), (0, str(next(self._numbers))))
             self._entries[pair] = entry
-        entry.added, entry.settings = True, settings_of(target)
+        entry.added = entry.own = True
+        entry.settings, entry.problem = settings_of(target), ""
         return entry.key
 
     def find_key(self, target: Target) -> Key | None:
@@ -58,14 +64,24 @@ class TargetList:
         entry = self._entries.get(_pair(str(target.source), str(target.destination)))
         return entry.key if entry is not None else None
 
-    def update(self, seen: Iterable[SeenTarget]) -> None:
-        """Update the list with the targets of engines; of several for one source, a running one or the last."""
+    def update(self, seen: Iterable[SeenTarget]) -> list[Target]:
+        """Update the list with the targets of engines; of several for one destination, a running one or the last.
+
+        Returns
+        -------
+        list of Target
+            Those that were being started, and that an engine works on now.
+        """
+        seen = list(seen)
+        for one in seen:
+            self._seen_at.setdefault(_pair("", one.target.destination)[1], set()).add(one.key)
         latest: dict[_Pair, SeenTarget] = {}
         watchers: dict[_Pair, Key] = {}
-        for one in seen:
+        begun: list[Key] = []
+        for one in _without_outdated(seen):
             pair = _pair(one.target.source, one.target.destination)
             before = latest.get(pair)
-            if before is None or is_running(one) or not is_running(before):
+            if before is None or is_running(one) or (not is_running(before) and _is_later(one, before)):
                 latest[pair] = one
             if one.alive and one.target.watching:
                 watchers[pair] = one.key
@@ -81,8 +97,10 @@ class TargetList:
             entry = self._entries.setdefault(pair, new)
             if entry.starting and (entry.seen is None or one.key != entry.seen.key):
                 entry.starting = False
+                begun.append(one.key)
             entry.seen, entry.key, entry.watcher = one, one.key, watchers.get(pair)
             _keep_settings(entry, one.target)
+        return self.targets(begun, Settings())
 
     def rows(self) -> list[Row]:
         """Return the rows of the table."""
@@ -91,7 +109,7 @@ class TargetList:
             lost = entry.seen is not None and entry.seen.lost
             snapshot = entry.seen.target if entry.seen is not None else None
             paths = entry.source, entry.destination
-            rows.append(Row(entry.key, snapshot, *paths, LOST if lost else "", lost, entry.starting))
+            rows.append(Row(entry.key, snapshot, *paths, entry.problem, lost, entry.starting))
         return rows
 
     def seen(self, key: Key | None) -> SeenTarget | None:
@@ -112,6 +130,10 @@ class TargetList:
         """Return the keys of targets that have been added and not been started."""
         return [entry.key for entry in self._entries.values() if entry.seen is None and not entry.starting]
 
+    def own(self) -> list[Key]:
+        """Return the keys of targets that were added or started here."""
+        return [entry.key for entry in self._entries.values() if entry.own]
+
     def running(self) -> list[Key]:
         """Return the keys of targets that an engine works on."""
         return [entry.key for entry in self._entries.values() if entry.seen is not None and is_running(entry.seen)]
@@ -122,8 +144,9 @@ class TargetList:
         return [one.watcher for one in found if one is not None and one.watcher is not None]
 
     def count_under_way(self) -> int:
-        """Count the targets that are being started or worked on; not complete ones that are only watched."""
-        return len(self._entries) - len(self.startable(self.keys()))
+        """Count the targets of this window that are being started or worked on; not those that are only watched."""
+        own = self.own()
+        return len(own) - len(self.startable(own))
 
     def startable(self, keys: Sequence[Key]) -> list[Key]:
         """Return those of the keys that no engine works on."""
@@ -153,20 +176,54 @@ class TargetList:
         for entry in map(self._find, keys):
             if entry is not None:
                 entry.starting = starting
+                if starting:
+                    entry.own, entry.problem = True, ""
+
+    def set_problem(self, key: Key, words: str) -> None:
+        """Note why a target could not be started; one that an engine works on stays as it is."""
+        for entry in map(self._find, self.startable([key])):
+            if entry is not None:
+                entry.problem = words
 
     def remove(self, keys: Sequence[Key]) -> list[Key]:
-        """Remove targets that no engine works on; return the keys that engines know them by."""
+        """Remove targets that no engine works on.
+
+        Returns
+        -------
+        list of Key
+            What engines have reported of the same destinations, now or earlier: an older result must not come back.
+        """
         removed = self.startable(keys)
-        ended = self.watched(removed)
+        busy = set(self.running())
+        ended: list[Key] = []
         for pair, entry in list(self._entries.items()):
             if entry.key in removed:
                 del self._entries[pair]
-                if entry.seen is not None and entry.key not in ended:
-                    ended.append(entry.key)
+                ended += sorted(self._seen_at.pop(pair[1], set()) - busy - set(ended))
         return ended
 
     def _find(self, key: Key | None) -> _Entry | None:
         return next((entry for entry in self._entries.values() if entry.key == key), None)
+
+
+def _without_outdated(seen: Sequence[SeenTarget]) -> list[SeenTarget]:
+    """Leave out the results of copies to a destination to which another source was copied later."""
+    last: dict[str, SeenTarget] = {}
+    for one in seen:
+        destination = _pair("", one.target.destination)[1]
+        if destination not in last or _is_later(one, last[destination]):
+            last[destination] = one
+
+    def outdated(one: SeenTarget) -> bool:
+        newest = last[_pair("", one.target.destination)[1]].target
+        return not is_running(one) and newest.started > one.target.started and newest.source != one.target.source
+
+    return [one for one in seen if not outdated(one)]
+
+
+def _is_later(one: SeenTarget, other: SeenTarget) -> bool:
+    """Whether a target was started after another, or at the same time and is reported later."""
+    return one.target.started >= other.target.started
 
 
 def is_running(seen: SeenTarget) -> bool:

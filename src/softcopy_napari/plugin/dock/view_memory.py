@@ -1,4 +1,4 @@
-"""How the dock was left: overlay, following, image and open sections, which are there again in the next session.
+"""How the dock was left: overlay, following and open sections, which are there again in the next session.
 
 Cheap enough for the main thread: a small file is read once, and written by a thread.
 """
@@ -19,8 +19,6 @@ class ViewMemory:
     """What the overlay marks: "problems", "frontier", "all" or "off"."""
     follow: bool = True
     """Whether the sliders move to the newest plane that has arrived."""
-    image: str = ""
-    """Where the image is read from; empty: as napari's preferences say."""
     sections: str = ""
     """Names of the sections that are open, separated by blanks."""
 

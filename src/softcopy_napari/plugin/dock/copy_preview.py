@@ -1,0 +1,143 @@
+"""Looks at source and destination of a new copy, and says what would happen. For a thread: disks may be slow."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from softcopy_napari.engine.destination.existing_data import find_other_dataset
+from softcopy_napari.engine.errors import TargetsError
+from softcopy_napari.engine.formatting import count_text, size_text
+from softcopy_napari.engine.fs.files import extended_path
+from softcopy_napari.engine.job.preflight import validate_target
+from softcopy_napari.engine.targets.build import check_targets, make_target
+from softcopy_napari.engine.targets.target import Settings, Target
+from softcopy_napari.engine.wording import describe
+from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, LayoutError
+from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
+from softcopy_napari.engine.zarr_layout.probe import SourceProbe, probe_source
+from softcopy_napari.widgets.new_copy import Preview
+from softcopy_napari.widgets.wording import NAPARI
+
+_MOST = 1000
+"""Entries of a folder that are looked at."""
+_NAMED = 3
+"""Datasets that are named."""
+
+
+def preview_copy(source: str, destination: str, settings: Settings, others: Sequence[Target]) -> Preview:
+    """Return what would happen if this copy were started.
+
+    Parameters
+    ----------
+    source, destination : str
+        As typed.
+    settings : Settings
+    others : sequence of Target
+        Those that it would run beside.
+    """
+    try:
+        target = make_target(source, destination, settings)
+        check_targets([*(other for other in others if other.destination != target.destination), target])
+    except TargetsError as error:
+        return _problem(str(error))
+    found = probe_source(str(target.source))
+    lines = [_describe_source(found)]
+    if strangers := datasets_beside(target):
+        return Preview(
+            destination_problem=parent_words(target, strangers),
+            lines=tuple(lines),
+            suggestion=str(target.destination / target.source.name),
+        )
+    try:
+        # Whether another dataset is there is asked about at the start.
+        validate_target(target.model_copy(update={"overwrite": True}))
+    except TargetsError as error:
+        return _problem(str(error))
+    return Preview(lines=(*lines, ". ".join(filter(None, (_describe_destination(target), _free_text(target))))))
+
+
+def datasets_beside(target: Target) -> list[str]:
+    """Return the datasets in a destination that is no dataset itself, and that the source does not hold.
+
+    Then it is most likely the folder in which the copy was to lie, beside the others.
+    """
+    folder = extended_path(str(target.destination))
+    inside: list[str] = []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in islice(entries, _MOST):
+            if entry.name in METADATA_NAMES:
+                return []
+            if entry.is_dir(follow_symlinks=False) and _is_dataset(entry.path):
+                inside.append(entry.name)
+    source = extended_path(str(target.source))
+    return sorted(name for name in inside if not os.path.lexists(os.path.join(source, name)))
+
+
+def parent_words(target: Target, names: Sequence[str]) -> str:
+    """Say that a destination holds other datasets."""
+    named = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
+    return (
+        f"holds {count_text(len(names), 'other dataset')} ({named}): the files of {target.source.name} "
+        "would lie loose among them"
+    )
+
+
+def _is_dataset(folder: str) -> bool:
+    names = (os.path.join(folder, name) for name in METADATA_NAMES)
+    return folder.lower().endswith(".zarr") or any(map(os.path.lexists, names))
+
+
+def _problem(words: str) -> Preview:
+    """Show a mistake at the field that it is about."""
+    side = words.removeprefix("the ").partition(" ")[0]
+    if side == "source":
+        return Preview(source_problem=words)
+    return Preview(destination_problem=words)
+
+
+def _describe_source(found: SourceProbe) -> str:
+    if not found.exists:
+        return "The source does not exist yet: its copy will wait for it"
+    layouts = []
+    for folder, files in found.nodes.items():
+        with contextlib.suppress(LayoutError):
+            layouts.append(parse_metadata(folder, files))
+    arrays = [one for one in layouts if isinstance(one, ArrayLayout)]
+    if len(arrays) == 1 and len(layouts) == 1:
+        shape = " \u00d7 ".join(f"{n:,}" for n in arrays[0].shape)
+        return f"Source: zarr array, {shape}, {arrays[0].dtype}"
+    return "Source: zarr dataset" if layouts else "No zarr metadata there yet: its copy will wait for them"
+
+
+def _describe_destination(target: Target) -> str:
+    folder = extended_path(str(target.destination))
+    if not os.path.lexists(folder):
+        return f"Will create {target.destination}"
+    if why := find_other_dataset(target.source, target.destination):
+        return f"Asks first: {describe(why, NAPARI)}"
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        if next(entries, None) is None:
+            return f"Will fill the empty folder {target.destination}"
+    return f"{target.destination} is there: what is equal is not copied again"
+
+
+def _free_text(target: Target) -> str:
+    place = target.destination
+    while not os.path.lexists(extended_path(str(place))) and place != place.parent:
+        place = place.parent
+    try:
+        return f"{size_text(shutil.disk_usage(extended_path(str(place))).free)} free"
+    except OSError:
+        return ""
+
+
+def find_parents_of_datasets(targets: Sequence[Target]) -> dict[Path, str]:
+    """Return those destinations that hold other datasets, each with what is to be said of it."""
+    found = {one.destination: (one, datasets_beside(one)) for one in targets}
+    return {folder: f"{folder} {parent_words(one, names)}" for folder, (one, names) in found.items() if names}
