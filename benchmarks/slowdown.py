@@ -4,10 +4,10 @@
 
 The writer is a process of its own, on a disk; the copy goes elsewhere (to memory), as to a share. It writes bursts of
 stacks, one burst every 250 ms: first one stack of 8 MB as it is, through a lock, as in a fast time series; then stacks
-of 8 MB that tensorstore compresses, as many as make it work 20, 50 and 90 % of the time. A burst that is late does not
-move the next. The tools take turns with nobody; all run as they come (softcopy with its default settings). The same 32
-stacks are written over and over: a virtual machine gives memory that is free back to its host, and to get new pages
-would take the writer ten times as long as its write.
+of 8 MB that tensorstore writes and flushes, as it does unless told otherwise, as many as make it work 20, 50 and 90 %
+of the time. A burst that is late does not move the next. The tools take turns with nobody; all run as they come
+(softcopy with its default settings). The same 32 stacks are written over and over: a virtual machine gives memory that
+is free back to its host, and to get new pages would take the writer ten times as long as its write.
 
 Among them is a program of the lowest priority that only counts and touches nothing: what that costs the writer,
 anything costs that uses a processor which is free.
@@ -38,6 +38,7 @@ DUTIES = (20, 50, 90)
 NOBODY = "nobody"
 STACK = 8 << 20
 _STACKS = 32
+_CONTEXT = {"file_io_locking": {"mode": "lockfile"}}
 _PATIENCE = 20.0
 _COUNT = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
 COUNTING = peers.Peer("nobody; a program that only counts", lambda s, d: [sys.executable, "-c", _COUNT])
@@ -80,12 +81,12 @@ def create(kind: str, path: Path) -> None:
     spec = {
         "driver": "zarr",
         "kvstore": {"driver": "file", "path": str(path)},
-        "context": {"file_io_locking": {"mode": "lockfile"}, "file_io_sync": False},
+        "context": _CONTEXT,
         "metadata": {
             "shape": [_STACKS, 32, 256, 512],
             "chunks": [1, 32, 256, 512],
             "dtype": "<u2",
-            "compressor": {"id": "blosc", "cname": "zstd", "clevel": 3, "shuffle": 1},
+            "compressor": None,
         },
     }
     ts.open(spec, open=True, create=True).result()
@@ -94,7 +95,7 @@ def create(kind: str, path: Path) -> None:
 def write(kind: str, path: Path, stacks: int, seconds: float) -> dict[str, Any]:
     """Be the writer: bursts of stacks, one every PERIOD; 0 stacks: one after the other, as fast as it goes."""
     create(kind, path)
-    write_stack = _plain(path) if kind == "plain" else _compressed(path)
+    write_stack = _plain(path) if kind == "plain" else _flushed(path)
     took, phases, number, bursts = [], [], 0, 0
     started = time.monotonic()
     while (elapsed := time.monotonic() - started) < seconds:
@@ -125,17 +126,17 @@ def _plain(path: Path) -> Any:
     return write_stack
 
 
-def _compressed(path: Path) -> Any:
+def _flushed(path: Path) -> Any:
     import numpy as np
     import tensorstore as ts
 
     spec = {
         "driver": "zarr",
         "kvstore": {"driver": "file", "path": str(path)},
-        "context": {"file_io_locking": {"mode": "lockfile"}, "file_io_sync": False},
+        "context": _CONTEXT,
     }
     array = ts.open(spec).result()
-    pool = np.random.default_rng(0).normal(110, 6, STACK // 2 + _STACKS).astype("u2")  # a camera's noise
+    pool = np.random.default_rng(0).normal(110, 6, STACK // 2 + _STACKS).astype("u2")
 
     def write_stack(number: int) -> None:
         array[number].write(pool[number : number + STACK // 2].reshape(32, 256, 512)).result()
@@ -196,15 +197,15 @@ def _count_missing(source: Path, destination: Path) -> int:
 
 def calibrate(folder: Path) -> list[Load]:
     """Find how many stacks make the writer work so much of the time."""
-    said = run_writer("compressed", folder / "alone", 0, 4.0)
+    said = run_writer("flushed", folder / "alone", 0, 4.0)
     discard(folder / "alone", True)
     each = statistics.median(said["took"])
     loads = [Load("one stack of 8 MB as it is", "plain", 1, 6, 10)]
     for duty in DUTIES:
         stacks = max(1, round(duty / 100 * PERIOD / each))
         busy = 100 * stacks * each / PERIOD
-        name = f"{duty} % at work: {stacks} compressed stacks of 8 MB ({busy:.0f} %)"
-        loads.append(Load(name, "compressed", stacks, 6 if duty < 90 else 10, 10 if duty < 90 else None))
+        name = f"{duty} % at work: {stacks} flushed stacks of 8 MB ({busy:.0f} %)"
+        loads.append(Load(name, "flushed", stacks, 6 if duty < 90 else 10, 10 if duty < 90 else None))
     return loads
 
 
