@@ -27,6 +27,7 @@ from softcopy_napari.plugin.dock.endings import Endings
 from softcopy_napari.plugin.dock.engine_contact import Key, SeenTarget
 from softcopy_napari.plugin.dock.engine_monitor import EngineMonitor
 from softcopy_napari.plugin.dock.event_log import EventLog
+from softcopy_napari.plugin.dock.past_endings import PastEndings
 from softcopy_napari.plugin.dock.preferences import PLUGIN, Preferences
 from softcopy_napari.plugin.dock.recent_paths import RecentPaths, recent_paths, remember_paths
 from softcopy_napari.plugin.dock.target_adding import TargetAdding
@@ -84,6 +85,7 @@ class SoftcopyWidget(QWidget):
         self._adding = TargetAdding(parts, self._show_recent)
         self._arrivals = Arrivals(self._queue, self._show_rows)
         self._endings = Endings(self._panel.banner.add, self._notify)
+        self._past_endings = PastEndings(self._panel.banner, self._queue)
         self._redraw_budget = RedrawBudget(numbers_rest)
         self._shown_outline: list[object] = []
         """The rows of the list without their numbers: a change in these is shown at once."""

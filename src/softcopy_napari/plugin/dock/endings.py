@@ -16,6 +16,8 @@ from softcopy_napari.widgets.log_view import Level
 from softcopy_napari.widgets.palette import Tone
 from softcopy_napari.widgets.wording import explain_state
 
+TOPIC = "ending "
+"""What the topics of endings begin with; the destination follows."""
 _TOGETHER = 3_000
 """Milliseconds within which endings make one notification."""
 _LONGEST = 60
@@ -66,7 +68,7 @@ class Endings(QObject):
 
 def topic(target: TargetSnapshot) -> str:
     """Return the topic of messages about a target: its destination."""
-    return f"ending {target.destination}"
+    return f"{TOPIC}{target.destination}"
 
 
 def ending_message(one: SeenTarget) -> Message:
