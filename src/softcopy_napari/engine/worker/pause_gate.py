@@ -13,7 +13,7 @@ from collections.abc import Callable
 from softcopy_napari.engine.activity_board import ActivityBoard
 
 IN_PAUSES, ALL_THE_TIME = 1.0, 2.0
-_STEADY = 0.2
+_STEADY = 0.5
 """Share of the time, with an effort of 1, beside a writer that does not pause."""
 _LEAST = 0.02
 """Share of the time that is worked in the end, whatever the writer does."""
