@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from softcopy_napari.engine.source.folder_watches import FolderWatches
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.watch.watcher import NoWatcher
-from softcopy_napari.engine.worker.folder_batch import COMPARED
+from softcopy_napari.engine.worker.folder_batch import COMPARED, FolderBatch
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_layout, replace, until, write, zarray
 
@@ -61,6 +62,13 @@ class Source:
             self.inventory.set_state(f"0/{number}/{column}", ChunkState.COPIED)
 
 
+def batch_of(*folders: tuple[str, int, int]) -> FolderBatch:
+    """Make a batch of folders in the array that were compared: of each the path, its time, and how many files it has."""
+    names = b"".join(path.removeprefix("0/").encode() + b"\0" for path, _, _ in folders)
+    data = b"".join(struct.pack("qiiii", modified, COMPARED, files, 0, 0) for _, modified, files in folders)
+    return FolderBatch("0", names, data, b"", b"")
+
+
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Source]:
     monkeypatch.setattr(folder_watches, "_MOST", 10)
@@ -99,19 +107,19 @@ def test_folders_in_use_are_let_go_last(source: Source) -> None:
 def test_what_is_full_and_old_is_not_watched_at_all(source: Source) -> None:
     old = OLD * 10**9
     source.make(0), source.make(1), source.make(2)
-    source.watches.watch_compared([("0/0", COMPARED, old, 3, 0), ("0/1", COMPARED, old, 2, 0)])
+    source.watches.watch_compared(batch_of(("0/0", old, 3), ("0/1", old, 2)))
     assert list(source.watcher.watched) == ["0/1"] and not source.walks.waiting
     now = time.time_ns()
     os.utime(source.folder / "0" / "2", ns=(now, now))
-    source.watches.watch_compared([("0/2", COMPARED, now, 3, 0)])
+    source.watches.watch_compared(batch_of(("0/2", now, 3)))
     assert "0/2" in source.watcher.watched and not source.walks.waiting
 
 
 @pytest.mark.parametrize("told", [OLD * 10**9 - 1, 0], ids=["it has changed since", "its time may not tell"])
 def test_a_folder_that_may_have_changed_before_it_was_watched_is_compared_again(source: Source, told: int) -> None:
-    source.watches.watch_compared([(source.make(0), COMPARED, told, 1, 0)])
+    source.watches.watch_compared(batch_of((source.make(0), told, 1)))
     assert source.walks.take_folders(1) == [("0/0", -1)]
-    source.watches.watch_compared([("0/0", COMPARED, told, 1, 0)])
+    source.watches.watch_compared(batch_of(("0/0", told, 1)))
     assert not source.walks.waiting, "it is watched now"
 
 

@@ -16,6 +16,8 @@ _HORIZON = 24 * 3600.0
 """Seconds beyond which nobody knows whether an acquisition goes on, unless its metadata say so."""
 _SOON = 60.0
 """A copy that ends at most so many seconds after the acquisition keeps up with it."""
+_MOST = 2**63 - 1
+"""Bytes that a snapshot can tell of; metadata may promise more."""
 _FAR = 1000 * 86400.0
 """Seconds beyond which no time is given."""
 _BEHIND = 1.1
@@ -68,7 +70,7 @@ def _missing_space(facts: ForecastFacts) -> int:
         return 0
     coming = (facts.coming or 0) if facts.acquiring else 0
     needed = facts.waiting + coming * (2 if facts.same_disk else 1)
-    return needed - facts.destination_free if needed > _SURE * facts.destination_free else 0
+    return min(needed - facts.destination_free, _MOST) if needed > _SURE * facts.destination_free else 0
 
 
 def _source_full(facts: ForecastFacts) -> tuple[float | None, Reason | None]:

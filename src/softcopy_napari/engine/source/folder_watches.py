@@ -10,14 +10,13 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.watch.events import Watcher
-from softcopy_napari.engine.worker.folder_batch import COMPARED, ComparedFolder
+from softcopy_napari.engine.worker.folder_batch import COMPARED, FolderBatch
 from softcopy_napari.engine.zarr_layout.array_layout import flat_indices_below
 
 _MOST = 12_000
@@ -59,14 +58,21 @@ class FolderWatches:
                 self._let_go()
         return True
 
-    def watch_compared(self, folders: Sequence[ComparedFolder]) -> None:
+    def watch_compared(self, batch: FolderBatch) -> None:
         """Watch folders that were compared before they were watched, except full ones that are quiet.
 
         What came in between shows in their times; where it would not, they are compared once more.
         """
         latest = time.time_ns() - _QUIET_NS
-        for path, kind, modified, n_files, n_folders in folders:
-            if kind != COMPARED or (0 < modified < latest and self._is_full(path, n_files + n_folders)):
+        home = self._inventory.find_array(batch.base)
+        indices = None if home is None else home[0].layout.indices_below(home[1])
+        # How many entries make a folder full, by how deep it lies in the array.
+        full = () if home is None or indices is None else home[0].layout.grid[len(indices) + 1 :]
+        slashes = batch.base.count("/") + bool(batch.base)
+        for path, kind, modified, n_files, n_folders in batch.folders:
+            depth = path.count("/") - slashes
+            is_full = depth < len(full) and n_files + n_folders == full[depth]
+            if kind != COMPARED or (is_full and 0 < modified < latest):
                 continue
             if self.watch(path) and (not modified or self._modified(path) != modified):
                 self._walks.request(path)
@@ -97,9 +103,3 @@ class FolderWatches:
             return os.stat(self._source / folder).st_mtime_ns
         except OSError:
             return 0
-
-    def _is_full(self, folder: str, entries: int) -> bool:
-        """Whether a folder has as many entries as its array can have there."""
-        home = self._inventory.find_array(folder)
-        indices = None if home is None else home[0].layout.indices_below(home[1])
-        return home is not None and indices is not None and entries == home[0].layout.grid[len(indices)]

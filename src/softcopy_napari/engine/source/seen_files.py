@@ -50,6 +50,11 @@ class SeenFiles:
         return folder in self.paths or folder in self._listing
 
     @property
+    def folders(self) -> set[str]:
+        """Folders that some of them lie in."""
+        return self.paths.keys() | self._listing.keys()
+
+    @property
     def count(self) -> int:
         """Number of files."""
         return sum(map(len, self.paths.values()))
@@ -87,8 +92,10 @@ class StaleLocks:
                 interval = min(2 * interval, _LOCK_INTERVAL)
                 self._looks[part.folder] = now + interval, interval
 
-    def __contains__(self, folder: str) -> bool:
-        return folder in self._listed
+    @property
+    def folders(self) -> set[str]:
+        """Folders that some of them lie in."""
+        return self._listed.folders
 
     def folders_due(self, now: float) -> list[str]:
         """Return the folders to look at again."""

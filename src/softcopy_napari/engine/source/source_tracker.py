@@ -28,7 +28,7 @@ from softcopy_napari.engine.source.walk_planner import Walk, WalkPlanner
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.watch.events import Watcher
 from softcopy_napari.engine.watch.watcher import make_watcher
-from softcopy_napari.engine.worker.folder_batch import ComparedFolder, FolderBatch
+from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
@@ -249,8 +249,7 @@ class SourceTracker:
         if self.metadata.awaited_above(batch.base):
             self._walks.return_folder_batch(batch)
             return
-        folders = batch.folders
-        one_by_one = self._walks.is_touched(batch) or any(map(self._is_noted, folders))
+        one_by_one = self._walks.is_touched(batch) or self._holds_noted(batch)
         news = None if one_by_one else note_batch(self._inventory, batch)
         self._ask_for(self._walks.apply_folder_batch(batch, one_by_one=news is None))
         if news is None:
@@ -260,13 +259,12 @@ class SourceTracker:
             self.evidence.note_chunk_times(batch.oldest_chunk, batch.newest_chunk)
             self._note_news(news)
         if self._watches is not None:
-            self._watches.watch_compared(folders)
+            self._watches.watch_compared(batch)
 
-    def _is_noted(self, folder: ComparedFolder) -> bool:
-        """Whether something is noted of a folder that its comparison may end."""
-        return any(
-            folder[0] in noted for noted in (self._walks.missed, self._locks, self._scratch, self._unsettled.listed)
-        )
+    def _holds_noted(self, batch: FolderBatch) -> bool:
+        """Whether something is noted of any of a batch's folders that its comparison may end."""
+        noted = {*self._walks.missed, *self._locks.folders, *self._scratch.folders, *self._unsettled.listed.folders}
+        return bool(noted) and not noted.isdisjoint(path for path, *_ in batch.folders)
 
     def apply_metadata(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Take in a folder's metadata that were to be read."""

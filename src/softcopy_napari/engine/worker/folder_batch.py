@@ -6,6 +6,7 @@ import itertools
 import os
 import struct
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.worker.folder_diff import NEVER, FolderDiff
@@ -85,7 +86,7 @@ class FolderBatch:
         """Paths of the folders that are PECULIAR."""
         return [path for path, kind, *_ in self.folders if kind == PECULIAR]
 
-    @property
+    @cached_property
     def folders(self) -> list[ComparedFolder]:
         """What is known of each folder."""
         prefix = prefix_of(self.base)
