@@ -63,7 +63,7 @@ class Source:
 
 
 def batch_of(*folders: tuple[str, int, int]) -> FolderBatch:
-    """Make a batch of folders in the array that were compared: of each the path, its time, and how many files it has."""
+    """Make a batch of folders in the array that were compared: of each its path, time and number of files."""
     names = b"".join(path.removeprefix("0/").encode() + b"\0" for path, _, _ in folders)
     data = b"".join(struct.pack("qiiii", modified, COMPARED, files, 0, 0) for _, modified, files in folders)
     return FolderBatch("0", names, data, b"", b"")
