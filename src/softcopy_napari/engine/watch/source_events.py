@@ -23,7 +23,7 @@ from softcopy_napari.engine.activity_board import ActivitySlot
 from softcopy_napari.engine.native_library import load_library
 from softcopy_napari.engine.watch.burst_meter import SETTLE, BurstMeter, long_holds
 
-_GATHER = 0.5
+_GATHER = 0.15
 """Seconds for which events are kept back at most."""
 _STEADY_GATHER = 0.02
 """The same while the writer does not pause."""
