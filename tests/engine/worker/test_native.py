@@ -19,6 +19,7 @@ from xxhash import xxh3_128_digest
 
 from softcopy_napari.engine import native_library
 from softcopy_napari.engine.fs.capabilities import Capabilities
+from softcopy_napari.engine.fs.held_file_system import flush_files
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker import native
@@ -361,3 +362,23 @@ def test_a_library_of_another_version_is_not_used(monkeypatch: pytest.MonkeyPatc
     assert native.load_copier(bytearray(1)) is None and native.load_comparer() is None
     with pytest.raises(OSError, match="another version"):
         native_library.load_library()
+
+
+def test_files_too_deep_for_the_library_are_flushed_one_by_one(tmp_path: Path) -> None:
+    deep = "/".join(["f"] * 40)
+    paths = ["a/0", f"{deep}/0", "gone"]
+    for path in paths[:2]:
+        write(tmp_path / path, b"content")
+    folder, copier = RootFolder(str(tmp_path)), native.load_copier(bytearray(1 << 20))
+    folder.open()
+    assert copier is not None and folder.fd is not None
+    try:
+        assert copier.flush(folder.fd, paths, 1) == [0, None, None]
+        left: list[str] = []
+        opens = folder.open_file
+        folder.open_file = lambda path, flags, mode=0o777: left.append(path) or opens(path, flags, mode)  # type: ignore[method-assign, func-returns-value]
+        together = native.flush_together(copier, folder.fd, 1)
+        assert flush_files(folder, paths, lambda: True, together) == (3, {})
+        assert {f"{deep}/0", "gone"} <= set(left) and "a/0" not in left
+    finally:
+        folder.close()

@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from softcopy_napari.engine.fs.file_system_type import FileSystem, identify_file_system
 from softcopy_napari.engine.fs.files import BINARY, READ
@@ -108,9 +108,9 @@ def _flush_all(fd: int) -> None:
             fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
 
 
-FlushTogether = Callable[[Sequence[str]], Sequence[tuple[int, bool]]]
-"""Flushes many files and folders; gives the number of each one's error, 0 where there is none, and whether it could not
-even be opened."""
+FlushTogether = Callable[[Sequence[str]], Sequence[int | None]]
+"""Flushes many files and folders; gives the number of each one's error, 0 where there is none, or None for those that
+it leaves to be flushed one by one."""
 
 
 def flush_files(
@@ -136,7 +136,6 @@ def flush_files(
     tuple of int and dict of str to str
         How many files were handled, and which of them may not be stored, with what the system says.
     """
-    together = flush_together or (lambda some: [_flush_file(destination, path) for path in some])
     size = _TOGETHER if flush_together is not None else 1
     failed: dict[str, str] = {}
     folders: dict[str, str] = {}
@@ -144,39 +143,52 @@ def flush_files(
         if not should_continue():
             return at, failed
         some = paths[at : at + size]
-        failed |= _failures(some, together(some))
+        failed |= {
+            path: reason for path, reason in zip(some, _flush(destination, some, flush_together), strict=True) if reason
+        }
         for path in some:
             folder = path
             while folder:
                 folder = folder.rpartition("/")[0]
                 folders[folder] = path
     if destination.fd is not None:
-        failed |= _failures(list(folders.values()), together([folder or "." for folder in folders]))
+        reasons = _flush(destination, list(folders), flush_together)
+        failed |= {path: reason for path, reason in zip(folders.values(), reasons, strict=True) if reason}
     return len(paths), failed
 
 
-def _failures(paths: Sequence[str], errors: Sequence[tuple[int, bool]]) -> dict[str, str]:
-    """Return the files that may not be stored, by what came of flushing each, or its folder, and what is wrong."""
-    return {
-        path: os.strerror(error)
-        for path, (error, unopened) in zip(paths, errors, strict=True)
-        if error and error not in (_NO_FILE if unopened else _CANNOT)
-    }
+def _flush(destination: RootFolder, paths: Sequence[str], flush_together: FlushTogether | None) -> Iterator[str]:
+    """Flush files or folders; yield why each may not be stored, empty if nothing speaks against it."""
+    errors = flush_together(paths) if flush_together is not None else [None] * len(paths)
+    for path, error in zip(paths, errors, strict=True):
+        if error is None:
+            yield _why_not_flushed(destination, path)
+        else:
+            yield os.strerror(error) if error and error not in _CANNOT else ""
 
 
-def _flush_file(destination: RootFolder, path: str) -> tuple[int, bool]:
-    """Flush one file or folder, as `FlushTogether` says."""
+def _why_not_flushed(destination: RootFolder, path: str) -> str:
     try:
-        fd = destination.open_file("" if path == "." else path, _TO_FLUSH)
+        _flush_file(destination, path)
     except OSError as error:
-        return error.errno or errno.EIO, True
+        return error.strerror or str(error)
+    return ""
+
+
+def _flush_file(destination: RootFolder, path: str) -> None:
+    try:
+        fd = destination.open_file(path, _TO_FLUSH)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return
+        raise
     try:
         mode = os.fstat(fd).st_mode
         if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
             os.fsync(fd)
     except OSError as error:
-        return error.errno or errno.EIO, False
+        if error.errno not in _CANNOT:
+            raise
     finally:
         with contextlib.suppress(OSError):  # it was only read
             os.close(fd)
-    return 0, False

@@ -6,7 +6,7 @@
 #include "native.h"
 
 /* Which version of these functions the library has: native_library.py has the same number. */
-int softcopy_interface(void) { return 2; }
+int softcopy_interface(void) { return 3; }
 
 #define MAX_FILES 64      /* in a call; native.py has the same number */
 #define SKIPPED (-1)      /* instead of a size: left to file_copier.py */
@@ -199,8 +199,8 @@ void softcopy_change_times(void *kept, int top, const char *paths, int count, in
     shorten(&copier->destination[0], 0);
 }
 
-/* Flush files and folders below top to storage; errors gets the system's number for each that could not be opened, with
-   1000 added, or flushed, or 0. lane: as of softcopy_write_files. */
+/* Flush files and folders below top to storage; errors gets the system's number for each, 0 where there is none, or
+   SKIPPED for what could not be opened: left to held_file_system.py. lane: as of softcopy_write_files. */
 void softcopy_flush_files(void *kept, int lane, int top, const char *paths, int count, int flags, int32_t *errors) {
     Copier *copier = kept;
     Path *destination = &copier->destination[lane];
@@ -209,7 +209,7 @@ void softcopy_flush_files(void *kept, int lane, int top, const char *paths, int 
         const char *name;
         const int folder = enter(destination, top, paths, -1, &name);
         const int fd = folder < 0 ? -1 : openat(folder, name, flags | O_CLOEXEC);
-        errors[number] = fd < 0 ? 1000 + errno : 0;
+        errors[number] = fd < 0 ? SKIPPED : 0;
         if (fd < 0) continue;
         if (fstat(fd, &found) || ((S_ISREG(found.st_mode) || S_ISDIR(found.st_mode)) && fsync(fd))) errors[number] = errno;
         close(fd);

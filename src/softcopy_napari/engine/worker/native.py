@@ -149,7 +149,7 @@ class NativeCopier:
         self._change_times(self._copier, destination, joined, len(paths), sizes, times)
         return [(size, time) if size >= 0 else None for size, time in zip(sizes, times, strict=True)]
 
-    def flush(self, destination: int, paths: Sequence[str], at_a_time: int) -> list[tuple[int, bool]]:
+    def flush(self, destination: int, paths: Sequence[str], at_a_time: int) -> list[int | None]:
         """Flush files and folders below a folder to storage.
 
         Parameters
@@ -162,15 +162,15 @@ class NativeCopier:
 
         Returns
         -------
-        list of tuple of int and bool
-            The number of each one's error, 0 where there is none, and whether it could not even be opened.
+        list of int or None
+            The number of each one's error, 0 where there is none; None for those that were skipped.
         """
         parts = split(len(paths), min(self._lanes.count, at_a_time))
 
-        def flush(lane: int, first: int, count: int) -> list[tuple[int, bool]]:
+        def flush(lane: int, first: int, count: int) -> list[int | None]:
             errors, joined = (ctypes.c_int32 * count)(), os.fsencode("\0".join(paths[first : first + count]))
             self._flush(self._copier, lane, destination, joined, count, READ, errors)
-            return [(error % 1000, error > 1000) for error in errors]
+            return [None if error == _SKIPPED else error for error in errors]
 
         found = self._lanes.run([partial(flush, lane, *part) for lane, part in enumerate(parts)])
         return list(itertools.chain.from_iterable(found))
