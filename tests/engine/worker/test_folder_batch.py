@@ -113,13 +113,19 @@ def test_nothing_is_left_out_where_a_writer_begins_to_work_again_and_again(
         assert compare(source, destination, ALL_BELOW) == undisturbed
 
 
+def compare_only(source: Path, destination: Path, known: int) -> FolderBatch:
+    """Compare the folder `0`, which is told of in one batch."""
+    (batch,) = FolderComparer(str(source), str(destination), "f" * 8).compare_folders([("0", known)], 60.0)
+    assert isinstance(batch, FolderBatch)
+    return batch
+
+
 def test_what_is_plain_comes_in_one_batch(tmp_path: Path) -> None:
     indices = [("0", *map(str, index)) for index in itertools.product(range(3), range(4), range(2))]
     tree = [(list(index[1:-1]), index[-1], "both" if index[-1] == "0" else "source") for index in indices]
     source, destination = make(tmp_path, tree)
-    comparer = FolderComparer(str(source), str(destination), "f" * 8)
-    (batch,) = comparer.compare_folders([("0", ALL_BELOW)], 60.0)
-    assert isinstance(batch, FolderBatch) and batch.final
+    batch = compare_only(source, destination, ALL_BELOW)
+    assert batch.final
     assert {(kind, modified) for _, kind, modified, _, _ in batch.folders} == {(COMPARED, OLD * 10**9)}
     assert [(path, files, folders) for path, _, _, files, folders in batch.folders][:3] == [
         ("0", 0, 3), ("0/0", 0, 4), ("0/0/0", 2, 0),
@@ -129,7 +135,5 @@ def test_what_is_plain_comes_in_one_batch(tmp_path: Path) -> None:
 
 def test_folders_below_are_only_named_where_nothing_else_is_asked_for(tmp_path: Path) -> None:
     source, destination = make(tmp_path, [(["1"], "0", "both"), (["2"], "0", "both")])
-    comparer = FolderComparer(str(source), str(destination), "f" * 8)
-    (batch,) = comparer.compare_folders([("0", 5)], 60.0)
-    assert isinstance(batch, FolderBatch)
+    batch = compare_only(source, destination, 5)
     assert [folder[:2] for folder in batch.folders] == [("0", COMPARED), ("0/1", NOT_REACHED), ("0/2", NOT_REACHED)]

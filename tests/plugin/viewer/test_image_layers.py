@@ -24,6 +24,7 @@ from softcopy_napari.plugin.viewer.target_layers import TargetLayers
 from softcopy_napari.plugin.viewer.zarr_reader import ZarrReader, blocks, open_array
 from softcopy_napari.simulation.microscope import write_acquisition
 from softcopy_napari.simulation.settings import MicroscopeSettings
+from tests.plugin.viewer.stored_arrays import each_stored_array
 
 pytestmark = pytest.mark.either_binding
 
@@ -40,16 +41,7 @@ def show(qtbot: Any, target_layers: TargetLayers, staged: Any, array: str = "", 
     qtbot.waitUntil(lambda: target_layers.overlay is not None and bool(target_layers.images), timeout=20_000)
 
 
-@pytest.mark.parametrize(
-    ("kwargs", "shape"),
-    [
-        ({"zarr_format": 2, "chunks": (1, 20, 30)}, (3, 50, 70)),
-        ({"zarr_format": 3, "chunks": (1, 20, 30)}, (3, 50, 70)),
-        ({"zarr_format": 3, "chunks": (1, 10, 15), "shards": (2, 20, 30)}, (3, 50, 70)),
-        ({"zarr_format": 3, "chunks": (4, 8)}, (9, 13)),
-    ],
-    ids=["v2", "v3", "sharded", "2D"],
-)
+@each_stored_array
 def test_pixels_are_those_of_the_array(
     tmp_path: Path,
     viewer: Any,

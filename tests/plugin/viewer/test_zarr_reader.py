@@ -16,6 +16,7 @@ from softcopy_napari.plugin import viewer as viewer_package
 from softcopy_napari.plugin.viewer import tensorstore_arrays, zarr_python_arrays
 from softcopy_napari.plugin.viewer.target_layers import TargetLayers
 from softcopy_napari.plugin.viewer.zarr_reader import CannotShow, ZarrReader, load_library, open_array
+from tests.plugin.viewer.stored_arrays import each_stored_array
 
 pytestmark = pytest.mark.either_binding
 
@@ -37,16 +38,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return request.param
 
 
-@pytest.mark.parametrize(
-    ("kwargs", "shape"),
-    [
-        ({"zarr_format": 2, "chunks": (1, 20, 30)}, (3, 50, 70)),
-        ({"zarr_format": 3, "chunks": (1, 20, 30)}, (3, 50, 70)),
-        ({"zarr_format": 3, "chunks": (1, 10, 15), "shards": (2, 20, 30)}, (3, 50, 70)),
-        ({"zarr_format": 3, "chunks": (4, 8)}, (9, 13)),
-    ],
-    ids=["v2", "v3", "sharded", "2D"],
-)
+@each_stored_array
 def test_pixels_are_read_as_they_were_written(tmp_path: Path, library: ModuleType, kwargs: Any, shape: Any) -> None:
     pixels = np.random.default_rng(0).integers(1, 60_000, shape, dtype=np.uint16)
     zarr.create_array(tmp_path / "a.zarr", data=pixels, **kwargs)

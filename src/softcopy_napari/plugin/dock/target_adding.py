@@ -41,15 +41,7 @@ class TargetAdding:
 
     def add_new(self, source: str, destination: str, then: Callable[[Key], object]) -> None:
         """List the copy that the panel is filled in for, and close the panel for it; mistakes are shown there."""
-
-        def made(target: Target | TargetsError) -> None:
-            if isinstance(target, TargetsError):
-                self._parts.panel.set_problem("new", str(target))
-            else:
-                self._parts.panel.close_new_copy()
-                then(self._list(target))
-
-        self._parts.queue.fetch(partial(_make, source, destination, self._parts.settings(), self._others()), made)
+        self._make(source, destination, self._others(), "new", lambda target: then(self._list(target)))
 
     def add(self, source: str, destination: str) -> Key | None:
         """List a target at once; mistakes are shown in the panel."""
@@ -62,15 +54,21 @@ class TargetAdding:
 
     def make(self, source: str, destination: str, then: Callable[[Target], object]) -> None:
         """Make a target without listing it; mistakes are shown in the panel."""
+        self._make(source, destination, [], "", then)
+
+    def _make(
+        self, source: str, destination: str, others: list[Target], place: str, then: Callable[[Target], object]
+    ) -> None:
+        """Make a target in a thread, and close the panel for a new copy; mistakes are shown in a place of the panel."""
 
         def made(target: Target | TargetsError) -> None:
             if isinstance(target, TargetsError):
-                self._parts.panel.set_problem("", str(target))
+                self._parts.panel.set_problem(place, str(target))
             else:
                 self._parts.panel.close_new_copy()
                 then(target)
 
-        self._parts.queue.fetch(partial(_make, source, destination, self._parts.settings(), []), made)
+        self._parts.queue.fetch(partial(_make, source, destination, self._parts.settings(), others), made)
 
     def load(self, path: Path) -> None:
         """List the targets of a file at once."""
