@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from softcopy_napari import start
+from softcopy_napari.engine.client import Copy, launch
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.target import Settings
 from tests.engine.support import until
 from tests.support.pausing_writers import KINDS
 from tests.support.trees import assert_same
@@ -20,19 +20,28 @@ SETTLE = 0.5
 """Pauses are several times as long as the quiet that would do if nothing spoke against it."""
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_copy_is_not_complete_while_its_writer_pauses(kind: str, tmp_path: Path) -> None:
-    source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
-    copy = start(source, destination, nprocs=1, settle=SETTLE, linger=0.0)
+def test_no_copy_is_complete_while_its_writer_pauses(tmp_path: Path) -> None:
+    sources = {kind: tmp_path / f"{kind}.zarr" for kind in KINDS}
+    destinations = {kind: tmp_path / "copies" / f"{kind}.zarr" for kind in KINDS}
+    settings = Settings(nprocs=1, settle=SETTLE, linger=0.0)
+    engine = launch([make_target(sources[kind], destinations[kind], settings) for kind in KINDS])
+    copies = {kind: Copy(engine, str(number)) for number, kind in enumerate(KINDS, 1)}
+
+    def waits_for_an_hour(copy: Copy) -> bool:
+        return "done after 1 h without a change" in copy.snapshot().reason
+
     try:
-        command = [sys.executable, "-m", "tests.support.pausing_writers", kind, str(source), str(PAUSE), "2"]
+        datasets = [f"{kind}={source}" for kind, source in sources.items()]
+        command = [sys.executable, "-m", "tests.support.pausing_writers", str(PAUSE), "2", *datasets]
         written = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=60)
         assert written.returncode == 0, written.stdout + written.stderr
-        assert "pause" in written.stdout
-        assert not until(lambda: copy.snapshot().state.ended, 3 * SETTLE), copy.snapshot().reason
-        assert until(lambda: "done after 1 h without a change" in copy.snapshot().reason), copy.snapshot().reason
-        end = copy.finish(timeout=30.0)
-        assert end.state is TargetState.COMPLETE, end.reason
-        assert_same(source, destination)
+        assert not until(lambda: any(copy.snapshot().state.ended for copy in copies.values()), 3 * SETTLE)
+        for kind, copy in copies.items():
+            assert until(lambda copy=copy: waits_for_an_hour(copy)), (kind, copy.snapshot().reason)  # type: ignore[misc]
+        for kind, copy in copies.items():
+            end = copy.finish(timeout=30.0)
+            assert end.state is TargetState.COMPLETE, (kind, end.reason)
+            assert_same(sources[kind], destinations[kind])
     finally:
-        copy.stop()
+        for copy in copies.values():
+            copy.stop()

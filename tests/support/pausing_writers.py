@@ -1,7 +1,7 @@
-"""Real zarr writers that pause between time points, each in a process of its own.
+"""Real zarr writers that pause between time points, in a process of their own.
 
-`python -m tests.support.pausing_writers KIND PATH PAUSE FRAMES`. After each pause a dataset may look whole: what it
-promises is there, and nothing changes. Each prints a line when it begins a pause.
+`python -m tests.support.pausing_writers PAUSE FRAMES KIND=PATH ...`, where each kind writes in a thread. In each pause
+a dataset may look whole: what it promises is there, and nothing changes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,6 @@ def _frames(count: int, pause: float) -> Iterator[tuple[int, np.ndarray]]:
     random = np.random.default_rng(0)
     for number in range(count):
         yield number, random.integers(1, 60000, PLANES, dtype=np.uint16)
-        print("pause" if number < count - 1 else "end", flush=True)
         if number < count - 1:
             time.sleep(pause)
 
@@ -43,13 +44,39 @@ def _tensorstore(path: str, shape: list[int], chunks: list[int], shard: list[int
     return ts.open({"driver": "zarr3", "kvstore": store, "metadata": metadata}, create=True).result()
 
 
-def resized(path: str, count: int, pause: float) -> None:
-    """tensorstore, one more time point at a time."""
-    array = _tensorstore(path, [1, *PLANES], [1, 1, SIDE, SIDE])
+def _tensorstore_2(path: str, shape: list[int], chunks: list[int]) -> Any:
+    import tensorstore as ts
+
+    metadata = {"shape": shape, "chunks": chunks, "dtype": "<u2", "dimension_separator": "/"}
+    store = {"driver": "file", "path": f"{path}/"}
+    return ts.open({"driver": "zarr", "kvstore": store, "metadata": metadata}, create=True).result()
+
+
+def _grow(array: Any, count: int, pause: float) -> None:
     for number, data in _frames(count, pause):
         if number:
             array = array.resize(exclusive_max=[number + 1, *PLANES]).result()
         array[number].write(data).result()
+
+
+def resized(path: str, count: int, pause: float) -> None:
+    """tensorstore, one more time point at a time."""
+    _grow(_tensorstore(path, [1, *PLANES], [1, 1, SIDE, SIDE]), count, pause)
+
+
+def resized_2(path: str, count: int, pause: float) -> None:
+    """tensorstore, one more time point at a time, in zarr format 2."""
+    _grow(_tensorstore_2(path, [1, *PLANES], [1, 1, SIDE, SIDE]), count, pause)
+
+
+def resized_by_zarr(path: str, count: int, pause: float) -> None:
+    """zarr-python's resize."""
+    import zarr
+
+    array = zarr.create_array(path, shape=(1, *PLANES), chunks=(1, 1, SIDE, SIDE), dtype="uint16")
+    for number, data in _frames(count, pause):
+        array.resize((number + 1, *PLANES))
+        array[number] = data
 
 
 def appended(path: str, count: int, pause: float) -> None:
@@ -66,7 +93,6 @@ def prepared(path: str, count: int, pause: float) -> None:
     import zarr
 
     array = zarr.create_array(path, shape=(0, *PLANES), chunks=(1, 1, SIDE, SIDE), dtype="uint16")
-    print("pause", flush=True)
     time.sleep(pause)
     for _, data in _frames(count, 0.0):
         array.append(data[None], axis=0)
@@ -86,6 +112,15 @@ def time_in_shard(path: str, count: int, pause: float) -> None:
         array[number].write(data).result()
 
 
+def two_in_chunk(path: str, count: int, pause: float) -> None:
+    """A chunk holds two time points; the last chunk is there before its second one."""
+    array = _tensorstore(path, [count + 1, *PLANES], [2, 1, SIDE, SIDE])
+    for number, data in _frames(count, pause):
+        array[number + 1].write(data).result()
+        if not number:
+            array[number].write(data).result()
+
+
 def acquire(path: str, count: int, pause: float) -> None:
     """acquire-zarr, with a time axis that has no end."""
     import acquire_zarr as az
@@ -103,6 +138,23 @@ def acquire(path: str, count: int, pause: float) -> None:
     stream.close()
 
 
+def _ome_writers(backend: str, path: str, count: int, pause: float) -> None:
+    """ome-writers, with a time axis that has no end."""
+    from ome_writers import AcquisitionSettings, Dimension, create_stream
+
+    dimensions = [
+        Dimension(name="t", count=None, chunk_size=1, type="time"),
+        Dimension(name="z", count=PLANES[0], chunk_size=1, type="space"),
+        *(Dimension(name=name, count=SIDE, chunk_size=SIDE, type="space") for name in "yx"),
+    ]
+    form = {"name": "ome-zarr", "backend": backend, "suffix": Path(path).suffix}
+    settings = AcquisitionSettings(root_path=path, dimensions=dimensions, dtype="uint16", format=form)
+    with create_stream(settings) as stream:
+        for _, data in _frames(count, pause):
+            for plane in data:
+                stream.append(plane)
+
+
 def positions(path: str, count: int, pause: float) -> None:
     """Images in a group, one after the other, each whole."""
     _group(path, {})
@@ -113,6 +165,32 @@ def positions(path: str, count: int, pause: float) -> None:
         ).result()
 
 
+def wells(path: str, count: int, pause: float) -> None:
+    """A plate whose wells are made one after the other, and added to its metadata then."""
+    known: list[dict[str, Any]] = []
+    for number, data in _frames(count, pause):
+        known.append({"path": f"A/{number + 1}", "rowIndex": 0, "columnIndex": number})
+        columns = [{"name": str(well["columnIndex"] + 1)} for well in known]
+        _group(
+            path, {"ome": {"version": "0.5", "plate": {"wells": known, "rows": [{"name": "A"}], "columns": columns}}}
+        )
+        _group(f"{path}/A", {})
+        well = f"{path}/A/{number + 1}"
+        _group(well, {"ome": {"version": "0.5", "well": {"images": [{"path": "0"}]}}})
+        _group(f"{well}/0", {"ome": {"version": "0.5", "multiscales": [{"datasets": [{"path": "0"}]}]}})
+        array = _tensorstore(f"{well}/0/0", [2, *PLANES], [1, 1, SIDE, SIDE])
+        array[...].write(np.stack([data, data + 1])).result()
+
+
+def stacks(path: str, count: int, pause: float) -> None:
+    """A group that zarr-python puts one more array into at each time point."""
+    import zarr
+
+    group = zarr.open_group(path, mode="w")
+    for number, data in _frames(count, pause):
+        group.create_array(f"t{number:04}", shape=PLANES, chunks=(1, SIDE, SIDE), dtype="uint16")[...] = data
+
+
 def placeholders(path: str, count: int, pause: float) -> None:
     """Zeros first, in every chunk; the data follow."""
     import zarr
@@ -121,7 +199,6 @@ def placeholders(path: str, count: int, pause: float) -> None:
         path, shape=(count, *PLANES), chunks=(1, 1, SIDE, SIDE), dtype="uint16", config={"write_empty_chunks": True}
     )
     array[...] = np.zeros((count, *PLANES), np.uint16)
-    print("pause", flush=True)
     time.sleep(pause)
     for number, data in _frames(count, pause):
         array[number] = data
@@ -141,12 +218,30 @@ def _group(path: str, attributes: dict[str, Any]) -> None:
     Path(path, "zarr.json").write_text(json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}))
 
 
-KINDS: dict[str, Callable[[str, int, float], None]] = {
+Kind = Callable[[str, int, float], None]
+
+KINDS: dict[str, Kind] = {
     kind.__name__: kind
     for kind in (
-        resized, appended, prepared, time_in_chunk, time_in_shard, acquire, positions, placeholders, levels,
+        resized, resized_2, resized_by_zarr, appended, prepared, time_in_chunk, time_in_shard, two_in_chunk, acquire,
+        positions, wells, stacks, placeholders, levels,
     )
 }  # fmt: skip
+OME_KINDS: dict[str, Kind] = {
+    f"ome_{backend}": partial(_ome_writers, backend) for backend in ("tensorstore", "zarr-python", "acquire-zarr")
+}
+
+
+def main(pause: float, count: int, datasets: list[str]) -> None:
+    """Write datasets of several kinds side by side."""
+    with ThreadPoolExecutor(len(datasets)) as threads:
+        writing = []
+        for dataset in datasets:
+            kind, _, path = dataset.partition("=")
+            writing.append(threads.submit({**KINDS, **OME_KINDS}[kind], path, count, pause))
+        for one in writing:
+            one.result()
+
 
 if __name__ == "__main__":
-    KINDS[sys.argv[1]](sys.argv[2], int(sys.argv[4]), float(sys.argv[3]))
+    main(float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

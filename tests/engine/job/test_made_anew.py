@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from softcopy_napari.engine.destination.old_file_remover import OldFileRemover
+from softcopy_napari.engine.destination.old_file_remover import KnownFiles, OldFileRemover
 from softcopy_napari.engine.destination.preparation import DestinationPreparation
 from softcopy_napari.engine.fs.root_folder import WrongFolder
 from softcopy_napari.engine.inventory.tracked_array import OldArray
 from softcopy_napari.engine.source import source_identity
-from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.jobs import Jobs
-from tests.engine.support import make_array, make_layout, tree, until, write, zarray
+from tests.engine.support import make_array, make_layout, replace, tree, until, write, zarray
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of deletions for certain")
 
@@ -157,6 +160,53 @@ def test_a_copy_is_not_replaced_where_the_name_is_used_again(
     assert tree(jobs.destination) == first
 
 
+@contextlib.contextmanager
+def removals_held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Have what begins to remove old files wait until the end of the block; the event is set when one waits."""
+    waits, go_on = threading.Event(), threading.Event()
+    remove = OldFileRemover.remove
+
+    def held(remover: OldFileRemover, arrays: list[OldArray]) -> None:
+        waits.set()
+        assert go_on.wait(30)
+        remove(remover, arrays)
+
+    monkeypatch.setattr(OldFileRemover, "remove", held)
+    try:
+        yield waits
+    finally:
+        go_on.set()
+
+
+def test_what_the_first_left_is_removed_although_the_second_went_during_that(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied_first(jobs)
+    shutil.rmtree(jobs.source)
+    with removals_held(monkeypatch) as waits:
+        make_anew(jobs.source, (2, 3))
+        assert waits.wait(30)
+        assert until(lambda: tree(jobs.source).items() <= tree(jobs.destination).items()), jobs.now.reason
+        away = jobs.source.rename(jobs.source.with_name("away"))
+    assert until(lambda: "is gone" in jobs.now.reason), jobs.now.reason
+    assert (jobs.destination / "3.2").exists() and (jobs.destination / "0.1").exists()
+    away.rename(jobs.source)
+    ends_equal(jobs)
+
+
+def test_a_chunk_that_was_to_be_copied_again_when_its_dataset_was_deleted_leaves_no_old_version(jobs: Jobs) -> None:
+    copied_first(jobs)
+    assert jobs.job is not None
+    jobs.job.order("pause")
+    assert until(lambda: jobs.now.state is TargetState.PAUSED)
+    replace(jobs.source / "3.2", b"rewritten, and not copied any more")
+    assert until(lambda: jobs.now.counts[ChunkState.PENDING] == 1), jobs.now.counts
+    shutil.rmtree(jobs.source)
+    make_anew(jobs.source, (2, 3))
+    jobs.job.order("resume")
+    ends_equal(jobs)
+
+
 def test_the_remover_takes_nothing_but_old_chunk_files_and_metadata(tmp_path: Path) -> None:
     source, destination = tmp_path / "s", tmp_path / "d"
     for folder in (source, destination):
@@ -171,14 +221,45 @@ def test_the_remover_takes_nothing_but_old_chunk_files_and_metadata(tmp_path: Pa
     write(destination / "elsewhere" / "1", b"x")
     os.symlink(destination / "elsewhere", destination / "a" / "7")
     write(source / "a" / "0" / "0" / "0", b"new")
-    copied = np.array([True] * 7 + [False])
+    seen = np.array([True] * 7 + [False])
     found = os.stat(source)
-    remover = OldFileRemover(str(source), (found.st_dev, found.st_ino), str(destination), "mark", lambda: False)
-    remover.remove([OldArray(layout, copied)])
-    kept = {"mark", "a/0/0/0", "a/1/1/1", "a/notes.txt", "a/labels/seg/.zarray", "a/labels/seg/0/0/0", "elsewhere/1"}
+    arrived = np.array([False, True, *[False] * 6])
+    known = KnownFiles({"a": OldArray(layout, arrived)}, frozenset({"a/.zattrs"}))
+    sides = str(source), (found.st_dev, found.st_ino), str(destination), "mark"
+    remover = OldFileRemover(known, *sides, lambda: False)
+    remover.remove([OldArray(layout, seen)])
+    kept = {"mark", "a/0/0/0", "a/0/0/1", "a/1/1/1", "a/.zattrs", "a/notes.txt", "elsewhere/1"}
+    kept |= {"a/labels/seg/.zarray", "a/labels/seg/0/0/0"}
     assert set(tree(destination)) == kept
-    assert remover.removed == 8 and not (destination / "a" / "0" / "1").exists()
+    assert remover.removed == 6 and not (destination / "a" / "0" / "1").exists()
     (destination / "mark").unlink()
     with pytest.raises(WrongFolder):
         remover.remove([OldArray(layout)])
     assert (destination / "a/1/1/1").exists()
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_a_source_that_goes_while_old_files_are_removed_ends_that(tmp_path: Path, how: str) -> None:
+    """All that it has would count as what it lacks."""
+    source, destination = tmp_path / "s", tmp_path / "d"
+    layout = make_layout((2, 2))
+    make_array(source, (2, 2))
+    make_array(destination, (2, 2))
+    write(destination / "mark", b"")
+    found = os.stat(source)
+
+    def goes() -> bool:
+        shutil.rmtree(source, ignore_errors=True)
+        if how == "replaced":
+            (tmp_path / "takes the inode").mkdir(exist_ok=True)
+            source.mkdir(exist_ok=True)
+        return False
+
+    (source / "0.0").unlink()
+    (source / "0.1").unlink()
+    sides = str(source), (found.st_dev, found.st_ino), str(destination), "mark"
+    remover = OldFileRemover(KnownFiles({}, frozenset()), *sides, goes)
+    with pytest.raises(WrongFolder):
+        remover.remove([OldArray(layout)])
+    assert remover.removed <= 1
+    assert len(list(destination.glob("?.?"))) >= 3

@@ -9,15 +9,47 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
-from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
+import numpy as np
+
+from softcopy_napari.engine.fs.relative_paths import join
+from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder, WrongFolder
+from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import OldArray
+from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.tasks import Identity
 from softcopy_napari.engine.zarr_layout.file_names import ARRAY_METADATA_NAMES, METADATA_NAMES
 
+_ARRIVED = (ChunkState.COPYING, ChunkState.COPIED, ChunkState.VERIFIED)
 _TOGETHER = 1 << 14
 """Names of a folder that are held in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFiles:
+    """Chunk files and metadata of the present dataset that were at the destination at one time.
+
+    They are kept although the source lacks them by now: it may be about to be deleted, too.
+    """
+
+    arrays: dict[str, OldArray]
+    metadata: frozenset[str]
+
+    @classmethod
+    def of(cls, inventory: Inventory) -> KnownFiles:
+        """Note the files of an inventory that have arrived, or may have; in its job's thread."""
+        arrays = {
+            path: OldArray(array.layout, np.isin(array.ledger.flat, _ARRIVED))
+            for path, array in inventory.arrays.items()
+        }
+        plain = inventory.plain_files.by_path
+        return cls(arrays, frozenset(path for path in plain if path.rpartition("/")[2] in METADATA_NAMES))
+
+    def has_chunk(self, array: str, key: str) -> bool:
+        """Return whether an array had a chunk file, named relative to it."""
+        return array in self.arrays and self.arrays[array].has(key)
 
 
 class OldFileRemover:
@@ -25,6 +57,8 @@ class OldFileRemover:
 
     Parameters
     ----------
+    known : KnownFiles
+        What else is kept.
     source : str
     identity : Identity or None
         What the source is known by.
@@ -41,9 +75,16 @@ class OldFileRemover:
     """
 
     def __init__(
-        self, source: str, identity: Identity | None, destination: str, marker: str, should_stop: Callable[[], bool]
+        self,
+        known: KnownFiles,
+        source: str,
+        identity: Identity | None,
+        destination: str,
+        marker: str,
+        should_stop: Callable[[], bool],
     ) -> None:
         self.removed = 0
+        self._known = known
         self._source, self._destination = RootFolder(source), RootFolder(destination)
         self._identity, self._marker = identity, marker
         self._should_stop = should_stop
@@ -53,33 +94,46 @@ class OldFileRemover:
 
         Raises
         ------
+        WrongFolder
+            A side is not there, or is another folder than before.
         OSError
-            A side is not there, or is another folder than before; or a file cannot be removed.
+            A file cannot be removed.
         """
         for array in arrays:
-            self._source.open(self._identity)
-            self._destination.open(marker=self._marker)
             path = array.layout.path
             try:
-                metadata = [name for name in ARRAY_METADATA_NAMES if self._is_at_source(_join(path, name))]
+                self._open_sides()
+                metadata = [name for name in ARRAY_METADATA_NAMES if self._is_at_source(join(path, name))]
                 if metadata or not array.if_made_anew:
                     self._remove_chunks(array, "")
                     self._remove_metadata(path)
+            except WrongFolder:
+                raise
+            except OSError:
+                self._open_sides()  # else that is why
+                raise
             finally:
                 self._source.close()
                 self._destination.close()
 
+    def _open_sides(self) -> None:
+        try:
+            self._source.open(self._identity)
+            self._destination.open(marker=self._marker)
+        except OSError as error:
+            raise WrongFolder(error.errno or 0, error.strerror, error.filename) from None
+
     def _remove_chunks(self, array: OldArray, below: str) -> bool:
         """Remove chunk files of one folder of an array, and of those in it; returns whether there were any."""
         any_removed = False
-        folder = _join(array.layout.path, below)
+        folder = join(array.layout.path, below) if below else array.layout.path
         folders: set[str] = set()
         left: set[str] = set()
         while files := self._list(folder, folders, left):
             for name in files:
-                key = _join(below, name)
-                if self._is_old(array, key) and not self._is_at_source(_join(folder, name)):
-                    self._destination.unlink(_join(folder, name))
+                key = join(below, name)
+                if self._is_old(array, key) and not self._is_at_source(join(folder, name)):
+                    self._destination.unlink(join(folder, name))
                     self.removed += 1
                     any_removed = True
                 else:
@@ -89,7 +143,7 @@ class OldFileRemover:
             if len(files) < _TOGETHER:
                 break
         for name in sorted(folders):
-            any_removed = self._remove_chunks(array, _join(below, name)) or any_removed
+            any_removed = self._remove_chunks(array, join(below, name)) or any_removed
         if any_removed and below and not self._is_at_source(folder):
             self._destination.remove_folder(folder)
         return any_removed
@@ -116,17 +170,14 @@ class OldFileRemover:
                 os.close(fd)
 
     def _is_old(self, array: OldArray, key: str) -> bool:
-        if array.copied is None:
-            return array.layout.has_form_of_key(key)
-        cell = array.layout.flat_index(key)
-        return cell is not None and bool(array.copied[cell])
+        return array.has(key) and not self._known.has_chunk(array.layout.path, key)
 
     def _remove_metadata(self, path: str) -> None:
         """Remove metadata files of an array that the source has not, and its folder if nothing is left in it."""
         for name in METADATA_NAMES:
-            if not self._is_at_source(_join(path, name)):
+            if join(path, name) not in self._known.metadata and not self._is_at_source(join(path, name)):
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                    self._destination.unlink(_join(path, name))
+                    self._destination.unlink(join(path, name))
                     self.removed += 1
         if path and not self._is_at_source(path):
             self._destination.remove_folder(path)
@@ -135,9 +186,15 @@ class OldFileRemover:
         try:
             self._source.stat(path)
         except (FileNotFoundError, NotADirectoryError):
+            self._check_source()
             return False
         return True
 
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder and name else folder or name
+    def _check_source(self) -> None:
+        """Raise WrongFolder where the source has gone: it lacks everything then, and that means nothing."""
+        try:
+            found = os.stat(self._source.root)
+        except FileNotFoundError:
+            raise WrongFolder(0, "the source has gone", self._source.root) from None
+        if self._identity is not None and (found.st_dev, found.st_ino) != self._identity:
+            raise WrongFolder(0, "another folder lies there", self._source.root)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from softcopy_napari.engine.checksums.digest_journal import DigestJournal
@@ -15,12 +16,17 @@ from softcopy_napari.engine.destination.existing_data import (
     examine_destination,
     find_replaceable_arrays,
 )
-from softcopy_napari.engine.destination.old_file_remover import OldFileRemover
+from softcopy_napari.engine.destination.old_file_remover import KnownFiles, OldFileRemover
+from softcopy_napari.engine.fs.root_folder import WrongFolder
+from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import OldArray
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.receipt.receipt import remove_receipt
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.worker.tasks import Identity
+
+_AGAIN = 1.0
+"""Seconds after which removal is tried again where one of the sides was not there."""
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +67,7 @@ class DestinationPreparation:
         self.old_arrays: list[OldArray] = []
         self._replacing = self._removing = False
         """Whether another dataset is to be removed from the destination; and whether something is being removed."""
+        self._next_removal = 0.0
         self.target = target
         self._journal = journal
         self._marker = marker
@@ -113,17 +120,21 @@ class DestinationPreparation:
         self._replacing = found.conflict is not None
         done(None)
 
-    def remove_old_files_if_due(self, source: Identity | None, done: Callable[[list[Reason]], None]) -> None:
+    def remove_old_files_if_due(
+        self, source: Identity | None, inventory: Inventory, done: Callable[[list[Reason]], None]
+    ) -> None:
         """Remove what is to be removed, unless that is under way; `done` is told what the user should know."""
-        if self._removing or not (self.old_arrays or self._replacing):
+        waits = self._removing or time.monotonic() < self._next_removal
+        if waits or not (self.old_arrays or self._replacing):
             return
         self._removing = True
-        threading.Thread(target=self._remove, args=(source, done), daemon=True).start()
+        sides = str(self.target.source), source, str(self.target.destination), self._marker
+        remover = OldFileRemover(KnownFiles.of(inventory), *sides, self._over)
+        threading.Thread(target=self._remove, args=(remover, done), daemon=True).start()
 
-    def _remove(self, identity: Identity | None, done: Callable[[list[Reason]], None]) -> None:
+    def _remove(self, remover: OldFileRemover, done: Callable[[list[Reason]], None]) -> None:
         source, destination = self.target.source, self.target.destination
-        remover = OldFileRemover(str(source), identity, str(destination), self._marker, self._over)
-        arrays, notices = self.old_arrays, []
+        arrays, notices, all_there = self.old_arrays, [], True
         try:
             if self._replacing:
                 receipt = examine_destination(source, destination).receipt
@@ -131,6 +142,8 @@ class DestinationPreparation:
                 remove_receipt(destination)
                 arrays = [*arrays, *map(OldArray, replaced)]
             remover.remove(arrays)
+        except WrongFolder:
+            all_there = False
         except OSError as error:
             notices = [make_reason(ReasonCode.OLD_FILES_LEFT, destination=str(destination), problem=error.strerror)]
         except Exception:
@@ -139,9 +152,13 @@ class DestinationPreparation:
         if remover.removed:
             where = str(destination)
             notices.insert(0, make_reason(ReasonCode.OLD_FILES_REMOVED, files=remover.removed, destination=where))
-        self._post(lambda: self._finish_removal(notices, done))
+        self._post(lambda: self._finish_removal(all_there, notices, done))
 
-    def _finish_removal(self, notices: list[Reason], done: Callable[[list[Reason]], None]) -> None:
-        self.old_arrays = []
-        self._replacing = self._removing = False
-        done(notices)
+    def _finish_removal(self, all_there: bool, notices: list[Reason], done: Callable[[list[Reason]], None]) -> None:
+        self._removing = False
+        if all_there:
+            self.old_arrays, self._replacing = [], False
+        else:  # it goes on when the sides are back, or in the job of the next dataset
+            self._next_removal = time.monotonic() + _AGAIN
+        if all_there or notices:
+            done(notices)

@@ -187,12 +187,32 @@ class OldArray(NamedTuple):
     """An array of a dataset that its writer has deleted."""
 
     layout: ArrayLayout
-    copied: npt.NDArray[np.bool_] | None = None
+    seen: npt.NDArray[np.bool_] | None = None
     """Which of its chunk files may be removed; None for all."""
     if_made_anew: bool = False
     """Remove nothing unless the source has an array in its place."""
 
     @classmethod
     def of(cls, array: TrackedArray) -> OldArray:
-        """Note an array that its writer deletes, with the chunk files that have been copied."""
-        return cls(array.layout, np.isin(array.ledger.flat, (ChunkState.COPIED, ChunkState.VERIFIED)))
+        """Note an array that its writer deletes, with the chunk files that the source has had.
+
+        Not only what is COPIED: a file may have been published although its worker has not said so yet, and of one that
+        was to be copied again an older version lies at the destination.
+        """
+        seen = array.ledger.flat != ChunkState.ABSENT
+        return cls(array.layout, seen if array.left is None else seen | array.left)
+
+    def has(self, key: str) -> bool:
+        """Return whether a file, named relative to the array, is one of these chunk files."""
+        if self.seen is None:
+            return self.layout.has_form_of_key(key)
+        cell = self.layout.flat_index(key)
+        return cell is not None and bool(self.seen[cell])
+
+    def join(self, later: OldArray | None) -> list[OldArray]:
+        """Return what was noted of the array at two times, as one where its layout has stayed the same."""
+        if later is None:
+            return [self]
+        if self.seen is None or later.seen is None or self.layout != later.layout:
+            return [self, later]
+        return [self._replace(seen=self.seen | later.seen)]

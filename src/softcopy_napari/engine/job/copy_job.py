@@ -222,7 +222,7 @@ class CopyJob(TargetThread):
         self._journal.note_if_due(self._inventory, now)
         self._tracker.note_walk_end(now)
         if self._tracker.last_full is not None:
-            self._preparation.remove_old_files_if_due(self._dispatcher.source, self._handle_removed)
+            self._preparation.remove_old_files_if_due(self._dispatcher.source, self._inventory, self._handle_removed)
         match self._phase:
             case Phase.COPYING if not self._paused and self._tracker.last_pass is not None:
                 self._check_finished(now)

@@ -164,7 +164,9 @@ class EventRules:
         folder, _, name = path.rpartition("/")
         # Writers rename new metadata over the old ones: only where an array is to go are they deleted.
         if name in ARRAY_METADATA_NAMES and folder in self._inventory.arrays and self._watcher.tells_closing:
-            self.deleted_arrays[folder] = OldArray.of(self._inventory.arrays[folder])
+            before = self.deleted_arrays.get(folder)
+            now_seen = OldArray.of(self._inventory.arrays[folder])
+            self.deleted_arrays[folder] = before.join(now_seen)[0] if before is not None else now_seen
         if not locked:
             if self.first_deletion is None and self._inventory.is_chunk_file(path):
                 self.first_deletion = now

@@ -152,14 +152,17 @@ class Arrival:
         return ReasonCode.SOURCE_UNUSABLE if self.hopeless else ReasonCode.SOURCE_UNREADABLE
 
     def leftovers(self, arrays: Iterable[TrackedArray]) -> list[OldArray]:
-        """The arrays of a dataset that was made anew whose copied chunk files its writer has deleted.
+        """Return the arrays of a dataset that was made anew whose chunk files its writer has deleted.
 
         Not where chunk files went long before: those were taken away by somebody who relies on their copies.
         """
         first = self._deletion.first
         if first is not None and self._lost_at - first > _DELETING:
             return []
-        known = self._deletion.arrays
+        # What was with a worker when it was deleted has been published since, or not.
+        left = {array.layout.path: [OldArray.of(array)] for array in arrays}
+        for path, known in self._deletion.arrays.items():
+            left[path] = known.join(left[path][0] if path in left else None)
         if not self._deletion.root:
-            return [known[path]._replace(if_made_anew=True) for path in sorted(self._deletion.made_anew)]
-        return [known.get(array.layout.path) or OldArray.of(array) for array in arrays]
+            left = {path: left[path] for path in sorted(self._deletion.made_anew)}
+        return [old._replace(if_made_anew=not self._deletion.root) for olds in left.values() for old in olds]

@@ -35,6 +35,8 @@ from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 _TEMPORARIES_INTERVAL = 1.0
 _LATE_EVENT = 0.3
 """Seconds that the system may take to tell of a deletion."""
+_VERY_LATE_EVENT = 2.0
+"""The same of a folder that has gone: Linux tells of its deletion when the last worker has closed it."""
 _MOMENT = 15.0
 """Seconds after a change for which a source counts as being written to: more than pass between two looks."""
 
@@ -310,7 +312,7 @@ class SourceTracker:
 
     def await_deletion(self) -> None:
         """Hear how the source went, where it was a worker that has found it gone: the event may be a moment late."""
-        deadline = time.monotonic() + _LATE_EVENT
+        deadline = time.monotonic() + (_LATE_EVENT if self.metadata.made_anew else _VERY_LATE_EVENT)
         while self._rules is not None and not self._rules.root_gone and time.monotonic() < deadline:
             time.sleep(0.01)
             self._rules.apply_events(time.monotonic())
