@@ -30,12 +30,16 @@ def test_no_copy_is_complete_while_its_writer_pauses(tmp_path: Path) -> None:
     def waits_for_an_hour(copy: Copy) -> bool:
         return "done after 1 h without a change" in copy.snapshot().reason
 
+    def ended() -> dict[str, str]:
+        told = {kind: copy.snapshot() for kind, copy in copies.items()}
+        return {kind: snapshot.reason for kind, snapshot in told.items() if snapshot.state.ended}
+
     try:
         datasets = [f"{kind}={source}" for kind, source in sources.items()]
         command = [sys.executable, "-m", "tests.support.pausing_writers", str(PAUSE), "2", *datasets]
         written = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=60)
         assert written.returncode == 0, written.stdout + written.stderr
-        assert not until(lambda: any(copy.snapshot().state.ended for copy in copies.values()), 3 * SETTLE)
+        assert not until(ended, 3 * SETTLE), ended()
         for kind, copy in copies.items():
             assert until(lambda copy=copy: waits_for_an_hour(copy)), (kind, copy.snapshot().reason)  # type: ignore[misc]
         for kind, copy in copies.items():

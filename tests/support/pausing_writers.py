@@ -113,12 +113,10 @@ def time_in_shard(path: str, count: int, pause: float) -> None:
 
 
 def two_in_chunk(path: str, count: int, pause: float) -> None:
-    """A chunk holds two time points; the last chunk is there before its second one."""
-    array = _tensorstore(path, [count + 1, *PLANES], [2, 1, SIDE, SIDE])
+    """A chunk holds two time points, and the last one never gets its second."""
+    array = _tensorstore(path, [count + count % 2, *PLANES], [2, 1, SIDE, SIDE])
     for number, data in _frames(count, pause):
-        array[number + 1].write(data).result()
-        if not number:
-            array[number].write(data).result()
+        array[number].write(data).result()
 
 
 def acquire(path: str, count: int, pause: float) -> None:

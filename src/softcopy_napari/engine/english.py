@@ -103,6 +103,7 @@ ENGLISH: Wording = {
     ReasonCode.ONE_ALONG_SLOWEST: "{array:array} has one chunk along its slowest axis, which may be written again",
     ReasonCode.EMPTY_ARRAY: "{array:array} is empty: its acquisition may not have begun",
     ReasonCode.PLACEHOLDERS: "most chunks of {array:array} hold the same bytes, as if they were to be filled later",
+    ReasonCode.ONE_WELL: "{array:array} is in the only well of its plate: more wells may come",
     ReasonCode.UNLISTED: "{array:array} is in a group that does not list its images: more may come",
     ReasonCode.UNKNOWN_LAYOUT: "{array:array} does not tell how many chunks it will have",
     # Why an acquisition is over

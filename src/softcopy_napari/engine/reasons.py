@@ -79,6 +79,7 @@ class ReasonCode(StrEnum):
     ONE_ALONG_SLOWEST = auto()
     EMPTY_ARRAY = auto()
     PLACEHOLDERS = auto()
+    ONE_WELL = auto()
     UNLISTED = auto()
     UNKNOWN_LAYOUT = auto()
 

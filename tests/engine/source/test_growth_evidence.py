@@ -81,22 +81,23 @@ def test_shapes_that_do_not_tell_whether_an_array_is_full(
 
 
 @pytest.mark.parametrize(
-    ("children", "arrays", "unlisted"),
+    ("children", "arrays", "against"),
     [
         ({}, [""], None),
         ({"": ("0", "1")}, ["0", "1"], None),
-        ({"": ()}, ["0"], "0"),
-        ({"": (), "a": ("a/0",)}, ["a/0"], "a/0"),
-        ({"": ("A/1",), "A": (), "A/1": ("A/1/0",), "A/1/0": ("A/1/0/0",)}, ["A/1/0/0"], None),
-        ({"OME": ("0",), "": (), "0": ("0/0",)}, ["0/0"], "0/0"),
+        ({"": ()}, ["0"], Against.UNLISTED),
+        ({"": (), "a": ("a/0",)}, ["a/0"], Against.UNLISTED),
+        ({"": ("A/1",), "A": (), "A/1": ("A/1/0",), "A/1/0": ("A/1/0/0",)}, ["A/1/0/0"], Against.ONE_WELL),
+        ({"": ("A/1", "A/2"), "A/1": ("A/1/0",), "A/1/0": ("A/1/0/0",)}, ["A/1/0/0"], None),
+        ({"OME": ("0",), "": (), "0": ("0/0",)}, ["0/0"], Against.UNLISTED),
     ],
 )
-def test_an_image_in_a_group_that_does_not_list_it_may_be_followed_by_others(
-    known: Known, children: dict[str, tuple[str, ...]], arrays: list[str], unlisted: str | None
+def test_an_image_that_nothing_lists_or_in_the_only_well_may_be_followed_by_others(
+    known: Known, children: dict[str, tuple[str, ...]], arrays: list[str], against: Against | None
 ) -> None:
     known.children.update(children)
     known.find(*(make_layout((2, 2), path) for path in arrays))
-    assert known.against == ([] if unlisted is None else [(Against.UNLISTED, unlisted)])
+    assert known.against == ([] if against is None else [(against, arrays[0])])
 
 
 def test_an_array_that_grows_or_comes_after_data_speaks_for_the_rest_of_the_run(known: Known) -> None:

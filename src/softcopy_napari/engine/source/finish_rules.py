@@ -37,6 +37,8 @@ class Against(Enum):
     """An array has no chunk files: it was made, and its acquisition may not have begun."""
     PLACEHOLDERS = ReasonCode.PLACEHOLDERS
     """Most chunk files of an array hold the same bytes: what stands there until the data come."""
+    ONE_WELL = ReasonCode.ONE_WELL
+    """A plate lists one well only: some software adds each well when it is begun."""
     UNLISTED = ReasonCode.UNLISTED
     """An array lies in a group whose metadata do not list what it holds: more may come beside it."""
     UNKNOWN_LAYOUT = ReasonCode.UNKNOWN_LAYOUT

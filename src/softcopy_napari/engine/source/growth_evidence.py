@@ -185,12 +185,18 @@ def _objections_to_shapes(layouts: list[ArrayLayout]) -> Iterable[Objection]:
 
 
 def _objections_to_place(layouts: list[ArrayLayout], children: Mapping[str, tuple[str, ...]]) -> Iterable[Objection]:
-    """Find an array that lies in a group whose metadata do not list it: others may come beside it."""
+    """Find an array beside which others may come: in a group that does not list it, or in the only well of a plate."""
     listed_by = {child: group for group, paths in children.items() for child in paths}
+    only_well = ""
     for layout in layouts:
-        node = layout.path
-        while node:
-            if node not in listed_by:
+        groups = [layout.path]
+        while groups[-1]:
+            if groups[-1] not in listed_by:
                 yield Objection(Against.UNLISTED, layout.path)
                 return
-            node = listed_by[node]
+            groups.append(listed_by[groups[-1]])
+        # An array, its image, its well, and the plate.
+        if not only_well and len(groups) == 4 and len(children[groups[-1]]) == 1:
+            only_well = layout.path
+    if only_well:
+        yield Objection(Against.ONE_WELL, only_well)
