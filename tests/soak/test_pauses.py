@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import Softcopy, softcopy
+from softcopy_napari.engine.client import engines
+from tests.support.command import Softcopy, softcopy, until
 from tests.support.pausing_writers import KINDS, OME_KINDS
 from tests.support.trees import assert_same
 from tests.support.writers import REPO
@@ -50,14 +51,17 @@ def test_no_kind_of_writer_is_called_complete_in_its_pauses_and_each_ends_soon_w
             for way, place in (("order", by_order), ("marker", by_marker))
             for kind in ALL
         }
+        until(lambda: len(engines()) == len(copies), 120)
         writers = {kind: start_writer(kind, sources[kind]) for kind in ALL}
         for writer in writers.values():
             ends.callback(writer.communicate)
             ends.callback(writer.kill)
         began = time.monotonic()
         while any(writer.poll() is None for writer in writers.values()):
-            early = [name for name, copy in copies.items() if copy.process.poll() is not None]
-            assert not early, {name: copies[name].process.stdout.read() for name in early}  # type: ignore[union-attr]
+            goes_on = {kind for kind, writer in writers.items() if writer.poll() is None}
+            ended = {name for name, copy in copies.items() if copy.process.poll() is not None}
+            early = {(kind, way): copies[kind, way].wait() for kind, way in ended if kind in goes_on}
+            assert not early, [copies[name].output for name in early]
             time.sleep(0.2)
         assert time.monotonic() - began > (FRAMES - 1) * PAUSE
         for kind, writer in writers.items():
