@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from softcopy_napari import __version__
+from softcopy_napari.terminal.free_command import free
 from softcopy_napari.terminal.output import let_output_fail
+from softcopy_napari.terminal.refusals import fail as _fail
+from softcopy_napari.terminal.refusals import read_path as _path
 from softcopy_napari.terminal.usage import Commands, CopyCommand
 
 if TYPE_CHECKING:
     from softcopy_napari.engine.targets.target import Settings, Target
-
-WRONG_USAGE = 2
 
 
 @click.group(
@@ -170,6 +171,9 @@ def verify(
         sys.exit(run_verify(tuple(_path(folder) for folder in folders), chosen, nprocs, verbose))
     except (ReceiptError, VerifyError, ValueError) as error:
         _fail(str(error))
+
+
+softcopy.add_command(free)
 
 
 @softcopy.command()
@@ -349,22 +353,6 @@ def _targets(paths: tuple[str, ...], settings: Settings) -> tuple[Target, ...]:
         case (source, destination):
             return (make_target(source, destination, settings),)
     raise TargetsError(f"{len(paths)} paths were given: give a targets file, or one source and one destination")
-
-
-def _path(text: str, what: str = "path") -> Path:
-    """What a user means by a path."""
-    from softcopy_napari.engine.targets.user_paths import written_path
-
-    try:
-        return written_path(text, Path())
-    except ValueError as error:
-        _fail(f"the {what} {error}")
-
-
-def _fail(message: str) -> NoReturn:
-    for line in message.splitlines():
-        click.echo(f"softcopy: {line}", err=True)
-    sys.exit(WRONG_USAGE)
 
 
 def _log_to_stderr(verbose: bool) -> None:

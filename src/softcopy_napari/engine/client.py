@@ -20,6 +20,7 @@ from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.protocol.connection import MAX_REPLY, Connection, authenticate, connect
 from softcopy_napari.engine.protocol.messages import Changes, EngineSnapshot, Order, Reply, TargetSnapshot
 from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
+from softcopy_napari.engine.state_folder.destination_lock import destination_id
 from softcopy_napari.engine.state_folder.folder import state_folder
 from softcopy_napari.engine.state_folder.run_file import RunFile, read_run, run_files
 from softcopy_napari.engine.targets.build import make_target
@@ -126,6 +127,17 @@ class EngineHandle:
 def engines() -> list[EngineHandle]:
     """Return all running engines of this user on this machine, oldest first."""
     return [EngineHandle(run) for run in run_files() if run.alive()]
+
+
+def end_watch(pid: int, destination: Path) -> None:
+    """Have an engine let go of a destination that is complete and whose source it only watches on."""
+    for engine in engines():
+        if engine.run.pid == pid:
+            with contextlib.suppress(EngineGone, ValueError):
+                for target in engine.snapshot().targets:
+                    if destination_id(Path(target.destination)) == destination_id(destination):
+                        engine.ask(Order(do="stop", target=target.id))
+            engine.close()
 
 
 def launch(targets: Sequence[Target]) -> EngineHandle:

@@ -10,6 +10,7 @@ all there. Front ends override those in which they differ: what to press, which 
 from __future__ import annotations
 
 from softcopy_napari.engine.english_details import DETAILS, Wording
+from softcopy_napari.engine.english_freeing import FREEING
 from softcopy_napari.engine.reasons import ReasonCode
 
 _RUN_AGAIN = "run it again with --overwrite to replace the copy, or with another destination"
@@ -272,4 +273,5 @@ ENGLISH: Wording = {
     ReasonCode.ONLY_THERE: "only at the destination: {items:file or folder|files and folders}",
     ReasonCode.DAMAGED: "damaged at the source: {chunks:chunk}",
     **DETAILS,
+    **FREEING,
 }

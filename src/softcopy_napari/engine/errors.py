@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softcopy_napari.engine.reasons import ReasonCode, make_reason
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.wording import describe
 
 NO_THREADS = "the system lets this session start no more processes and threads; ulimit -u shows the limit"
@@ -21,7 +21,7 @@ class ReasonError(ValueError):
         Why, as the rest of a sentence that begins with what has the value; `str()` gives its English.
     """
 
-    def __init__(self, code: ReasonCode, **fields: str | int) -> None:
+    def __init__(self, code: ReasonCode, **fields: str | int | float | Reason | None) -> None:
         self.reason = make_reason(code, **fields)
         super().__init__(self.reason)
 

@@ -33,7 +33,7 @@ from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order, Repl
 from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.session_limits import allow_many_files, fit_processes
-from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock, destination_id
+from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock
 from softcopy_napari.engine.state_folder.folder import private_folder, runs_folder, state_folder_errors
 from softcopy_napari.engine.state_folder.ledger_folders import clean_state_folder, ledger_folder
 from softcopy_napari.engine.state_folder.run_file import RunFile, own_start_time
@@ -223,19 +223,13 @@ class Engine:
 def _lock_destination(target: Target) -> DestinationLock:
     """Lock a target's destination. An engine that only watches on, its copy complete, gives way."""
 
-    def end_watch(pid: int) -> None:
-        from softcopy_napari.engine.client import EngineGone, engines
+    def end_watch_of(pid: int) -> None:
+        from softcopy_napari.engine.client import end_watch
 
-        for engine in engines():
-            if engine.run.pid == pid:
-                with contextlib.suppress(EngineGone, ValueError):
-                    for other in engine.snapshot().targets:
-                        if destination_id(Path(other.destination)) == destination_id(target.destination):
-                            engine.ask(Order(do="stop", target=other.id))
-                engine.close()
+        end_watch(pid, target.destination)
 
     try:
-        return DestinationLock(target.destination, "checked" if target.check else "filled", end_watch)
+        return DestinationLock(target.destination, "checked" if target.check else "filled", end_watch_of)
     except DestinationBusy as error:
         raise TargetsError(str(error)) from None
 

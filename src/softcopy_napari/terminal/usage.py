@@ -12,6 +12,7 @@ _USAGE = (
     "[OPTIONS] SOURCE DESTINATION",
     "check SOURCE DESTINATION",
     "verify [SOURCE] DESTINATION",
+    "free SOURCE DESTINATION",
     "status | demo",
     "finish | pause | resume | stop | set [PID | DESTINATION]...",
 )

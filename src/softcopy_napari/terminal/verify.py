@@ -16,6 +16,7 @@ from rich.text import Text
 
 from softcopy_napari.engine.dispatch.priority import lower_priority
 from softcopy_napari.engine.formatting import count_text, printable, size_text, time_text
+from softcopy_napari.engine.receipt.freed_record import find_freed
 from softcopy_napari.engine.receipt.receipt import find_receipt
 from softcopy_napari.engine.verify.verify import (
     Interrupted,
@@ -26,6 +27,7 @@ from softcopy_napari.engine.verify.verify import (
     verify_receipt,
     verify_source,
 )
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker.content_checker import CheckOutcome
 from softcopy_napari.terminal.signals import INTERRUPTED, collect_signals
 
@@ -87,6 +89,8 @@ def run_verify(folders: tuple[Path, ...], choice: Selection, nprocs: int, verbos
             raise VerifyError(f"{folder} is not a folder: check the path")
     if len(folders) == 2 and os.path.samefile(*folders):
         raise VerifyError(f"{folders[0]} and {folders[1]} are the same folder: it would be compared with itself")
+    if len(folders) == 2 and (freed := find_freed(folders[0])) is not None and not freed.deleted:
+        raise VerifyError(f"{describe(freed.describe())}. To verify the copy: softcopy verify {folders[1]}")
     console = Console(highlight=False, soft_wrap=True)
     findings = _Findings(console, verbose)
     report = VerifyReport(findings.add)

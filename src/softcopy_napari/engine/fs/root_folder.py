@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from softcopy_napari.engine.fs.capabilities import Capabilities, detect_capabilities
 from softcopy_napari.engine.fs.files import NOFOLLOW, extended_path, native_path, open_source_file
+from softcopy_napari.engine.fs.moving import move_file
 from softcopy_napari.engine.fs.permissions import SOURCE, modes_for
 from softcopy_napari.engine.fs.relative_paths import join
 
@@ -259,6 +260,11 @@ class RootFolder:
         name, fd = self._at(path)
         temporary, _ = self._at(by)
         os.replace(temporary, name, src_dir_fd=fd, dst_dir_fd=fd)
+
+    def move(self, path: str, other: RootFolder) -> None:
+        """Rename a file to the same path in another root folder, which has its folder; see `move_file`."""
+        name, fd = self._at(path)
+        move_file(name, other._at(path)[0], fd, other._at(path)[1])
 
     def read_link(self, path: str) -> str:
         """Return what a link points to."""

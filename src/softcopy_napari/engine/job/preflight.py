@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import stat
 import time
+from pathlib import Path
 
 from softcopy_napari.engine.destination.existing_data import find_other_dataset
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.fs.files import extended_path
+from softcopy_napari.engine.receipt.freed_record import find_freed
+from softcopy_napari.engine.state_folder.destination_lock import destination_id
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.array_layout import LayoutError
@@ -29,9 +32,10 @@ def validate_target(target: Target) -> None:
     Raises
     ------
     TargetsError
-        The source is not a zarr dataset (and will not become one by waiting), the destination is not a
+        The source is not a zarr dataset (and will not become one by waiting) or was freed, the destination is not a
         folder, or it holds another dataset.
     """
+    _check_not_freed(target)
     waits = target.wait_for_source and not target.check
     deadline = time.monotonic() + (0 if waits or target.check else _HALF_WRITTEN)
     while True:
@@ -48,6 +52,17 @@ def validate_target(target: Target) -> None:
     _check_writable(target)
     if not target.overwrite and (conflict := find_other_dataset(target.source, target.destination)):
         raise TargetsError(describe(conflict))
+
+
+def _check_not_freed(target: Target) -> None:
+    """Check that the source's files are not in a grace folder, or the destination's the only ones that there are."""
+    record = find_freed(target.source)
+    if record is None:
+        return
+    is_used_again = bool(record.deleted) and bool(probe_source(str(target.source)).nodes)
+    is_copy = destination_id(Path(record.destination)) == destination_id(target.destination)
+    if not is_used_again or (is_copy and not target.overwrite):
+        raise TargetsError(describe(record.describe()))
 
 
 def _source_problem(found: SourceProbe, waits: bool) -> str:

@@ -29,14 +29,18 @@ def possible_receipt_files(destination: Path) -> list[tuple[Path, Path]]:
 
 
 def _beside(destination: Path, suffix: str) -> tuple[Path, Path]:
-    name = os.fsencode(destination.name)
-    room = _longest_name(destination.parent) - len(os.fsencode(suffix + _JSON))
-    if len(name) > room:
-        digest = xxh3_64_hexdigest(name)
-        stem = name[: room - len(digest) - 1].decode(errors="ignore") + "~" + digest
-    else:
-        stem = destination.name
+    stem = shorten_name(destination, suffix + _JSON)
     return destination.with_name(stem + suffix + _SUMS), destination.with_name(stem + suffix + _JSON)
+
+
+def shorten_name(folder: Path, suffix: str) -> str:
+    """Return the name of a folder, shortened where it leaves no room for something to be put behind it."""
+    name = os.fsencode(folder.name)
+    room = _longest_name(folder.parent) - len(os.fsencode(suffix))
+    if len(name) <= room:
+        return folder.name
+    digest = xxh3_64_hexdigest(name)
+    return name[: room - len(digest) - 1].decode(errors="ignore") + "~" + digest
 
 
 def _longest_name(folder: Path) -> int:

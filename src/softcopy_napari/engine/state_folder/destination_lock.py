@@ -26,8 +26,8 @@ from softcopy_napari.engine.zarr_layout.probe import FolderIdentity
 
 _SIZE = 400
 """Bytes of a lock file."""
-Doing = Literal["filled", "checked", "watched"]
-"""What an engine does to a destination: fills it, compares it, or watches its source once it is complete."""
+Doing = Literal["filled", "checked", "watched", "freed"]
+"""What an engine does to a destination: fill or compare it; watch or free its source once it is complete."""
 _BOOT_ERROR = 30
 _LAST_COPIES = 10.0
 """Seconds that the copy processes of an engine that was killed have to end: they take 1.5, on a busy machine more."""
@@ -41,6 +41,8 @@ class DestinationBusy(Exception):
         process = f" (process {pid})" if pid else ""
         who, does = ("a check", "reading") if doing == "checked" else ("another copy", "writing to")
         what = f"{who}{process} is {does} {destination}. Stop it first: softcopy stop"
+        if doing == "freed":
+            what = f"softcopy free{process} is at work on {destination} and its source. Wait until it has ended"
         if has_ended:
             what = (
                 f"{who}{process} of {destination} has ended, but one of its copy processes hangs in a call to a disk. "
@@ -92,7 +94,7 @@ class DestinationLock:
     Parameters
     ----------
     destination : Path
-    doing : {"filled", "checked"}
+    doing : {"filled", "checked", "freed"}
         What is to be done to it.
     end_watch : callable, optional
         Has the engine of this process id let go of the destination, where it is complete and only watched on.
@@ -138,7 +140,7 @@ class DestinationLock:
             doing=doing,
             reverify_reason=self.reverify_reason,
             boot=_boot() if before.boot and doing == "filled" else before.boot,
-            clean_end=before.clean_end and doing == "checked",
+            clean_end=before.clean_end and doing != "filled",
         )
 
     def _acquire(self, destination: Path, end_watch: Callable[[int], None] | None) -> None:
@@ -146,7 +148,7 @@ class DestinationLock:
         asked = False
         while True:
             with state_folder_errors():
-                if _locked(self._fd):
+                if try_lock(self._fd):
                     return
             owner = _read(self._fd)
             has_ended = owner.pid != 0 and not owner.is_running
@@ -298,7 +300,7 @@ def _flush(path: Path) -> None:
 def _note_failed_flush_of(path: Path, device: int) -> None:
     """Note the failed flush of this device for a destination on it that nobody holds now."""
     with contextlib.suppress(OSError), _opened(path, os.O_RDWR) as fd:
-        if _locked(fd):
+        if try_lock(fd):
             owner = _read(fd)
             if owner.device == device and _is_same_boot(owner.boot, _boot()) and owner.reverify_reason is None:
                 _write(fd, owner.model_copy(update={"reverify_reason": ReverifyReason.FLUSH_FAILED}))
@@ -307,7 +309,8 @@ def _note_failed_flush_of(path: Path, device: int) -> None:
 if sys.platform == "win32":
     import msvcrt
 
-    def _locked(fd: int) -> bool:
+    def try_lock(fd: int) -> bool:
+        """Lock an open file for this process and those that inherit it; return whether that could be done."""
         # Windows locks bytes against reading too: one far behind the text that others want to read.
         os.lseek(fd, 1 << 30, os.SEEK_SET)
         try:
@@ -319,7 +322,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _locked(fd: int) -> bool:
+    def try_lock(fd: int) -> bool:
+        """Lock an open file for this process and those that inherit it; return whether that could be done."""
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
