@@ -115,6 +115,14 @@ def softcopy() -> None:
     show_default=True,
     help="Copy links out of the source as links, or copy what they lead to.",
 )
+@click.option(
+    "--free",
+    type=float,
+    metavar="DAYS",
+    default=None,
+    help="Free the source once the copy is complete and every byte was read back: its files move to a grace folder, "
+    "and may be deleted after so many days.  [default: off]",
+)
 def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
     """Copy zarr datasets while they are being written.
 
@@ -349,10 +357,22 @@ def _targets(paths: tuple[str, ...], settings: Settings) -> tuple[Target, ...]:
                 load_targets,  # with YAML, which the other case is spared
             )
 
-            return load_targets(path, settings)
+            return _skip_freed(load_targets(path, settings))
         case (source, destination):
             return (make_target(source, destination, settings),)
     raise TargetsError(f"{len(paths)} paths were given: give a targets file, or one source and one destination")
+
+
+def _skip_freed(targets: tuple[Target, ...]) -> tuple[Target, ...]:
+    """Return the targets of a file whose sources have not been freed; all of them where there is no other."""
+    from softcopy_napari.engine.job.preflight import find_why_freed
+
+    freed = {target: words for target in targets if (words := find_why_freed(target))}
+    if len(freed) == len(targets):
+        return targets
+    for words in freed.values():
+        click.echo(f"softcopy: left out: {words}", err=True)
+    return tuple(target for target in targets if target not in freed)
 
 
 def _log_to_stderr(verbose: bool) -> None:

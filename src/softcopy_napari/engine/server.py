@@ -29,7 +29,7 @@ from softcopy_napari.engine.errors import NO_THREADS, TargetsError
 from softcopy_napari.engine.job.preflight import validate_target
 from softcopy_napari.engine.job.target_resources import TargetResources
 from softcopy_napari.engine.protocol.connection import MAX_ORDER, Connection, Listener, authenticate
-from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order, Reply
+from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order, Reply, TargetSnapshot
 from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.session_limits import allow_many_files, fit_processes
@@ -42,6 +42,7 @@ from softcopy_napari.engine.targets.target import Target, targets_from_json
 from softcopy_napari.engine.targets.timeout import call_with_timeout
 
 if TYPE_CHECKING:
+    from softcopy_napari.engine.freeing.auto_freer import AutoFreer
     from softcopy_napari.engine.job.target_thread import TargetThread
 
 _MOST_FRONT_ENDS = 100
@@ -88,6 +89,7 @@ class Engine:
             undo.callback(self._listener.close)
             self.jobs = _make_jobs(self._resources)
             undo.pop_all()
+        self._freers = _make_freers(self.jobs)
         self._places = threading.Semaphore(_MOST_FRONT_ENDS)
         self._key = os.urandom(32)
         self.run_file = RunFile(
@@ -113,6 +115,8 @@ class Engine:
             for job in self.jobs:
                 job.start()
                 started += 1
+            for freer in self._freers.values():
+                freer.start()
         except RuntimeError:
             for one in self._resources[started:]:
                 one.pool.stop()
@@ -131,13 +135,17 @@ class Engine:
             version=__version__,
             started=self._started,
             ended=self.ended,
-            targets=tuple(job.snapshot() for job in self.jobs),
+            targets=tuple(self._snapshot_of(job) for job in self.jobs),
         )
+
+    def _snapshot_of(self, job: TargetThread) -> TargetSnapshot:
+        freer = self._freers.get(job.identity)
+        return job.snapshot() if freer is None else freer.add_to(job.snapshot())
 
     @property
     def ended(self) -> bool:
-        """Whether all targets have ended."""
-        return all(job.ended.is_set() for job in self.jobs)
+        """Whether all targets have ended, and no source is to be freed any more."""
+        return self.wait(0)
 
     def order(self, order: Order) -> Reason | None:
         """Carry out an order; return why that is not possible, or None."""
@@ -150,13 +158,16 @@ class Engine:
         if order.do != "snapshot":
             for job in jobs:
                 job.order(order.do)
+                if order.do == "stop" and job.identity in self._freers:
+                    self._freers[job.identity].stop()
         return None
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until all targets have ended; returns whether they have."""
+        """Wait until all targets have ended, and sources are freed; returns whether they have."""
         deadline = None if timeout is None else time.monotonic() + timeout
         return all(
-            job.ended.wait(None if deadline is None else max(0.0, deadline - time.monotonic())) for job in self.jobs
+            one.ended.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            for one in (*self.jobs, *self._freers.values())
         )
 
     def close(self) -> None:
@@ -246,6 +257,24 @@ def _make_jobs(resources: Sequence[TargetResources]) -> list[TargetThread]:
         (CheckJob if one.target.check else CopyJob)(one, str(number), ledger_folder() / str(number))
         for number, one in enumerate(resources, start=1)
     ]
+
+
+def _make_freers(jobs: Sequence[TargetThread]) -> dict[str, AutoFreer]:
+    """Make what frees the sources of targets that say so, each once nobody here copies from it any more."""
+    wanted = [job for job in jobs if job.target.free is not None and not job.target.check]
+    if not wanted:
+        return {}
+    from softcopy_napari.engine.freeing.auto_freer import AutoFreer
+    from softcopy_napari.engine.freeing.other_targets import overlap
+
+    return {
+        job.identity: AutoFreer(
+            job.target,
+            job.snapshot,
+            [job.ended, *(one.ended for one in jobs if overlap(one.target.source, job.target.source))],
+        )
+        for job in wanted
+    }
 
 
 def log_to_file() -> Path:

@@ -13,14 +13,14 @@ from pathlib import Path
 import click
 
 from softcopy_napari.engine.dispatch.priority import lower_priority
-from softcopy_napari.engine.formatting import clock_text, count_text, size_text, span_text
+from softcopy_napari.engine.formatting import clock_text, count_text, size_text
 from softcopy_napari.engine.freeing.expiry import Deleted, delete_expired
 from softcopy_napari.engine.freeing.free_rules import FreeOptions, FreePlan
 from softcopy_napari.engine.freeing.free_source import FreeJob
 from softcopy_napari.engine.freeing.refusal import FreeRefused
 from softcopy_napari.engine.freeing.undo import undo_free
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
-from softcopy_napari.engine.receipt.freed_record import DAY, FreedRecord, grace_folder_of, list_freed, read_record
+from softcopy_napari.engine.receipt.freed_record import FreedRecord, grace_folder_of, list_freed, read_record
 from softcopy_napari.engine.verify.verify import Interrupted
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.terminal.signals import INTERRUPTED, collect_signals
@@ -50,6 +50,8 @@ def run_free(source: Path, destination: Path, options: FreeOptions, dry_run: boo
             print_line("Nothing was moved (--dry-run).")
             return 0
         if not plan.files and not plan.moved:
+            record = read_record(plan.grace)
+            print_line(describe(record.describe()) if record is not None else "Nothing is left to be moved.")
             return 0
         _confirm("Free the source?", yes, "free it")
         try:
@@ -74,7 +76,7 @@ def _show_plan(plan: FreePlan, options: FreeOptions) -> None:
     print_line(f"{plan.source}: {count_text(plan.files, 'file')}, {size_text(plan.bytes)}", "bold")
     print_line(f"  are also at    {plan.destination}")
     print_line(f"  with receipt   {plan.checksums}")
-    print_line(f"  would go to    {plan.grace}, kept for {span_text(options.keep_days * DAY)}")
+    print_line(f"  would go to    {plan.grace}, kept for {options.keep_days:g} days")
     if plan.moved:
         print_line(f"  there already  {count_text(plan.moved, 'file')}")
     if plan.left.total:

@@ -92,7 +92,12 @@ class GraceFolder:
         self.files.close()
         self.journal.close()
         if self.over or (self._make and self.record is None):
-            self._remove()
+            self._remove_files(README, JOURNAL, RECORD)
+            with contextlib.suppress(OSError):
+                self.path.rmdir()
+                forget_grace_folder(self.path)
+        elif self.record is not None and self.record.deleted:
+            self._remove_files(JOURNAL)  # the record stays: it says where the data are
 
     def _make_folders(self) -> None:
         with contextlib.suppress(FileExistsError):
@@ -154,16 +159,14 @@ class GraceFolder:
         sizes = [there.st_size for _, there in self.list_files()]
         return len(sizes), sum(sizes)
 
-    def _remove(self) -> None:
-        """Remove the grace folder, if no file is in it."""
+    def _remove_files(self, *names: str) -> None:
+        """Remove files of softcopy's own, if no freed file is left."""
         self.remove_empty_folders(self.files)
         with contextlib.suppress(OSError):
-            (self.path / FILES).rmdir()
-            for name in (README, JOURNAL, RECORD, *filter(is_own_temporary, os.listdir(self.path))):
+            if (self.path / FILES).is_dir():
+                (self.path / FILES).rmdir()
+            for name in (*names, *filter(is_own_temporary, os.listdir(self.path))):
                 (self.path / name).unlink(missing_ok=True)
-            self.path.rmdir()
-        if not self.path.exists():
-            forget_grace_folder(self.path)
 
     @staticmethod
     def remove_empty_folders(place: RootFolder) -> None:

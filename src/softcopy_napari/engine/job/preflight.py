@@ -35,7 +35,8 @@ def validate_target(target: Target) -> None:
         The source is not a zarr dataset (and will not become one by waiting) or was freed, the destination is not a
         folder, or it holds another dataset.
     """
-    _check_not_freed(target)
+    if freed := find_why_freed(target):
+        raise TargetsError(freed)
     waits = target.wait_for_source and not target.check
     deadline = time.monotonic() + (0 if waits or target.check else _HALF_WRITTEN)
     while True:
@@ -54,15 +55,17 @@ def validate_target(target: Target) -> None:
         raise TargetsError(describe(conflict))
 
 
-def _check_not_freed(target: Target) -> None:
-    """Check that the source's files are not in a grace folder, or the destination's the only ones that there are."""
+def find_why_freed(target: Target) -> str:
+    """Return what became of a target's source, if that was freed and must not be copied now; else an empty text.
+
+    Its files may be in a grace folder, or the destination's may be the only ones that there are.
+    """
     record = find_freed(target.source)
     if record is None:
-        return
+        return ""
     is_used_again = bool(record.deleted) and bool(probe_source(str(target.source)).nodes)
     is_copy = destination_id(Path(record.destination)) == destination_id(target.destination)
-    if not is_used_again or (is_copy and not target.overwrite):
-        raise TargetsError(describe(record.describe()))
+    return "" if is_used_again and (target.overwrite or not is_copy) else describe(record.describe())
 
 
 def _source_problem(found: SourceProbe, waits: bool) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import time
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
 from softcopy_napari.engine.formatting import count_text, printable, size_text
 from softcopy_napari.engine.fs.atomic_write import write_atomically
@@ -27,6 +29,16 @@ _SUFFIX = ".freed"
 _MAX_SIZE = 1 << 16
 """Bytes of a record at most."""
 DAY = 86400.0
+
+
+def _check_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("is no text")
+    return value
+
+
+_PathText = Annotated[str, PlainValidator(_check_text)]
+"""A path, which may hold bytes that are no text."""
 
 
 class FreedRecord(BaseModel):
@@ -44,11 +56,11 @@ class FreedRecord(BaseModel):
     software: str
     host: str = ""
     user: str = ""
-    source: str
+    source: _PathText
     source_folder: FolderIdentity | None = None
     """Inode of the source's folder, and when it was made."""
-    destination: str
-    checksums: str
+    destination: _PathText
+    checksums: _PathText
     """Path of the checksum file by which all files were compared."""
     checksums_xxh128: str = Field(pattern=r"^[0-9a-f]{32}$")
     files: int = Field(ge=0)
@@ -88,7 +100,7 @@ def grace_folder_of(source: Path) -> Path:
 def read_record(grace: Path) -> FreedRecord | None:
     """Return the record of a grace folder; None where there is none that can be read."""
     with contextlib.suppress(OSError, ValueError):
-        return FreedRecord.model_validate_json(read_regular_file(grace / RECORD, _MAX_SIZE))
+        return FreedRecord.model_validate(json.loads(read_regular_file(grace / RECORD, _MAX_SIZE)))
     return None
 
 
@@ -109,7 +121,7 @@ def is_folder_of(record: FreedRecord, source: Path) -> bool:
 def write_record(grace: Path, record: FreedRecord) -> None:
     """Write a record and the text for people, each whole or not at all, and flushed."""
     write_atomically(grace / README, _readme(record).encode(errors="backslashreplace"))
-    write_atomically(grace / RECORD, record.model_dump_json(indent=2).encode() + b"\n")
+    write_atomically(grace / RECORD, json.dumps(record.model_dump(), indent=2).encode() + b"\n")
 
 
 def _readme(record: FreedRecord) -> str:

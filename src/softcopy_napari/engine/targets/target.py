@@ -11,7 +11,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, PlainValidator, TypeAdapter, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+)
 from pydantic_core import PydanticCustomError
 
 from softcopy_napari.engine.fs.permissions import is_valid_permissions
@@ -45,6 +54,19 @@ def _read_path(value: object, info: ValidationInfo) -> Path:
     if not os.path.isabs(value):
         raise ValueError("is not an absolute path")
     return Path(value)
+
+
+class FreeRule(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False):
+    """When the source of a target is freed, and for how many days its files are kept."""
+
+    after: Literal["verified"] = "verified"
+    keep_days: float = Field(ge=0, lt=1e5)
+
+
+def _read_free_rule(value: object) -> object:
+    """Take a number for the days for which files are kept."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return {"keep_days": value} if is_number else value
 
 
 UserPath = Annotated[Path, PlainValidator(_read_path)]
@@ -105,6 +127,13 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
         "keep",
         title="keep or copy",
         description="Copy links out of the source as links, or copy what they lead to.",
+    )
+
+    free: Annotated[FreeRule | None, BeforeValidator(_read_free_rule)] = Field(
+        None,
+        title="a number of days, or {after: verified, keep_days: 7}, or null for never",
+        description="Free the source once the copy is complete and every byte was read back: its files move to a grace "
+        "folder, and may be deleted after so many days.",
     )
 
 

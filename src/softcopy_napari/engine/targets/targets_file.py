@@ -141,10 +141,12 @@ def _read_target(file: YamlFile, number: int, node: yaml.Node, folder: Path, def
 
 
 def _value(file: YamlFile, key: str, item: Item, where: str) -> object:
-    """Return what a target says of a key; only rates by time of day may be a mapping."""
+    """Return what a target says of a key; only rates by time of day, and when to free the source, may be mappings."""
     if key == "max_rate" and isinstance(item.node, yaml.MappingNode):
         times = file.mapping(item.node, f" in {key}{where}")
         return {time: read_value(rate.node, numbers_as_text=True) for time, rate in times.items()}
+    if key == "free" and isinstance(item.node, yaml.MappingNode):
+        return {name: read_value(one.node) for name, one in file.mapping(item.node, f" in {key}{where}").items()}
     return read_value(item.node, numbers_as_text=key in _AS_WRITTEN)
 
 
