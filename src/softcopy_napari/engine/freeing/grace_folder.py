@@ -102,12 +102,12 @@ class GraceFolder:
     def _make_folders(self) -> None:
         with contextlib.suppress(FileExistsError):
             self.path.mkdir(mode=os.stat(self._source).st_mode & 0o777)
-        if read_record(self.path) is None and not self._is_unused():
+        if not self.is_unused() and read_record(self.path) is None:
             refuse(ReasonCode.FREE_GRACE_TAKEN, grace=str(self.path), source=str(self._source))
         (self.path / FILES).mkdir(exist_ok=True, mode=os.stat(self._source).st_mode & 0o777)
 
-    def _is_unused(self) -> bool:
-        """Whether nobody has put anything in it but a run of this program that has moved nothing."""
+    def is_unused(self) -> bool:
+        """Whether nothing lies in it but what a run that had moved nothing, or moved all back, has left."""
         names = os.listdir(self.path)
         with contextlib.suppress(FileNotFoundError):
             names += [f"{FILES}/{name}" for name in os.listdir(self.path / FILES)]

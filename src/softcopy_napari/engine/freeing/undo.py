@@ -51,6 +51,7 @@ def undo_free(source: Path) -> Returned:
     path = grace_folder_of(source)
     record = read_record(path)
     if record is None:
+        _remove_unused(GraceFolder(path, source, make=False))
         refuse(ReasonCode.UNDO_NOTHING, source=str(source), grace=str(path))
     if not is_folder_of(record, source):
         refuse(ReasonCode.UNDO_OTHER_FOLDER, source=str(source), grace=str(path))
@@ -81,6 +82,14 @@ def undo_free(source: Path) -> Returned:
             place.close()
         grace.over = not taken.total
         return Returned(record, path, files, taken)
+
+
+def _remove_unused(left: GraceFolder) -> None:
+    """Remove an empty grace folder, as runs that were killed leave it."""
+    with contextlib.suppress(OSError):
+        if left.is_unused():
+            with left as grace:
+                grace.over = True
 
 
 def _metadata_last(grace: GraceFolder) -> Iterator[str]:
