@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from softcopy_napari.engine.client import check as check
     from softcopy_napari.engine.client import start as start
     from softcopy_napari.engine.errors import TargetsError as TargetsError
+    from softcopy_napari.engine.freeing.free_source import free as free
+    from softcopy_napari.engine.freeing.refusal import FreeRefused as FreeRefused
+    from softcopy_napari.engine.freeing.undo import undo_free as undo_free
     from softcopy_napari.engine.states import ChunkState as ChunkState
     from softcopy_napari.engine.states import TargetState as TargetState
 
@@ -24,12 +27,27 @@ _HOMES = {
     "TargetState": "softcopy_napari.engine.states",
     "Copy": "softcopy_napari.engine.client",
     "EngineGone": "softcopy_napari.engine.client",
+    "FreeRefused": "softcopy_napari.engine.freeing.refusal",
     "TargetsError": "softcopy_napari.engine.errors",
     "check": "softcopy_napari.engine.client",
+    "free": "softcopy_napari.engine.freeing.free_source",
     "start": "softcopy_napari.engine.client",
+    "undo_free": "softcopy_napari.engine.freeing.undo",
 }
 
-__all__ = ["ChunkState", "Copy", "EngineGone", "TargetState", "TargetsError", "__version__", "check", "start"]
+__all__ = [
+    "ChunkState",
+    "Copy",
+    "EngineGone",
+    "FreeRefused",
+    "TargetState",
+    "TargetsError",
+    "__version__",
+    "check",
+    "free",
+    "start",
+    "undo_free",
+]
 
 
 def __getattr__(name: str) -> Any:

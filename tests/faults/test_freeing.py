@@ -12,13 +12,14 @@ import pytest
 from softcopy_napari.engine.freeing import source_survey
 from softcopy_napari.engine.freeing.refusal import FreeRefused
 from tests.engine.freeing.lab import FreeLab
+from tests.engine.support import until
 from tests.support.faultfs import FaultFs, why_not
 from tests.support.free_process import KILLED, FreeProcess
 
 may_fuse = pytest.mark.skipif(bool(why_not()), reason=why_not())
 may_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="it is killed in children of a process")
 SMALL = ("zarr.json", "c/0/0", "c/1")
-EVERY = 7
+EVERY = 11
 """Of the steps, which one is tried by a short run."""
 
 
@@ -140,7 +141,7 @@ def test_a_failing_disk_of_the_source_stops_it_in_words_and_it_goes_on_afterward
     rule = faulty.faults.fail(op, path, error)
     with pytest.raises(FreeRefused) as caught:
         faulty.free()
-    assert rule.met, "the step did not come"
+    assert until(lambda: rule.met), "the step did not come"
     assert os.strerror(error) in str(caught.value)
     faulty.faults.lift_all()
     is_whole(faulty)
@@ -155,7 +156,7 @@ def test_a_failing_disk_of_the_copy_keeps_the_source(faulty: FaultyLab, op: str,
     rule = faulty.faults.fail(op, "*c/0/0", error)
     with pytest.raises(FreeRefused):
         faulty.free()
-    assert rule.met
+    assert until(lambda: rule.met)
     faulty.faults.lift_all()
     assert faulty.here["c/0/0"] == faulty.contents["c/0/0"]
     is_whole(faulty)
@@ -176,7 +177,7 @@ def test_a_bit_that_reads_back_wrong_keeps_the_source_also_where_it_was_right_be
     rule = faulty.faults.flip("*c/0/0", skip=later)
     with pytest.raises(FreeRefused, match="c/0/0"):
         faulty.free()
-    assert rule.met
+    assert until(lambda: rule.met)
     faulty.faults.lift_all()
     assert faulty.here["c/0/0"] == faulty.contents["c/0/0"]
     is_whole(faulty)

@@ -165,10 +165,8 @@ class Engine:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all targets have ended, and sources are freed; returns whether they have."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        return all(
-            one.ended.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
-            for one in (*self.jobs, *self._freers.values())
-        )
+        events = [job.ended for job in self.jobs] + [freer.ended for freer in self._freers.values()]
+        return all(event.wait(None if deadline is None else max(0.0, deadline - time.monotonic())) for event in events)
 
     def close(self) -> None:
         """Write the last snapshot into the run file, and let no front end in any more."""

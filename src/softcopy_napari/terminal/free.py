@@ -87,10 +87,14 @@ def _show_plan(plan: FreePlan, options: FreeOptions) -> None:
 def _confirm(question: str, yes: bool, what: str) -> None:
     if yes:
         return
-    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()):
+    if not _can_ask():
         raise NotConfirmed(f"there is no terminal to ask on: add --yes to {what}")
     if not click.confirm(question):
         raise NotConfirmed("")
+
+
+def _can_ask() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def run_undo(source: Path) -> int:

@@ -63,6 +63,6 @@ def free(
         if expired:
             sys.exit(commands.run_expired(paths, nprocs, dry_run, yes))
         options = FreeOptions(keep_days, accept_notes, despite, nprocs)
-        sys.exit(commands.run_free(*paths, options, dry_run, yes))
+        sys.exit(commands.run_free(paths[0], paths[1], options, dry_run, yes))
     except (FreeRefused, commands.NotConfirmed) as error:
         fail(str(error) or "Nothing was done.")

@@ -7,17 +7,21 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 from xxhash import xxh3_128_digest
 
+from softcopy_napari.engine.formatting import printable
 from softcopy_napari.engine.freeing.expiry import Deleted, delete_expired
 from softcopy_napari.engine.freeing.free_rules import FreeOptions, FreePlan
 from softcopy_napari.engine.freeing.free_source import FreeJob
 from softcopy_napari.engine.freeing.source_survey import PROBE
 from softcopy_napari.engine.freeing.undo import Returned, undo_free
+from softcopy_napari.engine.reasons import ReasonCode
 from softcopy_napari.engine.receipt.freed_record import FILES, grace_folder_of
 from softcopy_napari.engine.receipt.receipt import Receipt, write_receipt
+from softcopy_napari.engine.verify.verify import Interrupted
 from softcopy_napari.engine.zarr_layout.probe import identify_folder
-from tests.engine.support import OLD, make_old, tree, write
+from tests.engine.support import make_old, tree, write
 
 NAMES = ("zarr.json", "image/zarr.json", "image/c/0/0", "image/c/0/1", "image/c/1/0", "notes.txt")
 
@@ -34,7 +38,7 @@ class FreeLab:
     def __init__(self, folder: Path, names: tuple[str, ...] = NAMES) -> None:
         self.source, self.destination = folder / "scope" / "s.zarr", folder / "nas" / "d.zarr"
         self.grace = grace_folder_of(self.source)
-        self.contents = {name: name.encode() * 100 for name in names}
+        self.contents = {name: os.fsencode(name) * 100 for name in names}
         for name, content in self.contents.items():
             write(self.source / name, content, old=True)
         make_old(self.source)
@@ -50,8 +54,16 @@ class FreeLab:
     def sign(self, **facts: Any) -> None:
         """Write the receipt."""
         lines = [(xxh3_128_digest(content), path) for path, content in sorted(self.contents.items())]
-        known: dict[str, Any] = {"source": str(self.source), "source_folder": identify_folder(str(self.source))}
-        known |= {"software": "softcopy-napari 1", "destination": str(self.destination), "started": "", "finished": ""}
+        known: dict[str, Any] = {
+            "source": printable(str(self.source)),
+            "source_folder": identify_folder(str(self.source)),
+        }
+        known |= {
+            "software": "softcopy-napari 1",
+            "destination": printable(str(self.destination)),
+            "started": "",
+            "finished": "",
+        }
         write_receipt(self.destination, lines, Receipt(**{**known, **facts}))
 
     def job(self, **options: Any) -> FreeJob:
@@ -59,6 +71,16 @@ class FreeLab:
 
     def free(self, **options: Any) -> FreePlan:
         return self.job(**options).run()
+
+    def free_half(self, **options: Any) -> None:
+        """Free some of the files."""
+
+        def progress(what: ReasonCode, files: int, total: int) -> bool:
+            return what is not ReasonCode.FREEING_SOURCE or files < 2
+
+        with pytest.raises(Interrupted):
+            self.free(progress=progress, **options)
+        assert 0 < len(self.kept) < len(self.contents)
 
     def undo(self) -> Returned:
         return undo_free(self.source)
@@ -97,6 +119,3 @@ class FreeLab:
         before = copy.stat()
         copy.write_bytes(content)
         os.utime(copy, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
-__all__ = ["NAMES", "OLD", "FreeLab"]

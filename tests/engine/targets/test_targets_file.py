@@ -80,6 +80,7 @@ def test_settings_of_a_target_override_those_of_the_command_line(write: Callable
         "overwrite": False,
         "permissions": "source",
         "links": "keep",
+        "free": None,
     }
     assert (second.source, second.destination) == (tmp_path / "here", tmp_path / ".." / "there")
     assert (second.nprocs, second.settle, second.wait_for_source, second.finish_idle) == (2, 5.0, True, None)

@@ -84,19 +84,18 @@ class FileProver:
             place.close()
 
     def _open_places(self) -> None:
-        places = [RootFolder(place.root) for place in (self._source, self._destination)]
-        self._opened += places
-        for place, identity in zip(places, self.identities, strict=True):
+        mine = self._places
+        mine.here, mine.there = RootFolder(self._source.root), RootFolder(self._destination.root)
+        for place, identity in zip((mine.here, mine.there), self.identities, strict=True):
             place.open(identity)
+            self._opened.append(place)
         gate = PauseGate(self._board, IN_PAUSES, self._stopped, lambda: None)
 
         def go_on(_: int) -> bool:
             gate.wait()
             return not self._stopped()
 
-        mine = self._places
-        mine.here, mine.there = places
-        mine.checker = ContentChecker(*places, memoryview(bytearray(_BUFFER)), go_on)
+        mine.checker = ContentChecker(mine.here, mine.there, memoryview(bytearray(_BUFFER)), go_on)
 
     def prove(self, lines: Sequence[tuple[bytes, str]]) -> list[FileProof]:
         """Compare files with the digests that a receipt has of them; those that the source lacks are left out.

@@ -145,7 +145,8 @@ class FreeRules:
             refuse(ReasonCode.FREE_WITHOUT_RECEIPT, problem=str(error))
         if facts is None or not facts.checksums_xxh128:
             refuse(
-                ReasonCode.FREE_WITHOUT_RECEIPT, problem=f"nothing beside {sums} tells whether it is as it was written"
+                ReasonCode.FREE_WITHOUT_RECEIPT,
+                problem=f"nothing beside {sums} tells whether it is still as it was written",
             )
         folder = identify_folder(str(self.source))
         if folder is not None and facts.source_folder is not None:

@@ -10,7 +10,7 @@ import getpass
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,8 @@ from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_line
 from softcopy_napari.engine.receipt.freed_record import FreedRecord
 from softcopy_napari.engine.receipt.receipt import SOFTWARE, Receipt
 from softcopy_napari.engine.state_folder.activity import board_path
+from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.target import Settings
 from softcopy_napari.engine.verify.verify import (
     Interrupted,
     Selection,
@@ -230,3 +232,44 @@ class FreeJob:
             with contextlib.suppress(OSError):
                 grace.move_back(path, here)
             raise
+
+
+def free(
+    source: str | Path,
+    destination: str | Path,
+    keep_days: float = 7.0,
+    dry_run: bool = False,
+    accept_notes: bool = False,
+    despite: Sequence[str] = (),
+) -> FreePlan:
+    """Free the source of a complete copy: move its files to a grace folder beside it.
+
+    Every byte of the copy is read back first, which takes as long as that takes.
+
+    Parameters
+    ----------
+    source, destination : str or Path
+    keep_days : float
+        Days for which the files are kept there.
+    dry_run : bool
+        Whether only to find out what would be moved.
+    accept_notes : bool
+        Whether notes in the receipt do not matter.
+    despite : sequence of str
+        Destinations or processes of other copies of the source that do not matter.
+
+    Returns
+    -------
+    FreePlan
+        What was moved, or would be.
+
+    Raises
+    ------
+    FreeRefused
+        The source is not freed, or not any further.
+    TargetsError
+        The paths cannot be used.
+    """
+    target = make_target(source, destination, Settings())
+    job = FreeJob(target.source, target.destination, FreeOptions(keep_days, accept_notes, tuple(despite)))
+    return job.plan() if dry_run else job.run()

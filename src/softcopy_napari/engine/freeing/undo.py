@@ -40,7 +40,7 @@ class Returned:
     taken: CountedNames
 
 
-def undo_free(source: Path) -> Returned:
+def undo_free(source: str | Path) -> Returned:
     """Move all files of a freed source back; nothing at the source is replaced.
 
     Raises
@@ -48,6 +48,7 @@ def undo_free(source: Path) -> Returned:
     FreeRefused
         The source has not been freed, or the files cannot be moved.
     """
+    source = Path(source).absolute()
     path = grace_folder_of(source)
     record = read_record(path)
     if record is None:

@@ -82,7 +82,7 @@ class FreedRecord(BaseModel):
 
     def describe(self) -> Reason:
         """Return what became of the source, for somebody who wants to copy it."""
-        fields = {"source": self.source, "destination": self.destination, "files": self.files}
+        fields: dict[str, str | int] = {"source": self.source, "destination": self.destination, "files": self.files}
         grace = str(grace_folder_of(Path(self.source)))
         if self.deleted:
             return make_reason(ReasonCode.SOURCE_WAS_FREED, **fields, ended=self.ended)
