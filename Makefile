@@ -44,7 +44,7 @@ test: $(READY)
 	$(PYTHON) -m pytest -q -n 4 --dist worksteal $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
 
-# Two at a time: most of them wait for engines to start and to be killed; but those that measure, alone. Then what
+# Three at a time: most of them wait for engines to start and to be killed; but those that measure, alone. Then what
 # strangers may write, tried with many more examples than by `make test` (a minute). Past 20 minutes something hangs.
 MEASURING := tests/soak/test_benchmarks.py
 LONGEST := tests/soak/test_kills.py# to begin with, so that not one of them is left at the end
@@ -52,7 +52,7 @@ SOAK := $(PYTHON) -m pytest -v $(NO_NAPARI) -m soak -o faulthandler_timeout=0
 EXAMPLES := $(PYTHON) -m pytest -v $(NO_NAPARI) -m hypothesis --hypothesis-profile=soak -n 2
 soak: $(READY)
 	@failed=0; \
-	timeout 900 $(SOAK) -n 2 --dist worksteal $(addprefix --ignore=,$(WINDOWS) $(MEASURING)) $(LONGEST) tests $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	timeout 900 $(SOAK) -n 3 --dist worksteal $(addprefix --ignore=,$(WINDOWS) $(MEASURING)) $(LONGEST) tests $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	timeout 300 $(SOAK) $(MEASURING) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	timeout 90 $(EXAMPLES) tests/security $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed

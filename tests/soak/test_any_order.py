@@ -37,6 +37,7 @@ from softcopy_napari.engine.state_folder.folder import state_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings
+from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 from tests.engine.support import temporaries, until
 from tests.soak.model import Destination, Source, difference, files
 
@@ -227,15 +228,19 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.copy is None and self.destination.at_hand)
     @rule(number=cells, how=st.sampled_from(["deleted", "same size", "longer"]))
     def damage_a_file_of_the_destination(self, number: int, how: str) -> None:
-        if found := sorted(files(self.destination.real)):
+        if found := self._chunks_and_notes():
             self.destination.tamper(found[number % len(found)], how)
 
     @precondition(lambda self: self.copy is None and self.destination.at_hand)
     @rule(number=cells)
     def flip_a_bit_of_the_destination(self, number: int) -> None:
         self.flipped = True  # even if nothing has arrived yet: hypothesis expects the same of the same steps
-        if found := sorted(files(self.destination.real)):
+        if found := self._chunks_and_notes():
             self.destination.flip(found[number % len(found)])
+
+    def _chunks_and_notes(self) -> list[str]:
+        """Files of the destination that a change makes wrong: metadata that somebody changed there are kept."""
+        return sorted(path for path in files(self.destination.real) if path.rpartition("/")[2] not in METADATA_NAMES)
 
     # -- what must hold --------------------------------------------------------------------------------------
 

@@ -63,4 +63,4 @@ def test_a_benchmark_of_the_engine_measures(command: list[str], measured: list[s
 
 @pytest.mark.skipif(bool(faultfs.why_not()), reason=faultfs.why_not())
 def test_a_share_is_measured_in_operations() -> None:
-    measure(["share.py", "--only", "flat-300", "--scale", "0.3", "--rounds", "1"], ["operations a file", "create 1"])
+    measure(["share.py", "--only", "flat-1000", "--scale", "0.1", "--rounds", "1"], ["operations a file", "create 1"])

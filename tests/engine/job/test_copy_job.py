@@ -106,6 +106,17 @@ def test_the_acquisition_ends_when_all_is_there_and_quiet(jobs: Jobs) -> None:
     assert end.state is TargetState.COMPLETE and jobs.equal()
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["copied", "again"])
+def test_both_sides_are_compared_once_more_only_where_something_was_copied(jobs: Jobs, again: bool) -> None:
+    """Every walk costs a share several round trips a file."""
+    make_array(jobs.source, (3,))
+    make_old(jobs.source)
+    for _ in range(1 + again):
+        job = jobs.start()
+        assert jobs.ends().state is TargetState.COMPLETE and jobs.equal()
+    assert job._parts.walks.full_begun == (1 if again else 2)
+
+
 def test_a_source_that_goes_away_and_comes_back_is_copied_on_and_nothing_is_deleted(jobs: Jobs, tmp_path: Path) -> None:
     make_array(jobs.source, (4,), chunks=False)
     replace(jobs.source / "0", b"x")

@@ -10,6 +10,7 @@ from collections import deque
 from softcopy_napari.engine.checksums.read_back_queue import ReadBackQueue, VerifyBatch
 from softcopy_napari.engine.destination.availability import DestinationAvailability
 from softcopy_napari.engine.destination.clashing_files import ClashingFiles
+from softcopy_napari.engine.dispatch.batch_size import BatchSize
 from softcopy_napari.engine.dispatch.copy_results import CopyResults
 from softcopy_napari.engine.dispatch.flush_scheduler import FlushScheduler
 from softcopy_napari.engine.dispatch.retries import Retries
@@ -55,9 +56,6 @@ from softcopy_napari.engine.worker.tasks import (
     VerifyTask,
 )
 from softcopy_napari.engine.zarr_layout.probe import SourceProbe
-
-_BATCH_SECONDS = 0.04
-_MAX_BATCH = 512
 
 
 class Dispatcher:
@@ -114,8 +112,7 @@ class Dispatcher:
         self._under_way: dict[int, int] = {}
         self._urgent: deque[Task] = deque()
         self._read_backs: dict[int, VerifyBatch] = {}
-        self._seconds_a_file = 0.01
-        self._seconds_a_check = 0.01
+        self._copy_size, self._check_size = BatchSize(), BatchSize()
 
     @property
     def idle(self) -> bool:
@@ -219,7 +216,7 @@ class Dispatcher:
             worker = max(workers, key=lambda worker: worker.room(CopyTask))
             if worker.room(CopyTask) <= 0:
                 return
-            if not self._dispatch_copy(worker, self._batch_size(self._seconds_a_file), now):
+            if not self._dispatch_copy(worker, self._copy_size.files, now):
                 return
 
     def _dispatch_copy(self, worker: WorkerProcess, limit: int, now: float) -> bool:
@@ -253,7 +250,7 @@ class Dispatcher:
         for worker in workers:
             if worker.room(CopyTask) < OUTSTANDING or worker.room(VerifyTask) < OUTSTANDING:
                 continue
-            handed_out = self.read_back.take_batch(self._batch_size(self._seconds_a_check), now)
+            handed_out = self.read_back.take_batch(self._check_size.files, now)
             if handed_out is None:
                 return
             batch = handed_out.batch
@@ -264,10 +261,6 @@ class Dispatcher:
             )
             self._read_backs[task.id] = handed_out
             self._pool.send(worker, task)
-
-    def _batch_size(self, seconds: float) -> int:
-        """Return how many files make a batch, where each takes so long."""
-        return max(1, min(int(_BATCH_SECONDS / seconds), _MAX_BATCH))
 
     def apply_answer(self, heard: WorkerAnswer, now: float) -> Answer | None:
         """Note what a worker's answer says; returns the answer if the job has to act upon it."""
@@ -339,13 +332,13 @@ class Dispatcher:
         self._note_both_sides(done, now)
         count = len(handed_out.batch.paths)
         looked_at = count - done.outcomes.count(CheckOutcome.STOPPED)
-        self._seconds_a_check = _mean(self._seconds_a_check, done.seconds, looked_at)
+        self._check_size.note_task(done.seconds, looked_at)
         self.results.apply_checks(self.read_back.add_results(handed_out, done), now)
 
     def _apply_copies(self, batch: Batch, done: CopyDone, now: float) -> None:
         self._note_both_sides(done, now)
         looked_at = len(batch.paths) - done.outcomes.count(CopyOutcome.STOPPED)  # a worker held back returns the rest
-        self._seconds_a_file = _mean(self._seconds_a_file, done.seconds, looked_at)
+        self._copy_size.note_task(done.seconds, looked_at, done.size, done.at_a_time)
         if self.results.apply_result(batch, done, now):
             self.destination.note_files()
 
@@ -380,7 +373,7 @@ class Dispatcher:
 
     def _give_back(self, batch: Batch, hung: bool, now: float) -> None:
         """Have the files of a dead worker wait again, and set aside one that workers keep dying of."""
-        self._seconds_a_file = 1.0  # small batches for a while: the next death shall name its file
+        self._copy_size.shrink()
         states = []
         for path in batch.paths:
             set_aside = self.retries.note_death(path, hung, now)
@@ -393,8 +386,3 @@ class Dispatcher:
         """Return the sweeps that were not done: temporaries, and the folders they may be in."""
         tasks = [*self._urgent, *self._others.values()]
         return [(task.temporary, task.folders) for task in tasks if isinstance(task, SweepTask)]
-
-
-def _mean(before: float, seconds: float, files: int) -> float:
-    """Return the mean seconds a file, by the answers so far and one more."""
-    return before + 0.3 * (max(seconds / max(1, files), 1e-6) - before)

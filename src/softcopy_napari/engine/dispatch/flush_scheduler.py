@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from softcopy_napari.engine.dispatch.batch_size import BatchSize
 from softcopy_napari.engine.dispatch.worker_pool import WorkerPool, WorkerProcess
 from softcopy_napari.engine.fs.file_system_type import FileSystem
 from softcopy_napari.engine.inventory.inventory import Inventory
@@ -28,8 +29,6 @@ _REST = 2.0
 """Seconds without a copy after which a disk is flushed."""
 _MOST = 1 << 20
 """Files that are noted; of more, all of the target are flushed."""
-_BATCH_SECONDS = 0.2
-_MAX_BATCH = 256
 _SLACK = 1.0
 """Seconds: what was written so shortly before has not failed, and somebody else been told of it, by then."""
 
@@ -89,7 +88,7 @@ class FlushScheduler:
         self._left: Iterator[_Written] = iter(())
         self._next: _Written | None = None
         self._syncs: set[int] = set()
-        self._seconds_a_file = 0.01
+        self._size = BatchSize(seconds=0.2, most=256)
 
     @property
     def awaited(self) -> bool:
@@ -207,7 +206,7 @@ class FlushScheduler:
             worker = max(workers, key=lambda worker: worker.room(SyncTask))
             if worker.room(SyncTask) <= 0:
                 return
-            if paths := self._take_paths(max(1, min(int(_BATCH_SECONDS / self._seconds_a_file), _MAX_BATCH))):
+            if paths := self._take_paths(self._size.files):
                 task = SyncTask(self._pool.new_id(), paths)
                 self._syncs.add(task.id)
                 self._pool.send(worker, task)
@@ -233,8 +232,7 @@ class FlushScheduler:
             return None  # the flush has ended without it
         self._syncs.discard(task)
         self.files += answer.files
-        each = answer.seconds / max(1, answer.files)
-        self._seconds_a_file += 0.3 * (max(each, 1e-5) - self._seconds_a_file)
+        self._size.note_task(answer.seconds, answer.files)
         if answer.failed:
             self._dirty = True  # they are copied once more
         if answer.obstacle is None:

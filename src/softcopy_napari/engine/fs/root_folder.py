@@ -239,6 +239,12 @@ class RootFolder:
         name, fd = self._at(path)
         return os.stat(name, dir_fd=fd, follow_symlinks=False)
 
+    def has_folder(self, path: str) -> bool:
+        """Whether there is a folder of that name, and no link to one."""
+        with contextlib.suppress(OSError):
+            return stat.S_ISDIR(self.stat(path).st_mode)
+        return False
+
     def unlink(self, path: str) -> None:
         """Remove a file."""
         name, fd = self._at(path)

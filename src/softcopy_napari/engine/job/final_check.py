@@ -13,6 +13,8 @@ from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.tasks import Flushed, FlushTask
 
+_JUST_NOW = 5.0
+"""Seconds after its end for which a walk over an old dataset, in which nothing has happened since, is the last one."""
 _LONG_PROOF = 30.0
 """Seconds of reading back after which everything is compared once more."""
 LAST_CHANCE = 5.0
@@ -109,12 +111,14 @@ class FinalCheck:
     # -- steps ----------------------------------------------------------------------------------------
 
     def start(self, now: float) -> None:
-        """Retry everything that failed, and walk over both sides, as the acquisition is finished."""
+        """Retry everything that failed, as the acquisition is finished, and have both sides compared once more."""
         self._since = now
         self._inventory.recheck_kept()
         self._dispatcher.retries.retry_all()
         self._dispatcher.read_back.start_over()
-        self.start_walk(now)
+        last = self._tracker.last_full
+        if last is None or now - last.ended > _JUST_NOW:
+            self._rechecks += 1
 
     def start_walk(self, now: float) -> None:
         """Walk over both sides."""

@@ -189,11 +189,9 @@ class CompletionFacts:
         """The first thing that is missing for the copy to be complete."""
         if self.unread or self.unfinished or self.unproven or self.failed or self.busy:
             return Event.WORK_LEFT
-        if self.walked != self.changes:
-            return Event.NOT_WALKED
         if self.flushed != self.published:
             return Event.NOT_FLUSHED
-        if self.blind and self.walks <= self.walks_at_flush:
+        if self.walked != self.changes or (self.blind and self.walks <= self.walks_at_flush):
             return Event.NOT_WALKED
         if self.signed != self.changes:
             return Event.NOT_SIGNED

@@ -170,6 +170,10 @@ class SourceMetadata:
             new = True
         return Reading.NEW if new else Reading.KNOWN
 
+    def is_known(self, folder: str) -> bool:
+        """Whether a folder's metadata have been read, or tried to."""
+        return any(folder in known for known in (self._inventory.arrays, self._children, self.bad, self.opaque))
+
     def forget(self, folder: str) -> None:
         """Forget a folder that has gone: if it comes back, its metadata are read anew."""
         for known in (self._children, self.bad, self.opaque):

@@ -203,7 +203,7 @@ class SourceTracker:
             if stale:
                 self.metadata.stale.add(part.folder)
             if not stale or part.folder not in self._inventory.arrays:
-                self._read_node(part.folder, part.metadata)
+                self._read_node(part.folder, part.metadata, self._walks.current)
         if self.heeds_locks:
             self._locks.add_folder_diff(part, now)
         self._scratch.add_folder_diff(part, part.scratch)
@@ -273,11 +273,14 @@ class SourceTracker:
         self.metadata.note_answered(folder)
         self._read_node(folder, files)
 
-    def _read_node(self, folder: str, files: Mapping[str, bytes]) -> None:
-        """Take in a folder's metadata, new or changed; half-written ones are looked at again."""
+    def _read_node(self, folder: str, files: Mapping[str, bytes], walk: Walk | None = None) -> None:
+        """Take in a folder's metadata; half-written ones are read again. What a walk finds first is no change."""
+        found_first = walk is not None and not self.metadata.is_known(folder)
         match self.metadata.read(folder, files, {} if self._rules is None else self._rules.deleted_arrays):
             case Reading.NEW:
                 self.changes += 1
+                if walk is not None and found_first:
+                    walk.changes += 1
             case Reading.AGAIN:
                 self._later.setdefault(folder, time.monotonic() + QUIET)
 
@@ -288,6 +291,7 @@ class SourceTracker:
             if self.last_pass is not None and done.news:
                 self._note_change(now)
             self.last_pass = done
+            done.ended = now
             for replaced in self._newer.take_notices():
                 self._notice(replaced)
             if done.full:

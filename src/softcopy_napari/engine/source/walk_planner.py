@@ -30,7 +30,9 @@ class Walk:
     full: bool
     """Whether every folder is listed; else only those whose time has changed."""
     changes: int = 0
-    """The count of changes when it began."""
+    """The count of changes when it began, and those that it came across itself."""
+    ended: float = 0.0
+    """When it came to its end, monotonic."""
     open: int = 0
     """Folders asked for and not answered."""
     newest: int = 0

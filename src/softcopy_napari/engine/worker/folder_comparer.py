@@ -156,7 +156,7 @@ class FolderComparer:
                 for path in paths:
                     yield from self._parts(path, 0, quiet, refresh)
                 continue
-            there = self._is_there(base)
+            there = self._destination.has_folder(base)
             self._note_time_unit(base, there)
             names = [path[len(prefix_of(base)) :] for path in paths]
             for batch in self._numbered.compare(base, names, there, deep, self._unit, quiet):
@@ -202,7 +202,7 @@ class FolderComparer:
                 return
             if time.time_ns() - part.modified < RACY_NS:
                 part.modified = 0  # a later change could leave it the same time
-            there = self._is_there(folder)
+            there = self._destination.has_folder(folder)
             can = Capabilities() if self._read_only else destination.get_capabilities(self._temporary)
             clashes, clashing = NameClashes(can), []
             self._note_time_unit(folder, there)
@@ -258,12 +258,6 @@ class FolderComparer:
             part.error = error.strerror or str(error)
         part.last = True
         yield part
-
-    def _is_there(self, folder: str) -> bool:
-        """Whether the destination has a folder."""
-        with contextlib.suppress(OSError):
-            return stat.S_ISDIR(self._destination.stat(folder).st_mode)
-        return False
 
     def _compare_files(
         self,

@@ -69,6 +69,11 @@ class NativeCopier:
         self._sizes = (ctypes.c_int64 * MAX_FILES)()
         self._times = (ctypes.c_int64 * MAX_FILES)()
 
+    @property
+    def worth_at_a_time(self) -> int:
+        """How many files are worth being written at a time, by what calls have taken so far."""
+        return self._lanes.count
+
     def copy(
         self,
         source: int,
@@ -311,6 +316,11 @@ def flush_together(native: NativeCopier | None, destination: int | None, at_a_ti
     if native is None or destination is None:
         return None
     return lambda paths: native.flush(destination, paths, at_a_time)
+
+
+def files_at_a_time(native: NativeCopier | None, most: int) -> int:
+    """Return how many small files are worth being copied at a time, of at most so many."""
+    return 1 if native is None else min(most, native.worth_at_a_time)
 
 
 def change_times(

@@ -21,6 +21,8 @@ RACY_NS = 2_500_000_000
 """What a folder changed in the last so many ns may change without showing it: coarser than file systems' times are."""
 _SLICE = 0.02
 """Seconds after which the folders that were compared so far are told of."""
+_SLICE_OF_LANES = 0.5
+"""The same where several threads wait for a share."""
 
 
 class NumberedFolders:
@@ -52,6 +54,8 @@ class NumberedFolders:
     ) -> Iterator[FolderBatch]:
         """Compare folders, in several threads where the destination is a share that takes its time.
 
+        If there are too few for that, those in them are left to be asked for: there are more of them.
+
         Parameters
         ----------
         base : str
@@ -72,14 +76,16 @@ class NumberedFolders:
             Those folders that nothing is said of by then are PECULIAR.
         """
         while names:
+            lanes = self._worth_having()
             now = time.time_ns()
             times = now - int(quiet * 1e9), now + CLOCK_SKEW_NS, now - RACY_NS
-            parts = split(len(names), self._worth_having())
+            parts, below = split(len(names), lanes), deep and len(names) >= lanes
+            most = _SLICE if lanes == 1 else _SLICE_OF_LANES
             try:
                 with holding(self._source, base) as here, holding(self._destination, base if there else None) as held:
                     assert here is not None
-                    compare = partial(self._native.compare_below, here, held, base, deep, unit, times, _SLICE)
-                    found = self._lanes.run([partial(compare, names[at : at + count]) for at, count in parts])
+                    compare = partial(self._native.compare_below, here, held, base, below, unit, times)
+                    found = self._lanes.run([partial(compare, most, names[at : at + count]) for at, count in parts])
             except OSError:
                 yield FolderBatch.of_peculiar([join(base, name) for name in names])
                 return

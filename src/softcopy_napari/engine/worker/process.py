@@ -35,7 +35,7 @@ from softcopy_napari.engine.worker.file_copier import FileCopier
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_comparer import FolderComparer
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
-from softcopy_napari.engine.worker.native import change_times, flush_together, load_heeder
+from softcopy_napari.engine.worker.native import change_times, files_at_a_time, flush_together, load_heeder
 from softcopy_napari.engine.worker.pause_gate import PauseGate
 from softcopy_napari.engine.worker.read_back import read_back
 from softcopy_napari.engine.worker.tasks import (
@@ -282,8 +282,9 @@ class Worker:
         versions += [NO_VERSION] * missing
         seconds = self._work_time() - started
         done = CopyDone(bytes(outcomes), b"".join(digests), copied, reasons, seconds, obstacle, lost)
-        remarks, since = self._copier.remarks, self._file_system.held_since
-        self._send(task.id, done._replace(versions=b"".join(versions), remarks=remarks, held_since=since))
+        at_a_time = files_at_a_time(self._copier.native, self._copier.at_a_time)
+        done = done._replace(versions=b"".join(versions), remarks=self._copier.remarks, at_a_time=at_a_time)
+        self._send(task.id, done._replace(held_since=self._file_system.held_since))
 
     def _verify_files(self, task: VerifyTask) -> None:
         started = self._begin_task(task.id)

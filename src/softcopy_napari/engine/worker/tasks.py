@@ -207,6 +207,8 @@ class CopyDone(NamedTuple):
     """What the user should know about the destination, see `Remark`."""
     held_since: float = math.inf
     """See `HeldFileSystem.held_since`."""
+    at_a_time: int = 1
+    """How many small files are worth having under way at a time, by what calls of the destination take."""
 
 
 class VerifyDone(NamedTuple):
