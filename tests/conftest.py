@@ -118,7 +118,8 @@ def _describe(one: psutil.Process | threading.Thread) -> str:
 
 @pytest.fixture(autouse=True)
 def state_folder_in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep run files, locks and ledgers of a test away from everybody else's."""
+    """Keep run files, locks and ledgers of a test away from everybody else's, and its notifications from anybody."""
     folder = tmp_path / "state"
     monkeypatch.setenv("SOFTCOPY_STATE_DIR", str(folder))
+    monkeypatch.setenv("SOFTCOPY_CONFIG_DIR", str(tmp_path / "config"))
     return folder

@@ -245,6 +245,10 @@ ENGLISH: Wording = {
     ReasonCode.COMES_BACK: "comes back slowly after it gave way to the acquisition",
     ReasonCode.STANDS_STILL: "stands still for some seconds, to see how the acquisition does without copying",
     ReasonCode.DISK_NEARLY_FULL: "gives way less: the source's disk is full in {minutes} min",
+    # What notifications are about, and why one could not be sent
+    ReasonCode.NOTHING_CAME: "nothing has come from the microscope for {seconds:roughly}",
+    ReasonCode.NOTIFICATION_FAILED: "a notification to {url} could not be sent at {at:clock}: {problem}",
+    ReasonCode.NOTIFY_FILE_UNUSABLE: "your notification settings cannot be used: {problem}",
     # Why an order is not carried out
     ReasonCode.NOT_AN_ORDER: "not an order: {problem}",
     ReasonCode.NO_SUCH_TARGET: "there is no target {target:quoted}",

@@ -132,6 +132,15 @@ DETAILS: Wording = {
     ReasonCode.INDEX_BEYOND_END: "its index points beyond its end",
     ReasonCode.INDEX_INTO_ITSELF: "its index points into itself",
     ReasonCode.CHUNKS_OVERLAP: "its inner chunks overlap",
+    # Why a notification could not be sent: each goes on behind its URL
+    ReasonCode.NOTIFY_URL_UNKNOWN: "Apprise knows no such URL, or lacks what it needs for it",
+    ReasonCode.NOTIFY_VARIABLE_UNSET: "the variable {variable} is not set where the copy was started",
+    ReasonCode.NOTIFY_VARIABLE_NO_URL: "the variable {variable} holds no URL",
+    ReasonCode.NOTIFY_REFUSED: (
+        "it was not accepted ({problem})",
+        "it was not accepted, or nobody answers there",
+    ),
+    ReasonCode.NOTIFY_NO_ANSWER: "no answer within {seconds:time}",
     # What a user wrote in place of a path: each goes on behind "the source"
     ReasonCode.PATH_EMPTY: "is empty; write a path",
     ReasonCode.PATH_TOO_LONG: "is too long for a path: {path:quoted}",

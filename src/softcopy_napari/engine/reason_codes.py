@@ -201,6 +201,16 @@ class ReasonCode(StrEnum):
     EXPIRY_COPY_DIFFERS = auto()
     EXPIRY_UNKNOWN_FILE = auto()
 
+    # What notifications are about, and why one could not be sent
+    NOTHING_CAME = auto()
+    NOTIFICATION_FAILED = auto()
+    NOTIFY_URL_UNKNOWN = auto()
+    NOTIFY_VARIABLE_UNSET = auto()
+    NOTIFY_VARIABLE_NO_URL = auto()
+    NOTIFY_REFUSED = auto()
+    NOTIFY_NO_ANSWER = auto()
+    NOTIFY_FILE_UNUSABLE = auto()
+
     # Why an order is not carried out
     NOT_AN_ORDER = auto()
     NO_SUCH_TARGET = auto()

@@ -28,6 +28,7 @@ from softcopy_napari.engine.dispatch.priority import lower_priority, lower_sessi
 from softcopy_napari.engine.errors import NO_THREADS, TargetsError
 from softcopy_napari.engine.job.preflight import validate_target
 from softcopy_napari.engine.job.target_resources import TargetResources
+from softcopy_napari.engine.notify.notifier import Notifier
 from softcopy_napari.engine.protocol.connection import MAX_ORDER, Connection, Listener, authenticate
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order, Reply, TargetSnapshot
 from softcopy_napari.engine.protocol.snapshot_delta import SnapshotDelta
@@ -61,6 +62,8 @@ class Engine:
     jobs : list of TargetThread
     run_file : RunFile
         What front ends need to reach the engine.
+    notifier : Notifier
+        To be closed when the engine is: the last notification may still be on its way.
 
     Raises
     ------
@@ -90,6 +93,7 @@ class Engine:
             self.jobs = _make_jobs(self._resources)
             undo.pop_all()
         self._freers = _make_freers(self.jobs)
+        self.notifier = Notifier(targets, lambda: self.snapshot().targets)
         self._places = threading.Semaphore(_MOST_FRONT_ENDS)
         self._key = os.urandom(32)
         self.run_file = RunFile(
@@ -117,6 +121,7 @@ class Engine:
                 started += 1
             for freer in self._freers.values():
                 freer.start()
+            self.notifier.start()
         except RuntimeError:
             for one in self._resources[started:]:
                 one.pool.stop()
@@ -306,6 +311,7 @@ def main() -> None:
     while not engine.wait(0.5):  # in steps: signals are handled between them
         pass
     engine.close()
+    engine.notifier.close()
     os._exit(0)  # threads that a hanging share holds must not keep the process
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.notify import read_notify
 from softcopy_napari.engine.targets.target import Settings, Target, targets_from_json, targets_to_json
 from softcopy_napari.engine.targets.targets_file import dump_targets, load_targets
 
@@ -81,6 +83,7 @@ def test_settings_of_a_target_override_those_of_the_command_line(write: Callable
         "permissions": "source",
         "links": "keep",
         "free": None,
+        "notify": None,
     }
     assert (second.source, second.destination) == (tmp_path / "here", tmp_path / ".." / "there")
     assert (second.nprocs, second.settle, second.wait_for_source, second.finish_idle) == (2, 5.0, True, None)
@@ -114,6 +117,28 @@ def test_shared_settings_may_be_merged(write: Callable[[str], Path], tmp_path: P
     ]
 
 
+def test_notifications_are_for_all_targets_but_those_that_say_otherwise(write: Callable[[str], Path]) -> None:
+    path = write(
+        "notify: {urls: [env:LAB, 'ntfy://a/b'], events: [done]}\ntargets:\n- {source: a, destination: b}\n"
+        "- {source: c, destination: d, notify: {events: [failed]}}\n- {source: e, destination: f, notify: off}\n"
+    )
+    first, second, third = load_targets(path, Settings(notify="env:OF_THE_COMMAND"))
+    assert first.notify == read_notify({"urls": ["env:LAB", "ntfy://a/b"], "events": ["done"]})
+    assert second.notify == read_notify({"urls": ["env:LAB", "ntfy://a/b"], "events": ["failed"]})
+    assert third.notify == read_notify({"urls": [], "events": ["done"]})
+
+
+def test_a_list_that_is_saved_keeps_its_notifications_and_nobody_else_reads_a_password(
+    write: Callable[[str], Path], tmp_path: Path
+) -> None:
+    path = write("targets:\n- {source: a, destination: b, notify: 'ntfy://mika:hunter2@host/topic'}\n")
+    targets, saved = load_targets(path, Settings()), tmp_path / "saved.yaml"
+    dump_targets(targets, saved)
+    assert load_targets(saved, Settings()) == targets
+    if os.name == "posix":
+        assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+
+
 def test_a_file_saved_by_windows_notepad_is_read(write: Callable[[bytes], Path]) -> None:
     path = write(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
     assert len(load_targets(path, Settings())) == 1
@@ -129,7 +154,11 @@ MISTAKES = [
     ("just words", 'line 1: this is the text "just words"; begin the file with "targets:"'),
     ("{}", 'line 1: there is no "targets"; begin the file with "targets:"'),
     ("\ntarget:\n- x", 'line 2: unknown key "target"; did you mean "targets"?'),
-    (GOOD + "version: 2", 'line 4: unknown key "version"; the only key here is "targets"'),
+    (GOOD + "version: 2", 'line 4: unknown key "version"; known keys are targets, notify'),
+    (GOOD + "notify: hunter2", "line 4: notify has a URL that is none; write it as in ntfy://ntfy.sh/TOPIC"),
+    (GOOD + "notify: {urls: a://b, urls: c://d}", 'the key "urls" is given twice in notify'),
+    (GOOD + "  notify: {paused_minutes: 1, hunter2: 2}", "line 4: notify of target 1 has a key that is not known"),
+    (GOOD + "  notify: [ntfy://a, 5]", "line 4: notify of target 1 has a URL 2 that is no text, or too long"),
     (GOOD + "nprocs: 2", 'line 4: "nprocs" belongs in a target, in the list below "targets:"'),
     ("source: a", 'line 1: "source" belongs in a target, in the list below "targets:"'),
     ("targets:", 'line 1: "targets" must be a list, not empty; below it write "- source: ..."'),

@@ -94,6 +94,7 @@ class Reporter:
             bytes_copied=dispatcher.results.bytes_copied,
             bytes_per_second=0.0 if state.ended else self._bytes.per_second,
             eta=left / rate if rate and left and moving and not acquiring else None,
+            lag=left / rate if left and rate and moving else None if left else 0.0,
             acquiring=acquiring,
             failed_files=len(failed),
             failures=tuple(

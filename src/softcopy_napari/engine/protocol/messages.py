@@ -190,6 +190,9 @@ class TargetSnapshot(Message):
     """Averaged over the last seconds."""
     eta: float | None = None
     """Seconds until everything is copied; None while that cannot be known (still acquiring)."""
+    lag: float | None = None
+    """Seconds by which the copy is behind the source, estimated: files that wait, by files copied a second. 0 where
+    nothing waits; None where nothing is copied just now."""
     acquiring: bool = True
     """Whether more is expected to be written to the source."""
     growing: bool = False

@@ -15,8 +15,10 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     PlainValidator,
+    SecretStr,
     TypeAdapter,
     ValidationError,
     ValidationInfo,
@@ -24,7 +26,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from softcopy_napari.engine.fs.permissions import is_valid_permissions
-from softcopy_napari.engine.targets import rate_schedule
+from softcopy_napari.engine.targets import notify, rate_schedule
+from softcopy_napari.engine.targets.notify import NotifySetting
 from softcopy_napari.engine.targets.rate_schedule import FULL, RateSetting
 from softcopy_napari.engine.targets.user_paths import absolute_path, check_path, written_path
 from softcopy_napari.engine.targets.value_text import value_text
@@ -128,6 +131,11 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
         title="keep or copy",
         description="Copy links out of the source as links, or copy what they lead to.",
     )
+    notify: NotifySetting = Field(
+        None,
+        title=notify.DESCRIPTION,
+        description="Where notifications go, instead of where your preferences send them; off for nowhere.",
+    )
 
     free: Annotated[FreeRule | None, BeforeValidator(_read_free_rule)] = Field(
         None,
@@ -205,10 +213,15 @@ def settings_problem(error: ValidationError, prefix: str = "") -> str:
 
 
 def targets_to_json(targets: Sequence[Target]) -> bytes:
-    """Spell targets for another process; paths may hold bytes that are no text."""
-    return json.dumps([target.model_dump() for target in targets], default=os.fspath).encode()
+    """Spell targets for another process, secrets and all; paths may hold bytes that are no text."""
+    return json.dumps([target.model_dump() for target in targets], default=_spell).encode()
+
+
+def _spell(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else os.fspath(value)  # type: ignore[call-overload]
 
 
 def targets_from_json(data: bytes) -> tuple[Target, ...]:
     """Read what `targets_to_json` wrote; anything else is a ValueError."""
-    return tuple(TypeAdapter(list[Target]).validate_python(json.loads(data)))
+    known = TypeAdapter(list[Target], config=ConfigDict(hide_input_in_errors=True))
+    return tuple(known.validate_python(json.loads(data)))

@@ -17,14 +17,17 @@ from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.formatting import printable, quote
 from softcopy_napari.engine.fs.atomic_write import write_atomically
 from softcopy_napari.engine.targets.build import check_targets, find_conflicts, no_answer_text
+from softcopy_napari.engine.targets.notify import read_notify
 from softcopy_napari.engine.targets.rate_schedule import RateError
 from softcopy_napari.engine.targets.target import KEYS, PATHS, Settings, Target, mistake_text, mistakes_of, reason_of
 from softcopy_napari.engine.targets.timeout import call_with_timeout
 from softcopy_napari.engine.targets.user_paths import spell_path, written_path
 from softcopy_napari.engine.targets.value_text import value_text
-from softcopy_napari.engine.targets.yaml_reader import WINDOWS_HINT, Item, YamlFile, line_of, read_value
+from softcopy_napari.engine.targets.yaml_reader import WINDOWS_HINT, Item, YamlFile, line_of, nested_value, read_value
 
 _EXAMPLE = 'write "- source: ..." and, below it, "destination: ..."'
+_FOR_ALL = "notify"
+"""The key that may also stand beside the list, for all targets that do not say otherwise."""
 _AS_WRITTEN = ("permissions", "max_rate")
 """Keys of which a number counts as it is spelled: 0664 would be an octal one, and 1:30 one in base 60."""
 
@@ -47,6 +50,7 @@ def load_targets(path: Path, defaults: Settings) -> tuple[Target, ...]:
     file = YamlFile(path)
     entries = _find_entries(file)
     folder = path.absolute().parent
+    defaults = defaults.model_copy(update={_FOR_ALL: _read_for_all(file, defaults)})
     targets = [_read_target(file, number, entry, folder, defaults) for number, entry in enumerate(entries, 1)]
     usable = [target for target in targets if target is not None]
     for index, words in call_with_timeout(lambda: list(find_conflicts(targets)), no_answer_text(usable)):
@@ -74,10 +78,13 @@ def dump_targets(targets: Sequence[Target], path: Path) -> None:
     rows = []
     for target in targets:
         settings = target.model_dump(include=set(Settings.model_fields), exclude_defaults=True)
+        if target.notify is not None:
+            settings[_FOR_ALL] = target.notify.plain()
         rows.append({"source": _spell(target.source), "destination": _spell(target.destination), **settings})
     text = yaml.safe_dump({"targets": rows}, sort_keys=False, allow_unicode=True, width=sys.maxsize)
+    has_secret = any(one.notify is not None and one.notify != one.notify.without_secrets() for one in targets)
     try:
-        write_atomically(os.path.realpath(path), text.encode())
+        write_atomically(os.path.realpath(path), text.encode(), mode=0o600 if has_secret else 0o666)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "there is no such path"
         raise TargetsError(f"{printable(str(path))} cannot be written: {reason}") from None
@@ -101,10 +108,10 @@ def _find_entries(file: YamlFile) -> list[yaml.Node]:
         file.fail(line_of(root), f'this is {value_text(read_value(root))}; begin the file with "targets:"')
     items = file.mapping(root)
     for key, item in items.items():
-        if key in KEYS:
+        if key in KEYS and key != _FOR_ALL:
             file.note(item.line, f'{quote(key)} belongs in a target, in the list below "targets:"')
-        elif key != "targets":
-            file.note(item.line, f"unknown key {quote(key)}{_did_you_mean(key, ['targets'])}")
+        elif key not in ("targets", _FOR_ALL):
+            file.note(item.line, f"unknown key {quote(key)}{_did_you_mean(key, ['targets', _FOR_ALL])}")
     if "targets" not in items:  # some other file, of which one line is enough
         line, words = (*file.mistakes, (line_of(root), 'there is no "targets"; begin the file with "targets:"'))[0]
         file.fail(line, words)
@@ -114,6 +121,19 @@ def _find_entries(file: YamlFile) -> list[yaml.Node]:
     if not node.value:
         file.fail(line, f'"targets" is an empty list; below it {_EXAMPLE}')
     return list(node.value)
+
+
+def _read_for_all(file: YamlFile, defaults: Settings) -> object:
+    """Return where notifications of all targets go, as far as the file says so; note what is wrong with it."""
+    item = file.mapping(file.root).get(_FOR_ALL) if file.root is not None else None
+    if item is None:
+        return defaults.notify
+    try:
+        said = read_notify(nested_value(file, item.node, f" in {_FOR_ALL}"))
+    except ValueError as error:
+        file.note(item.line, f"{_FOR_ALL} {error}")
+        return defaults.notify
+    return said.over(defaults.notify) if said is not None else defaults.notify
 
 
 def _read_target(file: YamlFile, number: int, node: yaml.Node, folder: Path, defaults: Settings) -> Target | None:
@@ -129,7 +149,9 @@ def _read_target(file: YamlFile, number: int, node: yaml.Node, folder: Path, def
         file.note(item.line, f"unknown key {quote(key)} in target {number}{_did_you_mean(key, KEYS)}")
     values = {key: _value(file, key, item, of) for key, item in items.items() if key not in unknown}
     try:
-        return Target.model_validate({**defaults.model_dump(), **values}, context=folder)
+        target = Target.model_validate({**defaults.model_dump(), **values}, context=folder)
+        notify = target.notify.over(defaults.notify) if target.notify is not None else defaults.notify
+        return target.model_copy(update={_FOR_ALL: notify})
     except ValidationError as error:
         for key, mistake in mistakes_of(error).items():
             if key in items:
@@ -141,12 +163,12 @@ def _read_target(file: YamlFile, number: int, node: yaml.Node, folder: Path, def
 
 
 def _value(file: YamlFile, key: str, item: Item, where: str) -> object:
-    """Return what a target says of a key; only rates by time of day, and when to free the source, may be mappings."""
+    """Return what a target says of a key: one value, but for rates by time of day, freeing, and notifications."""
     if key == "max_rate" and isinstance(item.node, yaml.MappingNode):
         times = file.mapping(item.node, f" in {key}{where}")
         return {time: read_value(rate.node, numbers_as_text=True) for time, rate in times.items()}
-    if key == "free" and isinstance(item.node, yaml.MappingNode):
-        return {name: read_value(one.node) for name, one in file.mapping(item.node, f" in {key}{where}").items()}
+    if key in ("free", _FOR_ALL):
+        return nested_value(file, item.node, f" in {key}{where}")
     return read_value(item.node, numbers_as_text=key in _AS_WRITTEN)
 
 
@@ -165,7 +187,7 @@ def _hint(item: Item, key: str) -> str:
         if not isinstance(value, str):
             return "; put it in quotes" if item.is_plain and value is not None else ""
         return "" if item.is_plain or value.isprintable() else WINDOWS_HINT
-    if not isinstance(value, str) or key in _AS_WRITTEN:
+    if not isinstance(value, str) or key in (*_AS_WRITTEN, _FOR_ALL):
         return ""
     try:
         float(value)
@@ -181,4 +203,4 @@ def _close(key: str, known: Sequence[str]) -> list[str]:
 def _did_you_mean(key: str, known: Sequence[str]) -> str:
     if close := _close(key, known):
         return f'; did you mean "{close[0]}"?'
-    return f"; known keys are {', '.join(known)}" if len(known) > 1 else f'; the only key here is "{known[0]}"'
+    return f"; known keys are {', '.join(known)}"

@@ -175,3 +175,14 @@ def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> str:
 def line_of(node: yaml.Node) -> int:
     """Return the line in which a node begins, from 1."""
     return int(node.start_mark.line) + 1
+
+
+def nested_value(file: YamlFile, node: yaml.Node, where: str) -> object:
+    """Return a value, a list of values, or a mapping of both; `where` says in messages what has it."""
+    if isinstance(node, yaml.MappingNode):
+        return {key: _value_or_list(item.node) for key, item in file.mapping(node, where).items()}
+    return _value_or_list(node)
+
+
+def _value_or_list(node: yaml.Node) -> object:
+    return [read_value(one) for one in node.value] if isinstance(node, yaml.SequenceNode) else read_value(node)
