@@ -1,11 +1,13 @@
 """Write the documentation's tables of options and keys from the program itself: `docs_options.py [--check]`.
 
 What stands between `<!-- options: COMMAND -->` or `<!-- keys -->` and `<!-- end -->` is replaced. With `--check`
-nothing is written; the exit code is 1 where a table is out of date. `make docs` runs this.
+nothing is written; the exit code is 1 where a table is out of date. `make docs` runs this. The JSON schema of
+`softcopy status --json` is written, too.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -14,8 +16,10 @@ import click
 
 from softcopy_napari.cli import softcopy
 from softcopy_napari.engine.targets.target import KEYS, Target
+from softcopy_napari.terminal.status_report import StatusReport
 
 DOCS = Path(__file__).parents[1] / "docs"
+SCHEMA = DOCS / "status.schema.json"
 PAGES = [DOCS / "command.md", DOCS / "targets-file.md"]
 _TABLE = re.compile(r"<!-- (?:options: (?P<command>\w+)|keys) -->.*?<!-- end -->", re.DOTALL)
 
@@ -86,15 +90,27 @@ def filled(page: str) -> str:
     return _TABLE.sub(table, page)
 
 
+def schema() -> str:
+    """Return the JSON schema of the status."""
+    found = StatusReport.model_json_schema(mode="serialization")
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **found}, indent=2) + "\n"
+
+
+def read(path: Path) -> str:
+    """Return the text of a file; nothing where there is none."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
 def main() -> int:
-    """Write the tables, or check them; return the exit code."""
-    stale = [page for page in PAGES if filled(page.read_text(encoding="utf-8")) != page.read_text(encoding="utf-8")]
+    """Write the tables and the schema, or check them; return the exit code."""
+    wanted = {page: filled(read(page)) for page in PAGES} | {SCHEMA: schema()}
+    stale = [path for path, text in wanted.items() if read(path) != text]
     if "--check" in sys.argv:
-        for page in stale:
-            print(f"docs/{page.name}: its options are not those of the command; run `make docs`", file=sys.stderr)
+        for path in stale:
+            print(f"docs/{path.name} is not what the command has; run `make docs`", file=sys.stderr)
         return int(bool(stale))
-    for page in stale:
-        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+    for path in stale:
+        path.write_text(wanted[path], encoding="utf-8", newline="\n")
     return 0
 
 

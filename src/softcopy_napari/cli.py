@@ -22,6 +22,7 @@ from softcopy_napari.terminal.free_command import free
 from softcopy_napari.terminal.output import let_output_fail
 from softcopy_napari.terminal.refusals import fail as _fail
 from softcopy_napari.terminal.refusals import read_path as _path
+from softcopy_napari.terminal.status_commands import notify_test, status, watch
 from softcopy_napari.terminal.usage import Commands, CopyCommand
 
 if TYPE_CHECKING:
@@ -123,13 +124,25 @@ def softcopy() -> None:
     help="Free the source once the copy is complete and every byte was read back: its files move to a grace folder, "
     "and may be deleted after so many days.  [default: off]",
 )
-def copy(paths: tuple[str, ...], verbose: bool, **settings: Any) -> None:
+@click.option(
+    "--notify",
+    metavar="URL",
+    multiple=True,
+    callback=lambda _context, _option, urls: list(urls) or None,
+    help="Where notifications go, instead of where your preferences send them; off for nowhere.  [default: off]",
+)
+@click.option(
+    "--metrics",
+    metavar="ADDRESS",
+    help="Serve metrics for Prometheus at this port, or host:port.  [default: off]",
+)
+def copy(paths: tuple[str, ...], verbose: bool, metrics: str | None, **settings: Any) -> None:
     """Copy zarr datasets while they are being written.
 
     TARGETS_FILE is a YAML file that lists sources and destinations. Or give one SOURCE and DESTINATION.
     Run the same command again to continue a copy that was stopped.
     """
-    _run(lambda: _targets(paths, _settings(settings)), verbose)
+    _run(lambda: _targets(paths, _settings(settings)), verbose, metrics)
 
 
 @softcopy.command()
@@ -181,32 +194,8 @@ def verify(
         _fail(str(error))
 
 
-softcopy.add_command(free)
-
-
-@softcopy.command()
-@click.option("--dismiss", is_flag=True, help="Forget the failures that are shown.")
-def status(dismiss: bool) -> None:
-    """Show the copies that are running on this computer, and how the last ones ended."""
-    from softcopy_napari.engine.client import EngineGone, engines
-    from softcopy_napari.engine.state_folder import history
-    from softcopy_napari.terminal.orders import foreign_words
-    from softcopy_napari.terminal.status import show_endings, show_status
-
-    snapshots = []
-    for engine in engines():
-        try:
-            snapshots.append(engine.snapshot())
-        except EngineGone:
-            continue
-        except ValueError:
-            click.echo(f"softcopy: {foreign_words(engine.run.pid)}", err=True)
-    running = [snapshot for snapshot in snapshots if not snapshot.ended]
-    endings = history.endings()
-    show_status(running)
-    show_endings(endings, running)
-    if dismiss:
-        history.dismiss(ending for ending in endings if ending.needs_attention)
+for _command in (free, status, watch, notify_test):
+    softcopy.add_command(_command)
 
 
 def _copies(command: Callable[..., None]) -> Callable[..., None]:
@@ -307,7 +296,7 @@ def demo(terminal: bool, screenshots: Path | None) -> None:
     sys.exit(run_demo(terminal=terminal, screenshots=screenshots))
 
 
-def _run(targets: Callable[[], tuple[Target, ...]], verbose: bool) -> NoReturn:
+def _run(targets: Callable[[], tuple[Target, ...]], verbose: bool, metrics: str | None = None) -> NoReturn:
     """Run an engine with these targets in this process, show it, and exit."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's idle threads cost time at the start
     gc.disable()  # nothing that is imported goes away again
@@ -320,7 +309,7 @@ def _run(targets: Callable[[], tuple[Target, ...]], verbose: bool) -> NoReturn:
     gc.enable()
     _log_to_stderr(verbose)
     try:
-        code = run_engine(Engine(targets()), live=not verbose)
+        code = run_engine(lambda: Engine(targets()), live=not verbose, metrics=metrics)
     except TargetsError as error:
         _fail(str(error))
     except KeyboardInterrupt:

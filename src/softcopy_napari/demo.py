@@ -71,7 +71,7 @@ def _in_terminal(arguments: Sequence[str]) -> int:
         )
         threading.Thread(target=_stop_on_failure, args=(engine, microscope), daemon=True).start()
         try:
-            code = run_engine(engine)
+            code = run_engine(lambda: engine)
         finally:
             ended = microscope.poll() is not None
             microscope.terminate()

@@ -18,6 +18,7 @@ from softcopy_napari.engine.protocol.messages import Changes, Order, TargetSnaps
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets.timeout import call_with_timeout
 from softcopy_napari.engine.targets.user_paths import written_path
+from softcopy_napari.terminal.wording import foreign_words
 
 _MOST_LISTED = 8
 """Copies that are listed at most where one has to be chosen."""
@@ -38,11 +39,6 @@ class RunningCopy:
     def pid(self) -> int:
         """The process id of the engine."""
         return self.engine.run.pid
-
-
-def foreign_words(pid: int) -> str:
-    """Return a message that an engine is of another version of softcopy."""
-    return f"the copy engine (process {pid}) is of another version and cannot be shown"
 
 
 def choose_copies(names: Sequence[str], everything: bool, command: str) -> list[RunningCopy]:

@@ -13,7 +13,7 @@ _USAGE = (
     "check SOURCE DESTINATION",
     "verify [SOURCE] DESTINATION",
     "free SOURCE DESTINATION",
-    "status | demo",
+    "status | watch | notify-test [URL]... | demo",
     "finish | pause | resume | stop | set [PID | DESTINATION]...",
 )
 _COPY = "copy"

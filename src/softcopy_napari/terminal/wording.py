@@ -19,3 +19,8 @@ def explain_state(target: TargetSnapshot) -> str:
     """Say why a target is in its state, and what its user can do about it from a terminal."""
     words = describe(target.why, TERMINAL)
     return ". ".join(filter(None, (words, _OVER_ALREADY))) if target.can_finish else words
+
+
+def foreign_words(pid: int) -> str:
+    """Return a message that an engine is of another version of softcopy."""
+    return f"the copy engine (process {pid}) is of another version and cannot be shown"
