@@ -50,6 +50,8 @@ class Panel(QWidget):
     """Path of a targets file."""
     sample_requested = Signal()
     """A simulated acquisition is wanted."""
+    notifications_requested = Signal()
+    """The settings of notifications are wanted."""
     action_requested = Signal(object, object)
     """An `Action`, and a list of the `Key`s of the selected targets that allow it."""
     pace_requested = Signal(object, object)
@@ -80,6 +82,7 @@ class Panel(QWidget):
         self._menu = MenuButton("panel_menu", "More")
         self._save = self._menu.add("Save list\u2026", "save_targets")
         self._clear = self._menu.add("Remove all that have ended", "remove_ended")
+        self._notifications = self._menu.add("Notifications\u2026", "notifications")
         self._sample = self._menu.add("Try a simulated acquisition", "simulate")
         self._content = QWidget()
         self._lay_out()
@@ -131,6 +134,7 @@ class Panel(QWidget):
         self._empty.copy_requested.connect(self.open_new_copy)
         for asked in (self._empty.sample_requested, self._sample.triggered):
             asked.connect(lambda *_: self.sample_requested.emit())
+        self._notifications.triggered.connect(lambda *_: self.notifications_requested.emit())
         self._open_button.clicked.connect(self._load)
         self._save.triggered.connect(self._choose_and_save)
         self._clear.triggered.connect(self._remove_ended)

@@ -27,6 +27,7 @@ from softcopy_napari.plugin.dock.endings import Endings
 from softcopy_napari.plugin.dock.engine_contact import Key, SeenTarget
 from softcopy_napari.plugin.dock.engine_monitor import EngineMonitor
 from softcopy_napari.plugin.dock.event_log import EventLog
+from softcopy_napari.plugin.dock.notification_settings import NotificationSettings
 from softcopy_napari.plugin.dock.past_endings import PastEndings
 from softcopy_napari.plugin.dock.preferences import PLUGIN, Preferences
 from softcopy_napari.plugin.dock.recent_paths import RecentPaths, recent_paths, remember_paths
@@ -86,6 +87,7 @@ class SoftcopyWidget(QWidget):
         self._arrivals = Arrivals(self._queue, self._show_rows)
         self._endings = Endings(self._panel.banner.add, self._notify)
         self._past_endings = PastEndings(self._panel.banner, self._queue)
+        self._notifications = NotificationSettings(self, self._queue)
         self._redraw_budget = RedrawBudget(numbers_rest)
         self._shown_outline: list[object] = []
         """The rows of the list without their numbers: a change in these is shown at once."""
@@ -102,6 +104,7 @@ class SoftcopyWidget(QWidget):
         self._apply_preferences()
         self._show_recent(recent_paths())
         self._restore_view()
+        self._notifications.say_crashes()
 
     def _connect(self) -> None:
         panel, monitor, layers = self._panel, self._monitor, self._layers
@@ -113,6 +116,7 @@ class SoftcopyWidget(QWidget):
         panel.save_requested.connect(adding.save)
         panel.check_requested.connect(lambda source, destination: adding.make(source, destination, orders.check))
         panel.sample_requested.connect(self._open_sample)
+        panel.notifications_requested.connect(self._notifications.open)
         panel.action_requested.connect(orders.act)
         panel.pace_requested.connect(orders.change_pace)
         panel.selection_changed.connect(self._select)
@@ -121,7 +125,7 @@ class SoftcopyWidget(QWidget):
         monitor.not_started.connect(orders.note_not_started)
         monitor.refused.connect(self._on_refused)
         layers.problem.connect(partial(self._panel.log, Level.WARNING))
-        ends = (monitor, self._coverage, layers, self._queue, self._endings)
+        ends = (monitor, self._coverage, layers, self._queue, self._endings, self._notifications)
         self._end = partial(_call_all, (preferences.on_change(self._apply_preferences), *(part.close for part in ends)))
         self.destroyed.connect(self._end)  # not a method of this widget, which would no longer be called
 
@@ -230,7 +234,10 @@ class SoftcopyWidget(QWidget):
         lines = self._event_log.new_lines(seen)
         for line in lines:
             self._panel.log(line.level, line.text)
-        self._endings.add([line.ended for line in lines if line.ended is not None])
+        ended = [line.ended for line in lines if line.ended is not None]
+        self._endings.add(ended)
+        if any(one.lost for one in ended):
+            self._notifications.say_crashes()
         if begun := self._target_list.update(seen):
             sources, destinations = ([spell_path(path) for path in paths] for paths in _sides(begun))
             self._show_recent(remember_paths(sources, destinations))

@@ -236,9 +236,10 @@ def _keep_settings(entry: _Entry, snapshot: TargetSnapshot) -> None:
     if snapshot.settings is None or snapshot.findings is not None or snapshot.settings == entry.reported:
         return
     if entry.settings is None or entry.reported is not None:
-        # Whether to overwrite is asked at each start.
-        overwrite = entry.settings is not None and entry.settings.overwrite
-        entry.settings = snapshot.settings.model_copy(update={"overwrite": overwrite})
+        # Whether to overwrite is asked at each start; where notifications go is told without what is secret.
+        own = entry.settings
+        kept = {"overwrite": own is not None and own.overwrite, **({"notify": own.notify} if own is not None else {})}
+        entry.settings = snapshot.settings.model_copy(update=kept)
     entry.reported = snapshot.settings
 
 
