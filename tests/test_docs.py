@@ -25,9 +25,16 @@ from softcopy_napari.engine.wording import SCANNING, STATES
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 DEVELOPERS = [ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/dev/*.md")]
-README, COMMAND, TARGETS_FILE, PYTHON, RECEIPT = (
+README, COMMAND, TARGETS_FILE, NOTIFICATIONS, PYTHON, RECEIPT = (
     ROOT / name
-    for name in ("README.md", "docs/command.md", "docs/targets-file.md", "docs/python.md", "docs/receipt.md")
+    for name in (
+        "README.md",
+        "docs/command.md",
+        "docs/targets-file.md",
+        "docs/notifications.md",
+        "docs/python.md",
+        "docs/receipt.md",
+    )
 )
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
@@ -112,16 +119,18 @@ def test_the_tables_of_options_are_those_of_the_help() -> None:
 
 def test_the_tables_of_options_have_each_command_with_options() -> None:
     tabled = set(re.findall(r"<!-- options: (\w+) -->", text_of(COMMAND)))
-    assert tabled == {"copy", "check", "verify", "free", "status", "set", "demo"}
+    assert tabled == {"copy", "check", "verify", "free", "status", "set", "watch", "demo"}
     orders = {"finish", "pause", "resume", "stop"}  # they have --all only
-    assert {name for name, command in cli.softcopy.commands.items() if command.params} == tabled | orders
+    no_options = {"notify-test"}
+    assert {name for name, command in cli.softcopy.commands.items() if command.params} == tabled | orders | no_options
 
 
 def test_every_setting_is_an_option_of_the_command_with_the_same_default() -> None:
     """The command's help does without the settings' module, which takes as long to import as all else."""
     given = cli.copy.make_context("copy", ["source", "destination"]).params
-    assert Settings(**{name: value for name, value in given.items() if name not in ("paths", "verbose")}) == Settings()
-    assert set(given) == {*Settings.model_fields, "paths", "verbose"}
+    others = {"paths", "verbose", "metrics"}
+    assert Settings(**{name: value for name, value in given.items() if name not in others}) == Settings()
+    assert set(given) == {*Settings.model_fields, *others}
 
 
 def test_the_help_of_an_option_is_the_description_of_its_setting() -> None:
@@ -146,7 +155,7 @@ def test_the_reference_has_every_state_that_a_user_can_see() -> None:
 
 @pytest.mark.parametrize(
     ("page", "number"),
-    [(page, number) for page in (README, TARGETS_FILE) for number in range(len(blocks(page, "yaml")))],
+    [(page, number) for page in (README, TARGETS_FILE, NOTIFICATIONS) for number in range(len(blocks(page, "yaml")))],
 )
 def test_an_example_of_a_targets_file_can_be_used_as_it_stands(page: Path, number: int, tmp_path: Path) -> None:
     path = tmp_path / "targets.yaml"

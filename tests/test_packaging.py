@@ -201,6 +201,11 @@ def test_importing_the_package_costs_nothing() -> None:
     assert not loaded & (_SCREEN_OR_ZARR | {"numpy", "psutil", "pydantic", "watchdog"})
 
 
+def test_an_engine_that_has_nothing_to_say_loads_nothing_to_say_it_with() -> None:
+    loaded = _loaded("-c", "import softcopy_napari.engine.server, softcopy_napari.engine.client")
+    assert not loaded & (_SCREEN_OR_ZARR | {"apprise", "prometheus_client", "requests", "yaml"})
+
+
 def test_a_copy_worker_loads_nothing_heavy() -> None:
     loaded = _loaded("-c", "import softcopy_napari.engine.worker.process")
     assert not loaded & (_SCREEN_OR_ZARR | {"numpy", "psutil", "pydantic", "watchdog", "yaml"})
