@@ -33,7 +33,7 @@ _LOOKUP = FOLDER | getattr(os, "O_PATH", 0)
 """To look names up in a folder, not to list it: a network file system need not be asked to open it."""
 _LONG_AGO = 10**17
 """March 1973, ns."""
-_ROOT = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
+_ROOT = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_PATH", 0)
 
 
 class WrongFolder(OSError):
@@ -331,13 +331,16 @@ class RootFolder:
 
 
 @contextlib.contextmanager
-def holding(side: RootFolder, folder: str | None) -> Iterator[int | None]:
-    """Open a folder and yield its descriptor; None where there is no folder, or the system has no such descriptors."""
+def holding(side: RootFolder, folder: str | None, to_list: bool = False) -> Iterator[int | None]:
+    """Open a folder and yield its descriptor; None where there is no folder, or the system has no such descriptors.
+
+    Without `to_list` names can be looked up in it, and a share is not even asked to open it.
+    """
     if folder is None or side.fd is None:
         yield None
         return
     # Looking names up in an open folder, instead of whole paths, takes a third off a comparison.
-    fd = side.open_file(folder, FOLDER)
+    fd = side.open_file(folder, FOLDER if to_list else _LOOKUP)
     try:
         yield fd
     finally:
@@ -347,7 +350,7 @@ def holding(side: RootFolder, folder: str | None) -> Iterator[int | None]:
 @contextlib.contextmanager
 def listing(side: RootFolder, folder: str) -> Iterator[tuple[Iterator[os.DirEntry[str]], int | None]]:
     """List a folder; yield its entries, which may lack their paths, and its descriptor as `holding` does."""
-    with holding(side, folder) as fd, os.scandir(side.path(folder) if fd is None else fd) as entries:
+    with holding(side, folder, to_list=True) as fd, os.scandir(side.path(folder) if fd is None else fd) as entries:
         yield entries, fd
 
 

@@ -20,9 +20,10 @@ const int64_t *softcopy_board;
 /* Have calls end early when a writer begins to work, as this board says. */
 void softcopy_heed_board(const int64_t *board) { softcopy_board = board; }
 
-/* Folders from a top one to the one entered last: the next file is often nearby. */
+/* Folders from a top one to the one entered last: the next file is often nearby. makes: whether the last one that was
+   opened had to be made; then the next one probably has, too, and a share is asked once less. */
 typedef struct {
-    int depth;
+    int depth, makes;
     struct {
         char name[NAME_MAX + 1];
         int fd;
@@ -43,11 +44,12 @@ static void shorten(Path *path, int depth) {
 }
 
 /* Open a folder in another one; make it, with the permissions mode, if there is none and that is not negative. */
-static int open_folder(int at, const char *name, int mode) {
-    int fd = openat(at, name, LOOKUP);
-    if (fd < 0 && errno == ENOENT && mode >= 0 && (!mkdirat(at, name, (mode_t)mode) || errno == EEXIST))
-        fd = openat(at, name, LOOKUP);
-    return fd;
+static int open_folder(Path *path, int at, const char *name, int mode) {
+    int fd = -1;
+    if (mode < 0 || !path->makes) fd = openat(at, name, LOOKUP);
+    if (mode < 0 || fd >= 0 || (!path->makes && errno != ENOENT)) return fd;
+    path->makes = !mkdirat(at, name, (mode_t)mode);
+    return path->makes || errno == EEXIST ? openat(at, name, LOOKUP) : -1;
 }
 
 /* Go into the folder of a file; returns its descriptor, or -1, and the file's name. */
@@ -61,7 +63,7 @@ static int enter(Path *path, int top, const char *file, int mode, const char **n
         shorten(path, depth);
         memcpy(path->at[depth].name, file, length);
         path->at[depth].name[length] = 0;
-        path->at[depth].fd = open_folder(depth ? path->at[depth - 1].fd : top, path->at[depth].name, mode);
+        path->at[depth].fd = open_folder(path, depth ? path->at[depth - 1].fd : top, path->at[depth].name, mode);
         if (path->at[depth].fd < 0) return -1;
         path->depth++;
     }
@@ -205,14 +207,11 @@ void softcopy_flush_files(void *kept, int lane, int top, const char *paths, int 
     Copier *copier = kept;
     Path *destination = &copier->destination[lane];
     for (int number = 0; number < count; number++, paths += strlen(paths) + 1) {
-        struct stat found;
         const char *name;
         const int folder = enter(destination, top, paths, -1, &name);
         const int fd = folder < 0 ? -1 : openat(folder, name, flags | O_CLOEXEC);
-        errors[number] = fd < 0 ? SKIPPED : 0;
-        if (fd < 0) continue;
-        if (fstat(fd, &found) || ((S_ISREG(found.st_mode) || S_ISDIR(found.st_mode)) && fsync(fd))) errors[number] = errno;
-        close(fd);
+        errors[number] = fd < 0 ? SKIPPED : fsync(fd) ? errno : 0; /* EINVAL: nothing that can be flushed */
+        if (fd >= 0) close(fd);
     }
     shorten(destination, 0);
 }

@@ -212,7 +212,7 @@ class FolderComparer:
             files: list[os.DirEntry[str]] = []
             with (
                 listing(source, folder) as (entries, here),
-                holding(destination, folder if there else None) as held,
+                holding(destination, folder if there else None, to_list=True) as held,
             ):
                 # Metadata come first because they explain what follows; most folders have few names and no metadata.
                 first = list(itertools.islice(entries, _FEW))

@@ -23,6 +23,8 @@ _SLICE = 0.02
 """Seconds after which the folders that were compared so far are told of."""
 _SLICE_OF_LANES = 0.5
 """The same where several threads wait for a share."""
+_ENOUGH = 4
+"""Folders that are worth being shared out among threads with all that lies below them."""
 
 
 class NumberedFolders:
@@ -79,7 +81,7 @@ class NumberedFolders:
             lanes = self._worth_having()
             now = time.time_ns()
             times = now - int(quiet * 1e9), now + CLOCK_SKEW_NS, now - RACY_NS
-            parts, below = split(len(names), lanes), deep and len(names) >= lanes
+            parts, below = split(len(names), lanes), deep and len(names) >= min(lanes, _ENOUGH)
             most = _SLICE if lanes == 1 else _SLICE_OF_LANES
             try:
                 with holding(self._source, base) as here, holding(self._destination, base if there else None) as held:
