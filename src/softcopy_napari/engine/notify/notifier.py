@@ -56,6 +56,8 @@ class Notifier:
         self._identities: dict[int, str] = {}
         self._under_way: list[tuple[Sending, Parcel]] = []
         self._checked: set[Urls] = set()
+        self._logged: set[tuple[str, str]] = set()
+        """Problems in the log, by URL and code, until a notification gets through: each is said once."""
         self._saved = 0.0
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -139,7 +141,7 @@ class Notifier:
         try:
             sending = Sending(parcel.urls, compose(parcel.items) if parcel.items else None)
         except OSError as error:
-            _log_problem("all", quote_text(error.strerror or "no process can be started"))
+            self._log_problem("all", quote_text(error.strerror or "no process can be started"))
             self._outbox.put_back(parcel, parcel.urls, time.monotonic())
             return
         self._under_way.append((sending, parcel))
@@ -153,12 +155,20 @@ class Notifier:
                 left.append((sending, parcel))
                 continue
             refusals = sending.wait(max(0.1, deadline - time.monotonic()))
-            for refusal in refusals[:1]:
-                _log_problem(refusal.name, refusal.problem)
+            for refusal in refusals:
+                self._log_problem(refusal.name, refusal.problem)
+            if parcel.items and not refusals:
+                self._logged.clear()
             if parcel.items and not seconds:
                 again = tuple(refusal.url for refusal in refusals if refusal.again)
                 self._outbox.put_back(parcel, again, time.monotonic())
         self._under_way = left
+
+    def _log_problem(self, url: str, problem: Reason) -> None:
+        if (url, problem.code) not in self._logged:
+            self._logged.add((url, problem.code))
+            reason = make_reason(ReasonCode.NOTIFICATION_FAILED, url=url, at=time.time(), problem=problem)
+            log.error("%s. Try it: softcopy notify-test", describe(reason))
 
 
 class _Preferences:
@@ -185,8 +195,3 @@ class _Preferences:
                 log.error("%s", describe(unusable))
                 note_problem(unusable)
         return self._said
-
-
-def _log_problem(url: str, problem: Reason) -> None:
-    reason = make_reason(ReasonCode.NOTIFICATION_FAILED, url=url, at=time.time(), problem=problem)
-    log.error("%s. Try it: softcopy notify-test", describe(reason))

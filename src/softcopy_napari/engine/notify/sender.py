@@ -12,12 +12,14 @@ import logging
 import os
 import re
 import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
+from softcopy_napari.engine.dispatch.priority import lower_priority, lower_session
 from softcopy_napari.engine.notify.failure_record import note_result
 from softcopy_napari.engine.reasons import Reason, ReasonCode, encode_reason, make_reason, quote_text
 from softcopy_napari.engine.targets.notify import is_variable, url_name, variable_of
@@ -55,6 +57,8 @@ class _Collector(logging.Handler):
 
 def main() -> None:
     """Send what standard input holds, say on standard output what became of it, and end."""
+    lower_priority(os.getpid())
+    threading.Thread(target=lower_session, args=(os.getpid(),), daemon=True).start()
     request = json.loads(sys.stdin.buffer.read())
     urls, text = request["urls"], request["text"]
     results = deliver(urls, text)
@@ -80,6 +84,8 @@ def deliver(urls: Sequence[str], text: dict[str, str] | None) -> list[Result]:
     text : dict or None
         Its `title`, `body` and `kind`; None only checks the URLs.
     """
+    import apprise  # noqa: F401 - at the lowest priority this takes long on a busy machine: not within the time limit
+
     logger = logging.getLogger("apprise")
     logger.addHandler(_Collector(logging.WARNING))
     logger.propagate = False

@@ -12,15 +12,14 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from softcopy_napari.engine.dispatch.priority import lower_priority
 from softcopy_napari.engine.notify.message_text import NotificationText
 from softcopy_napari.engine.reasons import Reason, decode_reason, quote_text
 from softcopy_napari.engine.targets.notify import url_name
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.notify.sender"]
 _NO_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-LONGEST = 40.0
-"""Seconds after which a process that sends has ended: it takes itself 30, and some to begin."""
+LONGEST = 90.0
+"""Seconds after which a process that sends has ended: it takes itself 30, and on a busy machine some to begin."""
 
 
 class Refusal(NamedTuple):
@@ -62,7 +61,6 @@ class Sending:
             start_new_session=sys.platform != "win32",
             creationflags=_NO_WINDOW,
         )
-        lower_priority(self._process.pid)
         plain = [url.get_secret_value() for url in self._urls]
         request = json.dumps({"urls": plain, "text": text._asdict() if text is not None else None})
         assert self._process.stdin is not None

@@ -87,7 +87,7 @@ class SoftcopyWidget(QWidget):
         self._arrivals = Arrivals(self._queue, self._show_rows)
         self._endings = Endings(self._panel.banner.add, self._notify)
         self._past_endings = PastEndings(self._panel.banner, self._queue)
-        self._notifications = NotificationSettings(self, self._queue)
+        self._notifications = NotificationSettings(self, self._queue, partial(self._panel.log, Level.WARNING))
         self._redraw_budget = RedrawBudget(numbers_rest)
         self._shown_outline: list[object] = []
         """The rows of the list without their numbers: a change in these is shown at once."""
@@ -104,7 +104,6 @@ class SoftcopyWidget(QWidget):
         self._apply_preferences()
         self._show_recent(recent_paths())
         self._restore_view()
-        self._notifications.say_crashes()
 
     def _connect(self) -> None:
         panel, monitor, layers = self._panel, self._monitor, self._layers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 from qtpy.QtWidgets import QWidget
@@ -33,11 +34,15 @@ class NotificationSettings:
     parent : QWidget
         Over which the dialog opens.
     queue : MainThreadQueue
+    log : callable
+        Shows a warning.
     """
 
-    def __init__(self, parent: QWidget, queue: MainThreadQueue) -> None:
+    def __init__(self, parent: QWidget, queue: MainThreadQueue, log: Callable[[str], object]) -> None:
         self._parent, self._queue = parent, queue
         self._dialog: NotificationDialog | None = None
+        queue.fetch(_problem, lambda words: log(words) if words else None)
+        self.say_crashes()
 
     def open(self) -> None:
         """Open the dialog, once the preferences are read."""
@@ -91,12 +96,14 @@ class NotificationSettings:
 
 def _read() -> _Found:
     try:
-        said, problem = read_preferences(), describe(read_problem())
+        return _Found(read_preferences() or Notify(), _problem())
     except TargetsError as error:
-        said, problem = None, str(error)
-    except OSError:  # of the state folder, reported when a copy is started
-        said, problem = None, ""
-    return _Found(said or Notify(), problem)
+        return _Found(Notify(), str(error))
+
+
+def _problem() -> str:
+    """Return why the last notification could not be sent, in words; empty if it could."""
+    return describe(read_problem())
 
 
 def _try(said: Notify) -> str:
