@@ -83,6 +83,8 @@ class Inventory:
         Whether chunk files are written again.
     renames : FolderRenames
         Folders that were renamed inside the source.
+    relaid : set of str
+        Arrays that were found, resized, replaced or forgotten; the watermark empties it.
     """
 
     def __init__(self, folder: Path, digests: Path | None = None) -> None:
@@ -99,6 +101,7 @@ class Inventory:
         self.writers = WriterActivity(self)
         self.rewrites = Rewrites(self)
         self.renames = FolderRenames(self)
+        self.relaid: set[str] = set()
         self._homes: dict[str, tuple[TrackedArray, str] | None] = {}
 
     # -- arrays ---------------------------------------------------------------------------------------
@@ -115,6 +118,7 @@ class Inventory:
         if known is not None and known.layout == layout:
             return False
         ledger = self.ledgers.make_ledger(layout.grid)
+        self.relaid.add(layout.path)
         self._homes.clear()
         if known is None:
             array = self.arrays[layout.path] = TrackedArray(layout, ledger)
@@ -228,6 +232,7 @@ class Inventory:
         """Forget the files in a folder of the source, which has another name now."""
         for path in [path for path in self.arrays if is_below(path, folder)]:
             array = self.arrays.pop(path)
+            self.relaid.add(path)
             array.forgotten = True
             self.digests.arrays.pop(path, None)
             self.ledgers.retire_ledger(array.ledger)

@@ -26,6 +26,8 @@ _N_STATES = len(ChunkState)
 _BLOCK = 1 << 20
 _FEW = 32
 """Cells up to which numpy takes longer than one after the other: live copies come in such batches."""
+_DISTURBED = tuple(state not in (ChunkState.COPYING, ChunkState.COPIED, ChunkState.VERIFIED) for state in ChunkState)
+"""States of a chunk file whose copy, if there is one, is not as it should be; those that are COPYING were PENDING."""
 
 
 class StateCounts:
@@ -37,13 +39,16 @@ class StateCounts:
         By state.
     changes : int
         Goes up whenever a state changes.
+    disturbed : set of Ledger
+        Ledgers in whose watched part something has happened.
     """
 
-    __slots__ = ("changes", "counts")
+    __slots__ = ("changes", "counts", "disturbed")
 
     def __init__(self) -> None:
         self.counts = [0] * _N_STATES
         self.changes = 0
+        self.disturbed: set[Ledger] = set()
 
     def add(self, counts: list[int], sign: int = 1) -> None:
         """Add or take away the counts of a ledger."""
@@ -75,11 +80,18 @@ class Ledger:
         The states in C order. For reading; `set` and `set_many` change it.
     counts : list of int
         Chunk files in each `ChunkState`.
+    row : int
+        Chunk files for each index along the slowest axis.
+    watched : int
+        Of the cells before this one it is noted when their copies stop being as they should be.
     """
 
     def __init__(self, path: Path, grid: tuple[int, ...], sums: StateCounts | None = None) -> None:
         self.path = path
         self.grid = grid
+        self.row = math.prod(grid[1:])
+        self.watched = 0
+        self._disturbed: npt.NDArray[np.bool_] | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)  # truncating it would crash whoever has it mapped
         size = int(np.prod(grid, dtype=np.int64))
@@ -109,6 +121,8 @@ class Ledger:
         self.counts[state] += 1
         sums.counts[state] += 1
         sums.changes += 1
+        if cell < self.watched and _DISTURBED[state]:
+            self._note_disturbed(cell // self.row)
 
     def set_many(self, cells: npt.NDArray[np.int64], state: ChunkState) -> None:
         """Change the states of several chunk files, each named once."""
@@ -121,6 +135,24 @@ class Ledger:
         self.flat[cells] = state
         self.counts = [count + by for count, by in zip(self.counts, change, strict=True)]
         self._sums.add(change)
+        if self.watched and _DISTURBED[state]:
+            watched = cells[cells < self.watched]
+            if len(watched):
+                self._note_disturbed(watched // self.row)
+
+    def _note_disturbed(self, rows: int | npt.NDArray[np.int64]) -> None:
+        if self._disturbed is None:
+            self._disturbed = np.zeros(self.grid[0] if self.grid else 1, np.bool_)
+        self._disturbed[rows] = True
+        self._sums.disturbed.add(self)
+
+    def take_disturbed(self) -> npt.NDArray[np.int64]:
+        """Return the indices along the slowest axis at which watched cells were disturbed since the last call."""
+        if self._disturbed is None:
+            return np.zeros(0, np.int64)
+        rows = np.flatnonzero(self._disturbed)
+        self._disturbed = None
+        return rows
 
     def tally(self) -> tuple[int, int, int, int, int, int, int]:
         """Return the number of chunk files in each `ChunkState`."""

@@ -15,7 +15,7 @@ from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.growth_evidence import GrowthEvidence
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
-from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, LayoutError, OpaqueNode
+from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLayout, LayoutError, OpaqueNode
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
 
 _MOST_ATTEMPTS = 5
@@ -62,6 +62,10 @@ class SourceMetadata:
         Arrays whose metadata were deleted and are there again.
     no_room : set of str
         Folders of arrays for whose ledgers there is no room.
+    axes : dict of str to tuple of str
+        Names of the axes of images' arrays, by the arrays' paths.
+    wells : dict of str to None
+        Paths of the wells of plates.
     """
 
     def __init__(
@@ -78,6 +82,8 @@ class SourceMetadata:
         self.stale: set[str] = set()
         self.made_anew: set[str] = set()
         self.no_room: set[str] = set()
+        self.axes: dict[str, tuple[str, ...]] = {}
+        self.wells: dict[str, None] = {}
         self._source = source
         self._inventory = inventory
         self._walks = walks
@@ -164,7 +170,10 @@ class SourceMetadata:
                 below = prefix_of(folder)
                 for known in [known for known in self._walks.known if known.startswith(below)]:
                     self._walks.request(known, for_pass=True)
-        elif layout is not None and self._children.get(folder) != layout.children:
+        elif layout is not None:
+            self.axes.update(layout.axes)
+            self.wells.update(dict.fromkeys(layout.wells))
+        if isinstance(layout, GroupLayout) and self._children.get(folder) != layout.children:
             self._children[folder] = layout.children
             self._evidence.note_group()
             new = True

@@ -6,7 +6,7 @@ numpy is imported where it is used, so that an engine imports it only while its 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -286,6 +286,10 @@ class GroupLayout:
     """Paths of arrays and groups, relative to the source."""
     note: Reason | None = field(default=None, compare=False)
     """What users should know about the metadata file, as in `ArrayLayout`."""
+    axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    """Names of the axes of its images' arrays, by their paths; `""` where an axis has none."""
+    wells: tuple[str, ...] = field(default=(), compare=False)
+    """Paths of its wells, if it is a plate."""
 
 
 @dataclass(frozen=True, slots=True)

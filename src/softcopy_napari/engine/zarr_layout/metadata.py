@@ -18,7 +18,7 @@ from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLa
 from softcopy_napari.engine.zarr_layout.chunk_format import read_v2_chunk_format, read_v3_chunk_format
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES, classify_temporary
 from softcopy_napari.engine.zarr_layout.json_text import read_json
-from softcopy_napari.engine.zarr_layout.ome import is_plain_path, list_promised_nodes
+from softcopy_napari.engine.zarr_layout.ome import is_plain_path, list_promised_nodes, list_wells, read_axes
 from softcopy_napari.engine.zarr_layout.probe import MAX_METADATA, SourceProbe
 
 _MAX_RANK = 32  # numpy's and tensorstore's own limit
@@ -107,7 +107,7 @@ def _parse_v3(
     _check_format(data, 3)
     node_type = data.get("node_type")
     if node_type == "group":
-        return GroupLayout(path, list_promised_nodes(path, data.get("attributes")), note)
+        return _group(path, data.get("attributes"), note)
     if node_type != "array":
         raise LayoutError(ReasonCode.NO_NODE_TYPE, value=_say(node_type) if node_type else "")
     if data.get("storage_transformers"):
@@ -153,7 +153,12 @@ def _parse_v2_group(path: str, data: dict[str, object], note: Reason | None, fil
         if ".zattrs" in files:
             attributes, more = read_json(files[".zattrs"])
             note = note or more
-    return GroupLayout(path, list_promised_nodes(path, attributes), note)
+    return _group(path, attributes, note)
+
+
+def _group(path: str, attributes: object, note: Reason | None) -> GroupLayout:
+    promised = list_promised_nodes(path, attributes)
+    return GroupLayout(path, promised, note, read_axes(path, attributes), list_wells(path, attributes))
 
 
 def _check_format(data: dict[str, object], expected: int) -> None:
