@@ -119,7 +119,7 @@ def test_the_tables_of_options_are_those_of_the_help() -> None:
 
 def test_the_tables_of_options_have_each_command_with_options() -> None:
     tabled = set(re.findall(r"<!-- options: (\w+) -->", text_of(COMMAND)))
-    assert tabled == {"copy", "check", "verify", "free", "status", "set", "watch", "demo"}
+    assert tabled == {"copy", "check", "verify", "wait", "free", "status", "set", "watch", "demo"}
     orders = {"finish", "pause", "resume", "stop"}  # they have --all only
     no_options = {"notify-test"}
     assert {name for name, command in cli.softcopy.commands.items() if command.params} == tabled | orders | no_options

@@ -21,7 +21,7 @@ SHORTEST = 12
 """Characters of a part that tells a message from others."""
 CALLS = {
     *("notice", "_notice", "_fail", "_end", "refuse", "set_problem"),
-    *("TargetsError", "ReceiptError", "VerifyError", "StateFolderError", "EngineGone", "CannotOrder"),
+    *("TargetsError", "ReceiptError", "VerifyError", "GoalError", "StateFolderError", "EngineGone", "CannotOrder"),
     *("RateError", "NoScreen", "CannotShow", "MicroscopeError", "BadParameter"),
     "ValueError",
 }

@@ -24,6 +24,7 @@ from softcopy_napari.terminal.refusals import fail as _fail
 from softcopy_napari.terminal.refusals import read_path as _path
 from softcopy_napari.terminal.status_commands import notify_test, status, watch
 from softcopy_napari.terminal.usage import Commands, CopyCommand
+from softcopy_napari.terminal.wait import wait
 
 if TYPE_CHECKING:
     from softcopy_napari.engine.targets.target import Settings, Target
@@ -132,6 +133,12 @@ def softcopy() -> None:
     help="Where notifications go, instead of where your preferences send them; off for nowhere.  [default: off]",
 )
 @click.option(
+    "--progress-file/--no-progress-file",
+    default=True,
+    show_default=True,
+    help="Write beside the destination what is complete, for other programs.",
+)
+@click.option(
     "--metrics",
     metavar="ADDRESS",
     help="Serve metrics for Prometheus at this port, or host:port.  [default: off]",
@@ -194,7 +201,7 @@ def verify(
         _fail(str(error))
 
 
-for _command in (free, status, watch, notify_test):
+for _command in (free, status, wait, watch, notify_test):
     softcopy.add_command(_command)
 
 

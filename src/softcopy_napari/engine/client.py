@@ -25,6 +25,7 @@ from softcopy_napari.engine.state_folder.folder import state_folder
 from softcopy_napari.engine.state_folder.run_file import RunFile, read_run, run_files
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings, Target, settings_problem, targets_to_json
+from softcopy_napari.engine.watermark.progress_reader import Goal, GoalError, Verdict, Waiter
 from softcopy_napari.engine.wording import describe
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.server"]
@@ -32,6 +33,8 @@ _OWN_GROUP: int = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subproces
 _POLL = 0.1
 _ANSWER = 10.0
 """Seconds after which an engine counts as one that does not answer."""
+_LAST_LINES = 2.0
+"""Seconds that the last lines of a progress file take at most to be there."""
 _END_TIMEOUT = 1.0
 """Seconds that an engine which hung up has for its last words."""
 
@@ -234,6 +237,67 @@ class Copy:
                 return snapshot
             time.sleep(_POLL)
 
+    def wait_for(
+        self,
+        index: int | None = None,
+        *,
+        array: str | None = None,
+        well: str | None = None,
+        verified: bool = False,
+        timeout: float | None = None,
+        **axis: int,
+    ) -> bool:
+        """Wait until an index along the slowest axis, and all before it, are at the destination.
+
+        Parameters
+        ----------
+        index : int, optional
+            The index, whatever the axis is called; or give it by the axis's name, as in `t=120`.
+        array, well : str, optional
+            Path of an array, or of a well; by default all arrays with such an axis count.
+        verified : bool
+            Whether it must have been read back from the destination, too.
+        timeout : float, optional
+            Seconds to wait at most.
+
+        Returns
+        -------
+        bool
+            Whether it is there. False when the time is over, or the copy has ended without it.
+
+        Raises
+        ------
+        TargetsError
+            It can never come: there is no such axis, or the copy writes no progress file.
+        EngineGone
+            The engine died.
+        """
+        given = {"": index, **axis} if index is not None else axis
+        if len(given) != 1:
+            raise TargetsError("say what to wait for by one index, as in wait_for(t=120)")
+        ((name, wanted),) = given.items()
+        snapshot = self.snapshot()
+        if snapshot.settings is not None and not snapshot.settings.progress_file:
+            raise TargetsError("progress_file is off: nothing says what is complete")
+        waiter = Waiter(Path(snapshot.destination), Goal(wanted, name, array, well, verified))
+        deadline = None if timeout is None else time.monotonic() + timeout
+        ended: float | None = None
+        while True:
+            if self.snapshot().state.ended:
+                ended = ended or time.monotonic()
+            verdict = Verdict.WAITING
+            try:
+                with contextlib.suppress(OSError):
+                    verdict = waiter.judge()
+            except GoalError as error:
+                raise TargetsError(str(error)) from None
+            if verdict is not Verdict.WAITING:
+                return verdict is Verdict.REACHED
+            now = time.monotonic()
+            if (ended is not None and now > ended + _LAST_LINES) or (deadline is not None and now >= deadline):
+                return False
+            time.sleep(_POLL)
+
     def set(self, **changes: Any) -> TargetSnapshot:
         """Change `sleep_time`, `max_rate` or `pace` while it runs.
 
@@ -293,8 +357,8 @@ def start(source: str | Path, destination: str | Path, **settings: Any) -> Copy:
         Folder to fill.
     **settings
         `nprocs`, `sleep_time`, `wait_for_source`, `settle`, `finish_idle`, `linger`, `verify`, `max_rate`, `pace`,
-        `overwrite`, `permissions`, `links`, as in a targets file. Without a `linger` the source is watched on for a
-        day after the copy is complete.
+        `overwrite`, `permissions`, `links`, `progress_file`, as in a targets file. Without a `linger` the source is
+        watched on for a day after the copy is complete.
 
     Raises
     ------

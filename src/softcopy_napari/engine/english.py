@@ -220,6 +220,7 @@ ENGLISH: Wording = {
         "{folder} at the source cannot be listed. The system made it; it holds no data of yours"
     ),
     ReasonCode.RECEIPT_FAILED: "the receipt beside {destination} could not be written: {problem}",
+    ReasonCode.PROGRESS_FILE_FAILED: "the progress file beside {destination} could not be written: {problem}",
     ReasonCode.RECEIPT_BROKE: (
         "the receipt could not be written, because of an error in softcopy itself, which its log describes"
     ),

@@ -140,6 +140,7 @@ class ReasonCode(StrEnum):
     FOLDER_UNLISTABLE = auto()
     RECEIPT_FAILED = auto()
     RECEIPT_BROKE = auto()
+    PROGRESS_FILE_FAILED = auto()
 
     # What is going to happen, and how copying gives way
     KEEPS_UP = auto()

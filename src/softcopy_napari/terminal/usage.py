@@ -14,6 +14,7 @@ _USAGE = (
     "verify [SOURCE] DESTINATION",
     "free SOURCE DESTINATION",
     "status | watch | notify-test [URL]... | demo",
+    "wait DESTINATION --until INDEX",
     "finish | pause | resume | stop | set [PID | DESTINATION]...",
 )
 _COPY = "copy"

@@ -79,6 +79,11 @@ class DestinationPreparation:
         """Whether something is still to be removed."""
         return bool(self._removing or self._replacing or self.old_arrays)
 
+    @property
+    def replaces(self) -> bool:
+        """Whether another dataset lies at the destination, and is to be replaced."""
+        return self._replacing
+
     def hand_over_to(self, following: DestinationPreparation, left: list[OldArray]) -> None:
         """Pass on what is known of the destination, and what is still to be removed there.
 

@@ -1,4 +1,4 @@
-"""Names of the files that softcopy itself makes at a destination: temporaries and receipts."""
+"""Names of the files that softcopy itself makes at a destination: temporaries, receipts and progress files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ TEMPORARY_PREFIX = ".softcopy-"
 TEMPORARY_SUFFIX = ".tmp"
 RECEIPTS = ("softcopy.xxh128", "softcopy.receipt.json")
 """Names of the receipt files in a destination, which are not data."""
+PROGRESS = "softcopy.progress.jsonl"
+"""Name of the progress file in a destination."""
+OWN_FILES = (*RECEIPTS, PROGRESS)
+"""Names at the top of a destination that are not data."""
 
 
 def is_own_temporary(name: str) -> bool:

@@ -91,6 +91,7 @@ class CopyJob(TargetThread):
         self._lock.note_reverify_reason(why)  # a later run must know
         self._reporter.notice(make_reason(why.value))
         self._dispatcher.read_back.verify_all()
+        self._watermark.note_doubt()
         self._final.recheck()
 
     @property
@@ -125,6 +126,7 @@ class CopyJob(TargetThread):
                 self._lock.note_source(self._ready.folder)
                 self._ready.arrival.before = None
                 self._reason = None
+                self._watermark.start(self._preparation.replaces, now)
                 self._update_pace(now)
             case Action.FORGET_SOURCE:
                 gone = make_reason(ReasonCode.SOURCE_GONE, source=str(self.target.source))
@@ -164,6 +166,7 @@ class CopyJob(TargetThread):
 
     def _dispatch(self, now: float) -> None:
         may_copy = not self._paused and self._phase in (Phase.COPYING, Phase.CHECKING, Phase.FLUSHING)
+        may_copy = may_copy and self._watermark.allows_changes(now)
         ending = self._phase in (Phase.CHECKING, Phase.FLUSHING, Phase.SIGNING)
         self._dispatcher.read_back.finishing = ending
         self._dispatcher.results.as_it_is = ending and self._final.last_chance_over(now)
@@ -220,8 +223,9 @@ class CopyJob(TargetThread):
             return
         self._update_pace(now)
         self._journal.note_if_due(self._inventory, now)
+        self._watermark.update_if_due(now)
         self._tracker.note_walk_end(now)
-        if self._tracker.last_full is not None:
+        if self._tracker.last_full is not None and self._watermark.allows_changes(now):
             self._preparation.remove_old_files_if_due(self._dispatcher.source, self._inventory, self._handle_removed)
         match self._phase:
             case Phase.COPYING if not self._paused and self._tracker.last_pass is not None:
@@ -249,6 +253,7 @@ class CopyJob(TargetThread):
         following.ended = self.ended
         following._paused = self._paused
         self._ready.hand_over_to(following._ready)
+        following._watermark.take_over(self._watermark)
         following._inherit(self._snapshot)
         self._next = following
         self._transition(Event.ENDS, time.monotonic())
@@ -346,6 +351,7 @@ class CopyJob(TargetThread):
                 self._advance_final_check(now)
 
     def _announce_complete(self, now: float) -> None:
+        self._watermark.note_complete(now)
         self._lock.note_reverify_reason(None)
         self._lock.note_clean_end(True)
         self._status.outcome, self._reason = TargetState.COMPLETE, self._status.why_complete(self._why_finished)
@@ -373,6 +379,7 @@ class CopyJob(TargetThread):
         if self._phase not in (Phase.ENDED, Phase.WATCHING):  # what is complete stays so
             self._status.outcome = outcome
             self._reason = reason
+            self._watermark.note_end(outcome, reason)
         self._transition(Event.ENDS, time.monotonic())
 
     def _make_snapshot(self, now: float) -> TargetSnapshot:

@@ -11,6 +11,7 @@ from softcopy_napari.engine.progress.reporter import Reporter
 from softcopy_napari.engine.source.event_rules import QUIET
 from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
+from softcopy_napari.engine.watermark.watermark import Watermark
 
 
 class JobParts:
@@ -39,6 +40,7 @@ class JobParts:
     dispatcher : Dispatcher
     reporter : Reporter
     tracker : SourceTracker
+    watermark : Watermark
     """
 
     def __init__(self, resources: TargetResources, identity: str, ledgers: Path, digests: Path | None = None) -> None:
@@ -53,4 +55,7 @@ class JobParts:
         self.reporter = Reporter(self.target, identity, self.inventory, self.dispatcher)
         self.tracker = SourceTracker(
             self.target.source, self.inventory, self.walks, self.reporter.notice, links == "copy", resources.slot
+        )
+        self.watermark = Watermark(
+            self.target, self.marker, self.inventory, self.tracker.metadata, self.post, self.reporter.notice
         )

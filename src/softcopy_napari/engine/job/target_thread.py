@@ -67,7 +67,7 @@ class TargetThread(ABC):
         self._inbox = parts.resources.inbox
         self._inventory, self._walks, self._tracker = parts.inventory, parts.walks, parts.tracker
         self._lock, self._pool, self._dispatcher = parts.lock, parts.pool, parts.dispatcher
-        self._reporter = parts.reporter
+        self._reporter, self._watermark = parts.reporter, parts.watermark
         self._history = HistoryWriter(parts.target.check)
         self._reason: Reason | None = None
         self._paused = False
@@ -250,6 +250,7 @@ class TargetThread(ABC):
             self._dispatcher.read_back.note_clock(sum(clock))
         self._snapshot = self._make_snapshot(time.monotonic())
         self._history.note(self._snapshot)
+        self._watermark.close(max(0.0, deadline - time.monotonic()))
         self._close_parts()
 
     def _close_parts(self) -> None:

@@ -136,6 +136,9 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
         title=notify.DESCRIPTION,
         description="Where notifications go, instead of where your preferences send them; off for nowhere.",
     )
+    progress_file: bool = Field(
+        True, title="true or false", description="Write beside the destination what is complete, for other programs."
+    )
 
     free: Annotated[FreeRule | None, BeforeValidator(_read_free_rule)] = Field(
         None,

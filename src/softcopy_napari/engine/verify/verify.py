@@ -23,7 +23,7 @@ from xxhash import xxh3_64_intdigest
 
 from softcopy_napari.engine.fs.files import extended_path, native_path
 from softcopy_napari.engine.fs.name_clashes import find_other_spellings
-from softcopy_napari.engine.fs.own_files import RECEIPTS, is_own_temporary
+from softcopy_napari.engine.fs.own_files import OWN_FILES, is_own_temporary
 from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.fs.root_folder import RootFolder, WrongFolder
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder
@@ -270,7 +270,7 @@ def _list_files(root: Path, report: VerifyReport, where: str = "") -> Iterator[t
                     path = join(folder, entry.name)
                     if entry.is_dir(follow_symlinks=False):
                         pending.append(path)
-                    elif not (is_own_temporary(entry.name) or classify_temporary(entry.name) or path in RECEIPTS):
+                    elif not (is_own_temporary(entry.name) or classify_temporary(entry.name) or path in OWN_FILES):
                         yield path, entry.is_symlink()
         except (FileNotFoundError, NotADirectoryError):
             continue  # deleted just now

@@ -6,7 +6,7 @@ import contextlib
 import os
 
 from softcopy_napari.engine.fs.name_clashes import is_other_spelling, unicode_forms
-from softcopy_napari.engine.fs.own_files import RECEIPTS, is_own_temporary
+from softcopy_napari.engine.fs.own_files import OWN_FILES, is_own_temporary
 from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.fs.root_folder import RootFolder
 
@@ -54,7 +54,7 @@ class ExtraFiles:
                     missing.discard(name)
                     continue
                 path = join(folder, name)
-                if not folder and name in RECEIPTS:
+                if not folder and name in OWN_FILES:
                     continue
                 if is_own_temporary(name):
                     if self._own_run is not None and self._own_run not in name:

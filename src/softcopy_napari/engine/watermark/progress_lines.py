@@ -1,0 +1,147 @@
+"""The lines of a progress file: how they are spelled, and what they say when they are taken together.
+
+`docs/progress.md` and `docs/progress.schema.json` describe them for readers. Nothing heavy is imported here: commands
+that only read a progress file start at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+FORMAT = 1
+"""Goes up when a reader of this version would be wrong about what a file says."""
+HEAD = b'{"softcopy_progress":'
+"""What every progress file begins with."""
+
+Ranges = list[tuple[int, int]]
+"""Indices along an axis as pairs: from the first, up to but not the second."""
+
+
+class Claim(NamedTuple):
+    """How far an array, or a well, is complete along its slowest axis."""
+
+    axis: str
+    """Name of the axis; empty where it has none."""
+    copied: int
+    """Number of indices from 0 all of whose chunk files are at the destination."""
+    verified: int
+    """Number of indices from 0 all of whose chunk files were read back from the destination."""
+    of: int
+    """Length of the axis, as far as is known."""
+
+
+def encode_line(event: str, **fields: Any) -> bytes:
+    """Spell a line; one that begins a file's part of an engine says so first."""
+    head = {"softcopy_progress": FORMAT} if event == "begin" else {}
+    now = datetime.now().astimezone().isoformat(timespec="milliseconds")
+    return json.dumps({**head, "event": event, "time": now, **fields}).encode() + b"\n"
+
+
+def encode_claim(key: str, path: str, claim: Claim, changed: Sequence[tuple[int, int]] = ()) -> bytes:
+    """Spell a line about an array or a well; `key` says which of them it is."""
+    more = {"changed": [list(one) for one in changed]} if changed else {}
+    numbers = {"copied": claim.copied, "verified": claim.verified, "of": claim.of}
+    return encode_line("progress", **{key: path}, axis=claim.axis or None, **numbers, **more)
+
+
+class ProgressState:
+    """What all lines so far say together.
+
+    Attributes
+    ----------
+    begun : mapping or None
+        The line with which the engine that wrote last began; None before there is one.
+    arrays, wells : dict of str to Claim
+        How far each is, by path.
+    told : dict of str to list of tuple of int and int
+        Indices of each array that were once said to be copied, and have not changed since as far as was said.
+    missing : int
+        Arrays and groups that OME metadata promise, and that have not come.
+    untracked : set of str
+        Folders of which no more is known than that they are copied when all is complete.
+    complete : mapping or None
+        The line that says that all is complete; None while it is not.
+    ended : mapping or None
+        The line that says that the engine has ended before that.
+    newer : bool
+        Whether the file is of a version that this one cannot read.
+    """
+
+    def __init__(self) -> None:
+        self.begun: Mapping[str, Any] | None = None
+        self.told: dict[str, Ranges] = {}
+        self.newer = False
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self.arrays: dict[str, Claim] = {}
+        self.wells: dict[str, Claim] = {}
+        self.missing = 0
+        self.untracked: set[str] = set()
+        self.complete: Mapping[str, Any] | None = None
+        self.ended: Mapping[str, Any] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to come, unless the copy is started again or its source changes."""
+        return self.complete is not None or self.ended is not None
+
+    def apply_line(self, line: bytes) -> None:
+        """Take in a whole line; what is no line of a progress file is passed over."""
+        try:
+            said = json.loads(line)
+            if isinstance(said, dict):
+                self._apply(said)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return
+
+    def _apply(self, said: Mapping[str, Any]) -> None:
+        match said["event"]:
+            case "begin":
+                self.newer = said["softcopy_progress"] > FORMAT
+                self._start_over()
+                self.begun = said
+                if said.get("anew"):
+                    self.told.clear()
+            case "progress":
+                self._apply_claim(said)
+            case "promised":
+                self.missing = int(said["missing"])
+            case "untracked":
+                self.untracked.add(str(said["path"]))
+            case "complete":
+                self.complete, self.ended = said, None
+            case "resumed":
+                self.complete = self.ended = None
+            case "end":
+                self.ended = said
+
+    def _apply_claim(self, said: Mapping[str, Any]) -> None:
+        claim = Claim(str(said.get("axis") or ""), int(said["copied"]), int(said["verified"]), int(said["of"]))
+        if "well" in said:
+            self.wells[str(said["well"])] = claim
+            return
+        path = str(said["array"])
+        self.arrays[path] = claim
+        told = self.told.get(path, [])
+        for start, stop in said.get("changed", ()):
+            told = _without(told, int(start), int(stop))
+        self.told[path] = _with_first(told, claim.copied)
+
+
+def _without(ranges: Ranges, start: int, stop: int) -> Ranges:
+    if start >= stop:
+        return ranges
+    parts = [part for one in ranges for part in ((one[0], min(one[1], start)), (max(one[0], stop), one[1]))]
+    return [(first, last) for first, last in parts if first < last]
+
+
+def _with_first(ranges: Ranges, count: int) -> Ranges:
+    """Add the indices below a number."""
+    if count <= 0:
+        return ranges
+    stop = max([count, *(last for first, last in ranges if first <= count)])
+    return [(0, stop), *(one for one in ranges if one[0] > count)]
