@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from softcopy_napari.engine.activity_board import ActivityBoard
+from softcopy_napari.engine.fs.own_files import PROGRESS
 from softcopy_napari.engine.worker.native import load_heeder
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
 
@@ -119,13 +120,16 @@ def writer_at_work() -> Iterator[None]:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """All files below a folder and their contents, but for the mark of a copy that is running."""
+    """All files below a folder and their contents, but for the mark and the progress file of a copy."""
     while True:
         with contextlib.suppress(FileNotFoundError):  # a temporary went while it was looked at: what is there now?
             return {
                 str(path.relative_to(folder)): path.read_bytes()
                 for path in folder.rglob("*")
-                if path.is_file() and not path.is_symlink() and not fnmatch(path.name, ".softcopy-*-here.tmp")
+                if path.is_file()
+                and not path.is_symlink()
+                and not fnmatch(path.name, ".softcopy-*-here.tmp")
+                and path != folder / PROGRESS
             }
 
 
