@@ -81,6 +81,8 @@ def _show_plan(plan: FreePlan, options: FreeOptions) -> None:
         print_line(f"  there already  {count_text(plan.moved, 'file')}")
     if plan.left.total:
         print_line(f"  would stay     {plan.left} (links, or made by the system)")
+    if os.stat(plan.source).st_dev == os.stat(plan.destination).st_dev:
+        print_line("  note: the copy is on the same disk: if that fails, both are lost", "yellow")
     print_line("  Before each file is moved, its copy is read back and compared with the receipt and the source.")
 
 

@@ -11,7 +11,7 @@ import pytest
 from softcopy_napari.engine.freeing import expiry
 from softcopy_napari.engine.freeing.refusal import FreeRefused
 from softcopy_napari.engine.reasons import ReasonCode
-from softcopy_napari.engine.receipt.freed_record import find_freed, read_record
+from softcopy_napari.engine.receipt.freed_record import find_freed, read_record, write_record
 from softcopy_napari.engine.receipt.receipt_files import possible_receipt_files
 from softcopy_napari.engine.verify.verify import Interrupted
 from tests.engine.freeing.lab import NAMES, FreeLab
@@ -124,6 +124,15 @@ def test_without_a_line_in_the_journal_no_file_is_deleted(free_lab: FreeLab) -> 
     assert set(free_lab.kept) == {"notes.txt"}
 
 
+def test_a_file_that_was_recorded_twice_is_deleted_like_others(free_lab: FreeLab) -> None:
+    """A run that was killed before it moved a file has recorded it already."""
+    free_lab.free(keep_days=0)
+    journal = free_lab.grace / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(line * 2 for line in lines))
+    assert free_lab.expire().files == len(NAMES)
+
+
 def test_an_interrupted_deletion_goes_on(free_lab: FreeLab) -> None:
     free_lab.free(keep_days=0)
     with pytest.raises(Interrupted):
@@ -152,3 +161,29 @@ def test_folders_of_a_source_that_hold_anything_are_not_removed(free_lab: FreeLa
     free_lab.expire()
     assert free_lab.here == {"image/later.txt": b"came later"}
     shutil.rmtree(free_lab.source)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_a_link_in_the_place_of_the_freed_files_is_not_followed(free_lab: FreeLab) -> None:
+    """Or another good copy could be deleted, by whoever can write beside the source."""
+    free_lab.free(keep_days=0)
+    second = free_lab.destination.with_name("second")
+    shutil.copytree(free_lab.destination, second)
+    (free_lab.grace / "files").rename(free_lab.grace / "away")
+    os.symlink(second, free_lab.grace / "files")
+    with pytest.raises(FreeRefused, match="cannot be used"):
+        free_lab.expire()
+    with pytest.raises(FreeRefused, match="cannot be used"):
+        free_lab.undo()
+    assert len(os.listdir(second)) == 3 and not free_lab.lost()
+
+
+def test_empty_folders_are_removed_from_the_source_beside_it_only(free_lab: FreeLab) -> None:
+    free_lab.free(keep_days=0)
+    elsewhere = free_lab.source.parent / "elsewhere"
+    (elsewhere / "empty").mkdir(parents=True)
+    record = read_record(free_lab.grace)
+    assert record is not None
+    write_record(free_lab.grace, record.model_copy(update={"source": str(elsewhere), "source_folder": None}))
+    assert free_lab.expire().files == len(NAMES)
+    assert (elsewhere / "empty").is_dir()

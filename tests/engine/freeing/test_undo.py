@@ -10,6 +10,7 @@ import pytest
 from softcopy_napari.engine.freeing import undo
 from softcopy_napari.engine.freeing.refusal import FreeRefused
 from softcopy_napari.engine.receipt.freed_record import list_freed
+from softcopy_napari.engine.state_folder.destination_lock import DestinationLock
 from tests.engine.freeing.lab import NAMES, FreeLab
 from tests.engine.support import OLD, write
 
@@ -82,3 +83,12 @@ def test_what_has_been_deleted_is_not_promised_back(free_lab: FreeLab) -> None:
     done = free_lab.undo()
     assert done.files == 0 and done.record.deleted
     assert free_lab.there == free_lab.contents
+
+
+def test_a_destination_that_is_filled_by_now_keeps_nobody_from_having_files_back(free_lab: FreeLab) -> None:
+    free_lab.free()
+    lock = DestinationLock(free_lab.destination)
+    try:
+        assert free_lab.undo().files == len(NAMES)
+    finally:
+        lock.release()

@@ -499,3 +499,25 @@ def test_permissions_that_there_are_not_are_refused(write: Callable[[str], Path]
         TargetsError, match="permissions of target 1 must be source, group, or a mode such as 0664, not"
     ):
         load_targets(write(GOOD + f"  permissions: {text}\n"), Settings())
+
+
+@pytest.mark.parametrize(
+    ("written", "days"), [("7", 7.0), ("0.5", 0.5), ("{after: verified, keep_days: 3}", 3.0), ("{keep_days: 2}", 2.0)]
+)
+def test_when_a_source_is_freed_is_read_and_written(
+    write: Callable[[str], Path], tmp_path: Path, written: str, days: float
+) -> None:
+    (target,) = load_targets(
+        write(f"targets:\n  - {{source: a.zarr, destination: b.zarr, free: {written}}}\n"), Settings()
+    )
+    assert target.free is not None and target.free.keep_days == days
+    dump_targets([target], tmp_path / "again.yaml")
+    assert load_targets(tmp_path / "again.yaml", Settings()) == (target,)
+
+
+@pytest.mark.parametrize(
+    "written", ["-1", "yes", "'7'", "{after: 3 days}", "{after: complete, keep_days: 7}", "{days: 3}", "[7]", "{}"]
+)
+def test_a_wrong_way_to_free_a_source_is_refused(write: Callable[[str], Path], written: str) -> None:
+    with pytest.raises(TargetsError, match=r"free of target 1 must be a number of days, or \{after: verified"):
+        load_targets(write(f"targets:\n  - {{source: a.zarr, destination: b.zarr, free: {written}}}\n"), Settings())

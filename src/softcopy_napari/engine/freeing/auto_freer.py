@@ -64,10 +64,13 @@ class AutoFreer:
         self._stopped.set()
 
     def add_to(self, snapshot: TargetSnapshot) -> TargetSnapshot:
-        """Return a target's snapshot with what is known of the freeing of its source."""
-        if self._now is None and not self._notes:
-            return snapshot
-        changes = {"why": self._now or snapshot.why, "notes": (*snapshot.notes, *self._notes)}
+        """Return a target's snapshot with what is known of the freeing of its source, until when it is not over."""
+        at_work = snapshot.state is TargetState.COMPLETE and not self.ended.is_set()
+        changes = {
+            "why": self._now or snapshot.why,
+            "notes": (*snapshot.notes, *self._notes),
+            "watching": snapshot.watching or at_work,
+        }
         return snapshot.model_copy(update=changes)
 
     def _run(self) -> None:
@@ -79,8 +82,8 @@ class AutoFreer:
             if not self._stopped.is_set() and self._snapshot().state is TargetState.COMPLETE:
                 self._notes = (self._free(),)
                 self._now = None
-                HistoryWriter(check=False).note(self.add_to(self._snapshot()))
                 self._delete_expired()
+                HistoryWriter(check=False).note(self.add_to(self._snapshot()).model_copy(update={"watching": False}))
         except Interrupted:
             log.info("%s: freeing was stopped", self._target.source)
         except Exception:

@@ -5,6 +5,7 @@ Time alone deletes nothing: of what the destination does not hold byte for byte,
 
 from __future__ import annotations
 
+import os
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from softcopy_napari.engine.fs.file_times import is_same_version
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.reasons import ReasonCode
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError
-from softcopy_napari.engine.receipt.freed_record import FILES, FreedRecord, is_folder_of, read_record
+from softcopy_napari.engine.receipt.freed_record import FILES, FreedRecord, grace_folder_of, is_folder_of, read_record
 from softcopy_napari.engine.receipt.receipt import find_unchanged_receipt
 from softcopy_napari.engine.state_folder.activity import board_path
 from softcopy_napari.engine.verify.verify import Interrupted
@@ -83,7 +84,7 @@ def delete_expired(path: Path, progress: Progress = lambda files, total: True, n
         except OSError as error:
             refuse(ReasonCode.FREE_UNREADABLE, path=str(error.filename or path), problem=error.strerror)
         grace.write_record(record.model_copy(update={"deleted": time.time()}))
-        if is_folder_of(record, source):
+        if grace_folder_of(source) == Path(os.path.realpath(path)) and is_folder_of(record, source):
             GraceFolder.remove_empty_folders(RootFolder(str(source)))
         return Deleted(record, deletion.files, deletion.bytes)
 
@@ -112,13 +113,21 @@ class _Deletion:
         try:
             total = self._look_at_copies(there)
             self._grace.journal.append_event(_EXPIRED)
-            with FileProver(files, self._destination, self._nprocs, board_path(), lambda: self._stopped) as prover:
+            held = os.stat(files if self._grace.files.fd is None else self._grace.files.fd)
+            with FileProver(
+                files,
+                self._destination,
+                self._nprocs,
+                board_path(),
+                lambda: self._stopped,
+                (held.st_dev, held.st_ino),
+            ) as prover:
                 there.open(prover.identities[1])
                 for batch in timed_batches(self._recorded_files()):
                     if not self._progress(self.files, total):
                         self._stopped = True
                         raise Interrupted
-                    self._delete(batch, there, prover)
+                    self._delete(list(dict.fromkeys(batch)), there, prover)  # after a kill it was recorded twice
         finally:
             there.close()
         for path, _ in self._grace.list_files():

@@ -58,6 +58,8 @@ class FileProver:
         The path of the activity board: nothing is read while a writer is at work.
     stopped : callable
         Whether to stop at once; then `Interrupted` is raised.
+    identity : tuple of int and int, optional
+        Device and inode that the source must have.
 
     Attributes
     ----------
@@ -65,12 +67,20 @@ class FileProver:
         Device and inode of source and destination.
     """
 
-    def __init__(self, source: Path, destination: Path, nprocs: int, board: str, stopped: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        source: Path,
+        destination: Path,
+        nprocs: int,
+        board: str,
+        stopped: Callable[[], bool],
+        identity: tuple[int, int] | None = None,
+    ) -> None:
         self._source, self._destination = RootFolder(str(source)), RootFolder(str(destination))
         self._board = board
         self._stopped = stopped
         self._is_share = identify_file_system(str(destination)).is_share
-        self.identities = [_identity(place) for place in (self._source, self._destination)]
+        self.identities = [identity or _identity(self._source), _identity(self._destination)]
         self._places = _Places()
         self._opened: list[RootFolder] = []
         self._threads = ThreadPoolExecutor(nprocs, "free", self._open_places)

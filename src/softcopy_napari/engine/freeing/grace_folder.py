@@ -7,6 +7,7 @@ files under their old names in `files`. One process at a time works in it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -81,8 +82,7 @@ class GraceFolder:
             if not try_lock(self.journal.fd):
                 refuse(ReasonCode.FREE_BUSY, grace=str(self.path))
             self.record = read_record(self.path)
-            with contextlib.suppress(FileNotFoundError):
-                self.files.open()
+            self._open_files()
         except BaseException:
             self.journal.close()
             raise
@@ -105,6 +105,18 @@ class GraceFolder:
         if not self.is_unused() and read_record(self.path) is None:
             refuse(ReasonCode.FREE_GRACE_TAKEN, grace=str(self.path), source=str(self._source))
         (self.path / FILES).mkdir(exist_ok=True, mode=os.stat(self._source).st_mode & 0o777)
+
+    def _open_files(self) -> None:
+        """Open the folder with the files; a link in its place, or in that of the grace folder, is refused."""
+        try:
+            there = os.lstat(self.path / FILES)
+            if self.path.is_symlink():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            self.files.open((there.st_dev, there.st_ino))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            refuse(ReasonCode.FREE_NO_GRACE_FOLDER, grace=str(self.path), problem=error.strerror)
 
     def is_unused(self) -> bool:
         """Whether nothing lies in it but what a run that had moved nothing, or moved all back, has left."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from softcopy_napari.engine.formatting import NO_NAMES, CountedNames
 from softcopy_napari.engine.freeing.grace_folder import GraceFolder, flush_folders
 from softcopy_napari.engine.freeing.refusal import refuse
-from softcopy_napari.engine.freeing.sides import lock_destination
 from softcopy_napari.engine.fs.relative_paths import parent
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.reasons import ReasonCode
@@ -58,7 +57,7 @@ def undo_free(source: str | Path) -> Returned:
         refuse(ReasonCode.UNDO_OTHER_FOLDER, source=str(source), grace=str(path))
     if record.deleted:
         return Returned(record, path, 0, NO_NAMES)
-    with lock_destination(Path(record.destination)), GraceFolder(path, source, make=False) as grace:
+    with GraceFolder(path, source, make=False) as grace:
         place = RootFolder(str(source))
         files, taken = 0, NO_NAMES
         try:
