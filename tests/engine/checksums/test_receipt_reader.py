@@ -10,6 +10,7 @@ import pytest
 from xxhash import xxh3_128_digest
 
 from softcopy_napari.engine.checksums import receipt_reader
+from softcopy_napari.engine.checksums.read_back_queue import ReadBackQueue, VerifyBatch
 from softcopy_napari.engine.receipt.checksum_file import read_lines
 from softcopy_napari.engine.receipt.receipt import find_receipt, write_receipt
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -56,6 +57,32 @@ def test_what_has_not_changed_is_not_read_back(jobs: Jobs) -> None:
     complete(jobs)
     assert checksums(jobs) == {**before, "7.7": FORGED, "39.29": FORGED, "notes": FORGED}
     assert "link" not in before
+
+
+@pytest.mark.parametrize("changed", ["nothing", "permissions"])
+def test_no_file_is_looked_at_once_more_where_none_has_changed_since_the_receipt(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    """The comparison has just looked at all of them."""
+    make_array(jobs.source, (4, 3))
+    write(jobs.source / "notes", b"text", old=True)
+    complete(jobs)
+    if changed == "permissions":
+        time.sleep(0.02)
+        (jobs.destination / "2.1").chmod(0o600)
+    looked_at: list[str] = []
+    take_batch = ReadBackQueue.take_batch
+
+    def record(queue: ReadBackQueue, limit: int, now: float) -> VerifyBatch | None:
+        if (taken := take_batch(queue, limit, now)) is not None:
+            looked_at.extend(taken.batch.paths)
+        return taken
+
+    monkeypatch.setattr(ReadBackQueue, "take_batch", record)
+    before = checksums(jobs)
+    complete(jobs)
+    assert checksums(jobs) == before
+    assert bool(looked_at) == (changed != "nothing")
 
 
 def test_what_was_changed_at_the_destination_since_is_read_back(jobs: Jobs) -> None:

@@ -30,12 +30,15 @@ class KnownDigests:
     begun, since : int
         When the run began that knew them, and when they were last known to hold, ns, by the destination's own clock.
         0 where that is not known: then they are not trusted.
+    whole : bool
+        Whether none of the files was damaged when it was copied, as far as that is known.
     store : DigestStore
         The digests.
     """
 
     def __init__(self, path: Path) -> None:
         self.begun = self.since = 0
+        self.whole = False
         self.store = DigestStore(path)
 
     def digests(self, batch: Batch) -> bytes:

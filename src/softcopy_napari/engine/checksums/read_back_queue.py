@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from softcopy_napari.engine.checksums.digest_journal import DigestJournal
 from softcopy_napari.engine.checksums.known_digests import KnownDigests, are_trusted
 from softcopy_napari.engine.checksums.receipt_reader import ReceiptReader
@@ -19,6 +21,7 @@ from softcopy_napari.engine.inventory.tracked_files import Batch
 from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.content_checker import TELLS_CHANGES, CheckOutcome
+from softcopy_napari.engine.worker.folder_diff import NEVER
 from softcopy_napari.engine.worker.tasks import VerifyDone
 
 _PAUSE = 1.0
@@ -48,11 +51,15 @@ class ReadBackQueue:
         Whether to go round without pauses, and find checksums that are not known.
     read : int
         Files read back so far, or known without that.
+    newest_change : int
+        Latest change time of a file at the destination, as of a walk after which nothing was copied, by the
+        destination's clock, ns; NEVER where that is not known.
     """
 
     def __init__(self, inventory: Inventory, verify: bool) -> None:
         self.finishing = False
         self.read = 0
+        self.newest_change = NEVER
         self.verify = verify
         self._receipt: ReceiptReader | None = None
         self._journal: DigestJournal | None = None
@@ -120,6 +127,7 @@ class ReadBackQueue:
         self._next_round = now + (_SHORT_PAUSE if self.finishing else _PAUSE)
         if self.done or self._reads_receipt():
             return False
+        self._recall_all()
         self._found = False
         self._round = self._all()
         return True
@@ -135,6 +143,21 @@ class ReadBackQueue:
             ]
             self._receipt.begin()
         return self._receipt.reading
+
+    def _recall_all(self) -> None:
+        """Use what the last receipt lists for all files at once, if none has changed since; damage it would name."""
+        if self._receipt is None or self.verify or not self._receipt.known.whole:
+            return
+        known = self._receipt.known
+        trusted = are_trusted(self._clock, [(one.begun, one.since) for one in self._known])
+        if not (trusted and trusted[-1]) or self.newest_change >= known.since:
+            return
+        for batch in self._all():
+            found = np.frombuffer(known.digests(batch), np.uint8).reshape(-1, DIGEST_SIZE)
+            listed = found.any(axis=1)
+            recalled = Batch.of(batch.files, batch.ids[listed], with_paths=False)
+            if len(recalled.ids) and self._inventory.note_digests(recalled, found[listed].tobytes()):
+                self.read += len(recalled.ids)
 
     def use_known_digests(self, journal: DigestJournal, receipt: ReceiptReader) -> None:
         """Look for digests in what earlier runs left and in the last receipt, before files are read back."""

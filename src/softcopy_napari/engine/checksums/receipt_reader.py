@@ -88,6 +88,7 @@ class ReceiptReader:
                             return
                     self._post(partial(self._add_lines, block))
                 since = written
+                self.known.whole = not facts.damaged_files.count
         except (ReceiptError, OSError) as error:
             log.info("no checksums of an earlier copy: %s", error)
         except Exception:  # what is not known can be read back

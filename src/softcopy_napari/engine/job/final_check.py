@@ -119,6 +119,8 @@ class FinalCheck:
         last = self._tracker.last_full
         if last is None or now - last.ended > _JUST_NOW:
             self._rechecks += 1
+        elif last.changes == self.changes:
+            self._dispatcher.read_back.newest_change = last.newest_change
 
     def start_walk(self, now: float) -> None:
         """Walk over both sides."""

@@ -37,6 +37,8 @@ class Walk:
     """Folders asked for and not answered."""
     newest: int = 0
     """Latest modification time seen, ns."""
+    newest_change: int = 0
+    """Latest change time of a file at the destination that is up to date, by the destination's clock, ns."""
     news: int = 0
     """Files found that have to be copied and that were not known to."""
     size: int = 0
@@ -186,6 +188,7 @@ class WalkPlanner:
         self._sizes[part.folder] = self._sizes.get(part.folder, 0) + part.size
         if current is not None and self._counts(part.folder):
             current.newest = max(current.newest, part.newest)
+            current.newest_change = max(current.newest_change, part.newest_change)
             self._note_gone(current, part, prefix)
             if part.error and lies_in_system_folder(part.folder):
                 current.unlisted.add(part.folder)
@@ -233,6 +236,7 @@ class WalkPlanner:
                 self._count(self._asked, folder, number)
         if number and current is not None:
             current.newest = max(current.newest, batch.newest)
+            current.newest_change = max(current.newest_change, batch.newest_change)
             if not one_by_one:
                 current.size += batch.size
         return to_come

@@ -13,26 +13,30 @@
 /* How a file compares, as in native.py; FRESH is added to DIFFERENT and LACKING if it changed recently. */
 enum { SAME, DIFFERENT, LACKING, FRESH = 4, UNCLEAR = 8 };
 
-static char compare(int source, int destination, const char *name, int64_t unit, struct stat *here) {
+/* changed gets the copy's change time (ns) if that is later and the copy is up to date. */
+static char compare(int source, int destination, const char *name, int64_t unit, struct stat *here, int64_t *changed) {
     struct stat there;
     int64_t apart;
     if (fstatat(source, name, here, AT_SYMLINK_NOFOLLOW) || !S_ISREG(here->st_mode)) return UNCLEAR;
     if (destination < 0) return LACKING; /* it has no such folder */
     if (fstatat(destination, name, &there, AT_SYMLINK_NOFOLLOW)) return errno == ENOENT ? LACKING : UNCLEAR;
     apart = ns(MTIME(here)) - ns(MTIME(&there));
-    return S_ISREG(there.st_mode) && here->st_size == there.st_size && -unit < apart && apart < unit ? SAME : DIFFERENT;
+    if (!S_ISREG(there.st_mode) || here->st_size != there.st_size || -unit >= apart || apart >= unit) return DIFFERENT;
+    if (ns(CTIME(&there)) > *changed) *changed = ns(CTIME(&there));
+    return SAME;
 }
 
 /* Compare files as is_up_to_date() in file_times.py does. totals gets the latest modification time, the total size of
-   those that are the same, and the earliest time; a change between lately and soon is recent. */
+   those that are the same, the earliest time, and the latest change time of copies that are up to date; a change between
+   lately and soon is recent. */
 void softcopy_compare_files(int source, int destination, const char *names, int count, int64_t unit, int64_t lately,
                             int64_t soon, char *verdicts, int64_t *totals) {
-    totals[0] = totals[1] = 0;
+    totals[0] = totals[1] = totals[3] = 0;
     totals[2] = INT64_MAX;
     for (int number = 0; number < count; number++, names += strlen(names) + 1) {
         struct stat here;
         int64_t modified;
-        verdicts[number] = compare(source, destination, names, unit, &here);
+        verdicts[number] = compare(source, destination, names, unit, &here, &totals[3]);
         if (verdicts[number] == UNCLEAR) continue;
         modified = ns(MTIME(&here));
         if (modified > totals[0]) totals[0] = modified;
@@ -70,7 +74,7 @@ typedef struct { /* a number that names an entry, and whether that is a folder *
 typedef struct {
     int64_t unit, lately, soon, racy, until;
     int deep, failed;
-    int64_t newest, size, oldest_chunk, newest_chunk;
+    int64_t newest, size, oldest_chunk, newest_chunk, newest_change;
     Bytes folder_names, folders, file_names, verdicts;
     Bytes levels[MAX_DEPTH], scratch;
     char path[MAX_DEPTH * (MAX_DIGITS + 2)];
@@ -201,7 +205,7 @@ static int compare_entries(Walk *walk, int source, int destination, const Bytes 
         char verdict;
         if (entry->is_folder) continue;
         snprintf(name, sizeof name, "%d", entry->number);
-        verdict = compare(source, destination, name, walk->unit, &here);
+        verdict = compare(source, destination, name, walk->unit, &here, &walk->newest_change);
         if (files % 256 == 255 && monotonic() > walk->until + SECOND) verdict = UNCLEAR; /* slow: compared in parts */
         modified = ns(MTIME(&here));
         if (verdict == SAME)
@@ -307,8 +311,9 @@ void *softcopy_walk(int source, int destination, const char *names, int count, i
     totals[0] = walk->newest;
     totals[1] = walk->size;
     totals[2] = walk->oldest_chunk;
-    totals[3] = walk->newest_chunk;
-    totals[4] = begun;
+    totals[3] = walk->newest_change;
+    totals[4] = walk->newest_chunk;
+    totals[5] = begun;
     return walk;
 }
 

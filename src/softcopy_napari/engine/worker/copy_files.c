@@ -6,7 +6,7 @@
 #include "native.h"
 
 /* Which version of these functions the library has: native_library.py has the same number. */
-int softcopy_interface(void) { return 3; }
+int softcopy_interface(void) { return 4; }
 
 #define MAX_FILES 64      /* in a call; native.py has the same number */
 #define SKIPPED (-1)      /* instead of a size: left to file_copier.py */

@@ -44,7 +44,7 @@ class FolderBatch:
     ----------
     base, verdicts
         As given.
-    newest, size, oldest_chunk, newest_chunk : int
+    newest, size, oldest_chunk, newest_chunk, newest_change : int
         As of `FolderDiff`, of all of them together.
     final : bool
         Whether this is the last answer of its task.
@@ -61,7 +61,7 @@ class FolderBatch:
         self.base = base
         self.verdicts = verdicts
         self.newest, self.size = 0, 0
-        self.oldest_chunk, self.newest_chunk = NEVER, 0
+        self.oldest_chunk, self.newest_chunk, self.newest_change = NEVER, 0, 0
         self.final = False
         self._names, self._folders, self._files = names, folders, files
 
@@ -112,6 +112,7 @@ class FolderBatch:
                 continue
             part = FolderDiff(folder, modified=modified, newest=self.newest, last=True, size=size)
             part.oldest_chunk, part.newest_chunk = self.oldest_chunk, self.newest_chunk
+            part.newest_change = self.newest_change
             size = 0  # told once
             for path, verdict in itertools.islice(files, n_files):
                 (part.same if verdict == SAME else part.different).append(path.rpartition("/")[2])

@@ -293,10 +293,10 @@ class FolderComparer:
             return
         names = [entry.name for entry in files]
         now = time.time_ns()
-        verdicts, newest, size, oldest = self._native.compare(
+        verdicts, (newest, size, oldest, changed) = self._native.compare(
             here, held, names, self._unit, now - int(quiet * 1e9), now + CLOCK_SKEW_NS
         )
-        part.newest = max(part.newest, newest)
+        part.newest, part.newest_change = max(part.newest, newest), max(part.newest_change, changed)
         if chunks:
             part.oldest_chunk = min(part.oldest_chunk, oldest)
             part.newest_chunk = max(part.newest_chunk, newest)
@@ -348,6 +348,7 @@ class FolderComparer:
                     same = is_up_to_date(here, copy, self._unit)
                     if copy.st_mode & KIND == REGULAR:
                         same_size = copy.st_size == here.st_size
+                        part.newest_change = max(part.newest_change, copy.st_ctime_ns)
                         part.size += here.st_size if same_size else 0
                         reads = self._by_content or (self._read_only and name in METADATA_NAMES)
                         if reads and same_size and not same:

@@ -63,6 +63,8 @@ class FolderDiff:
         """Earliest modification time of a file named like a chunk, ns."""
         self.newest_chunk = 0
         """Latest modification time of a file named like a chunk, ns."""
+        self.newest_change = 0
+        """Latest change time of the copies of regular files that are up to date, ns: none has been written since."""
         self.metadata_modified = 0
         """Modification time of the metadata that make the folder an array, ns; 0 if there are none."""
         self.marker_modified = 0

@@ -205,11 +205,11 @@ class NativeComparer:
         self._end_walk.argtypes = [_POINTER]
         self._compare.restype = self._times.restype = self._end_walk.restype = None
         self._verdicts = (ctypes.c_char * MAX_FILES)()
-        self._totals = (ctypes.c_int64 * 3)()
+        self._totals = (ctypes.c_int64 * 4)()
 
     def compare(
         self, source: int, destination: int | None, names: Sequence[str], unit: int, lately: int, soon: int
-    ) -> tuple[bytes, int, int, int]:
+    ) -> tuple[bytes, list[int]]:
         """Compare some files of a folder.
 
         Parameters
@@ -225,15 +225,15 @@ class NativeComparer:
 
         Returns
         -------
-        tuple of bytes, int, int and int
+        tuple of bytes and list of int
             The verdict on each file: SAME, DIFFERENT, LACKING (missing at the destination) or UNCLEAR. Of all but the
-            UNCLEAR ones, the latest modification time, ns; the total size of the SAME ones; and the earliest
-            modification time, ns.
+            UNCLEAR ones, the latest modification time, ns; the total size of the SAME ones; the earliest modification
+            time, ns; and the latest change time of the SAME ones' copies, ns.
         """
         side = -1 if destination is None else destination
         joined = os.fsencode("\0".join(names))
         self._compare(source, side, joined, len(names), unit, lately, soon, self._verdicts, self._totals)
-        return self._verdicts.raw[: len(names)], self._totals[0], self._totals[1], self._totals[2]
+        return self._verdicts.raw[: len(names)], self._totals[:]
 
     def compare_below(
         self,
@@ -275,7 +275,7 @@ class NativeComparer:
         ------
         MemoryError
         """
-        out, sizes, totals = (_POINTER * 4)(), (_LONG * 4)(), (_LONG * 5)()
+        out, sizes, totals = (_POINTER * 4)(), (_LONG * 4)(), (_LONG * 6)()
         side = -1 if destination is None else destination
         joined = "\0".join(names).encode()
         walk = self._walk(
@@ -288,8 +288,8 @@ class NativeComparer:
         finally:
             self._end_walk(walk)
         found = FolderBatch(base, *texts)
-        found.newest, found.size, found.oldest_chunk, found.newest_chunk = totals[:4]
-        return found, totals[4]
+        found.newest, found.size, found.oldest_chunk, found.newest_change, found.newest_chunk = totals[:5]
+        return found, totals[5]
 
     def folder_times(self, root: int, paths: Sequence[str]) -> list[int]:
         """Return the modification times (ns) of folders below an open one, 0 for those that cannot be looked at."""
