@@ -272,7 +272,7 @@ class CopyJob(TargetThread):
 
     def _handle_source_lost(self, now: float) -> None:
         """Wait for the source to come back. Nothing is deleted anywhere."""
-        self._tracker.await_deletion()
+        self._tracker.await_deletion(lambda: self._stop_asked)
         if self._phase is Phase.SIGNING:
             self._tracker.apply_events(now)  # what was reported before it went
         self._transition(Event.SOURCE_LOST, now)

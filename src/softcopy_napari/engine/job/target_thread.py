@@ -70,7 +70,7 @@ class TargetThread(ABC):
         self._reporter, self._watermark = parts.reporter, parts.watermark
         self._history = HistoryWriter(parts.target.check)
         self._reason: Reason | None = None
-        self._paused = False
+        self._paused = self._stop_asked = False
         self._silent_since = 0.0
         """Unix time since which no worker has made progress; 0 while they do."""
         self._next: TargetThread | None = None
@@ -89,6 +89,10 @@ class TargetThread(ABC):
 
     def order(self, what: str) -> None:
         """Ask for pause, resume, finish, unfinish or stop."""
+        if self._next is not None:
+            self._next.order(what)
+            return
+        self._stop_asked = self._stop_asked or what == "stop"
         self._inbox.put(what)
 
     def change(self, changes: Changes) -> Reason | None:

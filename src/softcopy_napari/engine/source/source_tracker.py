@@ -33,10 +33,9 @@ from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
 _TEMPORARIES_INTERVAL = 1.0
-_LATE_EVENT = 0.3
-"""Seconds that the system may take to tell of a deletion."""
-_VERY_LATE_EVENT = 2.0
-"""The same of a folder that has gone: Linux tells of its deletion when the last worker has closed it."""
+_LATE_EVENT, _VERY_LATE_EVENT = 0.3, 2.0
+"""Seconds that the system may take to tell of a deletion; and of one that Linux tells of when all workers have closed
+the folder."""
 _MOMENT = 15.0
 """Seconds after a change for which a source counts as being written to: more than pass between two looks."""
 
@@ -279,8 +278,8 @@ class SourceTracker:
         match self.metadata.read(folder, files, {} if self._rules is None else self._rules.deleted_arrays):
             case Reading.NEW:
                 self.changes += 1
-                if walk is not None and found_first:
-                    walk.changes += 1
+                if walk is not None:
+                    walk.changes += found_first
             case Reading.AGAIN:
                 self._later.setdefault(folder, time.monotonic() + QUIET)
 
@@ -314,12 +313,12 @@ class SourceTracker:
         """Whether there is something to look at that was not looked at yet."""
         return self._walks.current is not None or bool(self._later) or self.metadata.awaited
 
-    def await_deletion(self) -> None:
+    def await_deletion(self, should_end: Callable[[], bool]) -> None:
         """Hear how the source went, where it was a worker that has found it gone: the event may be a moment late."""
         deadline = time.monotonic() + (_LATE_EVENT if self.metadata.made_anew else _VERY_LATE_EVENT)
-        while self._rules is not None and not self._rules.root_gone and time.monotonic() < deadline:
+        while (rules := self._rules) and not (rules.root_gone or should_end() or time.monotonic() > deadline):
             time.sleep(0.01)
-            self._rules.apply_events(time.monotonic())
+            rules.apply_events(time.monotonic())
 
     @property
     def deletion(self) -> Deletion:
