@@ -108,9 +108,8 @@ class SourceTracker:
         self._longest_pause = 0.0
         self._clock_ahead = time.time() - self._last_change
         """By how much the system's clock was ahead of the one that never jumps when it all began, s."""
-        self._newest = 0
+        self._newest, self._next_temporaries = 0, 0.0
         self._looks = LookSchedule()
-        self._next_temporaries = 0.0
 
     # -- coming and going -----------------------------------------------------------------------------
 
