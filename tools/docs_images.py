@@ -19,15 +19,17 @@ from pathlib import Path
 os.environ["NAPARI_CONFIG"] = ""  # pictures show the defaults
 
 import napari
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QApplication, QLabel
+from qtpy.QtWidgets import QApplication, QComboBox, QLabel
 
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.plugin.dock.dock_widget import SoftcopyWidget
 from softcopy_napari.plugin.dock.open_dock import open_dock
 from softcopy_napari.simulation.temporary_acquisition import TemporaryAcquisition
 from softcopy_napari.virtual_screen import virtual_screen
+from softcopy_napari.widgets.coverage_view import OVERLAYS
+from softcopy_napari.widgets.overlay_modes import OverlayMode
 
 SIZE = (1240, 860)
 PATIENCE = 120.0
@@ -84,7 +86,11 @@ def save(viewer: napari.Viewer, path: Path, turn: Callable[[], object] = lambda:
     rest(1.0)
     turn()
     viewer.screenshot(str(path), canvas_only=False, flash=False)
-    picture = Image.open(path).convert("RGB")
+    write(Image.open(path).convert("RGB"), path)
+
+
+def write(picture: Image.Image, path: Path) -> None:
+    """Write a picture, small enough."""
     for bits in (8, 6, 5):  # fewer shades where it takes them; the colours of states stay apart
         ImageOps.posterize(picture, bits).save(path, optimize=True)
         if path.stat().st_size < LARGEST:
@@ -187,16 +193,80 @@ def check(folder: Path) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
-PICTURES = {one.__name__: one for one in (first, during, complete, plate, check, light)}
+def overlays(folder: Path) -> None:
+    """The same moment of a copy in three modes of the overlay, side by side."""
+    modes = (OverlayMode.PROBLEMS, OverlayMode.FRONTIER, OverlayMode.ALL)
+    names = {mode: name for name, mode in OVERLAYS}
+    shots: list[Image.Image] = []
+    with window("dark") as (viewer, widget), acquisition(widget, *TILES):
+        until(lambda: share(widget) > 0.4 and len(viewer.layers) > 1)
+        chooser = widget.findChild(QComboBox, "overlay_mode")
+        viewer.reset_view()
+        for mode in modes:
+            chooser.setCurrentIndex(chooser.findData(mode))
+            chooser.activated.emit(chooser.currentIndex())
+            rest(0.7)
+            shots.append(Image.fromarray(viewer.screenshot(size=(420, 420), flash=False)).convert("RGB"))
+        widget.stop()
+        until(lambda: state(widget) is TargetState.STOPPED)
+    side, gap, top = 420, 8, 26
+    picture = Image.new("RGB", (3 * side + 2 * gap, side + top), "white")
+    for at, (mode, shot) in enumerate(zip(modes, shots, strict=True)):
+        picture.paste(shot.resize((side, side)), (at * (side + gap), top))
+        ImageDraw.Draw(picture).text((at * (side + gap) + 2, 4), names[mode], "black", font_size=16)
+    write(picture, folder / "overlays.png")
+
+
+def cards(folder: Path) -> None:
+    """The dock with copies in many states, and the history."""
+    tiles = ("--size", "8x256x256", "--slab", "8", "--tile", "64", "--channels", "1")
+    with window("dark") as (_, widget), ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="softcopy-images-")))
+        live_one = stack.enter_context(acquisition(widget, *tiles, "--rate", "0.5", "--frames", "60"))
+        for name in ("cam1", "cam2"):
+            write_acquisition(place / f"{name}.zarr", *tiles, "--rate", "0", "--frames", "2")
+        full = place / "full"
+        full.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", str(full)]
+        if not subprocess.run(mount, capture_output=True).returncode:
+            stack.callback(subprocess.run, ["umount", str(full)], check=True)
+        pairs = {"cam1.zarr": place / "nas", "cam2.zarr": full, "late.zarr": place / "nas"}
+        keys = [widget.add_target(place / name, folder / name) for name, folder in pairs.items()]
+        widget.add_target(place / "next.zarr", place / "nas" / "next.zarr")
+        widget.start([key for key in keys if key is not None])
+        wanted = {"cam1.zarr": "Done", "cam2.zarr": "Disk full", "late.zarr": "Waiting"}
+
+        def headlines() -> dict[str, str]:
+            return {card.name: card.headline for card in widget._panel._model.cards}
+
+        until(lambda: all(headlines().get(name, "").startswith(words) for name, words in wanted.items()))
+        until(lambda: share(widget) > 0.1)
+        widget._panel.select([row.key for row in widget._panel.rows if row.source == str(live_one.source)])
+        rest(3.0)
+        dock = widget.grab()
+        dock.save(str(folder / "cards.png"))
+        write(Image.open(folder / "cards.png").convert("RGB"), folder / "cards.png")
+        widget.stop()
+        until(lambda: not any(row.running for row in widget._panel.rows))
+
+
+PICTURES = {one.__name__: one for one in (first, during, complete, plate, check, light, overlays, cards)}
+
+
+@contextmanager
+def on_screen() -> Iterator[None]:
+    """Have a screen, of its own where there is none."""
+    with ExitStack() as stack:
+        if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
+            stack.enter_context(virtual_screen())
+        yield
 
 
 def main() -> None:
     """Take all pictures, or those that are named."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1] / "docs" / "images")
     folder.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
-            stack.enter_context(virtual_screen())
+    with on_screen():
         for name in sys.argv[2:] or PICTURES:
             PICTURES[name](folder)
 

@@ -20,7 +20,7 @@ import click
 
 from softcopy_napari.engine.protocol.messages import Order
 from softcopy_napari.engine.server import Engine
-from softcopy_napari.engine.state_folder.history import dismiss, endings
+from softcopy_napari.engine.state_folder.history import endings, forget
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings
 from softcopy_napari.terminal.run_engine import run_engine
@@ -76,7 +76,7 @@ def _in_terminal(arguments: Sequence[str]) -> int:
             ended = microscope.poll() is not None
             microscope.terminate()
             failed = microscope.wait() != 0 and ended  # a microscope that was terminated has not failed
-        dismiss(one for one in endings() if one.source == str(source))
+        forget(one for one in endings() if one.source == str(source))
         if failed:
             click.echo("softcopy: the simulated microscope failed", err=True)
         return code or int(failed) or _compare(source, destination)

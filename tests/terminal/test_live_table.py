@@ -6,6 +6,7 @@ from rich.console import Console
 
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, PaceSnapshot
 from softcopy_napari.engine.reasons import quote_text
+from softcopy_napari.engine.states import TargetState
 from softcopy_napari.terminal.live_table import draw
 from tests.terminal.snapshots import FINISH_HINT, GIVES_WAY, KEEPS_UP, SHORT, WAITING, WATCHED, engine, engine_with
 
@@ -64,3 +65,15 @@ def test_a_long_destination_loses_its_middle_and_never_its_name() -> None:
 
 def test_names_are_no_markup() -> None:
     assert "[b]a" in table(engine_with(source="/data/[b]a"))[1]
+
+
+def test_of_what_grows_no_total_is_told_until_it_has_ended() -> None:
+    growing = engine_with(counts=(1, 0, 0, 0, 75, 0, 0), growing=True)
+    row = table(growing)[1]
+    assert "75 so far" in row and "75/76" not in row
+    ended = table(engine_with(counts=(1, 0, 0, 0, 75, 0, 0), growing=True, state=TargetState.FAILED))[1]
+    assert "75/76" in ended
+
+
+def test_the_time_that_an_ended_copy_took_is_no_time_left() -> None:
+    assert "took 3:05 min" in table(engine_with(state=TargetState.COMPLETE, elapsed=185.0))[1]

@@ -49,7 +49,10 @@ def test_what_has_ended_is_listed_failures_first_and_not_what_is_shown_as_runnin
     lines = capsys.readouterr().out.splitlines()
     assert lines[1:4] == ["Ended:", lines[2], "  /data/a.zarr -> /nas/bad"] and lines[2].startswith("a.zarr  Failed  ")
     assert "  /data/a.zarr -> /nas/0" in lines and "  /data/a.zarr -> /nas/11" not in lines
-    assert lines[-2:] == ["and 2 more", "1 failure shown until dismissed: softcopy status --dismiss"]
+    assert lines[-2:] == [
+        "and 2 more: softcopy status --all",
+        "1 failure shown until dismissed: softcopy status --dismiss",
+    ]
     assert not any("watched" in line for line in lines)
 
 

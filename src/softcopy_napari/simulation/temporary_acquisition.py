@@ -19,7 +19,7 @@ from pathlib import Path
 
 from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
 from softcopy_napari.engine.protocol.messages import Order
-from softcopy_napari.engine.state_folder.history import dismiss, endings
+from softcopy_napari.engine.state_folder.history import endings, forget
 
 SOURCE, DESTINATION = "microscope.zarr", "cluster.zarr"
 
@@ -97,7 +97,7 @@ def run_keeper(folder: Path, *arguments: str) -> int:
     if not failed:
         input_closed.wait()
     _stop_copies(source)
-    dismiss(one for one in endings() if one.source == str(source))  # nobody wants to know how a demonstration ended
+    forget(one for one in endings() if one.source == str(source))  # nobody wants to know how a demonstration ended
     shutil.rmtree(folder, ignore_errors=True)
     return _FAILED if failed else 0
 

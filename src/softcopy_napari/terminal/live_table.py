@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, TargetSnapshot
-from softcopy_napari.terminal.texts import COLOURS, eta_text, files_text, forecast_lines, rate_text
+from softcopy_napari.terminal.texts import COLOURS, eta_text, files_text, forecast_lines, is_open_ended, rate_text
 from softcopy_napari.terminal.wording import explain_state
 
 _SHOWN_NOTICES = 3
@@ -50,7 +50,7 @@ def draw(engine: EngineSnapshot, width: int) -> RenderableType:
         texts = [PurePath(target.source).name] + ([target.destination] if wide else [])
         table.add_row(
             *map(_Elided, texts),
-            ProgressBar(total=max(1, target.chunk_files), completed=target.chunk_files_copied),
+            _bar(target),
             files_text(target),
             rate_text(target),
             eta_text(target),
@@ -73,6 +73,12 @@ def draw(engine: EngineSnapshot, width: int) -> RenderableType:
     if any(target.watching for target in engine.targets) and all(target.state.ended for target in engine.targets):
         lines.append(Text("Ctrl-C ends it", style="dim"))
     return Group(*lines)
+
+
+def _bar(target: TargetSnapshot) -> ProgressBar:
+    if is_open_ended(target):
+        return ProgressBar(total=None, pulse=True)
+    return ProgressBar(total=max(1, target.chunk_files), completed=target.chunk_files_copied)
 
 
 class _Elided:

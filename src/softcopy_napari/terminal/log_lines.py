@@ -6,7 +6,7 @@ import time
 
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.terminal.texts import eta_text, files_text, forecast_lines, rate_text
+from softcopy_napari.terminal.texts import files_text, forecast_lines, labelled_eta_text, rate_text
 from softcopy_napari.terminal.wording import explain_state
 
 _LOG_INTERVAL = 5.0
@@ -53,7 +53,7 @@ class LogLines:
             f"{target.source}: {target.state_text}" + (" again: the source has changed" if resumed else ""),
             f"{files_text(target)} chunk files",
             f"{rate_text(target)} MB/s",
-            f"ETA {eta_text(target)}" if not target.state.ended else f"took {eta_text(target)}",
+            labelled_eta_text(target),
         ]
         if target.failed_files:
             parts.append(f"{target.failed_files:,} failed")

@@ -21,20 +21,22 @@ from softcopy_napari.engine.wording import describe
 from softcopy_napari.terminal.all_users import OthersReport, report_others
 from softcopy_napari.terminal.status_report import make_report
 from softcopy_napari.terminal.styled import print_line
-from softcopy_napari.terminal.texts import COLOURS, eta_text, files_text, forecast_lines, rate_text
+from softcopy_napari.terminal.texts import COLOURS, files_text, forecast_lines, labelled_eta_text, rate_text
 from softcopy_napari.terminal.wording import explain_state, foreign_words
 
 _SHOWN = 10
 """Endings that need nobody, at most."""
 
 
-def run_status(dismiss: bool, as_json: bool, all_users: bool) -> None:
+def run_status(everything: bool, dismiss: bool, as_json: bool, all_users: bool) -> None:
     """Print what runs and how the last copies ended.
 
     Parameters
     ----------
+    everything : bool
+        Whether to print all copies that have ended, and not only the newest.
     dismiss : bool
-        Whether failures are forgotten afterwards.
+        Whether failures are marked as seen afterwards.
     as_json : bool
         Whether to print a `StatusReport` as JSON, and nothing else.
     all_users : bool
@@ -53,7 +55,7 @@ def run_status(dismiss: bool, as_json: bool, all_users: bool) -> None:
         for words in foreign:
             click.echo(f"softcopy: {words}", err=True)
         show_status(running)
-        show_endings(found, running)
+        show_endings(found, running, everything)
         show_notification_problem(problem)
         if others is not None:
             show_others(others)
@@ -82,7 +84,7 @@ def show_status(engines: Sequence[EngineSnapshot]) -> None:
         print_line("No copy is running.")
     for engine in engines:
         for target in engine.targets:
-            numbers = f"{files_text(target)} chunk files  {rate_text(target)} MB/s  ETA {eta_text(target)}"
+            numbers = f"{files_text(target)} chunk files  {rate_text(target)} MB/s  {labelled_eta_text(target)}"
             name = PurePath(target.source).name
             print_line(target.state_text, COLOURS[target.state], f"{name}  ", f"  {numbers}")
             print_line(f"  {target.source} -> {target.destination}  (process {engine.pid})")
@@ -92,8 +94,18 @@ def show_status(engines: Sequence[EngineSnapshot]) -> None:
                 print_line(f"  {words}", "yellow")
 
 
-def show_endings(ended: Sequence[Ending], running: Sequence[EngineSnapshot]) -> None:
-    """Print the latest result of each destination, all failures first; not of those that are shown as running."""
+def show_endings(ended: Sequence[Ending], running: Sequence[EngineSnapshot], everything: bool = False) -> None:
+    """Print the latest result of each destination: failures that nobody has dismissed, and then the newest others.
+
+    Parameters
+    ----------
+    ended : sequence of Ending
+        The newest first.
+    running : sequence of EngineSnapshot
+        Engines whose targets are shown already.
+    everything : bool
+        Whether to print all that are kept.
+    """
     shown = {target.destination for engine in running for target in engine.targets}
     left = [ending for ending in ended if ending.destination not in shown]
     failures = [ending for ending in left if ending.needs_attention]
@@ -101,10 +113,11 @@ def show_endings(ended: Sequence[Ending], running: Sequence[EngineSnapshot]) -> 
     if left:
         print_line()
         print_line("Ended:", "bold")
-    for ending in (*failures, *others[:_SHOWN]):
+    shown_others = others if everything else others[:_SHOWN]
+    for ending in (*failures, *shown_others):
         _show_ending(ending)
-    if len(others) > _SHOWN:
-        print_line(f"and {len(others) - _SHOWN:,} more")
+    if more := len(others) - len(shown_others):
+        print_line(f"and {more:,} more: softcopy status --all", "dim")
     if failures:
         print_line(f"{count_text(len(failures), 'failure')} shown until dismissed: softcopy status --dismiss", "dim")
 
@@ -114,7 +127,7 @@ def _show_ending(ending: Ending) -> None:
     name = f"{PurePath(ending.source).name}  " + ("check: " if ending.check else "")
     when = f"  started {clock_text(ending.at, now)}" if ending.crashed else f"  {clock_text(ending.at, now)}"
     numbers = f"  {files_text(target)} chunk files" if target.chunk_files else ""
-    print_line(ending.state_text, "red" if ending.needs_attention else COLOURS[target.state], name, when + numbers)
+    print_line(ending.state_text, "red" if ending.failed else COLOURS[target.state], name, when + numbers)
     print_line(f"  {ending.source} -> {ending.destination}")
     if ending.reason:
         print_line(f"  {ending.reason}", "dim")

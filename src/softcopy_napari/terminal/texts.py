@@ -22,14 +22,28 @@ COLOURS = {
 
 
 def files_text(target: TargetSnapshot) -> str:
-    """Return the number of chunk files that have arrived, and of all."""
-    return f"{target.chunk_files_copied:,}/{target.chunk_files:,}" if target.arrays or target.chunk_files else "-"
+    """Return the number of chunk files that have arrived, and of all where that is known."""
+    if not (target.arrays or target.chunk_files):
+        return "-"
+    if is_open_ended(target):
+        return f"{target.chunk_files_copied:,} so far"
+    return f"{target.chunk_files_copied:,}/{target.chunk_files:,}"
+
+
+def is_open_ended(target: TargetSnapshot) -> bool:
+    """Whether nobody knows how much is to come: an array grows, or images and wells are still to appear."""
+    return not target.state.ended and (target.growing or bool(target.nodes_missing))
+
+
+def labelled_eta_text(target: TargetSnapshot) -> str:
+    """Return the time left or taken with a word that tells which."""
+    return eta_text(target) if target.state.ended else f"ETA {eta_text(target)}"
 
 
 def eta_text(target: TargetSnapshot) -> str:
     """Return the time left, or the time taken once the target has ended."""
     if target.state.ended:
-        return time_text(target.elapsed)
+        return f"took {time_text(target.elapsed)}"
     if target.eta is not None:
         return time_text(target.eta)
     return "acquiring" if target.acquiring else "-"

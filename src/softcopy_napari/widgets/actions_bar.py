@@ -15,13 +15,14 @@ _FINISH, _UNFINISH = "Ac&quisition is over\u2026", "Ac&quisition goes on"
 _FINISH_TIP = "The source will not change any more: copy and check the rest, then end"
 _UNFINISH_TIP = "The acquisition goes on: copy on, and wait for its end"
 _STOP_TIP = "Stop copying; Start continues"
+_COMPARE_TIP = "Read the files of which only the times differ: they may be equal"
 _WATCH_TIP = "The copy is complete: stop watching its source"
 
 
 class ActionsBar(QWidget):
-    """Buttons to start, pause or resume, stop and finish; enabled as the selection allows.
+    """Buttons to start, pause or resume, stop, finish and compare by content; enabled as the selection allows.
 
-    Start and Pause share a place: only with several targets selected are both of use at a time.
+    Start and Pause share a place, and so do the last two: only with several targets selected are both of use at a time.
     """
 
     clicked = Signal(object)
@@ -33,14 +34,16 @@ class ActionsBar(QWidget):
         self._pause = button(_RESUME, "pause_button", "Pause or resume the selected targets")
         self._finish = button(_FINISH, "finish_button", _FINISH_TIP)
         self._stop = button("St&op", "stop_button", _STOP_TIP)
+        self._compare = button("Compare by c&ontent", "compare_button", _COMPARE_TIP)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(flow((self._start, self._pause, self._stop, self._finish)))
+        column.addLayout(flow((self._start, self._pause, self._stop, self._finish, self._compare)))
         self._pausing, self._finishing = Action.PAUSE, Action.FINISH
         self._start.clicked.connect(lambda: self.clicked.emit(Action.START))
         self._pause.clicked.connect(lambda: self.clicked.emit(self._pausing))
         self._finish.clicked.connect(lambda: self.clicked.emit(self._finishing))
         self._stop.clicked.connect(lambda: self.clicked.emit(Action.STOP))
+        self._compare.clicked.connect(lambda: self.clicked.emit(Action.COMPARE))
         self.set_rows([])
 
     def set_rows(self, rows: Sequence[Row]) -> None:
@@ -60,6 +63,8 @@ class ActionsBar(QWidget):
         self._pause.setEnabled(self._pausing in allowed)
         self._finish.setEnabled(self._finishing in allowed)
         self._stop.setEnabled(Action.STOP in allowed)
+        self._compare.setVisible(Action.COMPARE in allowed)
+        self._finish.setVisible(Action.COMPARE not in allowed or self._finish.isEnabled())
         if self._start.isEnabled() or self._pause.isEnabled():
             self._start.setVisible(self._start.isEnabled())
             self._pause.setVisible(self._pause.isEnabled())

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qtpy.QtCore import QEvent, QRect, QSize, Qt, Signal
-from qtpy.QtGui import QPainter, QPaintEvent, QPixmap
+from qtpy.QtCore import QEvent, QRect, Qt, Signal
+from qtpy.QtGui import QPainter, QPaintEvent
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.widgets.buttons import button
-from softcopy_napari.widgets.card import Icon
-from softcopy_napari.widgets.card_painting import paint_icon
+from softcopy_napari.widgets.card_painting import tone_picture
 from softcopy_napari.widgets.labels import show_words, wrapping_label
 from softcopy_napari.widgets.palette import Tone, is_dark, mix, tone_colour
-
-_ICONS = {Tone.DONE: Icon.CHECK, Tone.NEEDS_USER: Icon.ALARM, Tone.WAITS: Icon.CLOCK, Tone.PAUSED: Icon.SQUARE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +99,8 @@ class Banner(QFrame):
         self.update()
 
     def _draw_icon(self, tone: Tone) -> None:
-        side, ratio = round(1.5 * self.fontMetrics().height()), self.devicePixelRatioF()
-        picture = QPixmap(QSize(side, side) * ratio)
-        picture.setDevicePixelRatio(ratio)
-        picture.fill(Qt.GlobalColor.transparent)
-        colour = tone_colour(tone, is_dark(self.palette()))
-        painter = QPainter(picture)
-        paint_icon(painter, QRect(0, 0, side, side), _ICONS.get(tone, Icon.ARROW), colour, colour, None)
-        painter.end()
-        self._icon.setPixmap(picture)
+        side = round(1.5 * self.fontMetrics().height())
+        self._icon.setPixmap(tone_picture(tone, self.palette(), side, self.devicePixelRatioF()))
 
     # Overrides of Qt's methods.
 

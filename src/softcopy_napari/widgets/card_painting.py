@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QPointF, QRect, QRectF, Qt
-from qtpy.QtGui import QBrush, QColor, QPainter, QPainterPath, QPen, QPolygonF
+from qtpy.QtCore import QPointF, QRect, QRectF, QSize, Qt
+from qtpy.QtGui import QBrush, QColor, QPainter, QPainterPath, QPalette, QPen, QPixmap, QPolygonF
 
 from softcopy_napari.widgets.card import Icon
+from softcopy_napari.widgets.palette import Tone, is_dark, tone_colour
 from softcopy_napari.widgets.target_row import Action
+
+_ICONS = {Tone.DONE: Icon.CHECK, Tone.NEEDS_USER: Icon.ALARM, Tone.WAITS: Icon.CLOCK, Tone.PAUSED: Icon.SQUARE}
+"""What stands for a tone where there is no target in a state of its own."""
 
 _FULL_TURN = 5760
 """Sixteenths of a degree, in which Qt counts."""
@@ -43,6 +47,29 @@ def paint_icon(
         painter.drawArc(ring, _FULL_TURN // 4, -round(min(1.0, fraction) * _FULL_TURN))
     _paint_sign(painter, QRectF(rect).adjusted(*_inset(rect)), icon, colour, width)
     painter.restore()
+
+
+def tone_picture(tone: Tone, palette: QPalette, side: int, ratio: float) -> QPixmap:
+    """Return the icon that stands for a tone.
+
+    Parameters
+    ----------
+    tone : Tone
+    palette : QPalette
+        Tells whether its background is dark.
+    side : int
+        Its width and height in pixels of the widget.
+    ratio : float
+        The screen's pixels to one of the widget's.
+    """
+    picture = QPixmap(QSize(side, side) * ratio)
+    picture.setDevicePixelRatio(ratio)
+    picture.fill(Qt.GlobalColor.transparent)
+    colour = tone_colour(tone, is_dark(palette))
+    painter = QPainter(picture)
+    paint_icon(painter, QRect(0, 0, side, side), _ICONS.get(tone, Icon.ARROW), colour, colour, None)
+    painter.end()
+    return picture
 
 
 def _inset(rect: QRect) -> tuple[float, float, float, float]:

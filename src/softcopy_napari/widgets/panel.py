@@ -18,6 +18,7 @@ from softcopy_napari.widgets.card_steadiness import SteadyCards
 from softcopy_napari.widgets.details import Details
 from softcopy_napari.widgets.empty_state import EmptyState
 from softcopy_napari.widgets.focus_ring import FocusRing
+from softcopy_napari.widgets.history_view import HistorySection
 from softcopy_napari.widgets.log_view import LogSection
 from softcopy_napari.widgets.new_copy import NewCopy, Preview, destination_in
 from softcopy_napari.widgets.pace_bar import can_be_paced
@@ -41,8 +42,8 @@ class Panel(QWidget):
     """Source and destination of a new copy."""
     add_requested = Signal(str, str)
     """The same, to be listed and not started."""
-    check_requested = Signal(str, str)
-    """Source and destination to compare without copying."""
+    check_requested = Signal(str, str, bool)
+    """Source and destination to compare without copying, and whether to read files of which only the times differ."""
     preview_requested = Signal(str, str)
     """Source and destination, to be answered by `show_preview`."""
     load_requested = Signal(str)
@@ -73,6 +74,8 @@ class Panel(QWidget):
         self._list = TargetsView(self._model)
         self._empty = EmptyState()
         self._details, self._log = Details(), LogSection()
+        self.history = HistorySection()
+        """The copies that have ended."""
         self.coverage = self._details.coverage
         """The coverage of the current target."""
         self.banner = Banner()
@@ -105,8 +108,8 @@ class Panel(QWidget):
         below = QVBoxLayout(self._content)
         below.setContentsMargins(0, 0, 0, 0)
         below.setSpacing(6)
-        below.addWidget(self._details)
-        below.addWidget(self._log)
+        for part in (self._details, self.history, self._log):
+            below.addWidget(part)
         below.addStretch(1)
         self._scroll = QScrollArea()
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -128,6 +131,7 @@ class Panel(QWidget):
         new.start_requested.connect(self.start_requested)
         new.add_requested.connect(self.add_requested)
         new.check_requested.connect(self._check)
+        self.history.again_requested.connect(self._copy_again)
         new.preview_requested.connect(self.preview_requested)
         new.closed.connect(self.close_new_copy)
         self._new_button.clicked.connect(self.open_new_copy)
@@ -154,6 +158,9 @@ class Panel(QWidget):
         self._new.show()
         self._show_parts()
         self._new.source.edit.setFocus()
+
+    def _copy_again(self, source: str, destination: str) -> None:
+        self.set_paths(spell_path(source), spell_path(destination))
 
     def close_new_copy(self) -> None:
         """Hide the fields for a new copy, and empty them."""
@@ -261,10 +268,10 @@ class Panel(QWidget):
 
     def _on_action(self, action: Action, keys: list[Key]) -> None:
         self.set_problem("", "")
-        if action is Action.CHECK:
-            for key in keys:
-                if row := self._model.find(key):
-                    self.check_requested.emit(spell_path(row.source), spell_path(row.destination))
+        if action in (Action.CHECK, Action.COMPARE):
+            for row in filter(None, map(self._model.find, keys)):
+                paths = spell_path(row.source), spell_path(row.destination)
+                self.check_requested.emit(*paths, action is Action.COMPARE)
         else:
             self.action_requested.emit(action, keys)
 
@@ -273,7 +280,7 @@ class Panel(QWidget):
 
     def _check(self, source: str, destination: str) -> None:
         self.set_problem("", "")
-        self.check_requested.emit(source, destination)
+        self.check_requested.emit(source, destination, False)
 
     def _remove_ended(self) -> None:
         if ended := [row.key for row in self.rows if not row.running and row.snapshot is not None]:
@@ -300,7 +307,7 @@ class Panel(QWidget):
 
     @property
     def _sections(self) -> tuple[Section, ...]:
-        return (*self._details.sections, self._log)
+        return (*self._details.sections, self.history, self._log)
 
     @property
     def open_sections(self) -> str:

@@ -41,6 +41,8 @@ class Action(StrEnum):
     OPEN_SOURCE = "Open source folder"
     OPEN_DESTINATION = "Open destination folder"
     CHECK = "Check coverage"
+    COMPARE = "Compare by content"
+    """For a check that found files of which only the times differ: reads them."""
     REMOVE = "Remove from list"
 
 
@@ -76,6 +78,12 @@ class Row:
         return self.state is TargetState.COMPLETE and self.snapshot is not None and self.snapshot.watching
 
     @property
+    def differs_by_time(self) -> int:
+        """How many files a check found that have the same size and another time."""
+        found = self.snapshot.findings if self.snapshot is not None and self.state is TargetState.INCOMPLETE else None
+        return found.chunk_files_times + found.other_times if found is not None else 0
+
+    @property
     def blocked(self) -> bool:
         """Whether it stands still because of its destination: full, read-only, away."""
         target = self.snapshot
@@ -106,6 +114,8 @@ def allowed_actions(rows: Iterable[Row]) -> frozenset[Action]:
             actions |= {Action.START, Action.CHECK, Action.REMOVE}
             if row.watched:
                 actions.add(Action.STOP)
+            if row.differs_by_time:
+                actions.add(Action.COMPARE)
         else:
             paused = row.state is TargetState.PAUSED and not row.blocked
             actions |= {Action.STOP, Action.RESUME if paused else Action.PAUSE}

@@ -22,6 +22,8 @@ from softcopy_napari.widgets.targets_model import CARD_ROLE, ROW_ROLE, TargetsMo
 
 _GROUPS = (Action.SHOW, Action.CHECK, Action.REMOVE)
 """Actions below a separator in the menu."""
+_RARE = (Action.UNFINISH, Action.COMPARE)
+"""Actions that are in the menu only where they are possible."""
 _FEWEST = 2
 """Cards that are shown without scrolling, however little room there is."""
 _PLAIN = (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
@@ -121,7 +123,7 @@ class TargetsView(QListView):
         allowed = allowed_actions(rows)
         shortcuts = {Action.SHOW: Qt.Key.Key_Return, Action.REMOVE: Qt.Key.Key_Delete, Action.PAUSE: Qt.Key.Key_Space}
         for action in Action:
-            if action is Action.UNFINISH and action not in allowed:
+            if action in _RARE and action not in allowed:
                 continue
             if action in _GROUPS:
                 menu.addSeparator()

@@ -10,6 +10,7 @@ from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.wording import describe
 
 _OVER_ALREADY = "Over already? Press Acquisition is over"
+_EQUAL = "Equal all the same? Press Compare by content"
 
 NAPARI: Wording = {
     ReasonCode.STOPPED: "Press Start to continue",
@@ -22,6 +23,9 @@ def explain_state(target: TargetSnapshot) -> str:
     words = describe(target.why, NAPARI)
     if target.can_finish:
         words = ". ".join(filter(None, (words, _OVER_ALREADY)))
-    if target.state is TargetState.STOPPED and target.findings is None and (left := target.files_left):
+    found = target.findings
+    if target.state is TargetState.INCOMPLETE and found is not None and (found.chunk_files_times or found.other_times):
+        words = f"{words}. {_EQUAL}"
+    if target.state is TargetState.STOPPED and found is None and (left := target.files_left):
         words = f"{count_text(left, 'file')} left to copy. {words}"
     return words

@@ -16,7 +16,7 @@ from softcopy_napari.engine.client import check, launch, start
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.state_folder import history
 from softcopy_napari.engine.state_folder.folder import state_folder
-from softcopy_napari.engine.state_folder.history import HistoryWriter, dismiss, endings
+from softcopy_napari.engine.state_folder.history import HistoryWriter, dismiss, endings, forget
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings
@@ -75,9 +75,19 @@ def test_softcopy_status_shows_it_and_dismisses_failures() -> None:
     _note(_ended(1, TargetState.FAILED, 0.0), _ended(2))
     runner = CliRunner()
     said = runner.invoke(cli.softcopy, ["status", "--dismiss"]).output
-    assert "No copy is running." in said and "/nas/1" in said and "/nas/2" in said
+    assert "No copy is running." in said and said.index("/nas/1") < said.index("/nas/2")
+    assert "1 failure shown until dismissed" in said
     said = runner.invoke(cli.softcopy, ["status"]).output
-    assert "/nas/1" not in said and "/nas/2" in said
+    assert said.index("/nas/2") < said.index("/nas/1") and "dismissed" not in said, "it is an old story now"
+
+
+def test_softcopy_status_shows_the_last_ten_or_all() -> None:
+    _note(*(_ended(number, completed=float(number)) for number in range(12)))
+    runner = CliRunner()
+    said = runner.invoke(cli.softcopy, ["status"]).output
+    assert "/nas/2\n" in said and "/nas/1\n" not in said and "and 2 more: softcopy status --all" in said
+    said = runner.invoke(cli.softcopy, ["status", "--all"]).output
+    assert all(f"/nas/{number}\n" in said for number in range(12)) and "more" not in said
 
 
 def test_the_latest_result_of_a_destination_wins() -> None:
@@ -91,8 +101,21 @@ def test_a_failure_stays_until_it_is_dismissed() -> None:
     _note(_ended(1, TargetState.FAILED, 0.0), _ended(2))
     failure = next(one for one in endings() if one.needs_attention)
     dismiss([failure])
-    assert [one.destination for one in endings()] == ["/nas/2"]
+    assert {one.destination: (one.failed, one.needs_attention) for one in endings()} == {
+        "/nas/1": (True, False),
+        "/nas/2": (False, False),
+    }
     dismiss([failure])  # another window was faster
+    _note(_ended(1, TargetState.FAILED, 0.0))
+    assert any(one.needs_attention for one in endings()), "it has failed again"
+
+
+def test_what_is_forgotten_is_gone_unless_it_has_changed() -> None:
+    _note(_ended(1), _ended(2))
+    seen = endings()
+    _note(_ended(2, TargetState.FAILED, 0.0))
+    forget(seen)
+    assert [(one.destination, one.failed) for one in endings()] == [("/nas/2", True)]
 
 
 def test_dismissing_what_was_seen_keeps_what_came_since() -> None:

@@ -17,7 +17,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 from app_model.types import Action as AppAction
@@ -26,11 +25,10 @@ from napari._qt._qapp_model import qactions
 from napari._qt._qapp_model.qactions._file import _close_app
 from napari.settings import get_settings
 from qtpy.QtCore import Qt, QUrl
-from qtpy.QtGui import QAction, QKeySequence
+from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QApplication,
     QComboBox,
-    QDockWidget,
     QLabel,
     QLineEdit,
     QListView,
@@ -40,26 +38,24 @@ from qtpy.QtWidgets import (
 )
 
 from softcopy_napari.engine.client import EngineHandle, engines
-from softcopy_napari.engine.protocol.messages import Order, TargetSnapshot
+from softcopy_napari.engine.protocol.messages import Order
 from softcopy_napari.engine.state_folder.run_file import run_files
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.target import Settings
 from softcopy_napari.engine.targets.targets_file import load_targets
-from softcopy_napari.plugin import SoftcopyWidget
 from softcopy_napari.plugin.dock import close_prompt, overwrite_prompt, preferences
 from softcopy_napari.plugin.dock.preferences import Preferences
-from softcopy_napari.widgets.card import Card
 from softcopy_napari.widgets.palette import Tone
-from softcopy_napari.widgets.target_row import Action, Row
+from softcopy_napari.widgets.target_row import Action
 from softcopy_napari.widgets.targets_view import TargetsView
 from tests.engine.support import make_array
 from tests.engine.support import replace as replace_file
+from tests.plugin.dock.docked import Dock
 from tests.support.command import Softcopy, halted
 from tests.support.trees import assert_same, contents
 from tests.support.writers import Writer, write
 from tests.widgets.support import choose_in, dialog_answered
 
-PATIENCE = 30_000
 ENDLESS = 2000
 """Frames of a writer that is killed when the test has seen enough."""
 
@@ -69,107 +65,6 @@ def one_copy_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """For each target, instead of four: most of a short copy's time goes into starting them."""
     preferred = preferences.preferences
     monkeypatch.setattr(preferences, "preferences", lambda: replace(preferred(), nprocs=1))
-
-
-class Dock:
-    """The widget, docked, and hands and eyes for it."""
-
-    def __init__(self, viewer: Any, qtbot: Any) -> None:
-        self.viewer, self.qtbot = viewer, qtbot
-        self.widget = SoftcopyWidget(viewer)
-        self.frame: QDockWidget = viewer.window.add_dock_widget(self.widget, name="Softcopy", area="right")
-
-    def find(self, kind: type[Any], name: str) -> Any:
-        found = self.widget.findChild(kind, name)
-        assert found is not None, f"there is no {name}"
-        return found
-
-    def press(self, name: str) -> None:
-        button = self.find(QPushButton, name)
-        self.until(button.isEnabled)
-        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-    def type(self, name: str, text: Path) -> None:
-        edit = self.find(QLineEdit, name)
-        edit.clear()
-        self.qtbot.keyClicks(edit, str(text))
-
-    def fill_in(self, source: Path, destination: Path) -> None:
-        """Open the panel for a new copy, and type both paths."""
-        self.press("new_copy_button")
-        self.type("source_edit", source)
-        self.type("destination_edit", destination)
-
-    def choose(self, name: str) -> None:
-        """Choose an entry of a menu."""
-        self.find(QAction, name).trigger()
-
-    def says(self) -> str:
-        """What the banner says."""
-        return str(self.find(QLabel, "banner_text").accessibleName())
-
-    def reason(self) -> str:
-        """What the engine says of the first target."""
-        return self.target.reason if self.target else ""
-
-    @property
-    def cards(self) -> tuple[Card, ...]:
-        return self.widget._panel._model.cards
-
-    def until(self, condition: Callable[[], object]) -> None:
-        self.qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE)
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        return self.widget._panel.rows
-
-    @property
-    def target(self) -> TargetSnapshot | None:
-        (row,) = self.rows
-        return row.snapshot
-
-    def at_work(self, row: Row) -> bool:
-        return row.running and not row.starting
-
-    def state(self) -> TargetState | None:
-        return self.rows[0].state if self.rows else None
-
-    def copied(self) -> int:
-        return self.target.chunk_files_copied if self.rows and self.target else 0
-
-    def ends_complete(self) -> None:
-        """Wait until all is complete, and have no source watched on: then nothing of an engine lies anywhere."""
-        self.until(lambda: {row.state for row in self.rows} == {TargetState.COMPLETE})
-        self.widget.stop()
-        self.until(lambda: all(row.snapshot and row.snapshot.over for row in self.rows))
-
-    def overlay(self) -> Any:
-        return next((layer for layer in self.viewer.layers if "softcopy" in layer.metadata), None)
-
-    def shown(self, state: ChunkState) -> int:
-        layer = self.overlay()
-        return 0 if layer is None else int(np.count_nonzero(np.asarray(layer.data) == state))
-
-
-@pytest.fixture
-def dock(viewer: Any, qtbot: Any) -> Iterator[Dock]:
-    """In the viewer that is there for all tests."""
-    dock = Dock(viewer, qtbot)
-    yield dock
-    viewer.window.remove_dock_widget(dock.frame)
-
-
-@pytest.fixture
-def own_dock(own_viewer: Any, qtbot: Any) -> Iterator[Dock]:
-    """In a viewer that the test may close."""
-    dock = Dock(own_viewer, qtbot)
-    yield dock
-    del dock.frame, dock.widget  # napari looks for what keeps its windows alive
-
-
-@pytest.fixture
-def sides(tmp_path: Path) -> tuple[Path, Path]:
-    return tmp_path / "source.zarr", tmp_path / "copy.zarr"
 
 
 def test_pick_start_watch_finish(dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -761,6 +656,34 @@ def test_coverage_is_checked_without_copying_and_the_target_can_be_copied_afterw
     assert_same(source, destination)
     dock.find(TargetsView, "targets_table").request(Action.CHECK)
     dock.until(lambda: dock.target and dock.target.findings is not None and dock.state() is TargetState.COMPLETE)
+
+
+def test_files_of_which_only_the_times_differ_are_compared_by_content_at_the_press_of_a_button(
+    dock: Dock, sides: tuple[Path, Path]
+) -> None:
+    source, destination = sides
+    make_array(source, (3, 2))
+    shutil.copytree(source, destination, copy_function=shutil.copyfile)  # as many programs copy: without times
+    dock.fill_in(source, destination)
+    dock.choose("check_coverage")
+    dock.until(lambda: dock.state() is TargetState.INCOMPLETE)
+    assert "only the times differ: 6 chunks" in dock.cards[0].details.lower()
+    assert "Compare by content" in dock.cards[0].details and not dock.find(QPushButton, "finish_button").isVisible()
+    dock.press("compare_button")
+    dock.until(lambda: dock.state() is TargetState.COMPLETE)
+    assert dock.cards[0].headline == "Equal" and "equal in size and content" in dock.cards[0].details
+    assert not dock.find(QPushButton, "compare_button").isVisible()
+
+
+def test_quotes_that_copying_a_path_adds_are_taken_off(dock: Dock, tmp_path: Path) -> None:
+    """Explorer's "Copy as path" adds them."""
+    file = tmp_path / "targets.yaml"
+    file.write_text("targets:\n  - {source: a.zarr, destination: copies/a.zarr}\n")
+    dock.widget.load_targets(f'"{file}"')
+    dock.widget.add_target(f'"{tmp_path / "b.zarr"}"', f"\u201c{tmp_path / 'copies' / 'b.zarr'}\u201d")
+    assert [(row.source, row.destination) for row in dock.rows] == [
+        (str(tmp_path / f"{name}.zarr"), str(tmp_path / "copies" / f"{name}.zarr")) for name in "ab"
+    ]
 
 
 def test_a_check_leaves_the_settings_of_a_listed_target_as_they_are(dock: Dock, sides: tuple[Path, Path]) -> None:

@@ -58,9 +58,15 @@ def test_where_all_is_copied_no_pixel_of_the_image_is_changed(
     assert target_layers.overlay_mode is OverlayMode.PROBLEMS
     target_layers.overlay_mode = mode
     viewer.dims.ndisplay = ndisplay
-    qtbot.wait(500)
+    pictures = [picture(viewer)]
+
+    def image_is_drawn() -> bool:
+        pictures.append(picture(viewer))
+        return bool(pictures[-1].max() > 100 and np.array_equal(*pictures[-2:]))
+
+    qtbot.waitUntil(image_is_drawn, timeout=20_000)
+    qtbot.wait(300)  # an overlay would come later than this mode was chosen
     with_overlay = picture(viewer)
-    assert with_overlay.max() > 100
     viewer.layers.remove(target_layers.overlay)
     np.testing.assert_array_equal(picture(viewer), with_overlay)
 

@@ -2,7 +2,7 @@
 
 A job writes its destination's record when it begins and when it ends, so that a record without an end whose engine has
 gone tells of a crash or a power failure. What can be made of a record (its words, whether it needs somebody) is not
-stored. Front ends list what `endings` returns, and call `dismiss` when somebody has seen one.
+stored. Front ends list what `endings` returns, and call `dismiss` when somebody has seen a failure.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +48,8 @@ class Ending(Message):
     """Tells the engine's process from a later one with the same pid."""
     check: bool = False
     """Whether its two sides were only compared."""
+    dismissed: bool = False
+    """Whether somebody has seen that it failed."""
     target: TargetSnapshot
 
     @property
@@ -66,9 +68,14 @@ class Ending(Message):
         return not self.target.state.ended
 
     @property
-    def needs_attention(self) -> bool:
-        """Whether it is a failure, which stays until it is dismissed or the target is started again."""
+    def failed(self) -> bool:
+        """Whether it is a failure, or a difference that was found."""
         return self.crashed or self.target.state in (TargetState.FAILED, TargetState.INCOMPLETE)
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether it is a failure that was neither dismissed nor started again."""
+        return self.failed and not self.dismissed
 
     @property
     def state_text(self) -> str:
@@ -118,8 +125,7 @@ class HistoryWriter:
             target=target.model_copy(update={"arrays": ()}),
         )
         with contextlib.suppress(OSError):
-            path = _folder() / ending.name
-            write_atomically(path, ending.model_dump_json().encode(), path.with_suffix(".tmp"), flush=False, mode=0o600)
+            _write(ending)
             if ended:
                 _drop_oldest()
 
@@ -134,23 +140,47 @@ def endings() -> list[Ending]:
     return sorted(found, key=lambda one: one.at, reverse=True)
 
 
-def dismiss(gone: Iterable[Ending]) -> None:
-    """Forget endings that somebody has seen. What has been written since then stays.
+def dismiss(seen: Iterable[Ending]) -> None:
+    """Keep failures as ones that somebody has seen. What has been written since then stays as it is.
+
+    Parameters
+    ----------
+    seen : iterable of Ending
+        As `endings` returned them.
+    """
+    for one in _unchanged(seen):
+        with contextlib.suppress(OSError):
+            _write(one.model_copy(update={"dismissed": True}))
+
+
+def forget(gone: Iterable[Ending]) -> None:
+    """Remove endings. What has been written since then stays.
 
     Parameters
     ----------
     gone : iterable of Ending
         As `endings` returned them.
     """
-    for one in gone:
-        path = _folder() / one.name
+    for one in _unchanged(gone):
+        with contextlib.suppress(OSError):
+            (_folder() / one.name).unlink()
+
+
+def _unchanged(known: Iterable[Ending]) -> Iterator[Ending]:
+    """Leave out those of which another record has been written."""
+    for one in known:
         with contextlib.suppress(OSError, ValueError):
-            if _read(path) == one:
-                path.unlink()
+            if _read(_folder() / one.name) == one:
+                yield one
 
 
 def _folder() -> Path:
     return private_folder("history")
+
+
+def _write(ending: Ending) -> None:
+    path = _folder() / ending.name
+    write_atomically(path, ending.model_dump_json().encode(), path.with_suffix(".tmp"), flush=False, mode=0o600)
 
 
 def _read(path: Path) -> Ending:
@@ -171,4 +201,4 @@ def _drop_oldest() -> None:
     if sum(1 for _ in _folder().glob("*.json")) <= KEPT:
         return
     found = sorted(endings(), key=lambda one: (one.needs_attention, one.at))
-    dismiss(found[: max(0, len(found) - KEPT)])
+    forget(found[: max(0, len(found) - KEPT)])

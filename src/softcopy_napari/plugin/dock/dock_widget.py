@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.targets.target import Target
-from softcopy_napari.engine.targets.user_paths import spell_path
+from softcopy_napari.engine.targets.user_paths import spell_path, unwrap_path
 from softcopy_napari.plugin.dock import notifications, preferences
 from softcopy_napari.plugin.dock.arrivals import Arrivals
 from softcopy_napari.plugin.dock.close_prompt import ClosePrompt, copies_continue
@@ -86,7 +86,7 @@ class SoftcopyWidget(QWidget):
         self._adding = TargetAdding(parts, self._show_recent)
         self._arrivals = Arrivals(self._queue, self._show_rows)
         self._endings = Endings(self._panel.banner.add, self._notify)
-        self._past_endings = PastEndings(self._panel.banner, self._queue)
+        self._past_endings = PastEndings(self._panel.banner, self._panel.history, self._queue)
         self._notifications = NotificationSettings(self, self._queue, partial(self._panel.log, Level.WARNING))
         self._redraw_budget = RedrawBudget(numbers_rest)
         self._shown_outline: list[object] = []
@@ -113,7 +113,12 @@ class SoftcopyWidget(QWidget):
         panel.preview_requested.connect(adding.preview)
         panel.load_requested.connect(self.open_targets)
         panel.save_requested.connect(adding.save)
-        panel.check_requested.connect(lambda source, destination: adding.make(source, destination, orders.check))
+        panel.check_requested.connect(
+            lambda source, destination, by_content: adding.make(
+                source, destination, partial(orders.check, by_content=by_content)
+            )
+        )
+        panel.history.open_requested.connect(lambda folder: orders.open_folders([Path(folder)]))
         panel.sample_requested.connect(self._open_sample)
         panel.notifications_requested.connect(self._notifications.open)
         panel.action_requested.connect(orders.act)
@@ -124,7 +129,7 @@ class SoftcopyWidget(QWidget):
         monitor.not_started.connect(orders.note_not_started)
         monitor.refused.connect(self._on_refused)
         layers.problem.connect(partial(self._panel.log, Level.WARNING))
-        ends = (monitor, self._coverage, layers, self._queue, self._endings, self._notifications)
+        ends = (monitor, self._coverage, layers, self._queue, self._endings, self._past_endings, self._notifications)
         self._end = partial(_call_all, (preferences.on_change(self._apply_preferences), *(part.close for part in ends)))
         self.destroyed.connect(self._end)  # not a method of this widget, which would no longer be called
 
@@ -149,11 +154,11 @@ class SoftcopyWidget(QWidget):
 
         Mistakes in the file are shown in the panel.
         """
-        self._adding.load(Path(path))
+        self._adding.load(Path(unwrap_path(os.fspath(path))))
 
     def open_targets(self, path: str) -> None:
         """List the targets of a targets file like `load_targets`, but in a thread: a network drive may be slow."""
-        self._adding.load_soon(Path(path))
+        self._adding.load_soon(Path(unwrap_path(path)))
 
     def add_target(self, source: str | os.PathLike[str], destination: str | os.PathLike[str]) -> Key | None:
         """List a target; it is not started.
@@ -233,8 +238,9 @@ class SoftcopyWidget(QWidget):
         lines = self._event_log.new_lines(seen)
         for line in lines:
             self._panel.log(line.level, line.text)
-        ended = [line.ended for line in lines if line.ended is not None]
-        self._endings.add(ended)
+        if ended := [line.ended for line in lines if line.ended is not None]:
+            self._endings.add(ended)
+            self._past_endings.read_soon()
         if any(one.lost for one in ended):
             self._notifications.say_crashes()
         if begun := self._target_list.update(seen):

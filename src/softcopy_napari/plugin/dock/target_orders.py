@@ -55,7 +55,7 @@ class TargetOrders:
                 self._show_again()
             case Action.OPEN_SOURCE | Action.OPEN_DESTINATION:
                 listed = targets.targets(keys, self._parts.settings())
-                self._open_folders([one.source if action is Action.OPEN_SOURCE else one.destination for one in listed])
+                self.open_folders([one.source if action is Action.OPEN_SOURCE else one.destination for one in listed])
             case Action.REMOVE:
                 monitor.order("stop", targets.watched(keys))
                 monitor.forget(targets.remove(keys))
@@ -101,14 +101,15 @@ class TargetOrders:
             ]
         )
 
-    def check(self, target: Target) -> None:
-        """List a target, and compare it without copying."""
+    def check(self, target: Target, by_content: bool = False) -> None:
+        """List a target, and compare it without copying; by content where only times differ, if that is wanted."""
         targets = self._parts.targets
         key = targets.find_key(target) or targets.add(target)
         targets.set_starting([key], True)
         self._parts.show_rows()
         checked = targets.targets([key], self._parts.settings())
-        self._parts.monitor.start_targets([one.model_copy(update={"check": True}) for one in checked])
+        how = {"check": True, "by_content": by_content}
+        self._parts.monitor.start_targets([one.model_copy(update=how) for one in checked])
 
     def note_not_started(self, refused: Sequence[Refused]) -> None:
         """Show at each target why it was not started; the others have been."""
@@ -132,7 +133,7 @@ class TargetOrders:
         if found and self._parts.panel.ask(TITLE, question, YES):
             self._parts.monitor.order("finish", [key for key, _ in found])
 
-    def _open_folders(self, folders: Sequence[Path]) -> None:
+    def open_folders(self, folders: Sequence[Path]) -> None:
         """Show folders in the system's file manager."""
 
         def open_existing(existing: list[bool]) -> None:
