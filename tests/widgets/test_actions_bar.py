@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QPushButton
+from qtpy.QtCore import QEvent, QPoint, Qt
+from qtpy.QtWidgets import QApplication, QPushButton
 
+from softcopy_napari.engine.protocol.messages import Findings
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.actions_bar import ActionsBar
 from softcopy_napari.widgets.target_row import Action, Row
 from tests.widgets.support import child, make_row
 
-NAMES = ("start", "pause", "finish", "stop")
+NAMES = ("start", "pause", "finish", "stop", "compare")
 PAUSED = make_row("a", TargetState.PAUSED)
 COPYING = make_row("b", TargetState.COPYING)
+DIFFERS = make_row("c", TargetState.INCOMPLETE, findings=Findings(chunk_files_different=3, chunk_files_times=3))
+"""A check found files of which only the times differ."""
 
 
 def buttons(bar: ActionsBar) -> dict[str, QPushButton]:
@@ -32,6 +35,7 @@ def buttons(bar: ActionsBar) -> dict[str, QPushButton]:
         ([make_row("a"), COPYING], "start pause finish stop", "Pause"),
         ([make_row("a", TargetState.COMPLETE, watching=True)], "start stop", "Pause"),
         ([make_row("a", TargetState.COPYING, lost=True)], "pause", "Resume"),
+        ([DIFFERS], "start compare", "Pause"),
         ([make_row("a", TargetState.COPYING, starting=True)], "", "Pause"),
     ],
 )
@@ -40,7 +44,8 @@ def test_buttons_follow_the_selection(qtbot: QtBot, rows: list[Row], enabled: st
     qtbot.addWidget(bar)
     bar.set_rows(rows)
     found = buttons(bar)
-    assert [name for name in NAMES if found[name].isEnabled()] == enabled.split()
+    usable = [name for name in NAMES if found[name].isEnabled() and not found[name].isHidden()]
+    assert usable == enabled.split()
     assert found["pause"].text().replace("&", "") == found["pause"].accessibleName() == pause
 
 
@@ -52,6 +57,7 @@ def test_buttons_follow_the_selection(qtbot: QtBot, rows: list[Row], enabled: st
         ("pause", PAUSED, Action.RESUME),
         ("finish", COPYING, Action.FINISH),
         ("stop", COPYING, Action.STOP),
+        ("compare", DIFFERS, Action.COMPARE),
     ],
 )
 def test_a_click_asks_for_the_action(qtbot: QtBot, name: str, row: Row, action: Action) -> None:
@@ -71,10 +77,11 @@ def test_start_and_pause_share_a_place_and_nothing_beside_it_moves(qtbot: QtBot)
     found, places = buttons(bar), set()
     for row in (make_row("a"), make_row("a", starting=True), COPYING, PAUSED, make_row("b", TargetState.COMPLETE)):
         bar.set_rows([row])
-        bar.layout().activate()
+        QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
         shown = [name for name in ("start", "pause") if found[name].isVisible()]
         assert len(shown) == 1, row
-        places.add((found["stop"].pos().x(), found["finish"].pos().x(), found[shown[0]].width()))
+        lefts = [found[name].mapTo(bar, QPoint(0, 0)).x() for name in ("stop", "finish", shown[0])]
+        places.add((*lefts, found[shown[0]].width()))
     assert len(places) == 1
     bar.set_rows([make_row("a"), COPYING])
     assert found["start"].isVisible() and found["pause"].isVisible(), "both are of use"
@@ -106,3 +113,12 @@ def test_the_bar_wraps_where_there_is_no_room(qtbot: QtBot) -> None:
     shown = [one for one in buttons(bar).values() if one.isVisible()]
     assert all(bar.rect().contains(one.geometry()) for one in shown)
     assert len({one.y() for one in shown}) > 1
+
+
+def test_a_complete_copy_can_only_be_no_longer_watched_and_the_button_says_so(qtbot: QtBot) -> None:
+    bar = ActionsBar()
+    qtbot.addWidget(bar)
+    bar.set_rows([make_row("a", TargetState.COMPLETE, watching=True)])
+    assert buttons(bar)["stop"].accessibleName() == "Stop watching"
+    bar.set_rows([COPYING])
+    assert buttons(bar)["stop"].accessibleName() == "Stop"

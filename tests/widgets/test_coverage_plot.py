@@ -1,4 +1,4 @@
-"""The plot tells copied, pending and missing along an axis, to eyes, mouse, keyboard and screen reader."""
+"""The plot tells copied, pending and absent along an axis, to eyes, mouse, keyboard and screen reader."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_an_axis_is_chosen(plot: CoveragePlot, qtbot: QtBot) -> None:
 
 
 def test_the_sum_is_said_in_words(plot: CoveragePlot) -> None:
-    assert words(plot) == "copied 37 %, pending 12 %, missing 50 %"
+    assert words(plot) == "copied 37 %, pending 12 %, absent 50 %"
     assert "copied&nbsp;37&nbsp;%" in child(plot, QLabel, "coverage_words").text()
     plot.set_data([], [], [])
     assert words(plot) == "nothing to show yet"
@@ -103,7 +103,7 @@ def test_the_tooltip_counts(plot: CoveragePlot, qtbot: QtBot) -> None:
     qtbot.keyClick(area, Qt.Key.Key_End)
     where = QPoint(3, 3)
     QApplication.sendEvent(area, QHelpEvent(QEvent.Type.ToolTip, where, area.mapToGlobal(where)))
-    assert QToolTip.text() == "3: 0 copied, 0 pending, 4 missing chunk files"
+    assert QToolTip.text() == "3: 0 copied, 0 pending, 4 absent chunk files"
     QToolTip.hideText()
 
 

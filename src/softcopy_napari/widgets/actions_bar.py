@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from softcopy_napari.widgets.buttons import button, flow
 from softcopy_napari.widgets.target_row import Action, Row, allowed_actions, only_watched
 
 _PAUSE, _RESUME = "Pa&use", "Res&ume"
 _FINISH, _UNFINISH = "Ac&quisition is over\u2026", "Ac&quisition goes on"
+_STOP, _UNWATCH = "St&op", "St&op watching"
 _FINISH_TIP = "The source will not change any more: copy and check the rest, then end"
 _UNFINISH_TIP = "The acquisition goes on: copy on, and wait for its end"
 _STOP_TIP = "Stop copying; Start continues"
@@ -33,11 +34,12 @@ class ActionsBar(QWidget):
         self._start = button("S&tart", "start_button", "Copy the selected targets")
         self._pause = button(_RESUME, "pause_button", "Pause or resume the selected targets")
         self._finish = button(_FINISH, "finish_button", _FINISH_TIP)
-        self._stop = button("St&op", "stop_button", _STOP_TIP)
-        self._compare = button("Compare by c&ontent", "compare_button", _COMPARE_TIP)
+        self._stop = button(_STOP, "stop_button", _STOP_TIP)
+        self._compare = button("Co&mpare by content", "compare_button", _COMPARE_TIP)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(flow((self._start, self._pause, self._stop, self._finish, self._compare)))
+        shared = [_in_one_place(self._start, self._pause), _in_one_place(self._finish, self._compare)]
+        column.addLayout(flow((shared[0], self._stop, shared[1])))
         self._pausing, self._finishing = Action.PAUSE, Action.FINISH
         self._start.clicked.connect(lambda: self.clicked.emit(Action.START))
         self._pause.clicked.connect(lambda: self.clicked.emit(self._pausing))
@@ -55,7 +57,9 @@ class ActionsBar(QWidget):
         self._finishing = Action.UNFINISH if taken_back else Action.FINISH
         self._say(self._finish, _UNFINISH if taken_back else _FINISH)
         finish_tip = _UNFINISH_TIP if taken_back else _FINISH_TIP
-        stop_tip = _WATCH_TIP if only_watched(rows) else _STOP_TIP
+        watched = only_watched(rows)
+        stop_tip = _WATCH_TIP if watched else _STOP_TIP
+        self._say(self._stop, _UNWATCH if watched else _STOP)
         for one, tip in ((self._finish, finish_tip), (self._stop, stop_tip)):
             one.setToolTip(tip)
             one.setAccessibleDescription(tip)
@@ -80,3 +84,14 @@ class ActionsBar(QWidget):
             one.setMinimumWidth(max(one.minimumWidth(), one.sizeHint().width()))
             one.setText(text)
             one.setAccessibleName(text.replace("&", ""))
+
+
+def _in_one_place(*buttons: QPushButton) -> QWidget:
+    """Put buttons beside each other, of which mostly one is seen: a hidden one leaves no gap."""
+    place = QWidget()
+    row = QHBoxLayout(place)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(4)
+    for one in buttons:
+        row.addWidget(one)
+    return place

@@ -239,11 +239,12 @@ def _fraction(row: Row, arrival: Arrival | None) -> float | None:
 
 def _details(target: TargetSnapshot, world: bool) -> str:
     """Return the reason of the state, and what is to be expected of a copy at work."""
-    lines = [_first(explain_state(target))]
+    lines = [explain_state(target)]
     if not target.state.ended:
         at_work = target.state is not TargetState.PAUSED and not world
         lines += [target.pace.words, target.forecast.words] if at_work else []
         lines += target.forecast.warnings
+    lines = [_first(line) for line in lines]
     lines += [f"{one.path} {one.reason}" for one in target.failures[:1]]
     return "\n".join(filter(None, lines))
 

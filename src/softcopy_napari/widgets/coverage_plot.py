@@ -1,4 +1,4 @@
-"""A plot of the coverage along one axis of an array: chunk files copied, pending and missing at each position."""
+"""A plot of the coverage along one axis of an array: chunk files copied, pending and absent at each position."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from softcopy_napari.widgets.bars import percent_text
 from softcopy_napari.widgets.combo_box import ComboBox
 from softcopy_napari.widgets.coverage_bins import Counts, Coverage, stack_heights
 from softcopy_napari.widgets.labels import wrapping_label
-from softcopy_napari.widgets.palette import chunk_colour, faint
+from softcopy_napari.widgets.palette import chunk_colour, chunk_name, faint
 
-_NAMES = ("copied", "pending", "missing")
+_STATES = (ChunkState.COPIED, ChunkState.PENDING, ChunkState.ABSENT)
 _SWATCHES = "\u25a0\u25a0\u25a8"
-"""Squares filled as the plot is: what is missing is hatched."""
+"""Squares filled as the plot is: what is absent is hatched."""
 _EMPTY = Coverage.of([], [], [])
 
 
@@ -75,6 +75,17 @@ class CoveragePlot(QWidget):
         """The chosen axis' name."""
         return self._axis.currentText()
 
+    @property
+    def compared(self) -> bool:
+        """Whether two sides were only compared: then states have other names."""
+        return self._bars.compared
+
+    @compared.setter
+    def compared(self, compared: bool) -> None:
+        if compared is not self._bars.compared:
+            self._bars.compared = compared
+            self._describe()
+
     def set_data(self, copied: npt.ArrayLike, pending: npt.ArrayLike, missing: npt.ArrayLike) -> None:
         """Show chunk files at each position of the axis: three 1-D arrays of counts, of one length."""
         self._bars.show_coverage(Coverage.of(copied, pending, missing))
@@ -90,14 +101,14 @@ class CoveragePlot(QWidget):
             self._words.setText("Nothing to show yet.")
             self._bars.setAccessibleDescription("nothing to show yet")
             return
-        colours = _colours(self._bars)
+        names, colours = self._bars.names, _colours(self._bars)
         parts = [
             f'<span style="color:{colour.name()}">{swatch}</span>&nbsp;{name}&nbsp;{_unbroken(text)}'
-            for name, text, colour, swatch in zip(_NAMES, _shares(counts), colours, _SWATCHES, strict=True)
+            for name, text, colour, swatch in zip(names, _shares(counts), colours, _SWATCHES, strict=True)
         ]
         prefix = f"{where}: " if where else ""
         self._words.setText(prefix + ", ".join(parts))
-        plain = ", ".join(f"{name} {text}" for name, text in zip(_NAMES, _shares(counts), strict=True))
+        plain = ", ".join(f"{name} {text}" for name, text in zip(names, _shares(counts), strict=True))
         self._bars.setAccessibleDescription(prefix + plain)
 
     # Overrides of Qt's methods.
@@ -122,6 +133,11 @@ class _Bars(QWidget):
         self.setMouseTracking(True)
         self._coverage = _EMPTY
         self._cursor: int | None = None
+        self.compared = False
+
+    @property
+    def names(self) -> list[str]:
+        return [chunk_name(state, self.compared) for state in _STATES]
 
     def show_coverage(self, coverage: Coverage) -> None:
         self._coverage = coverage
@@ -187,7 +203,7 @@ class _Bars(QWidget):
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
             where, counts = self.described()
-            words = ", ".join(f"{count:,} {name}" for name, count in zip(_NAMES, counts, strict=True))
+            words = ", ".join(f"{count:,} {name}" for name, count in zip(self.names, counts, strict=True))
             QToolTip.showText(event.globalPos(), f"{where}: {words} chunk files" if where else "", self)
             return True
         return super().event(event)
@@ -249,7 +265,7 @@ def _shares(counts: list[int]) -> list[str]:
 
 
 def _paint_stack(painter: QPainter, plot: QRect, heights: Counts, widget: QWidget) -> None:
-    """Paint copied at the bottom, pending above it, missing hatched on top: not told apart by colour alone."""
+    """Paint copied at the bottom, pending above it, absent hatched on top: not told apart by colour alone."""
     colours, number = _colours(widget), heights.shape[1]
     hatched = QBrush(colours[2], Qt.BrushStyle.BDiagPattern)
     brushes = (QBrush(colours[0]), QBrush(colours[1]), hatched)

@@ -138,9 +138,17 @@ class CoverageView(QWidget):
             part.setVisible(len(names) > 1)
         self.setVisible(bool(names))
 
-    def set_counts(self, counts: Sequence[int]) -> None:
-        """Show how many chunk files of the array are in each `ChunkState`."""
-        self._legend.set_counts(counts)
+    def set_counts(self, counts: Sequence[int], compared: bool = False) -> None:
+        """Show how many chunk files of the array are in each `ChunkState`.
+
+        Parameters
+        ----------
+        counts : sequence of int
+        compared : bool
+            Whether two sides were only compared: then states have other names, in the plot as well.
+        """
+        self._legend.set_counts(counts, compared)
+        self._plot.compared = compared
 
     def set_wells(self, wells: Mapping[str, tuple[int, int]]) -> None:
         """Show these wells: path -> chunk files copied, and in all; without any there is no map."""

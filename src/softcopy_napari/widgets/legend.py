@@ -32,19 +32,22 @@ class LegendModel(QAbstractListModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._counts: tuple[int, ...] = (0,) * len(ChunkState)
+        self.compared = False
+        """Whether two sides were only compared: then states have other names."""
 
     @property
     def counts(self) -> tuple[int, ...]:
         """Chunk files in each state."""
         return self._counts
 
-    def set_counts(self, counts: Sequence[int]) -> bool:
-        """Show these counts, one for each state; return whether any has changed."""
+    def set_counts(self, counts: Sequence[int], compared: bool = False) -> bool:
+        """Show these counts, one for each state; return whether anything has changed."""
         new = tuple(int(count) for count in counts)
         if len(new) != len(ChunkState):
             raise ValueError(f"{len(ChunkState)} counts are needed, one a state, not {len(new)}")
-        changed = [at for at in range(len(new)) if new[at] != self._counts[at]]
-        self._counts = new
+        renamed = compared is not self.compared
+        changed = [at for at in range(len(new)) if renamed or new[at] != self._counts[at]]
+        self._counts, self.compared = new, compared
         for at in changed:
             self.dataChanged.emit(self.index(at, 0), self.index(at, 0))
         return bool(changed)
@@ -59,11 +62,12 @@ class LegendModel(QAbstractListModel):
         count = self._counts[state]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return chunk_name(state)
+                return chunk_name(state, self.compared)
             case Qt.ItemDataRole.AccessibleTextRole:
-                return f"{chunk_name(state)}: {count_text(count, 'chunk file')}"
+                return f"{chunk_name(state, self.compared)}: {count_text(count, 'chunk file')}"
             case Qt.ItemDataRole.ToolTipRole:
-                return f"{_MEANINGS[state]}\nClick to go to the first one." if count else _MEANINGS[state]
+                meaning = (self.compared and _COMPARED.get(state)) or _MEANINGS[state]
+                return f"{meaning}\nClick to go to the first one." if count else meaning
             case _ if role == COUNT_ROLE:
                 return count
             case _ if role == STATE_ROLE:
@@ -80,6 +84,12 @@ _MEANINGS = {
     ChunkState.VERIFIED: "At the destination, read back and compared.",
     ChunkState.FAILED: "Could not be copied yet; retried.",
 }
+_COMPARED = {
+    ChunkState.ABSENT: "Not at the source.",
+    ChunkState.PENDING: "At the source; missing at the destination, or different there.",
+    ChunkState.COPIED: "Equal at both sides.",
+}
+"""Meanings where two sides were only compared."""
 
 
 class _Delegate(ItemDelegate):
@@ -162,9 +172,9 @@ class Legend(QListView):
         """Chunk files in each state."""
         return self._model.counts
 
-    def set_counts(self, counts: Sequence[int]) -> None:
-        """Show how many chunk files are in each `ChunkState`."""
-        if self._model.set_counts(counts):
+    def set_counts(self, counts: Sequence[int], compared: bool = False) -> None:
+        """Show how many chunk files are in each `ChunkState`; compared says whether two sides were only compared."""
+        if self._model.set_counts(counts, compared):
             self._fit()
 
     def _ask(self, index: QModelIndex) -> None:
@@ -179,7 +189,10 @@ class Legend(QListView):
         # Of each line by itself: the longest name seldom has the largest count. Room for four digits in any case, so
         # that columns do not come and go while chunk files arrive.
         least, width = metrics.horizontalAdvance("0,000"), metrics.horizontalAdvance
-        lines = (width(chunk_name(state)) + max(width(f"{self.counts[state]:,}"), least) for state in ChunkState)
+        lines = (
+            width(chunk_name(state, self._model.compared)) + max(width(f"{self.counts[state]:,}"), least)
+            for state in ChunkState
+        )
         cell = max(lines) + metrics.ascent() + 18 + metrics.averageCharWidth()
         room = self.viewport().width() - 1  # the view breaks a line that just fits
         columns = max(1, min(len(ChunkState), room // cell))

@@ -65,9 +65,12 @@ _TONE_COLOURS: dict[Tone, tuple[Rgb, Rgb]] = {
 """Colours of text on dark and on light backgrounds."""
 
 
-def chunk_name(state: ChunkState) -> str:
-    """Return the name of a state for users."""
-    return state.name.lower()
+_COMPARED = {ChunkState.COPIED: "equal", ChunkState.PENDING: "differs"}
+
+
+def chunk_name(state: ChunkState, compared: bool = False) -> str:
+    """Return the name of a state for users; compared says whether two sides were only compared."""
+    return (compared and _COMPARED.get(state)) or state.name.lower()
 
 
 def chunk_colour(state: ChunkState) -> QColor:

@@ -241,6 +241,11 @@ class TargetSnapshot(Message):
         return self.state is TargetState.CAUGHT_UP
 
     @property
+    def compares_only(self) -> bool:
+        """Whether its two sides are only compared, and nothing is copied."""
+        return self.findings is not None or self.state is TargetState.CHECKING
+
+    @property
     def reason(self) -> str:
         """Why it is in this state, in words for its user; empty where the state says it all."""
         return describe(self.why)

@@ -92,7 +92,7 @@ class CoveragePanel:
                 self._paths = sorted(paths, key=array_order)
             self._view.set_arrays(self._paths, self._array)
         array = self._snapshot()
-        self._view.set_counts(array.counts if array is not None else target.counts)
+        self._view.set_counts(array.counts if array is not None else target.counts, target.compares_only)
         self._view.set_wells(wells(target.arrays))
 
     def update_layers(self, target: TargetSnapshot | None) -> None:

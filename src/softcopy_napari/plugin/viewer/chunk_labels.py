@@ -32,6 +32,8 @@ class Labels(layers.Labels):
     def __init__(self, cells: Cells, geometry: Geometry, name_file: Callable[[Lengths], str], **kwargs: Any) -> None:
         self.geometry = geometry
         self.name_file = name_file
+        self.compared = False
+        """Whether two sides were only compared: then states have other names."""
         self.hidden_by_mode = False
         """Whether it is invisible because outlines take its place; then it still names chunk files."""
         super().__init__(cells, **kwargs)
@@ -60,7 +62,7 @@ class Labels(layers.Labels):
 
     def describe(self, cell: Lengths, value: int) -> str:
         """Return state, index and name of a chunk file."""
-        state = chunk_name(ChunkState(value)) if value in ChunkState._value2member_map_ else str(value)
+        state = chunk_name(ChunkState(value), self.compared) if value in ChunkState._value2member_map_ else str(value)
         index = cell[self.geometry.padding :]
         return f"{state}, chunk file ({', '.join(map(str, index))}) {self.name_file(index)}".rstrip()
 

@@ -89,6 +89,7 @@ class CoverageLayer:
             units=geometry.units,
         )
         self._clip = EdgeClip(viewer, self.layer)
+        self.layer.compared = target.compares_only
         self.layer.editable = False
         if hasattr(self.layer, "locked"):
             self.layer.locked = True
@@ -115,6 +116,7 @@ class CoverageLayer:
     def update(self, array: ArraySnapshot, placement: Placement, target: TargetSnapshot) -> None:
         """Use a newer snapshot: the array may have grown, and its ledger be another file."""
         self._target = target
+        self.layer.compared = target.compares_only
         self._mark()
         if array == self._array and placement == self._placement:
             return
