@@ -51,6 +51,8 @@ class CoveragePlot(QWidget):
         self._words.setTextFormat(Qt.TextFormat.RichText)
         label = QLabel("Alon&g")
         label.setBuddy(self._axis)
+        self.chooser = (label, self._axis)
+        """The chooser of the axis with its label, which may be laid out elsewhere."""
         row = QHBoxLayout()
         row.addWidget(label)
         row.addWidget(self._axis, 1)

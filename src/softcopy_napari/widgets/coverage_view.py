@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy.typing as npt
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from softcopy_napari.engine.states import ChunkState
@@ -58,12 +59,13 @@ class CoverageView(QWidget):
         grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(1, 1)
-        self._array_label = QLabel("Arra&y")
+        self._array_label, self._image_label = QLabel("Arra&y"), QLabel("&Image")
         image = flow([self._image, self._follow])
         choosers = (
             (self._array_label, self._array),
-            (QLabel("&Image"), self._image),
+            (self._image_label, self._image),
             (QLabel("Overlay"), self._overlay),
+            self._plot.chooser,
         )
         for at, (label, chooser) in enumerate(choosers):
             label.setBuddy(chooser)
@@ -172,3 +174,9 @@ class CoverageView(QWidget):
 
     def _on_state(self, state: ChunkState) -> None:
         self.state_clicked.emit(int(state))
+
+    # Overrides of Qt's methods.
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._image_label.setFixedHeight(self._image.sizeHint().height())  # beside the first line of its row
