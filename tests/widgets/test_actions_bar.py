@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QEvent, QPoint, Qt
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QPushButton
 
 from softcopy_napari.engine.protocol.messages import Findings
@@ -77,7 +77,7 @@ def test_start_and_pause_share_a_place_and_nothing_beside_it_moves(qtbot: QtBot)
     found, places = buttons(bar), set()
     for row in (make_row("a"), make_row("a", starting=True), COPYING, PAUSED, make_row("b", TargetState.COMPLETE)):
         bar.set_rows([row])
-        QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
+        QApplication.processEvents()
         shown = [name for name in ("start", "pause") if found[name].isVisible()]
         assert len(shown) == 1, row
         lefts = [found[name].mapTo(bar, QPoint(0, 0)).x() for name in ("stop", "finish", shown[0])]

@@ -128,7 +128,7 @@ def test_what_is_paused_forecasts_nothing_and_has_no_speed() -> None:
     assert "MB/s" not in paused.text and "Keeping up" not in paused.details
     assert "Not enough space" in paused.details, "that stays true"
     live = make_card(make_row("a", TargetState.COPYING, **fields))
-    assert live.details.splitlines() == ["at most 42.0 MB/s: yields", "Keeping up", "Not enough space"]
+    assert live.details.splitlines() == ["At most 42.0 MB/s: yields", "Keeping up", "Not enough space"]
 
 
 def test_a_stopped_target_says_what_is_left_and_which_button_goes_on() -> None:

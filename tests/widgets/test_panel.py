@@ -332,7 +332,7 @@ def test_the_pace_and_what_is_to_be_expected_are_told(panel: Panel) -> None:
     panel.set_rows([make_row("a", TargetState.COPYING, pace=pace, forecast=forecast)])
     lines = child(panel, QPlainTextEdit, "target_details").toPlainText().splitlines()
     assert lines[-3:] == [
-        "at most 42.0 MB/s: gives way to the acquisition",
+        "At most 42.0 MB/s: gives way to the acquisition",
         "Keeping up",
         "Not enough space",
     ]

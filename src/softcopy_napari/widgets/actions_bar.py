@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from softcopy_napari.widgets.buttons import button, flow
 from softcopy_napari.widgets.target_row import Action, Row, allowed_actions, only_watched
@@ -35,11 +35,16 @@ class ActionsBar(QWidget):
         self._pause = button(_RESUME, "pause_button", "Pause or resume the selected targets")
         self._finish = button(_FINISH, "finish_button", _FINISH_TIP)
         self._stop = button(_STOP, "stop_button", _STOP_TIP)
-        self._compare = button("Co&mpare by content", "compare_button", _COMPARE_TIP)
+        self._compare = button("Compare Co&mpare by contentby content", "compare_button", _COMPARE_TIP)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        shared = [_in_one_place(self._start, self._pause), _in_one_place(self._finish, self._compare)]
-        column.addLayout(flow((shared[0], self._stop, shared[1])))
+        self._flow = flow(())
+        self._shown: list[QPushButton] = []
+        """The buttons in the layout: a hidden one would leave a gap there."""
+        for one in (self._start, self._pause, self._stop, self._finish, self._compare):
+            one.setParent(self)
+            one.hide()
+        column.addLayout(self._flow)
         self._pausing, self._finishing = Action.PAUSE, Action.FINISH
         self._start.clicked.connect(lambda: self.clicked.emit(Action.START))
         self._pause.clicked.connect(lambda: self.clicked.emit(self._pausing))
@@ -67,16 +72,26 @@ class ActionsBar(QWidget):
         self._pause.setEnabled(self._pausing in allowed)
         self._finish.setEnabled(self._finishing in allowed)
         self._stop.setEnabled(Action.STOP in allowed)
-        self._compare.setVisible(Action.COMPARE in allowed)
-        self._finish.setVisible(Action.COMPARE not in allowed or self._finish.isEnabled())
-        if self._start.isEnabled() or self._pause.isEnabled():
-            self._start.setVisible(self._start.isEnabled())
-            self._pause.setVisible(self._pause.isEnabled())
-        elif self._start.isVisibleTo(self) and self._pause.isVisibleTo(self):
-            self._pause.hide()
         same = max(self._start.sizeHint().width(), self._pause.sizeHint().width(), self._start.minimumWidth())
         for one in (self._start, self._pause):
             one.setMinimumWidth(same)
+        first = [one for one in (self._start, self._pause) if one.isEnabled()]
+        last = [self._compare] if Action.COMPARE in allowed else []
+        if self._finish.isEnabled() or not last:
+            last.insert(0, self._finish)
+        # While neither of the first two is possible, one of them keeps its place.
+        self._show([*(first or self._shown[:1] or [self._start]), self._stop, *last])
+
+    def _show(self, wanted: list[QPushButton]) -> None:
+        if wanted == self._shown:
+            return
+        for one in self._shown:
+            self._flow.removeWidget(one)
+            one.setVisible(one in wanted)
+        for one in wanted:
+            self._flow.addWidget(one)
+            one.show()
+        self._shown = wanted
 
     def _say(self, one: QPushButton, text: str) -> None:
         """Change a button's text, and never its width."""
@@ -84,14 +99,3 @@ class ActionsBar(QWidget):
             one.setMinimumWidth(max(one.minimumWidth(), one.sizeHint().width()))
             one.setText(text)
             one.setAccessibleName(text.replace("&", ""))
-
-
-def _in_one_place(*buttons: QPushButton) -> QWidget:
-    """Put buttons beside each other, of which mostly one is seen: a hidden one leaves no gap."""
-    place = QWidget()
-    row = QHBoxLayout(place)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.setSpacing(4)
-    for one in buttons:
-        row.addWidget(one)
-    return place

@@ -47,14 +47,13 @@ def answered(dock: Dock, answer: str) -> Iterator[list[str]]:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a file that cannot be copied")
 def test_a_copy_that_failed_overnight_is_told_of_found_in_the_history_and_copied_again(
-    dock: Dock, sides: tuple[Path, Path], viewer: Any, qtbot: Any
+    sides: tuple[Path, Path], viewer: Any, qtbot: Any
 ) -> None:
     source, destination = sides
     make_array(source, (2, 2))
     os.mkfifo(source / "strange")
     assert softcopy(source, destination, "--settle", "0", "--nprocs", "1").returncode == 1
-    viewer.window.remove_dock_widget(dock.frame)  # napari is opened in the morning
-    morning = Dock(viewer, qtbot)
+    morning = Dock(viewer, qtbot)  # in the morning
     try:
         morning.until(lambda: "Failed" in morning.says() and "source.zarr" in morning.says())
         assert morning.rows == () and morning.find(QWidget, "empty_state").isVisible()
@@ -72,6 +71,8 @@ def test_a_copy_that_failed_overnight_is_told_of_found_in_the_history_and_copied
         with answered(morning, "Copy into it"):
             morning.press("start_copy_button")
             morning.until(lambda: morning.rows and morning.rows[0].running)
+        with answered(morning, "It is over"):
+            morning.press("finish_button")
         morning.until(lambda: past.count() == 1 and past.item(0).text().startswith("source.zarr: Done "))
         morning.ends_complete()
         assert_same(source, destination)

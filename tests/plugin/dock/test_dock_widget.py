@@ -456,7 +456,7 @@ def test_the_pace_of_a_running_copy_is_changed_in_the_dock(dock: Dock, sides: tu
         edit = dock.find(QLineEdit, "max_rate_edit")
         dock.until(lambda: edit.text() == "1 kB/s")
         details = dock.find(QPlainTextEdit, "target_details")
-        assert "at most 1.0 kB/s: speed limit as set" in details.toPlainText()
+        assert "At most 1.0 kB/s: speed limit as set" in details.toPlainText()
         edit.setFocus()
         edit.selectAll()
         dock.qtbot.keyClicks(edit, "full")
