@@ -35,7 +35,7 @@ class ActionsBar(QWidget):
         self._pause = button(_RESUME, "pause_button", "Pause or resume the selected targets")
         self._finish = button(_FINISH, "finish_button", _FINISH_TIP)
         self._stop = button(_STOP, "stop_button", _STOP_TIP)
-        self._compare = button("Compare Co&mpare by contentby content", "compare_button", _COMPARE_TIP)
+        self._compare = button("Compare &by content", "compare_button", _COMPARE_TIP)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         self._flow = flow(())
