@@ -15,11 +15,12 @@ from napari.qt import get_qapp, get_stylesheet
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QWidget
 
-from softcopy_napari.engine.protocol.messages import Failure, ForecastSnapshot, TargetSnapshot
+from softcopy_napari.engine.protocol.messages import Failure, Findings, ForecastSnapshot, TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason, quote_text
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.banner import Message
 from softcopy_napari.widgets.card import Arrival
+from softcopy_napari.widgets.history_view import PastCopy
 from softcopy_napari.widgets.new_copy import Preview
 from softcopy_napari.widgets.palette import Tone
 from softcopy_napari.widgets.panel import Panel
@@ -168,6 +169,35 @@ def messages(panel: Panel) -> None:
     )
 
 
+def history(panel: Panel) -> None:
+    """Nothing is listed, and the history tells of the night."""
+    away = "/mnt/institute/backup/2026-11-30"
+    panel.history.set_copies(
+        [
+            PastCopy(
+                f"{FOLDER}/plate_17.zarr", f"{away}/plate_17.zarr", Tone.NEEDS_USER, "plate_17.zarr: Failed 03:12"
+            ),
+            PastCopy(f"{FOLDER}/cam1.zarr", f"{away}/cam1.zarr", Tone.DONE, "cam1.zarr: Done 01:46, 12,960 files"),
+            PastCopy(f"{FOLDER}/cam2.zarr", f"{away}/cam2.zarr", Tone.PAUSED, "cam2.zarr: Stopped Sun 22:10"),
+        ]
+    )
+    panel.banner.add(Message(Tone.NEEDS_USER, "Failed 03:12: plate_17.zarr. 4 files could not be copied"))
+    panel.open_sections = "history"
+
+
+def compared(panel: Panel) -> None:
+    """A check has found files of which only the times differ."""
+    found = Findings(chunk_files_different=320, chunk_files_times=320)
+    why = make_reason(ReasonCode.TIMES_DIFFER, chunks=320)
+    counts = (0, 0, 320, 0, 640, 0, 0)
+    show(panel, make_row("cam2.zarr", TargetState.INCOMPLETE, why, counts=counts, findings=found), done())
+    panel.coverage.set_arrays(["0", "1", "2"], "0")
+    panel.coverage.set_counts(counts, compared=True)
+    panel.coverage.set_axes(["t"], "t")
+    panel.coverage.set_coverage([40, 40, 0], [0, 0, 40], [0, 0, 0])
+    panel.open_sections = "files"
+
+
 def states(panel: Panel) -> None:
     """A target in every state, with the longest of what is said about it."""
     failure = Failure(path="0/c/12/0/3", why=quote_text("cannot be written: no space left on the disk"), attempts=9)
@@ -189,7 +219,7 @@ def states(panel: Panel) -> None:
 
 
 SCENES: tuple[Callable[[Panel], None], ...] = (
-    empty, new, parent, copying, growing, plate, sections, messages, states,
+    empty, new, parent, copying, growing, plate, sections, history, compared, messages, states,
 )  # fmt: skip
 
 

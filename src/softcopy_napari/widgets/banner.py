@@ -39,7 +39,7 @@ class Banner(QFrame):
         self._more = QLabel()
         self._more.setObjectName("banner_more")
         self._close = button("Dismiss", "banner_dismiss", "Dismiss this message")
-        self._close_all = button("All", "banner_dismiss_all", "Dismiss all messages")
+        self._close_all = button("Dismiss all", "banner_dismiss_all", "Dismiss all messages")
         row = QHBoxLayout()
         row.setSpacing(6)
         row.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)

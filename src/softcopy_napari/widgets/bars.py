@@ -31,7 +31,7 @@ def paint_bar(painter: QPainter, rect: QRect, filled: QRect, colour: QColor, pal
     painter.fillRect(rect, faint(palette))
     painter.fillRect(filled, colour)
     metrics = painter.fontMetrics()
-    if text and metrics.horizontalAdvance(text) <= rect.width() - 2 and metrics.height() <= rect.height() + 2:
+    if text and metrics.horizontalAdvance(text) <= rect.width() - 4 and metrics.height() <= rect.height() + 2:
         # Once on each part: no single colour is readable on both.
         painter.setPen(palette.color(QPalette.ColorRole.WindowText))
         painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, text)

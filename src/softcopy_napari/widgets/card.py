@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from pathlib import PurePath
 
 from softcopy_napari.engine.formatting import clock_text, count_text, size_text, time_text
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
@@ -121,7 +122,9 @@ def make_card(row: Row, arrival: Arrival | None = None) -> Card:
     if row.starting:
         card = replace(card, tone=Tone.LIVE, icon=Icon.ARROW, headline="Starting", actions=())
     elif row.problem:
-        card = replace(card, tone=Tone.NEEDS_USER, icon=Icon.ALARM, headline="Cannot start", facts=_first(row.problem))
+        card = replace(
+            card, tone=Tone.NEEDS_USER, icon=Icon.ALARM, headline="Cannot start", facts=_short(row, row.problem)
+        )
         card = replace(card, details=_first(row.problem), actions=(Action.START, Action.REMOVE))
     elif row.lost:
         card = replace(card, tone=Tone.NEEDS_USER, icon=Icon.ALARM, headline="Copying crashed")
@@ -185,16 +188,14 @@ def _facts(row: Row, target: TargetSnapshot, arrival: Arrival | None, world: boo
         case _ if world:
             return DOT.join(filter(None, (_needed(target.why), "resumes by itself")))
         case TargetState.WAITING:
-            return _first(explain_state(target))
+            return _short(row, explain_state(target))
         case TargetState.COMPLETE if target.findings is None:
             files = count_text(target.chunk_files_copied + target.other_files, "file")
             proof = "verified" if _code(target) == ReasonCode.COMPLETE_BY_CHECKSUM else ""
             watching = "watching on" if target.watching else ""
             return DOT.join(filter(None, (files, proof, watching)))
-        case TargetState.COMPLETE | TargetState.FAILED | TargetState.INCOMPLETE:
-            return _first(explain_state(target))
-        case TargetState.STOPPED:
-            return _first(explain_state(target))
+        case TargetState.COMPLETE | TargetState.FAILED | TargetState.INCOMPLETE | TargetState.STOPPED:
+            return _short(row, explain_state(target))
     facts = [_arrived(target, arrival)]
     if target.state is not TargetState.PAUSED:
         facts.append(f"{size_text(target.bytes_per_second)}/s" if target.bytes_per_second > _RATE_SHOWN else "")
@@ -261,6 +262,13 @@ def _tip(row: Row, card: Card) -> str:
 
 def _code(target: TargetSnapshot) -> str:
     return target.why.code if target.why is not None else ""
+
+
+def _short(row: Row, words: str) -> str:
+    """Name source and destination by their last part: the card tells the rest, and may cut off the end."""
+    for path in sorted((row.source, row.destination), key=len, reverse=True):
+        words = words.replace(path, PurePath(path).name or path)
+    return _first(words)
 
 
 def _first(words: str) -> str:

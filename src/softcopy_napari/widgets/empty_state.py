@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 from softcopy_napari.widgets.buttons import button
 from softcopy_napari.widgets.palette import faint
 
-DROP_HERE = "or drop an acquisition folder or a targets.yaml here"
+DROP_HERE = "or drop a folder or a targets.yaml here"
 
 
 class EmptyState(QWidget):
@@ -21,7 +21,7 @@ class EmptyState(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("empty_state")
-        title = QLabel("Copy a zarr dataset while the microscope writes it.")
+        title = QLabel("Copy a dataset while it is written.")
         drop = QLabel(DROP_HERE)
         copy = button("Copy an acquisition\u2026", "first_copy_button", "Choose a source and a destination")
         sample = button("Try a simulated one", "sample_button", "A simulated microscope writes, and is copied")

@@ -15,8 +15,8 @@ from softcopy_napari.widgets.palette import Tone
 from softcopy_napari.widgets.section import Section
 
 _NOTHING = "No copy has ended yet."
-_LINES = 10
-"""Lines of text that are seen without scrolling: two for each copy."""
+_MOST = 5
+"""Copies that are seen without scrolling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,6 @@ class HistorySection(Section):
         past.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         past.setUniformItemSizes(True)
         past.setIconSize(QSize(line, line))
-        past.setFixedHeight(_LINES * line + 8)
 
     @property
     def copies(self) -> tuple[PastCopy, ...]:
@@ -93,6 +92,8 @@ class HistorySection(Section):
             self._list.addItem(item)
             item.setSelected(one in chosen)
         self._draw_icons()
+        rows = min(_MOST, len(self._copies))
+        self._list.setFixedHeight(rows * (2 * self.fontMetrics().lineSpacing() + 4) + 4)
         self._nothing.setVisible(not copies)
         self._list.setVisible(bool(copies))
         self._buttons.setVisible(bool(copies))

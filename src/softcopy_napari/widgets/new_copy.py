@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -63,6 +64,12 @@ def destination_in(folder: str, source: str) -> str:
     if not name or name == ".." or chosen.name == name or chosen.suffix.lower() == ".zarr":
         return folder
     return str(chosen / name)
+
+
+def _last_names(path: str) -> str:
+    """Shorten a path to its folder's name and its own."""
+    parts = PurePath(path).parts
+    return path if len(parts) <= 3 else f"\u2026{os.sep}{PurePath(*parts[-2:])}"
 
 
 class NewCopy(QFrame):
@@ -173,7 +180,7 @@ class NewCopy(QFrame):
             self.destination.problem = preview.destination_problem
         self._suggestion = preview.suggestion
         if preview.suggestion:
-            self._suggest.setText(f"Use {preview.suggestion}".replace("&", "&&"))
+            self._suggest.setText(f"Use {_last_names(preview.suggestion)}".replace("&", "&&"))
             self._suggest.setToolTip(preview.suggestion)
             self._suggest.setAccessibleName(f"Use {preview.suggestion}")
         self._suggest.setVisible(bool(preview.suggestion))

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
-from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QMessageBox, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMessageBox, QScrollArea, QVBoxLayout, QWidget
+from superqt import QElidingLabel
 
 from softcopy_napari.engine.protocol.messages import Changes
 from softcopy_napari.engine.targets.user_paths import spell_path
@@ -70,7 +71,7 @@ class Panel(QWidget):
         """The folder in which dialogs for targets files begin; empty for their default."""
         self._model = TargetsModel(self, cards)
         self._new = NewCopy()
-        self._summary = QLabel()
+        self._summary = QElidingLabel()
         self._list = TargetsView(self._model)
         self._empty = EmptyState()
         self._details, self._log = Details(), LogSection()
@@ -265,6 +266,7 @@ class Panel(QWidget):
         if (words := self._model.summary()) != self._summary.text():
             self._summary.setText(words)
             self._summary.setAccessibleName(words)
+            self._summary.setToolTip(words)
 
     def _on_action(self, action: Action, keys: list[Key]) -> None:
         self.set_problem("", "")
