@@ -266,9 +266,10 @@ def _code(target: TargetSnapshot) -> str:
 
 def _short(row: Row, words: str) -> str:
     """Name source and destination by their last part: the card tells the rest, and may cut off the end."""
+    words = _first(words)
     for path in sorted((row.source, row.destination), key=len, reverse=True):
         words = words.replace(path, PurePath(path).name or path)
-    return _first(words)
+    return words
 
 
 def _first(words: str) -> str:

@@ -248,8 +248,13 @@ class Panel(QWidget):
         self._new_button.setEnabled(not self._new.isVisibleTo(self))
         for part in (self._summary, self._list):
             part.setVisible(there)
+        self._share_height()
         self._save.setEnabled(there)
         self._clear.setEnabled(there)
+
+    def _share_height(self) -> None:
+        """Give cards a part of the height, and less of it while a new copy is filled in."""
+        self._list.set_room(self.height() * (1 if self._new.isVisibleTo(self) else 2) // 5)
 
     def _on_selection(self) -> None:
         self._show_details()
@@ -369,7 +374,7 @@ class Panel(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._list.set_room(event.size().height() * 2 // 5)
+        self._share_height()
 
     def sizeHint(self) -> QSize:
         return QSize(340, 640)

@@ -53,8 +53,10 @@ def test_a_ledger_that_has_gone_says_nothing(series: Any) -> None:
 
 def test_wells_count_when_they_are_whole_and_those_to_come_are_part_of_the_total() -> None:
     plate = {"A/1": (4, 4), "A/2": (4, 4), "A/3": (1, 4)}
-    assert wells_arrival(plate, 9) == Arrival("2 of 12 wells", open_ended=True)
-    assert wells_arrival(plate, 0) == Arrival("2 of 3 wells")
+    assert wells_arrival(plate, 12, 11) == Arrival("2 of 12 wells", open_ended=True), "two of the 11 are of A/3"
+    assert wells_arrival(plate, 0, 9) == Arrival("2 wells", open_ended=True)
+    assert wells_arrival(plate, 3, 0) == Arrival("2 of 3 wells")
+    assert wells_arrival(plate, 0, 0) == Arrival("2 of 3 wells")
 
 
 def test_running_targets_are_followed_in_threads_and_others_left_alone(series: Any, qtbot: Any) -> None:

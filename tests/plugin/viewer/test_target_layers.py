@@ -257,6 +257,24 @@ def test_another_array_of_the_same_size_leaves_sliders_and_camera_where_they_are
     assert [layer.name for layer in viewer.layers] == ["g.zarr/b", "softcopy coverage"]
 
 
+def test_a_target_in_other_units_takes_the_place_of_another_without_a_warning(
+    tmp_path: Path, viewer: Any, target_layers: TargetLayers, staged: Callable[..., Any], qtbot: Any
+) -> None:
+    """napari warns of layers in the viewer whose units differ."""
+    group = zarr.create_group(tmp_path / "um.zarr")
+    group.create_array("0", shape=(40, 40), chunks=(20, 20), dtype="uint16")
+    image_metadata(group, 0.5)
+    zarr.create_array(tmp_path / "pixels.zarr", shape=(40, 40), chunks=(20, 20), dtype="uint16")
+    said = len(notification_manager.records)
+    for name, path in (("um", "0"), ("pixels", ""), ("um", "0")):
+        before = target_layers.overlay
+        target_layers.show(staged(tmp_path / f"{name}.zarr", path).snapshot, path)
+        qtbot.waitUntil(lambda before=before: target_layers.overlay not in (None, before), timeout=30_000)
+        ready(qtbot, target_layers)
+        viewer.screenshot(flash=False)
+    assert [one.message for one in notification_manager.records[said:]] == []
+
+
 @pytest.mark.parametrize("image", ["destination", "source", "none"])
 def test_the_image_is_that_of_the_side_that_was_chosen(
     tmp_path: Path, viewer: Any, target_layers: TargetLayers, staged: Callable[..., Any], qtbot: Any, image: str

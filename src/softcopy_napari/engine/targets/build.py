@@ -61,20 +61,22 @@ def make_target(source: str | Path, destination: str | Path, defaults: Settings)
     return target
 
 
-def check_targets(targets: Sequence[Target]) -> None:
+def check_targets(targets: Sequence[Target], by_name: bool = False) -> None:
     """Make sure that no target writes into a source, or into another target's destination.
 
     Parameters
     ----------
     targets : sequence of Target
         All targets that are to run at the same time.
+    by_name : bool
+        Whether to call targets by the names of their sources, where their user sees no numbers.
 
     Raises
     ------
     TargetsError
         They must not run together, or a disk or share does not answer.
     """
-    if conflict := call_with_timeout(lambda: next(find_conflicts(targets), None), no_answer_text(targets)):
+    if conflict := call_with_timeout(lambda: next(find_conflicts(targets, by_name), None), no_answer_text(targets)):
         raise TargetsError(conflict[1])
 
 
@@ -87,13 +89,15 @@ def no_answer_text(targets: Sequence[Target]) -> str:
     )
 
 
-def find_conflicts(targets: Sequence[Target | None]) -> Iterator[tuple[int, str]]:
+def find_conflicts(targets: Sequence[Target | None], by_name: bool = False) -> Iterator[tuple[int, str]]:
     """Find the targets that must not run beside the others.
 
     Parameters
     ----------
     targets : sequence of Target or None
         None keeps the place of one that cannot be used.
+    by_name : bool
+        Whether to call targets by the names of their sources, rather than by their numbers.
 
     Yields
     ------
@@ -119,7 +123,8 @@ def find_conflicts(targets: Sequence[Target | None]) -> Iterator[tuple[int, str]
             if inner == outer and hit.same and hit.target > index:
                 continue  # of two with one destination, name the second
             reported.add(frozenset((index, hit.target)))
-            yield index, _conflict_text(targets, (index, inner), (hit.target, outer), hit.same)
+            names = _names(targets, by_name)
+            yield index, _conflict_text(targets, names, (index, inner), (hit.target, outer), hit.same)
 
 
 def _lineage(path: Path, known: dict[str, Folder]) -> list[Folder]:
@@ -155,11 +160,20 @@ def _find_outer(
     return None
 
 
+def _names(targets: Sequence[Target | None], by_name: bool) -> list[str]:
+    """Return what targets are called in messages; a single one needs no name."""
+    if len(targets) == 1:
+        return [""]
+    if by_name:
+        return [f" of {one.source.name}" if one is not None else "" for one in targets]
+    return [f" of target {number}" for number in range(1, len(targets) + 1)]
+
+
 def _conflict_text(
-    targets: Sequence[Target | None], inner: tuple[int, Side], outer: tuple[int, Side], same: bool
+    targets: Sequence[Target | None], names: list[str], inner: tuple[int, Side], outer: tuple[int, Side], same: bool
 ) -> str:
     """Say that one target's folder is, or lies in, one of the same or of another target."""
-    of = [f" of target {index + 1}" if len(targets) > 1 else "" for index, _ in (inner, outer)]
+    of = [names[index] for index, _ in (inner, outer)]
     paths = [quote(str(getattr(targets[index], side))) for index, side in (inner, outer)]
     its = f"its {outer[1]}" if inner[0] == outer[0] else f"the {outer[1]}{of[1]}"
     advice = "choose another destination"

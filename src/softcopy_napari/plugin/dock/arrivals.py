@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.inventory.ledger import open_ledger
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.zarr_layout.array_layout import LayoutError
+from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
 from softcopy_napari.engine.zarr_layout.probe import read_metadata
 from softcopy_napari.plugin.dock.engine_contact import Key, SeenTarget
-from softcopy_napari.plugin.dock.plate_wells import first_array, wells
+from softcopy_napari.plugin.dock.plate_wells import count_promised_wells, first_array, wells
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.ome_placement import read_placement
 from softcopy_napari.widgets.card import Arrival
@@ -50,6 +53,8 @@ class Arrivals:
         self._known: dict[Key, Arrival] = {}
         self._axes: dict[tuple[str, str], _Axis] = {}
         """The axis of each source and array, once it is known."""
+        self._plates: dict[str, int] = {}
+        """How many wells each source promises, once that is known."""
         self._tried: dict[tuple[str, str], float] = {}
         self._looked: dict[Key, tuple[float, object]] = {}
         """When each target was looked at, and its counts then."""
@@ -89,11 +94,20 @@ class Arrivals:
 
     def _arrival(self, target: TargetSnapshot, now: float) -> Arrival | None:
         if plate := wells(target.arrays):
-            return wells_arrival(plate, target.nodes_missing)
+            return wells_arrival(plate, self._promised_wells(target), target.nodes_missing)
         path = first_array([array.path for array in target.arrays])
         array = next(one for one in target.arrays if one.path == path)
         axis = self._axis(target, path, now)
         return None if axis is None else axis_arrival(array, axis.number, axis.name, target.growing)
+
+    def _promised_wells(self, target: TargetSnapshot) -> int:
+        """Return how many wells the metadata of a plate promise; 0 where they have not arrived."""
+        if target.source not in self._plates:
+            with contextlib.suppress(LayoutError):
+                root = parse_metadata("", read_metadata(extended_path(target.destination), ""))
+                if promised := count_promised_wells(root):
+                    self._plates[target.source] = promised
+        return self._plates.get(target.source, 0)
 
     def _axis(self, target: TargetSnapshot, path: str, now: float) -> _Axis | None:
         """Return the time axis of an array, read from its metadata at the destination, where they have arrived."""
@@ -111,10 +125,23 @@ def _state(target: TargetSnapshot) -> object:
     return target.counts, target.nodes_missing, target.growing
 
 
-def wells_arrival(plate: Mapping[str, tuple[int, int]], missing: int) -> Arrival:
-    """Return how many wells of a plate have arrived, of those that the metadata promise."""
+def wells_arrival(plate: Mapping[str, tuple[int, int]], promised: int, missing: int) -> Arrival:
+    """Return how many wells of a plate have arrived, of those that the metadata promise.
+
+    Parameters
+    ----------
+    plate : mapping
+        The chunk files copied, and in all, for each well that has begun.
+    promised : int
+        Wells that the metadata promise; 0 where that is not known.
+    missing : int
+        Wells, images and levels that are promised and not there yet: while a well begins it is counted among both.
+    """
     whole = sum(copied == total > 0 for copied, total in plate.values())
-    return Arrival(f"{whole:,} of {len(plate) + missing:,} wells", open_ended=bool(missing))
+    if not missing:
+        return Arrival(f"{whole:,} of {max(promised, len(plate)):,} wells")
+    of = f" of {max(promised, len(plate)):,} wells" if promised else f" {'well' if whole == 1 else 'wells'}"
+    return Arrival(f"{whole:,}{of}", open_ended=True)
 
 
 def axis_arrival(array: ArraySnapshot, axis: int, name: str, growing: bool) -> Arrival | None:

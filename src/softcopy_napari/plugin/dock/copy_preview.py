@@ -43,12 +43,15 @@ def preview_copy(source: str, destination: str, settings: Settings, others: Sequ
     """
     try:
         target = make_target(source, destination, settings)
-        check_targets([*(other for other in others if other.destination != target.destination), target])
+        strangers = datasets_beside(target)
+        if not strangers:
+            beside = [other for other in others if other.destination != target.destination]
+            check_targets([*beside, target], by_name=True)
     except TargetsError as error:
         return _problem(str(error))
     found = probe_source(str(target.source))
     lines = [_describe_source(found)]
-    if strangers := datasets_beside(target):
+    if strangers:
         return Preview(
             destination_problem=parent_words(target, strangers),
             lines=tuple(lines),

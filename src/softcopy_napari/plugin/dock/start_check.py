@@ -21,7 +21,7 @@ def split_startable(targets: Sequence[Target]) -> tuple[list[Target], list[Refus
     What an engine alone can tell is not known here, such as that another one copies to the destination.
     """
     try:
-        conflicts = call_with_timeout(lambda: list(find_conflicts(targets)), no_answer_text(targets))
+        conflicts = call_with_timeout(lambda: list(find_conflicts(targets, by_name=True)), no_answer_text(targets))
     except TargetsError:
         conflicts = []  # the disk that does not answer is found below
     problems: dict[int, str] = {}

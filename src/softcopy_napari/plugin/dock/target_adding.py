@@ -120,7 +120,7 @@ def _make(source: str, destination: str, defaults: Settings, others: Sequence[Ta
     """Make a target that may run beside others; return the error where that is not possible."""
     try:
         target = make_target(source, destination, defaults)
-        check_targets([*(other for other in others if other.destination != target.destination), target])
+        check_targets([*(other for other in others if other.destination != target.destination), target], by_name=True)
     except TargetsError as error:
         return error
     return target

@@ -97,6 +97,7 @@ class ChunkEdges:
         if geometry != self._layer.geometry:
             self._layer.geometry = geometry
             self._layer.scale, self._layer.translate = geometry.grid_scale, geometry.grid_translate
+            self._layer.units = geometry.units
         self._layer.data = lines
         if len(lines):
             self._layer.edge_color = rgba

@@ -92,6 +92,12 @@ class Geometry:
         last = first + np.asarray(self.scale) * (np.asarray(self.shape) - 1)
         return np.stack([np.minimum(first, last), np.maximum(first, last)])
 
+    @property
+    def bounds(self) -> np.ndarray:
+        """`world` of three axes: tells whether the picture of another array lies elsewhere."""
+        world = self.world
+        return world[:, -3:] if world.shape[1] >= 3 else np.pad(world, ((0, 0), (3 - world.shape[1], 0)))
+
     def centre(self, cell: Lengths) -> np.ndarray:
         """Return the world coordinates of the middle pixel of a chunk file."""
         start = np.asarray(cell) * self.chunk

@@ -293,6 +293,9 @@ class TargetLayers(QObject):
                 )
             return
         viewer, old = self._viewer, next((one for one in self._old if isinstance(one, CoverageLayer)), None)
+        before = old.geometry if old is not None else None
+        if before is not None and before.units != overlay.geometry.units:
+            self._drop_old()  # napari warns of layers whose units differ
         first, others = not len(viewer.layers), self._others()
         with self._follower.own_moves():
             viewer.add_layer(overlay.layer)
@@ -304,7 +307,8 @@ class TargetLayers(QObject):
             axis = time_axis + overlay.geometry.padding
             with self._follower.own_moves():
                 viewer.dims.set_point(axis, overlay.geometry.translate[axis])
-        if not others and old is not None and not np.allclose(_bounds(old), _bounds(overlay), equal_nan=True):
+        moved = before and not np.allclose(before.bounds, overlay.geometry.bounds, equal_nan=True)
+        if moved and not others:
             viewer.reset_view()
         overlay.clip()
 
@@ -392,9 +396,3 @@ def _time_axis(placement: Placement) -> int | None:
     if placement.axis_names is None:
         return 0 if placement.scale else None  # None for an array without axes
     return next((axis for axis, name in enumerate(placement.axis_names) if name.lower() in ("t", "time")), None)
-
-
-def _bounds(overlay: CoverageLayer) -> np.ndarray:
-    """Return the bounds of the picture, to find out whether another array lies elsewhere."""
-    world = overlay.geometry.world
-    return world[:, -3:] if world.shape[1] >= 3 else np.pad(world, ((0, 0), (3 - world.shape[1], 0)))
