@@ -126,10 +126,10 @@ def record_copy(recorder: Recorder, widget: SoftcopyWidget, simulation: Temporar
 
 def files(frames: list[Image.Image]) -> Iterator[bytes]:
     """Make the file, ever smaller: with fewer colours first, then with fewer pixels."""
-    for scale, colours in ((1.0, 128), (1.0, 64), (0.8, 64), (0.8, 40), (0.65, 32)):
+    for scale, colours in ((1.0, 255), (1.0, 128), (1.0, 64), (0.8, 64), (0.65, 32)):
         size = (round(SIZE[0] * scale), round(SIZE[1] * scale))
         scaled = [one.resize(size, Image.Resampling.LANCZOS) for one in frames]
-        palette = scaled[-1].quantize(colours, dither=Image.Dither.NONE)
+        palette = _beside_each_other(scaled[::6]).quantize(colours, dither=Image.Dither.NONE)
         indexed = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in scaled]
         file = io.BytesIO()
         first, *rest = indexed
@@ -139,6 +139,15 @@ def files(frames: list[Image.Image]) -> Iterator[bytes]:
         yield file.getvalue()
 
 
+def _beside_each_other(pictures: list[Image.Image]) -> Image.Image:
+    """Put pictures into one, whose colours are those of all."""
+    width, height = pictures[0].size
+    joined = Image.new("RGB", (width * len(pictures), height))
+    for at, picture in enumerate(pictures):
+        joined.paste(picture, (at * width, 0))
+    return joined
+
+
 def main() -> None:
     """Record."""
     path = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1] / "docs" / "images" / "live.gif")
@@ -146,11 +155,14 @@ def main() -> None:
         stack.enter_context(on_screen())
         viewer, widget = stack.enter_context(window("dark"))
         viewer.window.resize(*SIZE)
+        for dock in (viewer.window._qt_viewer.dockLayerControls, viewer.window._qt_viewer.dockLayerList):
+            dock.hide()  # the image is what is looked at
         simulation = TemporaryAcquisition(*MICROSCOPE)
         try:
             recorder = Recorder(viewer)
             record_copy(recorder, widget, simulation)
             widget.stop()
+            until(lambda: not any(row.running for row in widget._panel.rows))
         finally:
             simulation.end()
             simulation.wait(60)

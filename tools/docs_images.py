@@ -112,7 +112,7 @@ def live(folder: Path, name: str, theme: str, at: float, *options: str) -> None:
 
         save(viewer, folder / f"{name}.png", turn if not options else lambda: None)
         widget.stop()
-        until(lambda: state(widget) is TargetState.STOPPED)
+        until(lambda: not any(row.running for row in widget._panel.rows))
 
 
 @contextmanager
@@ -203,12 +203,12 @@ def overlays(folder: Path) -> None:
         chooser = widget.findChild(QComboBox, "overlay_mode")
         viewer.reset_view()
         for mode in modes:
-            chooser.setCurrentIndex(chooser.findData(mode))
+            chooser.setCurrentIndex(chooser.findData(mode.value))
             chooser.activated.emit(chooser.currentIndex())
             rest(0.7)
             shots.append(Image.fromarray(viewer.screenshot(size=(420, 420), flash=False)).convert("RGB"))
         widget.stop()
-        until(lambda: state(widget) is TargetState.STOPPED)
+        until(lambda: not any(row.running for row in widget._panel.rows))
     side, gap, top = 420, 8, 26
     picture = Image.new("RGB", (3 * side + 2 * gap, side + top), "white")
     for at, (mode, shot) in enumerate(zip(modes, shots, strict=True)):

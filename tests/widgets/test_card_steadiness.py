@@ -67,6 +67,14 @@ def test_a_state_that_is_over_is_not_held_by_others_that_alternate(cards: Steady
     assert shown.headline in ("Copying", "Live, up to date")
 
 
+def test_what_has_begun_waits_no_longer_and_does_not_fall_back_for_a_moment(cards: SteadyCards, clock: Clock) -> None:
+    waiting = make_row("a", TargetState.WAITING)
+    assert show(cards, waiting).headline == "Waiting for the microscope"
+    assert show(cards, COPYING).headline == "Copying"
+    clock.now += 0.2
+    assert show(cards, waiting).headline == "Copying"
+
+
 def test_figures_are_the_present_ones_while_a_state_is_held(cards: SteadyCards, clock: Clock) -> None:
     show(cards, LIVE)
     more = make_row("a", TargetState.COPYING, counts=(9, 0, 0, 0, 11, 0, 0), bytes_per_second=3e6)

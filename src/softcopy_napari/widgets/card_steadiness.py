@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from softcopy_napari.widgets.card import Card, Icon
+from softcopy_napari.widgets.palette import Tone
 
 HOLD = 2.5
 """Seconds that a state must have been over, before another is shown."""
@@ -44,7 +45,12 @@ class SteadyCards:
 
     def _next(self, identity: Identity, card: Card) -> Card:
         shown, state, now = self._shown.get(identity), (card.tone, card.headline), self._clock()
-        if shown is None or not (shown.flickers and card.flickers) or state == (shown.tone, shown.headline):
+        if (
+            shown is None
+            or not (shown.flickers and card.flickers)
+            or state == (shown.tone, shown.headline)
+            or (shown.tone is Tone.WAITS and card.tone is Tone.LIVE)  # what has begun waits no longer
+        ):
             self._over_since.pop(identity, None)
             return card
         if now - self._over_since.setdefault(identity, now) >= HOLD:

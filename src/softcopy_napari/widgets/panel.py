@@ -109,8 +109,9 @@ class Panel(QWidget):
         below = QVBoxLayout(self._content)
         below.setContentsMargins(0, 0, 0, 0)
         below.setSpacing(6)
-        for part in (self._details, self.history, self._log):
-            below.addWidget(part)
+        below.addWidget(self._details)
+        below.addWidget(self.history)
+        below.addWidget(self._log)
         below.addStretch(1)
         self._scroll = QScrollArea()
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)

@@ -55,13 +55,10 @@ class TargetsModel(QAbstractListModel):
 
     def summary(self) -> str:
         """Return how many targets there are of each kind, those at work first: `2 copying \u00b7 1 needs you`."""
-        counts = Counter(card.tone for card in self._cards)
-        words = {Tone.NEEDS_USER: "need you"}
-        return DOT.join(
-            f"{counts[tone]} {words.get(tone, tone.value) if counts[tone] > 1 else tone.value}"
-            for tone in Tone
-            if counts[tone]
-        )
+        counts = Counter(_kind(card) for card in self._cards)
+        several = {Tone.NEEDS_USER.value: "need you"}
+        kinds = dict.fromkeys(_kind(card) for tone in Tone for card in self._cards if card.tone is tone)
+        return DOT.join(f"{counts[one]} {several.get(one, one) if counts[one] > 1 else one}" for one in kinds)
 
     def update(self, rows: Sequence[Row], arrivals: Mapping[Key, Arrival] | None = None) -> None:
         """Show these targets in this order; views are notified of the differences only."""
@@ -136,3 +133,8 @@ class TargetsModel(QAbstractListModel):
             case _ if role == CARD_ROLE:
                 return card
         return None
+
+
+def _kind(card: Card) -> str:
+    """Return as what a card is counted: what its user has paused is not stopped."""
+    return card.headline.lower() if card.tone is Tone.PAUSED else card.tone.value
