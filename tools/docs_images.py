@@ -17,13 +17,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 os.environ["NAPARI_CONFIG"] = ""  # pictures show the defaults
+os.environ["SOFTCOPY_STATE_DIR"] = tempfile.mkdtemp(prefix="softcopy-images-")  # whoever takes them has a history
 
 import napari
 from PIL import Image, ImageDraw, ImageOps
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QApplication, QComboBox, QLabel
 
-from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.plugin.dock.dock_widget import SoftcopyWidget
 from softcopy_napari.plugin.dock.open_dock import open_dock
 from softcopy_napari.simulation.temporary_acquisition import TemporaryAcquisition
@@ -159,8 +160,8 @@ def light(folder: Path) -> None:
 
 def plate(folder: Path) -> None:
     """An HCS plate, well after well."""
-    options = ("--plate", "3x4", "--frames", "2", "--size", "4x128x128", "--rate", "4", "--channels", "1")
-    live(folder, "plate", "dark", 0.5, *options)
+    options = ("--plate", "3x4", "--frames", "2", "--size", "4x128x128", "--rate", "1", "--channels", "1")
+    live(folder, "plate", "dark", 0.4, *options)
 
 
 def complete(folder: Path) -> None:
@@ -197,22 +198,28 @@ def overlays(folder: Path) -> None:
     """The same moment of a copy in three modes of the overlay, side by side."""
     modes = (OverlayMode.PROBLEMS, OverlayMode.FRONTIER, OverlayMode.ALL)
     names = {mode: name for name, mode in OVERLAYS}
+    side, gap, top = 420, 8, 26
     shots: list[Image.Image] = []
     with window("dark") as (viewer, widget), acquisition(widget, *TILES):
         until(lambda: share(widget) > 0.4 and len(viewer.layers) > 1)
         chooser = widget.findChild(QComboBox, "overlay_mode")
+        frames = viewer.dims.nsteps[0]
+        until(lambda: 0.6 < share(widget) * frames % 1 < 0.7)
+        viewer.dims.set_current_step(0, int(share(widget) * frames))
+        widget.pause()  # all three are to show the same
+        until(lambda: widget._panel.rows[0].snapshot.counts[ChunkState.PENDING] > 12)
         viewer.reset_view()
-        for mode in modes:
+        for mode in (*modes, OverlayMode.PROBLEMS):  # the last is what the next picture finds
             chooser.setCurrentIndex(chooser.findData(mode.value))
             chooser.activated.emit(chooser.currentIndex())
             rest(0.7)
-            shots.append(Image.fromarray(viewer.screenshot(size=(420, 420), flash=False)).convert("RGB"))
+            shot = Image.fromarray(viewer.screenshot(flash=False)).convert("RGB")
+            shots.append(ImageOps.fit(shot, (side, side)))
         widget.stop()
         until(lambda: not any(row.running for row in widget._panel.rows))
-    side, gap, top = 420, 8, 26
     picture = Image.new("RGB", (3 * side + 2 * gap, side + top), "white")
-    for at, (mode, shot) in enumerate(zip(modes, shots, strict=True)):
-        picture.paste(shot.resize((side, side)), (at * (side + gap), top))
+    for at, (mode, shot) in enumerate(zip(modes, shots, strict=False)):
+        picture.paste(shot, (at * (side + gap), top))
         ImageDraw.Draw(picture).text((at * (side + gap) + 2, 4), names[mode], "black", font_size=16)
     write(picture, folder / "overlays.png")
 
@@ -255,10 +262,11 @@ PICTURES = {one.__name__: one for one in (first, during, complete, plate, check,
 
 @contextmanager
 def on_screen() -> Iterator[None]:
-    """Have a screen, of its own where there is none."""
+    """Have a screen, of its own where there is none; what copies have noted is removed afterwards."""
     with ExitStack() as stack:
         if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys():
             stack.enter_context(virtual_screen())
+        stack.callback(shutil.rmtree, os.environ["SOFTCOPY_STATE_DIR"], ignore_errors=True)
         yield
 
 
@@ -268,6 +276,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with on_screen():
         for name in sys.argv[2:] or PICTURES:
+            shutil.rmtree(Path(os.environ["SOFTCOPY_STATE_DIR"], "history"), ignore_errors=True)
             PICTURES[name](folder)
 
 

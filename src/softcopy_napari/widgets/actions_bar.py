@@ -94,8 +94,10 @@ class ActionsBar(QWidget):
         self._shown = wanted
 
     def _say(self, one: QPushButton, text: str) -> None:
-        """Change a button's text, and never its width."""
+        """Change a button's text; its width never shrinks."""
         if text != one.text():  # setting the same text would end a press of the mnemonic's keys
-            one.setMinimumWidth(max(one.minimumWidth(), one.sizeHint().width()))
+            before = max(one.minimumWidth(), one.sizeHint().width())
             one.setText(text)
+            one.setMinimumWidth(max(before, one.sizeHint().width()))
+            self._flow.invalidate()  # it keeps the place that the shorter text had
             one.setAccessibleName(text.replace("&", ""))

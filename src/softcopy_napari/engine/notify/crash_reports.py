@@ -31,7 +31,7 @@ def report_crashes(endings: Iterable[Ending], own: Notify | None = None) -> list
     list of Ending
         The crashes that nobody had told of.
     """
-    crashed = [one for one in endings if one.crashed and not one.check]
+    crashed = [one for one in endings if one.crashed and not (one.check or one.dismissed)]
     if not crashed:
         return []
     preferences = None
