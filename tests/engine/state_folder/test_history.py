@@ -72,7 +72,7 @@ def test_a_check_and_a_copy_of_one_destination_are_both_kept(tmp_path: Path) -> 
 
 
 def test_softcopy_status_shows_it_and_dismisses_failures() -> None:
-    _note(_ended(1, TargetState.FAILED, 0.0), _ended(2))
+    _note(_ended(1, TargetState.FAILED, 0.5), _ended(2))
     runner = CliRunner()
     said = runner.invoke(cli.softcopy, ["status", "--dismiss"]).output
     assert "No copy is running." in said and said.index("/nas/1") < said.index("/nas/2")
@@ -82,7 +82,7 @@ def test_softcopy_status_shows_it_and_dismisses_failures() -> None:
 
 
 def test_softcopy_status_shows_the_last_ten_or_all() -> None:
-    _note(*(_ended(number, completed=float(number)) for number in range(12)))
+    _note(*(_ended(number, completed=float(number + 1)) for number in range(12)))
     runner = CliRunner()
     said = runner.invoke(cli.softcopy, ["status"]).output
     assert "/nas/2\n" in said and "/nas/1\n" not in said and "and 2 more: softcopy status --all" in said
