@@ -59,3 +59,8 @@ def test_what_has_ended_is_listed_failures_first_and_not_what_is_shown_as_runnin
 def test_where_nothing_has_ended_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     show_endings([], [])
     assert capsys.readouterr().out == ""
+
+
+def test_of_what_grows_only_what_has_arrived_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    show_status([engine_with(counts=(1, 0, 0, 0, 75, 0, 0), growing=True)])
+    assert "  75 chunk files so far  " in capsys.readouterr().out.splitlines()[0]

@@ -6,7 +6,7 @@ import time
 
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
-from softcopy_napari.terminal.texts import files_text, forecast_lines, labelled_eta_text, rate_text
+from softcopy_napari.terminal.texts import forecast_lines, labelled_eta_text, labelled_files_text, rate_text
 from softcopy_napari.terminal.wording import explain_state
 
 _LOG_INTERVAL = 5.0
@@ -51,7 +51,7 @@ class LogLines:
     def _text(target: TargetSnapshot, resumed: bool) -> str:
         parts = [
             f"{target.source}: {target.state_text}" + (" again: the source has changed" if resumed else ""),
-            f"{files_text(target)} chunk files",
+            labelled_files_text(target),
             f"{rate_text(target)} MB/s",
             labelled_eta_text(target),
         ]

@@ -21,7 +21,7 @@ from softcopy_napari.engine.wording import describe
 from softcopy_napari.terminal.all_users import OthersReport, report_others
 from softcopy_napari.terminal.status_report import make_report
 from softcopy_napari.terminal.styled import print_line
-from softcopy_napari.terminal.texts import COLOURS, files_text, forecast_lines, labelled_eta_text, rate_text
+from softcopy_napari.terminal.texts import COLOURS, forecast_lines, labelled_eta_text, labelled_files_text, rate_text
 from softcopy_napari.terminal.wording import explain_state, foreign_words
 
 _SHOWN = 10
@@ -84,7 +84,7 @@ def show_status(engines: Sequence[EngineSnapshot]) -> None:
         print_line("No copy is running.")
     for engine in engines:
         for target in engine.targets:
-            numbers = f"{files_text(target)} chunk files  {rate_text(target)} MB/s  {labelled_eta_text(target)}"
+            numbers = f"{labelled_files_text(target)}  {rate_text(target)} MB/s  {labelled_eta_text(target)}"
             name = PurePath(target.source).name
             print_line(target.state_text, COLOURS[target.state], f"{name}  ", f"  {numbers}")
             print_line(f"  {target.source} -> {target.destination}  (process {engine.pid})")
@@ -126,7 +126,7 @@ def _show_ending(ending: Ending) -> None:
     target, now = ending.target, time.time()
     name = f"{PurePath(ending.source).name}  " + ("check: " if ending.check else "")
     when = f"  started {clock_text(ending.at, now)}" if ending.crashed else f"  {clock_text(ending.at, now)}"
-    numbers = f"  {files_text(target)} chunk files" if target.chunk_files else ""
+    numbers = f"  {labelled_files_text(target)}" if target.chunk_files else ""
     print_line(ending.state_text, "red" if ending.failed else COLOURS[target.state], name, when + numbers)
     print_line(f"  {ending.source} -> {ending.destination}")
     if ending.reason:

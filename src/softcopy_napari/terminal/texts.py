@@ -30,6 +30,12 @@ def files_text(target: TargetSnapshot) -> str:
     return f"{target.chunk_files_copied:,}/{target.chunk_files:,}"
 
 
+def labelled_files_text(target: TargetSnapshot) -> str:
+    """Return the number of chunk files that have arrived, with a word that says so."""
+    number, _, rest = files_text(target).partition(" ")
+    return f"{number} chunk files {rest}".rstrip()
+
+
 def is_open_ended(target: TargetSnapshot) -> bool:
     """Whether nobody knows how much is to come: an array grows, or images and wells are still to appear."""
     return not target.state.ended and (target.growing or bool(target.nodes_missing))
