@@ -149,4 +149,4 @@ def test_a_few_orders(tmp_path: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_many_orders(tmp_path: Path) -> None:
-    run(tmp_path, 400, 30, phases=(Phase.generate,), database=None)
+    run(tmp_path, 150, 30, phases=(Phase.generate,), database=None)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from softcopy_napari.engine.protocol.messages import Findings
 from softcopy_napari.engine.reasons import ReasonCode, make_reason
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.target_row import Action, Row, allowed_actions
@@ -29,8 +30,9 @@ FULL = make_reason(ReasonCode.DESTINATION_FULL, destination="/nas")
         (make_row("a", TargetState.FINISHING), {Action.PAUSE, Action.STOP}),
         (make_row("a", TargetState.FINISHING, told_to_finish=True), {Action.PAUSE, Action.STOP, Action.UNFINISH}),
         (make_row("a", TargetState.COPYING, told_to_finish=True), {Action.PAUSE, Action.STOP, Action.UNFINISH}),
-        (make_row("a", TargetState.COMPLETE), IDLE),
-        (make_row("a", TargetState.COMPLETE, watching=True), IDLE | {Action.STOP}),
+        (make_row("a", TargetState.COMPLETE), IDLE | {Action.FREE}),
+        (make_row("a", TargetState.COMPLETE, findings=Findings()), IDLE),  # only compared
+        (make_row("a", TargetState.COMPLETE, watching=True), IDLE | {Action.FREE, Action.STOP}),
         (make_row("a", TargetState.FAILED), IDLE),
         (make_row("a", TargetState.STOPPED), IDLE),
         (make_row("a", TargetState.STOPPED, starting=True), set()),

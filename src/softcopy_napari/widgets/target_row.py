@@ -43,6 +43,8 @@ class Action(StrEnum):
     CHECK = "Check coverage"
     COMPARE = "Compare by content"
     """For a check that found files of which only the times differ: reads them."""
+    FREE = "Free the source\u2026"
+    """For a complete copy: move the source's files to a grace folder, or back."""
     REMOVE = "Remove from list"
 
 
@@ -116,6 +118,8 @@ def allowed_actions(rows: Iterable[Row]) -> frozenset[Action]:
                 actions.add(Action.STOP)
             if row.differs_by_time:
                 actions.add(Action.COMPARE)
+            if row.state is TargetState.COMPLETE and row.snapshot is not None and row.snapshot.findings is None:
+                actions.add(Action.FREE)
         else:
             paused = row.state is TargetState.PAUSED and not row.blocked
             actions |= {Action.STOP, Action.RESUME if paused else Action.PAUSE}

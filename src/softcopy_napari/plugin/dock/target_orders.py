@@ -15,6 +15,7 @@ from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.plugin.dock.dock_parts import DockParts
 from softcopy_napari.plugin.dock.engine_contact import Key
 from softcopy_napari.plugin.dock.finish_prompt import TITLE, YES, finish_question
+from softcopy_napari.plugin.dock.free_prompt import FreePrompt
 from softcopy_napari.plugin.dock.overwrite_prompt import OverwritePrompt
 from softcopy_napari.plugin.dock.start_check import Refused
 from softcopy_napari.widgets.log_view import Level
@@ -35,6 +36,7 @@ class TargetOrders:
         self._parts = parts
         self._show_again = show_again
         self._overwrite_prompt = OverwritePrompt(parts.panel, parts.queue)
+        self._free_prompt = FreePrompt(parts.panel, parts.queue)
 
     def act(self, action: Action, keys: Sequence[Key]) -> None:
         """Do with targets what the panel asks for."""
@@ -56,6 +58,9 @@ class TargetOrders:
             case Action.OPEN_SOURCE | Action.OPEN_DESTINATION:
                 listed = targets.targets(keys, self._parts.settings())
                 self.open_folders([one.source if action is Action.OPEN_SOURCE else one.destination for one in listed])
+            case Action.FREE:
+                for target in targets.targets(keys[:1], self._parts.settings()):
+                    self._free_prompt.ask(target.source, target.destination)
             case Action.REMOVE:
                 monitor.order("stop", targets.watched(keys))
                 monitor.forget(targets.remove(keys))
