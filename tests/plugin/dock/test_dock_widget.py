@@ -43,7 +43,7 @@ from softcopy_napari.engine.state_folder.run_file import run_files
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.target import Settings
 from softcopy_napari.engine.targets.targets_file import load_targets
-from softcopy_napari.plugin.dock import close_prompt, overwrite_prompt, preferences
+from softcopy_napari.plugin.dock import close_prompt, free_prompt, overwrite_prompt, preferences
 from softcopy_napari.plugin.dock.preferences import Preferences
 from softcopy_napari.widgets.palette import Tone
 from softcopy_napari.widgets.target_row import Action
@@ -51,6 +51,7 @@ from softcopy_napari.widgets.targets_view import TargetsView
 from tests.engine.support import make_array
 from tests.engine.support import replace as replace_file
 from tests.plugin.dock.docked import Dock
+from tests.support import quick_free
 from tests.support.command import Softcopy, halted
 from tests.support.trees import assert_same, contents
 from tests.support.writers import Writer, write
@@ -684,6 +685,31 @@ def test_quotes_that_copying_a_path_adds_are_taken_off(dock: Dock, tmp_path: Pat
     assert [(row.source, row.destination) for row in dock.rows] == [
         (str(tmp_path / f"{name}.zarr"), str(tmp_path / "copies" / f"{name}.zarr")) for name in "ab"
     ]
+
+
+def test_the_source_of_a_complete_copy_is_freed_and_brought_back_by_its_menu(
+    dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while it is watched on: then the watching ends."""
+    source, destination = sides
+    make_array(source, (2, 2))
+    before = contents(source)
+    monkeypatch.setattr(free_prompt, "_COMMAND", [*quick_free.COMMAND, "free"])
+    asked: list[str] = []
+    monkeypatch.setattr(dock.widget._panel, "ask", lambda _, text, *__: bool(asked.append(text)) or True)
+    dock.widget.add_target(source, destination)
+    dock.widget.start()
+    dock.until(lambda: dock.target is not None and dock.target.watching)
+    cards = dock.find(TargetsView, "targets_table")
+    cards.select(dock.widget.keys())
+    logged: list[str] = []
+    monkeypatch.setattr(dock.widget._panel, "log", lambda _, words: logged.append(words))
+    cards.request(Action.FREE)
+    dock.until(lambda: any("The source is freed" in words for words in logged))
+    assert "5 files" in asked[0] and contents(destination) == before and contents(source) == {}
+    cards.request(Action.FREE)
+    dock.until(lambda: any("5 files moved back" in words for words in logged))
+    assert contents(source) == before
 
 
 def test_a_check_leaves_the_settings_of_a_listed_target_as_they_are(dock: Dock, sides: tuple[Path, Path]) -> None:
