@@ -357,8 +357,8 @@ def start(source: str | Path, destination: str | Path, **settings: Any) -> Copy:
         Folder to fill.
     **settings
         `nprocs`, `sleep_time`, `wait_for_source`, `settle`, `finish_idle`, `linger`, `verify`, `max_rate`, `pace`,
-        `overwrite`, `permissions`, `links`, `progress_file`, as in a targets file. Without a `linger` the source is
-        watched on for a day after the copy is complete.
+        `overwrite`, `permissions`, `links`, `notify`, `progress_file`, as in a targets file. Without a `linger` the
+        source is watched on for a day after the copy is complete.
 
     Raises
     ------

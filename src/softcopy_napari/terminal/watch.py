@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from softcopy_napari.engine.client import EngineGone, EngineHandle, engines
 from softcopy_napari.engine.errors import TargetsError
@@ -18,8 +19,11 @@ from softcopy_napari.engine.targets.notify import Notify, read_notify
 from softcopy_napari.terminal.signals import collect_signals
 from softcopy_napari.terminal.styled import print_line
 
-_POLL = 2.0
+_POLL = 5.0
 """Seconds between two looks."""
+_ANSWER = 3.0
+"""Seconds for which engines are waited for when metrics are asked for: Prometheus waits for ten."""
+_AT_ONCE = 16
 _STEP = 0.2
 """Seconds after which a signal is noticed."""
 
@@ -44,22 +48,31 @@ def run_watch(urls: Sequence[str], metrics: str | None) -> int:
 
 
 class RunningEngines:
-    """Asks all running engines of this user, each over a connection of its own, whenever it is called."""
+    """Asks all running engines of this user at once, each over a connection of its own, whenever it is called."""
 
     def __init__(self) -> None:
         self._handles: dict[tuple[int, float], EngineHandle] = {}
+        self._asked: dict[tuple[int, float], Future[EngineSnapshot]] = {}
+        self._pool = ThreadPoolExecutor(_AT_ONCE)
         self._turn = threading.Lock()
 
     def __call__(self) -> list[EngineSnapshot]:
+        """Return what those say that answer in time."""
         with self._turn:
             found = {(engine.run.pid, engine.run.process_started): engine for engine in engines()}
-            for key in [key for key in self._handles if key not in found]:
-                self._handles.pop(key).close()
-            self._handles = {**found, **self._handles}
+            self._handles = {key: self._handles.get(key, engine) for key, engine in found.items()}
+            for key, engine in self._handles.items():
+                if key not in self._asked:  # one that still owes an answer is not asked again
+                    self._asked[key] = self._pool.submit(engine.snapshot)
+            wait(self._asked.values(), _ANSWER)
+            answered = {key: asked for key, asked in self._asked.items() if asked.done()}
+            for key in answered:
+                del self._asked[key]
             snapshots = []
-            for engine in self._handles.values():
-                with contextlib.suppress(EngineGone, ValueError):
-                    snapshots.append(engine.snapshot())
+            for key, asked in answered.items():
+                with contextlib.suppress(EngineGone, ValueError, OSError):
+                    if key in found:
+                        snapshots.append(asked.result())
             return snapshots
 
 

@@ -9,7 +9,6 @@ from qtpy.QtWidgets import (
     QDialogButtonBox,
     QDoubleSpinBox,
     QFormLayout,
-    QFrame,
     QPlainTextEdit,
     QVBoxLayout,
     QWidget,
@@ -71,7 +70,7 @@ class NotificationDialog(QDialog):
         self._urls.setPlaceholderText("ntfy://ntfy.sh/our-topic\nmailtos://user:password@mail.example?to=…")
         self._urls.setTabChangesFocus(True)
         self._urls.setFixedHeight((_LINES + 1) * self.fontMetrics().lineSpacing())
-        self._urls.setFrameShape(QFrame.Shape.Box)
+        self._urls.setStyleSheet("QPlainTextEdit { border: 1px solid gray; }")  # napari draws it without an edge
         self._urls.textChanged.connect(lambda: self._say(""))
         for event, box in self._events.items():
             name, tip = _NAMES[event]

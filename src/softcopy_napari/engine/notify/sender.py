@@ -124,7 +124,9 @@ def _service() -> Apprise:
     from apprise import Apprise, AppriseAsset
 
     own: dict[str, Any] = {"app_id": "softcopy", "app_desc": "softcopy-napari", "app_url": ""}
-    return Apprise(asset=AppriseAsset(**own, image_url_mask="", image_url_logo="", plugin_paths=[]))
+    return Apprise(
+        asset=AppriseAsset(**own, image_url_mask="", image_url_logo="", plugin_paths=[], storage_mode="memory")
+    )
 
 
 def hide_secrets(text: str, url: str) -> str:

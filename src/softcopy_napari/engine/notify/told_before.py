@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,11 +50,16 @@ def forget_old() -> None:
 
 
 def claim(name: str) -> bool:
-    """Take something upon oneself that only one of several processes is to say; return whether nobody else has."""
+    """Take something upon oneself that only one of several processes is to say; return whether nobody else has.
+
+    It stays taken for a month after somebody has last asked.
+    """
+    path = _folder() / name
     try:
-        with open(_folder() / name, "x", encoding="ascii"):
+        with open(path, "x", encoding="ascii"):
             return True
     except FileExistsError:
+        os.utime(path)
         return False
 
 
