@@ -57,7 +57,7 @@ def test_failures_of_the_night_are_shown_until_they_are_dismissed_and_stay_in_th
     for left in (2, 1, 0):
         banner, history = opened()
         assert len(banner.messages) == left and len(history.copies) == 3
-        assert all(message.text.startswith(("Failed", "Incomplete")) for message in banner.messages)
+        assert all(message.text.startswith(("Failed", "Differs")) for message in banner.messages)
         if left:
             banner.dismiss()
             wanted = left - 1

@@ -80,7 +80,7 @@ class PastEndings:
 
 def past_text(one: Ending) -> str:
     """Return what the banner says of a failure of before."""
-    return f"{one.state_text} {clock_text(one.at, time.time())}: {_name(one)}. {_reason(one)}"
+    return f"{_state(one)} {clock_text(one.at, time.time())}: {_name(one)}. {_reason(one)}"
 
 
 def past_copy(one: Ending, now: float) -> PastCopy:
@@ -94,13 +94,18 @@ def past_copy(one: Ending, now: float) -> PastCopy:
     """
     when = clock_text(one.at, now)
     if one.failed:
-        tone, how = Tone.NEEDS_USER, f"{one.state_text} {when}"
+        tone, how = Tone.NEEDS_USER, f"{_state(one)} {when}"
     elif one.target.state is TargetState.COMPLETE:
         files = count_text(one.target.chunk_files_copied + one.target.other_files, "file")
         tone, how = Tone.DONE, f"Equal {when}" if one.check else f"Done {when}, {files}"
     else:
-        tone, how = Tone.PAUSED, f"{one.state_text} {when}"
+        tone, how = Tone.PAUSED, f"{_state(one)} {when}"
     return PastCopy(one.source, one.destination, tone, f"{_name(one)}: {how}", _reason(one))
+
+
+def _state(one: Ending) -> str:
+    """Return how it ended, as its card said it."""
+    return "Differs" if one.target.state is TargetState.INCOMPLETE else one.state_text
 
 
 def _name(one: Ending) -> str:
