@@ -17,6 +17,7 @@ from hypothesis import settings
 
 from softcopy_napari.engine.state_folder.run_file import run_files
 from softcopy_napari.virtual_screen import NoScreen, virtual_screen
+from tests.support.preloaded import server_pid
 
 # Threads that numpy would start, and never use here, cost each of hundreds of processes a tenth of a second.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -79,7 +80,7 @@ def nothing_is_left_running(state_folder_in_tmp: Path) -> Iterator[None]:
     deadline = time.monotonic() + _GRACE
     while True:
         left = [
-            *((set(this.children(recursive=True)) | _engines(state_folder_in_tmp, this)) - children),
+            *((set(this.children(recursive=True)) | _engines(state_folder_in_tmp, this)) - children - _server()),
             *(t for t in threading.enumerate() if t not in threads and not t.daemon),
         ]
         if not left:
@@ -92,6 +93,12 @@ def nothing_is_left_running(state_folder_in_tmp: Path) -> Iterator[None]:
         if isinstance(one, psutil.Process) and one.is_running():
             one.kill()
     pytest.fail(f"the test left running: {', '.join(words)}")
+
+
+def _server() -> set[psutil.Process]:
+    """What starts processes for all tests."""
+    pid = server_pid()
+    return {psutil.Process(pid)} if pid else set()
 
 
 def _engines(state: Path, this: psutil.Process) -> set[psutil.Process]:

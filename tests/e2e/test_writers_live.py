@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from softcopy_napari.engine.client import engines
 from tests.engine.support import make_old
 from tests.support.command import Softcopy, softcopy, until, until_status
 from tests.support.trees import assert_same
@@ -31,25 +33,40 @@ LIVE: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("kind", "options"), LIVE.values(), ids=LIVE)
-def test_a_copy_started_before_its_writer_ends_equal(kind: str, options: dict[str, Any], tmp_path: Path) -> None:
-    source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
-    with Softcopy("--finish-idle", "1.5", "--nprocs", "2", source, destination) as copy:
-        with Writer(kind, source, delay=0.01, **options):
-            pass
+def targets_file(folder: Path, names: list[str]) -> Path:
+    """A target for each name: from `NAME` to `copies/NAME`."""
+    targets = [f"- {{source: '{name}', destination: 'copies/{name}', nprocs: 1}}" for name in names]
+    path = folder / "targets.yaml"
+    path.write_text("\n".join(["targets:", *targets, ""]))
+    return path
+
+
+def test_copies_started_before_their_writers_end_equal(tmp_path: Path) -> None:
+    """A file `complete` comes at once after the last chunk: nothing has been quiet by then."""
+    with Softcopy(targets_file(tmp_path, list(LIVE))) as copy:
+        until(lambda: any(engine.snapshot().targets for engine in engines()))
+        with contextlib.ExitStack() as writing:
+            for name, (kind, options) in LIVE.items():
+                writing.enter_context(Writer(kind, tmp_path / name, delay=0.01, **options))
+        for name in LIVE:
+            (tmp_path / name / "complete").touch()
         assert copy.wait() == 0, copy.output
-    assert_same(source, destination)
+    for name in LIVE:
+        assert_same(tmp_path / name, tmp_path / "copies" / name)
 
 
-@pytest.mark.parametrize("name", ["tensorstore growing", "tensorstore v2 dotted", "acquire-zarr", "zarr-python v3"])
-def test_a_copy_started_in_the_middle_of_the_writing_ends_equal(name: str, tmp_path: Path) -> None:
-    kind, options = LIVE[name]
-    source, destination = tmp_path / "source.zarr", tmp_path / "destination.zarr"
-    with Writer(kind, source, **{"frames": 20, **options}, delay=0.02):
-        until(lambda: sum(path.is_file() for path in source.rglob("*")) > 5)
-        with Softcopy("--finish-idle", "2", "--nprocs", "2", source, destination) as copy:
+def test_copies_started_in_the_middle_of_the_writing_end_equal(tmp_path: Path) -> None:
+    names = ["tensorstore growing", "tensorstore v2 dotted", "acquire-zarr", "zarr-python v3"]
+    with contextlib.ExitStack() as writing:
+        for name in names:
+            kind, options = LIVE[name]
+            writing.enter_context(Writer(kind, tmp_path / name, **{"frames": 20, **options}, delay=0.02))
+        for name in names:
+            until(lambda name=name: sum(path.is_file() for path in (tmp_path / name).rglob("*")) > 5)  # type: ignore[misc]
+        with Softcopy("--finish-idle", "2", targets_file(tmp_path, names)) as copy:
             assert copy.wait() == 0, copy.output
-    assert_same(source, destination)
+    for name in names:
+        assert_same(tmp_path / name, tmp_path / "copies" / name)
 
 
 @pytest.mark.parametrize(

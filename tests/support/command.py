@@ -15,15 +15,23 @@ from typing import Self
 import psutil
 
 from softcopy_napari.engine.client import EngineGone, engines
+from tests.support.preloaded import start_module
 
-COMMAND = [sys.executable, "-m", "softcopy_napari"]
+MODULE = "softcopy_napari"
+COMMAND = [sys.executable, "-m", MODULE]
 
 
 def softcopy(*arguments: str | Path, timeout: float = 60, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, cwd=cwd, env=environment()
-    )
+    process = start_module([MODULE, *map(str, arguments)], cwd or Path.cwd(), environment(), both=False)
+    try:
+        output, errors = process.communicate(timeout=timeout)
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise
+    assert process.returncode is not None
+    return subprocess.CompletedProcess(list(map(str, arguments)), process.returncode, output, errors)
 
 
 def environment() -> dict[str, str]:
@@ -35,13 +43,7 @@ class Softcopy:
     """The command at work; a context manager that ends it."""
 
     def __init__(self, *arguments: str | Path) -> None:
-        self.process = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment(),
-        )
+        self.process = start_module([MODULE, *map(str, arguments)], Path.cwd(), environment())
         self.output = ""
 
     def __enter__(self) -> Self:

@@ -18,7 +18,8 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 
-REPO = Path(__file__).parents[2]
+from tests.support.preloaded import REPO, ForkedProcess, start_module
+
 PLANE = (64, 64)
 
 
@@ -36,8 +37,8 @@ class Writer:
     """
 
     def __init__(self, kind: str, path: Path, **options: Any) -> None:
-        self._command = [sys.executable, "-m", "tests.support.writers", kind, str(path), json.dumps(options)]
-        self._process: subprocess.Popen[str] | None = None
+        self._arguments = ["tests.support.writers", kind, str(path), json.dumps(options)]
+        self._process: ForkedProcess | subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -45,9 +46,7 @@ class Writer:
 
     def start(self) -> None:
         """Start it; whoever calls this also waits for it or kills it."""
-        self._process = subprocess.Popen(
-            self._command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        self._process = start_module(self._arguments, REPO, dict(os.environ))
 
     @property
     def running(self) -> bool:
