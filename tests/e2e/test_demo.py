@@ -74,7 +74,11 @@ def test_the_demo_ends_when_its_microscope_fails(where: str, tmp_path: Path) -> 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a screen that nobody looks at")
 @pytest.mark.parametrize(
-    ("until", "code"), [("cluster.zarr", 130), ("Close the window", 0)], ids=["while copying", "when complete"]
+    ("until", "code"),
+    [
+        pytest.param("cluster.zarr", 130, id="while copying"),
+        pytest.param("Close the window", 0, id="when complete", marks=pytest.mark.soak),
+    ],
 )
 def test_on_a_screen_the_window_stays_until_it_is_closed_and_nothing_is_left(until: str, code: int) -> None:
     pytest.importorskip("napari")

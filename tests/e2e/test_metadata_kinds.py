@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.engine.support import make_old
 from tests.support.command import Softcopy, softcopy, until
 from tests.support.trees import assert_same
 
@@ -55,6 +56,7 @@ def test_what_is_understood_is_counted_and_ends_by_itself(
     text: str, keys: tuple[str, ...], words: str, tmp_path: Path
 ) -> None:
     source, destination = make(tmp_path / "source.zarr", text, keys), tmp_path / "destination.zarr"
+    make_old(source)  # so that nobody waits until it has been quiet
     done = softcopy("--settle", "0.5", source, destination)
     assert done.returncode == 0, done.stdout
     assert f"{len(keys)} of {len(keys)} chunks are at the destination" in done.stdout
@@ -77,6 +79,7 @@ OPAQUE: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize(("text", "words"), OPAQUE.values(), ids=OPAQUE)
 def test_what_cannot_be_followed_is_copied_all_the_same_and_said_once(text: str, words: str, tmp_path: Path) -> None:
     source, destination = make(tmp_path / "in" / "source.zarr", text, KEYS), tmp_path / "out" / "destination.zarr"
+    make_old(source)
     done = softcopy("--settle", "0.1", "--finish-idle", "1", source, destination)
     assert done.returncode == 0, done.stdout
     live, _, summary = done.stdout.partition("  Complete: sizes and times match; nothing has changed for 1 s")

@@ -91,25 +91,19 @@ def test_by_its_destination_one_target_is_stopped_and_by_its_process_all(two: So
     assert two.wait() == 1, two.output
 
 
-@pytest.mark.parametrize("spelling", ["relative", "slash", "quoted", "link", "home", "up"])
 def test_a_destination_is_known_however_it_is_spelled(
-    spelling: str, two: Softcopy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    two: Softcopy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "copies")
     monkeypatch.chdir(tmp_path / "copies")
     monkeypatch.setenv("HOME", str(tmp_path))
-    name = {
-        "relative": "a",
-        "slash": f"{tmp_path}/copies/a/",
-        "quoted": f'"{tmp_path}/copies/a"',
-        "link": f"{tmp_path}/link/a",
-        "home": "~/copies/a",
-        "up": "../copies/a",
-    }[spelling]
-    code, said = run("pause", name)
-    assert code == 0, said
-    until(lambda: state_of("a") is TargetState.PAUSED)
-    assert state_of("b") is TargetState.CAUGHT_UP
+    slash, quoted, link = f"{tmp_path}/copies/a/", f'"{tmp_path}/copies/a"', f"{tmp_path}/link/a"
+    for name in ("a", slash, quoted, link, "~/copies/a", "../copies/a"):
+        for order, state in (("pause", TargetState.PAUSED), ("resume", TargetState.CAUGHT_UP)):
+            code, said = run(order, name)
+            assert code == 0, (name, said)
+            until(lambda state=state: state_of("a") is state)  # type: ignore[misc]
+            assert state_of("b") is TargetState.CAUGHT_UP
 
 
 def test_paused_copies_copy_nothing_until_they_are_resumed(two: Softcopy, tmp_path: Path) -> None:

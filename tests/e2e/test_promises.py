@@ -14,7 +14,7 @@ import pytest
 
 from softcopy_napari.engine.state_folder.folder import private_folder
 from softcopy_napari.engine.state_folder.ledger_folders import VERSIONS
-from tests.engine.support import temporaries
+from tests.engine.support import make_old, temporaries
 from tests.support.command import Softcopy, softcopy, until, until_status
 from tests.support.trees import assert_same, contents, stamps
 from tests.support.writers import Writer, write
@@ -26,6 +26,13 @@ def source(tmp_path: Path) -> Path:
     path = tmp_path / "source.zarr"
     write("tensorstore", path)
     return path
+
+
+@pytest.fixture
+def old_source(source: Path) -> Path:
+    """One that ended long ago: nobody waits until it has been quiet."""
+    make_old(source)
+    return source
 
 
 def _make_large(path: Path, files: int = 4, size: int = 80_000_000) -> Path:
@@ -41,19 +48,19 @@ def _make_large(path: Path, files: int = 4, size: int = 80_000_000) -> Path:
     return path
 
 
-def test_running_twice_copies_nothing(source: Path, tmp_path: Path) -> None:
+def test_running_twice_copies_nothing(old_source: Path, tmp_path: Path) -> None:
     destination = tmp_path / "destination.zarr"
-    assert softcopy("--nprocs", "1", "--settle", "0", source, destination).returncode == 0
+    assert softcopy("--nprocs", "1", "--settle", "0", old_source, destination).returncode == 0
     before = stamps(destination)
-    again = softcopy("--nprocs", "1", "--settle", "0", source, destination)
+    again = softcopy("--nprocs", "1", "--settle", "0", old_source, destination)
     assert again.returncode == 0
     assert "0 files copied, including rewrites" in again.stdout
     assert stamps(destination) == before
 
 
-def test_the_source_is_left_as_it_was(source: Path, tmp_path: Path) -> None:
-    before = {path: os.stat(path) for path in [source, *source.rglob("*")]}
-    assert softcopy("--nprocs", "1", "--settle", "0", source, tmp_path / "destination.zarr").returncode == 0
+def test_the_source_is_left_as_it_was(old_source: Path, tmp_path: Path) -> None:
+    before = {path: os.stat(path) for path in [old_source, *old_source.rglob("*")]}
+    assert softcopy("--nprocs", "1", "--settle", "0", old_source, tmp_path / "destination.zarr").returncode == 0
     for path, info in before.items():
         now = os.stat(path)
         assert (now.st_mtime_ns, now.st_ctime_ns, now.st_size) == (info.st_mtime_ns, info.st_ctime_ns, info.st_size)

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.engine.support import make_old
 from tests.support.command import Softcopy, softcopy, until
 from tests.support.writers import write
 
@@ -24,6 +25,7 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (source / "notes ü.txt").write_text("text")
     if os.name == "posix":
         (source / "link").symlink_to("notes ü.txt")
+    make_old(source)  # so that nobody waits until it has been quiet
     done = softcopy("--nprocs", "1", "--settle", "0", source, destination)
     assert done.returncode == 0, done.stdout
     return folder
@@ -164,6 +166,7 @@ def test_a_damaged_receipt_is_named_with_its_line(sides: tuple[Path, Path]) -> N
 def test_verify_checksum_says_verified_and_the_receipt_says_so(tmp_path: Path) -> None:
     source, destination = tmp_path / "source.zarr", tmp_path / "copy.zarr"
     write("tensorstore", source, frames=3, planes=2)
+    make_old(source)
     done = softcopy("--nprocs", "1", "--settle", "0", "--verify", "checksum", source, destination)
     assert done.returncode == 0, done.stdout
     assert '"verified": "checksum"' in (tmp_path / "copy.zarr.receipt.json").read_text()
