@@ -100,8 +100,9 @@ def test_files_of_any_year_are_copied_once_and_again_when_they_change(lab: Lab, 
     for number in range(6):
         os.utime(lab.source / str(number) / "0", ns=(ns, ns))
     lab.start()
-    assert until(lambda: lab.now.counts[ChunkState.COPIED] == 6, SOON), lab.words()
-    assert lab.now.files_copied == 7
+    assert until(lambda: lab.now.state is TargetState.CAUGHT_UP, SOON), lab.words()
+    # A file that arrives while its folder is being compared may be copied once more: harmless, and rare.
+    assert 7 <= lab.now.files_copied <= 8
     for number in range(3):
         file = lab.source / str(number) / "0"
         file.write_bytes(content(number, 1, 5000))
@@ -109,7 +110,7 @@ def test_files_of_any_year_are_copied_once_and_again_when_they_change(lab: Lab, 
     assert until(lambda: lab.caught_up() and equal(lab), SOON), lab.words()
     lab.finish()
     lab.assert_equal()
-    assert lab.now.files_copied <= 7 + 6
+    assert lab.now.files_copied <= 8 + 6
 
 
 def equal(lab: Lab) -> bool:
