@@ -38,7 +38,7 @@ def test_each_time_point_can_be_read_when_it_is_said_to_be_there(sides: tuple[Pa
     import tensorstore as ts
 
     source, destination = sides
-    frames = 3
+    frames = 2
     with Softcopy("--nprocs", "2", "--verify", "checksum", "--finish-idle", "2", source, destination) as copy:
         reader = waiting(destination, "--until", "end", "--verified", "--timeout", "60")
         with Writer("tensorstore", source, frames=frames, planes=2, delay=0.1, grow=True):

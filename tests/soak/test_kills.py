@@ -9,7 +9,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from tests.engine.support import temporaries
-from tests.support.command import Softcopy
+from tests.support.command import Softcopy, until
 from tests.support.trees import assert_same
 from tests.support.writers import REPO
 
@@ -65,12 +65,20 @@ def catch_copying(workers: list[psutil.Process], destination: Path, patience: fl
             worker.resume()
 
 
-def run_for(seconds: float, workers_too: bool, source: Path, destination: Path, rest: float) -> None:
-    """Start an engine and kill it after some time: alone, or with its workers and in the middle of a copy.
+def run_for(
+    seconds: float,
+    workers_too: bool,
+    source: Path,
+    destination: Path,
+    rest: float,
+    at_work: Callable[[], object] = lambda: True,
+) -> None:
+    """Start an engine and kill it some time after it is at work: alone, or with its workers in the middle of a copy.
 
     Workers of the one before it may still be there: it waits for them, and is not refused.
     """
     with Softcopy("--nprocs", "2", source, destination) as copy:
+        until(at_work)
         with contextlib.suppress(subprocess.TimeoutExpired):
             copy.wait(seconds)
             pytest.fail(f"it ended by itself: {copy.output}")

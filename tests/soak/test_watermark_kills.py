@@ -21,13 +21,19 @@ PLANES = 4
 
 def follow_kills(folder: Path, options: dict[str, Any], kills: int, longest: float, *more: str) -> None:
     source, destination = folder / "source.zarr", folder / "destination.zarr"
+    progress = destination.with_name("destination.zarr.progress.jsonl")
     choose = random.Random(str(options))
     destination.mkdir()
+    begun = 0
+
+    def has_begun() -> bool:
+        return progress.exists() and progress.read_bytes().count(b'"event": "begin"') > begun
+
     with helper("follower", str(destination), str(PLANES)) as said:
         with helper("writers", "tensorstore", str(source), "1", json.dumps(options)):
-            for _ in range(kills):
-                seconds, workers_too = choose.uniform(1.5, longest), choose.random() < 0.5
-                run_for(seconds, workers_too, source, destination, 0.0)
+            for begun in range(kills):  # noqa: B007 - which `has_begun` looks at
+                seconds, workers_too = choose.uniform(0.0, longest), choose.random() < 0.5
+                run_for(seconds, workers_too, source, destination, 0.0, has_begun)
         with Softcopy("--nprocs", "2", "--finish-idle", "1", *more, source, destination) as copy:
             code = copy.wait(60)
         assert code == 0 and "Complete" in copy.output, copy.output
@@ -40,7 +46,7 @@ def follow_kills(folder: Path, options: dict[str, Any], kills: int, longest: flo
 
 
 def test_what_is_claimed_holds_while_engines_are_killed(tmp_path: Path) -> None:
-    follow_kills(tmp_path, {"grow": False, "frames": 4, "delay": 0.2}, 2, 2.5)
+    follow_kills(tmp_path, {"grow": False, "frames": 3, "delay": 0.2}, 2, 3.0)
 
 
 @pytest.mark.soak
