@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from softcopy_napari.engine.protocol.messages import EngineSnapshot
+from softcopy_napari.engine.protocol.messages import EngineSnapshot, WatermarkSnapshot
 from softcopy_napari.engine.state_folder.history import HistoryWriter, endings
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.terminal.status import show_endings, show_status
@@ -22,6 +22,17 @@ def test_status_has_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
 def test_status_says_which_command_ends_an_acquisition_that_is_over(capsys: pytest.CaptureFixture[str]) -> None:
     show_status([engine_with(**WAITING)])
     assert capsys.readouterr().out.splitlines()[-1].strip() == FINISH_HINT
+
+
+def test_status_says_up_to_where_all_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    for mark, words in (
+        ({"axis": "t", "copied": 121, "verified": 118, "of": 600}, "time points 0 to 120 copied, 0 to 117 read back"),
+        ({"axis": "", "copied": 1, "of": 9}, "indices of the first axis 0 to 0 copied"),
+        ({"axis": "t", "of": 600}, None),
+    ):
+        show_status([engine_with(watermark=WatermarkSnapshot.model_validate(mark))])
+        said = capsys.readouterr().out
+        assert (words in said) if words else ("copied" not in said)
 
 
 def test_the_target_comes_first(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,14 @@ from softcopy_napari.engine.wording import describe
 from softcopy_napari.terminal.all_users import OthersReport, report_others
 from softcopy_napari.terminal.status_report import make_report
 from softcopy_napari.terminal.styled import print_line
-from softcopy_napari.terminal.texts import COLOURS, forecast_lines, labelled_eta_text, labelled_files_text, rate_text
+from softcopy_napari.terminal.texts import (
+    COLOURS,
+    forecast_lines,
+    labelled_eta_text,
+    labelled_files_text,
+    rate_text,
+    watermark_text,
+)
 from softcopy_napari.terminal.wording import explain_state, foreign_words
 
 _SHOWN = 10
@@ -88,7 +95,7 @@ def show_status(engines: Sequence[EngineSnapshot]) -> None:
             name = PurePath(target.source).name
             print_line(target.state_text, COLOURS[target.state], f"{name}  ", f"  {numbers}")
             print_line(f"  {target.source} -> {target.destination}  (process {engine.pid})")
-            for words in filter(None, (explain_state(target), *forecast_lines(target))):
+            for words in filter(None, (explain_state(target), watermark_text(target), *forecast_lines(target))):
                 print_line(f"  {words}", "dim")
             for words in target.forecast.warnings:
                 print_line(f"  {words}", "yellow")

@@ -88,6 +88,7 @@ def test_each_time_point_is_claimed_when_it_has_come(jobs: Jobs) -> None:
     for time in range(3):
         write_time(jobs.source, time)
         assert says(jobs, time + 1)
+        assert until(lambda: jobs.now.watermark is not None and jobs.now.watermark.copied == time + 1)  # noqa: B023
     assert lines(jobs)[0]["source"] == str(jobs.source)
     assert not state(jobs).is_over
 

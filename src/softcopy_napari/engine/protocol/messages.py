@@ -167,6 +167,19 @@ class ForecastSnapshot(Message):
         return tuple(map(describe, self.dangers))
 
 
+class WatermarkSnapshot(Message):
+    """How far all arrays of a target with the same slowest axis are complete, as its progress file says."""
+
+    axis: Text = ""
+    """Name of the axis; empty where it has none."""
+    copied: Count = 0
+    """Number of indices from 0 that are at the destination."""
+    verified: Count = 0
+    """Number of them that were read back."""
+    of: Count = 0
+    """Length of the axis."""
+
+
 class TargetSnapshot(Message):
     """One target at one moment."""
 
@@ -201,6 +214,8 @@ class TargetSnapshot(Message):
     """Images, wells and labels that OME metadata promise and that are not there."""
     quiet: float | None = None
     """Seconds since the source changed last, as far as that was seen; None where it was not."""
+    watermark: WatermarkSnapshot | None = None
+    """How far it is complete; None where nothing is said of that."""
     told_to_finish: bool = False
     """Whether its user has said that the acquisition is over; `unfinish` takes that back until it has ended."""
     failed_files: Count = 0

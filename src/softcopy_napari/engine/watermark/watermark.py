@@ -49,6 +49,11 @@ class Watermark:
         Has a function called in the job's thread.
     notice : callable
         Takes what the target's user should know.
+
+    Attributes
+    ----------
+    summary : Claim or None
+        How far all arrays are whose slowest axis is that of the first one; None while nothing is said.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Watermark:
         post: Callable[[Callable[[], None]], None],
         notice: Callable[[Reason], None],
     ) -> None:
+        self.summary: Claim | None = None
         self._target, self._marker = target, marker
         self._writer: ProgressWriter | None = None
         """None where no progress file is wanted."""
@@ -142,6 +148,9 @@ class Watermark:
         data = b"".join(lines)
         if self._writer is None or not data:
             return
+        said = [array.said for array in self._arrays.values() if array.said is not None]
+        alike = [claim for claim in said if claim.axis == said[0].axis]
+        self.summary = _furthest_of_all(alike) if alike else None
         self._out += 1
         self._urgent += urgent
 
@@ -300,10 +309,9 @@ class Watermark:
                 wells[array.well] = None
         missing = self._metadata.missing_nodes() if wells else []
         for well in wells:
-            claims = [array.said or _NOTHING for array in self._in_well[well].values()] or [_NOTHING]
-            whole = not any(is_below(node, well) for node in missing)
-            copied, verified = (min(numbers) if whole else 0 for numbers in list(zip(*claims, strict=True))[1:3])
-            claim = Claim(claims[0].axis, copied, verified, max(claim.of for claim in claims))
+            claim = _furthest_of_all([array.said or _NOTHING for array in self._in_well[well].values()] or [_NOTHING])
+            if any(is_below(node, well) for node in missing):
+                claim = claim._replace(copied=0, verified=0)
             if self._wells.get(well) != claim:
                 self._wells[well] = claim
                 yield encode_claim("well", well, claim)
@@ -324,6 +332,12 @@ class Watermark:
             counts = self._inventory.counts()
             unproven = counts[ChunkState.COPIED] + self._inventory.plain_files.count_in(ChunkState.COPIED)
             yield encode_line("complete", verified=not unproven)
+
+
+def _furthest_of_all(claims: Sequence[Claim]) -> Claim:
+    """Return how far all arrays are that something is claimed of."""
+    _, copied, verified, of = zip(*claims, strict=True)
+    return Claim(claims[0].axis, min(copied), min(verified), max(of))
 
 
 def _still_there(before: ArrayLayout, now: ArrayLayout) -> int:
