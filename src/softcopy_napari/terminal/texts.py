@@ -67,9 +67,9 @@ def watermark_text(target: TargetSnapshot) -> str:
     mark = target.watermark
     if mark is None or not mark.copied:
         return ""
-    what = _AXES.get(mark.axis, f"indices of {mark.axis}" if mark.axis else "indices of the first axis")
+    along = _AXES.get(mark.axis, f"indices of {mark.axis}" if mark.axis else "indices of the first axis")
     verified = f", 0 to {mark.verified - 1:,} read back" if mark.verified else ""
-    return f"{what} 0 to {mark.copied - 1:,} copied{verified}"
+    return f"{along} 0 to {mark.copied - 1:,} copied{verified}"
 
 
 def forecast_lines(target: TargetSnapshot) -> list[str]:

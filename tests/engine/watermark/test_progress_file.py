@@ -110,6 +110,16 @@ def test_the_file_of_another_destination_is_somebody_elses(tmp_path: Path) -> No
     assert found(other).name == "a.softcopy.softcopy.progress.jsonl"
 
 
+def test_the_file_of_an_engine_on_another_system_is_found(destination: Path) -> None:
+    """The microscope's computer runs Windows, and the cluster Linux."""
+    beside, within = destination.with_name("copy.zarr.progress.jsonl"), destination / "softcopy.progress.jsonl"
+    beside.write_bytes(encode_line("begin", run="1", destination="Z:\\lab\\copy.zarr"))
+    assert find_progress_file(destination) == beside
+    beside.write_bytes(encode_line("begin", run="1", destination="Z:\\lab\\another.zarr"))
+    within.write_bytes(encode_line("begin", run="1", destination="Z:\\"))
+    assert find_progress_file(destination) == within
+
+
 @pytest.mark.parametrize("length", [200, 240, 255])
 @pytest.mark.parametrize("letter", ["a", "µ"])
 def test_a_long_name_is_shortened_and_found_again(tmp_path: Path, length: int, letter: str) -> None:

@@ -74,6 +74,7 @@ def test_a_complete_copy_that_goes_on_is_not_complete() -> None:
     [
         *(b"", b"{", b"null", b"[]", b'"x"', b"\0" * 30, b"{}", b"\xff\xfe", b"[" * 100_000, claim(9)[:-9]),
         *(b'{"event": "progress"}', b'{"event": 3}', b'{"event": "of a later version", "copied": 9}'),
+        b'{"event": "progress", "array": "0", "copied": Infinity, "verified": 0, "of": 1}',
         b'{"event": "progress", "array": "0", "copied": "x", "verified": 0, "of": 1}',
     ],
 )

@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from softcopy_napari.engine.fs.files import BINARY, NOFOLLOW
 from softcopy_napari.engine.fs.own_files import PROGRESS
 from softcopy_napari.engine.fs.permissions import SOURCE, modes_for
 from softcopy_napari.engine.receipt.receipt_files import can_lie_beside, shorten_name
-from softcopy_napari.engine.watermark.progress_lines import HEAD, ProgressState
+from softcopy_napari.engine.watermark.progress_lines import HEAD, LONGEST_LINE, ProgressState
 
 _ENDINGS = (".progress.jsonl", ".softcopy.progress.jsonl")
 _BLOCK = 1 << 16
@@ -49,8 +50,14 @@ def is_progress_file(path: Path, destination: Path) -> bool:
             if not is_whole:
                 return first[: len(HEAD)] == HEAD[: len(first)]
             if first.startswith(HEAD):
-                return Path(json.loads(first)["destination"]).name == destination.name
+                within = path.parent == destination  # which may be mounted under another name
+                return within or _is_name_of(destination.name, str(json.loads(first)["destination"]))
     return False
+
+
+def _is_name_of(name: str, path: str) -> bool:
+    """Whether a path, as any system may spell it, ends with this name."""
+    return unicodedata.normalize("NFC", path).endswith(unicodedata.normalize("NFC", name))
 
 
 def find_progress_file(destination: Path) -> Path | None:
@@ -150,6 +157,8 @@ class ProgressFile:
             for line in lines:
                 whole += len(line) + 1
                 state.apply_line(line)
+            if len(rest) > LONGEST_LINE:  # nothing of ours
+                break
         if rest:
             os.ftruncate(fd, whole)
         found = os.fstat(fd)

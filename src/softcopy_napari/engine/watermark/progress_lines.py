@@ -16,6 +16,9 @@ FORMAT = 1
 HEAD = b'{"softcopy_progress":'
 """What every progress file begins with."""
 
+LONGEST_LINE = 1 << 20
+"""Bytes of a line, at most: of the longest path, and of all ranges that are named."""
+
 Ranges = list[tuple[int, int]]
 """Indices along an axis as pairs: from the first, up to but not the second."""
 
@@ -95,7 +98,7 @@ class ProgressState:
             said = json.loads(line)
             if isinstance(said, dict):
                 self._apply(said)
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return
 
     def _apply(self, said: Mapping[str, Any]) -> None:

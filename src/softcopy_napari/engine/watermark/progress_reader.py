@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from softcopy_napari.engine.watermark.progress_file import find_progress_file
-from softcopy_napari.engine.watermark.progress_lines import Claim, ProgressState
+from softcopy_napari.engine.watermark.progress_lines import LONGEST_LINE, Claim, ProgressState
 
 _GRACE = 10.0
 """Seconds for which a copy that has ended may be started again before that counts."""
@@ -144,13 +144,11 @@ class ProgressReader:
             return self.state
         try:
             with open(path, "rb") as file:
-                first = file.readline()
+                first = file.readline(LONGEST_LINE)
                 if path != self._path or first != self._first:
                     self._start_over(path, first)
                 file.seek(self._read)
-                for line in file:
-                    if not line.endswith(b"\n"):  # it is being written, or its engine was killed
-                        break
+                while (line := file.readline(LONGEST_LINE)).endswith(b"\n"):  # else it is being written, or never was
                     self.state.apply_line(line)
                     self._read += len(line)
         except FileNotFoundError:
