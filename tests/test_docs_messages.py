@@ -52,7 +52,7 @@ NO_MESSAGES = {
         *("files of the source are at the destination, equal in size and time",),
         *("files of the source are at the destination, equal in size and content",),
         *("a file named 'complete' says that the acquisition is over", "nothing has changed for"),
-        "every chunk is there and nothing has changed for",
+        *("every chunk is there and nothing has changed for", "says that the acquisition is over"),
         *("Keeping up. Done about", "after the acquisition, which ends about"),
         *("file or folder", "files and folders", "left to copy", "Press Start to continue", "run it again to continue"),
         *("never written (read as empty", "not at the source so far"),

@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from softcopy_napari.acquisition import Following as Following
+    from softcopy_napari.acquisition import follow as follow
     from softcopy_napari.engine.client import Copy as Copy
     from softcopy_napari.engine.client import EngineGone as EngineGone
     from softcopy_napari.engine.client import check as check
@@ -29,7 +31,9 @@ _HOMES = {
     "EngineGone": "softcopy_napari.engine.client",
     "FreeRefused": "softcopy_napari.engine.freeing.refusal",
     "TargetsError": "softcopy_napari.engine.errors",
+    "Following": "softcopy_napari.acquisition",
     "check": "softcopy_napari.engine.client",
+    "follow": "softcopy_napari.acquisition",
     "free": "softcopy_napari.engine.freeing.free_source",
     "start": "softcopy_napari.engine.client",
     "undo_free": "softcopy_napari.engine.freeing.undo",
@@ -39,11 +43,13 @@ __all__ = [
     "ChunkState",
     "Copy",
     "EngineGone",
+    "Following",
     "FreeRefused",
     "TargetState",
     "TargetsError",
     "__version__",
     "check",
+    "follow",
     "free",
     "start",
     "undo_free",

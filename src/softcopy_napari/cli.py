@@ -23,7 +23,14 @@ from softcopy_napari.terminal.output import let_output_fail
 from softcopy_napari.terminal.refusals import fail as _fail
 from softcopy_napari.terminal.refusals import read_path as _path
 from softcopy_napari.terminal.status_commands import notify_test, status, watch
-from softcopy_napari.terminal.usage import Commands, CopyCommand
+from softcopy_napari.terminal.usage import (
+    Commands,
+    CopyCommand,
+    group_option,
+    kind_option,
+    marker_option,
+    permissions_option,
+)
 from softcopy_napari.terminal.wait import wait
 
 if TYPE_CHECKING:
@@ -60,6 +67,8 @@ def softcopy() -> None:
     help="Wait for a source that does not exist yet, or fail.",
 )
 @click.option("--wait-for-source", "wait_for_source", type=bool, default=True, hidden=True)
+@kind_option
+@marker_option
 @click.option(
     "--settle",
     type=float,
@@ -103,13 +112,8 @@ def softcopy() -> None:
     help="Yield to the microscope (auto), or never (full).",
 )
 @click.option("--overwrite", is_flag=True, help="Replace another dataset at the destination.")
-@click.option(
-    "--permissions",
-    metavar="WHICH",
-    default="source",
-    show_default=True,
-    help="Permissions of the copies: source, group (as the destination's folder), or a mode like 0664.",
-)
+@permissions_option
+@group_option
 @click.option(
     "--links",
     type=click.Choice(["keep", "copy"]),
@@ -157,6 +161,7 @@ def copy(paths: tuple[str, ...], verbose: bool, metrics: str | None, **settings:
 @click.argument("destination")
 @click.option("--verbose", is_flag=True, help="Show details.")
 @click.option("--nprocs", type=int, default=4, show_default=True, help="Processes that compare files.")
+@kind_option
 @click.option("--links", type=click.Choice(["keep", "copy"]), default="keep", show_default=True, help="As for a copy.")
 @click.option("--content", is_flag=True, help="Read files whose times differ: they may be equal.")
 def check(source: str, destination: str, verbose: bool, content: bool, **settings: Any) -> None:

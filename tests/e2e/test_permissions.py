@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.support import make_array, make_old, write
-from tests.support.command import Softcopy
+from tests.support.command import Softcopy, softcopy
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")
 OPTIONS = ("--nprocs", "1", "--settle", "0")
@@ -51,11 +51,51 @@ def shared_folder(tmp_path: Path, mode: int = 0o2770) -> Path:
     return folder
 
 
+@pytest.mark.parametrize(("umask", "file", "folder"), [(0o022, "0o644", "0o755"), (0o027, "0o640", "0o750")])
+def test_by_default_files_are_as_any_that_are_made_there(
+    private: Path, tmp_path: Path, umask: int, file: str, folder: str
+) -> None:
+    modes, output = copied(private, tmp_path / "copy.zarr", umask=umask)
+    assert {modes[name] for name in FILES} == {file}
+    assert modes["copy.zarr"] == modes["notes"] == folder and NOTICE not in output
+
+
 def test_it_is_said_once_that_a_group_cannot_read_what_arrives(private: Path, tmp_path: Path) -> None:
-    modes, output = copied(private, shared_folder(tmp_path) / "copy.zarr", umask=0o002)
+    modes, output = copied(private, shared_folder(tmp_path) / "copy.zarr", umask=0o077)
     assert modes["0"] == modes["large"] == "0o600"
     assert output.count(NOTICE) in (1, 2)  # when it is noticed, and in the summary
     assert "--permissions group" in output
+
+
+@pytest.mark.parametrize("word", ["keep", "source"])
+def test_kept_permissions_let_nobody_read_who_could_not_read_the_source(
+    private: Path, tmp_path: Path, word: str
+) -> None:
+    private.chmod(0o700)
+    modes, output = copied(private, shared_folder(tmp_path) / "copy.zarr", "--permissions", word, umask=0o002)
+    assert {modes[name] for name in FILES} == {"0o600"}
+    assert modes["copy.zarr"] == modes["notes"] == "0o2700", "a folder of 0700 stays shut, whatever lies in it"
+    assert NOTICE in output
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files to any group")
+def test_kept_permissions_of_a_group_do_not_go_to_another_group(private: Path, tmp_path: Path) -> None:
+    for path in (private, *private.rglob("*")):
+        path.chmod(0o754 if path.is_dir() else 0o640)
+        os.chown(path, -1, 4242)
+    make_old(private)
+    modes, _ = copied(private, tmp_path / "copy.zarr", "--permissions", "keep", umask=0)
+    assert modes["0"] == modes["large"] == "0o600" and modes["notes"] == modes["copy.zarr"] == "0o744"
+    modes, _ = copied(private, tmp_path / "theirs.zarr", "--permissions", "keep", "--group", "4242", umask=0)
+    assert modes["0"] == modes["large"] == "0o640" and modes["notes"] == modes["theirs.zarr"] == "0o754"
+    for path in (tmp_path / "theirs.zarr", *(tmp_path / "theirs.zarr").rglob("*"), *tmp_path.glob("theirs.zarr.*")):
+        assert path.stat().st_gid == 4242, path
+
+
+def test_a_group_that_there_is_not_is_refused_in_words(private: Path, tmp_path: Path) -> None:
+    done = softcopy("--group", "no such group", private, tmp_path / "copy.zarr")
+    assert done.returncode == 2 and not (tmp_path / "copy.zarr").exists()
+    assert 'group "no such group": there is no such group on this computer' in done.stderr
 
 
 def test_nothing_is_said_of_a_folder_that_is_nobody_elses(private: Path, tmp_path: Path) -> None:

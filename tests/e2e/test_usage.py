@@ -131,7 +131,7 @@ def _array(shape: list[int], chunks: list[int], dtype: str) -> str:
         (_array([8, 8], [2, 2], "<u2"), "its shape is (8, 8), not (4, 4)"),
         (_array([4, 4], [4, 4], "<u2"), "its chunks are (4, 4), not (2, 2)"),
         (_array([4, 4], [2, 2], "<u4"), "<u4"),
-        (_array([4, 4], [2, 2], "<u2"), "a copy of another acquisition (newest chunk of 20"),
+        (_array([4, 4], [2, 2], "<u2"), "a copy of another acquisition (newest file of 20"),
         (_array([6, 4], [2, 2], "<u2"), "its shape is (6, 4), not (4, 4)"),
     ],
 )

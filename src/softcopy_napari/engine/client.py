@@ -319,7 +319,9 @@ class Copy:
         return next(target for target in snapshot.targets if target.id == self._target)
 
 
-def check(source: str | Path, destination: str | Path, nprocs: int = 4, by_content: bool = False) -> TargetSnapshot:
+def check(
+    source: str | Path, destination: str | Path, nprocs: int = 4, by_content: bool = False, kind: str = "zarr"
+) -> TargetSnapshot:
     """Compare a source and a destination, and change nothing in either.
 
     Parameters
@@ -330,6 +332,8 @@ def check(source: str | Path, destination: str | Path, nprocs: int = 4, by_conte
         Processes that compare.
     by_content : bool
         Whether to read files of equal size whose times differ: they may have been copied without their times.
+    kind : str
+        "zarr", or "folder" for a folder of any files.
 
     Returns
     -------
@@ -342,23 +346,25 @@ def check(source: str | Path, destination: str | Path, nprocs: int = 4, by_conte
     TargetsError
         The paths or settings are wrong, or the destination is in use.
     """
-    target = _make(source, destination, {"nprocs": nprocs}).model_copy(update={"check": True, "by_content": by_content})
+    target = _make(source, destination, {"nprocs": nprocs, "kind": kind}).model_copy(
+        update={"check": True, "by_content": by_content}
+    )
     return Copy(launch([target]), "1").wait()
 
 
 def start(source: str | Path, destination: str | Path, **settings: Any) -> Copy:
-    """Start copying a zarr dataset that is being written, or will be.
+    """Start copying a zarr dataset, or with `kind="folder"` any files, being written now or later.
 
     Parameters
     ----------
     source : str or Path
-        Folder of the zarr dataset; it need not exist yet.
+        Folder that the microscope writes; it need not exist yet.
     destination : str or Path
         Folder to fill.
     **settings
-        `nprocs`, `sleep_time`, `wait_for_source`, `settle`, `finish_idle`, `linger`, `verify`, `max_rate`, `pace`,
-        `overwrite`, `permissions`, `links`, `notify`, `progress_file`, as in a targets file. Without a `linger` the
-        source is watched on for a day after the copy is complete.
+        `kind`, `marker`, `nprocs`, `sleep_time`, `wait_for_source`, `settle`, `finish_idle`, `linger`, `verify`,
+        `max_rate`, `pace`, `overwrite`, `permissions`, `group`, `links`, `notify`, `progress_file`, as in a targets
+        file. Without a `linger` the source is watched on for a day after the copy is complete.
 
     Raises
     ------

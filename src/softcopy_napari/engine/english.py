@@ -86,13 +86,19 @@ ENGLISH: Wording = {
     ReasonCode.WORKER_STUCK: "a copy process hangs in a call to a disk and could still write. Waiting for it",
     # What a live copy waits for
     ReasonCode.NO_ARRAY: "no zarr array yet",
+    ReasonCode.NO_FILE: "no files yet",
+    ReasonCode.STILL_GROWING: "{path} grows; copied again after {seconds:time} without a change",
+    ReasonCode.NOT_LISTED_YET: "{path} is not listed as complete in {file} yet ({files:file} in all)",
     ReasonCode.NODES_TO_COME: "{nodes:image or well|images or wells} still to come",
     ReasonCode.CHUNKS_TO_COME: "{chunks:chunk} still to come",
     ReasonCode.FILE_IN_USE: "{path} is open or locked by its writer",
     ReasonCode.FILES_IN_USE: "a writer has files open",
     ReasonCode.ALL_THERE: "all chunks are there",
     ReasonCode.ALL_THERE_BUT: "all chunks are there, but {objection}",
-    ReasonCode.MARKER_TOO_OLD: "{why}; the file named 'complete' is older than the data",
+    ReasonCode.MARKER_TOO_OLD: (
+        "{why}; the file named '{marker}' is older than the data",
+        "{why}; the file named 'complete' is older than the data",
+    ),
     ReasonCode.DONE_AFTER_QUIET: "{why}; done after {seconds:time} without a change",
     # What speaks against a quiet acquisition being over
     ReasonCode.RESUMED: "more came after the copy was complete",
@@ -107,9 +113,14 @@ ENGLISH: Wording = {
     ReasonCode.ONE_WELL: "{array:array} is in the only well of its plate: more wells may come",
     ReasonCode.UNLISTED: "{array:array} is in a group that does not list its images: more may come",
     ReasonCode.UNKNOWN_LAYOUT: "{array:array} does not tell how many chunks it will have",
+    ReasonCode.ANY_FILES: "a folder does not tell how many files it will hold",
     # Why an acquisition is over
     ReasonCode.USER_SAID_OVER: "you said that the acquisition is over",
-    ReasonCode.MARKER_SAYS_OVER: "a file named 'complete' says that the acquisition is over",
+    ReasonCode.MARKER_SAYS_OVER: (
+        "a file named '{marker}' says that the acquisition is over",
+        "a file named 'complete' says that the acquisition is over",
+    ),
+    ReasonCode.MANIFEST_SAYS_OVER: "{file} says that the acquisition is over",
     ReasonCode.QUIET: "nothing has changed for {seconds:time}",
     ReasonCode.ALL_THERE_AND_QUIET: "every chunk is there and nothing has changed for {seconds:time}",
     # How a target ends
@@ -127,6 +138,10 @@ ENGLISH: Wording = {
     ReasonCode.FLUSH_FAILED: "{destination} cannot be flushed to disk: {problem}",
     ReasonCode.CHUNKS_LOST: (
         "{chunks:chunk} lost: gone from the source before being copied ({names}). If somebody moved them, "
+        "put them back and start this copy again"
+    ),
+    ReasonCode.LISTED_AND_MISSING: (
+        "{files:file} listed in {file} missing in the source ({names}). If somebody moved them, "
         "put them back and start this copy again"
     ),
     ReasonCode.NOT_IN_SOURCE: (
@@ -176,6 +191,10 @@ ENGLISH: Wording = {
         "the source is on a network share ({kind}): " + _BY_LOOKING,
         "the source is on a network share: " + _BY_LOOKING,
     ),
+    ReasonCode.MANIFEST_NOT_FOLLOWED: "{file} is not followed: it is not a list of finished files",
+    ReasonCode.MANIFEST_OF_OTHER_VERSION: "{file} is not followed: it has schema {version}, and 1 is known",
+    ReasonCode.MANIFEST_BAD_LINE: "{file} has lines that cannot be read. They are skipped",
+    ReasonCode.FILES_LEFT: "{files:file} gone from the source before being copied: {names}",
     ReasonCode.METADATA_NOT_FOLLOWED: (
         "{folder}/{problem}. " + _AS_PLAIN_FILES,
         "{problem}. " + _AS_PLAIN_FILES,
@@ -199,7 +218,7 @@ ENGLISH: Wording = {
         "{destination} does not keep modification times. Files are compared by size and the checksums noted on arrival"
     ),
     ReasonCode.GROUP_CANNOT_READ: (
-        "{destination} is shared with a group that cannot read the copies: they have the source's permissions. "
+        "{destination} is shared with a group that cannot read the copies. "
         "permissions: group (--permissions group) makes them readable"
     ),
     ReasonCode.STORED_LATER: (

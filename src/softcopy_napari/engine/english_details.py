@@ -22,7 +22,9 @@ def _looks_like(what: str, mount: str = "") -> tuple[str, str]:
 DETAILS: Wording = {
     # What is wrong with metadata: each goes on behind the name of a file
     ReasonCode.METADATA_UNUSABLE: "has zarr metadata that cannot be used: {problem}",
-    ReasonCode.NO_METADATA: "holds no zarr metadata yet (zarr.json, .zarray or .zgroup)",
+    ReasonCode.NO_METADATA: (
+        "holds no zarr metadata yet (zarr.json, .zarray or .zgroup; for a folder of any files use --kind folder)"
+    ),
     ReasonCode.IN_FILE: "{file} {problem}",
     ReasonCode.READ_FAILED: ("cannot be read: {file}: {problem}", "cannot be read: {problem}"),
     ReasonCode.FILE_EMPTY: "is empty",
@@ -86,7 +88,7 @@ DETAILS: Wording = {
     ReasonCode.NO_KNOWN_CHUNKS: "it holds none of the chunk files",
     ReasonCode.COPY_OF: (
         "the copy of {source} that was complete on {finished:date}",
-        "a copy of another acquisition (newest chunk of {newest:date})",
+        "a copy of another acquisition (newest file of {newest:date})",
     ),
     ReasonCode.ANOTHER_SOURCE: "{copy}, and the source is another now",
     ReasonCode.WRITTEN_ANEW: "{copy}; the source has been written anew since",

@@ -49,6 +49,9 @@ class ReasonCode(StrEnum):
 
     # What a live copy waits for
     NO_ARRAY = auto()
+    NO_FILE = auto()
+    STILL_GROWING = auto()
+    NOT_LISTED_YET = auto()
     NODES_TO_COME = auto()
     CHUNKS_TO_COME = auto()
     FILE_IN_USE = auto()
@@ -71,10 +74,12 @@ class ReasonCode(StrEnum):
     ONE_WELL = auto()
     UNLISTED = auto()
     UNKNOWN_LAYOUT = auto()
+    ANY_FILES = auto()
 
     # Why an acquisition is over
     USER_SAID_OVER = auto()
     MARKER_SAYS_OVER = auto()
+    MANIFEST_SAYS_OVER = auto()
     QUIET = auto()
     ALL_THERE_AND_QUIET = auto()
 
@@ -90,6 +95,7 @@ class ReasonCode(StrEnum):
     FLUSH_FAILED = auto()
 
     CHUNKS_LOST = auto()
+    LISTED_AND_MISSING = auto()
     NOT_IN_SOURCE = auto()
     UNKNOWN_CHUNKS = auto()
     EDITED_ON_BOTH_SIDES = auto()
@@ -113,6 +119,10 @@ class ReasonCode(StrEnum):
     SOME_FOLDERS_NOT_WATCHED = auto()
     WATCHING_BROKE = auto()
     SOURCE_ON_SHARE = auto()
+    MANIFEST_NOT_FOLLOWED = auto()
+    MANIFEST_OF_OTHER_VERSION = auto()
+    MANIFEST_BAD_LINE = auto()
+    FILES_LEFT = auto()
     METADATA_NOT_FOLLOWED = auto()
     METADATA_NOTE = auto()
     COPIED_AS_PLAIN_FILES = auto()

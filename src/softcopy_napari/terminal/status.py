@@ -133,7 +133,7 @@ def _show_ending(ending: Ending) -> None:
     target, now = ending.target, time.time()
     name = f"{PurePath(ending.source).name}  " + ("check: " if ending.check else "")
     when = f"  started {clock_text(ending.at, now)}" if ending.crashed else f"  {clock_text(ending.at, now)}"
-    numbers = f"  {labelled_files_text(target)}" if target.chunk_files else ""
+    numbers = f"  {labelled_files_text(target)}" if target.chunk_files or target.any_files else ""
     print_line(ending.state_text, "red" if ending.failed else COLOURS[target.state], name, when + numbers)
     print_line(f"  {ending.source} -> {ending.destination}")
     if ending.reason:

@@ -31,17 +31,22 @@ def _summary(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
     yield f"{target.source} -> {target.destination}", "bold"
     reason = explain_state(target)
     yield f"  {target.state_text}" + (f": {reason}" if reason else ""), COLOURS[target.state]
-    yield (
-        f"  {target.chunk_files_copied:,} of {target.chunk_files:,} chunks are at the destination, "
-        f"and {count_text(target.other_files, 'other file')}",
-        "",
-    )
+    if target.any_files:
+        has = "file is" if target.other_files == 1 else "files are"
+        yield f"  {target.other_files:,} {has} at the destination", ""
+    else:
+        yield _chunks(target)
     if target.findings is not None:
         yield from _found(target, target.findings)
     else:
         yield from _copied(target)
     for notice in target.notices:
         yield f"  note: {notice}", "dim"
+
+
+def _chunks(target: TargetSnapshot) -> tuple[str, str]:
+    chunks = f"{target.chunk_files_copied:,} of {target.chunk_files:,} chunks are at the destination"
+    return f"  {chunks}, and {count_text(target.other_files, 'other file')}", ""
 
 
 def _copied(target: TargetSnapshot) -> Iterator[tuple[str, str]]:

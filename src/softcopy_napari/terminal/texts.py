@@ -24,7 +24,9 @@ _AXES = {"t": "time points", "c": "channels", "z": "planes", "p": "positions"}
 
 
 def files_text(target: TargetSnapshot) -> str:
-    """Return the number of chunk files that have arrived, and of all where that is known."""
+    """Return the number of chunk files that have arrived, and of all where that is known; of a folder, of its files."""
+    if target.any_files:
+        return f"{target.other_files:,}"
     if not (target.arrays or target.chunk_files):
         return "-"
     if is_open_ended(target):
@@ -33,14 +35,16 @@ def files_text(target: TargetSnapshot) -> str:
 
 
 def labelled_files_text(target: TargetSnapshot) -> str:
-    """Return the number of chunk files that have arrived, with a word that says so."""
+    """Return the number of chunk files that have arrived, or of files of a folder, with a word that says so."""
+    if target.any_files:
+        return target.copied_text
     number, _, rest = files_text(target).partition(" ")
     return f"{number} chunk files {rest}".rstrip()
 
 
 def is_open_ended(target: TargetSnapshot) -> bool:
     """Whether nobody knows how much is to come: an array grows, or images and wells are still to appear."""
-    return not target.state.ended and (target.growing or bool(target.nodes_missing))
+    return not target.state.ended and (target.growing or target.any_files or bool(target.nodes_missing))
 
 
 def labelled_eta_text(target: TargetSnapshot) -> str:

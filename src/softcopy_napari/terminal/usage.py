@@ -20,6 +20,34 @@ _USAGE = (
 _COPY = "copy"
 _ALIKE = 0.7
 
+kind_option = click.option(
+    "--kind",
+    type=click.Choice(["zarr", "folder"]),
+    default="zarr",
+    show_default=True,
+    help="What the source is: a zarr dataset, or a folder of any files (OME-TIFF, NDTiff, ...).",
+)
+"""Says what the source of a command is."""
+marker_option = click.option(
+    "--marker",
+    metavar="NAME",
+    default="complete",
+    show_default=True,
+    help="Name of the file at the source by which its writer says that the acquisition is over.",
+)
+
+permissions_option = click.option(
+    "--permissions",
+    metavar="WHICH",
+    default="folder",
+    show_default=True,
+    help="Permissions of the copies: folder (as for any new file there), keep (the source's), group (as the "
+    "destination's folder itself), or a mode like 0664.",
+)
+group_option = click.option(
+    "--group", metavar="NAME", default=None, help="Group of the copies, of which you must be a member.  [default: off]"
+)
+
 
 class CopyCommand(click.Command):
     """The copy, whose name nobody types: what is said of its usage is without it."""

@@ -213,6 +213,8 @@ def _needed(why: Reason | None) -> str:
 def _arrived(target: TargetSnapshot, arrival: Arrival | None) -> str:
     if arrival is not None:
         return arrival.text
+    if target.any_files:
+        return target.copied_text
     if not target.chunk_files:
         return ""
     if target.growing:

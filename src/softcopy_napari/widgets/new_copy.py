@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from softcopy_napari.widgets.buttons import MenuButton, button
 from softcopy_napari.widgets.labels import show_words, wrapping_label
@@ -34,6 +34,8 @@ class Preview:
     """What would happen, line by line."""
     suggestion: str = ""
     """A better destination; empty where there is none."""
+    any_files: bool = False
+    """Whether the source may be meant as a folder of any files: it has files, and no zarr metadata."""
 
     @property
     def possible(self) -> bool:
@@ -93,6 +95,10 @@ class NewCopy(QFrame):
         self._problem = Problem("form_problem")
         self._suggest = button("", "use_suggestion_button", "Take this destination instead")
         self._suggest.hide()
+        self._any_files = QCheckBox("Not zarr: copy it as a &folder of any files")
+        self._any_files.setObjectName("any_files_box")
+        self._any_files.setToolTip("OME-TIFF, NDTiff or any other files, while they are written")
+        self._any_files.hide()
         self._preview = wrapping_label("copy_preview")
         self._preview.setMinimumHeight(_LINES * self.fontMetrics().lineSpacing())
         self._start = button("St&art", "start_copy_button", "Start copying, now and whatever comes")
@@ -119,6 +125,7 @@ class NewCopy(QFrame):
         column.addWidget(self.source)
         column.addWidget(self.destination)
         column.addWidget(self._suggest)
+        column.addWidget(self._any_files)
         column.addWidget(self._preview)
         column.addWidget(self._problem)
         column.addLayout(buttons)
@@ -136,9 +143,15 @@ class NewCopy(QFrame):
         self._start.clicked.connect(lambda: self._ask(self.start_requested))
         self._cancel.clicked.connect(self.closed)
         self._suggest.clicked.connect(self._take_suggestion)
+        self._any_files.toggled.connect(lambda _: self._look())
         self._more.add("List without starting", "add_target").triggered.connect(lambda: self._ask(self.add_requested))
         check = self._more.add("Check coverage, copy nothing", "check_coverage")
         check.triggered.connect(lambda: self._ask(self.check_requested))
+
+    @property
+    def any_files(self) -> bool:
+        """Whether the source is to be copied as a folder of any files."""
+        return self._any_files.isChecked()
 
     # -- what is shown ---------------------------------------------------------------------------------------
 
@@ -184,6 +197,7 @@ class NewCopy(QFrame):
             self._suggest.setToolTip(preview.suggestion)
             self._suggest.setAccessibleName(f"Use {preview.suggestion}")
         self._suggest.setVisible(bool(preview.suggestion))
+        self._any_files.setVisible(preview.any_files)
         self._say("\n".join(preview.lines))
         self._start.setEnabled(preview.possible)
 
@@ -196,6 +210,10 @@ class NewCopy(QFrame):
     # -- what the user does ----------------------------------------------------------------------------------
 
     def _on_source(self, source: str) -> None:
+        self._any_files.blockSignals(True)
+        self._any_files.setChecked(False)  # that was said of another source
+        self._any_files.blockSignals(False)
+        self._any_files.hide()
         if self.destination.path == self._proposed and self.destination.recent:
             self._proposed = propose_destination(source, self.destination.recent[0])
             self.destination.path = self._proposed

@@ -176,6 +176,11 @@ class Panel(QWidget):
         self._new.show()
         self._show_parts()
 
+    @property
+    def any_files(self) -> bool:
+        """Whether the new copy is one of a folder of any files."""
+        return self._new.any_files
+
     def show_preview(self, source: str, destination: str, preview: Preview) -> None:
         """Show what a copy would do."""
         self._new.show_preview(source, destination, preview)

@@ -73,6 +73,8 @@ def test_settings_of_a_target_override_those_of_the_command_line(write: Callable
         "nprocs": 8,
         "sleep_time": 1.0,
         "wait_for_source": False,
+        "kind": "zarr",
+        "marker": "complete",
         "settle": 5.0,
         "finish_idle": 250.0,
         "linger": None,
@@ -80,7 +82,8 @@ def test_settings_of_a_target_override_those_of_the_command_line(write: Callable
         "max_rate": "full",
         "pace": "auto",
         "overwrite": False,
-        "permissions": "source",
+        "permissions": "folder",
+        "group": None,
         "links": "keep",
         "free": None,
         "notify": None,
@@ -484,7 +487,7 @@ def test_rates_by_time_of_day_are_read_written_and_handed_to_the_engine(write: C
     assert targets_from_json(targets_to_json([target])) == (target,)
 
 
-@pytest.mark.parametrize("text", ["group", "0664", '"0664"', "664", "0440", "440", "source"])
+@pytest.mark.parametrize("text", ["group", "0664", '"0664"', "664", "0440", "440", "source", "keep", "folder"])
 def test_permissions_are_read_as_they_are_written(write: Callable[[str], Path], text: str, tmp_path: Path) -> None:
     """YAML would make an octal number of 0440, and another number of 440."""
     (target,) = load_targets(write(GOOD + f"  permissions: {text}\n"), Settings())
@@ -496,7 +499,7 @@ def test_permissions_are_read_as_they_are_written(write: Callable[[str], Path], 
 @pytest.mark.parametrize("text", ["0164", "7777", "rw-r--r--", "9", "null"])
 def test_permissions_that_there_are_not_are_refused(write: Callable[[str], Path], text: str) -> None:
     with pytest.raises(
-        TargetsError, match="permissions of target 1 must be source, group, or a mode such as 0664, not"
+        TargetsError, match="permissions of target 1 must be folder, keep, group, or a mode such as 0664, not"
     ):
         load_targets(write(GOOD + f"  permissions: {text}\n"), Settings())
 

@@ -46,7 +46,8 @@ class Sides:
         self.destination.mkdir()
         self.stop = False
         self.told: list[int] = []
-        self.places = RootFolder(str(self.source)), RootFolder(str(self.destination))
+        source = RootFolder(str(self.source))
+        self.places = source, RootFolder(str(self.destination), "keep", like=source)
         self.transfer = FileCopier(*self.places, ".softcopy-r-1.tmp", lambda: self.stop, self.told.append)
 
     def copy(

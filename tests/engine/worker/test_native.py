@@ -57,7 +57,8 @@ class Sides:
 
     def copy(self, paths: list[str], rules: PublishRules = PublishRules()) -> list[CopyResult]:  # noqa: B008
         """Copy files, see that nothing is left behind, and that the digests are those of the files."""
-        places = RootFolder(str(self.source)), RootFolder(str(self.destination))
+        source = RootFolder(str(self.source))
+        places = source, RootFolder(str(self.destination), "keep", like=source)
         transfer = FileCopier(*places, ".softcopy-r-1.tmp", lambda: False, lambda size: None)
         transfer.unit = self.unit
         assert transfer.native is not None

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from softcopy_napari.engine.fs.file_times import TIME_UNITS, coarsest_time_unit, is_up_to_date
 from softcopy_napari.engine.fs.files import extended_path, native_path
+from softcopy_napari.engine.fs.own_files import RECEIPTS, is_own_temporary
 from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.fs.statx import read_birth_time
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
@@ -48,23 +49,29 @@ class ExistingData(NamedTuple):
     """XXH128 of the metadata that were copied there, by path, as far as it is known."""
 
 
-def find_other_dataset(source: Path, destination: Path) -> Reason | None:
+def find_other_dataset(source: Path, destination: Path, any_files: bool = False) -> Reason | None:
     """Say whose data lie at a destination, if the source is there and they are no copy of it; else None."""
-    found = probe_source(str(source))
-    return None if not found.exists or why_unusable(found) else examine_destination(source, destination).conflict
+    found = probe_source(str(source), any_files)
+    unusable = not found.exists or why_unusable(found, any_files)
+    return None if unusable else examine_destination(source, destination, any_files).conflict
 
 
-def examine_destination(source: Path, destination: Path) -> ExistingData:
+def examine_destination(source: Path, destination: Path, any_files: bool = False) -> ExistingData:
     """Compare what lies at a destination with the source, as far as it takes to know one from another.
 
     It is a copy of the source if this computer, or the receipt, remembers the source's folder; or if any of some
-    chunk files there is equal to the source's in size and time.
+    chunk files there is equal to the source's in size and time. A folder of any files may be copied to where others'
+    files lie, but not over them, and not to where another source was copied to.
     """
     here, there = extended_path(str(source)), extended_path(str(destination))
     receipt, metadata = _read_receipt(destination)
     seen = _Seen()
     times_tell = keeps_times(destination)
-    for path, then, has_metadata in _arrays(there, here):
+    filled_before = receipt is not None or filled_from(destination) is not None
+    for file in _spread(there, "", _SAMPLES) if any_files else ():
+        if file not in RECEIPTS and not is_own_temporary(file):
+            seen.compare(here, there, file, counts=filled_before)
+    for path, then, has_metadata in () if any_files else _arrays(there, here):
         now = _layout(here, path)
         seen.differs = seen.differs or _difference(path, now, then, ignore_shape=True)
         seen.shape = seen.shape or _difference(path, now, then, ignore_shape=False)
@@ -89,14 +96,14 @@ class _Seen:
         self.shape: Reason | None = None
         self.samples = self.equal = self.in_both = self.newest = 0
 
-    def compare(self, here: str, there: str, name: str, has_metadata: bool) -> None:
-        """Compare a chunk file of the destination with the source's."""
+    def compare(self, here: str, there: str, name: str, counts: bool) -> None:
+        """Compare a file of the destination with the source's; whether it `counts` if the source has none like it."""
         try:
             copy = os.stat(os.path.join(there, name), follow_symlinks=False)
         except OSError:
             return
         self.newest = max(self.newest, copy.st_mtime_ns)
-        self.samples += has_metadata
+        self.samples += counts
         with contextlib.suppress(OSError):
             original = os.stat(os.path.join(here, name), follow_symlinks=False)
             self.in_both += 1

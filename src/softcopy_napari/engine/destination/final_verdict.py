@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from softcopy_napari.engine.formatting import NO_NAMES, CountedNames, count_names
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
+from softcopy_napari.engine.source.transfer_manifest import MANIFEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,10 @@ class FinalFindings:
 
     lost: CountedNames = NO_NAMES
     """Chunk files that were seen at the source, and left it before they were copied."""
+    listed: CountedNames = NO_NAMES
+    """Files that the source's own list of its files names as finished, and that neither side has."""
+    left: CountedNames = NO_NAMES
+    """Files of a folder that left the source before they were copied: data or not, nobody knows."""
     orphaned: CountedNames = NO_NAMES
     """Files that this copy or an earlier one brought to the destination, and that the source has no more."""
     foreign: CountedNames = NO_NAMES
@@ -61,6 +66,9 @@ def judge_findings(found: FinalFindings) -> FinalVerdict:
 def _failures(found: FinalFindings) -> Iterator[Reason]:
     if found.lost.total:
         yield make_reason(ReasonCode.CHUNKS_LOST, chunks=found.lost.total, names=str(found.lost))
+    if found.listed.total:
+        names = str(found.listed)
+        yield make_reason(ReasonCode.LISTED_AND_MISSING, files=found.listed.total, file=MANIFEST, names=names)
     if found.orphaned.total:
         yield make_reason(ReasonCode.NOT_IN_SOURCE, files=found.orphaned.total, names=str(found.orphaned))
     if found.foreign.total:
@@ -71,6 +79,8 @@ def _notes(found: FinalFindings) -> Iterator[Reason]:
     if found.missing_nodes.total:
         nodes = found.missing_nodes
         yield make_reason(ReasonCode.NODES_NEVER_CAME, nodes=nodes.total, names=str(nodes))
+    if found.left.total:
+        yield make_reason(ReasonCode.FILES_LEFT, files=found.left.total, names=str(found.left))
     if found.others:
         yield make_reason(ReasonCode.DESTINATION_ONLY, names=str(count_names(found.others)))
     if system := sorted(found.system):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +48,10 @@ class OrphanedFiles:
         Earlier runs and the checksums that they have kept.
     missing_nodes : sequence of str
         What OME metadata promise and never came.
+    any_files : bool
+        Whether the source is a folder of any files.
+    listed : set of str, optional
+        Files that the source's own list names as finished.
 
     Attributes
     ----------
@@ -60,7 +64,13 @@ class OrphanedFiles:
     """
 
     def __init__(
-        self, walk: Walk, inventory: Inventory, runs: Sequence[KnownDigests], missing_nodes: Sequence[str]
+        self,
+        walk: Walk,
+        inventory: Inventory,
+        runs: Sequence[KnownDigests],
+        missing_nodes: Sequence[str],
+        any_files: bool = False,
+        listed: Set[str] = frozenset(),
     ) -> None:
         gone = sorted(set(walk.gone))
         self.files = NO_NAMES
@@ -68,6 +78,8 @@ class OrphanedFiles:
         """Whether it is known what an earlier copy brought by its receipt."""
         self.missing_nodes = missing_nodes
         self._lost = inventory.lost_files()
+        self._left = count_names(inventory.plain_files.left if any_files else ())
+        self._listed = count_names(sorted(_find_missing(inventory, listed, set(gone))))
         self._walk = walk
         self.moved = {path: now for path in gone if (now := inventory.renames.new_path(path.rstrip("/"))) is not None}
         self.left = dict.fromkeys(path for path in gone if path not in self.moved)
@@ -149,6 +161,8 @@ class OrphanedFiles:
         foreign = chunks if self._receipt_read else ()  # before that an earlier copy may have brought them
         return FinalFindings(
             lost=self._lost,
+            listed=self._listed,
+            left=self._left,
             orphaned=self.files,
             foreign=count_names(foreign),
             others=[path for path in self.left if path not in chunks],
@@ -166,6 +180,15 @@ class OrphanedFiles:
         if name in METADATA_NAMES or nearest_folder(folder, arrays_before) is not None:
             return True
         return is_chunk_of(self._layouts, path)  # one outside of the grid went when its array was made smaller
+
+
+def _find_missing(inventory: Inventory, listed: Set[str], gone: Set[str]) -> Iterator[str]:
+    """Yield the listed files that the source does not have and the destination, which has what is `gone`, neither."""
+    folders = {path.rstrip("/") for path in gone}
+    for path in listed:
+        absent = inventory.state(path) is ChunkState.ABSENT and path not in inventory.kept
+        if absent and nearest_folder(path, folders) is None:
+            yield path
 
 
 def is_chunk_of(layouts: Mapping[str, ArrayLayout], path: str) -> bool:

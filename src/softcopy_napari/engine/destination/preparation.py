@@ -104,7 +104,8 @@ class DestinationPreparation:
 
     def _examine(self, done: Callable[[Reason | None], None]) -> None:
         try:
-            found = examine_destination(self.target.source, self.target.destination)
+            target = self.target
+            found = examine_destination(target.source, target.destination, target.is_folder)
             for earlier in reversed(self._journal.read_earlier_runs()):
                 found.metadata.update(earlier.metadata())
                 earlier.store.close()
@@ -142,8 +143,9 @@ class DestinationPreparation:
         arrays, notices, all_there = self.old_arrays, [], True
         try:
             if self._replacing:
-                receipt = examine_destination(source, destination).receipt
-                replaced = find_replaceable_arrays(source, destination, receipt)
+                any_files = self.target.is_folder
+                receipt = examine_destination(source, destination, any_files).receipt
+                replaced = [] if any_files else find_replaceable_arrays(source, destination, receipt)
                 remove_receipt(destination)
                 arrays = [*arrays, *map(OldArray, replaced)]
             remover.remove(arrays)

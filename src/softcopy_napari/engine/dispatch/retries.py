@@ -15,6 +15,7 @@ _FIRST = 0.5
 _LAST = 60.0
 _CHANGING_FIRST = 0.1
 _CHANGING_LAST = 5.0
+_PATIENT_LAST = 3600.0
 _MAX_DEATHS = 3
 LAST_ATTEMPTS = 5
 """Attempts at a file before its target ends without it."""
@@ -52,11 +53,15 @@ class Retries:
         Files that failed or keep changing, by path.
     changing : int
         How many files wait to be tried again because they changed while they were read.
+    patient : bool
+        Whether such files may grow for hours: then the pauses grow without an end, and all attempts together read about
+        twice the final size.
     """
 
     def __init__(self, inventory: Inventory) -> None:
         self.troubles: dict[str, FailedFile] = {}
         self.changing = 0
+        self.patient = False
         self._inventory = inventory
         self._again: list[tuple[float, str, bool]] = []
         """When to try which file again, and whether because it changed while it was read."""
@@ -97,7 +102,8 @@ class Retries:
         if outcome is not CopyOutcome.FAILED:
             # What is torn may stay so for hours: it is looked at again when it has been so for twice as long.
             last = _LAST if outcome is CopyOutcome.TORN else _CHANGING_LAST
-            pause = min(_CHANGING_FIRST * 2 ** min(trouble.changes, 10), last)
+            last = _PATIENT_LAST if self.patient else last
+            pause = min(_CHANGING_FIRST * 2 ** min(trouble.changes, 20), last)
             trouble.changes += 1
             trouble.reason = reason or trouble.reason
         else:

@@ -17,7 +17,14 @@ from collections.abc import Iterator
 from softcopy_napari.engine.fs.capabilities import Capabilities, detect_capabilities
 from softcopy_napari.engine.fs.files import NOFOLLOW, extended_path, native_path, open_source_file
 from softcopy_napari.engine.fs.moving import move_file
-from softcopy_napari.engine.fs.permissions import SOURCE, modes_for
+from softcopy_napari.engine.fs.permissions import (
+    AS_FOLDER,
+    AS_SOURCE,
+    NEVER_BY_GROUP,
+    has_default_acl,
+    make_folder_at,
+    modes_for,
+)
 from softcopy_napari.engine.fs.relative_paths import join
 
 BY_DESCRIPTOR = (
@@ -43,6 +50,17 @@ class WrongFolder(OSError):
 class RootFolder:
     """The top folder of one side of a target. All paths are `/` separated and relative to it.
 
+    Parameters
+    ----------
+    root : str
+        Its path, absolute.
+    permissions : str
+        The target's setting `permissions`.
+    group : int
+        The group of new files and folders; -1 for the usual one.
+    like : RootFolder, optional
+        The other side, whose folders new ones are like where permissions are kept.
+
     Links in the middle of a path are never followed, so that a writer's links reach nothing outside. The folder itself
     may be a link that its user made.
 
@@ -53,17 +71,22 @@ class RootFolder:
     mode : int
         The folder's mode.
     file_mode, folder_mode : int
-        The modes of new files and folders; the former is negative where files get their source's.
+        The modes of new files and folders; negative where they get their source's.
+    permissions, group
+        As given.
     """
 
     follows_links = False
     """Whether links that lead out of it are followed."""
 
-    def __init__(self, root: str, permissions: str = SOURCE) -> None:
+    def __init__(
+        self, root: str, permissions: str = AS_FOLDER, group: int = -1, like: RootFolder | None = None
+    ) -> None:
         self.root = extended_path(root)
         self.fd: int | None = None
         self.mode = 0o777
-        self._permissions = permissions
+        self.group = group
+        self.permissions, self._like = permissions, like
         self.file_mode, self.folder_mode = modes_for(permissions, self.mode)
         self._stack: list[tuple[str, int]] = []
         """Folders from the top to the one entered last, with their descriptors: the next one is often nearby."""
@@ -95,7 +118,9 @@ class RootFolder:
                 self.fd = os.open(self.root, _ROOT)
             found = os.stat(self.root if self.fd is None else self.fd)
             self.mode = found.st_mode
-            self.file_mode, self.folder_mode = modes_for(self._permissions, self.mode)
+            self.file_mode, self.folder_mode = modes_for(self.permissions, self.mode)
+            if self.file_mode == AS_SOURCE and has_default_acl(self.root if self.fd is None else self.fd):
+                self.file_mode = NEVER_BY_GROUP
             if identity is not None and (found.st_dev, found.st_ino) != identity:
                 raise WrongFolder(0, "another folder lies there", self.root)
             if marker:
@@ -127,9 +152,9 @@ class RootFolder:
         above = os.path.dirname(folder)
         if above != folder:
             self._make_root(above)
-        mode = modes_for(self._permissions, os.stat(above).st_mode)[1]
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(folder, mode)
+        mode = modes_for(self.permissions, os.stat(above).st_mode)[1]
+        like = os.stat(self._like.root) if self._like is not None and mode < 0 and folder == self.root else None
+        make_folder_at(folder, None, mode if mode >= 0 else 0o777, self.group, like, self.file_mode)
 
     # -- folders --------------------------------------------------------------------------------------
 
@@ -170,10 +195,25 @@ class RootFolder:
         self._shorten(common)
         at = self._stack[-1][1] if self._stack else self.fd
         for name in names[common:]:
-            at = _make_folder(name, at, self.folder_mode) if make else self._open_folder(name, at)
+            at = self._make_folder(name, at) if make else self._open_folder(name, at)
             self._stack.append((name, at))
         self._entered = folder
         return at
+
+    def _make_folder(self, name: str, at: int) -> int:
+        """Open a folder by its name in the one that was entered last, and make it if need be."""
+        try:
+            return os.open(name, _LOOKUP, dir_fd=at)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            if not stat.S_ISLNK(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+                raise
+            os.unlink(name, dir_fd=at)  # it was a link at the source, too, and is a folder there now
+        path = "/".join([*(entered for entered, _ in self._stack), name])
+        like = self._like.stat(path) if self._like is not None and self.folder_mode < 0 else None
+        make_folder_at(name, at, self.folder_mode, self.group, like, self.file_mode)
+        return os.open(name, _LOOKUP, dir_fd=at)
 
     def _open_folder(self, name: str, at: int) -> int:
         """Open a folder by its name in the one that was entered last."""
@@ -202,11 +242,11 @@ class RootFolder:
             except FileNotFoundError:
                 if not make:
                     raise
-                os.mkdir(path, self.folder_mode)
+                os.mkdir(path)  # modes mean nothing where folders have no descriptors
                 continue
             if _is_link(found) and make:
                 os.rmdir(path) if stat.S_ISDIR(found.st_mode) else os.unlink(path)
-                os.mkdir(path, self.folder_mode)
+                os.mkdir(path)
             elif _is_link(found) and self._may_pass(relative):
                 continue
             elif _is_link(found) or not stat.S_ISDIR(found.st_mode):
@@ -352,21 +392,6 @@ def listing(side: RootFolder, folder: str) -> Iterator[tuple[Iterator[os.DirEntr
     """List a folder; yield its entries, which may lack their paths, and its descriptor as `holding` does."""
     with holding(side, folder, to_list=True) as fd, os.scandir(side.path(folder) if fd is None else fd) as entries:
         yield entries, fd
-
-
-def _make_folder(name: str, at: int, mode: int) -> int:
-    """Open a folder in another one, and make it if need be."""
-    try:
-        return os.open(name, _LOOKUP, dir_fd=at)
-    except FileNotFoundError:
-        pass
-    except OSError:
-        if not stat.S_ISLNK(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
-            raise
-        os.unlink(name, dir_fd=at)  # it was a link at the source, too, and is a folder there now
-    with contextlib.suppress(FileExistsError):  # by another worker, just now
-        os.mkdir(name, mode, dir_fd=at)
-    return os.open(name, _LOOKUP, dir_fd=at)
 
 
 def _is_link(found: os.stat_result) -> bool:

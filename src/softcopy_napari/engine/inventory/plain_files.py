@@ -39,6 +39,8 @@ class PlainFiles(TrackedFiles):
         All files that were seen and are not ABSENT.
     outside : str
         A file named like a chunk of an array outside of its grid; empty where there is none.
+    left : dict of str to None
+        Files that left the source before they were copied, and have not come back. Nobody knows whether they were data.
     """
 
     holds_chunks: ClassVar[bool] = False
@@ -49,6 +51,7 @@ class PlainFiles(TrackedFiles):
         self.epoch = 0
         self.by_path: dict[str, ChunkState] = {}
         self.outside = ""
+        self.left: dict[str, None] = {}
         self._counts = [0] * len(ChunkState)
         self._layout_around = layout_around
         self._strays: set[str] = set()
@@ -97,6 +100,7 @@ class PlainFiles(TrackedFiles):
             self.by_path.pop(one, None)
             self._strays.discard(one)
             return
+        self.left.pop(one, None)
         if before is None and one.rpartition("/")[2] not in METADATA_NAMES:
             self._strays.add(one)
             if not self.outside and self._layout_around(one) is not None:
@@ -117,7 +121,11 @@ class PlainFiles(TrackedFiles):
 
     def paths_in(self, *states: ChunkState) -> list[str]:
         """Return the paths of all files in some states."""
-        return [path for path, state in self.by_path.items() if state in states]
+        return list(self.iterate_in(*states))
+
+    def iterate_in(self, *states: ChunkState) -> Iterator[str]:
+        """Yield the paths of all files in some states; none may change meanwhile."""
+        return (path for path, state in self.by_path.items() if state in states)
 
     # -- the queue ------------------------------------------------------------------------------------
 
@@ -152,6 +160,10 @@ class PlainFiles(TrackedFiles):
     def forget_digests(self, store: DigestStore, ids: FileIds) -> None:
         for path in ids:
             store.others.pop(path, None)
+
+    def note_left(self, one: str, left: bool = True) -> None:
+        if left:
+            self.left[one] = None
 
     # -- coming and going -----------------------------------------------------------------------------
 

@@ -134,11 +134,9 @@ class TrackedFiles(ABC):
 
     # -- what the source has lost ---------------------------------------------------------------------
 
-    def note_left(self, one: FileId, left: bool = True) -> None:  # noqa: B027
-        """Note that a file left the source before it was copied, or that its writer deleted it.
-
-        Only an array tells that a file is missing: plain files come and go.
-        """
+    @abstractmethod
+    def note_left(self, one: FileId, left: bool = True) -> None:
+        """Note that a file left the source before it was copied, or that its writer deleted it."""
 
 
 @dataclass(frozen=True, slots=True)

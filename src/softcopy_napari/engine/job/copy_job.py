@@ -15,7 +15,6 @@ from softcopy_napari.engine.destination.final_verdict import FinalVerdict
 from softcopy_napari.engine.destination.preparation import DestinationPreparation
 from softcopy_napari.engine.fs.capabilities import Remark, describe_remarks
 from softcopy_napari.engine.fs.free_space import FreeSpace
-from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.job.copy_status import CopyStatus, Situation
 from softcopy_napari.engine.job.final_check import FinalCheck
 from softcopy_napari.engine.job.job_parts import JobParts
@@ -34,8 +33,7 @@ from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
-from softcopy_napari.engine.worker.tasks import Answer, Flushed, FreeSpaceTask, Reached, ReadDone, ReadTask, Swept
-from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
+from softcopy_napari.engine.worker.tasks import Answer, Flushed, FreeSpaceTask, Reached, ReadDone, Swept, TailDone
 from softcopy_napari.engine.zarr_layout.probe import SourceProbe
 
 _GENERATION = 1_000_000
@@ -98,6 +96,10 @@ class CopyJob(TargetThread):
     def _over(self) -> bool:
         return self._phase is Phase.ENDED
 
+    @property
+    def _ending(self) -> bool:
+        return self._phase in (Phase.CHECKING, Phase.FLUSHING, Phase.SIGNING)
+
     def _note_finish_order(self, over: bool) -> None:
         if over and self._phase is Phase.WATCHING:  # what came since may not have been reported yet
             self._final.recheck()
@@ -158,18 +160,19 @@ class CopyJob(TargetThread):
     # -- messages and steps ---------------------------------------------------------------------------
 
     def _apply_source_events(self, now: float) -> None:
-        if not self._tracker.apply_events(now) or self._tracker.deletion.made_anew:
+        if not self._tracker.apply_events(now, self._ending) or self._tracker.deletion.made_anew:
             self._handle_source_lost(now)
-        for folder in self._tracker.metadata.take_due():
-            paths = [join(folder, name) for name in METADATA_NAMES]
-            self._dispatcher.request(ReadTask(self._pool.new_id(), paths))
+        if (task := self._tracker.held_back.manifest.take_due(now, self._pool.new_id)) is not None:
+            self._dispatcher.request(task)
+        for read in self._tracker.metadata.take_tasks(self._pool.new_id):
+            self._dispatcher.request(read)
 
     def _dispatch(self, now: float) -> None:
         may_copy = not self._paused and self._phase in (Phase.COPYING, Phase.CHECKING, Phase.FLUSHING)
         may_copy = may_copy and self._watermark.allows_changes(now)
-        ending = self._phase in (Phase.CHECKING, Phase.FLUSHING, Phase.SIGNING)
-        self._dispatcher.read_back.finishing = ending
-        self._dispatcher.results.as_it_is = ending and self._final.last_chance_over(now)
+        self._dispatcher.read_back.finishing = self._ending
+        self._dispatcher.retries.patient = self.target.is_folder and not self._ending
+        self._dispatcher.results.as_it_is = self._ending and self._final.last_chance_over(now)
         # A released destination has no mark of this copy: what would be compared could be another one's.
         compare = self._phase is not Phase.WATCHING or self._dispatcher.destination.claimed
         self._dispatcher.dispatch(now, copy=may_copy, compare=compare)
@@ -186,6 +189,8 @@ class CopyJob(TargetThread):
                 folder = next(iter(contents)).rpartition("/")[0]
                 found = {path.rpartition("/")[2]: data for path, data in contents.items() if data is not None}
                 self._tracker.apply_metadata(folder, found)
+            case TailDone() as tail:
+                self._tracker.apply_tail(tail)
             case SourceProbe() as probe:
                 if self._ready.handle_probe(probe, self._told_to_finish, now):
                     self._start_successor()
@@ -240,7 +245,7 @@ class CopyJob(TargetThread):
         acquiring = self._phase is Phase.COPYING
         if acquiring and self._forecaster.ask_free_space(now):
             self._dispatcher.request(FreeSpaceTask(self._pool.new_id()))
-        self._forecaster.update_if_due(now, acquiring and self._tracker.live, self._pacer.set_rate)
+        self._forecaster.update_if_due(now, acquiring and self._tracker.clock.live, self._pacer.set_rate)
         self._pacer.update(now, acquiring, self._reporter.files_left, self._forecaster.seconds_until_full())
 
     # -- the source's coming and going ----------------------------------------------------------------
@@ -282,7 +287,7 @@ class CopyJob(TargetThread):
     @property
     def _nearly_done(self) -> bool:
         # During an acquisition, workers are idle after every few files.
-        return self._phase is not Phase.COPYING or not self._tracker.live
+        return self._phase is not Phase.COPYING or not self._tracker.clock.live
 
     @property
     def _calm(self) -> bool:

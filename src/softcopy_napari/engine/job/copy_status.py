@@ -62,7 +62,9 @@ class CopyStatus:
         left, obstacle = self._reporter.files_left(), self._dispatcher.destination.problem
         state = _state_of(situation, self.outcome, left, obstacle is not None, self._tracker.last_pass is None)
         acquiring = state in (TargetState.COPYING, TargetState.CAUGHT_UP, TargetState.WAITING) and (
-            self._tracker.live or self._tracker.last_pass is None or self._inventory.counts()[ChunkState.ABSENT] > 0
+            self._tracker.clock.live
+            or self._tracker.last_pass is None
+            or self._inventory.counts()[ChunkState.ABSENT] > 0
         )
         stuck = situation.phase not in (Phase.ENDED, Phase.WATCHING) and (obstacle or situation.silent_since)
         if stuck:  # what stands in the way matters more than what is waited for

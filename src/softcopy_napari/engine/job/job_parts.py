@@ -54,8 +54,9 @@ class JobParts:
         self.dispatcher = Dispatcher(self.pool, self.inventory, self.walks, QUIET, verify=verify, links=links)
         self.reporter = Reporter(self.target, identity, self.inventory, self.dispatcher)
         self.tracker = SourceTracker(
-            self.target.source, self.inventory, self.walks, self.reporter.notice, links == "copy", resources.slot
-        )
+            self.target.source, self.inventory, self.walks, self.reporter.notice, links == "copy", resources.slot,
+            self.target.is_folder, self.target.marker,
+        )  # fmt: skip
         self.watermark = Watermark(
             self.target, self.marker, self.inventory, self.tracker.metadata, self.post, self.reporter.notice
         )

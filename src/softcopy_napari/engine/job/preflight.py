@@ -9,7 +9,9 @@ from pathlib import Path
 
 from softcopy_napari.engine.destination.existing_data import find_other_dataset
 from softcopy_napari.engine.errors import TargetsError
+from softcopy_napari.engine.formatting import quote
 from softcopy_napari.engine.fs.files import extended_path
+from softcopy_napari.engine.fs.permissions import find_group
 from softcopy_napari.engine.receipt.freed_record import find_freed
 from softcopy_napari.engine.state_folder.destination_lock import destination_id
 from softcopy_napari.engine.targets.target import Target
@@ -32,7 +34,7 @@ def validate_target(target: Target) -> None:
     Raises
     ------
     TargetsError
-        The source is not a zarr dataset (and will not become one by waiting) or was freed, the destination is not a
+        The source is not what it should be (and will not become it by waiting) or was freed, the destination is no
         folder, or it holds another dataset.
     """
     if freed := find_why_freed(target):
@@ -40,8 +42,8 @@ def validate_target(target: Target) -> None:
     waits = target.wait_for_source and not target.check
     deadline = time.monotonic() + (0 if waits or target.check else _HALF_WRITTEN)
     while True:
-        found = probe_source(str(target.source))
-        problem = _source_problem(found, waits)
+        found = probe_source(str(target.source), target.is_folder)
+        problem = _source_problem(found, waits, target.is_folder)
         if not problem or time.monotonic() >= deadline:
             break
         time.sleep(0.1)
@@ -51,7 +53,13 @@ def validate_target(target: Target) -> None:
         _check_readable(target)
         return
     _check_writable(target)
-    if not target.overwrite and (conflict := find_other_dataset(target.source, target.destination)):
+    try:
+        if target.group is not None:
+            find_group(target.group)
+    except ValueError as error:
+        raise TargetsError(f"group {quote(target.group or '')}: {error}") from None
+    sides = target.source, target.destination
+    if not target.overwrite and (conflict := find_other_dataset(*sides, target.is_folder)):
         raise TargetsError(describe(conflict))
 
 
@@ -63,26 +71,36 @@ def find_why_freed(target: Target) -> str:
     record = find_freed(target.source)
     if record is None:
         return ""
-    is_used_again = bool(record.deleted) and bool(probe_source(str(target.source)).nodes)
+    is_used_again = bool(record.deleted) and _holds_data(target)
     is_copy = destination_id(Path(record.destination)) == destination_id(target.destination)
     return "" if is_used_again and (target.overwrite or not is_copy) else describe(record.describe())
 
 
-def _source_problem(found: SourceProbe, waits: bool) -> str:
+def _holds_data(target: Target) -> bool:
+    """Whether there is a dataset at a target's source, or any file where that is a folder of any files."""
+    if not target.is_folder:
+        return bool(probe_source(str(target.source)).nodes)
+    return any(names for _, _, names in os.walk(extended_path(str(target.source))))
+
+
+def _source_problem(found: SourceProbe, waits: bool, any_files: bool) -> str:
     """Say why a source cannot be copied, or waited for; empty where it can."""
     if not found.exists:
         return "" if waits else "does not exist"
     if found.no_such_path:
         return f"{describe(found.error)}: check the path and your permissions"
     if not found.is_folder and not found.error:
-        return "is a file, not a folder: give the folder of the zarr dataset"
-    problem = describe(why_unusable(found))
+        return "is a file, not a folder: give the folder that it lies in"
+    problem = describe(why_unusable(found, any_files))
     if waits and not _is_wrong(found):
         return ""
     if problem and found.error:
         return f"{problem}: check the path and your permissions"
     if problem and not found.nodes:
-        return "is not a zarr dataset: no zarr.json, .zarray or .zgroup in it"
+        return (
+            "is not a zarr dataset: no zarr.json, .zarray or .zgroup in it. "
+            "To copy a folder of any files, use --kind folder (kind: folder)"
+        )
     return problem
 
 

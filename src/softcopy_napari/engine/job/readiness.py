@@ -36,7 +36,7 @@ class Readiness:
     """
 
     def __init__(self, parts: JobParts, preparation: DestinationPreparation) -> None:
-        self.arrival = Arrival(parts.target.source)
+        self.arrival = Arrival(parts.target.source, parts.target.is_folder)
         self.folder: FolderIdentity | None = None
         self.awaited: type[SourceProbe | DestinationPreparation | Reached | Swept] | None = None
         self.reason: Reason | None = None

@@ -5,17 +5,20 @@ Part of a target's job, and called from its thread alone.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 
 from softcopy_napari.engine.checksums.digest_journal import DigestJournal
 from softcopy_napari.engine.destination.final_verdict import FinalVerdict, judge_findings
 from softcopy_napari.engine.destination.orphaned_files import OrphanedFiles
+from softcopy_napari.engine.fs.permissions import KEEP, SOURCE, heeds_umask, modes_for
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.receipt.receipt import Receipt
 from softcopy_napari.engine.receipt.receipt_builder import ReceiptBuilder
+from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.probe import FolderIdentity
 
@@ -41,7 +44,14 @@ class Signer:
         last = self._tracker.last_full
         assert last is not None  # else it would have to be walked first
         runs = self._journal.read_earlier_runs()
-        self._orphaned = OrphanedFiles(last, self._inventory, runs, self._tracker.metadata.missing_nodes())
+        self._orphaned = OrphanedFiles(
+            last,
+            self._inventory,
+            runs,
+            self._tracker.metadata.missing_nodes(),
+            self._parts.target.is_folder,
+            self._tracker.held_back.manifest.names,
+        )
         for run in runs:
             run.store.close()
         return judge_findings(self._orphaned.findings())
@@ -88,5 +98,19 @@ class Signer:
         problem = None
         if verdict.failure is None:
             whole = receipt.model_copy(update={"notes": (*receipt.notes, *map(describe, verdict.notes))})
-            problem = builder.write(target.destination, self._parts.marker, whole, target.permissions)
+            problem = builder.write(
+                target.destination, self._parts.marker, whole, _receipt_mode(target), target.group_id
+            )
         self._parts.post(lambda: done(problem, verdict))
+
+
+def _receipt_mode(target: Target) -> int | None:
+    """Return the permissions of a receipt: it names files, and shall be read by nobody who must not know of them."""
+    try:
+        if target.permissions in (KEEP, SOURCE):
+            return os.stat(target.source).st_mode & 0o666 | 0o600
+        if heeds_umask(target.permissions):
+            return None
+        return modes_for(target.permissions, os.stat(target.destination).st_mode)[0]
+    except OSError:
+        return None

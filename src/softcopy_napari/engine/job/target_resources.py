@@ -60,7 +60,8 @@ class TargetResources:
         by_content = target.check and (target.by_content or not keeps_times(target.destination))
         setup = Setup(
             str(target.source), str(target.destination), run, "", target.sleep_time, target.check, self.marker,
-            permissions=target.permissions, by_content=by_content,
+            permissions=target.permissions, group=target.group_id, by_content=by_content,
+            finish_marker=target.marker, any_files=target.is_folder,
             links=target.links, board=path, effort=ALL_THE_TIME if target.pace == "full" else IN_PAUSES,
         )  # fmt: skip
         self.pool = WorkerPool(setup, processes or target.nprocs, self.inbox.put, lock)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
 
-from softcopy_napari.engine.formatting import clock_text, printable, size_text
+from softcopy_napari.engine.formatting import clock_text, count_text, printable, size_text
 from softcopy_napari.engine.reasons import Reason, ReasonCode, decode_reason, encode_reason
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.rate_schedule import FULL, RateSetting
@@ -282,6 +282,17 @@ class TargetSnapshot(Message):
     def chunk_files(self) -> int:
         """Chunk files that the metadata promises."""
         return sum(self.counts)
+
+    @property
+    def any_files(self) -> bool:
+        """Whether the source is a folder of any files: nobody knows how many will come."""
+        return self.settings is not None and self.settings.kind == "folder"
+
+    @property
+    def copied_text(self) -> str:
+        """How many files have arrived, in words, and how much this run has copied of them: `12 files, 3.0 GB`."""
+        files = count_text(self.chunk_files_copied + self.other_files, "file")
+        return f"{files}, {size_text(self.bytes_copied)}" if self.bytes_copied else files
 
     @property
     def chunk_files_copied(self) -> int:

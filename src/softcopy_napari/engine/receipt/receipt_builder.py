@@ -18,7 +18,7 @@ import numpy.typing as npt
 from softcopy_napari import __version__
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST, split_digests
 from softcopy_napari.engine.fs.own_files import run_of_temporary
-from softcopy_napari.engine.fs.permissions import SOURCE, modes_for
+from softcopy_napari.engine.fs.permissions import give_to_group
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
@@ -98,10 +98,21 @@ class ReceiptBuilder:
                     if digest != LINK_DIGEST:
                         yield digest, path
 
-    def write(self, destination: Path, marker: str, receipt: Receipt, permissions: str = SOURCE) -> Reason | None:
+    def write(
+        self, destination: Path, marker: str, receipt: Receipt, mode: int | None = None, group: int = -1
+    ) -> Reason | None:
         """Write the receipt, if the destination has its mark: else it would go to a bare mount point.
 
-        Its files have the permissions that copies have, unless those are the source's.
+        Parameters
+        ----------
+        destination : Path
+        marker : str
+            The destination's mark.
+        receipt : Receipt
+        mode : int, optional
+            Permissions of its files; by default those of any new file there.
+        group : int
+            Their group; -1 for the usual one.
 
         Returns
         -------
@@ -110,12 +121,13 @@ class ReceiptBuilder:
         """
         try:
             os.stat(destination / marker)
-            mode, _ = modes_for(permissions, os.stat(destination).st_mode)
             sums = write_receipt(
                 destination, self.lines(), receipt.model_copy(update={"run": run_of_temporary(marker)})
             )
-            if mode >= 0:
-                for path in (sums, dict(possible_receipt_files(destination))[sums]):
+            for path in (sums, dict(possible_receipt_files(destination))[sums]):
+                if group >= 0:
+                    give_to_group(str(path), group)
+                if mode is not None:
                     path.chmod(mode)
             log.info("receipt %s", sums)
         except OSError as error:

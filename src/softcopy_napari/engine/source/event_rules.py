@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 
+from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import OldArray
 from softcopy_napari.engine.source.folder_watches import FolderWatches
+from softcopy_napari.engine.source.held_back import HeldBack
+from softcopy_napari.engine.source.transfer_manifest import MANIFEST
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.watch.events import FileEvent, Watcher
 from softcopy_napari.engine.zarr_layout.file_names import (
@@ -32,6 +36,17 @@ _NEW = 5.0
 class EventRules:
     """Applies file system events to the inventory.
 
+    Parameters
+    ----------
+    watcher : Watcher
+    inventory : Inventory
+    walks : WalkPlanner
+    watches : FolderWatches
+    held_back : HeldBack, optional
+        Which files wait although their writers have closed them.
+    marker : str
+        Name of the file that marks the acquisition's end.
+
     Attributes
     ----------
     metadata : set of str
@@ -46,7 +61,15 @@ class EventRules:
         When the first chunk file went without its writer's lock.
     """
 
-    def __init__(self, watcher: Watcher, inventory: Inventory, walks: WalkPlanner, watches: FolderWatches) -> None:
+    def __init__(
+        self,
+        watcher: Watcher,
+        inventory: Inventory,
+        walks: WalkPlanner,
+        watches: FolderWatches,
+        held_back: HeldBack | None = None,
+        marker: str = MARKER,
+    ) -> None:
         self.metadata: set[str] = set()
         self.lost = False
         self.root_gone = self.root_deleted = False
@@ -56,6 +79,8 @@ class EventRules:
         self._watches = watches
         self._inventory = inventory
         self._walks = walks
+        self._held_back = held_back or HeldBack(inventory)
+        self._marker = marker
         self._replaces = False
         self._in_place = False
         self._locked: dict[str, float] = {}
@@ -188,43 +213,82 @@ class EventRules:
 
     def _apply_to_file(self, event: FileEvent, path: str, folder: str, name: str, now: float) -> None:
         inventory = self._inventory
+        if path == MANIFEST:
+            self._held_back.manifest.look_soon()
         match event:
             case FileEvent.OPENED | FileEvent.MODIFIED:
                 if event is FileEvent.OPENED and inventory.is_chunk_file(path):
                     self._in_place = True
-                if not self._watcher.tells_closing and inventory.writers.try_unsettled(path):
+                held_back, closing = self._held_back, self._watcher.tells_closing
+                if not (closing or held_back.withholds(path)) and inventory.writers.try_unsettled(path):
                     return
+                delay = held_back.delay(path)
                 inventory.writers.note_held(path, itself=True)
-                # A chunk file waits for its writer to close it. Metadata and notes may stay open all day.
-                if not (self._watcher.tells_closing and inventory.is_chunk_file(path)):
-                    self._await_quiet(path, now)
+                # A chunk file waits for its writer to close it, and so does a file of a folder, which may grow for
+                # hours. Metadata and notes of a zarr dataset may stay open all day.
+                if not (closing and (held_back.any_files or inventory.is_chunk_file(path))):
+                    self.await_quiet(path, now, delay if math.isfinite(delay) else QUIET)
             case FileEvent.WRITTEN:
-                self._note_settled(path, folder, name)
+                self._note_closed(path, now)
             case FileEvent.RENAMED:
                 self._replaces = True
                 self._locked.pop(path, None)  # it is what was renamed
                 held = inventory.writers.held.get(path)
                 if self._watcher.tells_closing and held is not None and not held.open:
                     # tensorstore renames its lock, still open, to the final name: its closing follows at once.
-                    self._await_quiet(path, now)
+                    self.await_quiet(path, now)
                 else:
-                    self._note_settled(path, folder, name)
+                    self._note_closed(path, now)
             case FileEvent.DELETED:
                 self._note_deleted(path, now)
 
-    def _note_settled(self, path: str, folder: str, name: str) -> None:
+    def _note_closed(self, path: str, now: float) -> None:
+        """A file's writer is done with it: have it copied, unless it is held back."""
+        delay = self._held_back.delay(path)
+        if not delay:
+            self.settle(path)
+            return
+        self._locked.pop(path, None)
+        self.hold_back(path, delay, now)
+
+    def hold_back(self, path: str, delay: float, now: float) -> None:
+        """Have a file wait until it has been quiet for a number of seconds; if that is infinite, until it is let go."""
+        self._held_back.hold(path, delay)
+        if math.isfinite(delay):
+            self.await_quiet(path, now, delay)
+        else:
+            self._quiet.pop(path, None)
+
+    def hold_back_files(self, folder: str, names: list[str], now: float) -> list[str]:
+        """Hold back those of some files that are not to be copied yet; return the others."""
+        left = []
+        for name in names:
+            path = prefix_of(folder) + name
+            delay = 0.0 if path in self._inventory.writers.held else self._held_back.delay(path)
+            if delay:
+                self.hold_back(path, delay, now)
+            else:
+                left.append(name)
+        return left
+
+    def settle(self, path: str) -> None:
+        """Have a file copied."""
+        folder, _, name = path.rpartition("/")
         self._quiet.pop(path, None)
         self._locked.pop(path, None)
+        self._held_back.let_go(path)
         self._inventory.writers.note_settled(path)
         if name in METADATA_NAMES:
             self.metadata.add(folder)
-        elif name == MARKER:
+        elif name == self._marker:
             self._walks.request(folder)  # which tells when it was written
 
-    def _await_quiet(self, path: str, now: float) -> None:
+    def await_quiet(self, path: str, now: float, seconds: float = 0.0) -> None:
+        """Have a file copied when it has been quiet for so long: for two seconds at least."""
+        due = now + max(QUIET, seconds)
         if path not in self._quiet:
-            heapq.heappush(self._timers, (now + QUIET, path))
-        self._quiet[path] = now + QUIET
+            heapq.heappush(self._timers, (due, path))
+        self._quiet[path] = due
 
     def _end_quiet(self, when: float, path: str, now: float) -> None:
         due = self._quiet.get(path)
@@ -235,8 +299,10 @@ class EventRules:
         if due > now:
             heapq.heappush(self._timers, (due, path))
             return
-        folder, _, name = path.rpartition("/")
-        self._note_settled(path, folder, name)
+        if self._held_back.withholds(path):
+            self.hold_back(path, math.inf, now)
+        else:
+            self.settle(path)
 
 
 def _prune(times: dict[str, float], oldest: float) -> None:

@@ -7,10 +7,14 @@ from enum import Enum
 from typing import NamedTuple
 
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
+from softcopy_napari.engine.source.transfer_manifest import MANIFEST
+from softcopy_napari.engine.zarr_layout.file_names import MARKER
 
 LEARNED_QUIET = 3600.0
 """Seconds of quiet that count as the end, at least, where something speaks against it."""
 _TIMES_LONGEST_PAUSE = 4
+_AFTER_END = 2.0
+"""Seconds of quiet after the end of the source's own list: logs are closed then."""
 
 
 class Against(Enum):
@@ -41,6 +45,8 @@ class Against(Enum):
     """A plate lists one well only: some software adds each well when it is begun."""
     UNLISTED = ReasonCode.UNLISTED
     """An array lies in a group whose metadata do not list what it holds: more may come beside it."""
+    ANY_FILES = ReasonCode.ANY_FILES
+    """It is a folder of any files: nothing tells how many there will be."""
     UNKNOWN_LAYOUT = ReasonCode.UNKNOWN_LAYOUT
     """An array's metadata do not tell where its chunk files lie, or how many there will be."""
 
@@ -64,7 +70,7 @@ class SourceFacts:
     told_to_finish: bool
     """Its user said so."""
     marker: bool
-    """A file called `complete` says so, and no data are newer."""
+    """A file called `complete`, or what is set for it, says so, and no data are newer."""
     stale_marker: bool
     """There is such a file, but data came after it."""
     arrays: int
@@ -78,10 +84,18 @@ class SourceFacts:
     """Seconds for which nothing has changed, by the files' own times or since the last event."""
     temporary: str = ""
     """One of the temporaries, if there are any."""
+    held_back: Reason | None = None
+    """Why a file is not copied yet though nobody has it open; None where none is."""
+    files: int | None = None
+    """Files of a source that is a folder of any files; None where it is a zarr dataset."""
+    listed_end: bool = False
+    """The source's own list of its files says that nothing is written any more, and no data are newer."""
     objections: tuple[Objection, ...] = ()
     """What speaks against the end though everything is there."""
     longest_pause: float = 0.0
     """Longest time without a change between two changes, as far as it was seen, s."""
+    marker_name: str = MARKER
+    """The name of the file that marks the end."""
 
 
 def finished_because(facts: SourceFacts, settle: float, finish_idle: float | None) -> Reason | None:
@@ -104,7 +118,9 @@ def finished_because(facts: SourceFacts, settle: float, finish_idle: float | Non
     if facts.told_to_finish:
         return make_reason(ReasonCode.USER_SAID_OVER)
     if facts.marker:
-        return make_reason(ReasonCode.MARKER_SAYS_OVER)
+        return make_reason(ReasonCode.MARKER_SAYS_OVER, marker=facts.marker_name)
+    if facts.listed_end and facts.quiet >= min(settle, _AFTER_END):
+        return make_reason(ReasonCode.MANIFEST_SAYS_OVER, file=MANIFEST)
     if finish_idle is not None:
         return make_reason(ReasonCode.QUIET, seconds=finish_idle) if facts.quiet >= finish_idle else None
     quiet = quiet_needed(facts, settle)
@@ -126,7 +142,7 @@ def waiting_for(facts: SourceFacts, settle: float, finish_idle: float | None) ->
         return make_reason(ReasonCode.NO_ARRAY)
     why = _what_is_missing(facts)
     if facts.stale_marker:
-        why = make_reason(ReasonCode.MARKER_TOO_OLD, why=why)
+        why = make_reason(ReasonCode.MARKER_TOO_OLD, why=why, marker=facts.marker_name)
     if finish_idle is not None:
         return make_reason(ReasonCode.DONE_AFTER_QUIET, why=why, seconds=finish_idle)
     if _all_there(facts):
@@ -139,10 +155,14 @@ def _what_is_missing(facts: SourceFacts) -> Reason:
         return make_reason(ReasonCode.NODES_TO_COME, nodes=facts.missing_nodes)
     if facts.absent:
         return make_reason(ReasonCode.CHUNKS_TO_COME, chunks=facts.absent)
+    if facts.held_back is not None:
+        return facts.held_back
     if facts.temporaries and facts.temporary:
         return make_reason(ReasonCode.FILE_IN_USE, path=facts.temporary)
     if facts.temporaries:
         return make_reason(ReasonCode.FILES_IN_USE)
+    if facts.files == 0:
+        return make_reason(ReasonCode.NO_FILE)
     if facts.objections:
         kind, path = facts.objections[0]
         field = "path" if kind in _OF_FILES else "array"
@@ -153,4 +173,6 @@ def _what_is_missing(facts: SourceFacts) -> Reason:
 
 def _all_there(facts: SourceFacts) -> bool:
     unknown = any(objection.kind is Against.UNKNOWN_LAYOUT for objection in facts.objections)
-    return bool(facts.arrays) and not (facts.absent or facts.missing_nodes or facts.temporaries or unknown)
+    return bool(facts.arrays or facts.files) and not (
+        facts.absent or facts.missing_nodes or facts.temporaries or unknown
+    )

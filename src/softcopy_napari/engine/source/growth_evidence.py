@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from softcopy_napari.engine.fs.hashing import DIGEST_SIZE
+from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.source.finish_rules import Against, Objection
 from softcopy_napari.engine.states import ChunkState
@@ -25,6 +26,8 @@ _FEWEST = 4
 _ARRAYS_LOOKED_AT = 64
 _MOMENT_NS = 2_000_000_000
 """Times of files so close together count as equal: clocks tick slowly, and writers make several arrays in a row."""
+_LOGS_NS = 60_000_000_000
+"""For so long after its data a writer may write its logs."""
 _FIRST_TOLD = list(Against)
 """Users are told of the first of these that there is."""
 
@@ -38,9 +41,20 @@ class GrowthEvidence:
         Of the files of the source.
     children : mapping of str to tuple of str
         What the OME metadata of each group promise, as it becomes known.
+    any_files : bool
+        Whether the source is a folder of any files: then nothing tells how many there will be.
+    marker : str
+        Name of the file that marks the end.
     """
 
-    def __init__(self, inventory: Inventory, children: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        children: Mapping[str, tuple[str, ...]],
+        any_files: bool = False,
+        marker: str = MARKER,
+    ) -> None:
+        self.any_files, self.marker_name = any_files, marker
         self._inventory = inventory
         self._children = children
         self._seen: dict[Objection, None] = {}
@@ -51,7 +65,7 @@ class GrowthEvidence:
         self._placeholders: tuple[int, tuple[Objection, ...]] = (-1, ())
         """Arrays that seem to hold placeholders only, and the count of changes at which that was looked for."""
         self._oldest_chunk = NEVER
-        self._newest_chunk = 0
+        self._newest_chunk = self._newest_file = 0
         self._described = (0, "")
         """When the latest metadata of an array were written, ns, and whose."""
         self._marked: dict[str, int] = {}
@@ -62,6 +76,7 @@ class GrowthEvidence:
     def note_part(self, part: FolderDiff) -> None:
         """Take in the times that a part of a folder's comparison found."""
         self.note_chunk_times(part.oldest_chunk, part.newest_chunk)
+        self._newest_file = max(self._newest_file, part.newest_file, part.newest_chunk)
         if part.marker_modified:
             self._marked[part.folder] = part.marker_modified
         if part.metadata_modified > self._described[0]:
@@ -117,6 +132,8 @@ class GrowthEvidence:
             self._structure_known = True
             layouts = [array.layout for array in self._inventory.arrays.values()]
             self._structure = (*_objections_to_shapes(layouts), *_objections_to_place(layouts, self._children))
+        if self.any_files:
+            return (*self._seen, Objection(Against.ANY_FILES, ""))
         seen = sorted(self._seen, key=lambda one: _FIRST_TOLD.index(one.kind))
         return (*seen, *self._structure, *self._objections_to_content())
 
@@ -151,18 +168,27 @@ class GrowthEvidence:
         A marker lies at the source's top, or in the folder of each of its arrays.
         """
         plain_files, arrays = self._inventory.plain_files, self._inventory.arrays
-        if MARKER in plain_files:
+        if self.marker_name in plain_files:
             folders: Iterable[str] = [""]
-        elif arrays and all((f"{path}/{MARKER}" if path else MARKER) in plain_files for path in arrays):
+        elif arrays and all(join(path, self.marker_name) in plain_files for path in arrays):
             folders = arrays
         else:
             return False, False
         written = min(self._marked.get(folder, 0) for folder in folders)
         if not written:  # seen by an event: a walk will tell its time
             return False, False
-        # Where there are no data yet, one that is older than the arrays was left by an acquisition before.
-        fresh = written + _MOMENT_NS >= (self._newest_chunk or self._described[0])
+        fresh = self.is_newer_than_data(written)
         return fresh, not fresh
+
+    def is_newer_than_data(self, written: int) -> bool:
+        """Return whether what says that the acquisition is over was written (ns) after all data.
+
+        In a folder of any files nobody knows which are data: those of the last minute may be logs.
+        """
+        if self.any_files:
+            return written + _LOGS_NS >= self._newest_file
+        # Where there are no data yet, one that is older than the arrays was left by an acquisition before.
+        return written + _MOMENT_NS >= (self._newest_chunk or self._described[0])
 
 
 def _objections_to_shapes(layouts: list[ArrayLayout]) -> Iterable[Objection]:

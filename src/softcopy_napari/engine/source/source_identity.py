@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,9 @@ class SourceFingerprint:
                 break
             for state in (ChunkState.COPIED, ChunkState.VERIFIED):
                 samples += array.paths(array.all_in(state)[: _SAMPLES - len(samples)])
+        if not inventory.arrays:
+            arrived = (ChunkState.COPIED, ChunkState.VERIFIED)
+            samples = list(itertools.islice(inventory.plain_files.iterate_in(*arrived), _SAMPLES))
         layouts = {path: array.layout for path, array in list(inventory.arrays.items())[:_FOLDERS]}
         return cls(layouts, tuple(samples), folder)
 
@@ -89,6 +93,8 @@ class Arrival:
     Parameters
     ----------
     source : Path
+    any_files : bool
+        Whether it is a folder of any files, which needs no metadata.
 
     Attributes
     ----------
@@ -102,7 +108,8 @@ class Arrival:
         Whether its writer deleted what lay there and made another dataset in its place at once.
     """
 
-    def __init__(self, source: Path) -> None:
+    def __init__(self, source: Path, any_files: bool = False) -> None:
+        self._any_files = any_files
         self.before: SourceFingerprint | None = None
         self.hopeless = self.made_anew = self.was_unusable = False
         self._source = source
@@ -128,7 +135,7 @@ class Arrival:
             return False, make_reason(ReasonCode.SOURCE_GONE if before else ReasonCode.SOURCE_MISSING, source=source)
         if not probe.is_folder and not probe.error:
             return False, make_reason(ReasonCode.SOURCE_NOT_A_FOLDER, source=source)
-        if problem := why_unusable(probe):
+        if problem := why_unusable(probe, self._any_files):
             return False, make_reason(self._note_unusable(probe, now), source=source, problem=problem)
         if before is None or self.made_anew:
             return True, None

@@ -10,12 +10,14 @@ from collections.abc import Callable, Container, Mapping
 from enum import Enum, auto
 from pathlib import Path
 
-from softcopy_napari.engine.fs.relative_paths import prefix_of
+from softcopy_napari.engine.fs.relative_paths import join, prefix_of
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.growth_evidence import GrowthEvidence
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
+from softcopy_napari.engine.worker.tasks import ReadTask
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLayout, LayoutError, OpaqueNode
+from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
 
 _MOST_ATTEMPTS = 5
@@ -92,6 +94,10 @@ class SourceMetadata:
         self._notice = notice
         self._reading: set[str] = set()
         """Folders whose metadata a worker reads just now."""
+
+    def take_tasks(self, new_id: Callable[[], int]) -> list[ReadTask]:
+        """Return tasks to read the metadata that are to be read now."""
+        return [ReadTask(new_id(), [join(folder, name) for name in METADATA_NAMES]) for folder in self.take_due()]
 
     def take_due(self) -> set[str]:
         """Take the folders whose metadata are to be read now: of two who read one, the first could answer last."""

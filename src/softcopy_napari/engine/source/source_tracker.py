@@ -15,22 +15,26 @@ from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.inventory.comparison import note_batch, note_comparison
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
+from softcopy_napari.engine.source.change_clock import ChangeClock
 from softcopy_napari.engine.source.event_rules import QUIET, EventRules
-from softcopy_napari.engine.source.finish_rules import Against, Objection, SourceFacts
+from softcopy_napari.engine.source.finish_rules import SourceFacts
 from softcopy_napari.engine.source.folder_watches import FolderWatches
 from softcopy_napari.engine.source.growth_evidence import GrowthEvidence
+from softcopy_napari.engine.source.held_back import HeldBack
 from softcopy_napari.engine.source.look_schedule import LookSchedule
 from softcopy_napari.engine.source.newer_copies import NewerCopies
 from softcopy_napari.engine.source.seen_files import SeenFiles, StaleLocks, Unsettled
+from softcopy_napari.engine.source.source_facts import gather_facts
 from softcopy_napari.engine.source.source_identity import Deletion
 from softcopy_napari.engine.source.source_metadata import Reading, SourceMetadata
+from softcopy_napari.engine.source.transfer_manifest import MANIFEST
 from softcopy_napari.engine.source.walk_planner import Walk, WalkPlanner
-from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.watch.events import Watcher
 from softcopy_napari.engine.watch.watcher import make_watcher
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
-from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
+from softcopy_napari.engine.worker.tasks import TailDone
+from softcopy_napari.engine.zarr_layout.file_names import MARKER, METADATA_NAMES
 
 _TEMPORARIES_INTERVAL = 1.0
 _LATE_EVENT, _VERY_LATE_EVENT = 0.3, 2.0
@@ -54,6 +58,8 @@ class SourceTracker:
         Whether folders of the source may be links.
     slot : ActivitySlot, optional
         Where the watcher says when the source's writer is at work.
+    any_files, marker
+        See `GrowthEvidence`.
 
     Attributes
     ----------
@@ -61,14 +67,18 @@ class SourceTracker:
         The last walk that came to its end; None before the first has.
     last_full : Walk or None
         The last walk that listed every folder and came to its end.
-    live : bool
-        Whether anything was seen to change at the source since the start.
+    clock : ChangeClock
+        When anything was seen to change at the source.
     changes : int
         Goes up with everything that is learned of the source and was not known before.
     evidence : GrowthEvidence
         What speaks against the end of the acquisition.
+    unsettled : Unsettled
+        Files that a walk found to have changed a moment ago.
     metadata : SourceMetadata
         What the metadata of its folders say.
+    held_back : HeldBack
+        Files that are not copied yet although their writers have closed them.
     heeds_locks : bool
         Whether locks that walks come across are those of writers at work.
     """
@@ -81,10 +91,12 @@ class SourceTracker:
         notice: Callable[[Reason], None],
         follow_links: bool = False,
         slot: ActivitySlot | None = None,
+        any_files: bool = False,
+        marker: str = MARKER,
     ) -> None:
         self.last_pass: Walk | None = None
         self.last_full: Walk | None = None
-        self.live = False
+        self.clock = ChangeClock()
         self.changes = 0
         self.heeds_locks = True
         self.source = source
@@ -96,19 +108,16 @@ class SourceTracker:
         self._watches: FolderWatches | None = None
         self._rules: EventRules | None = None
         children: dict[str, tuple[str, ...]] = {}
-        self.evidence = GrowthEvidence(inventory, children)
+        self.held_back = HeldBack(inventory, any_files)
+        self.evidence = GrowthEvidence(inventory, children, any_files, marker)
         self.metadata = SourceMetadata(source, inventory, walks, self.evidence, children, notice)
         self._later: dict[str, float] = {}
         self._locks = StaleLocks(inventory)
-        self._unsettled = Unsettled(inventory)
+        self.unsettled = Unsettled(inventory)
         self._newer = NewerCopies(inventory)
         self._scratch = SeenFiles()
         """Temporaries of writers that do not tell whose they are."""
-        self._last_change = time.monotonic()
-        self._longest_pause = 0.0
-        self._clock_ahead = time.time() - self._last_change
-        """By how much the system's clock was ahead of the one that never jumps when it all began, s."""
-        self._newest, self._next_temporaries = 0, 0.0
+        self._next_temporaries = 0.0
         self._looks = LookSchedule()
 
     # -- coming and going -----------------------------------------------------------------------------
@@ -123,7 +132,9 @@ class SourceTracker:
         """
         self._watcher = make_watcher(self.source, wake, self._follow_links, self._slot)
         self._watches = FolderWatches(self._watcher, self.source, self._inventory, self._walks)
-        self._rules = EventRules(self._watcher, self._inventory, self._walks, self._watches)
+        self._rules = EventRules(
+            self._watcher, self._inventory, self._walks, self._watches, self.held_back, self.evidence.marker_name
+        )
         self.metadata.made_anew.clear()
         for folder in self._walks.known:
             self._watches.watch(folder)
@@ -145,27 +156,32 @@ class SourceTracker:
     def _note_change(self, now: float) -> None:
         """Something has changed at the source."""
         self.changes += 1
-        self._longest_pause = max(self._longest_pause, now - self._last_change)
-        self._last_change = now
-        self.live = True
+        self.clock.note_change(now)
 
     # -- taking in ------------------------------------------------------------------------------------
 
-    def apply_events(self, now: float) -> bool:
-        """Take in what the watcher saw; returns whether the source itself is still there."""
+    def apply_events(self, now: float, over: bool = False) -> bool:
+        """Take in what the watcher saw; returns whether the source itself is still there.
+
+        Once the acquisition is over, nothing is held back any more.
+        """
         rules = self._rules
+        self.held_back.suspended = over
         if rules is None or self._watcher is None:
             return True
         if rules.apply_events(now):
             self._note_change(now)
             self._looks.note_events(now)
+        for path in self.held_back.pop_released():
+            rules.settle(path)
         if rules.root_gone:
             return False
         if rules.lost:
             rules.lost = False
             self._notice(make_reason(ReasonCode.EVENTS_LOST))
             self.start_pass(full=True, now=now)
-        self.metadata.stale |= rules.metadata
+        if not self.evidence.any_files:
+            self.metadata.stale |= rules.metadata
         rules.metadata.clear()
         for folder in [folder for folder, when in self._later.items() if when <= now]:
             del self._later[folder]
@@ -196,7 +212,7 @@ class SourceTracker:
             self.metadata.forget(part.folder)
             self.changes += 1
             self._walks.look_for_missing(part.folder)
-        if part.metadata:
+        if part.metadata and not self.evidence.any_files:
             stale = not touched.isdisjoint(METADATA_NAMES)  # written anew since, and maybe read anew already
             if stale:
                 self.metadata.stale.add(part.folder)
@@ -220,17 +236,27 @@ class SourceTracker:
                 before = len(self._inventory.writers.unsettled)
                 unsettled = [name for name in unsettled if not self._inventory.writers.try_unsettled(prefix + name)]
                 tried = len(self._inventory.writers.unsettled) - before
+        if not part.folder and (MANIFEST in part.same or MANIFEST in part.different):
+            self.held_back.manifest.note_found()
+        if self.held_back.active and self._rules is not None and not finishing:
+            different = self._rules.hold_back_files(part.folder, different, now)
         same = [name for name in part.same if name not in touched] if touched else part.same
         newer = self._newer.find(part)
         news = note_comparison(self._inventory, part.folder, same, different, part.source_versions) + tried
         self._newer.note_replaced(newer)
-        self._unsettled.add_folder_diff(part, [name for name in unsettled if name not in touched])
-        if part.last and part.folder in self._unsettled.listed:
+        self.unsettled.add_folder_diff(part, [name for name in unsettled if name not in touched])
+        if part.last and part.folder in self.unsettled.listed:
             self._walks.known[part.folder] = 0  # to be listed again even if its own time stays
         if part.empty and part.folder:
             self._inventory.writers.note_settled(part.folder)
         self._note_news(news)
         return True
+
+    def apply_tail(self, tail: TailDone) -> None:
+        """Take in what was read of the source's own list of its finished files."""
+        self.changes += self.held_back.manifest.add_tail(tail)
+        for notice in self.held_back.manifest.pop_notices():
+            self._notice(notice)
 
     def _note_news(self, news: int) -> None:
         self.changes += bool(news)
@@ -249,7 +275,7 @@ class SourceTracker:
         if self.metadata.awaited_above(batch.base):
             self._walks.return_folder_batch(batch)
             return
-        one_by_one = self._walks.is_touched(batch) or self._holds_noted(batch)
+        one_by_one = self._walks.is_touched(batch) or self._holds_noted(batch) or self.held_back.active
         news = None if one_by_one else note_batch(self._inventory, batch)
         self._ask_for(self._walks.apply_folder_batch(batch, one_by_one=news is None))
         if news is None:
@@ -263,7 +289,7 @@ class SourceTracker:
 
     def _holds_noted(self, batch: FolderBatch) -> bool:
         """Whether something is noted of any of a batch's folders that its comparison may end."""
-        noted = {*self._walks.missed, *self._locks.folders, *self._scratch.folders, *self._unsettled.listed.folders}
+        noted = {*self._walks.missed, *self._locks.folders, *self._scratch.folders, *self.unsettled.listed.folders}
         return bool(noted) and not noted.isdisjoint(path for path, *_ in batch.folders)
 
     def apply_metadata(self, folder: str, files: Mapping[str, bytes]) -> None:
@@ -295,7 +321,7 @@ class SourceTracker:
             if done.full:
                 self.last_full = done
                 self.evidence.note_walked()
-            self._newest = max(self._newest, done.newest)
+            self.clock.note_time(done.newest)
             self._walks.known |= dict.fromkeys(self.metadata.no_room, 0)  # the next look reads their metadata again
             in_vain = self._watcher is not None and self._watcher.tells_closing and not done.news
             self._looks.note_end(now, self.blind, in_vain and not self.metadata.no_room)
@@ -310,7 +336,8 @@ class SourceTracker:
     @property
     def busy(self) -> bool:
         """Whether there is something to look at that was not looked at yet."""
-        return self._walks.current is not None or bool(self._later) or self.metadata.awaited
+        reading = self.metadata.awaited or self.held_back.manifest.awaited
+        return self._walks.current is not None or bool(self._later) or reading
 
     def await_deletion(self, should_end: Callable[[], bool]) -> None:
         """Hear how the source went, where it was a worker that has found it gone: the event may be a moment late."""
@@ -357,11 +384,11 @@ class SourceTracker:
 
     def writing(self, now: float) -> bool:
         """Whether the source is written to, or was a moment ago."""
-        return self.live and now - self._last_change < _MOMENT
+        return self.clock.live and self.clock.since_change(now) < _MOMENT
 
     def quiet(self, now: float) -> float | None:
         """Return the seconds since the last change that was seen; None where none was."""
-        return now - self._last_change if self.live else None
+        return self.clock.since_change(now) if self.clock.live else None
 
     def pop_hold_times(self) -> list[float]:
         """Return for how long writers had files open lately (s), see `BurstMeter.pop_hold_times`."""
@@ -369,32 +396,4 @@ class SourceTracker:
 
     def facts(self, told_to_finish: bool, now: float) -> SourceFacts:
         """What tells whether the acquisition is finished."""
-        inventory, counts = self._inventory, self._inventory.counts()
-        held = next(iter(inventory.writers.held), "") or self._scratch.first or self._unsettled.first
-        marker, stale_marker = self.evidence.marker()
-        torn = inventory.left_torn
-        quiet = now - self._last_change
-        if not self.live:
-            # By the files' own times: an old dataset never waits. A clock that is set meanwhile is no quiet time.
-            quiet = max(quiet, now + self._clock_ahead - self._newest / 1e9)
-        return SourceFacts(
-            told_to_finish=told_to_finish,
-            marker=marker,
-            stale_marker=stale_marker,
-            arrays=len(inventory.arrays),
-            absent=counts[ChunkState.ABSENT],
-            missing_nodes=len(self.metadata.missing_nodes()),
-            temporaries=len(inventory.writers.held)
-            + counts[ChunkState.WRITING]
-            - sum(map(inventory.is_chunk_file, torn))
-            + self._scratch.count
-            + len(self.metadata.bad),
-            temporary=held or next(iter(self.metadata.bad), ""),
-            quiet=quiet,
-            objections=(
-                *(Objection(Against.UNKNOWN_LAYOUT, path) for path in self.metadata.opaque),
-                *(Objection(Against.NOT_WHOLE, path) for path in torn[:1] if self.live),  # of an old one nobody writes
-                *self.evidence.objections,
-            ),
-            longest_pause=self._longest_pause,
-        )
+        return gather_facts(self, self._inventory, told_to_finish, now)

@@ -25,12 +25,13 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from softcopy_napari.engine.fs.permissions import is_valid_permissions
+from softcopy_napari.engine.fs.permissions import AS_FOLDER, find_group, is_valid_permissions
 from softcopy_napari.engine.targets import notify, rate_schedule
 from softcopy_napari.engine.targets.notify import NotifySetting
 from softcopy_napari.engine.targets.rate_schedule import FULL, RateSetting
 from softcopy_napari.engine.targets.user_paths import absolute_path, check_path, written_path
 from softcopy_napari.engine.targets.value_text import value_text
+from softcopy_napari.engine.zarr_layout.file_names import MARKER, is_marker_name
 
 LINGER = 86400.0
 """Seconds for which copies that napari or `start()` began watch their sources on."""
@@ -41,6 +42,12 @@ def _check_permissions(setting: str) -> str:
     if not is_valid_permissions(setting):
         raise PydanticCustomError("permissions", "unknown permissions")
     return setting
+
+
+def _check_marker(name: str) -> str:
+    if not is_marker_name(name):
+        raise PydanticCustomError("marker", "no file name")
+    return name
 
 
 def _read_path(value: object, info: ValidationInfo) -> Path:
@@ -88,6 +95,16 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     wait_for_source: bool = Field(
         True, title="true or false", description="Wait for a source that does not exist yet, or fail."
     )
+    kind: Literal["zarr", "folder"] = Field(
+        "zarr",
+        title="zarr or folder",
+        description="What the source is: a zarr dataset, or a folder of any files (OME-TIFF, NDTiff, ...).",
+    )
+    marker: Annotated[str, AfterValidator(_check_marker)] = Field(
+        MARKER,
+        title="a file name that begins with no digit",
+        description="Name of the file at the source by which its writer says that the acquisition is over.",
+    )
     settle: float = Field(
         30.0,
         ge=0,
@@ -122,9 +139,13 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     )
     overwrite: bool = Field(False, title="true or false", description="Replace another dataset at the destination.")
     permissions: Annotated[str, AfterValidator(_check_permissions)] = Field(
-        "source",
-        title="source, group, or a mode such as 0664",
-        description="Permissions of the copies: source, group (as the destination's folder), or a mode like 0664.",
+        AS_FOLDER,
+        title="folder, keep, group, or a mode such as 0664",
+        description="Permissions of the copies: folder (as for any new file there), keep (the source's), group (as the "
+        "destination's folder itself), or a mode like 0664.",
+    )
+    group: str | None = Field(
+        None, title="the name of a group", description="Group of the copies, of which you must be a member."
     )
     links: Literal["keep", "copy"] = Field(
         "keep",
@@ -151,7 +172,9 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
 class Target(Settings, frozen=True):
     """One source and one destination: absolute paths, spelled as their user spelled them."""
 
-    source: UserPath = Field(title="a path", description="The folder of the zarr dataset. It need not exist yet.")
+    source: UserPath = Field(
+        title="a path", description="The folder that the microscope writes. It need not exist yet."
+    )
     destination: UserPath = Field(title="a path", description="Where the copy goes. The folder is made if need be.")
     check: bool = False
     """Whether both are only to be compared, and nothing copied. No targets file can say so."""
@@ -159,6 +182,19 @@ class Target(Settings, frozen=True):
     """Whether a check reads files of equal size whose times differ. No targets file can say so."""
     detached: bool = False
     """Whether its engine outlives who started it. No targets file can say so."""
+
+    @property
+    def group_id(self) -> int:
+        """The number of the group of its copies; -1 for the usual one, or if there is no such group here."""
+        try:
+            return -1 if self.group is None else find_group(self.group)
+        except ValueError:
+            return -1
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether its source is a folder of any files, and no zarr dataset."""
+        return self.kind == "folder"
 
     @property
     def linger_seconds(self) -> float:

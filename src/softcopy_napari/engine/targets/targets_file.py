@@ -28,7 +28,7 @@ from softcopy_napari.engine.targets.yaml_reader import WINDOWS_HINT, Item, YamlF
 _EXAMPLE = 'write "- source: ..." and, below it, "destination: ..."'
 _FOR_ALL = "notify"
 """The key that may also stand beside the list, for all targets that do not say otherwise."""
-_AS_WRITTEN = ("permissions", "max_rate")
+_AS_WRITTEN = ("permissions", "group", "max_rate", "marker")
 """Keys of which a number counts as it is spelled: 0664 would be an octal one, and 1:30 one in base 60."""
 
 

@@ -9,6 +9,7 @@
 int softcopy_interface(void) { return 4; }
 
 #define MAX_FILES 64      /* in a call; native.py has the same number */
+#define AS_SOURCE (-1)    /* instead of a mode; permissions.py has the same number */
 #define SKIPPED (-1)      /* instead of a size: left to file_copier.py */
 #define COARSE 10000000LL /* a time that is a multiple of this (ns) may be a coarse clock's */
 
@@ -145,16 +146,31 @@ int softcopy_read_files(void *kept, int top, const char *paths, int count, int f
     return done;
 }
 
+/* Give a new file its group, if that is not negative; where it has its source's permissions (mode is negative), leave to
+   another group than the source's only what everybody has, as permissions.py does. */
+static int set_permissions(int out, int mode, int group, const struct stat *before) {
+    struct stat made;
+    if (group >= 0 && fchown(out, (uid_t)-1, (gid_t)group) && errno != EPERM && errno != ENOTSUP && errno != ENOSYS &&
+        errno != EINVAL)
+        return 0;
+    if (mode >= 0) return 1;
+    if (fstat(out, &made)) return 0;
+    if (mode == AS_SOURCE && made.st_gid == before->st_gid) return 1;
+    const mode_t narrowed = made.st_mode & 07777 & ~(070 & ~((made.st_mode & 07) << 3));
+    return narrowed == (made.st_mode & 07777) || !fchmod(out, narrowed);
+}
+
 /* Write one file to a temporary, and rename that if the source has not changed. The copy has the permissions of mode, or
    the source's if that is negative. */
-static int publish(int folder, const char *temporary, const char *name, int mode, int fd, const struct stat *before,
-                   const char *data) {
+static int publish(int folder, const char *temporary, const char *name, int mode, int group, int fd,
+                   const struct stat *before, const char *data) {
     const struct timespec times[2] = {ATIME(before), MTIME(before)};
     struct stat after;
     int out = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                      mode < 0 ? (before->st_mode & 0777) | S_IWUSR : (mode_t)mode);
     if (out < 0) return 0; /* there is no temporary to remove */
-    int written = write(out, data, before->st_size) == before->st_size && !futimens(out, times);
+    int written = set_permissions(out, mode, group, before) && write(out, data, before->st_size) == before->st_size &&
+                  !futimens(out, times);
     written = !close(out) && written;
     if (written && !fstat(fd, &after) && same_version(before, &after) &&
         !renameat(folder, temporary, folder, name))
@@ -169,7 +185,7 @@ static int publish(int folder, const char *temporary, const char *name, int mode
    lane: which of the threads calls; each has a temporary of its own.
    first, count: which of the files that were read; paths, buffer and sizes begin with the first of them. */
 void softcopy_write_files(void *kept, int lane, int top, const char *temporary, const char *paths, int first, int count,
-                          int mode, int folder_mode, const char *buffer, int64_t *sizes) {
+                          int mode, int folder_mode, int group, const char *buffer, int64_t *sizes) {
     Copier *copier = kept;
     Path *destination = &copier->destination[lane];
     for (int number = 0; number < count; number++, paths += strlen(paths) + 1) {
@@ -179,7 +195,7 @@ void softcopy_write_files(void *kept, int lane, int top, const char *temporary, 
         if (sizes[number] != SKIPPED) {
             const char *name;
             const int folder = enter(destination, top, paths, folder_mode, &name);
-            if (folder < 0 || !publish(folder, temporary, name, mode, fd, before, buffer)) sizes[number] = SKIPPED;
+            if (folder < 0 || !publish(folder, temporary, name, mode, group, fd, before, buffer)) sizes[number] = SKIPPED;
         }
         close(fd);
         buffer += before->st_size;

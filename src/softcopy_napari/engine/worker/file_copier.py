@@ -29,10 +29,10 @@ from collections.abc import Callable, Iterator, Sequence
 from softcopy_napari.engine.fs.capabilities import Remark, is_refusal
 from softcopy_napari.engine.fs.destination_problem import explain_write_error, is_destination_problem
 from softcopy_napari.engine.fs.file_times import TIME_UNITS, is_same_version, remaining_tick
-from softcopy_napari.engine.fs.files import BINARY, NOFOLLOW, spare_the_cache
+from softcopy_napari.engine.fs.files import spare_the_cache
 from softcopy_napari.engine.fs.free_space import check_free_space
 from softcopy_napari.engine.fs.own_files import MOST_LANES, temporaries_of
-from softcopy_napari.engine.fs.permissions import is_shared
+from softcopy_napari.engine.fs.permissions import heeds_umask, is_shared
 from softcopy_napari.engine.fs.relative_paths import join, parent
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.reasons import ReasonCode, make_reason
@@ -52,6 +52,7 @@ from softcopy_napari.engine.worker.publish_rules import PublishRules, examine_fi
 from softcopy_napari.engine.worker.special_files import (
     VANISHED,
     copy_link,
+    create_temporary,
     make_folder,
     mirror_deletion,
 )
@@ -63,7 +64,6 @@ _STOPPED = CopyResult(CopyOutcome.STOPPED)
 _NOT_PROVEN = CopyResult(CopyOutcome.TORN)
 _NO_RULES = PublishRules()
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY | NOFOLLOW
 _SHORT_WAIT = 20_000_000
 """Longest time (ns) that a worker waits for a file's tick to end; otherwise the file is set aside."""
 
@@ -184,10 +184,13 @@ class FileCopier:
             return []
         source = destination = None
         with contextlib.suppress(OSError):
+            if self._destination.folder_mode < 0 or self._destination.group >= 0:  # the library cannot make such
+                for above in dict.fromkeys(map(parent, paths)):
+                    self._destination.enter_folder(above, make=True)
             source, destination = self._source.enter_folder(folder), self._destination.enter_folder(folder)
         if source is None or destination is None:
             return []
-        modes = self._destination.file_mode, self._destination.folder_mode
+        modes = self._destination.file_mode, self._destination.folder_mode, self._destination.group
         below = [path[len(folder) + 1 :] for path in paths] if folder else paths
         names = self._temporaries[: self.at_a_time]
         found = self.native.copy(source, destination, names, below, self.unit, modes, rules.chunk_format)
@@ -287,8 +290,7 @@ class FileCopier:
                 return CopyResult(CopyOutcome.TORN, reason=damage)
             return equal._replace(outcome=CopyOutcome.DAMAGED, reason=damage) if damage else equal
         checksum = Checksum(chunk_format, before.st_size) if needs_checksum(chunk_format) else None
-        mode = destination.file_mode if destination.file_mode >= 0 else before.st_mode & 0o777 | stat.S_IWUSR
-        temporary, out = self._create(path, mode)
+        temporary, out = create_temporary(destination, join(parent(path), self._temporary), before)
         try:
             try:
                 reserve(out, before.st_size)
@@ -342,7 +344,8 @@ class FileCopier:
         destination = self._destination
         with contextlib.suppress(OSError):
             found = destination.stat(path)
-            if destination.file_mode < 0 and is_shared(destination.mode) and not found.st_mode & stat.S_IRGRP:
+            shared = heeds_umask(destination.permissions) and is_shared(destination.mode)
+            if shared and not found.st_mode & stat.S_IRGRP:
                 self.remarks |= Remark.GROUP_CANNOT_READ
             if self._keeps_times and found.st_size == size and abs(found.st_mtime_ns - modified) >= self.unit:
                 self._lost_times()
@@ -376,16 +379,6 @@ class FileCopier:
             os.close(copy)
             os.lseek(fd, 0, os.SEEK_SET)
         return None
-
-    def _create(self, path: str, mode: int) -> tuple[str, int]:
-        temporary = join(parent(path), self._temporary)
-        try:
-            return temporary, self._destination.open_file(temporary, _CREATE, mode)
-        except (FileNotFoundError, NotADirectoryError):
-            self._destination.enter_folder(parent(path), make=True)
-        except FileExistsError:  # this worker's own, whose removal failed
-            self._destination.unlink(temporary)
-        return temporary, self._destination.open_file(temporary, _CREATE, mode)
 
     def _should_continue(self, count: int) -> bool:
         self._progress(count)

@@ -29,6 +29,7 @@ from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.native import FRESH, LACKING, MAX_FILES, SAME, load_comparer
 from softcopy_napari.engine.worker.numbered_folders import CLOCK_SKEW_NS, RACY_NS, NumberedFolders, group_of
+from softcopy_napari.engine.worker.special_files import is_same_link
 from softcopy_napari.engine.zarr_layout.file_names import (
     ARRAY_METADATA_NAMES,
     MARKER,
@@ -67,6 +68,8 @@ class FolderComparer:
         The target's setting `links`.
     by_content : bool
         Read files of equal size whose times differ, because the destination keeps no times.
+    marker : str
+        Name of the file that marks the end of the acquisition.
     """
 
     def __init__(
@@ -78,10 +81,11 @@ class FolderComparer:
         temporary: str = "",
         links: str = KEEP,
         by_content: bool = False,
+        marker: str = MARKER,
     ) -> None:
         self._source = make_source_folder(source, destination, links)
         self._follows = links != KEEP
-        self._by_content = by_content
+        self._by_content, self._marker = by_content, marker
         self._destination = RootFolder(destination)
         self._temporary = temporary or f"{TEMPORARY_PREFIX}{own_run}-0{TEMPORARY_SUFFIX}"
         self._read_only = read_only
@@ -292,17 +296,21 @@ class FolderComparer:
         if self._native is None or not files:
             return
         names = [entry.name for entry in files]
+        if not chunks and self._marker in names:  # its time is not that of data
+            self._compare_file(files.pop(names.index(self._marker)), there, held, part, quiet)
+            return self._compare_natively(files, chunks, there, here, held, part, quiet)
         now = time.time_ns()
         verdicts, (newest, size, oldest, changed) = self._native.compare(
             here, held, names, self._unit, now - int(quiet * 1e9), now + CLOCK_SKEW_NS
         )
-        part.newest, part.newest_change = max(part.newest, newest), max(part.newest_change, changed)
+        part.note_times(newest, changed)
         if chunks:
             part.oldest_chunk = min(part.oldest_chunk, oldest)
             part.newest_chunk = max(part.newest_chunk, newest)
-        elif not ARRAY_METADATA_NAMES.isdisjoint(names) or MARKER in names:
+        elif not ARRAY_METADATA_NAMES.isdisjoint(names):
             for entry in files:
-                part.note_time(entry)
+                with contextlib.suppress(OSError):
+                    part.note_time(entry.name, entry.stat(follow_symlinks=False).st_mtime_ns, self._marker)
         part.size += size
         if not any(verdicts):  # all SAME
             part.same += names
@@ -331,14 +339,12 @@ class FolderComparer:
         except FileNotFoundError:
             return
         modified = here.st_mtime_ns
-        if modified > part.newest:
-            part.newest = modified
-        part.note_time(entry)
+        part.note_time(name, modified, self._marker)
         lacking = not there
         if there:
             try:
                 if here.st_mode & KIND != REGULAR:
-                    same = self._is_same_link(join(part.folder, name), here)
+                    same = is_same_link(self._source, self._destination, join(part.folder, name), here)
                 else:
                     path = join(part.folder, name)
                     if held is None:
@@ -387,9 +393,3 @@ class FolderComparer:
             if leads_out(self._source.root, part.folder, target):
                 part.links[name] = target
         return found
-
-    def _is_same_link(self, path: str, here: os.stat_result) -> bool:
-        if not stat.S_ISLNK(here.st_mode):
-            self._destination.stat(path)  # raises if it is missing, which is another result
-            return False
-        return self._source.read_link(path) == self._destination.read_link(path)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from typing import Any
 
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem
-from softcopy_napari.engine.zarr_layout.file_names import ARRAY_METADATA_NAMES, MARKER, is_named_like_chunk
+from softcopy_napari.engine.zarr_layout.file_names import MARKER, is_named_like_chunk
 
 NEVER = (1 << 63) - 1
 """A time later than any file's, ns."""
@@ -65,6 +63,8 @@ class FolderDiff:
         """Latest modification time of a file named like a chunk, ns."""
         self.newest_change = 0
         """Latest change time of the copies of regular files that are up to date, ns: none has been written since."""
+        self.newest_file = 0
+        """Latest modification time of a file other than that marker, ns."""
         self.metadata_modified = 0
         """Modification time of the metadata that make the folder an array, ns; 0 if there are none."""
         self.marker_modified = 0
@@ -91,18 +91,20 @@ class FolderDiff:
         """Why nothing could be compared: what is wrong with the destination."""
         self.__dict__.update(known)
 
-    def note_time(self, entry: os.DirEntry[str]) -> None:
-        """Note the time of a chunk, of an array's metadata, or of the marker."""
-        name = entry.name
-        chunk = is_named_like_chunk(name)
-        if not (chunk or name in ARRAY_METADATA_NAMES or name == MARKER):
+    def note_times(self, newest: int, changed: int) -> None:
+        """Note the latest times (ns) of some files, as `newest_file` and `newest_change`."""
+        self.newest, self.newest_file = max(self.newest, newest), max(self.newest_file, newest)
+        self.newest_change = max(self.newest_change, changed)
+
+    def note_time(self, name: str, modified: int, marker: str = MARKER) -> None:
+        """Note the modification time (ns) of a file; a chunk's, an array's metadata's and the marker's mean more."""
+        self.newest = max(self.newest, modified)
+        if name == marker:
+            self.marker_modified = modified
             return
-        with contextlib.suppress(OSError):
-            modified = entry.stat(follow_symlinks=False).st_mtime_ns
-            if chunk:
-                self.oldest_chunk = min(self.oldest_chunk, modified)
-                self.newest_chunk = max(self.newest_chunk, modified)
-            elif name == MARKER:
-                self.marker_modified = modified
-            elif name != "zarr.json" or b'"array"' in self.metadata.get(name, b'"array"'):  # groups have one, too
-                self.metadata_modified = max(self.metadata_modified, modified)
+        self.newest_file = max(self.newest_file, modified)
+        if is_named_like_chunk(name):
+            self.oldest_chunk = min(self.oldest_chunk, modified)
+            self.newest_chunk = max(self.newest_chunk, modified)
+        elif name == ".zarray" or (name == "zarr.json" and b'"array"' in self.metadata.get(name, b'"array"')):
+            self.metadata_modified = max(self.metadata_modified, modified)  # groups have a zarr.json, too

@@ -53,7 +53,7 @@ class NativeCopier:
         library = load_library()
         self._read, self._write = library.softcopy_read_files, library.softcopy_write_files
         self._read.argtypes = [_POINTER, _INT, _TEXT, _INT, _INT, _LONG, _LONG, _POINTER, _LONG, _POINTER, _POINTER]
-        self._write.argtypes = [_POINTER, _INT, _INT, _TEXT, _TEXT, *[_INT] * 4, _POINTER, _POINTER]
+        self._write.argtypes = [_POINTER, _INT, _INT, _TEXT, _TEXT, *[_INT] * 5, _POINTER, _POINTER]
         self._write.restype = None
         self._flush = library.softcopy_flush_files
         self._flush.argtypes = [_POINTER, _INT, _INT, _TEXT, _INT, _INT, _POINTER]
@@ -81,7 +81,7 @@ class NativeCopier:
         temporaries: Sequence[str],
         paths: Sequence[str],
         unit: int,
-        modes: tuple[int, int],
+        modes: tuple[int, int, int],
         chunk_format: ChunkFormat | None = None,
     ) -> list[tuple[int, bytes, int] | None]:
         """Copy some files below a folder.
@@ -97,8 +97,9 @@ class NativeCopier:
             Files below the folder; one call copies as many of the first ones as it can.
         unit : int
             Unit in which the destination keeps modification times, ns.
-        modes : tuple of int and int
-            Permissions of the copies and of new folders; if the first is negative, copies get their source's.
+        modes : tuple of int, int and int
+            Permissions of the copies and of new folders, and the group of the copies, as those of a `RootFolder`. If
+            the second is negative, no folders are made.
         chunk_format : ChunkFormat, optional
             Format of all of them, if they are chunk files; damaged ones are skipped.
 

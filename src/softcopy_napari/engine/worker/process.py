@@ -22,12 +22,11 @@ from typing import BinaryIO
 
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem, ProblemKind, diagnose_problem
 from softcopy_napari.engine.fs.file_times import NO_VERSION, pack_version
-from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.fs.followed_links import make_source_folder
 from softcopy_napari.engine.fs.free_space import measure_both_sides
 from softcopy_napari.engine.fs.hashing import NO_DIGEST
 from softcopy_napari.engine.fs.held_file_system import HeldFileSystem, flush_files
-from softcopy_napari.engine.fs.permissions import SOURCE
+from softcopy_napari.engine.fs.permissions import heeds_umask
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.worker.content_checker import CheckOutcome, ContentChecker, find_damage
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
@@ -38,6 +37,7 @@ from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.native import change_times, files_at_a_time, flush_together, load_heeder
 from softcopy_napari.engine.worker.pause_gate import PauseGate
 from softcopy_napari.engine.worker.read_back import read_back
+from softcopy_napari.engine.worker.source_reads import read_source
 from softcopy_napari.engine.worker.tasks import (
     Answer,
     CompareTask,
@@ -53,7 +53,6 @@ from softcopy_napari.engine.worker.tasks import (
     Progress,
     Reached,
     ReachTask,
-    ReadDone,
     ReadTask,
     ReleaseFileSystem,
     SetPace,
@@ -62,6 +61,7 @@ from softcopy_napari.engine.worker.tasks import (
     Swept,
     Synced,
     SyncTask,
+    TailTask,
     Task,
     VerifyDone,
     VerifyTask,
@@ -69,7 +69,7 @@ from softcopy_napari.engine.worker.tasks import (
     write_message,
 )
 from softcopy_napari.engine.worker.token_bucket import TokenBucket
-from softcopy_napari.engine.zarr_layout.probe import add_evidence, probe_source, read_metadata_file
+from softcopy_napari.engine.zarr_layout.probe import add_evidence, probe_source
 
 _PROGRESS_INTERVAL = 0.25
 """Seconds between reports on a large file."""
@@ -89,11 +89,12 @@ class Worker:
         self._stopping = False
         self._comparisons: deque[tuple[int, Iterator[FolderDiff | FolderBatch]]] = deque()
         self._comparer = FolderComparer(
-            setup.source, setup.destination, setup.run, setup.read_only, setup.temporary, setup.links, setup.by_content
-        )
+            setup.source, setup.destination, setup.run, setup.read_only, setup.temporary, setup.links, setup.by_content,
+            setup.finish_marker,
+        )  # fmt: skip
         self._source = make_source_folder(setup.source, setup.destination, setup.links)
-        self._destination = RootFolder(setup.destination, setup.permissions)
-        if setup.permissions != SOURCE:
+        self._destination = RootFolder(setup.destination, setup.permissions, setup.group, self._source)
+        if not heeds_umask(setup.permissions):
             os.umask(0)
         self._file_system = HeldFileSystem()
         stopping, alive = lambda: self._stopping, lambda: self._report_progress(0)
@@ -147,14 +148,13 @@ class Worker:
             case ReachTask():
                 self._send(task.id, self._check_destination(task.claim, ask_clock=True))
             case ProbeTask():
-                found = probe_source(self._setup.source)
+                found = probe_source(self._setup.source, self._setup.any_files)
                 add_evidence(found, self._setup.source, self._setup.destination, task.folders, task.samples)
                 if task.samples:
                     found.obstacle = self._check_destination().obstacle
                 self._send(task.id, found)
-            case ReadTask():
-                source = extended_path(self._setup.source)
-                self._send(task.id, ReadDone({path: read_metadata_file(source, path) for path in task.paths}))
+            case ReadTask() | TailTask():
+                self._send(task.id, read_source(self._setup.source, task))
             case SweepTask():
                 if self._check_destination().obstacle is None:
                     with self._open_sides(None):

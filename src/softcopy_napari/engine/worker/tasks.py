@@ -18,6 +18,7 @@ from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.publish_rules import PublishRules
 from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat
+from softcopy_napari.engine.zarr_layout.file_names import MARKER
 from softcopy_napari.engine.zarr_layout.probe import SourceProbe
 
 Identity = tuple[int, int]
@@ -40,12 +41,18 @@ class Setup(NamedTuple):
     """Name of the file at the destination's top that identifies it; empty if nothing is written there."""
     rate: float = math.inf
     """Most bytes a second that this worker may copy."""
-    permissions: str = "source"
+    permissions: str = "folder"
     """The target's setting `permissions`."""
+    group: int = -1
+    """The group of new files and folders; -1 for the usual one."""
     by_content: bool = False
     """Whether comparisons read files of equal size whose times differ, because the destination keeps no times."""
     links: str = "keep"
     """The target's setting `links`."""
+    finish_marker: str = MARKER
+    """The target's setting `marker`."""
+    any_files: bool = False
+    """Whether the source is a folder of any files: no metadata are looked for."""
     board: str = ""
     """The file of the activity board; empty where there is none."""
     effort: float = 1.0
@@ -120,6 +127,15 @@ class ReadTask(NamedTuple):
     paths: list[str]
 
 
+class TailTask(NamedTuple):
+    """Read what was appended to a file of the source. Answered by TailDone."""
+
+    id: int
+    path: str
+    offset: int
+    """Where to begin."""
+
+
 class SweepTask(NamedTuple):
     """Remove the temporary that a dead worker may have left in these folders. Answered by Swept."""
 
@@ -177,6 +193,7 @@ Task = (
     | InspectTask
     | CompareTask
     | ReadTask
+    | TailTask
     | SweepTask
     | SyncTask
     | FlushTask
@@ -259,6 +276,18 @@ class Inspected(NamedTuple):
     damaged: dict[str, Reason]
 
 
+class TailDone(NamedTuple):
+    """What a file holds from the task's offset on, or the first part of that."""
+
+    data: bytes = b""
+    size: int = 0
+    """The whole file's size."""
+    modified: int = 0
+    """When it was written last, ns."""
+    identity: Identity | None = None
+    """Its device and inode; None where it cannot be read."""
+
+
 class Swept(NamedTuple):
     """Says that a SweepTask is done."""
 
@@ -299,6 +328,7 @@ Answer = (
     | FolderDiff
     | FolderBatch
     | ReadDone
+    | TailDone
     | Swept
     | Synced
     | Flushed

@@ -9,7 +9,7 @@ import re
 from enum import Enum, auto
 
 MARKER = "complete"
-"""Name of the file by which a writer, or a script, says that the acquisition is over."""
+"""Name of the file by which a writer, or a script, says that the acquisition is over, unless another is set."""
 METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
 """Names of the files that hold zarr metadata, of both formats."""
 ARRAY_METADATA_NAMES = frozenset({"zarr.json", ".zarray"})
@@ -54,6 +54,13 @@ def classify_temporary(name: str) -> tuple[TemporaryKind, str] | None:
 def file_of_lock(lock: str) -> str:
     """Return the name or path of the file that a lock, given by name or path, stands for."""
     return _UNLOCKED_WRITE.sub("", lock.removesuffix(LOCK_ENDING))
+
+
+def is_marker_name(name: str) -> bool:
+    """Whether a file of this name can mark the end of an acquisition: it must not be taken for data."""
+    if not name.strip() or name in METADATA_NAMES or name in (".", "..") or is_named_like_chunk(name):
+        return False
+    return classify_temporary(name) is None and name.isprintable() and not set(name) & set("/\\:*?")
 
 
 def is_named_like_chunk(name: str) -> bool:

@@ -70,8 +70,10 @@ def parse_metadata(path: str, files: Mapping[str, bytes]) -> ArrayLayout | Group
     return None
 
 
-def why_unusable(probe: SourceProbe) -> Reason | None:
-    """Return why a folder is no zarr dataset yet; None where it is one."""
+def why_unusable(probe: SourceProbe, any_files: bool = False) -> Reason | None:
+    """Return why a folder is no zarr dataset yet; None where it is one, or where any files will do and can be read."""
+    if any_files:
+        return probe.error
     problem = None
     for folder, files in probe.nodes.items():
         try:

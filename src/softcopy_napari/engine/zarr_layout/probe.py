@@ -63,8 +63,8 @@ class SourceProbe:
         """Whether the source's path can never be that of a folder."""
 
 
-def probe_source(source: str) -> SourceProbe:
-    """Search a source for zarr metadata, breadth first, within bounds.
+def probe_source(source: str, any_files: bool = False) -> SourceProbe:
+    """Search a source for zarr metadata, breadth first, within bounds; not if it is a folder of any files.
 
     Stops at the first depth that has any: at the root if it is a zarr array or group, deeper where the
     root's metadata are written last (acquire-zarr).
@@ -85,6 +85,12 @@ def probe_source(source: str) -> SourceProbe:
     found.identity = there.st_dev, there.st_ino
     found.folder = identify_folder(root)
     if not found.is_folder:
+        return found
+    if any_files:
+        try:
+            os.scandir(root).close()
+        except OSError as error:
+            found.error = make_reason(ReasonCode.READ_FAILED, problem=error.strerror)
         return found
     level = deque([""])
     budget = _MAX_FOLDERS

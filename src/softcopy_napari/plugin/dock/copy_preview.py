@@ -49,20 +49,23 @@ def preview_copy(source: str, destination: str, settings: Settings, others: Sequ
             check_targets([*beside, target], by_name=True)
     except TargetsError as error:
         return _problem(str(error))
-    found = probe_source(str(target.source))
-    lines = [_describe_source(found)]
+    found = probe_source(str(target.source), target.is_folder)
+    lines = [_describe_source(found, target)]
+    any_files = target.is_folder or (found.is_folder and not found.nodes and _holds_files(target))
     if strangers:
         return Preview(
             destination_problem=parent_words(target, strangers),
             lines=tuple(lines),
             suggestion=str(target.destination / target.source.name),
+            any_files=any_files,
         )
     try:
         # Whether another dataset is there is asked about at the start.
         validate_target(target.model_copy(update={"overwrite": True}))
     except TargetsError as error:
         return _problem(str(error))
-    return Preview(lines=(*lines, ". ".join(filter(None, (_describe_destination(target), _free_text(target))))))
+    lines.append(". ".join(filter(None, (_describe_destination(target), _free_text(target)))))
+    return Preview(lines=tuple(lines), any_files=any_files)
 
 
 def datasets_beside(target: Target) -> list[str]:
@@ -104,9 +107,18 @@ def _problem(words: str) -> Preview:
     return Preview(destination_problem=words)
 
 
-def _describe_source(found: SourceProbe) -> str:
+def _holds_files(target: Target) -> bool:
+    """Whether there is anything in a source."""
+    with contextlib.suppress(OSError), os.scandir(extended_path(str(target.source))) as entries:
+        return next(entries, None) is not None
+    return False
+
+
+def _describe_source(found: SourceProbe, target: Target) -> str:
     if not found.exists:
         return "The source does not exist yet: its copy will wait for it"
+    if target.is_folder:
+        return "Source: a folder of any files"
     layouts = []
     for folder, files in found.nodes.items():
         with contextlib.suppress(LayoutError):
@@ -122,7 +134,7 @@ def _describe_destination(target: Target) -> str:
     folder = extended_path(str(target.destination))
     if not os.path.lexists(folder):
         return f"Will create {target.destination}"
-    if why := find_other_dataset(target.source, target.destination):
+    if why := find_other_dataset(target.source, target.destination, target.is_folder):
         return f"Asks first: {describe(why, NAPARI)}"
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         if next(entries, None) is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from softcopy_napari.engine.formatting import size_text, time_text
+from softcopy_napari.engine.formatting import count_text, size_text, time_text
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.plugin.dock.engine_contact import Key, SeenTarget
@@ -69,7 +69,9 @@ def _state_line(name: str, old: TargetSnapshot | None, now: SeenTarget) -> Itera
         if old is None:  # it ended before the first poll
             return
         level = Level.INFO if new.state in (TargetState.COMPLETE, TargetState.STOPPED) else Level.ERROR
-        copied = f"{new.chunk_files_copied:,} of {new.chunk_files:,} chunk files at the destination"
+        copied = f"{count_text(new.other_files, 'file')} at the destination"
+        if not new.any_files:
+            copied = f"{new.chunk_files_copied:,} of {new.chunk_files:,} chunk files at the destination"
         run = f"{size_text(new.bytes_copied)} copied in {time_text(new.elapsed)}"
         yield Line(level, f"{name}: {new.state_text}{reason}; {copied}; {run}", now)
     elif old is not None and old.state is TargetState.COMPLETE:

@@ -36,7 +36,9 @@ def finish_question(targets: Sequence[tuple[str, TargetSnapshot]]) -> str:
 
 def _state(target: TargetSnapshot) -> list[str]:
     facts = []
-    if target.growing:
+    if target.any_files:
+        facts.append(f"{target.copied_text} copied")
+    elif target.growing:
         facts.append(f"{count_text(target.chunk_files_copied, 'chunk')} copied")
     elif target.chunk_files:
         facts.append(f"{target.chunk_files_copied:,} of {target.chunk_files:,} chunks copied")

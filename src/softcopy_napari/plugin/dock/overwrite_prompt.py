@@ -108,7 +108,7 @@ class _Found(NamedTuple):
 
 
 def _inspect(targets: Sequence[Target], new: Sequence[Path]) -> _Found:
-    conflicts = {one.destination: find_other_dataset(one.source, one.destination) for one in targets}
+    conflicts = {one.destination: find_other_dataset(one.source, one.destination, one.is_folder) for one in targets}
     others = {folder: describe(why, NAPARI) for folder, why in conflicts.items() if why}
     parents = find_parents_of_datasets([one for one in targets if one.destination in new])
     return _Found(_not_empty(new), others, {folder: why for folder, why in parents.items() if folder not in others})

@@ -35,7 +35,7 @@ class TargetAdding:
     def preview(self, source: str, destination: str) -> None:
         """Have the panel show what a copy would do."""
         self._parts.queue.fetch(
-            partial(preview_copy, source, destination, self._parts.settings(), self._others()),
+            partial(preview_copy, source, destination, self._settings(), self._others()),
             partial(self._parts.panel.show_preview, source, destination),
         )
 
@@ -45,7 +45,7 @@ class TargetAdding:
 
     def add(self, source: str, destination: str) -> Key | None:
         """List a target at once; mistakes are shown in the panel."""
-        target = _make(source, destination, self._parts.settings(), [])
+        target = _make(source, destination, self._settings(), [])
         if isinstance(target, TargetsError):
             self._parts.panel.set_problem("", str(target))
             return None
@@ -68,7 +68,12 @@ class TargetAdding:
                 self._parts.panel.close_new_copy()
                 then(target)
 
-        self._parts.queue.fetch(partial(_make, source, destination, self._parts.settings(), others), made)
+        self._parts.queue.fetch(partial(_make, source, destination, self._settings(), others), made)
+
+    def _settings(self) -> Settings:
+        """Return the settings of the copy that the panel is filled in for."""
+        kind = "folder" if self._parts.panel.any_files else "zarr"
+        return self._parts.settings().model_copy(update={"kind": kind})
 
     def load(self, path: Path) -> None:
         """List the targets of a file at once."""
