@@ -9,7 +9,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QCompleter, QLabel, QPushButton
+from qtpy.QtWidgets import QCheckBox, QCompleter, QLabel, QPushButton
 
 from softcopy_napari.widgets.new_copy import NewCopy, Preview, destination_in
 from tests.widgets.support import child, drop
@@ -219,3 +219,18 @@ def test_escape_closes_it(form: NewCopy, qtbot: QtBot) -> None:
         qtbot.keyClick(form, Qt.Key.Key_Escape)
     with qtbot.waitSignal(form.closed):
         press(form, qtbot, "cancel_copy_button")
+
+
+def test_a_folder_without_zarr_metadata_is_offered_as_one_of_any_files(form: NewCopy, qtbot: QtBot) -> None:
+    form.set_paths("/data/run7", "/copy/run7")
+    box = child(form, QCheckBox, "any_files_box")
+    assert not box.isVisible() and not form.any_files
+    form.show_preview("/data/run7", "/copy/run7", Preview(any_files=True))
+    assert box.isVisible() and not box.isChecked(), "zarr metadata may still come"
+    with qtbot.waitSignal(form.preview_requested) as asked:
+        box.click()
+    assert asked.args == ["/data/run7", "/copy/run7"] and form.any_files
+    form.show_preview("/data/run7", "/copy/run7", Preview(any_files=True))
+    assert form.any_files
+    form.source.path = "/data/embryo.zarr"
+    assert not box.isVisible() and not form.any_files, "that was said of the other source"

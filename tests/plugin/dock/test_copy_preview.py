@@ -98,3 +98,15 @@ def test_a_destination_that_another_target_has_is_refused(source: Path, tmp_path
     others = [make_target(tmp_path / "other.zarr", tmp_path / "copies", Settings())]
     preview = preview_copy(str(source), str(tmp_path / "copies" / "x"), Settings(), others)
     assert "lies inside" in preview.destination_problem
+
+
+def test_a_folder_with_files_and_no_zarr_metadata_can_be_copied_as_one_of_any_files(tmp_path: Path) -> None:
+    source, destination = tmp_path / "run7", tmp_path / "copy"
+    source.mkdir()
+    assert not look(source, destination).any_files, "there is nothing in it yet"
+    (source / "a.tif").write_bytes(b"II*")
+    preview = look(source, destination)
+    assert preview.any_files and preview.lines[0].startswith("No zarr metadata there yet")
+    preview = preview_copy(str(source), str(destination), Settings(kind="folder"), [])
+    assert preview.any_files and preview.possible and preview.lines[0] == "Source: a folder of any files"
+    assert not look(make_array(tmp_path / "cam1.zarr", (1, 1)), destination).any_files
