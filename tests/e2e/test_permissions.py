@@ -88,7 +88,9 @@ def test_kept_permissions_of_a_group_do_not_go_to_another_group(private: Path, t
     assert modes["0"] == modes["large"] == "0o600" and modes["notes"] == modes["copy.zarr"] == "0o744"
     modes, _ = copied(private, tmp_path / "theirs.zarr", "--permissions", "keep", "--group", "4242", umask=0)
     assert modes["0"] == modes["large"] == "0o640" and modes["notes"] == modes["theirs.zarr"] == "0o754"
-    for path in (tmp_path / "theirs.zarr", *(tmp_path / "theirs.zarr").rglob("*"), *tmp_path.glob("theirs.zarr.*")):
+    copy = tmp_path / "theirs.zarr"
+    receipts = [copy.with_name(f"theirs.zarr.{ending}") for ending in ("xxh128", "receipt.json")]
+    for path in (copy, *copy.rglob("*"), *receipts):
         assert path.stat().st_gid == 4242, path
 
 

@@ -87,6 +87,7 @@ def test_settings_of_a_target_override_those_of_the_command_line(write: Callable
         "links": "keep",
         "free": None,
         "notify": None,
+        "progress_file": True,
     }
     assert (second.source, second.destination) == (tmp_path / "here", tmp_path / ".." / "there")
     assert (second.nprocs, second.settle, second.wait_for_source, second.finish_idle) == (2, 5.0, True, None)
