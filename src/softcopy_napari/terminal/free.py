@@ -61,7 +61,7 @@ def run_free(source: Path, destination: Path, options: FreeOptions, dry_run: boo
                     show(make_reason(what, files=files, total=total))
                     return not caught
 
-                done = FreeJob(source, destination, replace(options, progress=progress)).run()
+                done = FreeJob(source, destination, replace(options, progress=progress)).run(planned=True)
         except Interrupted:
             print_line(f"Interrupted: what was moved is in {plan.grace}. Run it again to go on", "yellow")
             return INTERRUPTED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import subprocess
 import sys
@@ -216,6 +215,9 @@ def test_a_file_that_any_process_has_open_for_writing_keeps_it_and_the_rest(free
 
 @posix_only
 def test_asking_who_writes_leaves_no_lease_and_no_signal_behind(free_lab: FreeLab) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    if not hasattr(fcntl, "F_GETLEASE"):
+        pytest.skip("only Linux has leases")
     fd = os.open(free_lab.source / "zarr.json", os.O_RDONLY)
     try:
         assert not moving.is_open_for_writing(fd)
@@ -392,3 +394,12 @@ def test_a_record_is_read_back_as_it_was_written(free_lab: FreeLab) -> None:
     assert (record.files, record.bytes) == (len(NAMES), sum(map(len, free_lab.contents.values())))
     (free_lab.grace / "freed.json").write_text('{"software": "x"}')
     assert read_record(free_lab.grace) is None
+
+
+def test_an_engine_that_watches_on_is_not_ended_for_nothing(free_lab: FreeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lock(destination: Path) -> None:
+        raise AssertionError("the destination was locked, so the engine would have let go of it")
+
+    monkeypatch.setattr(free_source, "lock_destination", lock)
+    monkeypatch.setattr(source_survey, "QUIET", 60.0)
+    refused(free_lab, ReasonCode.FREE_TOO_RECENT)

@@ -71,8 +71,13 @@ class FreeJob:
         """
         return self._rules.survey(*self._rules.examine(), self._check)
 
-    def run(self) -> FreePlan:
+    def run(self, planned: bool = False) -> FreePlan:
         """Ask all rules, read the copy back, and move the files; returns what was done.
+
+        Parameters
+        ----------
+        planned : bool
+            Whether `plan` has just found nothing that speaks against it.
 
         Raises
         ------
@@ -81,7 +86,8 @@ class FreeJob:
         Interrupted
             `progress` said so.
         """
-        self._rules.examine()  # before an engine that watches on is ended
+        if not planned:
+            self.plan()  # an engine that watches on must not be ended for nothing
         with lock_destination(self._destination), self._hold_grace_folder() as grace:
             sums, facts = self._rules.examine()
             plan = self._rules.survey(sums, facts, self._check)
