@@ -18,8 +18,6 @@ from softcopy_napari.engine.watermark.progress_lines import Claim, Ranges
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
 
 _FIRST_BLOCK, _LARGEST_BLOCK = 1 << 10, 1 << 20
-_UNDER_WAY = np.zeros(len(ChunkState), np.bool_)
-_UNDER_WAY[[ChunkState.WRITING, ChunkState.PENDING, ChunkState.COPYING, ChunkState.FAILED]] = True
 _NO_ROWS: npt.NDArray[np.int64] = np.zeros(0, np.int64)
 _MOST_RANGES = 100
 """Ranges of one array that a line names: more are taken together."""
@@ -92,7 +90,8 @@ class ArrayWatermark:
         found, end = [_NO_ROWS], self._told_end * self.ledger.row
         for start in range(0, end, _LARGEST_BLOCK):
             block = self.ledger.flat[start : min(start + _LARGEST_BLOCK, end)]
-            found.append(np.unique((np.flatnonzero(_UNDER_WAY[block]) + start) // self.ledger.row))
+            under_way = _are_other(block, ChunkState.COPIED, absent=True)
+            found.append(np.unique((np.flatnonzero(under_way) + start) // self.ledger.row))
         return np.unique(np.concatenate(found))
 
     def _watch(self) -> None:
@@ -212,15 +211,19 @@ class ArrayWatermark:
         self._counts = []
 
 
+def _are_other(states: npt.NDArray[np.uint8], lowest: ChunkState, absent: bool) -> npt.NDArray[np.bool_]:
+    """Return which states are neither from the lowest one up to VERIFIED nor, if that counts, ABSENT."""
+    # Of what is below the lowest the difference is large: the type has no negative numbers.
+    others = states - np.uint8(lowest) > ChunkState.VERIFIED - lowest
+    return others & (states != ChunkState.ABSENT) if absent else others
+
+
 def _first_other(flat: npt.NDArray[np.uint8], start: int, lowest: ChunkState, absent: bool = False) -> int:
-    """Return the first cell from one on that is neither in a state up to VERIFIED nor, if that counts, ABSENT."""
+    """Return the first cell from one on with another state, see `_are_other`."""
     size = _FIRST_BLOCK
     while start < len(flat):
         block = flat[start : start + size]
-        # Of what is below the lowest the difference is large: the type has no negative numbers.
-        is_other = block - np.uint8(lowest) > ChunkState.VERIFIED - lowest
-        if absent:
-            is_other &= block != ChunkState.ABSENT
+        is_other = _are_other(block, lowest, absent)
         at = int(is_other.argmax())
         if is_other[at]:
             return start + at
