@@ -126,5 +126,6 @@ def test_a_complete_copy_can_only_be_no_longer_watched_and_the_button_says_so(qt
         QApplication.processEvents()
         assert stop.accessibleName() == words
         assert stop.width() >= stop.sizeHint().width(), "its text is cut off"
+        assert buttons(bar)["finish"].x() > stop.geometry().right(), "they overlap"
     bar.set_rows([COPYING])
     assert stop.accessibleName() == "Stop"

@@ -36,7 +36,7 @@ class ActionsBar(QWidget):
         self._finish = button(_FINISH, "finish_button", _FINISH_TIP)
         self._stop = button(_STOP, "stop_button", _STOP_TIP)
         self._compare = button("Compare &by content", "compare_button", _COMPARE_TIP)
-        column = QVBoxLayout(self)
+        column = self._column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         self._flow = flow(())
         self._shown: list[QPushButton] = []
@@ -99,5 +99,6 @@ class ActionsBar(QWidget):
             before = max(one.minimumWidth(), one.sizeHint().width())
             one.setText(text)
             one.setMinimumWidth(max(before, one.sizeHint().width()))
-            self._flow.invalidate()  # it keeps the place that the shorter text had
+            self._column.invalidate()  # otherwise those beside it stay where the shorter text had them
+            self._column.activate()
             one.setAccessibleName(text.replace("&", ""))
