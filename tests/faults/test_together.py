@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from softcopy_napari.engine import native_library
-from softcopy_napari.engine.dispatch import dispatcher
+from softcopy_napari.engine.dispatch.batch_size import BatchSize
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.worker import native
 from tests.engine.support import temporaries, until
@@ -45,7 +45,7 @@ mostly_with = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here each call takes long, and batches would stay small."""
-    monkeypatch.setattr(dispatcher, "_BATCH_SECONDS", 10.0)
+    monkeypatch.setattr(BatchSize, "files", 512)
 
 
 def choose(monkeypatch: pytest.MonkeyPatch, library: bool) -> None:

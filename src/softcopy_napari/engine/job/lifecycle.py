@@ -178,7 +178,8 @@ class CompletionFacts:
     signed: int | None
     """The count of changes when the present receipt was begun; None if there is none."""
     blind: bool = False
-    """Whether changes of the source may go unreported: then a walk after the last flush must confirm completion."""
+    """Whether changes of the source may go unreported: then a walk after the last flush must confirm what one before it
+    has found."""
     walks: int = 0
     """Walks over everything that have begun so far."""
     walks_at_flush: int = 0
@@ -189,9 +190,12 @@ class CompletionFacts:
         """The first thing that is missing for the copy to be complete."""
         if self.unread or self.unfinished or self.unproven or self.failed or self.busy:
             return Event.WORK_LEFT
+        walked = self.walked == self.changes
+        if self.blind and not walked:
+            return Event.NOT_WALKED
         if self.flushed != self.published:
             return Event.NOT_FLUSHED
-        if self.walked != self.changes or (self.blind and self.walks <= self.walks_at_flush):
+        if not walked or (self.blind and self.walks <= self.walks_at_flush):
             return Event.NOT_WALKED
         if self.signed != self.changes:
             return Event.NOT_SIGNED
