@@ -113,19 +113,3 @@ def test_the_bar_wraps_where_there_is_no_room(qtbot: QtBot) -> None:
     shown = [one for one in buttons(bar).values() if one.isVisible()]
     assert all(bar.rect().contains(one.geometry()) for one in shown)
     assert len({one.y() for one in shown}) > 1
-
-
-def test_a_complete_copy_can_only_be_no_longer_watched_and_the_button_says_so(qtbot: QtBot) -> None:
-    bar = ActionsBar()
-    qtbot.addWidget(bar)
-    bar.resize(400, 60)
-    bar.show()
-    stop = buttons(bar)["stop"]
-    for row, words in ((COPYING, "Stop"), (make_row("a", TargetState.COMPLETE, watching=True), "Stop watching")):
-        bar.set_rows([row])
-        QApplication.processEvents()
-        assert stop.accessibleName() == words
-        assert stop.width() >= stop.sizeHint().width(), "its text is cut off"
-        assert buttons(bar)["finish"].x() > stop.geometry().right(), "they overlap"
-    bar.set_rows([COPYING])
-    assert stop.accessibleName() == "Stop"

@@ -12,7 +12,7 @@ from softcopy_napari.widgets.target_row import Action, Row, allowed_actions, onl
 
 _PAUSE, _RESUME = "Pa&use", "Res&ume"
 _FINISH, _UNFINISH = "Ac&quisition is over\u2026", "Ac&quisition goes on"
-_STOP, _UNWATCH = "St&op", "St&op watching"
+_STOP = "St&op"
 _FINISH_TIP = "The source will not change any more: copy and check the rest, then end"
 _UNFINISH_TIP = "The acquisition goes on: copy on, and wait for its end"
 _STOP_TIP = "Stop copying; Start continues"
@@ -36,7 +36,7 @@ class ActionsBar(QWidget):
         self._finish = button(_FINISH, "finish_button", _FINISH_TIP)
         self._stop = button(_STOP, "stop_button", _STOP_TIP)
         self._compare = button("Compare &by content", "compare_button", _COMPARE_TIP)
-        column = self._column = QVBoxLayout(self)
+        column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         self._flow = flow(())
         self._shown: list[QPushButton] = []
@@ -62,9 +62,7 @@ class ActionsBar(QWidget):
         self._finishing = Action.UNFINISH if taken_back else Action.FINISH
         self._say(self._finish, _UNFINISH if taken_back else _FINISH)
         finish_tip = _UNFINISH_TIP if taken_back else _FINISH_TIP
-        watched = only_watched(rows)
-        stop_tip = _WATCH_TIP if watched else _STOP_TIP
-        self._say(self._stop, _UNWATCH if watched else _STOP)
+        stop_tip = _WATCH_TIP if only_watched(rows) else _STOP_TIP
         for one, tip in ((self._finish, finish_tip), (self._stop, stop_tip)):
             one.setToolTip(tip)
             one.setAccessibleDescription(tip)
@@ -99,6 +97,4 @@ class ActionsBar(QWidget):
             before = max(one.minimumWidth(), one.sizeHint().width())
             one.setText(text)
             one.setMinimumWidth(max(before, one.sizeHint().width()))
-            self._column.invalidate()  # otherwise those beside it stay where the shorter text had them
-            self._column.activate()
             one.setAccessibleName(text.replace("&", ""))
