@@ -273,8 +273,12 @@ def test_arrays_without_any_chunk_file_are_equal_when_their_metadata_are(
     ("make", "words"),
     [
         (lambda source, _: None, "does not exist"),
-        (lambda source, _: source.mkdir(), "is not a zarr dataset: no zarr.json, .zarray or .zgroup in it"),
-        (lambda source, _: source.touch(), "is a file, not a folder: give the folder of the zarr dataset"),
+        (
+            lambda source, _: source.mkdir(),
+            "is not a zarr dataset: no zarr.json, .zarray or .zgroup in it. "
+            "To copy a folder of any files, use --kind folder (kind: folder)",
+        ),
+        (lambda source, _: source.touch(), "is a file, not a folder: give the folder that it lies in"),
         (lambda source, there: (write("scalar", source), there.touch()), "is a file, not a folder"),
     ],
 )

@@ -68,10 +68,11 @@ def test_metadata_that_point_elsewhere_lead_nowhere(surroundings: Path) -> None:
         write(source / f"v2-{number}" / ".zarray", json.dumps({**V2_ARRAY, "dimension_separator": separator}).encode())
         write(source / f"v2-{number}" / "0" / "0", CHUNK)
     make_old(source)
-    before = listing(surroundings, destination, surroundings / "state")
+    own = [destination, destination.with_name("destination.progress.jsonl"), surroundings / "state"]
+    before = listing(surroundings, *own)
     with copying(surroundings) as copy:
         assert until(lambda: copy.snapshot().files_copied >= len(tree(source)), 20.0)
-    assert listing(surroundings, destination, surroundings / "state") == before
+    assert listing(surroundings, *own) == before
     assert tree(destination) == tree(source), "all that lies there is copied, as plain files at least"
 
 
@@ -82,7 +83,9 @@ def test_links_are_copied_as_links_and_never_followed(surroundings: Path) -> Non
     for name, target in (("absolute", str(outside)), ("relative", "../outside"), ("0.0", "/etc/passwd"), ("up", "..")):
         (source / name).symlink_to(target)
     make_old(source)
-    own = [destination.with_name(f"destination{ending}") for ending in ("", ".xxh128", ".receipt.json")]
+    own = [
+        destination.with_name(f"destination{ending}") for ending in ("", ".xxh128", ".receipt.json", ".progress.jsonl")
+    ]
     before = listing(surroundings, *own, surroundings / "state")
     with copying(surroundings) as copy:
         assert copy.wait(20.0).state is TargetState.COMPLETE

@@ -121,7 +121,9 @@ class _Server:
 
     def start(self, arguments: Sequence[str], folder: str, environment: dict[str, str], both: bool) -> ForkedProcess:
         """Have `python -m ARGUMENTS` started; `both` has its errors come with its output."""
-        request = json.dumps([list(arguments), folder, environment]).encode()
+        umask = os.umask(0)
+        os.umask(umask)
+        request = json.dumps([list(arguments), folder, environment, umask]).encode()
         out, out_there = os.pipe()
         err, err_there = (None, out_there) if both else os.pipe()
         ending, ending_there = os.pipe()
@@ -215,7 +217,8 @@ def _tell_of_ended(endings: dict[int, int]) -> None:
         os.close(ending)
 
 
-def _become(arguments: list[str], folder: str, environment: dict[str, str]) -> list[str]:
+def _become(arguments: list[str], folder: str, environment: dict[str, str], umask: int) -> list[str]:
+    os.umask(umask)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
