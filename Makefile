@@ -25,7 +25,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNI
 help:
 	@echo "make demo   a simulated microscope and a live copy of it, in napari"
 	@echo "make test   lint, then all tests; make test ARGS='-k resume' for some"
-	@echo "make soak   what takes long: hundreds of killed engines, random orders, a million files (20 minutes at most)"
+	@echo "make soak   what takes long: hundreds of killed engines, random orders, a million files (25 minutes at most)"
 	@echo "make bench  measure it beside cp, rsync, rclone, ... and write docs/dev/benchmarks.md (30 minutes at most)"
 	@echo "make docs   the documentation as a site, in build/site; fails where a link leads nowhere"
 	@echo "make lint   ruff, mypy, import-linter"
@@ -44,15 +44,15 @@ test: $(READY)
 	$(PYTHON) -m pytest -q -n 6 --dist worksteal $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
 
-# Three at a time: most of them wait for engines to start and to be killed; but those that measure, alone. Then what
-# strangers may write, tried with many more examples than by `make test` (a minute). Past 20 minutes something hangs.
+# Four at a time: most of them wait for engines to start and to be killed; but those that measure, alone. Then what
+# strangers may write, tried with many more examples than by `make test` (a minute). Past 25 minutes something hangs.
 MEASURING := tests/soak/test_benchmarks.py
 LONGEST := tests/soak/test_kills.py# to begin with, so that not one of them is left at the end
 SOAK := $(PYTHON) -m pytest -v $(NO_NAPARI) -m soak -o faulthandler_timeout=0
 EXAMPLES := $(PYTHON) -m pytest -v $(NO_NAPARI) -m hypothesis --hypothesis-profile=soak -n 2
 soak: $(READY)
 	@failed=0; \
-	timeout 900 $(SOAK) -n 3 --dist worksteal $(addprefix --ignore=,$(WINDOWS) $(MEASURING)) $(LONGEST) tests $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	timeout 1200 $(SOAK) -n 4 --dist worksteal $(addprefix --ignore=,$(WINDOWS) $(MEASURING)) $(LONGEST) tests $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	timeout 300 $(SOAK) $(MEASURING) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	timeout 90 $(EXAMPLES) tests/security $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
