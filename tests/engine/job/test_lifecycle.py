@@ -47,8 +47,6 @@ COMPLETE = CompletionFacts(
         ({"walked": 6}, Event.NOT_WALKED),
         ({"walked": None}, Event.NOT_WALKED),
         ({"published": 4}, Event.NOT_FLUSHED),
-        ({"published": 4, "walked": 6}, Event.NOT_FLUSHED),  # so that one walk is enough
-        ({"published": 4, "walked": 6, "blind": True}, Event.NOT_WALKED),  # and another one after the flush
         ({"signed": 6}, Event.NOT_SIGNED),
         ({"signed": None}, Event.NOT_SIGNED),
         ({"blind": True}, Event.NOT_WALKED),

@@ -117,9 +117,10 @@ class FinalCheck:
         self._dispatcher.retries.retry_all()
         self._dispatcher.read_back.start_over()
         last = self._tracker.last_full
-        if last is None or now - last.ended > _JUST_NOW:
-            self._rechecks += 1
-        elif last.changes == self.changes:
+        current = last is not None and last.changes == self.changes and now - last.ended < _JUST_NOW
+        if last is None or not current or self._dispatcher.retries.failed():
+            self.start_walk(now)
+        else:
             self._dispatcher.read_back.newest_change = last.newest_change
 
     def start_walk(self, now: float) -> None:

@@ -190,12 +190,11 @@ class CompletionFacts:
         """The first thing that is missing for the copy to be complete."""
         if self.unread or self.unfinished or self.unproven or self.failed or self.busy:
             return Event.WORK_LEFT
-        walked = self.walked == self.changes
-        if self.blind and not walked:
+        if self.walked != self.changes:
             return Event.NOT_WALKED
         if self.flushed != self.published:
             return Event.NOT_FLUSHED
-        if not walked or (self.blind and self.walks <= self.walks_at_flush):
+        if self.blind and self.walks <= self.walks_at_flush:
             return Event.NOT_WALKED
         if self.signed != self.changes:
             return Event.NOT_SIGNED
