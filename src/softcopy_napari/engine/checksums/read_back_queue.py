@@ -149,8 +149,7 @@ class ReadBackQueue:
         if self._receipt is None or self.verify or not self._receipt.known.whole:
             return
         known = self._receipt.known
-        trusted = are_trusted(self._clock, [(one.begun, one.since) for one in self._known])
-        if not (trusted and trusted[-1]) or self.newest_change >= known.since:
+        if known not in self._trusted() or self.newest_change >= known.since:
             return
         for batch in self._all():
             found = np.frombuffer(known.digests(batch), np.uint8).reshape(-1, DIGEST_SIZE)
@@ -172,9 +171,13 @@ class ReadBackQueue:
 
     def _known_digests(self, batch: Batch) -> list[tuple[int, bytes]]:
         """Return what earlier runs and the last receipt say, each with the time until which that is known to hold."""
-        trusted = are_trusted(self._clock, [(known.begun, known.since) for known in self._known])
-        found = [(known.since, known.digests(batch)) for known in itertools.compress(self._known, trusted)]
+        found = [(known.since, known.digests(batch)) for known in self._trusted()]
         return [(since, digests) for since, digests in found if digests.strip(b"\0")]
+
+    def _trusted(self) -> list[KnownDigests]:
+        """Those of the known digests that can be believed of files that have not changed since."""
+        trusted = are_trusted(self._clock, [(known.begun, known.since) for known in self._known])
+        return list(itertools.compress(self._known, trusted))
 
     def _all(self) -> Iterator[Batch]:
         inventory = self._inventory

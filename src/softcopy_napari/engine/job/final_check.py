@@ -11,6 +11,7 @@ from softcopy_napari.engine.job.lifecycle import CompletionFacts, Event
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.worker.folder_diff import NEVER
 from softcopy_napari.engine.worker.tasks import Flushed, FlushTask
 
 _JUST_NOW = 5.0
@@ -117,14 +118,15 @@ class FinalCheck:
         self._dispatcher.retries.retry_all()
         self._dispatcher.read_back.start_over()
         last = self._tracker.last_full
-        current = last is not None and last.changes == self.changes and now - last.ended < _JUST_NOW
-        if last is None or not current or self._dispatcher.retries.failed():
-            self.start_walk(now)
-        else:
+        fresh = last is not None and last.changes == self.changes and now - last.ended < _JUST_NOW
+        if last is not None and fresh and not self._dispatcher.retries.failed():
             self._dispatcher.read_back.newest_change = last.newest_change
+        else:
+            self.start_walk(now)
 
     def start_walk(self, now: float) -> None:
-        """Walk over both sides."""
+        """Walk over both sides: what an earlier walk saw of the destination holds no longer."""
+        self._dispatcher.read_back.newest_change = NEVER
         self._tracker.start_pass(full=True, now=now, changes=self.changes)
 
     def next_step(self, removing: bool, now: float) -> Event:
