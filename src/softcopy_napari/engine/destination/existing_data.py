@@ -28,7 +28,7 @@ from softcopy_napari.engine.state_folder.destination_lock import filled_from, ke
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLayout, LayoutError
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES, classify_temporary
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata, why_unusable
-from softcopy_napari.engine.zarr_layout.probe import FolderIdentity, identify_folder, probe_source, read_metadata
+from softcopy_napari.engine.zarr_layout.probe import FolderIdentity, identify_source, probe_source, read_metadata
 
 _MAX_FOLDERS = 200
 """Folders of a destination that are searched for arrays."""
@@ -81,7 +81,7 @@ def examine_destination(source: Path, destination: Path, any_files: bool = False
             for file in _samples(os.path.join(there, native_path(path)), known_form):
                 seen.compare(here, there, os.path.join(native_path(path), file), has_metadata)
     conflict = None
-    if difference := seen.conflict(_is_known(identify_folder(here), destination, receipt), receipt):
+    if difference := seen.conflict(_is_known(identify_source(here), destination, receipt), receipt):
         sides = {"source": str(source), "destination": str(destination)}
         conflict = make_reason(ReasonCode.OTHER_DATASET, **sides, difference=difference)
     return ExistingData(conflict, receipt, metadata)
@@ -150,8 +150,8 @@ def _read_receipt(destination: Path) -> tuple[Receipt | None, dict[str, bytes]]:
 
 
 def _is_known(now: FolderIdentity | None, destination: Path, receipt: Receipt | None) -> bool:
-    """Whether the folder of a source is the one that the destination was filled from."""
-    # Inodes are used again: without the time at which it was made, a folder is not known by its own.
+    """Whether a source is the one that the destination was filled from."""
+    # Inodes are used again: without a time, nothing is known by its own.
     return now is not None and now in (filled_from(destination), receipt.source_folder if receipt else None)
 
 

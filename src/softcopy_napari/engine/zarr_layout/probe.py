@@ -36,7 +36,7 @@ _UP_TO_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}\[\]]*+)*
 _CONSOLIDATED = re.compile(rb'"consolidated_metadata"\s*+:\s*+\{\Z')
 
 FolderIdentity = tuple[int, int]
-"""Inode of a folder, and when it was made, ns."""
+"""Inode of a folder, and when it was made, ns; or the same of the file that `identify_source` names instead."""
 
 
 class SourceProbe:
@@ -50,7 +50,7 @@ class SourceProbe:
         self.identity: tuple[int, int] = (0, 0)
         """Device and inode of the source."""
         self.folder: FolderIdentity | None = None
-        """What identifies its folder on any disk; None where the file system does not say."""
+        """What identifies it on any disk, see `identify_source`."""
         self.samples = 0
         """Number of sample files that exist at the source."""
         self.equal = 0
@@ -83,7 +83,7 @@ def probe_source(source: str, any_files: bool = False) -> SourceProbe:
     found.exists = True
     found.is_folder = stat.S_ISDIR(there.st_mode)
     found.identity = there.st_dev, there.st_ino
-    found.folder = identify_folder(root)
+    found.folder = identify_source(root)
     if not found.is_folder:
         return found
     if any_files:
@@ -111,6 +111,22 @@ def identify_folder(path: str) -> FolderIdentity | None:
         return None
     made = read_birth_time(path, found)
     return (found.st_ino, made) if made else None
+
+
+def identify_source(path: str) -> FolderIdentity | None:
+    """Return what identifies a dataset wherever it lies; None where nothing does.
+
+    Where the file system does not say when a folder was made, it is the inode and the change time of the metadata at
+    its top. These tell less, because they change when the metadata are written again, but never too much: a new dataset
+    in the same place has others, even if its metadata were copied from a template with their modification time.
+    """
+    if (folder := identify_folder(path)) is not None:
+        return folder
+    for name in ("zarr.json", ".zgroup", ".zarray"):
+        with contextlib.suppress(OSError):
+            found = os.lstat(os.path.join(path, name))
+            return found.st_ino, found.st_ctime_ns
+    return None
 
 
 def add_evidence(
