@@ -24,6 +24,7 @@ from softcopy_napari.engine.state_folder.destination_lock import destination_id
 from softcopy_napari.engine.state_folder.folder import state_folder
 from softcopy_napari.engine.state_folder.run_file import RunFile, read_run, run_files
 from softcopy_napari.engine.targets.build import make_target
+from softcopy_napari.engine.targets.store_url import Destination, destination_of
 from softcopy_napari.engine.targets.target import Settings, Target, settings_problem, targets_to_json
 from softcopy_napari.engine.watermark.progress_reader import Goal, GoalError, Verdict, Waiter
 from softcopy_napari.engine.wording import describe
@@ -132,13 +133,13 @@ def engines() -> list[EngineHandle]:
     return [EngineHandle(run) for run in run_files() if run.alive()]
 
 
-def end_watch(pid: int, destination: Path) -> None:
+def end_watch(pid: int, destination: Destination) -> None:
     """Have an engine let go of a destination that is complete and whose source it only watches on."""
     for engine in engines():
         if engine.run.pid == pid:
             with contextlib.suppress(EngineGone, ValueError):
                 for target in engine.snapshot().targets:
-                    if destination_id(Path(target.destination)) == destination_id(destination):
+                    if destination_id(destination_of(target.destination)) == destination_id(destination):
                         engine.ask(Order(do="stop", target=target.id))
             engine.close()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from softcopy_napari.engine.english_details import DETAILS, Wording
 from softcopy_napari.engine.english_freeing import FREEING
+from softcopy_napari.engine.english_stores import STORES
 from softcopy_napari.engine.reasons import ReasonCode
 
 _RUN_AGAIN = "run it again with --overwrite to replace the copy, or with another destination"
@@ -298,4 +299,5 @@ ENGLISH: Wording = {
     ReasonCode.DAMAGED: "damaged at the source: {chunks:chunk}",
     **DETAILS,
     **FREEING,
+    **STORES,
 }

@@ -10,12 +10,13 @@ Wording = Mapping[str, str | tuple[str, ...]]
 """Templates by code."""
 
 _MOUNT = "; mount it, and write the folder where it is mounted"
+_STORE = "; only a destination may be in an object store"
 
 
-def _looks_like(what: str, mount: str = "") -> tuple[str, str]:
+def _looks_like(what: str, more: str = "") -> tuple[str, str]:
     """Return the templates for an address in place of a path."""
     where = "softcopy copies between folders on this computer and on mounted shares"
-    words = f"looks like {what}, {{path:quoted}}: {where}{mount}"
+    words = f"looks like {what}, {{path:quoted}}: {where}{more}"
     return f"{words}; a folder of that name here is {{folder}}", words
 
 
@@ -163,9 +164,9 @@ DETAILS: Wording = {
     ReasonCode.PATH_IN_FILE_URL: (
         "is a file URL of another computer or no whole path, {path:quoted}: write it as in file:///data/a.zarr"
     ),
-    ReasonCode.PATH_IN_S3: _looks_like("an S3 bucket"),
-    ReasonCode.PATH_IN_GOOGLE_CLOUD: _looks_like("a Google Cloud bucket"),
-    ReasonCode.PATH_IN_AZURE: _looks_like("an Azure container"),
+    ReasonCode.PATH_IN_S3: _looks_like("an S3 bucket", _STORE),
+    ReasonCode.PATH_IN_GOOGLE_CLOUD: _looks_like("a Google Cloud bucket", _STORE),
+    ReasonCode.PATH_IN_AZURE: _looks_like("an Azure container", _STORE),
     ReasonCode.PATH_IN_GLOBUS: _looks_like("a Globus collection"),
     ReasonCode.PATH_ON_WEB: _looks_like("a web address"),
     ReasonCode.PATH_IS_ADDRESS: _looks_like("an address"),

@@ -357,3 +357,15 @@ class ReasonCode(StrEnum):
     PATH_ON_SHARE = auto()
     PATH_ON_COMPUTER = auto()
     PATH_IS_ADDRESS = auto()
+
+    # Why a text names no place in an object store: each goes on behind "the destination"
+    STORE_URL_INVALID = auto()
+    STORE_SCHEME_OTHER = auto()
+    STORE_WITH_SECRET = auto()
+    STORE_WITHOUT_BUCKET = auto()
+    STORE_WITHOUT_NAME = auto()
+    STORE_WITH_ODD_KEY = auto()
+    STORE_KEY_TOO_LONG = auto()
+    STORE_OPTION_UNKNOWN = auto()
+    STORE_OPTION_INVALID = auto()
+    STORE_ENDPOINT_INVALID = auto()

@@ -19,6 +19,7 @@ from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK_DIGEST
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.state_folder.destination_lock import destination_id
 from softcopy_napari.engine.state_folder.folder import private_folder
+from softcopy_napari.engine.targets.store_url import Destination
 
 _SUFFIX, _INDEX, _CLOCK, _TEMPORARY = ".xxh128", ".json", ".clock", ".tmp"
 _INTERVAL = 2.0
@@ -40,7 +41,7 @@ class DigestJournal:
         Where the digests of chunk files are to be kept.
     """
 
-    def __init__(self, destination: Path) -> None:
+    def __init__(self, destination: Destination) -> None:
         self._folder = private_folder("digests") / destination_id(destination)
         self.path = self._folder / f"{time.time_ns()}{_SUFFIX}"
         self._noted = 0

@@ -105,7 +105,7 @@ class DestinationPreparation:
     def _examine(self, done: Callable[[Reason | None], None]) -> None:
         try:
             target = self.target
-            found = examine_destination(target.source, target.destination, target.is_folder)
+            found = examine_destination(target.source, target.folder, target.is_folder)
             for earlier in reversed(self._journal.read_earlier_runs()):
                 found.metadata.update(earlier.metadata())
                 earlier.store.close()
@@ -139,7 +139,7 @@ class DestinationPreparation:
         threading.Thread(target=self._remove, args=(remover, done), daemon=True).start()
 
     def _remove(self, remover: OldFileRemover, done: Callable[[list[Reason]], None]) -> None:
-        source, destination = self.target.source, self.target.destination
+        source, destination = self.target.source, self.target.folder
         arrays, notices, all_there = self.old_arrays, [], True
         try:
             if self._replacing:

@@ -101,7 +101,7 @@ class AutoFreer:
         deadline = time.monotonic() + _ATTEMPTS * source_survey.QUIET
         while True:
             try:
-                done = FreeJob(self._target.source, self._target.destination, options).run()
+                done = FreeJob(self._target.source, self._target.folder, options).run()
             except FreeRefused as error:
                 # What was written a moment ago is waited for; all else needs somebody to look at it.
                 if error.reason.code == ReasonCode.FREE_TOO_RECENT and time.monotonic() < deadline:

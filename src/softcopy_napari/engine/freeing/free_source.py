@@ -277,5 +277,5 @@ def free(
         The paths cannot be used.
     """
     target = make_target(source, destination, Settings())
-    job = FreeJob(target.source, target.destination, FreeOptions(keep_days, accept_notes, tuple(despite)))
+    job = FreeJob(target.source, target.folder, FreeOptions(keep_days, accept_notes, tuple(despite)))
     return job.plan() if dry_run else job.run()

@@ -65,7 +65,7 @@ class CopyJob(TargetThread):
         self._pacer = Pacer(target, parts.pool, parts.dispatcher, parts.tracker, resources.board)
         self._forecaster = Forecaster(parts.inventory, parts.dispatcher, parts.tracker, parts.reporter)
         self._status = CopyStatus(parts, self._final, self._pacer, self._forecaster)
-        receipt_reader = ReceiptReader(parts.inventory, target.destination, ledgers, post)
+        receipt_reader = ReceiptReader(parts.inventory, target.folder, ledgers, post)
         parts.dispatcher.read_back.use_known_digests(self._journal, receipt_reader)
         if self._lock.reverify_reason is not None:
             self._reverify(self._lock.reverify_reason)

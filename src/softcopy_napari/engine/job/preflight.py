@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import time
-from pathlib import Path
 
 from softcopy_napari.engine.destination.existing_data import find_other_dataset
 from softcopy_napari.engine.errors import TargetsError
@@ -14,6 +13,7 @@ from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.fs.permissions import find_group
 from softcopy_napari.engine.receipt.freed_record import find_freed
 from softcopy_napari.engine.state_folder.destination_lock import destination_id
+from softcopy_napari.engine.targets.store_url import StoreUrl, destination_of
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.array_layout import LayoutError
@@ -37,6 +37,8 @@ def validate_target(target: Target) -> None:
         The source is not what it should be (and will not become it by waiting) or was freed, the destination is no
         folder, or it holds another dataset.
     """
+    if isinstance(target.destination, StoreUrl):
+        raise TargetsError(f"destination {target.destination}: object stores are not supported yet")
     if freed := find_why_freed(target):
         raise TargetsError(freed)
     waits = target.wait_for_source and not target.check
@@ -58,7 +60,7 @@ def validate_target(target: Target) -> None:
             find_group(target.group)
     except ValueError as error:
         raise TargetsError(f"group {quote(target.group or '')}: {error}") from None
-    sides = target.source, target.destination
+    sides = target.source, target.folder
     if not target.overwrite and (conflict := find_other_dataset(*sides, target.is_folder)):
         raise TargetsError(describe(conflict))
 
@@ -72,7 +74,7 @@ def find_why_freed(target: Target) -> str:
     if record is None:
         return ""
     is_used_again = bool(record.deleted) and _holds_data(target)
-    is_copy = destination_id(Path(record.destination)) == destination_id(target.destination)
+    is_copy = destination_id(destination_of(record.destination)) == destination_id(target.destination)
     return "" if is_used_again and (target.overwrite or not is_copy) else describe(record.describe())
 
 
@@ -133,7 +135,7 @@ def _check_readable(target: Target) -> None:
 
 def _check_writable(target: Target) -> None:
     """Check that the destination is a folder that can be written, or can be made."""
-    place = target.destination
+    place = target.folder
     while not os.path.lexists(extended_path(str(place))) and place != place.parent:
         place = place.parent
     if not os.path.isdir(extended_path(str(place))):

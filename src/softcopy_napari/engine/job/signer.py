@@ -93,14 +93,12 @@ class Signer:
     ) -> None:
         """Run in the thread: ten million lines take a while, and the destination's disk may hang."""
         target = self._parts.target
-        orphaned.search_receipt(target.destination)
+        orphaned.search_receipt(target.folder)
         verdict = judge_findings(orphaned.findings())
         problem = None
         if verdict.failure is None:
             whole = receipt.model_copy(update={"notes": (*receipt.notes, *map(describe, verdict.notes))})
-            problem = builder.write(
-                target.destination, self._parts.marker, whole, _receipt_mode(target), target.group_id
-            )
+            problem = builder.write(target.folder, self._parts.marker, whole, _receipt_mode(target), target.group_id)
         self._parts.post(lambda: done(problem, verdict))
 
 
@@ -111,6 +109,6 @@ def _receipt_mode(target: Target) -> int | None:
             return os.stat(target.source).st_mode & 0o666 | 0o600
         if heeds_umask(target.permissions):
             return None
-        return modes_for(target.permissions, os.stat(target.destination).st_mode)[0]
+        return modes_for(target.permissions, os.stat(target.folder).st_mode)[0]
     except OSError:
         return None

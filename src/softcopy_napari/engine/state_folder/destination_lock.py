@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from softcopy_napari.engine.reasons import ReasonCode
 from softcopy_napari.engine.state_folder.folder import PLAIN, private_folder, state_folder_errors
 from softcopy_napari.engine.state_folder.run_file import is_running, own_start_time
+from softcopy_napari.engine.targets.store_url import Destination, StoreUrl
 from softcopy_napari.engine.zarr_layout.probe import FolderIdentity
 
 _SIZE = 400
@@ -93,7 +94,7 @@ class DestinationLock:
 
     Parameters
     ----------
-    destination : Path
+    destination : Path or StoreUrl
     doing : {"filled", "checked", "freed"}
         What is to be done to it.
     end_watch : callable, optional
@@ -115,7 +116,7 @@ class DestinationLock:
     """
 
     def __init__(
-        self, destination: Path, doing: Doing = "filled", end_watch: Callable[[int], None] | None = None
+        self, destination: Destination, doing: Doing = "filled", end_watch: Callable[[int], None] | None = None
     ) -> None:
         path = _lock_path(destination)
         if doing == "checked" and (other := _read_record(path)).doing == "watched" and other.is_running:
@@ -143,7 +144,7 @@ class DestinationLock:
             clean_end=before.clean_end and doing != "filled",
         )
 
-    def _acquire(self, destination: Path, end_watch: Callable[[int], None] | None) -> None:
+    def _acquire(self, destination: Destination, end_watch: Callable[[int], None] | None) -> None:
         deadline = time.monotonic() + _LAST_COPIES
         asked = False
         while True:
@@ -229,23 +230,25 @@ class DestinationLock:
         os.close(self._fd)
 
 
-def filled_from(destination: Path) -> FolderIdentity | None:
+def filled_from(destination: Destination) -> FolderIdentity | None:
     """Return what identifies the folder that this user on this machine filled a destination from last."""
     return _read_record(_lock_path(destination)).folder
 
 
-def keeps_times(destination: Path) -> bool:
+def keeps_times(destination: Destination) -> bool:
     """Whether a destination keeps modification times, as far as this user on this machine has found out."""
     return _read_record(_lock_path(destination)).keeps_times
 
 
-def destination_id(destination: Path) -> str:
+def destination_id(destination: Destination) -> str:
     """Return what a destination is called in the state folder, however its path is spelled."""
+    if isinstance(destination, StoreUrl):
+        return hashlib.sha256(destination.place.encode()).hexdigest()[:32]
     real = os.path.normcase(os.path.realpath(destination))
     return hashlib.sha256(os.fsencode(real)).hexdigest()[:32]
 
 
-def _lock_path(destination: Path) -> Path:
+def _lock_path(destination: Destination) -> Path:
     return private_folder("locks") / destination_id(destination)
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.formatting import quote
+from softcopy_napari.engine.targets.store_url import Destination, StoreUrl
 from softcopy_napari.engine.targets.target import Settings, Target, mistake_text, mistakes_of
 from softcopy_napari.engine.targets.timeout import SECONDS, call_with_timeout
 
@@ -36,13 +37,14 @@ class _Hit(NamedTuple):
     """Whether it is that folder itself."""
 
 
-def make_target(source: str | Path, destination: str | Path, defaults: Settings) -> Target:
+def make_target(source: str | Path, destination: str | Destination, defaults: Settings) -> Target:
     """Make a target of two paths; relative ones start from the current folder.
 
     Parameters
     ----------
-    source, destination : str or Path
+    source, destination : str, Path or StoreUrl
         Read as what a person wrote: quotation marks, variables, `file:` URLs. An absolute `Path` is taken as it is.
+        A text may name a destination in an object store, as in `s3://bucket/embryo.zarr`.
     defaults : Settings
 
     Raises
@@ -127,8 +129,10 @@ def find_conflicts(targets: Sequence[Target | None], by_name: bool = False) -> I
             yield index, _conflict_text(targets, names, (index, inner), (hit.target, outer), hit.same)
 
 
-def _lineage(path: Path, known: dict[str, Folder]) -> list[Folder]:
+def _lineage(path: Destination, known: dict[str, Folder]) -> list[Folder]:
     """Return a folder, its parent, and so on up to the root. Whatever lies in a folder has it in its lineage."""
+    if isinstance(path, StoreUrl):
+        return [(place,) for place in _places(path)]
     real = Path(os.path.realpath(path))
     lineage: list[Folder] = []
     for folder in [*reversed(real.parents), real]:
@@ -138,6 +142,15 @@ def _lineage(path: Path, known: dict[str, Folder]) -> list[Folder]:
             known[spelled] = _identity(folder) or (*above, os.path.normcase(folder.name or folder.anchor))
         lineage.append(known[spelled])
     return lineage[::-1]
+
+
+def _places(url: StoreUrl) -> list[str]:
+    """Return what identifies a place in an object store, then what it lies in, up to the first part of its prefix."""
+    parts = url.prefix.split("/")
+    return [
+        StoreUrl(url.scheme, url.bucket, "/".join(parts[:length]), url.options).place
+        for length in range(len(parts), 0, -1)
+    ]
 
 
 def _identity(folder: Path) -> Folder:

@@ -25,12 +25,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.fs.permissions import AS_FOLDER, find_group, is_valid_permissions
 from softcopy_napari.engine.targets import notify, rate_schedule
 from softcopy_napari.engine.targets.notify import NotifySetting
 from softcopy_napari.engine.targets.rate_schedule import FULL, RateSetting
-from softcopy_napari.engine.targets.user_paths import absolute_path, check_path, written_path
+from softcopy_napari.engine.targets.store_url import Destination, StoreUrl, StoreUrlError, is_store_url
+from softcopy_napari.engine.targets.user_paths import absolute_path, check_path, written_destination, written_path
 from softcopy_napari.engine.targets.value_text import value_text
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.file_names import MARKER, is_marker_name
 
 LINGER = 86400.0
@@ -66,6 +69,21 @@ def _read_path(value: object, info: ValidationInfo) -> Path:
     return Path(value)
 
 
+def _read_destination(value: object, info: ValidationInfo) -> Destination:
+    """Make a destination of what a user wrote: as `_read_path`, but that it may be in an object store."""
+    if isinstance(value, StoreUrl):
+        return value
+    is_made = isinstance(value, Path) and value.is_absolute()
+    if isinstance(value, str | Path) and info.context is not None and not is_made:
+        return written_destination(os.fspath(value), info.context)
+    if isinstance(value, str) and is_store_url(value):
+        try:
+            return StoreUrl.parse(value)
+        except StoreUrlError as error:
+            raise ValueError(describe(error.reason)) from None
+    return _read_path(value, info)
+
+
 class FreeRule(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False):
     """When the source of a target is freed, and for how many days its files are kept."""
 
@@ -80,6 +98,7 @@ def _read_free_rule(value: object) -> object:
 
 
 UserPath = Annotated[Path, PlainValidator(_read_path)]
+UserDestination = Annotated[Destination, PlainValidator(_read_destination)]
 
 
 class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_nan=False):
@@ -170,12 +189,15 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
 
 
 class Target(Settings, frozen=True):
-    """One source and one destination: absolute paths, spelled as their user spelled them."""
+    """One source and one destination: absolute paths, spelled as their user spelled them, or a place in a store."""
 
     source: UserPath = Field(
         title="a path", description="The folder that the microscope writes. It need not exist yet."
     )
-    destination: UserPath = Field(title="a path", description="Where the copy goes. The folder is made if need be.")
+    destination: UserDestination = Field(
+        title="a path or an address as s3://bucket/name.zarr",
+        description="Where the copy goes: a folder, which is made if need be, or a place in an object store.",
+    )
     check: bool = False
     """Whether both are only to be compared, and nothing copied. No targets file can say so."""
     by_content: bool = False
@@ -195,6 +217,19 @@ class Target(Settings, frozen=True):
     def is_folder(self) -> bool:
         """Whether its source is a folder of any files, and no zarr dataset."""
         return self.kind == "folder"
+
+    @property
+    def folder(self) -> Path:
+        """The destination, for what can be done with folders only.
+
+        Raises
+        ------
+        TargetsError
+            It is in an object store.
+        """
+        if isinstance(self.destination, StoreUrl):
+            raise TargetsError(f"the destination {self.destination} is in an object store: this needs a folder")
+        return self.destination
 
     @property
     def linger_seconds(self) -> float:
@@ -257,7 +292,7 @@ def targets_to_json(targets: Sequence[Target]) -> bytes:
 
 
 def _spell(value: object) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else os.fspath(value)  # type: ignore[call-overload]
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def targets_from_json(data: bytes) -> tuple[Target, ...]:

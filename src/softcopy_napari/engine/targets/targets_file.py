@@ -19,9 +19,10 @@ from softcopy_napari.engine.fs.atomic_write import write_atomically
 from softcopy_napari.engine.targets.build import check_targets, find_conflicts, no_answer_text
 from softcopy_napari.engine.targets.notify import read_notify
 from softcopy_napari.engine.targets.rate_schedule import RateError
+from softcopy_napari.engine.targets.store_url import Destination
 from softcopy_napari.engine.targets.target import KEYS, PATHS, Settings, Target, mistake_text, mistakes_of, reason_of
 from softcopy_napari.engine.targets.timeout import call_with_timeout
-from softcopy_napari.engine.targets.user_paths import spell_path, written_path
+from softcopy_napari.engine.targets.user_paths import spell_path, written_destination
 from softcopy_napari.engine.targets.value_text import value_text
 from softcopy_napari.engine.targets.yaml_reader import WINDOWS_HINT, Item, YamlFile, line_of, nested_value, read_value
 
@@ -90,11 +91,11 @@ def dump_targets(targets: Sequence[Target], path: Path) -> None:
         raise TargetsError(f"{printable(str(path))} cannot be written: {reason}") from None
 
 
-def _spell(path: Path) -> str:
+def _spell(path: Destination) -> str:
     """Write a path so that it is read back as what it is."""
     text = spell_path(path)
     with contextlib.suppress(ValueError):
-        if written_path(text, path) == path:
+        if written_destination(text, Path()) == path:
             return text
     raise TargetsError(f"{printable(str(path))} cannot stand in a targets file: it would be read as another path")
 

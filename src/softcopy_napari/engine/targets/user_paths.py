@@ -14,6 +14,13 @@ from urllib.parse import unquote_to_bytes
 
 from softcopy_napari.engine.errors import ReasonError
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
+from softcopy_napari.engine.targets.store_url import (
+    Destination,
+    StoreUrl,
+    StoreUrlError,
+    is_store_url,
+    written_store_url,
+)
 
 _MAX_LENGTH = 4096
 _MAX_NAME = 255
@@ -37,6 +44,12 @@ _SCHEMES = {
     "globus": ReasonCode.PATH_IN_GLOBUS,
     "file": ReasonCode.PATH_IN_FILE_URL,
 }
+_STORES = {
+    ReasonCode.PATH_IN_S3: "s3://bucket/name.zarr",
+    ReasonCode.PATH_IN_GOOGLE_CLOUD: "gs://bucket/name.zarr",
+    ReasonCode.PATH_IN_AZURE: "az://container/name.zarr",
+}
+"""How to spell what object stores are called elsewhere."""
 _CHAINED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://|:)")
 _REMOTE = re.compile(
     r"(?:[^\s/\\:@]+@)?(?:[A-Za-z][\w.-]+|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):(?!\d)|[^\s/\\:@]+@[^\s/\\:@]+:"
@@ -75,6 +88,22 @@ def written_path(text: str, folder: Path) -> Path:
     return absolute_path(_path_of_url(bare), folder)
 
 
+def written_destination(text: str, folder: Path) -> Destination:
+    """Make a destination of what somebody wrote: an absolute path, as in `written_path`, or a place in a store.
+
+    Raises
+    ------
+    ReasonError
+        It is neither.
+    """
+    bare = _strip(text)
+    if is_store_url(bare):
+        return _read_store_url(bare)
+    if (address := find_address(bare, is_destination=True)) is not None:
+        raise ReasonError(ReasonCode(address.code), **dict(address.fields))
+    return written_path(text, folder)
+
+
 def absolute_path(text: str, folder: Path) -> Path:
     """Expand `~`, and put the folder before a relative path; all else is part of the path.
 
@@ -95,7 +124,7 @@ def absolute_path(text: str, folder: Path) -> Path:
     return absolute
 
 
-def spell_path(path: str | Path) -> str:
+def spell_path(path: str | Destination) -> str:
     """Write an absolute path so that `written_path` reads it as what it is."""
     text = str(path)
     if text[-1:] in _AROUND:
@@ -128,13 +157,19 @@ def check_path(text: str) -> None:
         raise ReasonError(ReasonCode.PATH_OF_WINDOWS, path=text)
 
 
-def find_address(text: str) -> Reason | None:
+def find_address(text: str, is_destination: bool = False) -> Reason | None:
     """Return what kind of address a text is, rather than a folder that the system knows; None where it is a path.
 
-    The only place that tells the two apart.
+    The only place that tells the two apart. For a destination, a place in an object store is as good as a path.
     """
     text = unwrap_path(text)
     beginning = text.partition(":")[0]
+    if is_destination and is_store_url(text):
+        try:
+            _read_store_url(text)
+        except ReasonError as error:
+            return error.reason
+        return None
     if os.name == "nt" and re.match(r"[A-Za-z]:", text):
         return None
     if (found := _CHAINED.match(text)) or beginning.lower() in _SCHEMES:
@@ -145,6 +180,8 @@ def find_address(text: str) -> Reason | None:
         code = ReasonCode.PATH_ON_SHARE
     else:
         return None
+    if is_destination and code in _STORES:
+        return make_reason(ReasonCode.STORE_SCHEME_OTHER, text=text, example=_STORES[code])
     return make_reason(code, path=text, folder="" if text.startswith("/") else f"./{beginning}:")
 
 
@@ -152,6 +189,13 @@ def _refuse_unusable(text: str) -> None:
     check_path(text)
     if (address := find_address(text)) is not None:
         raise ReasonError(ReasonCode(address.code), **dict(address.fields))
+
+
+def _read_store_url(text: str) -> StoreUrl:
+    try:
+        return written_store_url(_expand_variables(text, os.environ))
+    except StoreUrlError as error:
+        raise ReasonError(ReasonCode(error.reason.code), **dict(error.reason.fields)) from None
 
 
 def _strip(text: str) -> str:

@@ -70,7 +70,7 @@ class Watermark:
         self._writer: ProgressWriter | None = None
         """None where no progress file is wanted."""
         if target.progress_file and marker:
-            file = ProgressFile(target.source, target.destination, marker, target.permissions)
+            file = ProgressFile(target.source, target.folder, marker, target.permissions)
             self._writer = ProgressWriter(file, post)
         self._inventory, self._metadata, self._notice = inventory, metadata, notice
         self._disturbed = inventory.ledgers.sums.disturbed

@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Sequence
 from itertools import islice
-from pathlib import Path
 
 from softcopy_napari.engine.destination.existing_data import find_other_dataset
 from softcopy_napari.engine.errors import TargetsError
@@ -15,6 +14,7 @@ from softcopy_napari.engine.formatting import count_text, size_text
 from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.job.preflight import validate_target
 from softcopy_napari.engine.targets.build import check_targets, make_target
+from softcopy_napari.engine.targets.store_url import Destination, StoreUrl
 from softcopy_napari.engine.targets.target import Settings, Target
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, LayoutError
@@ -56,7 +56,7 @@ def preview_copy(source: str, destination: str, settings: Settings, others: Sequ
         return Preview(
             destination_problem=parent_words(target, strangers),
             lines=tuple(lines),
-            suggestion=str(target.destination / target.source.name),
+            suggestion=str(target.folder / target.source.name),
             any_files=any_files,
         )
     try:
@@ -71,8 +71,11 @@ def preview_copy(source: str, destination: str, settings: Settings, others: Sequ
 def datasets_beside(target: Target) -> list[str]:
     """Return the datasets in a destination that is no dataset itself, and that the source does not hold.
 
-    Then it is most likely the folder in which the copy was to lie, beside the others.
+    Then it is most likely the folder in which the copy was to lie, beside the others. In an object store there are
+    no folders to be looked into.
     """
+    if isinstance(target.destination, StoreUrl):
+        return []
     folder = extended_path(str(target.destination))
     inside: list[str] = []
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
@@ -131,6 +134,8 @@ def _describe_source(found: SourceProbe, target: Target) -> str:
 
 
 def _describe_destination(target: Target) -> str:
+    if isinstance(target.destination, StoreUrl):
+        return f"Will create {target.destination}"
     folder = extended_path(str(target.destination))
     if not os.path.lexists(folder):
         return f"Will create {target.destination}"
@@ -144,6 +149,8 @@ def _describe_destination(target: Target) -> str:
 
 def _free_text(target: Target) -> str:
     place = target.destination
+    if isinstance(place, StoreUrl):
+        return ""
     while not os.path.lexists(extended_path(str(place))) and place != place.parent:
         place = place.parent
     try:
@@ -152,7 +159,7 @@ def _free_text(target: Target) -> str:
         return ""
 
 
-def find_parents_of_datasets(targets: Sequence[Target]) -> dict[Path, str]:
+def find_parents_of_datasets(targets: Sequence[Target]) -> dict[Destination, str]:
     """Return those destinations that hold other datasets, each with what is to be said of it."""
     found = {one.destination: (one, datasets_beside(one)) for one in targets}
     return {folder: f"{folder} {parent_words(one, names)}" for folder, (one, names) in found.items() if names}

@@ -16,7 +16,6 @@ from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
-from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.targets.user_paths import spell_path, unwrap_path
 from softcopy_napari.plugin.dock import notifications, preferences
 from softcopy_napari.plugin.dock.arrivals import Arrivals
@@ -244,8 +243,8 @@ class SoftcopyWidget(QWidget):
         if any(one.lost for one in ended):
             self._notifications.say_crashes()
         if begun := self._target_list.update(seen):
-            sources, destinations = ([spell_path(path) for path in paths] for paths in _sides(begun))
-            self._show_recent(remember_paths(sources, destinations))
+            sources = [spell_path(one.source) for one in begun]
+            self._show_recent(remember_paths(sources, [spell_path(one.destination) for one in begun]))
         self._arrivals.update(seen)
         outline = [_outline(row) for row in self._target_list.rows()]
         if outline != self._shown_outline or self._redraw_budget.due():
@@ -292,10 +291,6 @@ def _call_all(functions: Sequence[Callable[[], object]]) -> None:
     for function in functions:
         with contextlib.suppress(RuntimeError):  # Qt has deleted a part of it before: the application is ending
             function()
-
-
-def _sides(targets: Sequence[Target]) -> tuple[list[Path], list[Path]]:
-    return [one.source for one in targets], [one.destination for one in targets]
 
 
 def _outline(row: Row) -> object:

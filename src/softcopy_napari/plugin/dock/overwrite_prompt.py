@@ -12,6 +12,7 @@ from typing import NamedTuple
 from qtpy.QtCore import QTimer
 
 from softcopy_napari.engine.destination.existing_data import find_other_dataset
+from softcopy_napari.engine.targets.store_url import Destination
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.plugin.dock.copy_preview import find_parents_of_datasets
@@ -51,8 +52,8 @@ class OverwritePrompt:
         self,
         keys: Sequence[Key],
         targets: Sequence[Target],
-        new: Sequence[Path],
-        start: Callable[[frozenset[Path]], None],
+        new: Sequence[Destination],
+        start: Callable[[frozenset[Destination]], None],
     ) -> None:
         """Start targets, unless the user does not want to copy to one of their destinations.
 
@@ -61,7 +62,7 @@ class OverwritePrompt:
         keys : sequence of Key
         targets : sequence of Target
             The targets to start.
-        new : sequence of Path
+        new : sequence of Path or StoreUrl
             Destinations that were not copied to from here.
         start : callable
             Starts the targets; is given the destinations in which the user replaces another dataset.
@@ -99,42 +100,48 @@ class OverwritePrompt:
 class _Found(NamedTuple):
     """What destinations hold."""
 
-    occupied: list[Path]
+    occupied: list[Destination]
     """Destinations that are not empty."""
-    others: dict[Path, str]
+    others: dict[Destination, str]
     """Destinations that hold another dataset than the source, each with a sentence about it."""
-    parents: dict[Path, str]
+    parents: dict[Destination, str]
     """Destinations that are no datasets and hold other ones, each with a sentence about it."""
 
 
-def _inspect(targets: Sequence[Target], new: Sequence[Path]) -> _Found:
-    conflicts = {one.destination: find_other_dataset(one.source, one.destination, one.is_folder) for one in targets}
-    others = {folder: describe(why, NAPARI) for folder, why in conflicts.items() if why}
+def _inspect(targets: Sequence[Target], new: Sequence[Destination]) -> _Found:
+    conflicts = {
+        one.destination: find_other_dataset(one.source, one.destination, one.is_folder)
+        for one in targets
+        if isinstance(one.destination, Path)
+    }
+    others: dict[Destination, str] = {folder: describe(why, NAPARI) for folder, why in conflicts.items() if why}
     parents = find_parents_of_datasets([one for one in targets if one.destination in new])
     return _Found(_not_empty(new), others, {folder: why for folder, why in parents.items() if folder not in others})
 
 
-def _not_empty(folders: Sequence[Path]) -> list[Path]:
+def _not_empty(destinations: Sequence[Destination]) -> list[Destination]:
     """Return those of the folders that hold anything."""
-    occupied = []
-    for folder in folders:
+    occupied: list[Destination] = []
+    for folder in destinations:
+        if not isinstance(folder, Path):
+            continue
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             if next(entries, None) is not None:
                 occupied.append(folder)
     return occupied
 
 
-def _no_answer(folders: Sequence[Path]) -> str:
+def _no_answer(folders: Sequence[Destination]) -> str:
     names = ", ".join(map(str, folders))
     return f"{names}: no answer yet. Copying starts when the disk or share responds"
 
 
-def _loose(parents: Mapping[Path, str]) -> str:
+def _loose(parents: Mapping[Destination, str]) -> str:
     words = "\n\n".join(f"{text}." for text in list(parents.values())[:_MOST])
     return f"{words}\n\nBetter cancel, and choose a folder of its own as the destination."
 
 
-def _replace(others: Mapping[Path, str]) -> str:
+def _replace(others: Mapping[Destination, str]) -> str:
     words = "\n\n".join(f"{text[0].upper()}{text[1:]}." for text in list(others.values())[:_MOST])
     more = f"\n\nand {len(others) - _MOST} more" if len(others) > _MOST else ""
     what = "it" if len(others) == 1 else "them"
@@ -144,7 +151,7 @@ def _replace(others: Mapping[Path, str]) -> str:
     )
 
 
-def _question(occupied: Sequence[Path]) -> str:
+def _question(occupied: Sequence[Destination]) -> str:
     names = "\n".join(str(folder) for folder in occupied[:_MOST]) + ("\n..." if len(occupied) > _MOST else "")
     subject = "This destination is" if len(occupied) == 1 else "These destinations are"
     return (

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
+from softcopy_napari.engine.targets.store_url import destination_of
 from softcopy_napari.engine.targets.target import Settings, Target, settings_of
 from softcopy_napari.plugin.dock.engine_contact import Key, SeenTarget
 from softcopy_napari.widgets.target_row import Row
@@ -161,7 +162,7 @@ class TargetList:
         for entry in map(self._find, keys):
             if entry is None:
                 continue
-            paths = {"source": Path(entry.source), "destination": Path(entry.destination)}
+            paths = {"source": Path(entry.source), "destination": destination_of(entry.destination)}
             found.append(Target.model_validate({**(entry.settings or defaults).model_dump(), **paths}))
         return found
 
@@ -246,7 +247,7 @@ def _keep_settings(entry: _Entry, snapshot: TargetSnapshot) -> None:
 def _can_be_started(snapshot: TargetSnapshot) -> bool:
     """Whether a target can have these paths."""
     try:
-        Target(source=Path(snapshot.source), destination=Path(snapshot.destination))
+        Target(source=Path(snapshot.source), destination=destination_of(snapshot.destination))
     except ValueError:
         return False
     return True

@@ -11,6 +11,7 @@ from qtpy.QtGui import QDesktopServices
 
 from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.protocol.messages import Changes
+from softcopy_napari.engine.targets.store_url import Destination
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.plugin.dock.dock_parts import DockParts
 from softcopy_napari.plugin.dock.engine_contact import Key
@@ -57,10 +58,12 @@ class TargetOrders:
                 self._show_again()
             case Action.OPEN_SOURCE | Action.OPEN_DESTINATION:
                 listed = targets.targets(keys, self._parts.settings())
-                self.open_folders([one.source if action is Action.OPEN_SOURCE else one.destination for one in listed])
+                folders = [one.source if action is Action.OPEN_SOURCE else one.destination for one in listed]
+                self.open_folders([folder for folder in folders if isinstance(folder, Path)])
             case Action.FREE:
                 for target in targets.targets(keys[:1], self._parts.settings()):
-                    self._free_prompt.ask(target.source, target.destination)
+                    if isinstance(target.destination, Path):
+                        self._free_prompt.ask(target.source, target.destination)
             case Action.REMOVE:
                 monitor.order("stop", targets.watched(keys))
                 monitor.forget(targets.remove(keys))
@@ -92,7 +95,7 @@ class TargetOrders:
             keys, wanted, destinations, lambda replace: self.start(targets.startable(keys), replace)
         )
 
-    def start(self, keys: Sequence[Key], replace: frozenset[Path] = frozenset()) -> None:
+    def start(self, keys: Sequence[Key], replace: frozenset[Destination] = frozenset()) -> None:
         """Start targets; another dataset is replaced at these destinations only."""
         if not keys:
             return

@@ -1,0 +1,29 @@
+"""The English of object stores as destinations."""
+
+from __future__ import annotations
+
+from softcopy_napari.engine.english_details import Wording
+from softcopy_napari.engine.reasons import ReasonCode
+
+_WRITE = "write it as in {example}"
+
+STORES: Wording = {
+    # Why a text names no place in an object store: each goes on behind "the destination"
+    ReasonCode.STORE_URL_INVALID: f"is no address of an object store, {{text:quoted}}; {_WRITE}",
+    ReasonCode.STORE_SCHEME_OTHER: f"looks like an object store, {{text:quoted}}; {_WRITE}",
+    ReasonCode.STORE_WITH_SECRET: (
+        "has credentials in its address, which would stand in logs and receipts: take them out, and put them into the "
+        "environment (as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) or into a profile"
+    ),
+    ReasonCode.STORE_WITHOUT_BUCKET: f"names no bucket, {{text:quoted}}; {_WRITE}",
+    ReasonCode.STORE_WITHOUT_NAME: (f"is a whole bucket, {{text:quoted}}: give the dataset a name in it; {_WRITE}"),
+    ReasonCode.STORE_WITH_ODD_KEY: (
+        "has an empty part, . or .. in it, {text:quoted}: object stores take these for names of their own"
+    ),
+    ReasonCode.STORE_KEY_TOO_LONG: "is too long, {text:quoted}: write at most {most} bytes behind the bucket's name",
+    ReasonCode.STORE_OPTION_UNKNOWN: "has the unknown option {option:quoted}, {text:quoted}; there are {options}",
+    ReasonCode.STORE_OPTION_INVALID: "has an unusable {option}, {value:quoted}",
+    ReasonCode.STORE_ENDPOINT_INVALID: (
+        "has an unusable endpoint, {endpoint:quoted}; write it as in {example}?endpoint=https://store.example.org:9000"
+    ),
+}
