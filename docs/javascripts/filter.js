@@ -1,5 +1,6 @@
 // Above the table of messages, a field that leaves only the rows with what is typed or pasted into it.
 // A pasted message has its own paths and numbers in it: a row also counts if a fixed part of its message is in there.
+// Where no row does, those count that have most of the words.
 "use strict";
 
 const SHORTEST = 8;
@@ -18,6 +19,11 @@ function matches(words, row, parts) {
   return row.includes(words) || parts.some((part) => part.length >= SHORTEST && words.includes(part));
 }
 
+// How many of the longer words a row has.
+function commonWords(words, row) {
+  return words.split(" ").filter((one) => one.length > 3 && row.includes(one)).length;
+}
+
 function addFilter(table) {
   const rows = [...table.tBodies[0].rows].map((row) => ({
     row,
@@ -32,8 +38,14 @@ function addFilter(table) {
   field.style.cssText = "width: 100%; padding: .5em; font: inherit; color: inherit; border: 1px solid";
   field.addEventListener("input", () => {
     const words = plain(field.value);
-    for (const { row, heading, text, parts } of rows) {
-      row.hidden = words !== "" && (heading || !matches(words, text, parts));
+    const messages = rows.filter(({ heading }) => !heading);
+    let shown = messages.filter(({ text, parts }) => matches(words, text, parts));
+    if (shown.length === 0) {
+      const most = Math.max(2, ...messages.map(({ text }) => commonWords(words, text)));
+      shown = messages.filter(({ text }) => commonWords(words, text) === most);
+    }
+    for (const one of rows) {
+      one.row.hidden = words !== "" && !shown.includes(one);
     }
   });
   (table.closest(".md-typeset__scrollwrap") || table).before(field);
