@@ -17,6 +17,7 @@ from hypothesis import settings
 
 from softcopy_napari.engine.state_folder.run_file import run_files
 from softcopy_napari.virtual_screen import NoScreen, virtual_screen
+from tests.support.object_store_fixtures import *  # noqa: F403
 from tests.support.preloaded import server_pid
 
 # Threads that numpy would start, and never use here, cost each of hundreds of processes a tenth of a second.
