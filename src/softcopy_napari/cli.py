@@ -74,14 +74,14 @@ def softcopy() -> None:
     type=float,
     default=30.0,
     show_default=True,
-    help="Seconds of quiet before a source with all its chunks counts as finished.",
+    help="Seconds without a change before a source with all its chunks counts as finished.",
 )
 @click.option(
     "--finish-idle",
     type=float,
     default=None,
-    help="Treat the acquisition as finished when nothing has changed for this many seconds, "
-    "chunks missing or not.  [default: off]",
+    help="Treat the acquisition as finished after this many seconds without a change, even if chunks are missing.  "
+    "[default: off]",
 )
 @click.option(
     "--linger",
@@ -126,21 +126,21 @@ def softcopy() -> None:
     type=float,
     metavar="DAYS",
     default=None,
-    help="Free the source once the copy is complete and every byte was read back: its files move to a grace folder, "
-    "and may be deleted after so many days.  [default: off]",
+    help="Once the copy is complete and every byte is read back, move the source's files to a grace folder, to be "
+    "deleted after this many days.  [default: off]",
 )
 @click.option(
     "--notify",
     metavar="URL",
     multiple=True,
     callback=lambda _context, _option, urls: list(urls) or None,
-    help="Where notifications go, instead of where your preferences send them; off for nowhere.  [default: off]",
+    help="Where to send notifications, instead of the URLs in your preferences; off for nowhere.  [default: off]",
 )
 @click.option(
     "--progress-file/--no-progress-file",
     default=True,
     show_default=True,
-    help="Write beside the destination what is complete, for other programs.",
+    help="Write a file beside the destination that tells other programs what is complete.",
 )
 @click.option(
     "--metrics",
@@ -162,7 +162,13 @@ def copy(paths: tuple[str, ...], verbose: bool, metrics: str | None, **settings:
 @click.option("--verbose", is_flag=True, help="Show details.")
 @click.option("--nprocs", type=int, default=4, show_default=True, help="Processes that compare files.")
 @kind_option
-@click.option("--links", type=click.Choice(["keep", "copy"]), default="keep", show_default=True, help="As for a copy.")
+@click.option(
+    "--links",
+    type=click.Choice(["keep", "copy"]),
+    default="keep",
+    show_default=True,
+    help="Links out of the source: compare them as links, or what they lead to.",
+)
 @click.option("--content", is_flag=True, help="Read files whose times differ: they may be equal.")
 def check(source: str, destination: str, verbose: bool, content: bool, **settings: Any) -> None:
     """Compare a source and a destination; change nothing.
@@ -189,7 +195,7 @@ def verify(
 ) -> None:
     """Check a copy by content: with its receipt, or with its source.
 
-    Every file is read. Exit code 0 if all files match, 1 if something is missing or changed.
+    Reads every file. Exit code 0 if all match, 1 if something is missing or changed.
     """
     from softcopy_napari.engine.receipt.checksum_file import ReceiptError
     from softcopy_napari.engine.verify.verify import VerifyError
@@ -219,7 +225,7 @@ def _copies(command: Callable[..., None]) -> Callable[..., None]:
 @softcopy.command()
 @_copies
 def finish(which: tuple[str, ...], everything: bool) -> None:
-    """Say that an acquisition is over: copy and check what is there.
+    """Say that an acquisition is over: copy what is left, check everything, and end.
 
     Chunks that were never written are counted; they are no error.
     """

@@ -18,13 +18,18 @@ from softcopy_napari.terminal.refusals import fail, read_path
     type=float,
     default=7.0,
     show_default=True,
-    help="Days that the files stay in the grace folder before they expire.",
+    help="Days before files in the grace folder expire.",
 )
 @click.option("--undo", is_flag=True, help="Move the files of a freed source back.")
 @click.option("--list", "list_", is_flag=True, help="List freed sources.")
-@click.option("--expired", is_flag=True, help="Delete files that have expired, where their copies are good.")
-@click.option("--accept-notes", is_flag=True, help="Free it although the receipt has notes, which you have read.")
-@click.option("--despite", multiple=True, metavar="COPY", help="Another copy (destination or process) that may fail.")
+@click.option("--expired", is_flag=True, help="Delete expired files whose copies are good.")
+@click.option("--accept-notes", is_flag=True, help="Free it despite notes in the receipt, which you have read.")
+@click.option(
+    "--despite",
+    multiple=True,
+    metavar="COPY",
+    help="Another copy of the source (destination or process) that does not matter, and may fail.",
+)
 @click.option("--nprocs", type=int, default=4, show_default=True, help="Files to read at a time.")
 def free(
     folders: tuple[str, ...],

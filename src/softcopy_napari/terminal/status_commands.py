@@ -23,10 +23,15 @@ def status(everything: bool, dismiss: bool, as_json: bool, all_users: bool) -> N
 
 
 @click.command()
-@click.option("--notify", metavar="URL", multiple=True, help="Where word of crashes goes, besides your preferences.")
+@click.option(
+    "--notify",
+    metavar="URL",
+    multiple=True,
+    help="Where to send notifications of crashes, besides the URLs in your preferences.",
+)
 @click.option("--metrics", metavar="ADDRESS", help="Serve metrics of all your copies at this port, or host:port.")
 def watch(notify: tuple[str, ...], metrics: str | None) -> None:
-    """Stay, and tell when the process of a copy has died.
+    """Notify when a copy has crashed.
 
     It watches all your copies on this computer, whatever started them, until it is stopped.
     """

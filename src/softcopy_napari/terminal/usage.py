@@ -33,7 +33,7 @@ marker_option = click.option(
     metavar="NAME",
     default="complete",
     show_default=True,
-    help="Name of the file at the source by which its writer says that the acquisition is over.",
+    help="Name of the file that the writer makes in the source when the acquisition is over.",
 )
 
 permissions_option = click.option(

@@ -30,7 +30,7 @@ def wait(
     """Wait until a time point, or all, has been copied.
 
     Reads the progress file beside the destination, on any computer. Exit code 0 when it is there, 1 if the copy ended
-    without it, 3 when the time is over.
+    without it, 3 after a timeout.
     """
     from softcopy_napari.engine.watermark.progress_reader import Goal, GoalError, Verdict, Waiter
 

@@ -122,20 +122,20 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     marker: Annotated[str, AfterValidator(_check_marker)] = Field(
         MARKER,
         title="a file name that begins with no digit",
-        description="Name of the file at the source by which its writer says that the acquisition is over.",
+        description="Name of the file that the writer makes in the source when the acquisition is over.",
     )
     settle: float = Field(
         30.0,
         ge=0,
         title=_SECONDS,
-        description="Seconds of quiet before a source with all its chunks counts as finished.",
+        description="Seconds without a change before a source with all its chunks counts as finished.",
     )
     finish_idle: float | None = Field(
         None,
         ge=0,
         title=f"{_SECONDS}, or null for never",
-        description="Treat the acquisition as finished when nothing has changed for this many seconds, chunks missing "
-        "or not.",
+        description="Treat the acquisition as finished after this many seconds without a change, even if chunks are "
+        "missing.",
     )
     linger: float | None = Field(
         None,
@@ -174,26 +174,26 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     notify: NotifySetting = Field(
         None,
         title=notify.DESCRIPTION,
-        description="Where notifications go, instead of where your preferences send them; off for nowhere.",
+        description="Where to send notifications, instead of the URLs in your preferences; off for nowhere.",
     )
     progress_file: bool = Field(
-        True, title="true or false", description="Write beside the destination what is complete, for other programs."
+        True,
+        title="true or false",
+        description="Write a file beside the destination that tells other programs what is complete.",
     )
 
     free: Annotated[FreeRule | None, BeforeValidator(_read_free_rule)] = Field(
         None,
         title="a number of days, or {after: verified, keep_days: 7}, or null for never",
-        description="Free the source once the copy is complete and every byte was read back: its files move to a grace "
-        "folder, and may be deleted after so many days.",
+        description="Once the copy is complete and every byte is read back, move the source's files to a grace folder, "
+        "to be deleted after this many days.",
     )
 
 
 class Target(Settings, frozen=True):
     """One source and one destination: absolute paths, spelled as their user spelled them, or a place in a store."""
 
-    source: UserPath = Field(
-        title="a path", description="The folder that the microscope writes. It need not exist yet."
-    )
+    source: UserPath = Field(title="a path", description="The acquisition folder. It need not exist yet.")
     destination: UserDestination = Field(
         title="a path or an address as s3://bucket/name.zarr",
         description="Where the copy goes: a folder, which is made if need be, or a place in an object store.",
