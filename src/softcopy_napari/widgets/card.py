@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from pathlib import PurePath
 
 from softcopy_napari.engine.formatting import clock_text, count_text, size_text, time_text
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.targets.store_url import label_of, name_of
 from softcopy_napari.widgets.palette import Tone
 from softcopy_napari.widgets.target_row import Action, Row
 from softcopy_napari.widgets.wording import explain_state
@@ -118,7 +118,8 @@ def make_card(row: Row, arrival: Arrival | None = None) -> Card:
     arrival : Arrival, optional
         How far it is along the axis of its acquisition, where that is known.
     """
-    card = Card(row.name, row.destination, Tone.IDLE, Icon.CIRCLE, "Not started", actions=(Action.START,))
+    place = label_of(row.destination)
+    card = Card(row.name, place, Tone.IDLE, Icon.CIRCLE, "Not started", actions=(Action.START,))
     if row.starting:
         card = replace(card, tone=Tone.LIVE, icon=Icon.ARROW, headline="Starting", actions=())
     elif row.problem:
@@ -151,7 +152,7 @@ def _of_state(row: Row, target: TargetSnapshot, arrival: Arrival | None) -> Card
         headline = "Equal" if target.findings is not None else _done_text(target)
     return Card(
         name=row.name,
-        destination=row.destination,
+        destination=label_of(row.destination),
         tone=tone,
         icon=icon,
         headline=headline,
@@ -170,13 +171,14 @@ def _done_text(target: TargetSnapshot) -> str:
 
 
 def _actions(row: Row) -> tuple[Action, ...]:
+    opening = () if row.in_store else (Action.OPEN_DESTINATION,)
     match row.state:
         case TargetState.COMPLETE:
-            return (Action.OPEN_DESTINATION, Action.REMOVE)
+            return (*opening, Action.REMOVE)
         case TargetState.FAILED | TargetState.STOPPED | TargetState.INCOMPLETE:
             return (Action.START, Action.REMOVE)
         case TargetState.PAUSED if row.blocked:
-            return (Action.OPEN_DESTINATION, Action.STOP)
+            return (*opening, Action.STOP)
         case TargetState.PAUSED:
             return (Action.RESUME, Action.STOP)
     return (Action.PAUSE, Action.STOP)
@@ -270,7 +272,7 @@ def _short(row: Row, words: str) -> str:
     """Name source and destination by their last part: the card tells the rest, and may cut off the end."""
     words = _first(words)
     for path in sorted((row.source, row.destination), key=len, reverse=True):
-        words = words.replace(path, PurePath(path).name or path)
+        words = words.replace(path, name_of(path))
     return words
 
 

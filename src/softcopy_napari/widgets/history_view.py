@@ -9,6 +9,7 @@ from qtpy.QtCore import QEvent, QSize, Qt, Signal
 from qtpy.QtGui import QIcon, QKeyEvent
 from qtpy.QtWidgets import QAbstractItemView, QFrame, QLabel, QListWidget, QListWidgetItem, QWidget
 
+from softcopy_napari.engine.targets.store_url import is_store_url
 from softcopy_napari.widgets.buttons import button, flow
 from softcopy_napari.widgets.card_painting import tone_picture
 from softcopy_napari.widgets.palette import Tone
@@ -118,6 +119,7 @@ class HistorySection(Section):
         count = len(self._selected())
         for one in (self._again, self._open):
             one.setEnabled(count == 1)
+        self._open.setVisible(not (count == 1 and is_store_url(self._current().destination)))
         self._forget.setEnabled(count > 0)
 
     def _ask_again(self) -> None:

@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
+from softcopy_napari.engine.targets.store_url import StoreUrl, destination_of, is_store_url
 from softcopy_napari.widgets.buttons import MenuButton, button
 from softcopy_napari.widgets.labels import show_words, wrapping_label
 from softcopy_napari.widgets.path_field import PathField, Problem
@@ -48,6 +49,8 @@ def propose_destination(source: str, last: str) -> str:
     name = PurePath(source).name
     if not name or name == "..":
         return ""
+    if isinstance(store := destination_of(last), StoreUrl):
+        return str(store.with_name(name))
     try:
         proposed = PurePath(last).with_name(name)
         if proposed == PurePath(source):  # the last copy lies beside its source
@@ -91,7 +94,9 @@ class NewCopy(QFrame):
         super().__init__(parent)
         self.setObjectName("new_copy")
         self.source = PathField("Sou&rce", "source_edit", "Acquisition folder")
-        self.destination = PathField("&Destination", "destination_edit", "Where the copy goes")
+        self.destination = PathField(
+            "&Destination", "destination_edit", "Folder, or s3://bucket/name", takes_stores=True
+        )
         self._problem = Problem("form_problem")
         self._suggest = button("", "use_suggestion_button", "Take this destination instead")
         self._suggest.hide()
@@ -205,7 +210,8 @@ class NewCopy(QFrame):
         show_words(self._preview, words or " ")  # it keeps its room
 
     def _say_slow(self) -> None:
-        self._say(f"No answer yet from the disk of {self.destination.path}")
+        what = "" if is_store_url(self.destination.path) else "the disk of "
+        self._say(f"No answer yet from {what}{self.destination.path}")
 
     # -- what the user does ----------------------------------------------------------------------------------
 

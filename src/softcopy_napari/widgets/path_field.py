@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from softcopy_napari.engine.targets.store_url import is_store_url
 from softcopy_napari.engine.targets.user_paths import find_address, unwrap_path
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.widgets.labels import show_words, wrapping_label
@@ -85,7 +86,8 @@ class _FolderEdit(FileEdit):
     picked: Callable[[str], None]
 
     def get_value(self) -> Path:
-        return Path(unwrap_path(self.line_edit.value) or self.start)
+        path = unwrap_path(self.line_edit.value)
+        return Path(self.start if not path or is_store_url(path) else path)
 
     def _on_choose_clicked(self) -> None:
         before = self.line_edit.value
@@ -95,7 +97,15 @@ class _FolderEdit(FileEdit):
 
 
 class PathField(QWidget):
-    """A line edit for a folder, with buttons to browse and for recent folders, and a message below."""
+    """A line edit for a folder, with buttons to browse and for recent folders, and a message below.
+
+    Parameters
+    ----------
+    label, object_name, placeholder : str
+    parent : QWidget, optional
+    takes_stores : bool
+        Whether it may also be the address of a place in an object store.
+    """
 
     path_changed = Signal(str)
     """Sent at every change, by whatever means."""
@@ -105,9 +115,15 @@ class PathField(QWidget):
     """A folder that was browsed for or dropped, which may be the one that the dataset is to lie in."""
 
     def __init__(
-        self, label: str = "", object_name: str = "", placeholder: str = "", parent: QWidget | None = None
+        self,
+        label: str = "",
+        object_name: str = "",
+        placeholder: str = "",
+        parent: QWidget | None = None,
+        takes_stores: bool = False,
     ) -> None:
         super().__init__(parent)
+        self._takes_stores = takes_stores
         self.setAcceptDrops(True)
         name = label.replace("&", "")
         self._picker = _FolderEdit(mode=FileDialogMode.EXISTING_DIRECTORY)
@@ -191,7 +207,7 @@ class PathField(QWidget):
     def recent(self, paths: Sequence[str]) -> None:
         kept = list(dict.fromkeys(path for path in paths if path))[:MAX_RECENT]
         self._paths = kept
-        self._picker.start = os.path.dirname(kept[0]) if kept else ""
+        self._picker.start = next((os.path.dirname(path) for path in kept if not is_store_url(path)), "")
         self._menu.clear()
         for path in kept:
             entry = self._menu.addAction(path.replace("&", "&&"))
@@ -227,7 +243,7 @@ class PathField(QWidget):
         if len(paths := pasted_paths(text)) > 1:
             self.enter_paths(paths)
             return
-        self.problem = describe(find_address(text))
+        self.problem = describe(find_address(text, self._takes_stores))
         self.path_changed.emit(self.path)
 
     # Overrides of Qt's methods.

@@ -10,6 +10,7 @@ from pathlib import PurePath
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import ReasonCode
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.targets.store_url import is_store_url
 
 Key = tuple[int, str]
 """The engine's process id (0: not started), and the target's id or a number that the front end has given it."""
@@ -65,6 +66,11 @@ class Row:
     """Whether it has been told to start, and no engine works on it yet."""
 
     @property
+    def in_store(self) -> bool:
+        """Whether its destination is in an object store: there is no folder to open."""
+        return is_store_url(self.destination)
+
+    @property
     def state(self) -> TargetState | None:
         """The target's state; None where it has not been started, is being started, or its engine died."""
         return None if self.snapshot is None or self.starting or self.lost else self.snapshot.state
@@ -105,7 +111,7 @@ def allowed_actions(rows: Iterable[Row]) -> frozenset[Action]:
     """Return the actions that are possible with at least one of these targets."""
     actions: set[Action] = set()
     for row in rows:
-        actions |= {Action.OPEN_SOURCE, Action.OPEN_DESTINATION}
+        actions |= {Action.OPEN_SOURCE} if row.in_store else {Action.OPEN_SOURCE, Action.OPEN_DESTINATION}
         if row.snapshot is not None:
             actions.add(Action.SHOW)
         if row.starting:
@@ -118,7 +124,8 @@ def allowed_actions(rows: Iterable[Row]) -> frozenset[Action]:
                 actions.add(Action.STOP)
             if row.differs_by_time:
                 actions.add(Action.COMPARE)
-            if row.state is TargetState.COMPLETE and row.snapshot is not None and row.snapshot.findings is None:
+            is_copy = row.snapshot is not None and row.snapshot.findings is None
+            if row.state is TargetState.COMPLETE and is_copy and not row.in_store:
                 actions.add(Action.FREE)
         else:
             paused = row.state is TargetState.PAUSED and not row.blocked

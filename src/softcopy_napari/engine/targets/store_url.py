@@ -26,7 +26,7 @@ _ENDPOINT_VARIABLES = {
     "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
 }
 _ACCOUNT_VARIABLES = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT")
-_BEGINNING = re.compile(rf"(?i:({'|'.join(SCHEMES)})):/*")
+_BEGINNING = re.compile(rf"(?i:({'|'.join(SCHEMES)})):(?://)?")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,220}")
 _VALUE = re.compile(r"[A-Za-z0-9._-]+")
 _CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f\u2028\u2029]")
@@ -134,10 +134,21 @@ class StoreUrl:
         return self.prefix.rpartition("/")[2]
 
     @property
+    def label(self) -> str:
+        """What it is called where there is little room: the address without its options, and the server's name."""
+        host = urlsplit(self.options.get("endpoint", "")).netloc
+        return f"{self.scheme}://{self.bucket}/{self.prefix}" + (f" on {host}" if host else "")
+
+    @property
     def place(self) -> str:
         """What identifies the place, however one gets in: the address without profile and region."""
         kept = {name: value for name, value in self.options.items() if name in ("account", "endpoint")}
         return str(StoreUrl(self.scheme, self.bucket, self.prefix, kept))
+
+    def with_name(self, name: str) -> StoreUrl:
+        """Return the address beside this one that has another name."""
+        folder = self.prefix.rpartition("/")[0]
+        return StoreUrl(self.scheme, self.bucket, f"{folder}/{name}" if folder else name, self.options)
 
     def beside(self, suffix: str) -> StoreUrl:
         """Return the address beside this one whose name goes on with a suffix, such as `.receipt.json`."""
@@ -169,9 +180,15 @@ def destination_of(text: str) -> Destination:
 
 
 def name_of(text: str) -> str:
-    """Return the last name of a destination that `str` spelled so."""
+    """Return the last name of a destination that `str` spelled so; the whole where it has none."""
     found = destination_of(text)
-    return found.name if isinstance(found, StoreUrl) else PurePath(text).name
+    return (found.name if isinstance(found, StoreUrl) else PurePath(text).name) or text
+
+
+def label_of(text: str) -> str:
+    """Return what to call a destination that `str` spelled so, where there is little room."""
+    found = destination_of(text)
+    return found.label if isinstance(found, StoreUrl) else text
 
 
 def written_store_url(text: str) -> StoreUrl:

@@ -195,7 +195,7 @@ class Target(Settings, frozen=True):
 
     source: UserPath = Field(title="a path", description="The acquisition folder. It need not exist yet.")
     destination: UserDestination = Field(
-        title="a path or an address as s3://bucket/name.zarr",
+        title="a path",
         description="Where the copy goes: a folder, which is made if need be, or a place in an object store.",
     )
     check: bool = False
