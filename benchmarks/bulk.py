@@ -95,10 +95,12 @@ def measure(dataset: Dataset, rounds: int, nprocs: int, scale: float, folder: Pa
         for peer in peers.in_turns(contenders, number):
             copy(peer, source, wanted, folder, disk, took[peer.name])
     discard(source, disk)
-    tell(dataset, wanted, {peer.name: took[peer.name] for peer in contenders}, others, report)
+    report_results(dataset, wanted, {peer.name: took[peer.name] for peer in contenders}, others, report)
 
 
-def tell(dataset: Dataset, wanted: tuple[int, int], took: dict[str, Took], others: Others, report: Report) -> None:
+def report_results(
+    dataset: Dataset, wanted: tuple[int, int], took: dict[str, Took], others: Others, report: Report
+) -> None:
     """A table, and the goals."""
     (files, size), report.row = wanted, dataset.name
     where = "disk to disk, cold and synced" if dataset.where == "disk" else "tmpfs to tmpfs"
@@ -144,11 +146,11 @@ def main() -> int:
     with workplace(options.folder) as memory, workplace(options.disk) as disk:
         for folder in (memory, disk):
             warm_up(folder, folder / "state")
-        peers.available(peers.for_datasets(memory, options.nprocs), report.say)
+        peers.available(peers.for_datasets(memory, options.nprocs), report.write_line)
         for name in options.only.split(","):
             dataset = DATASETS[name]
             if dataset.where == "disk" and (problem := drop_caches()):
-                report.say(f"Skipped: {dataset.title}: {problem}.")
+                report.write_line(f"Skipped: {dataset.title}: {problem}.")
                 continue
             folder = disk if dataset.where == "disk" else memory
             measure(dataset, options.rounds, options.nprocs, options.scale, folder, report)

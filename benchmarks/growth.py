@@ -35,7 +35,7 @@ ROOM = 6 << 10
 """Bytes of memory that a file takes with its folder, small as it is."""
 MOST_WATCHES = 20_000
 REST = 10.0
-_PATIENCE = 900.0
+_TIMEOUT = 900.0
 
 
 def goal_mb(chunk_files: int) -> float:
@@ -82,7 +82,7 @@ def snapshot(state: Path) -> EngineSnapshot | None:
 
 def until_copied(wanted: int, state: Path, process: subprocess.Popen[Any]) -> None:
     """Wait until so many chunk files have been copied, and nothing is being looked at."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         now = snapshot(state)
         targets = now.targets if now else ()
@@ -158,7 +158,7 @@ def of_files(count: int, nprocs: int, folder: Path) -> Cost:
         memory = peak(process.pid)
         (source / "complete").touch()
         began = time.perf_counter()
-        if process.wait(_PATIENCE):
+        if process.wait(_TIMEOUT):
             sys.exit(f"softcopy did not complete ({process.returncode})")
         finish = time.perf_counter() - began
     finally:
@@ -169,7 +169,7 @@ def of_files(count: int, nprocs: int, folder: Path) -> Cost:
     return Cost(count, copied, cpu, watched, rest, finish, again, memory, cp, rsync)
 
 
-def tell(costs: list[Cost], others: Others, report: Report) -> None:
+def report_results(costs: list[Cost], others: Others, report: Report) -> None:
     """The table, and the goals."""
     rows = [
         [
@@ -208,7 +208,7 @@ def main() -> int:
         others = Others()
         most = int(options.scale * options.most)
         counts = [10**power for power in range(3, 9) if most / 100 <= 10**power <= most]
-        tell([of_files(count, options.nprocs, folder) for count in counts], others, report)
+        report_results([of_files(count, options.nprocs, folder) for count in counts], others, report)
     return report.end()
 
 

@@ -29,7 +29,7 @@ ROWS = {"v2-200": (2, 200), "v2-500": (2, 500), "v3-200": (3, 200), "v3-500": (3
 """Zarr format, and planes a second."""
 P50_MS, P99_MS, CPU_US = 30.0, 250.0, 400.0
 LATE_MS = 1000.0
-_PATIENCE = 20.0
+_TIMEOUT = 20.0
 _LOST_AFTER = 10.0
 
 
@@ -74,7 +74,7 @@ def measure(peer: peers.Peer, rate: float, seconds: float, folder: Path, zarr_fo
     (work / "state").symlink_to(folder / "state")
     tool = peers.follow(peer, source, destination, work)
     try:
-        until((destination / (".zarray" if zarr_format == 2 else "zarr.json")).exists, _PATIENCE)
+        until((destination / (".zarray" if zarr_format == 2 else "zarr.json")).exists, _TIMEOUT)
         time.sleep(2.5)
         before = tree_cpu(tool.pid)
         reached = datasets.write_live(zarr_format, source, rate, seconds)
@@ -97,7 +97,7 @@ def measure(peer: peers.Peer, rate: float, seconds: float, folder: Path, zarr_fo
     return Run(lags, lost, used / len(came) * 1e6, reached, took)
 
 
-def tell(row: str, runs: dict[str, list[Run]], others: Others, report: Report) -> None:
+def report_results(row: str, runs: dict[str, list[Run]], others: Others, report: Report) -> None:
     """A table, and the goals."""
     report.row = row
     zarr_format, rate = ROWS[row]
@@ -137,7 +137,7 @@ def main() -> int:
     report = Report("live", options, list(ROWS))
     with workplace(options.folder) as folder:
         warm_up(folder, folder / "state")
-        found = peers.available(peers.for_acquisitions(folder / "run", options.nprocs), report.say)
+        found = peers.available(peers.for_acquisitions(folder / "run", options.nprocs), report.write_line)
         contenders = [replace(peer, once=peer.name != peers.MINE) for peer in found]
         for row in options.only.split(","):
             runs: dict[str, list[Run]] = defaultdict(list)
@@ -147,7 +147,7 @@ def main() -> int:
                 for peer in peers.in_turns(contenders, number):
                     seconds = max(0.5, options.scale * options.seconds)
                     runs[peer.name].append(measure(peer, rate, seconds, folder, zarr_format))
-            tell(row, runs, others, report)
+            report_results(row, runs, others, report)
     return report.end()
 
 

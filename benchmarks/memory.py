@@ -41,7 +41,7 @@ class Memory:
     """In memory now, of the ledgers that are mapped."""
 
 
-def look(pid: int) -> Memory:
+def read_memory(pid: int) -> Memory:
     """What the system says of a process's mappings."""
     private = pss = ledger = 0
     mapped = False
@@ -69,7 +69,7 @@ def measure(promised: int, present: int, nprocs: int, folder: Path) -> tuple[Mem
     try:
         until_copied(present, state, process)
         time.sleep(1.0)
-        found = look(process.pid), peak(process.pid), max(peak(one.pid) for one in tree(process.pid)[1:])
+        found = read_memory(process.pid), peak(process.pid), max(peak(one.pid) for one in tree(process.pid)[1:])
     finally:
         stop(process)
     subprocess.run(["rm", "-rf", *map(str, folder.glob("*.zarr*"))], check=True)
@@ -138,9 +138,9 @@ def main() -> int:
         ]  # fmt: skip
         report.table("Memory of the engine", columns, rows, others)
         peaks = peers_peaks(present, folder)
-        report.say(f"Peaks with {present:,} present: softcopy {engines[-1]:.0f} MB, {peaks}.")
+        report.write_line(f"Peaks with {present:,} present: softcopy {engines[-1]:.0f} MB, {peaks}.")
         seconds = [start_up(options.nprocs, folder) for _ in range(options.rounds)]
-        report.say(f"Start of the command to the first copied file: {spread(seconds)} s.")
+        report.write_line(f"Start of the command to the first copied file: {spread(seconds)} s.")
     for (promised, present), most in zip(cases, engines, strict=True):
         limit, what = goal_mb(promised), f"{promised // MILLION} million chunk files promised, {present:,} present"
         report.goal(f"memory, {what}", f"{limit:.0f} MB", f"{most:.0f} MB", most <= limit)

@@ -139,7 +139,7 @@ def in_turns(options: argparse.Namespace, state: Path, copied: Callable[[], T]) 
     return found
 
 
-def judge(what: str, seconds: dict[bool, float], report: Report) -> None:
+def report_cost(what: str, seconds: dict[bool, float], report: Report) -> None:
     """Tell whether it took too much longer with napari."""
     slower = 100 * (seconds[True] / seconds[False] - 1)
     report.goal(what, "at most 5 % slower", f"{slower:+.1f} %", slower <= 5)
@@ -166,7 +166,7 @@ def measure_live(folder: Path, options: argparse.Namespace, report: Report) -> N
     columns = ["", "seconds: median (min to max)", "p50 ms late", "p99 ms late", "lost", "times without"]
     title = f"{_RATE} chunk files a second, from the first at the source to the last at the destination"
     report.table(f"{title}, {len(runs[True])} rounds", columns, rows, others)
-    judge(f"a copy with napari open, {_RATE} chunk files a second arriving", middle, report)
+    report_cost(f"a copy with napari open, {_RATE} chunk files a second arriving", middle, report)
 
 
 def measure(folder: Path, options: argparse.Namespace, report: Report) -> None:
@@ -187,7 +187,7 @@ def measure(folder: Path, options: argparse.Namespace, report: Report) -> None:
     where = "disk to disk, cold caches"
     columns = ["", "seconds: median (min to max)", "MiB/s", "times without"]
     report.table(f"{size:,} chunk files of 1 MiB, {where}, {len(seconds[True])} rounds", columns, rows, others)
-    judge(f"a whole copy with napari open, {where}", middle, report)
+    report_cost(f"a whole copy with napari open, {where}", middle, report)
 
 
 def main() -> int:
@@ -203,7 +203,7 @@ def main() -> int:
     with workplace(options.folder) as memory:
         measure_live(memory, options, report)
     if problem := drop_caches():
-        report.say(f"Skipped: disk to disk: {problem}.")
+        report.write_line(f"Skipped: disk to disk: {problem}.")
     else:
         with workplace(options.disk) as disk:
             measure(disk, options, report)

@@ -356,7 +356,7 @@ def main() -> None:
         import napari
         from qtpy import API_NAME
 
-        report.say(f"napari {napari.__version__}, {API_NAME}.")
+        report.write_line(f"napari {napari.__version__}, {API_NAME}.")
         for what, grid in CASES.items():
             measure(app, what, grid, Path(tempfile.mkdtemp(dir=folder)), report)
         measure_whole(app, Path(tempfile.mkdtemp(dir=folder)), report)

@@ -101,11 +101,11 @@ def follow(peer: Peer, source: Path, destination: Path, work: Path) -> subproces
         )
 
 
-def available(peers: list[Peer], say: Callable[[str], None]) -> list[Peer]:
+def available(peers: list[Peer], write_line: Callable[[str], None]) -> list[Peer]:
     """Those that can be had; the others are named."""
     for peer in peers:
         if peer.missing:
-            say(f"Skipped: {peer.name}: {peer.missing}.")
+            write_line(f"Skipped: {peer.name}: {peer.missing}.")
     return [peer for peer in peers if not peer.missing]
 
 

@@ -53,7 +53,7 @@ class Report:
     def _here(self) -> Any:
         return self._found.setdefault(self.row, {"where": self._where, "lines": [], "goals": []})
 
-    def say(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         """A paragraph."""
         print(text, flush=True)
         self._here()["lines"] += [text, ""]
@@ -62,8 +62,8 @@ class Report:
         """A table, and what else ran meanwhile."""
         cells = [columns, ["---"] * len(columns), *[[str(cell) for cell in row] for row in rows]]
         text = "\n".join("| " + " | ".join(row) + " |" for row in cells)
-        self.say(f"**{title}**" + (f" ({others})" if others else ""))
-        self.say(text)
+        self.write_line(f"**{title}**" + (f" ({others})" if others else ""))
+        self.write_line(text)
 
     def goal(self, what: str, goal: str, measured: str, met: bool) -> None:
         """Judge; where only a part of it was measured, not."""

@@ -40,7 +40,7 @@ ROWS = {
 """Layout, files, and ms a round trip."""
 MOST_OPERATIONS = {"nested": 18, "flat": 11}
 _MOUNT = Path(__file__).with_name("share_mount.py")
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def mounted(folder: Path, delay_ms: float, counts: dict[str, int]) -> Iterator[P
         stderr=subprocess.DEVNULL,  # libfuse warns of what it was not told
         text=True,
     )
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while not os.path.ismount(place):
         if share.poll() is not None or time.monotonic() > deadline:
             sys.exit("the share has not come up")
@@ -66,7 +66,7 @@ def mounted(folder: Path, delay_ms: float, counts: dict[str, int]) -> Iterator[P
         yield place
     finally:
         subprocess.run(["fusermount3", "-u", "-z", place], check=True)
-        said, _ = share.communicate(timeout=_PATIENCE)
+        said, _ = share.communicate(timeout=_TIMEOUT)
         place.rmdir()
         shutil.rmtree(data)
     counts.update(json.loads(said))
@@ -87,7 +87,7 @@ def measure(row: str, scale: float, rounds: int, folder: Path, report: Report) -
     seconds, operations = defaultdict(list), defaultdict(list)
     kinds: dict[str, str] = {}
     others = Others()
-    contenders = peers.available([peers.rclone(), peers.mine()], report.say)
+    contenders = peers.available([peers.rclone(), peers.mine()], report.write_line)
     for number in range(1 if files > 1000 or delay > 1 else rounds):
         for peer in peers.in_turns(contenders, number):
             counts: dict[str, int] = {}

@@ -39,7 +39,7 @@ NOBODY = "nobody"
 STACK = 8 << 20
 _STACKS = 32
 _CONTEXT = {"file_io_locking": {"mode": "lockfile"}}
-_PATIENCE = 20.0
+_TIMEOUT = 20.0
 _COUNT = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
 COUNTING = peers.Peer("nobody; a program that only counts", lambda s, d: [sys.executable, "-c", _COUNT])
 
@@ -163,7 +163,7 @@ def measure(peer: peers.Peer | None, load: Load, seconds: float, folder: Path, m
     os.sync()
     tool = peers.follow(peer, source, destination, work) if peer else None
     try:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT
         copies = tool is not None and peer is not COUNTING
         while copies and not (destination / ".zarray").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -252,7 +252,10 @@ def main() -> int:
     report = Report("slowdown", options)
     with workplace(options.disk) as folder:
         warm_up(folder, folder / "state")
-        contenders: list[peers.Peer | None] = [None, *peers.available(peers.for_acquisitions(folder), report.say)]
+        contenders: list[peers.Peer | None] = [
+            None,
+            *peers.available(peers.for_acquisitions(folder), report.write_line),
+        ]
         contenders.insert(1, COUNTING)
         if options.alone:
             contenders = [peer for peer in contenders if peer is None or peer.name == peers.MINE]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import zarr
 
-from softcopy_napari.engine.freeing import source_survey
+from softcopy_napari.engine.freeing import source_scan
 from softcopy_napari.engine.receipt.receipt import find_receipt
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -27,7 +27,7 @@ def test_each_time_point_is_worked_on_and_the_source_freed_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     example = load("work_while_it_grows", monkeypatch)
-    monkeypatch.setattr(source_survey, "QUIET", 0.0)
+    monkeypatch.setattr(source_scan, "QUIET", 0.0)
     example.main([str(tmp_path), "--frames", "3"])
     copy = tmp_path / "cluster" / "embryo.zarr"
     data = np.asarray(zarr.open_array(f"{copy}/0", mode="r")[:])

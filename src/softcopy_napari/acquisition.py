@@ -173,13 +173,13 @@ class Following:
                 return True
             return False
 
-        def look() -> None:
+        def follow_until_closed() -> None:
             while not over.wait(_POLL) and not finish_if_closed():
                 pass
 
         self.begin(lambda: path_of_settings(getattr(known(), "_settings", None)))
         atexit.register(finish_if_closed)  # a program that ends at once after it has closed its stream
-        threading.Thread(target=look, name="softcopy-follow-stream", daemon=True).start()
+        threading.Thread(target=follow_until_closed, name="softcopy-follow-stream", daemon=True).start()
 
         def unfollow() -> None:
             over.set()

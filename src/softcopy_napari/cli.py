@@ -390,7 +390,7 @@ def _log_to_stderr(verbose: bool) -> None:
 
 
 def main() -> None:
-    """Entry point of the `softcopy` command."""
+    """Run the `softcopy` command."""
     # Searching all installed packages for pydantic plugins, of which none is wanted, takes 30 ms at every start.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     let_output_fail()

@@ -287,12 +287,12 @@ def test_arrays_that_are_as_they_were_are_told_once_a_connection(made: Engines) 
             connection.send_bytes(Order(do="snapshot", **more).model_dump_json(exclude_none=True).encode())
             return Reply.model_validate_json(connection.recv_bytes())
 
-        assert ask(only_news=True).left_out == (0,)
-        reply = ask(only_news=True)
+        assert ask(only_changes=True).left_out == (0,)
+        reply = ask(only_changes=True)
         assert reply.left_out == (2,) and reply.snapshot is not None and reply.snapshot.targets[0].arrays == ()
         replace(made.source / "a" / "2.0", b"data")
         assert until(lambda: whole() == (2, 3))
-        reply = ask(only_news=True)
+        reply = ask(only_changes=True)
         assert reply.left_out == (1,) and reply.snapshot is not None
         assert [array.path for array in reply.snapshot.targets[0].arrays] == ["a"]
         assert ask().left_out == (0,), "who does not ask for news is told everything"

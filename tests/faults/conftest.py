@@ -12,7 +12,7 @@ import pytest
 from softcopy_napari.engine.destination import availability
 from softcopy_napari.engine.dispatch import retries
 from softcopy_napari.engine.job import final_check, job_parts, readiness
-from softcopy_napari.engine.source import event_rules, look_schedule, source_tracker
+from softcopy_napari.engine.source import event_rules, source_tracker, walk_schedule
 from tests.faults.lab import Lab
 
 
@@ -21,7 +21,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """A lab, in which everybody waits less."""
     for module in (event_rules, job_parts, source_tracker):
         monkeypatch.setattr(module, "QUIET", 0.3)
-    monkeypatch.setattr(look_schedule, "_LOOK_INTERVAL", 1.0)
+    monkeypatch.setattr(walk_schedule, "_WALK_INTERVAL", 1.0)
     monkeypatch.setattr(retries, "_FIRST", 0.1)
     monkeypatch.setattr(retries, "_CHANGING_LAST", 0.5)
     monkeypatch.setattr(availability, "_RETRY", 0.5)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine.freeing import source_survey
+from softcopy_napari.engine.freeing import source_scan
 from softcopy_napari.engine.freeing.refusal import FreeRefused
 from tests.engine.freeing.lab import FreeLab
 from tests.engine.support import until
@@ -104,7 +104,7 @@ class FaultyLab(FreeLab):
 
 @pytest.fixture(params=["source", "destination"])
 def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[FaultyLab]:
-    monkeypatch.setattr(source_survey, "QUIET", 0.0)
+    monkeypatch.setattr(source_scan, "QUIET", 0.0)
     lab = FaultyLab(tmp_path, request.param)
     yield lab
     lab.close()

@@ -17,7 +17,7 @@ from softcopy_napari.engine.job.lifecycle import Phase
 from softcopy_napari.engine.receipt import receipt_builder
 from softcopy_napari.engine.receipt.checksum_file import read_lines
 from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt, receipt_paths, write_receipt
-from softcopy_napari.engine.source import look_schedule, source_tracker
+from softcopy_napari.engine.source import source_tracker, walk_schedule
 from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.watch import watcher
@@ -62,7 +62,7 @@ def signing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Signing]:
 def blind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the source be one that no events come from."""
     monkeypatch.setattr(source_tracker, "make_watcher", lambda source, wake, *_: watcher.NoWatcher(wake))
-    monkeypatch.setattr(look_schedule, "_BLIND_INTERVAL", 0.5)
+    monkeypatch.setattr(walk_schedule, "_BLIND_INTERVAL", 0.5)
 
 
 def assert_the_receipt_is_right(lab: Lab) -> None:

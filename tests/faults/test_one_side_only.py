@@ -269,7 +269,7 @@ def test_a_half_written_chunk_that_is_deleted_is_lost(lab: Lab, seen: str, monke
     make_chunks(lab.source, 2, more=2)
     if seen == "by looking":
         monkeypatch.setattr("softcopy_napari.engine.source.source_tracker.make_watcher", _no_watcher)
-        monkeypatch.setattr("softcopy_napari.engine.source.look_schedule._BLIND_INTERVAL", 0.2)
+        monkeypatch.setattr("softcopy_napari.engine.source.walk_schedule._BLIND_INTERVAL", 0.2)
     lab.start()
     assert lab.caught_up()
     (lab.source / "3").mkdir()

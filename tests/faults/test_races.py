@@ -69,7 +69,7 @@ class Versions:
         """A file at the source is whole just now."""
         self.known.setdefault(path.relative_to(self.lab.real_source), set()).add(path.read_bytes())
 
-    def look(self, path: str) -> None:
+    def note_version(self, path: str) -> None:
         """A file was published just now."""
         file = self.lab.real_destination.parent / path
         if file.name.isdigit():
@@ -132,7 +132,7 @@ def arm(
 
         words = f"{number}: {name} at {side}'s {op} {more}"
         rules[words] = sides[side].call(op, f"?.zarr/{number}/*", change, **more)
-    sides["destination"].call("rename", "*", versions.look, when="after", times=0)
+    sides["destination"].call("rename", "*", versions.note_version, when="after", times=0)
     return versions, rules
 
 
@@ -253,7 +253,7 @@ def test_a_chunk_rewritten_all_the_time_is_published_whole_or_not_at_all(lab: La
         file.write_bytes(content(0, count, LARGE + count))
         versions.note(file)
 
-    sides["destination"].call("rename", "*", versions.look, when="after", times=0)
+    sides["destination"].call("rename", "*", versions.note_version, when="after", times=0)
     op = {"source": "read", "destination": "write"}[side]
     rule = sides[side].call(op, "?.zarr/0/*", change, times=12, when="after")
     lab.start()

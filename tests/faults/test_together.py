@@ -56,7 +56,7 @@ def choose(monkeypatch: pytest.MonkeyPatch, library: bool) -> None:
 def looked_at(lab: Lab, destination: FaultFs) -> Versions:
     """Have every file looked at when it is published: a later walk would put right what was not whole."""
     versions = Versions(lab)
-    destination.call("rename", "*", versions.look, when="after", times=0)
+    destination.call("rename", "*", versions.note_version, when="after", times=0)
     return versions
 
 

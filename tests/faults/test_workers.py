@@ -47,7 +47,7 @@ SOON_ENOUGH = pytest.mark.parametrize("limit", [3.0, pytest.param(2.0, marks=pyt
 
 
 @pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_pool, "_HUNG", 2.0)
     monkeypatch.setattr(worker_pool, "_SILENT", 1.0)
 

@@ -230,7 +230,7 @@ def admit(connection: Connection) -> None:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "_ANSWER", 0.5)
     monkeypatch.setattr(client, "_END_TIMEOUT", 0.1)
 
@@ -239,7 +239,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "what", ["silence", "the end", "nonsense", "a pickle", "two gigabytes", "a dribble", "another key"]
 )
-def test_an_engine_that_does_not_know_the_key_is_not_listened_to(impatient: None, what: str, tmp_path: Path) -> None:
+def test_an_engine_that_does_not_know_the_key_is_not_listened_to(
+    short_timeouts: None, what: str, tmp_path: Path
+) -> None:
     def talk(connection: Connection) -> None:
         match what:
             case "the end":
@@ -265,7 +267,7 @@ def test_an_engine_that_does_not_know_the_key_is_not_listened_to(impatient: None
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("what", ["silence", "half a reply", "two gigabytes", "the end"])
-def test_an_engine_that_falls_silent_is_not_waited_for(impatient: None, what: str) -> None:
+def test_an_engine_that_falls_silent_is_not_waited_for(short_timeouts: None, what: str) -> None:
     def talk(connection: Connection) -> None:
         admit(connection)
         connection.recv_bytes()
@@ -283,7 +285,7 @@ def test_an_engine_that_falls_silent_is_not_waited_for(impatient: None, what: st
 
 @pytest.mark.parametrize("what", [*BAD_REPLIES, "a pickle"])
 def test_what_is_no_reply_is_an_error_in_words_and_is_not_acted_upon(
-    impatient: None, what: str, tmp_path: Path
+    short_timeouts: None, what: str, tmp_path: Path
 ) -> None:
     answer = BAD_REPLIES.get(what) if what != "a pickle" else Bomb(tmp_path / "boom").pickled()
     assert answer is not None

@@ -15,7 +15,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from tests.soak.selftelling import judge
+from tests.soak.selftelling import check
 
 
 class Claims:
@@ -55,7 +55,7 @@ def main(destination: Path, planes: int) -> None:
                 key = f"c/{time}/{plane}/0/0"
                 try:
                     content = (destination / key).read_bytes()
-                    problem, _ = judge(key, content)
+                    problem, _ = check(key, content)
                     digest.update(content)
                 except FileNotFoundError:
                     problem = "is not there"

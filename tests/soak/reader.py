@@ -12,7 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
-from tests.soak.selftelling import judge
+from tests.soak.selftelling import check
 
 
 def main(destination: Path) -> None:
@@ -36,7 +36,7 @@ def main(destination: Path) -> None:
                     print(json.dumps({"path": key, "problem": "was there, and is not"}), flush=True)
                     continue
                 read += 1
-                problem, version = judge(key, content)
+                problem, version = check(key, content)
                 if version >= 0 and version < newest.get(key, -1):
                     problem = f"went back from version {newest[key]} to {version}"
                 newest[key] = max(version, newest.get(key, -1))

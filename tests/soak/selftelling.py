@@ -32,7 +32,7 @@ def frame(number: int) -> np.ndarray:
     return np.full((SHARD[1] * TILE * 2, SHARD[2] * TILE * 2), number + 1, np.uint32)
 
 
-def judge(path: str, content: bytes) -> tuple[str, int]:
+def check(path: str, content: bytes) -> tuple[str, int]:
     """Say what is wrong with a file.
 
     Parameters
@@ -54,13 +54,13 @@ def judge(path: str, content: bytes) -> tuple[str, int]:
             return f"is no JSON: {error}", -1
         return "", -1
     if match := _CHUNK.fullmatch(path):
-        return _judge_chunk(int(match[1]), int(match[2]), content)
+        return _check_chunk(int(match[1]), int(match[2]), content)
     if match := _SHARD.fullmatch(path):
-        return _judge_shard(int(match[1]), content), -1
+        return _check_shard(int(match[1]), content), -1
     return "is nobody's", -1
 
 
-def _judge_chunk(t: int, z: int, content: bytes) -> tuple[str, int]:
+def _check_chunk(t: int, z: int, content: bytes) -> tuple[str, int]:
     expected = PLANE[0] * PLANE[1] * 8
     if len(content) != expected:
         return f"has {len(content)} bytes, not {expected}", -1
@@ -73,7 +73,7 @@ def _judge_chunk(t: int, z: int, content: bytes) -> tuple[str, int]:
     return "", first & 0xFFFFFFFF
 
 
-def _judge_shard(t: int, content: bytes) -> str:
+def _check_shard(t: int, content: bytes) -> str:
     """A shard is whole if its index is, and if each inner chunk holds its frame."""
     n = SHARD[0] * SHARD[1] * SHARD[2]
     index, checksum = content[-16 * n - 4 : -4], content[-4:]

@@ -53,9 +53,9 @@ def helper(module: str, *arguments: str) -> Iterator[list[dict[str, Any]]]:
             process.communicate()
 
 
-def catch_copying(workers: list[psutil.Process], destination: Path, patience: float) -> None:
+def catch_copying(workers: list[psutil.Process], destination: Path, timeout: float) -> None:
     """Stop workers in the middle of a copy, which takes a millisecond: stop them again and again until it is so."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while workers:
         for worker in workers:
             worker.suspend()

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Self
 
 _REPO = Path(__file__).parents[2]
-_PATIENCE = 20.0
+_TIMEOUT = 20.0
 
 
 def why_not() -> str:
@@ -151,7 +151,7 @@ class FaultFs:
         for thread in self._threads:
             thread.start()
         try:
-            assert self._done.get(timeout=_PATIENCE), "the file system has not come up"
+            assert self._done.get(timeout=_TIMEOUT), "the file system has not come up"
         except BaseException:
             self.end()
             raise
@@ -168,7 +168,7 @@ class FaultFs:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
         try:
-            self._process.wait(_PATIENCE)
+            self._process.wait(_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -226,7 +226,7 @@ class FaultFs:
     def _order(self, **words: Any) -> None:
         with self._ordering:
             self._say(**words)
-            assert self._done.get(timeout=_PATIENCE), "the file system has ended"
+            assert self._done.get(timeout=_TIMEOUT), "the file system has ended"
 
     def _say(self, **words: Any) -> None:
         assert self._process.stdin is not None

@@ -118,9 +118,9 @@ def main() -> None:
     """Do what is asked for on the standard input, a line each."""
     import numpy  # noqa: F401
 
-    from softcopy_napari.engine.freeing import expiry, free_source, source_survey, undo  # noqa: F401
+    from softcopy_napari.engine.freeing import expiry, free_source, source_scan, undo  # noqa: F401
 
-    source_survey.QUIET = 0.0
+    source_scan.QUIET = 0.0
     for line in sys.stdin:
         child = os.fork()
         if not child:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from softcopy_napari import cli
-from softcopy_napari.engine.freeing import source_survey
+from softcopy_napari.engine.freeing import source_scan
 from softcopy_napari.terminal import free as commands
 from tests.engine.freeing.lab import NAMES, FreeLab
 from tests.engine.support import write
@@ -16,7 +16,7 @@ from tests.engine.support import write
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FreeLab:
-    monkeypatch.setattr(source_survey, "QUIET", 0.0)
+    monkeypatch.setattr(source_scan, "QUIET", 0.0)
     monkeypatch.setattr(commands, "lower_priority", lambda pid: None)
     return FreeLab(tmp_path)
 

@@ -26,7 +26,7 @@ from softcopy_napari.engine.state_folder.run_file import RunFile, read_run, run_
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.store_url import Destination, destination_of
 from softcopy_napari.engine.targets.target import Settings, Target, settings_problem, targets_to_json
-from softcopy_napari.engine.watermark.progress_reader import Goal, GoalError, Verdict, Waiter
+from softcopy_napari.engine.watermark.progress_reader import Goal, GoalError, Waiter, WaitResult
 from softcopy_napari.engine.wording import describe
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.server"]
@@ -52,7 +52,7 @@ class EngineHandle:
         self._connection: Connection | None = None
         self._delta = SnapshotDelta()
         self._knows = False
-        """Whether it is of this version, and knows `only_news`."""
+        """Whether it is of this version, and knows `only_changes`."""
         self._turn = threading.Lock()
 
     def ask(self, order: Order) -> EngineSnapshot:
@@ -96,7 +96,7 @@ class EngineHandle:
             self._delta, self._knows = SnapshotDelta(), False
         self._connection.set_time_limit(_ANSWER)
         # Without what an older engine would not know.
-        order = order.model_copy(update={"only_news": True if self._knows else None})
+        order = order.model_copy(update={"only_changes": True if self._knows else None})
         self._connection.send_bytes(order.model_dump_json(exclude_none=True).encode())
         reply = Reply.model_validate_json(self._connection.recv_bytes(MAX_REPLY))
         try:
@@ -286,14 +286,14 @@ class Copy:
         while True:
             if self.snapshot().state.ended:
                 ended = ended or time.monotonic()
-            verdict = Verdict.WAITING
+            result = WaitResult.WAITING
             try:
                 with contextlib.suppress(OSError):
-                    verdict = waiter.judge()
+                    result = waiter.check()
             except GoalError as error:
                 raise TargetsError(str(error)) from None
-            if verdict is not Verdict.WAITING:
-                return verdict is Verdict.REACHED
+            if result is not WaitResult.WAITING:
+                return result is WaitResult.REACHED
             now = time.monotonic()
             if (ended is not None and now > ended + _LAST_LINES) or (deadline is not None and now >= deadline):
                 return False

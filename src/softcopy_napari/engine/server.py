@@ -229,7 +229,7 @@ class Engine:
         problem = self.order(order)
         if problem:
             return Reply(error=problem)
-        if not order.only_news:
+        if not order.only_changes:
             delta.forget()
         return delta.encode(self.snapshot())
 

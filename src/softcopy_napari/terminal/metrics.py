@@ -150,7 +150,7 @@ class MetricsServer:
         return int(self._server.server_port)
 
     def close(self) -> None:
-        """Serve no more."""
+        """Stop serving."""
         self._server.shutdown()
         self._server.server_close()
 

@@ -75,7 +75,7 @@ def parse_selection(sample: str | None, part: str | None, seed: int | None) -> S
 
 
 def run_verify(folders: tuple[Path, ...], choice: Selection, nprocs: int, verbose: bool) -> int:
-    """Verify, and tell; returns the exit code.
+    """Verify data and print what was found; return the exit code.
 
     Raises
     ------

@@ -32,7 +32,7 @@ def wait(
     Reads the progress file beside the destination, on any computer. Exit code 0 when it is there, 1 if the copy ended
     without it, 3 after a timeout.
     """
-    from softcopy_napari.engine.watermark.progress_reader import Goal, GoalError, Verdict, Waiter
+    from softcopy_napari.engine.watermark.progress_reader import Goal, GoalError, Waiter, WaitResult
 
     deadline = None if timeout is None else time.monotonic() + timeout
     path = read_path(destination)
@@ -43,15 +43,15 @@ def wait(
     except GoalError as error:
         fail(f"--until {until}: {error}")
     while True:
-        verdict = Verdict.WAITING
+        result = WaitResult.WAITING
         try:
             with contextlib.suppress(OSError):  # a share may be away for a moment
-                verdict = waiter.judge()
+                result = waiter.check()
         except GoalError as error:
             fail(f"--until {until}: {error}")
-        if verdict is Verdict.REACHED:
+        if result is WaitResult.REACHED:
             return
-        if verdict is Verdict.ENDED:
+        if result is WaitResult.ENDED:
             _end(NOT_REACHED, f"the copy to {path} has ended without {until}")
         left = _POLL if deadline is None else min(_POLL, deadline - time.monotonic())
         if left <= 0:

@@ -257,7 +257,7 @@ def _colours(widget: QWidget) -> tuple[QColor, QColor, QColor]:
 
 
 def _unbroken(text: str) -> str:
-    """A text as HTML that stays on one line."""
+    """Return a text as HTML that stays on one line."""
     return html.escape(text).replace(" ", "&nbsp;")
 
 

@@ -136,7 +136,10 @@ class NewCopy(QFrame):
         column.addLayout(buttons)
 
     def _connect(self) -> None:
-        for timer, delay, act in ((self._typing, _PAUSE_IN_TYPING, self._look), (self._waiting, _SLOW, self._say_slow)):
+        for timer, delay, act in (
+            (self._typing, _PAUSE_IN_TYPING, self._check_paths),
+            (self._waiting, _SLOW, self._say_slow),
+        ):
             timer.setSingleShot(True)
             timer.setInterval(delay)
             timer.timeout.connect(act)
@@ -148,7 +151,7 @@ class NewCopy(QFrame):
         self._start.clicked.connect(lambda: self._ask(self.start_requested))
         self._cancel.clicked.connect(self.closed)
         self._suggest.clicked.connect(self._take_suggestion)
-        self._any_files.toggled.connect(lambda _: self._look())
+        self._any_files.toggled.connect(lambda _: self._check_paths())
         self._more.add("List without starting", "add_target").triggered.connect(lambda: self._ask(self.add_requested))
         check = self._more.add("Check coverage, copy nothing", "check_coverage")
         check.triggered.connect(lambda: self._ask(self.check_requested))
@@ -236,7 +239,7 @@ class NewCopy(QFrame):
             self._typing.stop()
             self._say("")
 
-    def _look(self) -> None:
+    def _check_paths(self) -> None:
         self._typing.stop()
         if self.source.path and self.destination.path:
             self._say("Looking\u2026")
@@ -252,7 +255,7 @@ class NewCopy(QFrame):
         if self._previewed == (self.source.path, self.destination.path):
             self._start.click()
         elif self.typed():
-            self._look()
+            self._check_paths()
 
     def _on_folder_picked(self, folder: str) -> None:
         if self.source.path:

@@ -32,7 +32,7 @@ class OverlayMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Marking:
-    """Which chunk files are marked, as faces or as edges.
+    """Says which chunk files are marked, as faces or as edges.
 
     Attributes
     ----------

@@ -80,7 +80,7 @@ def chunk_colour(state: ChunkState) -> QColor:
 
 
 def label_colours(coloured: Mapping[ChunkState, Rgb]) -> dict[int | None, Rgba]:
-    """Colours of states as napari's `DirectLabelColormap` takes them; all other values are transparent."""
+    """Return the colours of states as napari's `DirectLabelColormap` takes them; all other values are transparent."""
     colours: dict[int | None, Rgba] = dict.fromkeys((None, *map(int, ChunkState)), (0.0, 0.0, 0.0, 0.0))
     for state, (red, green, blue) in coloured.items():
         colours[int(state)] = (red / 255, green / 255, blue / 255, 1.0)
@@ -98,11 +98,11 @@ def tone_colour(tone: Tone, dark: bool) -> QColor:
 
 
 def mix(one: QColor, other: QColor, share: float) -> QColor:
-    """A colour between two, with a share (0 to 1) of the other."""
+    """Return a colour between two, with a share (0 to 1) of the other."""
     pairs = ((one.red(), other.red()), (one.green(), other.green()), (one.blue(), other.blue()))
     return QColor(*(round(a + (b - a) * share) for a, b in pairs))
 
 
 def faint(palette: QPalette, share: float = 0.18) -> QColor:
-    """A quiet colour that shows on the palette's window: tracks of bars, empty cells, grid lines."""
+    """Return a quiet colour that shows on the palette's window: tracks of bars, empty cells, grid lines."""
     return mix(palette.color(QPalette.ColorRole.Window), palette.color(QPalette.ColorRole.WindowText), share)

@@ -117,7 +117,7 @@ class TargetsView(QListView):
             self.requested.emit(action, keys)
 
     def context_menu(self) -> QMenu:
-        """A menu of what can be done with the selected targets; the caller deletes it."""
+        """Make a menu of what can be done with the selected targets; the caller deletes it."""
         menu = QMenu(self)
         rows = self.selected_rows()
         allowed = allowed_actions(rows)

@@ -116,13 +116,13 @@ def test_checksums_of_what_an_earlier_run_copied_are_found_at_the_end(
     jobs.start(settle=0.0)
     assert jobs.ends().state is TargetState.COMPLETE
     found: dict[str, bytes] = {}
-    judge = copy_job.CopyJob._confirm_end
+    confirm_end = copy_job.CopyJob._confirm_end
 
-    def look(self: copy_job.CopyJob) -> bool:
+    def check_end(self: copy_job.CopyJob) -> bool:
         found.update({path: known(jobs, path) for path in ("0", "3", "notes", "link")})
-        return judge(self)
+        return confirm_end(self)
 
-    monkeypatch.setattr(copy_job.CopyJob, "_confirm_end", look)
+    monkeypatch.setattr(copy_job.CopyJob, "_confirm_end", check_end)
     jobs.start(settle=0.0)
     end = jobs.ends()
     assert end.state is TargetState.COMPLETE and end.files_copied == 0

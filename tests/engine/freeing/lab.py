@@ -14,7 +14,7 @@ from softcopy_napari.engine.formatting import printable
 from softcopy_napari.engine.freeing.expiry import Deleted, delete_expired
 from softcopy_napari.engine.freeing.free_rules import FreeOptions, FreePlan
 from softcopy_napari.engine.freeing.free_source import FreeJob
-from softcopy_napari.engine.freeing.source_survey import PROBE
+from softcopy_napari.engine.freeing.source_scan import PROBE
 from softcopy_napari.engine.freeing.undo import Returned, undo_free
 from softcopy_napari.engine.reasons import ReasonCode
 from softcopy_napari.engine.receipt.freed_record import FILES, grace_folder_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from softcopy_napari.engine.freeing import auto_freer, source_survey
+from softcopy_napari.engine.freeing import auto_freer, source_scan
 from softcopy_napari.engine.freeing.auto_freer import AutoFreer
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import ReasonCode
@@ -93,12 +93,12 @@ def test_stopped_while_it_frees_it_ends_and_what_was_moved_can_be_had_back(
 def test_a_source_that_was_changed_a_moment_ago_is_waited_for(
     free_lab: FreeLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_survey, "QUIET", 60.0)
+    monkeypatch.setattr(source_scan, "QUIET", 60.0)
     ending = Ending(free_lab)
     ending.ended.set()
     ending.other.set()
     assert until(lambda: ending.now.why is not None and ending.now.why.code == ReasonCode.FREE_TOO_RECENT)
-    monkeypatch.setattr(source_survey, "QUIET", 0.0)
+    monkeypatch.setattr(source_scan, "QUIET", 0.0)
     assert ending.end() == [ReasonCode.SOURCE_FREED]
 
 

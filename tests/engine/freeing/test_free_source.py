@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from softcopy_napari.engine.freeing import free_source, source_survey
+from softcopy_napari.engine.freeing import free_source, source_scan
 from softcopy_napari.engine.freeing.refusal import FreeRefused
 from softcopy_napari.engine.fs import moving
 from softcopy_napari.engine.reasons import ReasonCode
@@ -115,7 +115,7 @@ def test_names_that_are_hard_links_of_each_other_are_freed_like_others(free_lab:
 
 
 def test_odd_names_are_freed_and_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_survey, "QUIET", 0.0)
+    monkeypatch.setattr(source_scan, "QUIET", 0.0)
     names = ["zarr.json", "é ü.txt", " lead", "-rf"]
     if os.name == "posix":
         names += ["new\nline", "back\\slash", os.fsdecode(b"raw-\xff")]
@@ -192,7 +192,7 @@ def test_what_was_changed_a_moment_ago_keeps_everything_though_its_times_are_old
     free_lab: FreeLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A writer that sets times back is noticed by when the system saw the change."""
-    monkeypatch.setattr(source_survey, "QUIET", 60.0)
+    monkeypatch.setattr(source_scan, "QUIET", 60.0)
     assert "60 s" in str(refused(free_lab, ReasonCode.FREE_TOO_RECENT))
     assert free_lab.untouched()
 
@@ -401,5 +401,5 @@ def test_an_engine_that_watches_on_is_not_ended_for_nothing(free_lab: FreeLab, m
         raise AssertionError("the destination was locked, so the engine would have let go of it")
 
     monkeypatch.setattr(free_source, "lock_destination", lock)
-    monkeypatch.setattr(source_survey, "QUIET", 60.0)
+    monkeypatch.setattr(source_scan, "QUIET", 60.0)
     refused(free_lab, ReasonCode.FREE_TOO_RECENT)

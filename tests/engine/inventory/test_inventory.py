@@ -44,7 +44,7 @@ def drain(inventory: Inventory, limit: int = 100) -> list[str]:
     return paths
 
 
-def take(inventory: Inventory) -> Batch:
+def take_batch(inventory: Inventory) -> Batch:
     batch = inventory.queue.take_batch(100)
     assert batch is not None
     return batch
@@ -82,7 +82,7 @@ def test_a_chunk_is_copied_once_when_it_is_settled(array: Inventory) -> None:
     array.writers.note_held("a/0.1", itself=False)
     assert array.state("a/0.1") is WRITING and array.queue.take_batch(10) is None
     array.writers.note_settled("a/0.1")
-    batch = take(array)
+    batch = take_batch(array)
     assert batch.paths == ["a/0.1"] and array.state("a/0.1") is COPYING
     assert array.queue.take_batch(10) is None
     array.note_results(batch, COPIED)
@@ -106,7 +106,7 @@ def test_a_chunk_rewritten_ten_times_while_it_waits_is_copied_once(array: Invent
 
 def test_a_chunk_rewritten_ten_times_while_it_is_copied_is_copied_once_more(array: Inventory) -> None:
     array.writers.note_settled("a/0.1")
-    batch = take(array)
+    batch = take_batch(array)
     for _ in range(10):
         array.writers.note_held("a/0.1", itself=False)
         assert array.state("a/0.1") is COPYING
@@ -122,7 +122,7 @@ def test_a_chunk_rewritten_ten_times_while_it_is_copied_is_copied_once_more(arra
 def test_a_file_rewritten_in_place_ten_times_is_copied_at_most_twice(array: Inventory, path: str) -> None:
     array.writers.note_settled(path)
     batches = 0
-    batch: Batch | None = take(array)
+    batch: Batch | None = take_batch(array)
     for number in range(10):
         array.writers.note_held(path, itself=True)
         if number == 5:
@@ -139,7 +139,7 @@ def test_a_file_rewritten_in_place_ten_times_is_copied_at_most_twice(array: Inve
 
 def test_a_chunk_locked_while_it_is_copied_is_not_called_copied(array: Inventory) -> None:
     array.writers.note_settled("a/0.1")
-    batch = take(array)
+    batch = take_batch(array)
     array.writers.note_held("a/0.1", itself=False)
     array.note_results(batch, COPIED)
     assert array.state("a/0.1") is WRITING
@@ -157,7 +157,7 @@ def test_locked_metadata_go_on_being_copied(array: Inventory) -> None:
 
 def test_a_failed_file_is_copied_when_its_writer_writes_it_again(array: Inventory) -> None:
     array.writers.note_settled("a/0.1")
-    array.note_results(take(array), [FAILED])
+    array.note_results(take_batch(array), [FAILED])
     assert array.queue.take_batch(10) is None
     array.writers.note_settled("a/0.1")
     assert drain(array) == ["a/0.1"]
@@ -167,7 +167,7 @@ def test_a_file_handed_back_by_a_stopped_worker_waits_again(array: Inventory) ->
     array.writers.note_settled("a/0.1")
     array.writers.note_settled("x")
     for _ in range(2):
-        array.note_results(take(array), [PENDING])
+        array.note_results(take_batch(array), [PENDING])
     assert sorted(drain(array)) == ["a/0.1", "x"]
 
 
@@ -219,7 +219,7 @@ def test_a_chunk_deleted_under_its_lock_is_handed_out_as_deleted(array: Inventor
     array.writers.note_gone("a/0.1", lock_held=True)
     array.writers.note_released("a/0.1")
     assert "a/0.1" in array.writers.deleted
-    assert take(array).paths == ["a/0.1"]
+    assert take_batch(array).paths == ["a/0.1"]
 
 
 def test_a_deletion_that_still_waits_survives_the_end_of_the_acquisition(array: Inventory) -> None:
@@ -229,7 +229,7 @@ def test_a_deletion_that_still_waits_survives_the_end_of_the_acquisition(array: 
     array.writers.note_released("a/0.1")
     array.writers.note_held("a/0.1", itself=False)  # locked again; its writer crashes
     array.writers.abandon_file("a/0.1")
-    assert take(array).paths == ["a/0.1"]
+    assert take_batch(array).paths == ["a/0.1"]
 
 
 def test_a_chunk_that_vanishes_without_a_lock_keeps_its_copy(array: Inventory) -> None:
@@ -250,7 +250,7 @@ def test_a_half_written_file_that_vanishes_is_no_longer_waited_for(array: Invent
 def test_a_chunk_that_never_was_and_is_set_to_the_fill_value_ends_absent(array: Inventory) -> None:
     array.writers.note_held("a/0.1", itself=False)
     array.writers.note_released("a/0.1")
-    array.note_results(take(array), [ABSENT])
+    array.note_results(take_batch(array), [ABSENT])
     assert array.counts()[ABSENT] == 10
 
 
@@ -270,7 +270,7 @@ def test_an_old_comparison_does_not_undo_what_is_known_since(array: Inventory, p
     array.writers.note_settled(path)
     note_comparison(array, "a", [name], [])
     assert array.state(path) is PENDING
-    batch = take(array)
+    batch = take_batch(array)
     note_comparison(array, "a", [name], [name])
     assert array.state(path) is COPYING
     array.note_results(batch, [FAILED])
@@ -285,7 +285,7 @@ def test_a_file_that_could_not_be_copied_is_not_called_copied_by_an_old_comparis
 ) -> None:
     note_comparison(array, "a", [path[2:]], [])
     array.writers.note_settled(path)  # a new version; its copy comes to nothing
-    array.note_results(take(array), [state])
+    array.note_results(take_batch(array), [state])
     note_comparison(array, "a", [path[2:]], [])  # listed before the new version
     assert array.state(path) is state
 
@@ -317,7 +317,7 @@ def test_when_nobody_writes_any_more_a_walk_decides_what_of_the_held_files_is_co
 
 def test_chunk_files_seen_before_their_arrays_metadata_become_chunks(inventory: Inventory) -> None:
     inventory.writers.note_settled("a/0.0")
-    batch = take(inventory)  # on its way as a file of unknown kind
+    batch = take_batch(inventory)  # on its way as a file of unknown kind
     inventory.writers.note_settled("a/0.1")
     inventory.writers.note_held("a/0.2", itself=True)
     note_comparison(inventory, "a", ["0.3"], ["notes"])
@@ -341,7 +341,7 @@ def test_the_same_metadata_again_change_nothing(array: Inventory) -> None:
 def test_growing_while_batches_are_out_loses_and_doubles_nothing(array: Inventory, grid: tuple[int, int]) -> None:
     for name in ("0.0", "0.4", "1.3"):
         array.writers.note_settled(f"a/{name}")
-    batch = take(array)
+    batch = take_batch(array)
     array.writers.note_settled("a/1.2")
     note_comparison(array, "a", ["1.4"], [])
     assert not array.register_array(make_layout(grid, "a"))
@@ -355,7 +355,7 @@ def test_growing_while_batches_are_out_loses_and_doubles_nothing(array: Inventor
 def test_shrinking_while_batches_are_out_does_no_harm(array: Inventory) -> None:
     array.writers.note_settled("a/1.4")
     array.writers.note_settled("a/0.0")
-    batch = take(array)
+    batch = take_batch(array)
     array.register_array(make_layout((1, 3), "a"))
     array.note_results(batch, COPIED)
     assert array.state("a/0.0") is COPIED
@@ -373,7 +373,7 @@ def test_chunk_files_that_come_before_the_metadata_of_a_resize_become_chunks(arr
 
 def test_a_chunk_file_on_its_way_when_its_array_grows_arrives(array: Inventory) -> None:
     array.writers.note_settled("a/2.0")
-    batch = take(array)
+    batch = take_batch(array)
     array.register_array(make_layout((3, 5), "a"))
     array.note_results(batch, COPIED)
     assert array.state("a/2.0") is COPIED
@@ -383,7 +383,7 @@ def test_a_chunk_file_on_its_way_when_its_array_grows_arrives(array: Inventory) 
 def test_an_array_that_became_another_one_is_compared_anew(array: Inventory) -> None:
     note_comparison(array, "a", ["0.0"], [])
     array.writers.note_settled("a/0.1")
-    batch = take(array)
+    batch = take_batch(array)
     assert array.register_array(make_layout((2, 5), "a", dtype="<f4"))
     assert array.counts()[COPIED] == 0
     array.note_results(batch, COPIED)  # of the array that was: says nothing of the new one
@@ -488,7 +488,7 @@ class AnyOrder(RuleBasedStateMachine):
     # the workers
 
     @rule(limit=st.integers(1, 4))
-    def take(self, limit: int) -> None:
+    def take_batch(self, limit: int) -> None:
         batch = self.inventory.queue.take_batch(limit)
         if batch is not None:
             assert 0 < len(batch.paths) <= limit
@@ -530,7 +530,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     # the walks; what they saw may arrive late
 
-    def look(self, folder: str) -> tuple[str, list[str], list[str]]:
+    def compare_folder(self, folder: str) -> tuple[str, list[str], list[str]]:
         prefix = folder + "/" if folder else ""
         files = [p for p in self.source if p.rpartition("/")[0] == folder]
         same = [p[len(prefix) :] for p in files if self.destination.get(p) == self.source[p]]
@@ -538,7 +538,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(folder=st.sampled_from(["a", ""]))
     def list_folder(self, folder: str) -> None:
-        self.parts.append(self.look(folder))
+        self.parts.append(self.compare_folder(folder))
 
     @precondition(lambda self: self.parts)
     @rule()
@@ -575,7 +575,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.locked.clear()
             self.open.clear()
             for folder in ("a", ""):
-                note_comparison(self.inventory, *self.look(folder))
+                note_comparison(self.inventory, *self.compare_folder(folder))
             self.retry()
             for _ in range(100):
                 for batch, gone, _ in self.out:
@@ -590,7 +590,7 @@ class AnyOrder(RuleBasedStateMachine):
                             self.inventory.writers.deleted.discard(path)
                     self.inventory.note_results(batch, states)
                 self.out.clear()
-                self.take(100)
+                self.take_batch(100)
                 if not self.out:
                     break
             assert self.destination == self.source

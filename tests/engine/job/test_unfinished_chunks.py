@@ -15,7 +15,7 @@ from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import quote_text
 from softcopy_napari.engine.receipt.checksum_file import read_lines
 from softcopy_napari.engine.receipt.receipt import receipt_paths
-from softcopy_napari.engine.source import look_schedule, source_tracker
+from softcopy_napari.engine.source import source_tracker, walk_schedule
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.watch.watcher import NoWatcher
 from tests.engine.jobs import Jobs
@@ -132,8 +132,8 @@ class TestWhereNothingTellsOfClosing:
         watcher = NoWatcher(lambda: None)
         watcher.problem = quote_text("a share")
         monkeypatch.setattr(source_tracker, "make_watcher", lambda *_: watcher)
-        monkeypatch.setattr(look_schedule, "_BLIND_INTERVAL", 0.1)
-        monkeypatch.setattr(look_schedule, "_LOOK_INTERVAL", 0.1)
+        monkeypatch.setattr(walk_schedule, "_BLIND_INTERVAL", 0.1)
+        monkeypatch.setattr(walk_schedule, "_WALK_INTERVAL", 0.1)
 
     def test_a_chunk_that_proves_whole_needs_no_quiet_time(self, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
         from softcopy_napari.engine.job import job_parts

@@ -25,19 +25,19 @@ def play(comes: list[float], end: float) -> list[Parcel]:
         while waiting and waiting[0] <= now:
             waiting.pop(0)
             outbox.add(LAB, item(0), now)
-        parcels += outbox.take_due(now)
+        parcels += outbox.pop_due_parcels(now)
         now += 2.0
-    return parcels + outbox.take_due(end, everything=True)
+    return parcels + outbox.pop_due_parcels(end, everything=True)
 
 
 def test_64_targets_that_finish_together_are_one_message() -> None:
     outbox = Outbox()
     for number in range(64):
         outbox.add(LAB, item(number), number * 0.2)
-    assert outbox.take_due(WAIT - 0.1) == []
-    (parcel,) = outbox.take_due(WAIT)
+    assert outbox.pop_due_parcels(WAIT - 0.1) == []
+    (parcel,) = outbox.pop_due_parcels(WAIT)
     assert len(parcel.items) == 64
-    assert outbox.take_due(1e9) == []
+    assert outbox.pop_due_parcels(1e9) == []
 
 
 @given(st.lists(st.floats(0.0, 7200.0), max_size=100))
@@ -51,19 +51,22 @@ def test_each_place_gets_its_own() -> None:
     outbox = Outbox()
     outbox.add(LAB, item(1), 0.0)
     outbox.add(PHONE, item(2), 0.0)
-    assert {parcel.urls: parcel.items for parcel in outbox.take_due(WAIT)} == {LAB: (item(1),), PHONE: (item(2),)}
+    assert {parcel.urls: parcel.items for parcel in outbox.pop_due_parcels(WAIT)} == {
+        LAB: (item(1),),
+        PHONE: (item(2),),
+    }
 
 
 def test_what_a_place_does_not_take_is_sent_there_again_a_few_times() -> None:
     outbox = Outbox()
     outbox.add(PHONE, item(1), 0.0)
-    (parcel,) = outbox.take_due(WAIT)
+    (parcel,) = outbox.pop_due_parcels(WAIT)
     now, attempts = WAIT, 1
     while True:
         outbox.put_back(parcel, PHONE[:1], now)
-        assert outbox.take_due(now + 1) == []
+        assert outbox.pop_due_parcels(now + 1) == []
         now += INTERVAL
-        again = outbox.take_due(now)
+        again = outbox.pop_due_parcels(now)
         if not again:
             break
         (parcel,) = again
@@ -75,4 +78,4 @@ def test_what_a_place_does_not_take_is_sent_there_again_a_few_times() -> None:
 def test_what_every_place_took_is_not_sent_again() -> None:
     outbox = Outbox()
     outbox.put_back(Parcel(LAB, (item(1),)), (), 0.0)
-    assert outbox.take_due(1e9, everything=True) == []
+    assert outbox.pop_due_parcels(1e9, everything=True) == []

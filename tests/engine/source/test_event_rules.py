@@ -33,7 +33,7 @@ OPENED, WRITTEN, RENAMED, MODIFIED, DELETED = (
 
 
 class Told:
-    """A watcher that is told what to say."""
+    """A watcher that is told what to put."""
 
     def __init__(self, tells_closing: bool) -> None:
         self.events: deque[tuple[FileEvent, str]] = deque()
@@ -64,7 +64,7 @@ class Source:
         self.rules = EventRules(self.watcher, self.inventory, self.walks, watches)
         self.now = 1000.0
 
-    def say(self, *events: tuple[FileEvent, str], after: float = 0.0) -> None:
+    def put_events(self, *events: tuple[FileEvent, str], after: float = 0.0) -> None:
         self.now += after
         self.watcher.events.extend(events)
         assert self.rules.apply_events(self.now) == sum(event is not FileEvent.ROOT_GONE for event, _ in events)
@@ -112,9 +112,9 @@ def tensorstore(path: str, mode: str, closing: bool) -> list[tuple[FileEvent, st
 @pytest.mark.parametrize("mode", ["lockfile", "os", "none"])
 def test_a_chunk_of_tensorstore_is_copied_once_as_soon_as_it_is_written(source: Source, mode: str) -> None:
     events = tensorstore("0/0", mode, source.watcher.tells_closing)
-    source.say(events[0])
+    source.put_events(events[0])
     assert source.state() is WRITING
-    source.say(*events[1:])
+    source.put_events(*events[1:])
     assert source.copy() == ["0/0"]
     assert not source.inventory.writers.held and source.copy() == []
     assert source.rules.whole_files_only
@@ -122,60 +122,60 @@ def test_a_chunk_of_tensorstore_is_copied_once_as_soon_as_it_is_written(source: 
 
 @pytest.mark.parametrize("mode", ["lockfile", "os", "none"])
 def test_metadata_of_tensorstore_are_read_again_when_they_are_replaced(source: Source, mode: str) -> None:
-    source.say(*tensorstore(".zarray", mode, source.watcher.tells_closing))
+    source.put_events(*tensorstore(".zarray", mode, source.watcher.tells_closing))
     assert source.rules.metadata == {""}
     assert source.copy() == [".zarray"]
-    source.say(*tensorstore("sub/zarr.json", mode, source.watcher.tells_closing))
+    source.put_events(*tensorstore("sub/zarr.json", mode, source.watcher.tells_closing))
     assert source.rules.metadata == {"", "sub"}
 
 
 @pytest.mark.parametrize("mode", ["lockfile", "os"])
 def test_a_chunk_set_to_the_fill_value_is_deleted_at_the_destination(source: Source, mode: str) -> None:
-    source.say(*tensorstore("0/0", mode, source.watcher.tells_closing))
+    source.put_events(*tensorstore("0/0", mode, source.watcher.tells_closing))
     assert source.copy() == ["0/0"]
-    source.say((OPENED, "0/0.__lock"))
+    source.put_events((OPENED, "0/0.__lock"))
     if mode == "os" and source.watcher.tells_closing:
-        source.say((WRITTEN, "0/0.__lock"))
-    source.say((DELETED, "0/0"), (DELETED, "0/0.__lock"))
+        source.put_events((WRITTEN, "0/0.__lock"))
+    source.put_events((DELETED, "0/0"), (DELETED, "0/0.__lock"))
     if source.watcher.tells_closing:
-        source.say((WRITTEN, "0/0.__lock"))
+        source.put_events((WRITTEN, "0/0.__lock"))
     assert source.copy() == ["-0/0"]
     assert source.state() is ABSENT and not source.inventory.writers.held
 
 
 def test_a_chunk_set_to_the_fill_value_while_it_is_copied_is_deleted_afterwards(source: Source) -> None:
-    source.say(*tensorstore("0/0", "lockfile", source.watcher.tells_closing))
+    source.put_events(*tensorstore("0/0", "lockfile", source.watcher.tells_closing))
     batch = source.inventory.queue.take_batch(10)
     assert batch is not None
-    source.say((OPENED, "0/0.__lock"), (DELETED, "0/0"), (DELETED, "0/0.__lock"))
+    source.put_events((OPENED, "0/0.__lock"), (DELETED, "0/0"), (DELETED, "0/0.__lock"))
     source.inventory.note_results(batch, COPIED)
     assert source.copy() == ["-0/0"]
 
 
 def test_a_chunk_that_was_quiet_just_when_its_lock_was_taken_is_deleted_at_the_destination(source: Source) -> None:
     """The time to wait for it to be quiet ends between the lock and the deletion."""
-    source.say((OPENED, "0/0.__lock"), (RENAMED, "0/0"))
-    source.say((MODIFIED, "0/0"), after=0.1)
-    source.say((OPENED, "0/0.__lock"), after=QUIET)
-    source.say((DELETED, "0/0"), (DELETED, "0/0.__lock"), after=0.1)
+    source.put_events((OPENED, "0/0.__lock"), (RENAMED, "0/0"))
+    source.put_events((MODIFIED, "0/0"), after=0.1)
+    source.put_events((OPENED, "0/0.__lock"), after=QUIET)
+    source.put_events((DELETED, "0/0"), (DELETED, "0/0.__lock"), after=0.1)
     assert source.copy() == ["-0/0"]
 
 
 def test_a_chunk_whose_writer_crashed_with_its_lock_is_copied_when_it_is_quiet(portable: Source) -> None:
-    portable.say((OPENED, "0/0.__lock"), (MODIFIED, "0/0"))
+    portable.put_events((OPENED, "0/0.__lock"), (MODIFIED, "0/0"))
     for _ in range(10):
-        portable.say(after=QUIET)
+        portable.put_events(after=QUIET)
     assert portable.copy() == ["0/0"]
 
 
 def test_a_chunk_written_again_after_its_deletion_is_copied(source: Source) -> None:
-    source.say((OPENED, "0/0.__lock"), (DELETED, "0/0"), (DELETED, "0/0.__lock"))
-    source.say(*tensorstore("0/0", "lockfile", source.watcher.tells_closing))
+    source.put_events((OPENED, "0/0.__lock"), (DELETED, "0/0"), (DELETED, "0/0.__lock"))
+    source.put_events(*tensorstore("0/0", "lockfile", source.watcher.tells_closing))
     assert [path.strip("-") for path in source.copy()] == ["0/0"]
 
 
 def test_a_chunk_that_never_was_and_is_set_to_the_fill_value_stays_absent(source: Source) -> None:
-    source.say((OPENED, "0/0.__lock"), (DELETED, "0/0.__lock"))
+    source.put_events((OPENED, "0/0.__lock"), (DELETED, "0/0.__lock"))
     batch = source.inventory.queue.take_batch(10)
     assert batch is not None and batch.paths == ["0/0"]  # a look does no harm
     source.inventory.note_results(batch, [ABSENT])
@@ -183,42 +183,42 @@ def test_a_chunk_that_never_was_and_is_set_to_the_fill_value_stays_absent(source
 
 
 def test_mode_none_deletes_without_a_lock_and_so_the_copy_is_kept(source: Source) -> None:
-    source.say(*tensorstore("0/0", "none", source.watcher.tells_closing))
+    source.put_events(*tensorstore("0/0", "none", source.watcher.tells_closing))
     source.copy()
-    source.say((DELETED, "0/0"))
+    source.put_events((DELETED, "0/0"))
     assert not source.inventory.writers.deleted and source.copy() == []
 
 
 def test_ten_writes_of_one_chunk_are_one_copy(source: Source) -> None:
-    source.say(*tensorstore("0/0", "lockfile", source.watcher.tells_closing) * 10)
+    source.put_events(*tensorstore("0/0", "lockfile", source.watcher.tells_closing) * 10)
     assert source.copy() == ["0/0"]
 
 
 def test_a_lock_that_was_there_before_the_folder_was_watched_does_not_hold_up_its_chunk(linux: Source) -> None:
-    linux.say((RENAMED, "0/0"), (WRITTEN, "0/0"))
+    linux.put_events((RENAMED, "0/0"), (WRITTEN, "0/0"))
     assert linux.copy() == ["0/0"]
 
 
 def test_a_writer_that_closes_its_lock_before_renaming_it_gets_its_chunk_copied(linux: Source) -> None:
     """No tensorstore that was traced does, but nothing would copy the chunk before the very end."""
-    linux.say((OPENED, "0/0.__lock"), (WRITTEN, "0/0.__lock"), (RENAMED, "0/0"))
-    linux.say(after=QUIET * 1.1)
+    linux.put_events((OPENED, "0/0.__lock"), (WRITTEN, "0/0.__lock"), (RENAMED, "0/0"))
+    linux.put_events(after=QUIET * 1.1)
     assert linux.copy() == ["0/0"]
 
 
 @pytest.mark.parametrize("partial", [f"0/0.{'0a' * 16}.partial", f"zarr.{'0a' * 16}.partial"])
 def test_zarr_python_renames_a_temporary_that_does_not_tell_its_chunk(source: Source, partial: str) -> None:
     events = [(OPENED, partial), (WRITTEN, partial)] if source.watcher.tells_closing else [(OPENED, partial)]
-    source.say(*events)
+    source.put_events(*events)
     inventory = source.inventory
     assert inventory.counts()[ABSENT] == 4 and not inventory.plain_files.by_path and not inventory.writers.held
-    source.say((RENAMED, "0/0"))
+    source.put_events((RENAMED, "0/0"))
     assert source.copy() == ["0/0"]
     assert source.rules.whole_files_only
 
 
 def test_ome_writers_renames_its_metadata_into_place(source: Source) -> None:
-    source.say((OPENED, "zarr.json.x8f_2.tmp"), (RENAMED, "zarr.json"))
+    source.put_events((OPENED, "zarr.json.x8f_2.tmp"), (RENAMED, "zarr.json"))
     assert source.copy() == ["zarr.json"] and source.rules.metadata == {""}
 
 
@@ -226,47 +226,47 @@ def test_ome_writers_renames_its_metadata_into_place(source: Source) -> None:
 
 
 def test_a_shard_of_acquire_zarr_is_copied_when_it_is_closed_and_not_before(linux: Source) -> None:
-    linux.say((OPENED, "0/0"))
+    linux.put_events((OPENED, "0/0"))
     for _ in range(5):
-        linux.say(after=60.0)
+        linux.put_events(after=60.0)
         assert linux.state() is WRITING and linux.copy() == []
     assert not linux.rules.whole_files_only
-    linux.say((WRITTEN, "0/0"))
+    linux.put_events((WRITTEN, "0/0"))
     assert linux.copy() == ["0/0"]
 
 
 def test_a_shard_is_copied_when_it_is_quiet_where_nothing_tells_of_closing(portable: Source) -> None:
-    portable.say((OPENED, "0/0"))
+    portable.put_events((OPENED, "0/0"))
     for _ in range(5):
-        portable.say((MODIFIED, "0/0"), after=QUIET * 0.9)
+        portable.put_events((MODIFIED, "0/0"), after=QUIET * 0.9)
         assert portable.state() is WRITING and portable.copy() == []
-    portable.say(after=QUIET * 1.1)
+    portable.put_events(after=QUIET * 1.1)
     assert portable.copy() == ["0/0"]
-    portable.say((MODIFIED, "0/0"))  # its writer only paused
+    portable.put_events((MODIFIED, "0/0"))  # its writer only paused
     assert portable.state() is WRITING
-    portable.say(after=QUIET * 1.1)
+    portable.put_events(after=QUIET * 1.1)
     assert portable.copy() == ["0/0"]
 
 
 def test_metadata_rewritten_in_place_and_kept_open_are_copied_and_read_when_quiet(source: Source) -> None:
-    source.say((OPENED, "zarr.json"))
+    source.put_events((OPENED, "zarr.json"))
     assert source.copy() == []
-    source.say(after=QUIET * 1.1)
+    source.put_events(after=QUIET * 1.1)
     assert source.copy() == ["zarr.json"] and source.rules.metadata == {""}
 
 
 def test_a_file_that_is_moved_away_while_it_is_written_is_no_longer_waited_for(source: Source) -> None:
-    source.say((OPENED, "notes"), (DELETED, "notes"))
-    source.say(after=QUIET * 1.1)
+    source.put_events((OPENED, "notes"), (DELETED, "notes"))
+    source.put_events(after=QUIET * 1.1)
     source.inventory.note_results(batch, [ABSENT]) if (batch := source.inventory.queue.take_batch(10)) else None
     assert not source.inventory.writers.held and not source.inventory.plain_files.by_path
 
 
 @pytest.mark.parametrize("path", ["0/0", "notes"])
 def test_one_writer_in_place_is_enough_for_fresh_files_to_wait(source: Source, path: str) -> None:
-    source.say(*tensorstore("0/1", "lockfile", source.watcher.tells_closing))
+    source.put_events(*tensorstore("0/1", "lockfile", source.watcher.tells_closing))
     assert source.rules.whole_files_only
-    source.say((OPENED, path))
+    source.put_events((OPENED, path))
     assert source.rules.whole_files_only is (path == "notes")
 
 
@@ -277,43 +277,43 @@ def test_one_writer_in_place_is_enough_for_fresh_files_to_wait(source: Source, p
 def test_a_deletion_without_a_lock_deletes_nothing(source: Source, path: str) -> None:
     source.inventory.writers.note_settled(path)
     source.copy()
-    source.say((DELETED, path))
+    source.put_events((DELETED, path))
     assert not source.inventory.writers.deleted and source.copy() == []
     assert source.state(path) is COPIED
 
 
 def test_a_lock_on_another_file_does_not_make_a_deletion_one_on_purpose(source: Source) -> None:
     note_comparison(source.inventory, "0", ["0", "1"], [])
-    source.say((OPENED, "0/1.__lock"), (DELETED, "0/0"))
+    source.put_events((OPENED, "0/1.__lock"), (DELETED, "0/0"))
     assert source.inventory.writers.deleted == set()
 
 
 def test_a_lock_that_has_gone_does_not_make_a_later_deletion_one_on_purpose(source: Source) -> None:
     note_comparison(source.inventory, "0", ["0"], [])
-    source.say(*tensorstore("0/0", "lockfile", source.watcher.tells_closing))
+    source.put_events(*tensorstore("0/0", "lockfile", source.watcher.tells_closing))
     source.copy()
-    source.say((DELETED, "0/0"))
+    source.put_events((DELETED, "0/0"))
     assert source.inventory.writers.deleted == set()
 
 
 def test_removing_a_dataset_with_a_stale_lock_in_it_keeps_every_copy(source: Source) -> None:
     """A writer crashed and left its lock; everything is copied; someone runs rm -rf on the source."""
     note_comparison(source.inventory, "0", ["0", "1"], [])
-    source.say((DELETED, "0/0"), (DELETED, "0/0.__lock"), (DELETED, "0/1"))
+    source.put_events((DELETED, "0/0"), (DELETED, "0/0.__lock"), (DELETED, "0/1"))
     assert source.inventory.writers.deleted == set()
 
 
 def test_removing_a_chunk_whose_lock_was_found_by_a_walk_keeps_the_copy(source: Source) -> None:
     note_comparison(source.inventory, "0", ["0", "1"], [])
     StaleLocks(source.inventory).add_folder_diff(FolderDiff("0", locks=["0"], last=True), source.now)
-    source.say((DELETED, "0/0"), after=3600.0)
+    source.put_events((DELETED, "0/0"), after=3600.0)
     assert source.inventory.writers.deleted == set()
 
 
 def test_removing_a_chunk_whose_writer_crashed_hours_ago_keeps_the_copy(source: Source) -> None:
     note_comparison(source.inventory, "0", ["0"], [])
-    source.say((OPENED, "0/0.__lock"))
-    source.say((DELETED, "0/0"), after=3600.0)
+    source.put_events((OPENED, "0/0.__lock"))
+    source.put_events((DELETED, "0/0"), after=3600.0)
     assert source.inventory.writers.deleted == set()
 
 
@@ -322,7 +322,7 @@ def test_removing_a_chunk_whose_writer_crashed_hours_ago_keeps_the_copy(source: 
 
 def test_a_new_folder_is_watched_first_and_then_listed(source: Source) -> None:
     source.walks.known[""] = 0
-    source.say((FileEvent.FOLDER, "1"))
+    source.put_events((FileEvent.FOLDER, "1"))
     assert source.watcher.watched == ["1"]
     assert [folder for folder, _ in source.walks.take_folders(1)] == ["1"]
 
@@ -331,7 +331,7 @@ def test_a_new_folder_waits_until_the_metadata_of_the_one_that_it_lies_in_have_b
     """A shard in it would be taken for any other file, and be copied without its index."""
     source.walks.request("")
     assert [folder for folder, _ in source.walks.take_folders(1)] == [""]
-    source.say((FileEvent.FOLDER, "1"))
+    source.put_events((FileEvent.FOLDER, "1"))
     assert source.watcher.watched == ["1"] and not source.walks.waiting
     source.walks.apply_folder_diff(FolderDiff("", last=True))  # the worker had listed it before
     assert [folder for folder, _ in source.walks.take_folders(1)] == [""]
@@ -339,20 +339,20 @@ def test_a_new_folder_waits_until_the_metadata_of_the_one_that_it_lies_in_have_b
 
 
 def test_a_loss_of_events_asks_for_a_full_look_and_forgets_who_holds_what(source: Source) -> None:
-    source.say((OPENED, "0/0"), (OPENED, "0/1.__lock"), (FileEvent.LOST, ""))
+    source.put_events((OPENED, "0/0"), (OPENED, "0/1.__lock"), (FileEvent.LOST, ""))
     assert source.rules.lost and not source.inventory.writers.held
     note_comparison(source.inventory, "0", ["0"], ["1"])
     assert source.state("0/0") is COPIED and source.state("0/1") is PENDING
 
 
 def test_a_chunk_that_was_locked_when_events_were_lost_does_not_hold_up_the_end(source: Source) -> None:
-    source.say((OPENED, "1/1.__lock"), (FileEvent.LOST, ""))
+    source.put_events((OPENED, "1/1.__lock"), (FileEvent.LOST, ""))
     note_comparison(source.inventory, "1", [], [])  # the lock has gone, and there is no file
     assert source.inventory.counts()[WRITING] == 0
 
 
 def test_the_end_of_the_source_is_noticed(source: Source) -> None:
-    source.say((FileEvent.ROOT_GONE, ""))
+    source.put_events((FileEvent.ROOT_GONE, ""))
     assert source.rules.root_gone
 
 
@@ -364,7 +364,7 @@ def test_events_of_a_burst_are_taken_in_turns_and_none_is_lost(source: Source) -
 
 @pytest.mark.parametrize("name", ["line\nbreak", "\udcff", " ", "ünï"])
 def test_odd_names_are_copied(source: Source, name: str) -> None:
-    source.say((OPENED, f"sub/{name}"), (WRITTEN, f"sub/{name}"))
+    source.put_events((OPENED, f"sub/{name}"), (WRITTEN, f"sub/{name}"))
     assert source.copy() == [f"sub/{name}"]
 
 
@@ -416,11 +416,11 @@ def test_what_is_heard_together_comes_to_the_same_as_one_after_the_other(
     together, apart = Source(folder / "together", True), Source(folder / "apart", True)
     for source in (together, apart):
         for path in sorted(with_workers):
-            source.say((WRITTEN, path))
+            source.put_events((WRITTEN, path))
         source.inventory.queue.take_batch(10)
-    together.say(*steps)
+    together.put_events(*steps)
     for step in steps:
-        apart.say(step)
+        apart.put_events(step)
 
     def known(source: Source) -> list[object]:
         inventory, rules = source.inventory, source.rules

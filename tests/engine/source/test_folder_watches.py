@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.source import folder_watches, look_schedule
+from softcopy_napari.engine.source import folder_watches, walk_schedule
 from softcopy_napari.engine.source.folder_watches import FolderWatches
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.states import ChunkState
@@ -126,7 +126,7 @@ def test_a_folder_that_may_have_changed_before_it_was_watched_is_compared_again(
 def test_a_copy_of_more_folders_than_may_be_watched_hears_of_all(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_watches, "_MOST", 10)
     monkeypatch.setattr(folder_watches, "_LET_GO", 5)
-    monkeypatch.setattr(look_schedule, "_LOOK_INTERVAL", 0.2)
+    monkeypatch.setattr(walk_schedule, "_WALK_INTERVAL", 0.2)
     write(jobs.source / ".zarray", zarray((60, 1), separator="/"), old=True)
     jobs.start()
     assert until(lambda: jobs.now.chunk_files == 60)

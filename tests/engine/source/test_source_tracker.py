@@ -8,7 +8,7 @@ import pytest
 
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.reasons import Reason
-from softcopy_napari.engine.source import source_tracker as survey_module
+from softcopy_napari.engine.source import source_tracker
 from softcopy_napari.engine.source.finish_rules import finished_because
 from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
@@ -25,8 +25,8 @@ def test_a_comparison_does_not_call_copied_what_was_deleted_while_it_was_under_w
     """The worker has seen it on both sides; then its writer deleted it, and so did another worker."""
     inventory, walks = Inventory(tmp_path), WalkPlanner()
     inventory.register_array(make_layout((2,)))
-    survey = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
-    survey.start_pass(full=True, now=0.0)
+    tracker = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
+    tracker.start_pass(full=True, now=0.0)
     assert walks.take_folders(1) == [("", ALL_BELOW)]
     walks.touch("", path)
     inventory.writers.note_gone(path, lock_held=True)
@@ -34,7 +34,7 @@ def test_a_comparison_does_not_call_copied_what_was_deleted_while_it_was_under_w
     assert batch is not None and batch.paths == [path]
     inventory.writers.note_released(path)
     inventory.note_results(batch, [ChunkState.ABSENT])
-    survey.apply_folder_diff(FolderDiff("", same=[path, "1"], last=True, final=True), 0.0, finishing=False)
+    tracker.apply_folder_diff(FolderDiff("", same=[path, "1"], last=True, final=True), 0.0, finishing=False)
     assert inventory.state(path) is ChunkState.ABSENT
     assert inventory.state("1") is ChunkState.COPIED
     inventory.digests.close()
@@ -43,33 +43,33 @@ def test_a_comparison_does_not_call_copied_what_was_deleted_while_it_was_under_w
 def test_metadata_that_were_read_before_they_were_written_anew_do_not_count(tmp_path: Path) -> None:
     """The comparison has read them, then the array grew, that was read, and now the comparison answers."""
     inventory, walks = Inventory(tmp_path), WalkPlanner()
-    survey = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
-    survey.start_pass(full=True, now=0.0)
+    tracker = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
+    tracker.start_pass(full=True, now=0.0)
     assert walks.take_folders(1) == [("", ALL_BELOW)]
-    survey.apply_metadata("", {".zarray": zarray((3, 3))})
+    tracker.apply_metadata("", {".zarray": zarray((3, 3))})
     walks.touch("", ".zarray")
-    survey.apply_folder_diff(FolderDiff("", metadata={".zarray": zarray((2, 2))}, last=True), 0.0, finishing=False)
+    tracker.apply_folder_diff(FolderDiff("", metadata={".zarray": zarray((2, 2))}, last=True), 0.0, finishing=False)
     assert inventory.arrays[""].layout.grid == (3, 3)
-    assert survey.busy and survey.metadata.take_due() == {""}, "which of both was the newer is not known"
+    assert tracker.busy and tracker.metadata.pop_stale_folders() == {""}, "which of both was the newer is not known"
     inventory.digests.close()
 
 
 def test_metadata_are_read_by_one_worker_at_a_time(tmp_path: Path) -> None:
     """Else what was read first may come last."""
     inventory, walks = Inventory(tmp_path), WalkPlanner()
-    survey = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
+    tracker = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
     touched = FolderDiff("", metadata={".zarray": zarray((2,))})
     for _ in range(2):
-        survey.start_pass(full=True, now=0.0)
+        tracker.start_pass(full=True, now=0.0)
         walks.take_folders(1)
         walks.touch("", ".zarray")
-        survey.apply_folder_diff(touched, 0.0, finishing=False)
-    assert survey.metadata.take_due() == {""}
-    survey.apply_folder_diff(touched, 0.0, finishing=False)
-    assert survey.metadata.take_due() == set() and survey.busy
-    survey.apply_metadata("", {".zarray": zarray((3,))})
-    assert survey.metadata.take_due() == {""}
-    survey.apply_metadata("", {".zarray": zarray((4,))})
+        tracker.apply_folder_diff(touched, 0.0, finishing=False)
+    assert tracker.metadata.pop_stale_folders() == {""}
+    tracker.apply_folder_diff(touched, 0.0, finishing=False)
+    assert tracker.metadata.pop_stale_folders() == set() and tracker.busy
+    tracker.apply_metadata("", {".zarray": zarray((3,))})
+    assert tracker.metadata.pop_stale_folders() == {""}
+    tracker.apply_metadata("", {".zarray": zarray((4,))})
     assert inventory.arrays[""].layout.grid == (4,)
     inventory.digests.close()
 
@@ -77,19 +77,21 @@ def test_metadata_are_read_by_one_worker_at_a_time(tmp_path: Path) -> None:
 def test_what_lies_in_an_array_whose_metadata_are_being_read_is_looked_at_afterwards(tmp_path: Path) -> None:
     """Until then it would be taken for files that are no chunks: a shard would be copied without its index."""
     inventory, walks = Inventory(tmp_path), WalkPlanner()
-    survey = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
-    survey.start_pass(full=True, now=0.0)
+    tracker = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
+    tracker.start_pass(full=True, now=0.0)
     walks.take_folders(1)
     walks.touch("", ".zarray")
-    survey.apply_folder_diff(FolderDiff("", folders=["0"], metadata={".zgroup": b"{"}, last=True), 0.0, finishing=False)
-    assert survey.metadata.take_due() == {""}
+    tracker.apply_folder_diff(
+        FolderDiff("", folders=["0"], metadata={".zgroup": b"{"}, last=True), 0.0, finishing=False
+    )
+    assert tracker.metadata.pop_stale_folders() == {""}
     assert [folder for folder, _ in walks.take_folders(1)] == ["0"]
     found = FolderDiff("0", different=["0"], size=5, last=True)
-    survey.apply_folder_diff(found, 0.0, finishing=False)
+    tracker.apply_folder_diff(found, 0.0, finishing=False)
     assert inventory.queue.take_batch(5) is None
-    survey.apply_metadata("", {".zarray": zarray((2, 1), "/")})
+    tracker.apply_metadata("", {".zarray": zarray((2, 1), "/")})
     assert "0" in [folder for folder, _ in walks.take_folders(1)]
-    survey.apply_folder_diff(FolderDiff("0", different=["0"], last=True), 0.0, finishing=False)
+    tracker.apply_folder_diff(FolderDiff("0", different=["0"], last=True), 0.0, finishing=False)
     assert inventory.state("0/0") is ChunkState.PENDING and inventory.is_chunk_file("0/0")
     inventory.digests.close()
 
@@ -100,54 +102,54 @@ def test_where_not_all_can_be_watched_a_look_comes_every_few_seconds_however_lon
 ) -> None:
     watcher = NoWatcher(lambda: None)
     watcher.tells_closing = tells_closing
-    monkeypatch.setattr(survey_module, "make_watcher", lambda *_: watcher)
+    monkeypatch.setattr(source_tracker, "make_watcher", lambda *_: watcher)
     inventory, walks = Inventory(tmp_path), WalkPlanner()
-    survey = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
-    survey.begin(lambda: None, now=0.0)
+    tracker = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
+    tracker.begin(lambda: None, now=0.0)
     for now in range(0, 100, 2):
-        survey.start_look_if_due(now)
+        tracker.start_light_walk_if_due(now)
         assert [folder for folder, _ in walks.take_folders(1)] == [""], f"no look after {now} s"
-        survey.apply_folder_diff(FolderDiff("", last=True, final=True), now, finishing=False)
-        survey.note_walk_end(now)
+        tracker.apply_folder_diff(FolderDiff("", last=True, final=True), now, finishing=False)
+        tracker.note_walk_end(now)
     inventory.digests.close()
 
 
 def test_an_array_that_cannot_be_followed_is_said_once_and_speaks_against_the_end_until_it_can(tmp_path: Path) -> None:
     said: list[Reason] = []
     inventory = Inventory(tmp_path)
-    survey = SourceTracker(tmp_path / "s.zarr", inventory, WalkPlanner(), said.append)
-    survey.apply_metadata("full", {".zarray": zarray((1,))})
+    tracker = SourceTracker(tmp_path / "s.zarr", inventory, WalkPlanner(), said.append)
+    tracker.apply_metadata("full", {".zarray": zarray((1,))})
     inventory.set_state("full/0", ChunkState.COPIED)
     odd = zarray((2,)).replace(b'"chunks": [', b'"chunks": ["a", ')
     for _ in range(2):
-        survey.apply_metadata("odd", {".zarray": odd})
-    words = {folder: describe(why) for folder, why in survey.metadata.opaque.items()}
+        tracker.apply_metadata("odd", {".zarray": odd})
+    words = {folder: describe(why) for folder, why in tracker.metadata.opaque.items()}
     assert words == {"odd": '.zarray has a chunks with "a" in it, which is no length'}
     assert len(set(said)) == 1 and describe(said[0]).startswith("odd/.zarray has a chunks with")
-    assert not finished_because(survey.facts(False, 1e9), settle=1, finish_idle=None)
-    survey.apply_metadata("odd", {".zarray": zarray((2,))})
-    assert survey.metadata.opaque == {} and set(inventory.arrays) == {"full", "odd"}
+    assert not finished_because(tracker.facts(False, 1e9), settle=1, finish_idle=None)
+    tracker.apply_metadata("odd", {".zarray": zarray((2,))})
+    assert tracker.metadata.opaque == {} and set(inventory.arrays) == {"full", "odd"}
     inventory.digests.close()
 
 
 def test_an_image_that_was_promised_and_cannot_be_followed_has_come(tmp_path: Path) -> None:
     inventory = Inventory(tmp_path)
-    survey = SourceTracker(tmp_path / "s.zarr", inventory, WalkPlanner(), lambda text: None)
+    tracker = SourceTracker(tmp_path / "s.zarr", inventory, WalkPlanner(), lambda text: None)
     group = {".zgroup": b'{"zarr_format": 2}', ".zattrs": b'{"multiscales": [{"datasets": [{"path": "0"}]}]}'}
-    survey.apply_metadata("", group)
-    assert survey.facts(False, 1e9).missing_nodes == 1
-    survey.apply_metadata("0", {".zarray": b'{"zarr_format": 2, "shape": null}'})
-    assert survey.facts(False, 1e9).missing_nodes == 0
+    tracker.apply_metadata("", group)
+    assert tracker.facts(False, 1e9).missing_nodes == 1
+    tracker.apply_metadata("0", {".zarray": b'{"zarr_format": 2, "shape": null}'})
+    assert tracker.facts(False, 1e9).missing_nodes == 0
     inventory.digests.close()
 
 
 def test_bytes_of_an_older_version_behind_metadata_are_said(tmp_path: Path) -> None:
     said: list[Reason] = []
     inventory = Inventory(tmp_path)
-    survey = SourceTracker(tmp_path / "s.zarr", inventory, WalkPlanner(), said.append)
-    survey.apply_metadata("img", {".zarray": zarray((2,)) + b'": 3}'})
+    tracker = SourceTracker(tmp_path / "s.zarr", inventory, WalkPlanner(), said.append)
+    tracker.apply_metadata("img", {".zarray": zarray((2,)) + b'": 3}'})
     assert list(map(describe, said)) == [
         "metadata of img has bytes of an older version behind its end; they are copied, and not read"
     ]
-    assert inventory.arrays["img"].layout.grid == (2,) and not survey.metadata.unreadable()
+    assert inventory.arrays["img"].layout.grid == (2,) and not tracker.metadata.unreadable()
     inventory.digests.close()

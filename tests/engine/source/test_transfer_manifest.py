@@ -46,11 +46,11 @@ class Reading:
     def read(self, content: bytes, identity: tuple[int, int] = (1, 2), most: int = 1 << 20) -> bool:
         """Read on; return whether anything became known."""
         self.now += 10.0
-        news = False
-        while (task := self.manifest.take_due(self.now, self.ids)) is not None:
+        found = False
+        while (task := self.manifest.pop_task(self.now, self.ids)) is not None:
             data = content[task.offset : task.offset + most]
-            news |= self.manifest.add_tail(TailDone(data, len(content), 5, identity))
-        return news
+            found |= self.manifest.add_tail(TailDone(data, len(content), 5, identity))
+        return found
 
 
 def test_what_is_not_on_the_list_waits_until_the_end_of_the_run() -> None:
@@ -60,7 +60,7 @@ def test_what_is_not_on_the_list_waits_until_the_end_of_the_run() -> None:
     reading.read(lines(*RUN[:1]))
     assert manifest.open and manifest.withholds("t0/well.tif")
     reading.read(lines(*RUN[:2]))
-    assert not manifest.withholds("t0/well.tif") and manifest.take_fresh() == ["t0/well.tif"]
+    assert not manifest.withholds("t0/well.tif") and manifest.pop_new_names() == ["t0/well.tif"]
     assert manifest.withholds("t0/other.tif") and manifest.withholds(MANIFEST) and manifest.withholds("t1/a/b.tif")
     reading.read(lines(*RUN[:4]))
     assert not manifest.withholds("t1/a/b.tif") and manifest.withholds("t10/b.tif")
@@ -120,9 +120,9 @@ def test_a_list_that_was_made_anew_is_read_anew(how: str) -> None:
 def test_a_list_that_goes_away_holds_nothing_back() -> None:
     reading = Reading()
     reading.read(lines(*RUN[:1]))
-    task = reading.manifest.take_due(1e9, reading.ids)
+    task = reading.manifest.pop_task(1e9, reading.ids)
     assert task is not None and reading.manifest.add_tail(TailDone())
-    assert not reading.manifest.withholds("a.tif") and reading.manifest.take_due(2e9, reading.ids) is None
+    assert not reading.manifest.withholds("a.tif") and reading.manifest.pop_task(2e9, reading.ids) is None
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../up.tif", "a/../../b", "a//b", "", "a\\b", "./a", 5, None])
@@ -155,7 +155,7 @@ def test_what_is_not_understood_is_told_and_holds_nothing_back(content: bytes, w
     reading.read(content)
     assert not reading.manifest.withholds("a.tif") and not reading.manifest.ended
     assert words in [describe(notice) for notice in reading.manifest.pop_notices()][-1]
-    assert reading.manifest.take_due(1e9, reading.ids) is None, "it is not read again"
+    assert reading.manifest.pop_task(1e9, reading.ids) is None, "it is not read again"
 
 
 def test_events_of_later_versions_of_the_same_schema_are_passed_over() -> None:

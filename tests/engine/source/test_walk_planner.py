@@ -17,7 +17,7 @@ from softcopy_napari.engine.worker.numbered_folders import ALL_BELOW
 
 
 def answer(walks: WalkPlanner, folder: str, folders: tuple[str, ...] = (), **found: object) -> list[str]:
-    """Take in the only part of a folder's comparison, and ask for the folders in it as the survey does."""
+    """Take in the only part of a folder's comparison, and ask for the folders in it as the tracker does."""
     new = walks.apply_folder_diff(FolderDiff(folder, folders=list(folders), last=True, **found))  # type: ignore[arg-type]
     for one in new:
         walks.request(one, for_pass=True)
@@ -191,7 +191,7 @@ def test_a_pass_started_during_another_still_looks_at_every_folder(known: WalkPl
 
 def test_a_pass_after_the_source_came_back_waits_for_folders_asked_for_before(known: WalkPlanner) -> None:
     known.start(full=True)
-    known.current = None  # what the survey does when the source has gone
+    known.current = None  # what the tracker does when the source has gone
     known.start(full=True)
     assert known.pop_finished() is None
 

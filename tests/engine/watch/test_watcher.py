@@ -42,14 +42,14 @@ class Watched:
         self.watcher: Watcher = getattr(watcher_module, kind)(source, self.woken.set)
         self.seen: list[tuple[FileEvent, str]] = []
 
-    def take(self) -> list[tuple[FileEvent, str]]:
+    def pop_events(self) -> list[tuple[FileEvent, str]]:
         while self.watcher.events:
             self.seen.append(self.watcher.events.popleft())
         return self.seen
 
     def sees(self, *events: FileEvent, path: str, timeout: float = 5.0) -> bool:
         """Whether one of these events comes for a path."""
-        return bool(until(lambda: any((event, path) in self.take() for event in events), timeout))
+        return bool(until(lambda: any((event, path) in self.pop_events() for event in events), timeout))
 
     def flush(self) -> None:
         """Wait until everything done so far has been reported, and forget it."""
@@ -94,7 +94,7 @@ def test_a_file_written_in_place_is_reported_and_so_is_its_closing_where_that_is
     with open(watched.source / "0.0", "wb") as file:
         assert watched.sees(FileEvent.OPENED, path="0.0")
         if watched.watcher.tells_closing:
-            assert (FileEvent.WRITTEN, "0.0") not in watched.take()
+            assert (FileEvent.WRITTEN, "0.0") not in watched.pop_events()
         file.write(b"x")
     if watched.watcher.tells_closing:
         assert watched.sees(FileEvent.WRITTEN, path="0.0")
@@ -189,12 +189,12 @@ def test_a_burst_of_files_is_reported_whole(watched: Watched) -> None:
     for name in names:
         write(watched.source / name, b"x")
     whole = (FileEvent.WRITTEN, FileEvent.MODIFIED)
-    assert until(lambda: names <= {path for event, path in watched.take() if event in whole}, 20.0)
+    assert until(lambda: names <= {path for event, path in watched.pop_events() if event in whole}, 20.0)
 
 
 def test_the_job_is_woken_by_the_first_event_after_it_has_taken_all(watched: Watched) -> None:
     for number in range(20):
-        watched.take()
+        watched.pop_events()
         watched.woken.clear()
         write(watched.source / str(number), b"x")
         assert watched.woken.wait(5.0)
@@ -281,7 +281,7 @@ def test_while_the_writer_is_at_work_nothing_is_acted_upon_and_nothing_is_forgot
     with open(linux.source / "1.__lock", "wb"):
         write(linux.source / "0", b"x")
         assert until(lambda: linux.watcher.unread, 1.0)
-        assert not linux.take(), "the burst is not over"
+        assert not linux.pop_events(), "the burst is not over"
     assert linux.sees(FileEvent.WRITTEN, path="0")
     assert linux.sees(FileEvent.WRITTEN, path="1.__lock")
     assert until(lambda: not linux.watcher.unread)
@@ -300,7 +300,7 @@ def test_a_loss_of_events_is_reported(linux: Watched, monkeypatch: pytest.Monkey
         monkeypatch.undo()
         return [Event(-1, flags.Q_OVERFLOW, 0, "")], True
 
-    monkeypatch.setattr(type(linux.watcher._inotify), "take", overflow)
+    monkeypatch.setattr(type(linux.watcher._inotify), "take_events", overflow)
     write(linux.source / "0", b"")  # so that it reads once more
     assert linux.sees(FileEvent.LOST, path="")
     assert linux.woken.is_set()

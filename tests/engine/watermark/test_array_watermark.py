@@ -33,9 +33,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Followed:
     """An array whose watermark is asked as a job asks it: what is to be taken back first, then what is complete."""
 
-    def __init__(self, folder: Path, made: ArrayLayout, told: list[tuple[int, int]] | None = None) -> None:
+    def __init__(self, folder: Path, made: ArrayLayout, claimed: list[tuple[int, int]] | None = None) -> None:
         self.ledger = Ledger(folder / "1.npy", made.grid)
-        self.watermark = ArrayWatermark("0", made, self.ledger, told or [])
+        self.watermark = ArrayWatermark("0", made, self.ledger, claimed or [])
         self.rows = AxisRows(made)
         self.now = 0.0
 
@@ -44,12 +44,12 @@ class Followed:
 
     def copied(self, counted: Counted = USUAL) -> int:
         claim = self.watermark.make_claim(counted, readable=True)
-        self.watermark.note_said(claim)
+        self.watermark.note_claim(claim)
         return claim.copied
 
     def taken_back(self) -> list[tuple[int, int]]:
         self.now += 10.0
-        return self.watermark.take_back(self.now)
+        return self.watermark.retract(self.now)
 
 
 # -- rows and indices ----------------------------------------------------------------------------------------
@@ -83,10 +83,10 @@ def test_a_time_point_counts_when_all_its_chunk_files_and_those_before_are_there
     assert array.copied() == 2
     array.set(4, state=COPIED)
     assert array.copied() == 3
-    assert array.watermark.said is not None and array.watermark.said.verified == 0
+    assert array.watermark.last_claim is not None and array.watermark.last_claim.verified == 0
     array.set(0, 2, 3, 4, 5, state=VERIFIED)
     array.copied()
-    assert array.watermark.said.verified == 3
+    assert array.watermark.last_claim.verified == 3
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_in_a_complete_copy_what_never_came_counts_and_what_failed_does_not(fold
     array.set(0, 3, state=VERIFIED)
     assert array.copied() == 1
     assert array.copied(COMPLETE) == 4
-    assert array.watermark.said is not None and array.watermark.said.verified == 4
+    assert array.watermark.last_claim is not None and array.watermark.last_claim.verified == 4
     array.set(2, state=FAILED)
     assert array.taken_back() == [(2, 3)]
     assert array.copied(COMPLETE) == 2
@@ -136,7 +136,7 @@ def test_without_its_metadata_at_the_destination_no_more_is_claimed(folder: Path
     array.copied()
     array.set(1, state=COPIED)
     assert array.watermark.make_claim(USUAL, readable=False).copied == 1
-    assert array.watermark.has_news, "it is asked again"
+    assert array.watermark.may_have_changed, "it is asked again"
     assert array.copied() == 2
 
 
@@ -176,11 +176,11 @@ def test_quick_rewrites_are_taken_back_together(folder: Path) -> None:
     array.set(*range(100), state=COPIED)
     array.copied()
     array.set(10, state=PENDING)
-    assert array.watermark.take_back(20.0) == [(10, 11)]
+    assert array.watermark.retract(20.0) == [(10, 11)]
     array.set(11, state=PENDING)
-    assert array.watermark.take_back(20.1) == [(11, 100)]
+    assert array.watermark.retract(20.1) == [(11, 100)]
     array.set(12, state=PENDING)
-    assert array.watermark.take_back(20.2) == []
+    assert array.watermark.retract(20.2) == []
 
 
 def test_a_line_names_a_bounded_number_of_ranges(folder: Path) -> None:
@@ -202,7 +202,7 @@ def test_in_doubt_only_what_was_read_back_counts(folder: Path) -> None:
 
 
 def test_what_an_earlier_engine_told_and_is_copied_anew_is_named(folder: Path) -> None:
-    array = Followed(folder, layout((6, 4), (2, 4)), told=[(0, 5)])
+    array = Followed(folder, layout((6, 4), (2, 4)), claimed=[(0, 5)])
     array.set(0, state=COPIED)
     array.set(1, state=PENDING)
     assert array.taken_back() == [(2, 4)]
@@ -215,7 +215,7 @@ def test_what_was_on_its_way_already_when_an_array_is_followed_is_named_too(fold
     ledger = Ledger(folder / "1.npy", made.grid)
     ledger.set(1, COPYING)
     ledger.set(3, PENDING)
-    assert ArrayWatermark("0", made, ledger, [(0, 3)]).take_back(0.0) == [(1, 2)]
+    assert ArrayWatermark("0", made, ledger, [(0, 3)]).retract(0.0) == [(1, 2)]
 
 
 def test_an_array_that_grows_keeps_what_was_said(folder: Path) -> None:
@@ -225,8 +225,8 @@ def test_an_array_that_grows_keeps_what_was_said(folder: Path) -> None:
     assert array.copied() == 2
     ledger = Ledger(folder / "2.npy", large.grid)
     ledger.copy_states(array.ledger)
-    grown = ArrayWatermark("0", large, ledger, array.watermark.told(), array.watermark)
-    assert grown.take_back(0.0) == []
+    grown = ArrayWatermark("0", large, ledger, array.watermark.claimed_ranges(), array.watermark)
+    assert grown.retract(0.0) == []
     claim = grown.make_claim(USUAL, readable=True)
     assert (claim.copied, claim.of) == (2, 3)
 
@@ -254,14 +254,14 @@ def test_no_claim_is_ahead_of_the_ledger_and_no_change_goes_unnamed(
     accepted = (VERIFIED,) if in_doubt else ARRIVED
     grid = array.ledger.flat.reshape(made.grid[:2])
     starts = array.rows.indices_of(np.arange(made.grid[0] + 1)).tolist()
-    told: set[int] = set()
+    claimed: set[int] = set()
     """Indices that a reader believes in."""
     unnamed: set[int] = set()
-    """Indices that were told, whose files are not as they were, and of which that was not said yet."""
+    """Indices that were claimed, whose files are not as they were, and of which that was not said yet."""
 
     def claim() -> int:
         copied = array.copied(counted)
-        told.update(range(copied))
+        claimed.update(range(copied))
         assert not unnamed & set(range(copied)), "it changed, and is claimed again without a word"
         for row in range(made.grid[0]):
             if starts[row] < copied:
@@ -273,15 +273,15 @@ def test_no_claim_is_ahead_of_the_ledger_and_no_change_goes_unnamed(
         for cell in inside:
             row = cell // columns
             if state not in (*ARRIVED, COPYING):
-                unnamed |= told & set(range(starts[row], starts[row + 1]))
+                unnamed |= claimed & set(range(starts[row], starts[row + 1]))
             if state is not COPYING or array.ledger.get(cell) == PENDING:  # nothing else is handed out
                 array.ledger.set(cell, state)
         if then:
             array.now += 0.7
-            if found := array.watermark.take_back(array.now):
+            if found := array.watermark.retract(array.now):
                 for first, last in found:
                     unnamed -= set(range(first, last))
-                    told -= set(range(first, last))
+                    claimed -= set(range(first, last))
                 claim()
             assert not unnamed
         if then == 2:

@@ -61,7 +61,7 @@ def test_the_next_engine_goes_on_behind_the_last_whole_line(destination: Path) -
     before = found(destination).read_bytes() + CLAIM
     found(destination).write_bytes(before + CLAIM[:-5])
     state = file_for(destination).begin(first_line(destination, "2"), anew=False)
-    assert state.told == {"0": [(0, 3)]}
+    assert state.claimed == {"0": [(0, 3)]}
     assert found(destination).read_bytes().startswith(before + b'{"softcopy_progress": 1, ')
 
 
@@ -134,7 +134,7 @@ def test_of_another_dataset_nothing_is_left(destination: Path) -> None:
     file_for(destination).begin(first_line(destination), anew=False)
     with found(destination).open("ab") as file:
         file.write(CLAIM)
-    assert file_for(destination).begin(first_line(destination), anew=True).told == {}
+    assert file_for(destination).begin(first_line(destination), anew=True).claimed == {}
     assert CLAIM not in found(destination).read_bytes()
 
 

@@ -39,26 +39,26 @@ def test_the_last_line_of_an_array_counts() -> None:
 
 def test_an_engine_that_begins_takes_everything_back_and_remembers_what_was_told() -> None:
     state = after(begin(), claim(5), encode_line("complete", verified=False), begin(anew=False))
-    assert (state.arrays, state.complete, state.told) == ({}, None, {"0": [(0, 5)]})
-    assert after(begin(), claim(5), begin(anew=True)).told == {}
+    assert (state.arrays, state.complete, state.claimed) == ({}, None, {"0": [(0, 5)]})
+    assert after(begin(), claim(5), begin(anew=True)).claimed == {}
 
 
 def test_what_has_changed_is_not_told_any_more_until_it_is_claimed_again() -> None:
-    assert after(begin(), claim(8), claim(2, [(2, 3), (6, 7)])).told == {"0": [(0, 2), (3, 6), (7, 8)]}
-    assert after(begin(), claim(8), claim(2, [(2, 3)]), claim(5)).told == {"0": [(0, 8)]}
+    assert after(begin(), claim(8), claim(2, [(2, 3), (6, 7)])).claimed == {"0": [(0, 2), (3, 6), (7, 8)]}
+    assert after(begin(), claim(8), claim(2, [(2, 3)]), claim(5)).claimed == {"0": [(0, 8)]}
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=3))))
 def test_what_was_told_is_what_was_claimed_less_what_has_changed(said: list[tuple[int, list[tuple[int, int]]]]) -> None:
-    told: set[int] = set()
+    claimed: set[int] = set()
     lines = []
     for copied, changed in said:
         for start, stop in changed:
-            told -= set(range(start, stop))
-        told |= set(range(copied))
+            claimed -= set(range(start, stop))
+        claimed |= set(range(copied))
         lines.append(claim(copied, changed))
-    ranges = after(begin(), *lines).told.get("0", [])
-    assert {index for first, last in ranges for index in range(first, last)} == told
+    ranges = after(begin(), *lines).claimed.get("0", [])
+    assert {index for first, last in ranges for index in range(first, last)} == claimed
     assert all(one[1] < other[0] for one, other in itertools.pairwise(ranges))
 
 

@@ -38,7 +38,7 @@ class Sides:
         assert not any(isinstance(part, FolderBatch) for part in found)
         return [part for part in found if isinstance(part, FolderDiff)]
 
-    def look(self, folder: str = "") -> FolderDiff:
+    def compare(self, folder: str = "") -> FolderDiff:
         """Compare a folder with few names."""
         (part,) = self.parts(folder)
         assert part.last and part.final and not part.error
@@ -73,7 +73,7 @@ def test_files_are_the_same_only_with_equal_size_and_time(sides: Sides) -> None:
     sides.both("newer at the destination", time_there=OLD + 1)
     sides.both("older at the destination", time_there=OLD - 1)
     write(sides.source / "missing", b"", old=True)
-    part = sides.look()
+    part = sides.compare()
     assert part.same == ["same"]
     assert sorted(part.different) == ["missing", "newer at the destination", "older at the destination", "size"]
     assert part.fresh == [] and part.extra == []
@@ -85,15 +85,15 @@ def test_copies_that_are_newer_than_their_sources_are_told_from_what_is_to_be_co
     sides.both("0.1", time_there=OLD - 60)
     sides.both("0.2", time_there=OLD + 1)  # less than clocks may differ
     sides.both("0.3")
-    part = sides.look()
+    part = sides.compare()
     assert sorted(part.newer) == ["0.0", "note.txt"], "metadata have rules of their own"
     assert sorted(part.different) == [".zattrs", "0.0", "0.1", "0.2", "note.txt"]
 
 
 def test_a_destination_that_does_not_exist_yet_lacks_everything(sides: Sides) -> None:
     write(sides.source / "a" / "0", b"x", old=True)
-    assert sides.look("a").different == ["0"]
-    assert sides.look().folders == ["a"]
+    assert sides.compare("a").different == ["0"]
+    assert sides.compare().folders == ["a"]
 
 
 def test_a_destinations_folder_or_link_in_a_files_place_is_different(sides: Sides) -> None:
@@ -104,7 +104,7 @@ def test_a_destinations_folder_or_link_in_a_files_place_is_different(sides: Side
         write(sides.source / "link", b"x", old=True)
         (sides.destination / "link").symlink_to("real")
         os.utime(sides.destination / "link", (OLD, OLD), follow_symlinks=False)
-    part = sides.look()
+    part = sides.compare()
     assert part.same == ["real"]
 
 
@@ -119,7 +119,7 @@ def test_links_are_the_same_only_if_they_say_the_same_and_never_followed(sides: 
     sides.both("file for a link")
     (sides.source / "file for a link").unlink()
     (sides.source / "file for a link").symlink_to("elsewhere")
-    part = sides.look()
+    part = sides.compare()
     assert part.same == ["same"]
     assert sorted(part.different) == ["file for a link", "new", "other"]
     assert part.folders == ["elsewhere"]
@@ -131,8 +131,8 @@ def test_after_copying_everything_nothing_differs_whatever_it_is_called(sides: S
     for name in names:
         write(sides.source / "sub" / name, name.encode("utf-8", "surrogateescape"))
     (sides.source / "sub" / "link").symlink_to(os.fsdecode(b"\xff"))
-    sides.copy_all("sub", sides.look("sub").different)
-    part = sides.look("sub")
+    sides.copy_all("sub", sides.compare("sub").different)
+    part = sides.compare("sub")
     assert part.different == [] and part.extra == []
     assert set(part.same) == {*names, "link"}
 
@@ -142,13 +142,13 @@ def test_only_what_changed_just_now_is_fresh(sides: Sides, age: float, fresh: bo
     """A file from the future (a microscope's wrong clock) must not wait until its time has come."""
     write(sides.source / "x", b"x")
     os.utime(sides.source / "x", (time.time() - age,) * 2)
-    assert sides.look().fresh == (["x"] if fresh else [])
+    assert sides.compare().fresh == (["x"] if fresh else [])
 
 
 def test_a_fresh_file_that_is_up_to_date_is_not_reported(sides: Sides) -> None:
     write(sides.source / "x", b"x")
     sides.copy_all("", ["x"])
-    part = sides.look()
+    part = sides.compare()
     assert (part.same, part.different, part.fresh) == (["x"], [], [])
 
 
@@ -156,7 +156,7 @@ def test_what_only_the_destination_has_is_reported_and_kept(sides: Sides) -> Non
     sides.both("0.0")
     write(sides.destination / "1.0", b"x")
     write(sides.destination / "sub" / "x", b"x")
-    assert sorted(sides.look().extra) == ["1.0", "sub/"]
+    assert sorted(sides.compare().extra) == ["1.0", "sub/"]
     assert (sides.destination / "1.0").exists()
 
 
@@ -172,13 +172,13 @@ def test_a_file_that_appears_after_the_source_was_listed_is_not_gone(
         return find(self, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ExtraFiles, "find_extra_files", find_late)
-    assert sides.look().extra == []
+    assert sides.compare().extra == []
 
 
 def test_locks_and_scratch_are_not_for_copying(sides: Sides) -> None:
     for name in ("0.0", "0.0.__lock", "0.1_ac2c8228768eb53c.__lock", f"0.{'0' * 32}.partial", "a.tmp", ".__lock"):
         write(sides.source / name, b"x")
-    part = sides.look()
+    part = sides.compare()
     assert part.different == ["0.0"]
     assert sorted(part.locks) == [".__lock", "0.0", "0.1"]
     assert sorted(part.scratch) == [f"0.{'0' * 32}.partial", "a.tmp"]
@@ -187,7 +187,7 @@ def test_locks_and_scratch_are_not_for_copying(sides: Sides) -> None:
 @pytest.mark.parametrize("name", ["cache.tmp", "a.__lock"])
 def test_a_folder_named_like_a_temporary_is_a_folder(sides: Sides, name: str) -> None:
     write(sides.source / name / "precious", b"x")
-    part = sides.look()
+    part = sides.compare()
     assert part.folders == [name]
     assert part.scratch == part.locks == []
 
@@ -199,7 +199,7 @@ def test_left_over_temporaries_of_other_runs_are_removed_and_those_of_this_run_k
     write(sides.destination / own, b"")
     write(sides.destination / other, b"")
     write(sides.destination / ".softcopy-notes", b"")
-    part = sides.look()
+    part = sides.compare()
     assert part.extra == [".softcopy-notes"]
     assert {p.name for p in temporaries(sides.destination)} == {own, ".softcopy-notes"}
     assert theirs.exists()
@@ -208,15 +208,15 @@ def test_left_over_temporaries_of_other_runs_are_removed_and_those_of_this_run_k
 def test_a_folder_that_cannot_be_removed_is_not_mistaken_for_a_temporary(sides: Sides) -> None:
     sides.both("0.0")
     (sides.destination / ".softcopy-99999999-1.tmp").mkdir()
-    sides.look()
+    sides.compare()
     assert (sides.destination / ".softcopy-99999999-1.tmp").is_dir()
 
 
 def test_an_empty_folder_is_reported_until_it_is_at_the_destination(sides: Sides) -> None:
     (sides.source / "a").mkdir()
-    assert sides.look("a").empty
+    assert sides.compare("a").empty
     (sides.destination / "a").mkdir(parents=True)
-    assert not sides.look("a").empty
+    assert not sides.compare("a").empty
 
 
 def test_a_folder_that_went_away_is_missing_and_one_that_cannot_be_listed_is_an_error(
@@ -260,7 +260,7 @@ def test_a_file_that_vanishes_while_its_folder_is_listed_is_nowhere(
             yield iter(listed)
 
     monkeypatch.setattr(folder_comparer, "listing", listing)
-    assert sides.look().different == ["b"]
+    assert sides.compare().different == ["b"]
 
 
 def test_metadata_come_with_the_first_part_even_if_thousands_of_names_come_before(sides: Sides) -> None:
@@ -373,11 +373,11 @@ def test_a_destination_that_keeps_times_less_finely_is_up_to_date_after_a_copy(
     for number in range(20):
         write(sides.source / str(number), b"x")
         real(sides.source / str(number), ns=(0, (OLD - number) * 10**9 + 123_456_789))
-    sides.copy_all("", sides.look().different)
-    assert len(sides.look().same) == 20
+    sides.copy_all("", sides.compare().different)
+    assert len(sides.compare().same) == 20
     write(sides.source / "7", b"y")  # another version, as long as the first
     real(sides.source / "7", ns=(0, (OLD - 7 + 4) * 10**9))
-    assert sides.look().different == ["7"]
+    assert sides.compare().different == ["7"]
     assert temporaries(sides.destination) == []
 
 
@@ -385,7 +385,7 @@ def test_a_destination_that_keeps_times_finely_is_held_to_that(sides: Sides) -> 
     write(sides.source / "x", b"x", old=True)
     sides.copy_all("", ["x"])
     os.utime(sides.source / "x", ns=(0, OLD * 10**9 + 1))
-    assert sides.look().different == ["x"]
+    assert sides.compare().different == ["x"]
 
 
 # -- folders that need not be listed -----------------------------------------------------------------------
@@ -394,7 +394,7 @@ def test_a_destination_that_keeps_times_finely_is_held_to_that(sides: Sides) -> 
 def test_a_folder_with_its_known_time_is_not_listed_and_one_that_changed_is(sides: Sides) -> None:
     write(sides.source / "0", b"x", old=True)
     os.utime(sides.source, (OLD, OLD))
-    known = sides.look().modified
+    known = sides.compare().modified
     assert known == OLD * 10**9
     (batch,) = sides.comparison.compare_folders([("", known)], QUIET)
     if isinstance(batch, FolderBatch):
@@ -410,9 +410,9 @@ def test_a_folder_with_its_known_time_is_not_listed_and_one_that_changed_is(side
 def test_a_folder_that_changed_just_now_is_listed_again_whatever_its_time(sides: Sides) -> None:
     """Another change could leave the same time."""
     write(sides.source / "0", b"x")
-    assert sides.look().modified == 0
+    assert sides.compare().modified == 0
     os.utime(sides.source, (time.time() + 3600,) * 2)  # the server's clock is ahead of ours
-    assert sides.look().modified == 0
+    assert sides.compare().modified == 0
 
 
 @pytest.mark.skipif(bool(why_not()), reason=why_not())

@@ -57,7 +57,7 @@ def chunks_of(array: Path) -> Iterator[bytes]:
     return (path.read_bytes() for path in found)
 
 
-def judge(content: bytes, chunk_format: ChunkFormat) -> str | None:
+def find_fault(content: bytes, chunk_format: ChunkFormat) -> str | None:
     """As a worker does: a small file in memory, a large one on its way; both must agree. Empty for a whole one."""
     found = check_chunk_in_memory(memoryview(content), chunk_format)
     said = None if found is None else "" if found is True else describe(found)
@@ -156,10 +156,10 @@ def test_whole_chunks_prove_it_and_shorter_ones_cannot_be_whole(tmp_path: Path, 
     chunk_format, chunks = made_by(PROVING[name], tmp_path / "a")
     assert can_prove_whole(chunk_format)
     for content in chunks:
-        assert judge(content, chunk_format) == ""
+        assert find_fault(content, chunk_format) == ""
     content = chunks[0]
     for length in range(0, len(content), 1 + len(content) // 500):
-        assert judge(content[:length], chunk_format), f"{length} of {len(content)} bytes"
+        assert find_fault(content[:length], chunk_format), f"{length} of {len(content)} bytes"
 
 
 @pytest.mark.parametrize("name", PROVING)
@@ -168,9 +168,9 @@ def test_a_file_of_full_size_that_is_still_being_filled_proves_nothing(tmp_path:
     last = len(content) - 64
     for length in range(0, last, 1 + last // 200):
         filled = content[:length] + bytes(len(content) - length)
-        assert judge(filled, chunk_format) != "" or not has_written_end(memoryview(filled)), length
+        assert find_fault(filled, chunk_format) != "" or not has_written_end(memoryview(filled)), length
     zeros = bytes(len(content))
-    assert judge(zeros, chunk_format) or (isinstance(chunk_format, ChunkEncoding) and chunk_format.codec == "raw")
+    assert find_fault(zeros, chunk_format) or (isinstance(chunk_format, ChunkEncoding) and chunk_format.codec == "raw")
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -178,9 +178,9 @@ def test_chunks_that_nothing_proves_are_left_to_the_rules_of_quiet(tmp_path: Pat
     chunk_format, chunks = made_by(OTHERS[name], tmp_path / "a")
     assert not can_prove_whole(chunk_format)
     for content in chunks:
-        assert judge(content, chunk_format) is None
-        assert all(judge(content[:length], chunk_format) != "" for length in range(len(content)))
-        assert judge(b"", chunk_format) and judge(bytes(len(content)), chunk_format)
+        assert find_fault(content, chunk_format) is None
+        assert all(find_fault(content[:length], chunk_format) != "" for length in range(len(content)))
+        assert find_fault(b"", chunk_format) and find_fault(bytes(len(content)), chunk_format)
 
 
 @pytest.mark.parametrize("codec", [
@@ -192,15 +192,15 @@ def test_chunks_that_nothing_proves_are_left_to_the_rules_of_quiet(tmp_path: Pat
 def test_chunks_of_many_blocks_are_followed_to_their_end(codec: Codec, data: bytes) -> None:
     content = bytes(codec.encode(data))
     encoding = ChunkEncoding(codec.codec_id, len(data))
-    assert judge(content, encoding) == ""
+    assert find_fault(content, encoding) == ""
     assert check_chunk_in_memory(memoryview(content), encoding._replace(decoded_size=-1)) == (
         None if codec.codec_id == "gzip" else True
     )
     for length in {*range(0, len(content), 1 + len(content) // 50), *range(max(0, len(content) - 20), len(content))}:
-        assert judge(content[:length], encoding), f"{length} of {len(content)} bytes"
+        assert find_fault(content[:length], encoding), f"{length} of {len(content)} bytes"
     for hole in (len(content) // 3, len(content) // 2):
         filled = content[:hole] + bytes(len(content) - hole)
-        assert judge(filled, encoding) != "" or not has_written_end(memoryview(filled))
+        assert find_fault(filled, encoding) != "" or not has_written_end(memoryview(filled))
 
 
 # --- never a whole chunk ---------------------------------------------------------------------------------------
@@ -239,11 +239,11 @@ def test_no_whole_chunk_is_ever_called_damaged(
     metadata = [codec.get_config() for codec in filters]
     found = read_v2_chunk_format(compressor and compressor.get_config(), metadata, dtype, shape)
     if found is not None:
-        assert not judge(content, found)
+        assert not find_fault(content, found)
         if can_prove_whole(found):
-            assert judge(content, found) == ""
+            assert find_fault(content, found) == ""
             assert all(
-                judge(content[:length], found) != "" for length in range(0, len(content), 1 + len(content) // 40)
+                find_fault(content[:length], found) != "" for length in range(0, len(content), 1 + len(content) // 40)
             )
 
 
@@ -252,36 +252,40 @@ def test_no_whole_chunk_is_ever_called_damaged(
     b"", b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18", b"\x1f\x8b\x08\0", b"\x02\x01",
 ]))  # fmt: skip
 def test_no_content_raises(content: bytes, codec: str, decoded: int, start: bytes) -> None:
-    judge(start + content, ChunkEncoding(codec, decoded))
+    find_fault(start + content, ChunkEncoding(codec, decoded))
 
 
 def test_odd_files_that_readers_can_read_are_not_called_damaged() -> None:
     data = image((64,)).tobytes()
     gzip, zstd = bytes(numcodecs.GZip().encode(data[:64])), bytes(numcodecs.Zstd(1).encode(data))
     two = gzip + bytes(numcodecs.GZip().encode(data[64:]))
-    assert bytes(numcodecs.GZip().decode(two)) == data and not judge(two, ChunkEncoding("gzip", 128))
-    assert not judge(gzip + bytes(10), ChunkEncoding("gzip", 64))
+    assert bytes(numcodecs.GZip().decode(two)) == data and not find_fault(two, ChunkEncoding("gzip", 128))
+    assert not find_fault(gzip + bytes(10), ChunkEncoding("gzip", 64))
     skippable = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"notes"
     assert (
-        judge(skippable + zstd, ChunkEncoding("zstd", 128)) == "" == judge(zstd + skippable, ChunkEncoding("zstd", 128))
+        find_fault(skippable + zstd, ChunkEncoding("zstd", 128))
+        == ""
+        == find_fault(zstd + skippable, ChunkEncoding("zstd", 128))
     )
-    assert judge(zstd + skippable[:7], ChunkEncoding("zstd", 128))
+    assert find_fault(zstd + skippable[:7], ChunkEncoding("zstd", 128))
     halves = bytes(numcodecs.Zstd(1).encode(data[:64])) + bytes(numcodecs.Zstd(1).encode(data[64:]))
-    assert judge(halves, ChunkEncoding("zstd", 128)) == ""
+    assert find_fault(halves, ChunkEncoding("zstd", 128)) == ""
     for codec in (numcodecs.Blosc(), numcodecs.Zstd(1), numcodecs.GZip(1)):
         content = bytes(codec.encode(data))
-        assert judge(content, ChunkEncoding(codec.codec_id, 64)) is None  # whole, but of another size than was expected
-        assert judge(content + b"more", ChunkEncoding(codec.codec_id, 128)) is None
-    assert judge(data + b"more", ChunkEncoding("raw", 128)) is None
+        assert (
+            find_fault(content, ChunkEncoding(codec.codec_id, 64)) is None
+        )  # whole, but of another size than was expected
+        assert find_fault(content + b"more", ChunkEncoding(codec.codec_id, 128)) is None
+    assert find_fault(data + b"more", ChunkEncoding("raw", 128)) is None
 
 
 def test_every_changed_byte_is_found_by_a_checksum() -> None:
     content = bytearray(numcodecs.CRC32C().encode(image((16,)).tobytes()))
     for place in range(len(content)):
         content[place] ^= 0x40
-        assert judge(bytes(content), ChunkEncoding("crc32c", 32)) == "does not agree with its crc32c"
+        assert find_fault(bytes(content), ChunkEncoding("crc32c", 32)) == "does not agree with its crc32c"
         content[place] ^= 0x40
-    assert judge(bytes(content), ChunkEncoding("crc32c", 32)) == ""
+    assert find_fault(bytes(content), ChunkEncoding("crc32c", 32)) == ""
 
 
 # --- what metadata say ----------------------------------------------------------------------------------------

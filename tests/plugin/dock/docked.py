@@ -17,7 +17,7 @@ from softcopy_napari.plugin import SoftcopyWidget
 from softcopy_napari.widgets.card import Card
 from softcopy_napari.widgets.target_row import Row
 
-PATIENCE = 30_000
+TIMEOUT = 30_000
 """Milliseconds that anything may take."""
 
 
@@ -67,7 +67,7 @@ class Dock:
         return self.widget._panel._model.cards
 
     def until(self, condition: Callable[[], object]) -> None:
-        self.qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE)
+        self.qtbot.waitUntil(lambda: bool(condition()), timeout=TIMEOUT)
 
     @property
     def rows(self) -> tuple[Row, ...]:

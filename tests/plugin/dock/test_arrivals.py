@@ -68,7 +68,7 @@ def test_running_targets_are_followed_in_threads_and_others_left_alone(series: A
     qtbot.waitUntil(lambda: bool(changes))
     assert changes == [{one.key: Arrival("t 2 of 5")}]
     arrivals.update([one])
-    assert not arrivals._looking, "nothing has changed since"
+    assert not arrivals._reading, "nothing has changed since"
     queue.close()
 
 
@@ -79,6 +79,6 @@ def test_an_array_without_the_name_of_an_axis_is_counted_in_chunks(
     queue = MainThreadQueue()
     arrivals = Arrivals(queue, lambda: None)
     arrivals.update([SeenTarget(7, staged(tmp_path / "b.zarr").snapshot, True)])
-    qtbot.waitUntil(lambda: not arrivals._looking)
+    qtbot.waitUntil(lambda: not arrivals._reading)
     assert dict(arrivals.known) == {}
     queue.close()

@@ -16,7 +16,7 @@ from tests.support.writers import write
 pytestmark = pytest.mark.either_binding
 
 
-def look(source: Path, destination: Path) -> Preview:
+def read_preview(source: Path, destination: Path) -> Preview:
     return preview_copy(str(source), str(destination), Settings(), [])
 
 
@@ -34,7 +34,7 @@ def nas(tmp_path: Path) -> Path:
 
 
 def test_what_would_be_made_and_how_much_space_there_is(source: Path, nas: Path) -> None:
-    preview = look(source, nas / "cam1.zarr")
+    preview = read_preview(source, nas / "cam1.zarr")
     assert preview.possible and preview.suggestion == ""
     assert preview.lines[0].startswith("Source: zarr array, 8 \u00d7 4")
     assert preview.lines[1].startswith(f"Will create {nas / 'cam1.zarr'}. ") and preview.lines[1].endswith("B free")
@@ -42,11 +42,11 @@ def test_what_would_be_made_and_how_much_space_there_is(source: Path, nas: Path)
 
 
 def test_the_parent_of_other_datasets_is_no_destination(source: Path, nas: Path) -> None:
-    preview = look(source, nas)
+    preview = read_preview(source, nas)
     assert not preview.possible
     assert preview.destination_problem.startswith("holds 2 other datasets (a.zarr, b.zarr): the files of cam1.zarr")
     assert preview.suggestion == str(nas / "cam1.zarr")
-    assert look(source, Path(preview.suggestion)).possible
+    assert read_preview(source, Path(preview.suggestion)).possible
     found = find_parents_of_datasets([make_target(source, nas, Settings())])
     assert list(found) == [nas] and found[nas].startswith(f"{nas} holds 2 other datasets")
 
@@ -71,26 +71,26 @@ def test_another_dataset_is_named_and_asked_about_at_the_start(tmp_path: Path) -
     source, other = tmp_path / "new.zarr", tmp_path / "old.zarr"
     write("tensorstore", other, frames=2, seed=1)
     write("tensorstore", source, frames=2, seed=2)
-    preview = look(source, other)
+    preview = read_preview(source, other)
     assert preview.possible and preview.lines[1].startswith("Asks first: destination")
 
 
 def test_a_copy_that_is_there_is_continued(source: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    assert look(source, tmp_path / "empty").lines[1].startswith("Will fill the empty folder")
+    assert read_preview(source, tmp_path / "empty").lines[1].startswith("Will fill the empty folder")
 
 
 def test_a_source_that_is_still_to_come_is_waited_for(tmp_path: Path) -> None:
-    preview = look(tmp_path / "late.zarr", tmp_path / "copy.zarr")
+    preview = read_preview(tmp_path / "late.zarr", tmp_path / "copy.zarr")
     assert preview.possible and preview.lines[0] == "The source does not exist yet: its copy will wait for it"
 
 
 def test_what_is_wrong_is_told_at_the_field_that_it_is_about(source: Path, tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.touch()
-    assert "is a file" in look(file, tmp_path / "copy.zarr").source_problem
-    assert "is a file" in look(source, file).destination_problem
-    assert "lies inside" in look(source, source / "inside").destination_problem
+    assert "is a file" in read_preview(file, tmp_path / "copy.zarr").source_problem
+    assert "is a file" in read_preview(source, file).destination_problem
+    assert "lies inside" in read_preview(source, source / "inside").destination_problem
     assert "S3 bucket" in preview_copy("s3://b/a.zarr", "/nas/a.zarr", Settings(), []).source_problem
 
 
@@ -103,10 +103,10 @@ def test_a_destination_that_another_target_has_is_refused(source: Path, tmp_path
 def test_a_folder_with_files_and_no_zarr_metadata_can_be_copied_as_one_of_any_files(tmp_path: Path) -> None:
     source, destination = tmp_path / "run7", tmp_path / "copy"
     source.mkdir()
-    assert not look(source, destination).any_files, "there is nothing in it yet"
+    assert not read_preview(source, destination).any_files, "there is nothing in it yet"
     (source / "a.tif").write_bytes(b"II*")
-    preview = look(source, destination)
+    preview = read_preview(source, destination)
     assert preview.any_files and preview.lines[0].startswith("No zarr metadata there yet")
     preview = preview_copy(str(source), str(destination), Settings(kind="folder"), [])
     assert preview.any_files and preview.possible and preview.lines[0] == "Source: a folder of any files"
-    assert not look(make_array(tmp_path / "cam1.zarr", (1, 1)), destination).any_files
+    assert not read_preview(make_array(tmp_path / "cam1.zarr", (1, 1)), destination).any_files

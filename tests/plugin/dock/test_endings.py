@@ -23,23 +23,23 @@ def ended(name: str, state: TargetState = TargetState.COMPLETE, *, alive: bool =
     return SeenTarget(7, TargetSnapshot(id="1", state=state, **paths, **fields), alive)
 
 
-class Told:
+class Shown:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.toasts: list[tuple[Level, str]] = []
 
 
 @pytest.fixture
-def told(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Endings, Told]]:
+def shown(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Endings, Shown]]:
     monkeypatch.setattr(module, "_TOGETHER", 50)
-    seen = Told()
+    seen = Shown()
     endings = Endings(seen.messages.append, lambda level, text: seen.toasts.append((level, text)))
     yield endings, seen
     endings.close()
 
 
-def test_a_batch_makes_one_notification_and_a_message_each(told: tuple[Endings, Told], qtbot: Any) -> None:
-    endings, seen = told
+def test_a_batch_makes_one_notification_and_a_message_each(shown: tuple[Endings, Shown], qtbot: Any) -> None:
+    endings, seen = shown
     endings.add([ended("a.zarr"), ended("b.zarr")])
     endings.add([ended("c.zarr", TargetState.FAILED)])
     assert [message.tone for message in seen.messages] == [Tone.DONE, Tone.DONE, Tone.NEEDS_USER]
@@ -48,15 +48,15 @@ def test_a_batch_makes_one_notification_and_a_message_each(told: tuple[Endings, 
     assert seen.toasts == [(Level.ERROR, "Softcopy: 2 done, 1 needs you")]
 
 
-def test_what_its_user_has_stopped_is_no_news(told: tuple[Endings, Told], qtbot: Any) -> None:
-    endings, seen = told
+def test_what_its_user_has_stopped_is_no_news(shown: tuple[Endings, Shown], qtbot: Any) -> None:
+    endings, seen = shown
     endings.add([ended("a.zarr", TargetState.STOPPED)])
     qtbot.wait(150)
     assert seen.messages == seen.toasts == []
 
 
-def test_a_crash_is_news(told: tuple[Endings, Told], qtbot: Any) -> None:
-    endings, seen = told
+def test_a_crash_is_news(shown: tuple[Endings, Shown], qtbot: Any) -> None:
+    endings, seen = shown
     endings.add([ended("a.zarr", TargetState.COPYING, alive=False)])
     assert seen.messages[0].text == "Crashed: a.zarr. Press Resume; nothing is lost"
     qtbot.waitUntil(lambda: seen.toasts == [(Level.ERROR, "a.zarr: needs you")])

@@ -35,7 +35,7 @@ from tests.support.command import until as wait_until
 from tests.support.trees import assert_same
 from tests.support.writers import Writer, write
 
-PATIENCE = 30_000
+TIMEOUT = 30_000
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 
@@ -51,18 +51,18 @@ class Window(QObject):
         self.updates = 0
         self.monitor = EngineMonitor()
         self.monitor.interval = 0.05
-        self.monitor.updated.connect(self.take)
+        self.monitor.updated.connect(self.note_update)
         self.monitor.refused.connect(self.refusals.append)
         self.monitor.not_started.connect(self.not_started.extend)
         self.monitor.started.connect(self.started.extend)
         self._qtbot = qtbot
 
-    def take(self, seen: tuple[SeenTarget, ...]) -> None:
+    def note_update(self, seen: tuple[SeenTarget, ...]) -> None:
         self.seen = seen
         self.updates += 1
 
     def until(self, condition: Callable[[], object]) -> None:
-        self._qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE)
+        self._qtbot.waitUntil(lambda: bool(condition()), timeout=TIMEOUT)
 
     def state(self) -> TargetState | None:
         return self.seen[0].target.state if self.seen else None
@@ -425,10 +425,10 @@ class Owner(QObject):
         super().__init__()
         self.monitor = EngineMonitor(self)
         self.monitor.interval = 0.0
-        self.monitor.updated.connect(self.take)
+        self.monitor.updated.connect(self.note_update)
         self.monitor.refused.connect(print)
 
-    def take(self, seen):
+    def note_update(self, seen):
         {leave}
 
 app = QCoreApplication([])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from softcopy_napari.engine.freeing import source_survey
+from softcopy_napari.engine.freeing import source_scan
 from softcopy_napari.plugin.dock import free_prompt
 from softcopy_napari.plugin.dock.free_prompt import FreePrompt
 from softcopy_napari.widgets.log_view import Level
@@ -43,7 +43,7 @@ class Desk:
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FreeLab:
-    monkeypatch.setattr(source_survey, "QUIET", 0.0)
+    monkeypatch.setattr(source_scan, "QUIET", 0.0)
     command = [sys.executable, "-m", "tests.support.quick_free", "free"]
     monkeypatch.setattr(free_prompt, "_COMMAND", command)
     monkeypatch.setenv("COLUMNS", "200")

@@ -30,14 +30,14 @@ class Followed:
     def __init__(self, qtbot: Any, target_layers: TargetLayers, copy: Copy) -> None:
         self._qtbot, self._layers, self.copy = qtbot, target_layers, copy
 
-    def look(self) -> TargetSnapshot:
+    def read_snapshot(self) -> TargetSnapshot:
         snapshot = self.copy.snapshot()
         self._layers.update(snapshot)
         return snapshot
 
     def until(self, condition: Callable[[TargetSnapshot], object], timeout: int = 30_000) -> TargetSnapshot:
-        self._qtbot.waitUntil(lambda: bool(condition(self.look())), timeout=timeout)
-        return self.look()
+        self._qtbot.waitUntil(lambda: bool(condition(self.read_snapshot())), timeout=timeout)
+        return self.read_snapshot()
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_growing_acquisition_is_followed_to_its_end(
     with Writer("tensorstore", source, frames=6, planes=3, delay=0.05, grow=True, complete=True):
         followed = follow(source, destination)
         followed.until(lambda snapshot: snapshot.arrays)
-        target_layers.show(followed.look(), "")
+        target_layers.show(followed.read_snapshot(), "")
         followed.until(lambda _: target_layers.overlay is not None and target_layers.images)
         layers = [*target_layers.images, target_layers.overlay]
         followed.until(lambda snapshot: snapshot.arrays[0].shape[0] == 6)
@@ -108,7 +108,7 @@ def test_a_source_written_in_place_can_be_watched_without_a_complaint(
     with Writer("acquire", source, frames=12, planes=1, delay=0.1):
         followed = follow(source, tmp_path / "d.zarr", finish_idle=1.0)
         followed.until(lambda snapshot: snapshot.arrays)
-        target_layers.show(followed.look(), "image", "source")
+        target_layers.show(followed.read_snapshot(), "image", "source")
         followed.until(lambda _: target_layers.overlay is not None and target_layers.images)
     followed.until(lambda snapshot: snapshot.state.ended)
     pixels = zarr.open_array(source / "image", mode="r")[:]
@@ -127,7 +127,7 @@ def test_a_field_of_a_plate_is_shown_and_then_another(
     followed = follow(source, tmp_path / "d.zarr")
     followed.until(lambda snapshot: snapshot.state.ended)
     for well in ("A/1", "B/1"):
-        target_layers.show(followed.look(), f"{well}/0/0")
+        target_layers.show(followed.read_snapshot(), f"{well}/0/0")
         qtbot.waitUntil(
             lambda: len(target_layers.images) == 1 and target_layers.images[0] in viewer.layers, timeout=30_000
         )
@@ -144,7 +144,7 @@ def test_ome_metadata_that_its_writer_changes_are_read_again_and_once_more_at_th
     group.create_array("0", data=np.ones((40, 40), np.uint16), chunks=(20, 20))
     image_metadata(group, 0.5)
     followed = follow(source, destination, settle=3600.0)
-    target_layers.show(followed.look(), None)
+    target_layers.show(followed.read_snapshot(), None)
     followed.until(lambda snapshot: [list(layer.scale) for layer in target_layers.images] == [[0.5, 0.5]])
     image_metadata(group, 0.25)
     followed.until(lambda snapshot: [list(layer.scale) for layer in target_layers.images] == [[0.25, 0.25]])

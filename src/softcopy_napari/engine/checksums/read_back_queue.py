@@ -175,7 +175,7 @@ class ReadBackQueue:
         return [(since, digests) for since, digests in found if digests.strip(b"\0")]
 
     def _trusted(self) -> list[KnownDigests]:
-        """Those of the known digests that can be believed of files that have not changed since."""
+        """Return those of the known digests that can be believed of files that have not changed since."""
         trusted = are_trusted(self._clock, [(known.begun, known.since) for known in self._known])
         return list(itertools.compress(self._known, trusted))
 

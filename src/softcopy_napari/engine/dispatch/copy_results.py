@@ -83,7 +83,7 @@ class CopyResults:
             seen = self.sizes.setdefault(batch.files, [0, 0])
             seen[0] += copied
             seen[1] += done.size
-        odd = self._retries.troubles or inventory.writers.deleted or inventory.damaged or inventory.kept or done.reasons
+        odd = self._retries.files or inventory.writers.deleted or inventory.damaged or inventory.kept or done.reasons
         if copied == count and not odd:
             inventory.note_results(batch, ChunkState.COPIED)
             return copied

@@ -176,9 +176,9 @@ class Dispatcher:
             self._dispatch_read_back(workers, now)
         self.flushing.source_device = self.source[0] if self.source is not None else 0
         self.flushing.dispatch(workers, now, bool(self._batches), copy and self.destination.problem is None)
-        self.look_at_destination_if_due(now)
+        self.check_destination_if_due(now)
 
-    def look_at_destination_if_due(self, now: float) -> None:
+    def check_destination_if_due(self, now: float) -> None:
         """Now and then, see whether the destination is still there, and what its clock says when files have come."""
         if self.destination.check_is_due(now, bool(self._batches)):
             task = ReachTask(self._pool.new_id(), claim=False)

@@ -100,7 +100,7 @@ class FlushScheduler:
         self._asked.append(task)
 
     def explain(self) -> Reason:
-        """Say what it does."""
+        """Return what it is doing, for the user."""
         return make_reason(ReasonCode.FLUSHING, files=self.files or None)
 
     # -- what is written ------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class FlushScheduler:
         self._next = next(self._left, None)
 
     def _all(self) -> Iterator[_Written]:
-        """All files that have arrived, whoever copied them."""
+        """Yield all files that have arrived, whoever copied them."""
         for files in self._inventory.all_files:
             epoch = files.epoch
             for ids in files.blocks_in(ChunkState.COPIED, ChunkState.VERIFIED):
@@ -212,7 +212,7 @@ class FlushScheduler:
                 self._pool.send(worker, task)
 
     def _take_paths(self, limit: int) -> list[str]:
-        """Paths of the next files."""
+        """Return the paths of the next files."""
         written = self._next
         assert written is not None
         files, epoch, ids = written
@@ -267,7 +267,7 @@ class FlushScheduler:
         return None
 
     def _forget(self) -> None:
-        """What has been written so far is not asked after any more: only of what comes now errors are of interest."""
+        """Forget what has been written so far: only errors in what comes now are of interest."""
         self._uncovered = math.inf
         self._held.clear()
         self._pool.tell_all(ReleaseFileSystem())

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from softcopy_napari.engine.freeing import source_survey
+from softcopy_napari.engine.freeing import source_scan
 from softcopy_napari.engine.freeing.expiry import delete_expired
 from softcopy_napari.engine.freeing.free_rules import FreeOptions
 from softcopy_napari.engine.freeing.free_source import FreeJob
@@ -98,7 +98,7 @@ class AutoFreer:
         options = FreeOptions(
             keep_days=self._target.free.keep_days, nprocs=self._target.nprocs, progress=self._show_progress
         )
-        deadline = time.monotonic() + _ATTEMPTS * source_survey.QUIET
+        deadline = time.monotonic() + _ATTEMPTS * source_scan.QUIET
         while True:
             try:
                 done = FreeJob(self._target.source, self._target.folder, options).run()

@@ -111,7 +111,7 @@ class _Deletion:
         there = RootFolder(str(self._destination))
         there.open()
         try:
-            total = self._look_at_copies(there)
+            total = self._check_copies(there)
             self._grace.journal.append_event(_EXPIRED)
             held = os.stat(files if self._grace.files.fd is None else self._grace.files.fd)
             with FileProver(
@@ -133,7 +133,7 @@ class _Deletion:
         for path, _ in self._grace.list_files():
             refuse(ReasonCode.EXPIRY_UNKNOWN_FILE, path=path, grace=str(self._grace.path))
 
-    def _look_at_copies(self, there: RootFolder) -> int:
+    def _check_copies(self, there: RootFolder) -> int:
         """Refuse if any copy is missing or of another size; returns the number of files."""
         count = 0
         for path, here in self._grace.list_files():

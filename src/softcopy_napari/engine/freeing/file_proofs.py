@@ -36,7 +36,7 @@ class FileProof(NamedTuple):
     """The file at the destination."""
 
 
-class _Places(threading.local):
+class _Sides(threading.local):
     """What each thread reads with."""
 
     here: RootFolder
@@ -81,9 +81,9 @@ class FileProver:
         self._stopped = stopped
         self._is_share = identify_file_system(str(destination)).is_share
         self.identities = [identity or _identity(self._source), _identity(self._destination)]
-        self._places = _Places()
+        self._sides = _Sides()
         self._opened: list[RootFolder] = []
-        self._threads = ThreadPoolExecutor(nprocs, "free", self._open_places)
+        self._threads = ThreadPoolExecutor(nprocs, "free", self._open_sides)
 
     def __enter__(self) -> FileProver:
         return self
@@ -93,8 +93,8 @@ class FileProver:
         for place in self._opened:
             place.close()
 
-    def _open_places(self) -> None:
-        mine = self._places
+    def _open_sides(self) -> None:
+        mine = self._sides
         mine.here, mine.there = RootFolder(self._source.root), RootFolder(self._destination.root)
         for place, identity in zip((mine.here, mine.there), self.identities, strict=True):
             place.open(identity)
@@ -125,7 +125,7 @@ class FileProver:
         digest, path = line
         if self._stopped():
             raise Interrupted
-        source, mine = self._source.root, self._places
+        source, mine = self._source.root, self._sides
         try:
             here = mine.here.stat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -136,14 +136,14 @@ class FileProver:
         there = self._stat_copy(mine.there, path)
         if is_same_file(here, there):
             refuse(ReasonCode.FREE_SAME_FILE, path=path, source=source, destination=self._destination.root)
-        self._judge(path, digest, mine.checker.compare_with_source(path))
+        self._refuse_unless_equal(path, digest, mine.checker.compare_with_source(path))
         if not is_same_version(here, mine.here.stat(path)):
             self._refuse_changed(path)
         if not is_same_version(there, self._stat_copy(mine.there, path)):
             self._refuse_copy(path, "it is changing")
         return FileProof(FreedFile(path, digest, here.st_size, here.st_mtime_ns), here, there)
 
-    def _judge(self, path: str, digest: bytes, result: CheckResult) -> None:
+    def _refuse_unless_equal(self, path: str, digest: bytes, result: CheckResult) -> None:
         match result.outcome:
             case CheckOutcome.STOPPED:
                 raise Interrupted
@@ -187,7 +187,7 @@ class FileProver:
 
     def _refuse_if_open(self, path: str) -> None:
         try:
-            fd = self._places.here.open_for_reading(path)
+            fd = self._sides.here.open_for_reading(path)
         except OSError:
             return  # reading it will tell
         try:

@@ -12,9 +12,8 @@ from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.formatting import CountedNames
 from softcopy_napari.engine.freeing.other_targets import refuse_if_needed
 from softcopy_napari.engine.freeing.refusal import refuse
-from softcopy_napari.engine.freeing.source_survey import (
-    SourceSurveyor,
-    Survey,
+from softcopy_napari.engine.freeing.source_scan import (
+    SourceScanner,
     read_listed,
     refuse_if_names_clash,
 )
@@ -168,7 +167,7 @@ class FreeRules:
             refuse(ReasonCode.FREE_NOTES, problem="; ".join(notes[:_NAMED]), **self.names)
         return sums, facts
 
-    def survey(self, sums: Path, facts: Receipt, check: Callable[[], None]) -> FreePlan:
+    def make_plan(self, sums: Path, facts: Receipt, check: Callable[[], None]) -> FreePlan:
         """Look through the source, and return what would be moved; `check` raises where this is to stop.
 
         Raises
@@ -186,7 +185,7 @@ class FreeRules:
                 device = os.stat(self.grace if resumed else self.grace.parent).st_dev
                 if os.stat(self.source).st_dev != device:
                     refuse(ReasonCode.FREE_OTHER_DISK, path=str(self.source), grace=str(self.grace))
-                found: Survey = SourceSurveyor(place, listed, device, resumed, check).survey(self.names)
+                found = SourceScanner(place, listed, device, resumed, check).scan(self.names)
             finally:
                 place.close()
         except OSError as error:

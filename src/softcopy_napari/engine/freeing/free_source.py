@@ -69,7 +69,7 @@ class FreeJob:
         FreeRefused
             The source is not freed.
         """
-        return self._rules.survey(*self._rules.examine(), self._check)
+        return self._rules.make_plan(*self._rules.examine(), self._check)
 
     def run(self, planned: bool = False) -> FreePlan:
         """Ask all rules, read the copy back, and move the files; returns what was done.
@@ -90,7 +90,7 @@ class FreeJob:
             self.plan()  # an engine that watches on must not be ended for nothing
         with lock_destination(self._destination), self._hold_grace_folder() as grace:
             sums, facts = self._rules.examine()
-            plan = self._rules.survey(sums, facts, self._check)
+            plan = self._rules.make_plan(sums, facts, self._check)
             if not plan.files and grace.record is None:
                 return plan
             refuse_one_folder(self._source, self._destination)

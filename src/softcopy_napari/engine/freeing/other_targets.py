@@ -44,7 +44,7 @@ def refuse_if_needed(source: Path, destination: Path, despite: Collection[str]) 
     for ending in history.endings():
         if not ending.check:
             _check(source, destination, ending.target, ending.state_text, ignored)
-    _look_for_other_users(source, ignored)
+    _refuse_if_other_user_copies(source, ignored)
 
 
 def _ask_engines(source: Path, destination: Path, ignored: Collection[str]) -> None:
@@ -107,7 +107,7 @@ def _lies_in(inner: Path, outer: Path) -> bool:
     return False
 
 
-def _look_for_other_users(source: Path, ignored: Collection[str]) -> None:
+def _refuse_if_other_user_copies(source: Path, ignored: Collection[str]) -> None:
     if os.name != "posix" or not _can_others_reach(source):
         return
     for process in psutil.process_iter():

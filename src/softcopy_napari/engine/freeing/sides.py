@@ -13,7 +13,7 @@ from typing import TypeVar
 from softcopy_napari.engine.client import end_watch
 from softcopy_napari.engine.freeing.file_proofs import is_same_file
 from softcopy_napari.engine.freeing.refusal import refuse
-from softcopy_napari.engine.freeing.source_survey import PROBE
+from softcopy_napari.engine.freeing.source_scan import PROBE
 from softcopy_napari.engine.fs.held_file_system import flush_files
 from softcopy_napari.engine.fs.own_files import TEMPORARY_SUFFIX
 from softcopy_napari.engine.fs.root_folder import RootFolder

@@ -195,7 +195,7 @@ class DigestStore:
 
 
 def _runs(places: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Start and stop of each run of neighbouring places."""
+    """Return start and stop of each run of neighbouring places."""
     if not len(places):
         return iter(())
     breaks = (np.flatnonzero(np.diff(places) != 1) + 1).tolist()

@@ -141,8 +141,8 @@ class CopyJob(TargetThread):
                 self._final.request_flush()
             case Action.SIGN:
                 self._final.signing = self._final.changes
-                told, folder = self._make_snapshot(time.monotonic()), self._ready.folder
-                self._signer.start_writing(told, describe(self._why_finished), folder, self._handle_receipt)
+                claimed, folder = self._make_snapshot(time.monotonic()), self._ready.folder
+                self._signer.start_writing(claimed, describe(self._why_finished), folder, self._handle_receipt)
             case Action.ANNOUNCE:
                 self._announce_complete(now)
             case Action.RESUME:
@@ -162,16 +162,16 @@ class CopyJob(TargetThread):
     def _apply_source_events(self, now: float) -> None:
         if not self._tracker.apply_events(now, self._ending) or self._tracker.deletion.made_anew:
             self._handle_source_lost(now)
-        if (task := self._tracker.held_back.manifest.take_due(now, self._pool.new_id)) is not None:
+        if (task := self._tracker.held_back.manifest.pop_task(now, self._pool.new_id)) is not None:
             self._dispatcher.request(task)
-        for read in self._tracker.metadata.take_tasks(self._pool.new_id):
+        for read in self._tracker.metadata.pop_tasks(self._pool.new_id):
             self._dispatcher.request(read)
 
     def _dispatch(self, now: float) -> None:
         may_copy = not self._paused and self._phase in (Phase.COPYING, Phase.CHECKING, Phase.FLUSHING)
         may_copy = may_copy and self._watermark.allows_changes(now)
         self._dispatcher.read_back.finishing = self._ending
-        self._dispatcher.retries.patient = self.target.is_folder and not self._ending
+        self._dispatcher.retries.long_pauses = self.target.is_folder and not self._ending
         self._dispatcher.results.as_it_is = self._ending and self._final.last_chance_over(now)
         # A released destination has no mark of this copy: what would be compared could be another one's.
         compare = self._phase is not Phase.WATCHING or self._dispatcher.destination.claimed
@@ -258,13 +258,13 @@ class CopyJob(TargetThread):
         following.ended = self.ended
         following._paused = self._paused
         self._ready.hand_over_to(following._ready)
-        following._watermark.take_over(self._watermark)
+        following._watermark.adopt_file(self._watermark)
         following._inherit(self._snapshot)
         self._next = following
         self._transition(Event.ENDS, time.monotonic())
 
     def _inherit(self, before: TargetSnapshot) -> None:
-        """Adopt what the user was told, and has set."""
+        """Adopt what the user was claimed, and has set."""
         self._reporter.notice(*before.notes, make_reason(ReasonCode.MADE_ANEW, source=str(self.target.source)))
         if (known := before.settings) is not None:
             self._apply_changes(Changes(sleep_time=known.sleep_time, max_rate=known.max_rate, pace=known.pace))
@@ -299,7 +299,7 @@ class CopyJob(TargetThread):
 
     def _check_finished(self, now: float) -> None:
         if not self._told_to_finish:
-            self._tracker.start_look_if_due(now)
+            self._tracker.start_light_walk_if_due(now)
             if self._final.at_work:
                 return
         if self._finished_because(now):
@@ -378,7 +378,7 @@ class CopyJob(TargetThread):
         elif now >= self._status.complete_since + self.target.linger_seconds:
             self._transition(Event.ENDS, now)
         elif self._dispatcher.destination.claimed:
-            self._tracker.start_look_if_due(now)
+            self._tracker.start_light_walk_if_due(now)
 
     def _end(self, outcome: TargetState, reason: Reason) -> None:
         if self._phase not in (Phase.ENDED, Phase.WATCHING):  # what is complete stays so

@@ -174,9 +174,9 @@ class FinalCheck:
         if self.at_work or changing or self._pool.stuck or dispatcher.destination.problem is not None:
             return
         failed = self._dispatcher.retries.failed()
-        if failed and all(trouble.given_up for trouble in failed.values()):
-            path, trouble = next(iter(failed.items()))
-            self.failure = make_reason(ReasonCode.FILES_FAILED, files=len(failed), path=path, why=trouble.reason)
+        if failed and all(file.given_up for file in failed.values()):
+            path, file = next(iter(failed.items()))
+            self.failure = make_reason(ReasonCode.FILES_FAILED, files=len(failed), path=path, why=file.reason)
 
     def _long_proof_has_ended(self, now: float) -> bool:
         """Return whether reading back has just ended, and took so long that everything must be compared once more."""

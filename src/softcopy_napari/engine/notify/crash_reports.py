@@ -11,7 +11,7 @@ from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.notify.message_text import compose, describe_crash
 from softcopy_napari.engine.notify.preferences_file import read_preferences
 from softcopy_napari.engine.notify.sending import send_and_leave
-from softcopy_napari.engine.notify.told_before import claim
+from softcopy_napari.engine.notify.trace_store import claim_report
 from softcopy_napari.engine.state_folder.history import Ending
 from softcopy_napari.engine.targets.notify import Notify, NotifyEvent, notify_rules
 
@@ -45,7 +45,7 @@ def report_crashes(endings: Iterable[Ending], own: Notify | None = None) -> list
         found = [notify_rules(said, preferences)] + ([notify_rules(own, said, preferences)] if own else [])
         urls = tuple(dict.fromkeys(url for one in found if NotifyEvent.DIED in one.events for url in one.urls))
         with contextlib.suppress(OSError):
-            if urls and claim(f"died-{one.pid}-{int(one.process_started)}-{one.name.partition('.')[0]}"):
+            if urls and claim_report(f"died-{one.pid}-{int(one.process_started)}-{one.name.partition('.')[0]}"):
                 told.append(one)
                 by_urls.setdefault(urls, []).append(one)
     for urls, together in by_urls.items():

@@ -14,7 +14,7 @@ from softcopy_napari.engine.notify.message_text import compose, describe_conditi
 from softcopy_napari.engine.notify.outbox import Outbox, Parcel, Urls
 from softcopy_napari.engine.notify.preferences_file import preferences_path, read_preferences
 from softcopy_napari.engine.notify.sending import LONGEST, Sending
-from softcopy_napari.engine.notify.told_before import forget_old, read_traces, write_traces
+from softcopy_napari.engine.notify.trace_store import read_traces, remove_old_traces, write_traces
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason, quote_text
 from softcopy_napari.engine.state_folder.destination_lock import destination_id
@@ -88,22 +88,22 @@ class Notifier:
     def _run(self) -> None:
         try:
             self._identities = {number: destination_id(one.destination) for number, one in enumerate(self._targets)}
-            forget_old()
+            remove_old_traces()
             while not (self._closing.wait(_TICK) or all(one.over for one in self._snapshots())):
-                self._look(check_urls=True)
+                self._check_targets(check_urls=True)
                 self._send_due()
-            self._look(check_urls=False)
+            self._check_targets(check_urls=False)
             self._send_due(everything=True)
             self._collect(LONGEST)
             self._save()
         except Exception:
             log.exception("unexpected error: no more notifications are sent")
 
-    def _look(self, check_urls: bool) -> None:
+    def _check_targets(self, check_urls: bool) -> None:
         """See what is the case now, and put what is worth it into the outbox."""
         wall, now = time.time(), time.monotonic()
         preferences = self._preferences.now()
-        news = False
+        has_new = False
         for number, (target, snapshot) in enumerate(zip(self._targets, self._snapshots(), strict=True)):
             rules = notify_rules(target.notify, preferences)
             if target.check or not rules.urls:
@@ -116,8 +116,8 @@ class Notifier:
             self._traces[number], to_say = advance(before, find_conditions(snapshot, rules), wall)
             for condition in to_say:
                 self._outbox.add(rules.urls, describe_condition(condition, snapshot), now)
-                news = True
-        if news or (self._traces and now - self._saved >= _SAVE):
+                has_new = True
+        if has_new or (self._traces and now - self._saved >= _SAVE):
             self._save()
 
     def _save(self) -> None:
@@ -134,7 +134,7 @@ class Notifier:
 
     def _send_due(self, everything: bool = False) -> None:
         self._collect(0.0)
-        for parcel in self._outbox.take_due(time.monotonic(), everything):
+        for parcel in self._outbox.pop_due_parcels(time.monotonic(), everything):
             self._start_sending(parcel)
 
     def _start_sending(self, parcel: Parcel) -> None:

@@ -53,7 +53,7 @@ class Outbox:
         if urls and parcel.attempt < _ATTEMPTS:
             self._again.append((now + self._interval, Parcel(urls, parcel.items, parcel.attempt + 1)))
 
-    def take_due(self, now: float, everything: bool = False) -> list[Parcel]:
+    def pop_due_parcels(self, now: float, everything: bool = False) -> list[Parcel]:
         """Take out what is to be sent now, or everything."""
         due = [urls for urls, when in self._due.items() if everything or now >= when]
         parcels = []

@@ -98,8 +98,8 @@ class Reporter:
             acquiring=acquiring,
             failed_files=len(failed),
             failures=tuple(
-                Failure(path=path, why=trouble.reason or quote_text(""), attempts=trouble.attempts)
-                for path, trouble in list(failed.items())[:_MAX_FAILURES]
+                Failure(path=path, why=file.reason or quote_text(""), attempts=file.attempts)
+                for path, file in list(failed.items())[:_MAX_FAILURES]
             ),
             kept=kept,
             notes=(*self._notices, *self._damage()),

@@ -349,7 +349,7 @@ class Order(Message):
     """A target's id; None means all of them."""
     changes: Changes | None = None
     """What to set."""
-    only_news: bool | None = None
+    only_changes: bool | None = None
     """Leave out of the answer the arrays that are as they were in the one before on this connection."""
 
     @model_validator(mode="after")
@@ -364,6 +364,6 @@ class Reply(Message):
 
     snapshot: EngineSnapshot | None = None
     left_out: tuple[Count, ...] = ()
-    """How many arrays of each target are as they were in the answer before, and not told again (`only_news`)."""
+    """How many arrays of each target are as they were in the answer before, and not told again (`only_changes`)."""
     error: Why | None = None
     """Why the order was not carried out; None if it was."""

@@ -183,7 +183,7 @@ class EventRules:
             self._inventory.writers.note_released(path)
 
     def _note_deleted(self, path: str, now: float) -> None:
-        """A file was deleted: on purpose, if its writer has just taken its lock. One left by a crash does not count."""
+        """Note that a file was deleted: on purpose, if its writer has just taken its lock; old locks do not count."""
         locked = self.under_lock(path, now)
         self._inventory.writers.note_gone(path, lock_held=locked)
         folder, _, name = path.rpartition("/")
@@ -214,7 +214,7 @@ class EventRules:
     def _apply_to_file(self, event: FileEvent, path: str, folder: str, name: str, now: float) -> None:
         inventory = self._inventory
         if path == MANIFEST:
-            self._held_back.manifest.look_soon()
+            self._held_back.manifest.read_soon()
         match event:
             case FileEvent.OPENED | FileEvent.MODIFIED:
                 if event is FileEvent.OPENED and inventory.is_chunk_file(path):
@@ -243,7 +243,7 @@ class EventRules:
                 self._note_deleted(path, now)
 
     def _note_closed(self, path: str, now: float) -> None:
-        """A file's writer is done with it: have it copied, unless it is held back."""
+        """Have a file copied whose writer is done with it, unless it is held back."""
         delay = self._held_back.delay(path)
         if not delay:
             self.settle(path)

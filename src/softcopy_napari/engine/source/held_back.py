@@ -75,7 +75,7 @@ class HeldBack:
 
     def pop_released(self) -> list[str]:
         """Return the files that may be copied now, and hold them back no longer."""
-        fresh = self.manifest.take_fresh()
+        fresh = self.manifest.pop_new_names()
         if self.suspended:
             found = list(self._waiting)
         elif not self.manifest.open:

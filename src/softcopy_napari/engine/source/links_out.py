@@ -11,7 +11,7 @@ _SHOWN = 10
 
 
 class LinksOut:
-    """Those that the walks have found so far.
+    """Collects the links that the walks have found so far.
 
     Parameters
     ----------

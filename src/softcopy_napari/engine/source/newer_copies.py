@@ -16,7 +16,7 @@ _NOT_WAITING = {ChunkState.ABSENT, ChunkState.COPIED, ChunkState.VERIFIED}
 
 
 class NewerCopies:
-    """Those that walks have found since the user was last told of them."""
+    """Collects the newer copies that walks have found since the user was last told of them."""
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
@@ -36,7 +36,7 @@ class NewerCopies:
             state = self._inventory.state
             self._found = self._found.plus(count_names(path for path in paths if state(path) is ChunkState.PENDING))
 
-    def take_notices(self) -> list[Reason]:
+    def pop_notices(self) -> list[Reason]:
         """Return what the user has to be told, once."""
         found, self._found = self._found, NO_NAMES
         if not found.total:

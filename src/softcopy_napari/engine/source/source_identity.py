@@ -38,7 +38,7 @@ class SourceFingerprint:
 
     @classmethod
     def of(cls, inventory: Inventory, folder: FolderIdentity | None) -> SourceFingerprint:
-        """Of the source that the inventory has come to know, and of its folder."""
+        """Make the fingerprint of the source that the inventory has come to know, and of its folder."""
         samples: list[str] = []
         for array in inventory.arrays.values():
             if len(samples) >= _SAMPLES:

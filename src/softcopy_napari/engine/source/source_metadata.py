@@ -95,11 +95,13 @@ class SourceMetadata:
         self._reading: set[str] = set()
         """Folders whose metadata a worker reads just now."""
 
-    def take_tasks(self, new_id: Callable[[], int]) -> list[ReadTask]:
+    def pop_tasks(self, new_id: Callable[[], int]) -> list[ReadTask]:
         """Return tasks to read the metadata that are to be read now."""
-        return [ReadTask(new_id(), [join(folder, name) for name in METADATA_NAMES]) for folder in self.take_due()]
+        return [
+            ReadTask(new_id(), [join(folder, name) for name in METADATA_NAMES]) for folder in self.pop_stale_folders()
+        ]
 
-    def take_due(self) -> set[str]:
+    def pop_stale_folders(self) -> set[str]:
         """Take the folders whose metadata are to be read now: of two who read one, the first could answer last."""
         due = self.stale - self._reading
         self.stale -= due

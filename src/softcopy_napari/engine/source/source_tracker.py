@@ -21,7 +21,6 @@ from softcopy_napari.engine.source.finish_rules import SourceFacts
 from softcopy_napari.engine.source.folder_watches import FolderWatches
 from softcopy_napari.engine.source.growth_evidence import GrowthEvidence
 from softcopy_napari.engine.source.held_back import HeldBack
-from softcopy_napari.engine.source.look_schedule import LookSchedule
 from softcopy_napari.engine.source.newer_copies import NewerCopies
 from softcopy_napari.engine.source.seen_files import SeenFiles, StaleLocks, Unsettled
 from softcopy_napari.engine.source.source_facts import gather_facts
@@ -29,6 +28,7 @@ from softcopy_napari.engine.source.source_identity import Deletion
 from softcopy_napari.engine.source.source_metadata import Reading, SourceMetadata
 from softcopy_napari.engine.source.transfer_manifest import MANIFEST
 from softcopy_napari.engine.source.walk_planner import Walk, WalkPlanner
+from softcopy_napari.engine.source.walk_schedule import WalkSchedule
 from softcopy_napari.engine.watch.events import Watcher
 from softcopy_napari.engine.watch.watcher import make_watcher
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
@@ -118,7 +118,7 @@ class SourceTracker:
         self._scratch = SeenFiles()
         """Temporaries of writers that do not tell whose they are."""
         self._next_temporaries = 0.0
-        self._looks = LookSchedule()
+        self._schedule = WalkSchedule()
 
     # -- coming and going -----------------------------------------------------------------------------
 
@@ -150,11 +150,11 @@ class SourceTracker:
 
     def start_pass(self, full: bool, now: float, changes: int | None = None) -> None:
         """Start a walk over all folders; it is dated by the count of changes, of the source alone if none is given."""
-        self._looks.note_start(now)
+        self._schedule.note_start(now)
         self._walks.start(full, self.changes if changes is None else changes)
 
     def _note_change(self, now: float) -> None:
-        """Something has changed at the source."""
+        """Note that something has changed at the source."""
         self.changes += 1
         self.clock.note_change(now)
 
@@ -171,7 +171,7 @@ class SourceTracker:
             return True
         if rules.apply_events(now):
             self._note_change(now)
-            self._looks.note_events(now)
+            self._schedule.note_events(now)
         for path in self.held_back.pop_released():
             rules.settle(path)
         if rules.root_gone:
@@ -211,7 +211,7 @@ class SourceTracker:
                 return False
             self.metadata.forget(part.folder)
             self.changes += 1
-            self._walks.look_for_missing(part.folder)
+            self._walks.recheck_missing(part.folder)
         if part.metadata and not self.evidence.any_files:
             stale = not touched.isdisjoint(METADATA_NAMES)  # written anew since, and maybe read anew already
             if stale:
@@ -242,14 +242,14 @@ class SourceTracker:
             different = self._rules.hold_back_files(part.folder, different, now)
         same = [name for name in part.same if name not in touched] if touched else part.same
         newer = self._newer.find(part)
-        news = note_comparison(self._inventory, part.folder, same, different, part.source_versions) + tried
+        found = note_comparison(self._inventory, part.folder, same, different, part.source_versions) + tried
         self._newer.note_replaced(newer)
         self.unsettled.add_folder_diff(part, [name for name in unsettled if name not in touched])
         if part.last and part.folder in self.unsettled.listed:
             self._walks.known[part.folder] = 0  # to be listed again even if its own time stays
         if part.empty and part.folder:
             self._inventory.writers.note_settled(part.folder)
-        self._note_news(news)
+        self._note_found(found)
         return True
 
     def apply_tail(self, tail: TailDone) -> None:
@@ -258,10 +258,10 @@ class SourceTracker:
         for notice in self.held_back.manifest.pop_notices():
             self._notice(notice)
 
-    def _note_news(self, news: int) -> None:
-        self.changes += bool(news)
+    def _note_found(self, found: int) -> None:
+        self.changes += bool(found)
         if self._walks.current is not None:
-            self._walks.current.news += news
+            self._walks.current.found += found
 
     def _ask_for(self, folders: Iterable[str]) -> None:
         """Have folders compared, and watched first if they are new."""
@@ -276,14 +276,14 @@ class SourceTracker:
             self._walks.return_folder_batch(batch)
             return
         one_by_one = self._walks.is_touched(batch) or self._holds_noted(batch) or self.held_back.active
-        news = None if one_by_one else note_batch(self._inventory, batch)
-        self._ask_for(self._walks.apply_folder_batch(batch, one_by_one=news is None))
-        if news is None:
+        found = None if one_by_one else note_batch(self._inventory, batch)
+        self._ask_for(self._walks.apply_folder_batch(batch, one_by_one=found is None))
+        if found is None:
             for part in batch.split():
                 self.apply_folder_diff(part, now, finishing)
         else:
             self.evidence.note_chunk_times(batch.oldest_chunk, batch.newest_chunk)
-            self._note_news(news)
+            self._note_found(found)
         if self._watches is not None:
             self._watches.watch_compared(batch)
 
@@ -312,23 +312,23 @@ class SourceTracker:
         """Take in the end of a walk, if there was one; start the next look when it is time."""
         done = self._walks.pop_finished()
         if done is not None:
-            if self.last_pass is not None and done.news:
+            if self.last_pass is not None and done.found:
                 self._note_change(now)
             self.last_pass = done
             done.ended = now
-            for replaced in self._newer.take_notices():
+            for replaced in self._newer.pop_notices():
                 self._notice(replaced)
             if done.full:
                 self.last_full = done
                 self.evidence.note_walked()
             self.clock.note_time(done.newest)
             self._walks.known |= dict.fromkeys(self.metadata.no_room, 0)  # the next look reads their metadata again
-            in_vain = self._watcher is not None and self._watcher.tells_closing and not done.news
-            self._looks.note_end(now, self.blind, in_vain and not self.metadata.no_room)
+            in_vain = self._watcher is not None and self._watcher.tells_closing and not done.found
+            self._schedule.note_end(now, self.blind, in_vain and not self.metadata.no_room)
 
-    def start_look_if_due(self, now: float) -> None:
+    def start_light_walk_if_due(self, now: float) -> None:
         """Start a walk over the folders whose time has changed, every now and then."""
-        if self._walks.current is None and self._looks.is_due(now):
+        if self._walks.current is None and self._schedule.is_due(now):
             self.start_pass(full=False, now=now)
 
     # -- what is known --------------------------------------------------------------------------------
@@ -376,7 +376,7 @@ class SourceTracker:
         return self._scratch.paths
 
     def recheck_temporaries(self, now: float) -> None:
-        """See now and then whether they are still there."""
+        """Have the folders of temporaries listed again now and then, to see whether they are still there."""
         if now >= self._next_temporaries:
             self._next_temporaries = now + _TEMPORARIES_INTERVAL
             for folder in self._scratch.paths:
@@ -395,5 +395,5 @@ class SourceTracker:
         return self._watcher.pop_hold_times() if self._watcher is not None else []
 
     def facts(self, told_to_finish: bool, now: float) -> SourceFacts:
-        """What tells whether the acquisition is finished."""
+        """Return what tells whether the acquisition is finished."""
         return gather_facts(self, self._inventory, told_to_finish, now)

@@ -55,7 +55,7 @@ class TransferManifest:
         self._identity: tuple[int, int] | None = None
         self._offset = 0
         self._rest = b""
-        self._next_look = 0.0
+        self._next_read = 0.0
         self._reading = self._understood = False
 
     def note_found(self) -> None:
@@ -63,16 +63,16 @@ class TransferManifest:
         if not self._exists:
             self._exists = self.open = True
 
-    def look_soon(self) -> None:
+    def read_soon(self) -> None:
         """Have it read now: it has changed."""
         self.note_found()
-        self._next_look = 0.0
+        self._next_read = 0.0
 
-    def take_due(self, now: float, new_id: Callable[[], int]) -> TailTask | None:
+    def pop_task(self, now: float, new_id: Callable[[], int]) -> TailTask | None:
         """Return the task to read what was appended to it; None where that is not due."""
-        if not self._exists or self._reading or self._refused or now < self._next_look:
+        if not self._exists or self._reading or self._refused or now < self._next_read:
             return None
-        self._next_look, self._reading = now + _INTERVAL, True
+        self._next_read, self._reading = now + _INTERVAL, True
         return TailTask(new_id(), MANIFEST, self._offset)
 
     @property
@@ -99,7 +99,7 @@ class TransferManifest:
         """The files that it names as finished, without those of whole folders."""
         return self._names
 
-    def take_fresh(self) -> list[str]:
+    def pop_new_names(self) -> list[str]:
         """Return the files and folders that were named since the last call."""
         fresh, self._fresh = self._fresh, []
         return fresh
@@ -118,7 +118,7 @@ class TransferManifest:
         self._identity, self.modified = tail.identity, tail.modified
         self._offset += len(tail.data)
         if self._offset < tail.size:
-            self._next_look = 0.0
+            self._next_read = 0.0
         before = self.open, self.ended, len(self._fresh)
         *lines, self._rest = (self._rest + tail.data).split(b"\n")
         for line in lines:
@@ -134,7 +134,7 @@ class TransferManifest:
 
     def _start_over(self) -> None:
         """Read it from its start, since another one is in its place."""
-        self._offset, self._rest, self._next_look = 0, b"", 0.0
+        self._offset, self._rest, self._next_read = 0, b"", 0.0
         self._names.clear()
         self._folders.clear()
         self.ended, self.open, self._understood = False, True, False

@@ -39,7 +39,7 @@ class Walk:
     """Latest modification time seen, ns."""
     newest_change: int = 0
     """Latest change time of a file at the destination that is up to date, by the destination's clock, ns."""
-    news: int = 0
+    found: int = 0
     """Files found that have to be copied and that were not known to."""
     size: int = 0
     """Bytes of the regular files that are up to date at the destination."""
@@ -54,7 +54,7 @@ class Walk:
 
 
 class WalkPlanner:
-    """Which folders are to be compared, and the pass under way.
+    """Decides which folders are to be compared, and follows the walk under way.
 
     Attributes
     ----------
@@ -280,7 +280,7 @@ class WalkPlanner:
             self._waiting.append(folder)
             self.known.setdefault(folder, 0)
 
-    def look_for_missing(self, folder: str) -> None:
+    def recheck_missing(self, folder: str) -> None:
         """Look once more at the parent of a folder that was not found: shares say so for a moment, and mean nothing."""
         self.missed[folder] = self.missed.get(folder, 0) + 1
         if self.missed[folder] <= _MOST_MISSES:

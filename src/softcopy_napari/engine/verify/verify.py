@@ -59,7 +59,7 @@ class VerifyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which files are checked.
+    """Selects the files to check.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class VerifyReport:
 
 @dataclass(frozen=True, slots=True)
 class VerifyOptions:
-    """Which files are checked, and how.
+    """Says which files are checked, and how.
 
     Parameters
     ----------

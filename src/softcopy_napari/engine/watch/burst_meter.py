@@ -36,7 +36,7 @@ _LEAST_PAUSE = 2 * _MS
 """A pause that is shorter beyond the gap (ns) is of no use to a copy process, and ends no burst."""
 _LONGEST_BURST = 2000 * _MS
 """A burst that takes longer (ns) is none: such a writer does not pause."""
-_FIRST_PATIENCE, _LEAST_PATIENCE = 300 * _MS, 100 * _MS
+_FIRST_BURST_LIMIT, _LEAST_BURST_LIMIT = 300 * _MS, 100 * _MS
 """Time (ns) for which a burst is waited out before any was seen, and at least."""
 _LONG = 0.5
 """Seconds after which a file that is still open tells how long its writer takes."""
@@ -58,7 +58,7 @@ class BurstMeter:
 
     def __init__(self, slot: ActivitySlot) -> None:
         self._slot = slot
-        self._gap, self._patience = _FIRST_GAP, _FIRST_PATIENCE
+        self._gap, self._burst_limit = _FIRST_GAP, _FIRST_BURST_LIMIT
         self._now = self._last_event = self._burst_began = self.busy_until = 0
         self._longest = 0
         self._pause = 0.0
@@ -75,31 +75,31 @@ class BurstMeter:
         self._last_event = now
 
     def created(self, file: Hashable) -> None:
-        """A file was made, whose closing will be told."""
+        """Note that a file was made, whose closing will be reported."""
         self._open.pop(file, None)
         if len(self._open) == _MAX_OPEN:
             del self._open[next(iter(self._open))]
         self._open[file] = self._now, 0
 
     def written(self, file: Hashable) -> None:
-        """Something was written to a file."""
+        """Note that something was written to a file."""
         if file in self._open:
             since, writes = self._open[file]
             self._open[file] = since, writes + 1
 
     def renamed(self, old: Hashable, new: Hashable) -> None:
-        """A file got another name."""
+        """Note that a file got another name."""
         if old in self._open:
             self._open[new] = self._open.pop(old)
 
     def closed(self, file: Hashable) -> None:
-        """A file was closed by its writer."""
+        """Note that a file was closed by its writer."""
         since, writes = self._open.pop(file, (0, _MANY_WRITES))
         if writes < _MANY_WRITES:
             self._holds.append((self._now - since) / 1e9)
 
     def removed(self, file: Hashable) -> None:
-        """A file was deleted."""
+        """Note that a file was deleted."""
         self._open.pop(file, None)
 
     def forget(self) -> None:
@@ -111,11 +111,11 @@ class BurstMeter:
         until = self._last_event + max(self._gap, SETTLE + SETTLE // 4)
         times = [since for since, writes in self._open.values() if writes < _MANY_WRITES]
         self.busy_until = max(until, max(times, default=-_CAP) + _CAP)
-        self._slot.set_busy(self.busy_until, self._burst_began + self._patience)
+        self._slot.set_busy(self.busy_until, self._burst_began + self._burst_limit)
 
     @property
     def steady(self) -> bool:
-        return time.monotonic_ns() > self._burst_began + self._patience
+        return time.monotonic_ns() > self._burst_began + self._burst_limit
 
     def pop_hold_times(self) -> list[float]:
         """Return for how long files were open (s): those closed since the last call, and those open for long by now."""
@@ -142,7 +142,7 @@ class BurstMeter:
 
     def _learn_burst(self, burst: int) -> None:
         self._longest = 0 if burst > _LONGEST_BURST else max(burst, self._longest * 9 // 10)
-        self._patience = max(2 * self._longest, _LEAST_PATIENCE)
+        self._burst_limit = max(2 * self._longest, _LEAST_BURST_LIMIT)
 
 
 def long_holds(files: list[tuple[int, int]]) -> list[float]:

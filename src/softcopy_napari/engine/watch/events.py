@@ -76,7 +76,7 @@ class EventQueue:
 
 
 def share_problem(source: Path) -> Reason | None:
-    """Say so where a source lies on a network share: nobody hears of what other machines do there."""
+    """Return a problem where a source lies on a network share: nobody hears of what other machines do there."""
     lies_on = identify_file_system(os.fspath(source))
     if not lies_on.is_share:
         return None

@@ -107,7 +107,7 @@ class LinuxWatcher(EventQueue):
         return self._inotify.pop_hold_times()
 
     def _rename(self, old: str, new: str) -> None:
-        """A watch stays with its folder, whatever that is called: so do those of the folders in it."""
+        """Note that a folder has another name: its watch, and those of the folders in it, stay with it."""
         for path in [path for path in self._watches if is_below(path, old)]:
             watch = self._watches.pop(path)
             self._folders[watch] = new + path[len(old) :]
@@ -126,7 +126,7 @@ class LinuxWatcher(EventQueue):
 
     def _listen(self) -> None:
         kept: list[Event] = []
-        while (taken := self._inotify.take()) is not None:
+        while (taken := self._inotify.take_events()) is not None:
             events, due = taken
             for event in events:
                 kept.append(event)

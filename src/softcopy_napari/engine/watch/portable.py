@@ -39,14 +39,14 @@ class PortableWatcher(EventQueue, FileSystemEventHandler):
         return self._meter.pop_hold_times()
 
     def watch(self, folder: str) -> bool:
-        """Nothing to do: the whole tree is watched."""
+        """Do nothing: the whole tree is watched."""
         return False
 
     def let_go(self, folders: Iterable[str]) -> None:
-        """Nothing to do."""
+        """Do nothing: the whole tree stays watched."""
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Called by watchdog's dispatching thread."""
+        """Queue an event, in watchdog's dispatching thread."""
         self._measure(event)
         match event.event_type:
             case "created":
@@ -68,7 +68,7 @@ class PortableWatcher(EventQueue, FileSystemEventHandler):
                 self._put(FileEvent.FOLDER if event.is_directory else FileEvent.RENAMED, event.dest_path)
 
     def _measure(self, event: FileSystemEvent) -> None:
-        """Only of temporaries it is certain that there will be another event, when they are renamed or removed."""
+        """Measure a burst: of temporaries alone it is certain that another event follows, as they are renamed or removed."""
         self._meter.begin(time.monotonic_ns())
         match event.event_type:
             case "created" if os.fsdecode(event.src_path).endswith(TEMPORARY_ENDINGS):

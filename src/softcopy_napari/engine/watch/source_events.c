@@ -33,7 +33,7 @@ struct source_events {
         int64_t since, writes;
     } open[MAX_OPEN];
     /* What follows, 32 words, only this file knows. */
-    int64_t last_event, burst_began, busy_until, gap, patience, longest, returned, moved_cookie;
+    int64_t last_event, burst_began, busy_until, gap, burst_limit, longest, returned, moved_cookie;
     int64_t kept_since;  /* since when events are kept back; 0 where none are */
     int64_t new_folders; /* how many were made since the last return */
     uint64_t moved_key;
@@ -42,7 +42,7 @@ struct source_events {
 };
 
 static const int64_t SETTLE = 1 * MS, CAP = 500 * MS, LONGEST_GAP = 3000 * MS, LONGEST_BURST = 2000 * MS;
-static const int64_t LEAST_PATIENCE = 100 * MS, FIRST_PATIENCE = 300 * MS, BETWEEN_RETURNS = 8 * MS;
+static const int64_t LEAST_BURST_LIMIT = 100 * MS, FIRST_BURST_LIMIT = 300 * MS, BETWEEN_RETURNS = 8 * MS;
 static const int64_t STEADY_GATHER = 20 * MS, FIRST_GAP = 8 * MS, LEAST_PAUSE = 2 * MS;
 static const int MANY_WRITES = 8;
 static const double USABLE = 0.6, MEMORY = 1.0 - 1.0 / 256;
@@ -111,7 +111,7 @@ static void learn_gap(struct source_events *s, int64_t gap) {
 
 static void learn_burst(struct source_events *s, int64_t burst) {
     s->longest = burst > LONGEST_BURST ? 0 : burst > s->longest * 9 / 10 ? burst : s->longest * 9 / 10;
-    s->patience = 2 * s->longest > LEAST_PATIENCE ? 2 * s->longest : LEAST_PATIENCE;
+    s->burst_limit = 2 * s->longest > LEAST_BURST_LIMIT ? 2 * s->longest : LEAST_BURST_LIMIT;
 }
 
 /* Something happened after nothing did for a while: that was a pause, unless a file was open. */
@@ -163,13 +163,13 @@ static int take_in(struct source_events *s, char *data, int size, int64_t now) {
 
 static void publish(struct source_events *s) {
     s->busy_until = busy_until(s);
-    __atomic_store_n(s->slot + SLOT_FIRM_UNTIL, s->burst_began + s->patience, __ATOMIC_RELAXED);
+    __atomic_store_n(s->slot + SLOT_FIRM_UNTIL, s->burst_began + s->burst_limit, __ATOMIC_RELAXED);
     __atomic_store_n(s->slot + SLOT_BUSY_UNTIL, s->busy_until, __ATOMIC_RELAXED);
 }
 
 /* Measure events that were read at a time, and say on the board what follows. Returns the size of those to be kept. */
 int softcopy_measure_events(struct source_events *s, char *data, int size, int64_t now) {
-    if (!s->gap) s->gap = FIRST_GAP, s->patience = FIRST_PATIENCE;
+    if (!s->gap) s->gap = FIRST_GAP, s->burst_limit = FIRST_BURST_LIMIT;
     if (now - s->last_event > SETTLE + SETTLE / 2) end_gap(s, now);
     s->last_event = now;
     size = take_in(s, data, size, now);
@@ -179,7 +179,7 @@ int softcopy_measure_events(struct source_events *s, char *data, int size, int64
 
 /* How long what was read is still kept back, ns. */
 static int64_t keeps_back(const struct source_events *s, int64_t now) {
-    int64_t steady = now > s->burst_began + s->patience; /* it does not pause: nothing is gained by waiting for that */
+    int64_t steady = now > s->burst_began + s->burst_limit; /* it does not pause: nothing is gained by waiting for that */
     int64_t last = s->kept_since + (steady ? STEADY_GATHER : s->gather);
     int64_t due = s->returned + BETWEEN_RETURNS > s->busy_until ? s->returned + BETWEEN_RETURNS : s->busy_until;
     return (due < last ? due : last) - now;

@@ -48,7 +48,7 @@ class SourceEvents(INotify, ABC):
         self._stop_read, self._stop_write = os.pipe()
 
     @abstractmethod
-    def take(self) -> tuple[list[Event], bool] | None:
+    def take_events(self) -> tuple[list[Event], bool] | None:
         """Wait for events; return them, and whether they are due. None when `stop` was called.
 
         They are due, with those returned before, when the writer pauses; `note_queued` is to follow. Before that some
@@ -82,7 +82,7 @@ class SourceEvents(INotify, ABC):
             self.rm_watch(watch)
 
     def stop(self) -> None:
-        """End `take`, in whatever thread it runs, now and for ever."""
+        """End `take_events`, in whatever thread it runs, now and for ever."""
         os.write(self._stop_write, b"x")
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ class _OpenFile(ctypes.Structure):
 
 
 class _State(ctypes.Structure):
-    """As in source_events.c."""
+    """Mirrors the state in source_events.c."""
 
     _fields_ = [
         ("slot", ctypes.c_void_p),
@@ -131,7 +131,7 @@ class NativeSourceEvents(SourceEvents):
         self._holds_taken = 0
         super().__init__()
 
-    def take(self) -> tuple[list[Event], bool] | None:
+    def take_events(self) -> tuple[list[Event], bool] | None:
         size = self._take(self.fileno(), self._stop_read, ctypes.byref(self._state), self._buffer, _ROOM)
         if size < 0:
             return None
@@ -166,7 +166,7 @@ class PythonSourceEvents(SourceEvents):
         self._ready.register(self.fileno(), select.POLLIN)
         self._ready.register(self._stop_read, select.POLLIN)
 
-    def take(self) -> tuple[list[Event], bool] | None:
+    def take_events(self) -> tuple[list[Event], bool] | None:
         new: list[Event] = []
         while True:
             now = time.monotonic()

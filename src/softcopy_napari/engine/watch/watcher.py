@@ -66,11 +66,11 @@ class NoWatcher(EventQueue):
         return []
 
     def watch(self, folder: str) -> bool:
-        """Nothing to do."""
+        """Do nothing."""
         return False
 
     def let_go(self, folders: Iterable[str]) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def stop(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""

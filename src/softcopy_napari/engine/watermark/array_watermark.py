@@ -26,7 +26,7 @@ _AGAIN = 1.0
 
 
 class Counted(NamedTuple):
-    """Which chunk files count."""
+    """Says which chunk files count."""
 
     in_doubt: bool = False
     """Whether only those count that were read back."""
@@ -42,15 +42,15 @@ class ArrayWatermark:
     path : str
     layout : ArrayLayout
     ledger : Ledger
-    told : list of tuple of int and int
-        Indices that were once said to be copied: if they are copied anew, that will be said.
+    claimed : list of tuple of int and int
+        Indices that were once claimed: if they are copied anew, that will be said.
     before : ArrayWatermark, optional
         That of the same array before it was resized.
 
     Attributes
     ----------
-    said : Claim or None
-        What was said last; None before anything was.
+    last_claim : Claim or None
+        What was claimed last; None before anything was.
     well : str or None
         The well that it lies in.
     axis : str
@@ -60,10 +60,10 @@ class ArrayWatermark:
     """
 
     def __init__(
-        self, path: str, layout: ArrayLayout, ledger: Ledger, told: Ranges, before: ArrayWatermark | None = None
+        self, path: str, layout: ArrayLayout, ledger: Ledger, claimed: Ranges, before: ArrayWatermark | None = None
     ) -> None:
         self.path, self.layout, self.ledger = path, layout, ledger
-        self.said: Claim | None = before.said if before is not None else None
+        self.last_claim: Claim | None = before.last_claim if before is not None else None
         self.well: str | None = before.well if before is not None else None
         self.axis = ""
         self._rows = AxisRows(layout)
@@ -71,14 +71,14 @@ class ArrayWatermark:
         """Cells before these are copied, and verified."""
         self._counts: list[int] = []
         self.blocked = False
-        self._told = np.zeros(self._rows.count, np.bool_)
+        self._claimed = np.zeros(self._rows.count, np.bool_)
         """Rows that readers believe to be copied, or to have been, and not to have changed since."""
-        self._told_end = 0
+        self._claimed_end = 0
         """There are none of them from this one on."""
-        for start, stop in told:
+        for start, stop in claimed:
             rows = self._rows.rows_around(start, stop)
-            self._told[rows] = True
-            self._told_end = max(self._told_end, rows.stop)
+            self._claimed[rows] = True
+            self._claimed_end = max(self._claimed_end, rows.stop)
         self._front: int | None = before._front if before is not None else None
         """Where the writer is, once it has written over what was complete: nothing is claimed from there on."""
         self._last_rewrite: float = before._last_rewrite if before is not None else -_AGAIN
@@ -87,7 +87,7 @@ class ArrayWatermark:
 
     def _rows_under_way(self) -> npt.NDArray[np.int64]:
         """Return the rows that readers believe to be copied, and of which files are being copied already."""
-        found, end = [_NO_ROWS], self._told_end * self.ledger.row
+        found, end = [_NO_ROWS], self._claimed_end * self.ledger.row
         for start in range(0, end, _LARGEST_BLOCK):
             block = self.ledger.flat[start : min(start + _LARGEST_BLOCK, end)]
             under_way = _are_other(block, ChunkState.COPIED, absent=True)
@@ -95,13 +95,13 @@ class ArrayWatermark:
         return np.unique(np.concatenate(found))
 
     def _watch(self) -> None:
-        """Have the ledger note what happens to rows of which something was said."""
+        """Have the ledger note what happens to rows that were claimed."""
         # Where the writer is can be seen from all rows.
-        self.ledger.watched = self._told_end * self.ledger.row if self._front is None else len(self.ledger.flat)
+        self.ledger.watched = self._claimed_end * self.ledger.row if self._front is None else len(self.ledger.flat)
 
     # -- what is taken back ---------------------------------------------------------------------------
 
-    def take_back(self, now: float) -> Ranges:
+    def retract(self, now: float) -> Ranges:
         """Note what has happened to rows that were complete; return the indices of those that change, to be said."""
         rows = np.concatenate([self._under_way, self.ledger.take_disturbed()])
         self._under_way = _NO_ROWS
@@ -113,21 +113,21 @@ class ArrayWatermark:
         self._counts = []
         changed = np.zeros(self._rows.count, np.bool_)
         changed[rows] = True
-        changed &= self._told
+        changed &= self._claimed
         rewritten = bool(changed.any())
         if self._front is not None or rewritten:
             self._front = last
         if rewritten:
             if now - self._last_rewrite < _AGAIN:  # not a line for each row
-                changed[first:] = self._told[first:]
+                changed[first:] = self._claimed[first:]
             self._last_rewrite = now
-            self._told &= ~changed
+            self._claimed &= ~changed
             self._watch()
         return self._ranges_of(changed)
 
-    def told(self) -> Ranges:
+    def claimed_ranges(self) -> Ranges:
         """Return the indices that readers believe to be copied, or to have been, and not to have changed since."""
-        return self._ranges_of(self._told)
+        return self._ranges_of(self._claimed)
 
     def _ranges_of(self, rows: npt.NDArray[np.bool_]) -> Ranges:
         edges = np.flatnonzero(np.diff(rows, prepend=False, append=False))
@@ -139,14 +139,14 @@ class ArrayWatermark:
     # -- what is claimed ------------------------------------------------------------------------------
 
     @property
-    def has_news(self) -> bool:
+    def may_have_changed(self) -> bool:
         """Whether its claim may be another one than when it was made last."""
         return self.blocked or self.ledger.counts != self._counts
 
     def has_fallen(self, counted: Counted) -> bool:
-        """Whether less is complete than was said."""
-        fallen = self.said is not None and self.make_claim(counted, readable=True).copied < self.said.copied
-        self._counts = []  # it is not said yet
+        """Whether less is complete than was claimed."""
+        fallen = self.last_claim is not None and self.make_claim(counted, readable=True).copied < self.last_claim.copied
+        self._counts = []  # it is not claimed yet
         return fallen
 
     def make_claim(self, counted: Counted, readable: bool) -> Claim:
@@ -172,7 +172,7 @@ class ArrayWatermark:
             copied = verified = self._rows.count if counted.complete else 0
         copied = copied if counted.complete else self._without_unfinished(copied)
         elements, read_back = self._rows.index_of(copied), self._rows.index_of(min(verified, copied))
-        before = self.said.copied if self.said is not None else 0
+        before = self.last_claim.copied if self.last_claim is not None else 0
         self.blocked = not readable and elements > before
         if self.blocked:
             elements, read_back = before, min(read_back, before)
@@ -197,12 +197,12 @@ class ArrayWatermark:
     def _has_begun(self, row: int) -> bool:
         return bool(self.ledger.flat[row * self.ledger.row : (row + 1) * self.ledger.row].any())
 
-    def note_said(self, claim: Claim) -> None:
-        """Note that readers are told this from now on."""
-        self.said = claim
+    def note_claim(self, claim: Claim) -> None:
+        """Note what readers are told from now on."""
+        self.last_claim = claim
         rows = self._rows.rows_before(claim.copied)
-        self._told[:rows] = True
-        self._told_end = max(self._told_end, rows)
+        self._claimed[:rows] = True
+        self._claimed_end = max(self._claimed_end, rows)
         self._watch()
 
     def start_over(self) -> None:

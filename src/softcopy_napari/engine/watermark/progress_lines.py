@@ -59,8 +59,8 @@ class ProgressState:
         The line with which the engine that wrote last began; None before there is one.
     arrays, wells : dict of str to Claim
         How far each is, by path.
-    told : dict of str to list of tuple of int and int
-        Indices of each array that were once said to be copied, and have not changed since as far as was said.
+    claimed : dict of str to list of tuple of int and int
+        Indices of each array that were once claimed, and have not changed since as far as was said.
     missing : int
         Arrays and groups that OME metadata promise, and that have not come.
     untracked : set of str
@@ -75,7 +75,7 @@ class ProgressState:
 
     def __init__(self) -> None:
         self.begun: Mapping[str, Any] | None = None
-        self.told: dict[str, Ranges] = {}
+        self.claimed: dict[str, Ranges] = {}
         self.newer = False
         self._start_over()
 
@@ -95,44 +95,44 @@ class ProgressState:
     def apply_line(self, line: bytes) -> None:
         """Take in a whole line; what is no line of a progress file is passed over."""
         try:
-            said = json.loads(line)
-            if isinstance(said, dict):
-                self._apply(said)
+            fields = json.loads(line)
+            if isinstance(fields, dict):
+                self._apply(fields)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return
 
-    def _apply(self, said: Mapping[str, Any]) -> None:
-        match said["event"]:
+    def _apply(self, fields: Mapping[str, Any]) -> None:
+        match fields["event"]:
             case "begin":
-                self.newer = said["softcopy_progress"] > FORMAT
+                self.newer = fields["softcopy_progress"] > FORMAT
                 self._start_over()
-                self.begun = said
-                if said.get("anew"):
-                    self.told.clear()
+                self.begun = fields
+                if fields.get("anew"):
+                    self.claimed.clear()
             case "progress":
-                self._apply_claim(said)
+                self._apply_claim(fields)
             case "promised":
-                self.missing = int(said["missing"])
+                self.missing = int(fields["missing"])
             case "untracked":
-                self.untracked.add(str(said["path"]))
+                self.untracked.add(str(fields["path"]))
             case "complete":
-                self.complete, self.ended = said, None
+                self.complete, self.ended = fields, None
             case "resumed":
                 self.complete = self.ended = None
             case "end":
-                self.ended = said
+                self.ended = fields
 
-    def _apply_claim(self, said: Mapping[str, Any]) -> None:
-        claim = Claim(str(said.get("axis") or ""), int(said["copied"]), int(said["verified"]), int(said["of"]))
-        if "well" in said:
-            self.wells[str(said["well"])] = claim
+    def _apply_claim(self, fields: Mapping[str, Any]) -> None:
+        claim = Claim(str(fields.get("axis") or ""), int(fields["copied"]), int(fields["verified"]), int(fields["of"]))
+        if "well" in fields:
+            self.wells[str(fields["well"])] = claim
             return
-        path = str(said["array"])
+        path = str(fields["array"])
         self.arrays[path] = claim
-        told = self.told.get(path, [])
-        for start, stop in said.get("changed", ()):
-            told = _without(told, int(start), int(stop))
-        self.told[path] = _with_first(told, claim.copied)
+        claimed = self.claimed.get(path, [])
+        for start, stop in fields.get("changed", ()):
+            claimed = _without(claimed, int(start), int(stop))
+        self.claimed[path] = _with_first(claimed, claim.copied)
 
 
 def _without(ranges: Ranges, start: int, stop: int) -> Ranges:

@@ -21,7 +21,7 @@ _GRACE = 10.0
 _UNTIL = re.compile(r"(?:(?P<axis>[^\W\d]\w*)=)?(?P<index>\d{1,18})")
 
 
-class Verdict(Enum):
+class WaitResult(Enum):
     """What a progress file says of something that is waited for."""
 
     REACHED = auto()
@@ -72,7 +72,7 @@ class Goal:
             raise GoalError(f"it must be like t=120 or 120, or the word end, not {until!r}")
         return cls(int(found["index"]), found["axis"] or "", array, well, verified)
 
-    def judge(self, state: ProgressState) -> Verdict:
+    def check(self, state: ProgressState) -> WaitResult:
         """Compare what a file says with what is waited for.
 
         Raises
@@ -88,8 +88,8 @@ class Goal:
         if is_there is None:  # no more is known than that it is copied in the end
             is_there = state.complete is not None and (not self.verified or bool(state.complete.get("verified")))
         if is_there:
-            return Verdict.REACHED
-        return Verdict.ENDED if state.is_over else Verdict.WAITING
+            return WaitResult.REACHED
+        return WaitResult.ENDED if state.is_over else WaitResult.WAITING
 
     def _has(self, claim: Claim) -> bool:
         return self.index is not None and (claim.verified if self.verified else claim.copied) > self.index
@@ -173,7 +173,7 @@ class Waiter:
         self._first: tuple[Mapping[str, Any] | None, bool] | None = None
         """How the engine had begun that wrote last, and whether it had ended, when the file was read first."""
 
-    def judge(self) -> Verdict:
+    def check(self) -> WaitResult:
         """Read the file, and say how far it is.
 
         Raises
@@ -186,10 +186,10 @@ class Waiter:
         state = self._reader.read()
         begun, was_over = self._first = self._first or (state.begun, state.is_over)
         is_early = state.begun == begun and time.monotonic() - self._since < _GRACE
-        verdict = self._goal.judge(state)
-        if verdict is Verdict.ENDED and was_over and is_early:
-            return Verdict.WAITING
+        result = self._goal.check(state)
+        if result is WaitResult.ENDED and was_over and is_early:
+            return WaitResult.WAITING
         never = self._goal.verified and state.begun is not None and state.begun.get("verify") == "size"
-        if verdict is Verdict.WAITING and never and not is_early:
+        if result is WaitResult.WAITING and never and not is_early:
             raise GoalError("this copy is not read back: start it with --verify checksum")
-        return verdict
+        return result

@@ -29,7 +29,7 @@ from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 _INTERVAL = 1.0
 """Seconds between lines that claim something."""
 _RETRY = 3.0
-_PATIENCE = 30.0
+_LONGEST_WAIT = 30.0
 """Seconds for which copying waits for a progress file that can be neither written nor removed."""
 _ARRIVED = (ChunkState.COPIED, ChunkState.VERIFIED)
 _NOTHING = Claim("", 0, 0, 0)
@@ -79,26 +79,26 @@ class Watermark:
         self._in_well: dict[str, dict[str, ArrayWatermark]] = {}
         self._wells: dict[str, Claim] = {}
         """What was said of each well last."""
-        self._told: dict[str, Ranges] = {}
-        """What parts of earlier engines have told of arrays that are not known yet."""
+        self._claimed_before: dict[str, Ranges] = {}
+        """What earlier engines have claimed of arrays that are not known yet."""
         self._counted = Counted()
         self._missing = 0
         self._untracked: set[str] = set()
-        self._complete_said = False
+        self._complete_written = False
         self._started = self._begun = self._anew = False
         """Whether the file is to be begun, whether it is, and whether for another dataset."""
         self._out = self._urgent = 0
         """Writes under way, and those of them that copying waits for."""
         self._next = self._next_try = 0.0
         self._failing_since: float | None = None
-        self._says_nothing = False
+        self._is_removed = False
         """Whether there is no file that could be untrue, since it could not be written."""
         self._seen: tuple[int, Counted] = -1, self._counted
         """The inventory's count of changes, and what counted, when all arrays were looked at last."""
 
     # -- the file -------------------------------------------------------------------------------------
 
-    def take_over(self, before: Watermark) -> None:
+    def adopt_file(self, before: Watermark) -> None:
         """Go on with another one's file, of whose dataset nothing holds any longer."""
         self._writer, self._anew = before._writer, True
 
@@ -109,9 +109,9 @@ class Watermark:
             self._begin(now)
         elif self._counted.complete:
             self._counted = self._counted._replace(complete=False)
-            self._complete_said = False
+            self._complete_written = False
             if self._begun:
-                self._say([encode_line("resumed"), *self._claim_all()], urgent=True)
+                self._add_lines([encode_line("resumed"), *self._claim_all()], urgent=True)
 
     def _begin(self, now: float) -> None:
         assert self._writer is not None
@@ -128,27 +128,29 @@ class Watermark:
             self._note_failure(outcome, problem)
             return
         if not self._anew:
-            self._told = before.told | {path: array.told() for path, array in self._arrays.items()}
+            self._claimed_before = before.claimed | {
+                path: array.claimed_ranges() for path, array in self._arrays.items()
+            }
         self._begun, self._anew, self._failing_since = True, False, None
-        self._missing, self._complete_said = 0, False
+        self._missing, self._complete_written = 0, False
         for known in (self._arrays, self._by_ledger, self._in_well, self._wells, self._untracked):
             known.clear()
         self._inventory.relaid.update(self._inventory.arrays)
 
     def _note_failure(self, outcome: Outcome, problem: str) -> None:
         """Begin once more, later: the first line of that will take everything back."""
-        self._begun, self._says_nothing = False, outcome is Outcome.REMOVED
+        self._begun, self._is_removed = False, outcome is Outcome.REMOVED
         if outcome is not Outcome.AWAY:
             self._failing_since = self._failing_since or time.monotonic()
             where = str(self._target.destination)
             self._notice(make_reason(ReasonCode.PROGRESS_FILE_FAILED, destination=where, problem=problem))
 
-    def _say(self, lines: Iterable[bytes], urgent: bool = False) -> None:
+    def _add_lines(self, lines: Iterable[bytes], urgent: bool = False) -> None:
         """Add lines; if they are urgent, nothing is copied before they are written."""
         data = b"".join(lines)
         if self._writer is None or not data:
             return
-        said = [array.said for array in self._arrays.values() if array.said is not None]
+        said = [array.last_claim for array in self._arrays.values() if array.last_claim is not None]
         alike = [claim for claim in said if claim.axis == said[0].axis]
         self.summary = _furthest_of_all(alike) if alike else None
         self._out += 1
@@ -173,9 +175,9 @@ class Watermark:
         if not self._begun:
             if not self._out and now >= self._next_try:
                 self._begin(now)
-            impatient = self._failing_since is not None and now - self._failing_since > _PATIENCE
-            return self._says_nothing or impatient
-        self._take_back(now)
+            waited_enough = self._failing_since is not None and now - self._failing_since > _LONGEST_WAIT
+            return self._is_removed or waited_enough
+        self._retract(now)
         return not self._urgent
 
     def update_if_due(self, now: float) -> None:
@@ -183,8 +185,8 @@ class Watermark:
         if self._writer is None or not self._begun or self._out or now < self._next:
             return
         self._next = now + _INTERVAL
-        self._take_back(now)
-        self._say([*self._claim_all(), *self._tell_promised(), *self._tell_complete()])
+        self._retract(now)
+        self._add_lines([*self._claim_all(), *self._encode_missing(), *self._encode_complete()])
 
     def note_doubt(self) -> None:
         """Let nothing count any more but what has been read back: it may not be at the destination."""
@@ -193,19 +195,19 @@ class Watermark:
             for array in self._arrays.values():
                 array.start_over()
             if self._begun:
-                self._say(self._claim_all(), urgent=True)
+                self._add_lines(self._claim_all(), urgent=True)
 
     def note_complete(self, now: float) -> None:
         """Say that all is complete."""
         self._counted = self._counted._replace(complete=True)
         if self._begun:
-            self._take_back(now)
-            self._say([*self._claim_all(), *self._tell_promised(), *self._tell_complete()])
+            self._retract(now)
+            self._add_lines([*self._claim_all(), *self._encode_missing(), *self._encode_complete()])
 
     def note_end(self, state: TargetState, reason: Reason) -> None:
         """Say how the copy ends, if it is not complete."""
         if self._begun and not self._counted.complete:
-            self._say([encode_line("end", state=str(state), reason=describe(reason))])
+            self._add_lines([encode_line("end", state=str(state), reason=describe(reason))])
 
     def close(self, timeout: float) -> None:
         """Close the file when everything is written; wait so many seconds at most."""
@@ -214,7 +216,7 @@ class Watermark:
 
     # -- what is taken back ---------------------------------------------------------------------------
 
-    def _take_back(self, now: float) -> None:
+    def _retract(self, now: float) -> None:
         """Take back what is not as it was said any more."""
         if not (self._disturbed or self._inventory.relaid):
             return
@@ -230,35 +232,35 @@ class Watermark:
             self._inventory.relaid.clear()
             self._seen = -1, self._seen[1]
         for ledger in self._disturbed:
-            if (array := self._by_ledger.get(ledger)) is not None and (changed := array.take_back(now)):
+            if (array := self._by_ledger.get(ledger)) is not None and (changed := array.retract(now)):
                 found[array] = [*found.get(array, ()), *changed]
         self._disturbed.clear()
         lines += [line for array, changed in found.items() for line in self._claim(array, changed)]
-        self._say([*lines, *self._claim_wells([*found, *gone])], urgent=True)
+        self._add_lines([*lines, *self._claim_wells([*found, *gone])], urgent=True)
 
     def _forget(self, array: ArrayWatermark) -> bytes:
         """Take back what was said of an array that is known no longer."""
         del self._by_ledger[array.ledger]
         self._in_well.get(array.well or "", {}).pop(array.path, None)
-        return encode_claim("array", array.path, _NOTHING, array.told())
+        return encode_claim("array", array.path, _NOTHING, array.claimed_ranges())
 
     def _follow(self, path: str, known: TrackedArray, now: float) -> dict[ArrayWatermark, Ranges]:
         """Follow an array that is new, has another shape, or is another one.
 
         Return it if something is to be taken back, with the indices that have changed.
         """
-        before, told, changed = self._arrays.get(path), self._told.pop(path, []), list[tuple[int, int]]()
+        before, claimed, changed = self._arrays.get(path), self._claimed_before.pop(path, []), list[tuple[int, int]]()
         if before is not None:
             del self._by_ledger[before.ledger]
-            changed = before.take_back(now)
+            changed = before.retract(now)
             kept = _still_there(before.layout, known.layout)
-            told = [(start, min(stop, kept)) for start, stop in before.told() if start < kept]
-            changed += [(max(start, kept), stop) for start, stop in before.told() if stop > kept]
-        array = ArrayWatermark(path, known.layout, known.ledger, told, before)
+            claimed = [(start, min(stop, kept)) for start, stop in before.claimed_ranges() if start < kept]
+            changed += [(max(start, kept), stop) for start, stop in before.claimed_ranges() if stop > kept]
+        array = ArrayWatermark(path, known.layout, known.ledger, claimed, before)
         self._arrays[path] = self._by_ledger[known.ledger] = array
         if array.well is not None:
             self._in_well[array.well][path] = array
-        changed += array.take_back(now)
+        changed += array.retract(now)
         return {array: changed} if changed or array.has_fallen(self._counted) else {}
 
     # -- what is said ---------------------------------------------------------------------------------
@@ -272,7 +274,7 @@ class Watermark:
         self._seen = seen
         moved: list[ArrayWatermark] = []
         for array in self._arrays.values():
-            if (force or array.has_news) and (lines := self._claim(array)):
+            if (force or array.may_have_changed) and (lines := self._claim(array)):
                 moved.append(array)
                 yield from lines
         yield from self._claim_wells(moved)
@@ -281,9 +283,9 @@ class Watermark:
         names = self._metadata.axes.get(array.path) or array.layout.dimension_names or ()
         array.axis = (names[0] or "") if len(names) == len(array.layout.shape) > 0 else ""
         claim = array.make_claim(self._counted, self._is_readable(array.path))
-        if claim == array.said and not changed:
+        if claim == array.last_claim and not changed:
             return []
-        array.note_said(claim)
+        array.note_claim(claim)
         return [encode_claim("array", array.path, claim, changed)]
 
     def _is_readable(self, path: str) -> bool:
@@ -309,14 +311,16 @@ class Watermark:
                 wells[array.well] = None
         missing = self._metadata.missing_nodes() if wells else []
         for well in wells:
-            claim = _furthest_of_all([array.said or _NOTHING for array in self._in_well[well].values()] or [_NOTHING])
+            claim = _furthest_of_all(
+                [array.last_claim or _NOTHING for array in self._in_well[well].values()] or [_NOTHING]
+            )
             if any(is_below(node, well) for node in missing):
                 claim = claim._replace(copied=0, verified=0)
             if self._wells.get(well) != claim:
                 self._wells[well] = claim
                 yield encode_claim("well", well, claim)
 
-    def _tell_promised(self) -> Iterator[bytes]:
+    def _encode_missing(self) -> Iterator[bytes]:
         """Yield how many arrays and groups are still to come, and of which nothing can be said, if that is news."""
         missing = len(self._metadata.missing_nodes())
         if missing != self._missing:
@@ -326,9 +330,9 @@ class Watermark:
             self._untracked.add(path)
             yield encode_line("untracked", path=path)
 
-    def _tell_complete(self) -> Iterator[bytes]:
-        if self._counted.complete and not self._complete_said:
-            self._complete_said = True
+    def _encode_complete(self) -> Iterator[bytes]:
+        if self._counted.complete and not self._complete_written:
+            self._complete_written = True
             counts = self._inventory.counts()
             unproven = counts[ChunkState.COPIED] + self._inventory.plain_files.count_in(ChunkState.COPIED)
             yield encode_line("complete", verified=not unproven)

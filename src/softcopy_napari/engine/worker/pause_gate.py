@@ -17,7 +17,7 @@ _STEADY = 0.5
 """Share of the time, with an effort of 1, beside a writer that does not pause."""
 _LEAST = 0.02
 """Share of the time that is worked in the end, whatever the writer does."""
-_PATIENCE = 1_000_000_000
+_LONGEST_WAIT = 1_000_000_000
 """Time (ns) for which nothing at all may be done."""
 _LOOK = 0.0007
 """Seconds between two looks at the board: a pause, or a stop, is seen after that."""
@@ -104,6 +104,6 @@ class PauseGate:
         share = min(effort, 1.0) if not busy else max(effort - 1, 0.0)
         if busy and now > firm:
             share = max(share, min(_STEADY * effort, 1.0))
-        if now - began > _PATIENCE:
+        if now - began > _LONGEST_WAIT:
             share = max(share, _LEAST)
         return share >= 1 or (share > 0 and now - self._ended >= self._worked * (1 / share - 1))

@@ -56,9 +56,9 @@ class Arrivals:
         self._plates: dict[str, int] = {}
         """How many wells each source promises, once that is known."""
         self._tried: dict[tuple[str, str], float] = {}
-        self._looked: dict[Key, tuple[float, object]] = {}
+        self._read_at: dict[Key, tuple[float, object]] = {}
         """When each target was looked at, and its counts then."""
-        self._looking = False
+        self._reading = False
 
     @property
     def known(self) -> Mapping[Key, Arrival]:
@@ -69,25 +69,25 @@ class Arrivals:
         """Look at those targets that have changed."""
         now = time.monotonic()
         due = [one for one in seen if self._is_due(one, now)]
-        if self._looking or not due:
+        if self._reading or not due:
             return
-        self._looking = True
+        self._reading = True
         for one in due:
-            self._looked[one.key] = now, _state(one.target)
-        self._queue.fetch(partial(self._look, due, now), self._note)
+            self._read_at[one.key] = now, _state(one.target)
+        self._queue.fetch(partial(self._read_progress, due, now), self._note)
 
     def _is_due(self, one: SeenTarget, now: float) -> bool:
         if one.target.state.ended or not one.target.arrays:
             return False
-        then, before = self._looked.get(one.key, (-_INTERVAL, None))
+        then, before = self._read_at.get(one.key, (-_INTERVAL, None))
         return now - then >= _INTERVAL and before != _state(one.target)
 
-    def _look(self, due: Sequence[SeenTarget], now: float) -> dict[Key, Arrival]:
+    def _read_progress(self, due: Sequence[SeenTarget], now: float) -> dict[Key, Arrival]:
         found = {one.key: self._arrival(one.target, now) for one in due}
         return {key: arrival for key, arrival in found.items() if arrival is not None}
 
     def _note(self, found: dict[Key, Arrival]) -> None:
-        self._looking = False
+        self._reading = False
         if any(self._known.get(key) != arrival for key, arrival in found.items()):
             self._known = {**self._known, **found}
             self._changed()

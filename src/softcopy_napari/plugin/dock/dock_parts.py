@@ -14,7 +14,7 @@ from softcopy_napari.widgets.panel import Panel
 
 @dataclass(frozen=True, slots=True)
 class DockParts:
-    """Parts of one dock widget."""
+    """Holds the parts of one dock widget."""
 
     panel: Panel
     monitor: EngineMonitor

@@ -68,7 +68,7 @@ class FreePrompt:
             else:
                 self._busy.discard(source)
 
-        self._queue.fetch(lambda: _look(source, destination), ask_user)
+        self._queue.fetch(lambda: _check_rules(source, destination), ask_user)
 
     def _run(self, source: Path, *arguments: str) -> None:
         def tell(done: tuple[int, str]) -> None:
@@ -84,7 +84,7 @@ class FreePrompt:
             self._panel.set_problem("", f"{source.name}: {words}")
 
 
-def _look(source: Path, destination: Path) -> _Finding:
+def _check_rules(source: Path, destination: Path) -> _Finding:
     record = find_freed(source)
     if record is not None and record.ended:
         words = describe(record.describe())

@@ -76,9 +76,9 @@ class NewestFollower(QObject):
         self._point: tuple[float, ...] = ()
         self._displayed: tuple[int, ...] = ()
         self._queue = MainThreadQueue()
-        self._looking = False
-        self._next_look = 0.0
-        self._looked_at: object = None
+        self._searching = False
+        self._next_search = 0.0
+        self._searched: object = None
         viewer.dims.events.point.connect(self._on_point)
 
     @property
@@ -90,7 +90,7 @@ class NewestFollower(QObject):
     def on(self, wanted: bool) -> None:
         if wanted == self._on:
             return
-        self._on, self._looked_at, self._next_look = wanted, None, 0.0
+        self._on, self._searched, self._next_search = wanted, None, 0.0
         self._note_point()
         self.changed.emit(wanted)
 
@@ -104,20 +104,20 @@ class NewestFollower(QObject):
             self._own -= 1
             self._note_point()
 
-    def look(self, array: ArraySnapshot, geometry: Geometry, time_axis: int) -> None:
+    def find_newest_plane(self, array: ArraySnapshot, geometry: Geometry, time_axis: int) -> None:
         """Look for the newest plane, if something has arrived since the last time."""
         now = time.perf_counter()
         seen = (array.ledger, array.counts, geometry, tuple(self._viewer.dims.displayed))
-        if not self._on or self._looking or now < self._next_look or seen == self._looked_at:
+        if not self._on or self._searching or now < self._next_search or seen == self._searched:
             return
-        self._looking, self._next_look, self._looked_at = True, now + _INTERVAL, seen
+        self._searching, self._next_search, self._searched = True, now + _INTERVAL, seen
         self._queue.fetch(partial(newest_cell, array.ledger, time_axis), partial(self._found, geometry))
 
     def forget(self) -> None:
         """Note that another array is shown: what is being looked for is of no use any more."""
         self._queue.close()
         self._queue = MainThreadQueue()
-        self._looking, self._looked_at = False, None
+        self._searching, self._searched = False, None
 
     def close(self) -> None:
         """Follow no more, for good."""
@@ -126,7 +126,7 @@ class NewestFollower(QObject):
         self._on = False
 
     def _found(self, geometry: Geometry, cell: Lengths | None) -> None:
-        self._looking = False
+        self._searching = False
         if cell is None or not self._on:
             return
         dims = self._viewer.dims

@@ -237,7 +237,7 @@ class TargetLayers(QObject):
             if self._image is None and placed and self._choice != "none" and decided:
                 self._add_image(target, array)
         if self._overlay is not None:
-            self._follower.look(array, self._overlay.geometry, self.time_axis)
+            self._follower.find_newest_plane(array, self._overlay.geometry, self.time_axis)
             self._overlay.refresh()
         if self._image is not None:
             self._image.poll()

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from softcopy_napari.engine.notify.decisions import Trace
-from softcopy_napari.engine.notify.told_before import claim, forget_old, read_traces, write_traces
+from softcopy_napari.engine.notify.trace_store import claim_report, read_traces, remove_old_traces, write_traces
 
 TRACES = {"done:": Trace(1.0, 2.0, True, True), "paused:": Trace(3.0, 4.0, False, False)}
 
@@ -32,10 +32,10 @@ def test_a_damaged_file_counts_as_none(state_folder_in_tmp: Path) -> None:
 
 
 def test_one_of_several_takes_it_upon_itself_and_old_notes_go(state_folder_in_tmp: Path) -> None:
-    assert claim("died-1") and not claim("died-1") and claim("died-2")
+    assert claim_report("died-1") and not claim_report("died-1") and claim_report("died-2")
     old = time.time() - 40 * 86400
     for name in ("died-1", "died-2"):
         os.utime(state_folder_in_tmp / "notified" / name, (old, old))
-    assert not claim("died-2")  # somebody still asks for it
-    forget_old()
-    assert claim("died-1") and not claim("died-2")
+    assert not claim_report("died-2")  # somebody still asks for it
+    remove_old_traces()
+    assert claim_report("died-1") and not claim_report("died-2")

@@ -34,7 +34,7 @@ Hashes = npt.NDArray[np.uint64]
 
 
 @dataclass(slots=True)
-class Survey:
+class SourceContents:
     """What lies at a source.
 
     Attributes
@@ -90,7 +90,7 @@ def _hash_folded(path: str) -> int:
     return hash_path(compose_accents(path).casefold())
 
 
-class SourceSurveyor:
+class SourceScanner:
     """Looks through a source.
 
     Parameters
@@ -117,7 +117,7 @@ class SourceSurveyor:
         self._check = check
         self._newest = time.time_ns() - round(QUIET * 1e9)
 
-    def survey(self, fields: dict[str, str]) -> Survey:
+    def scan(self, fields: dict[str, str]) -> SourceContents:
         """Look through all folders.
 
         Parameters
@@ -132,7 +132,7 @@ class SourceSurveyor:
         OSError
             A folder cannot be listed.
         """
-        found = Survey()
+        found = SourceContents()
         folders = [""]
         while folders:
             folder = folders.pop()

@@ -40,7 +40,7 @@ def write_traces(identity: str, traces: Mapping[str, Trace]) -> None:
         write_atomically(path, content, path.with_suffix(".tmp"), flush=False, mode=0o600)
 
 
-def forget_old() -> None:
+def remove_old_traces() -> None:
     """Forget what was said of destinations that nothing has been copied to for a month."""
     with contextlib.suppress(OSError):
         for path in _folder().iterdir():
@@ -49,7 +49,7 @@ def forget_old() -> None:
                     path.unlink()
 
 
-def claim(name: str) -> bool:
+def claim_report(name: str) -> bool:
     """Take something upon oneself that only one of several processes is to say; return whether nobody else has.
 
     It stays taken for a month after somebody has last asked.
