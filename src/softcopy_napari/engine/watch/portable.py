@@ -68,7 +68,7 @@ class PortableWatcher(EventQueue, FileSystemEventHandler):
                 self._put(FileEvent.FOLDER if event.is_directory else FileEvent.RENAMED, event.dest_path)
 
     def _measure(self, event: FileSystemEvent) -> None:
-        """Measure a burst: of temporaries alone it is certain that another event follows, as they are renamed or removed."""
+        """Measure a burst: of temporaries alone it is certain that another event follows, a rename or a removal."""
         self._meter.begin(time.monotonic_ns())
         match event.event_type:
             case "created" if os.fsdecode(event.src_path).endswith(TEMPORARY_ENDINGS):
