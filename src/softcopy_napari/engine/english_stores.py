@@ -26,4 +26,18 @@ STORES: Wording = {
     ReasonCode.STORE_ENDPOINT_INVALID: (
         "has an unusable endpoint, {endpoint:quoted}; write it as in {example}?endpoint=https://store.example.org:9000"
     ),
+    # What a copy into an object store has to say
+    ReasonCode.STORE_REFUSED: (
+        "{destination} refuses: {problem}. Renew the credentials, or have them permit reading, listing and writing; "
+        "copying continues by itself"
+    ),
+    ReasonCode.STORE_NO_BUCKET: (
+        "{destination}: {problem}. Make the bucket, or correct its name; copying continues by itself"
+    ),
+    ReasonCode.STORE_OVERLOADED: "{destination} is overloaded ({problem}). Copying continues by itself",
+    ReasonCode.STORE_WITHOUT_LINKS: "{destination} holds no links: links of the source are left out",
+    ReasonCode.FOREIGN_OBJECT: (
+        "lies at the destination with other content, which no copy brought there. Move it away, or replace it with "
+        "--overwrite"
+    ),
 }

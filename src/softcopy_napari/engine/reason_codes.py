@@ -369,3 +369,10 @@ class ReasonCode(StrEnum):
     STORE_OPTION_UNKNOWN = auto()
     STORE_OPTION_INVALID = auto()
     STORE_ENDPOINT_INVALID = auto()
+
+    # What a copy into an object store has to say
+    STORE_REFUSED = auto()
+    STORE_NO_BUCKET = auto()
+    STORE_OVERLOADED = auto()
+    STORE_WITHOUT_LINKS = auto()
+    FOREIGN_OBJECT = auto()

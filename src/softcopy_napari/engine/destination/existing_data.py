@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from softcopy_napari.engine.destination.store_sketch import sketch
 from softcopy_napari.engine.fs.file_times import TIME_UNITS, coarsest_time_unit, is_up_to_date
 from softcopy_napari.engine.fs.files import extended_path, native_path
 from softcopy_napari.engine.fs.own_files import RECEIPTS, is_own_temporary
@@ -23,8 +24,11 @@ from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.fs.statx import read_birth_time
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
-from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt
+from softcopy_napari.engine.receipt.files_beside_store import FilesBesideStore
+from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt, read_facts, receipt_paths, remove_receipt
 from softcopy_napari.engine.state_folder.destination_lock import filled_from, keeps_times
+from softcopy_napari.engine.targets.store_url import Destination, StoreUrl
+from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLayout, LayoutError
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES, classify_temporary
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata, why_unusable
@@ -49,22 +53,35 @@ class ExistingData(NamedTuple):
     """XXH128 of the metadata that were copied there, by path, as far as it is known."""
 
 
-def find_other_dataset(source: Path, destination: Path, any_files: bool = False) -> Reason | None:
+def find_other_dataset(source: Path, destination: Destination, any_files: bool = False) -> Reason | None:
     """Say whose data lie at a destination, if the source is there and they are no copy of it; else None."""
     found = probe_source(str(source), any_files)
     unusable = not found.exists or why_unusable(found, any_files)
     return None if unusable else examine_destination(source, destination, any_files).conflict
 
 
-def examine_destination(source: Path, destination: Path, any_files: bool = False) -> ExistingData:
+def examine_destination(source: Path, destination: Destination, any_files: bool = False) -> ExistingData:
     """Compare what lies at a destination with the source, as far as it takes to know one from another.
 
     It is a copy of the source if this computer, or the receipt, remembers the source's folder; or if any of some
     chunk files there is equal to the source's in size and time. A folder of any files may be copied to where others'
     files lie, but not over them, and not to where another source was copied to.
+
+    Raises
+    ------
+    StoreError
+        The store that it lies in cannot be asked.
     """
-    here, there = extended_path(str(source)), extended_path(str(destination))
-    receipt, metadata = _read_receipt(destination)
+    if not isinstance(destination, StoreUrl):
+        return _examine(source, destination, destination, destination, any_files)
+    with sketch(destination) as there:
+        return _examine(source, destination, there, FilesBesideStore(destination).fetch_receipts(), any_files)
+
+
+def _examine(source: Path, destination: Destination, folder: Path, receipts: Path, any_files: bool) -> ExistingData:
+    """Look at a destination's folder, or at the sketch of one, and at the receipts beside a path."""
+    here, there = extended_path(str(source)), extended_path(str(folder))
+    receipt, metadata = _read_receipt(receipts)
     seen = _Seen()
     times_tell = keeps_times(destination)
     filled_before = receipt is not None or filled_from(destination) is not None
@@ -122,12 +139,36 @@ class _Seen:
         return make_reason(ReasonCode.ALL_OF, parts=(self.shape, another))
 
 
-def find_replaceable_arrays(source: Path, destination: Path, receipt: Receipt | None) -> list[ArrayLayout]:
+def take_over_destination(target: Target) -> list[ArrayLayout]:
+    """Remove the receipt of another dataset that is to be replaced; return its arrays, whose files may be removed.
+
+    Raises
+    ------
+    OSError
+        The receipt cannot be removed.
+    """
+    destination, any_files = target.destination, target.is_folder
+    receipt = examine_destination(target.source, destination, any_files).receipt
+    if not isinstance(destination, StoreUrl):
+        found = [] if any_files else _find_replaceable_arrays(target.source, destination, receipt)
+        remove_receipt(destination)
+        return found
+    with sketch(destination) as folder:
+        found = [] if any_files else _find_replaceable_arrays(target.source, folder, receipt)
+    files = FilesBesideStore(destination)
+    pair = receipt_paths(files.fetch_receipts())
+    if read_facts(pair[1]) is not None:
+        for path in pair:
+            files.remove(path)
+    return found
+
+
+def _find_replaceable_arrays(source: Path, folder: Path, receipt: Receipt | None) -> list[ArrayLayout]:
     """Return the arrays of another dataset for certain: the receipt there lists them, or the source has them.
 
     Labels, for example, that others have added to a copy, are neither.
     """
-    here, there = extended_path(str(source)), extended_path(str(destination))
+    here, there = extended_path(str(source)), extended_path(str(folder))
     listed = {array.path for array in receipt.arrays} if receipt is not None else set()
     return [
         layout
@@ -149,7 +190,7 @@ def _read_receipt(destination: Path) -> tuple[Receipt | None, dict[str, bytes]]:
     return receipt, metadata
 
 
-def _is_known(now: FolderIdentity | None, destination: Path, receipt: Receipt | None) -> bool:
+def _is_known(now: FolderIdentity | None, destination: Destination, receipt: Receipt | None) -> bool:
     """Whether a source is the one that the destination was filled from."""
     # Inodes are used again: without a time, nothing is known by its own.
     return now is not None and now in (filled_from(destination), receipt.source_folder if receipt else None)

@@ -23,7 +23,7 @@ from softcopy_napari.engine.worker.tasks import Identity
 from softcopy_napari.engine.zarr_layout.file_names import ARRAY_METADATA_NAMES, METADATA_NAMES
 
 _ARRIVED = (ChunkState.COPYING, ChunkState.COPIED, ChunkState.VERIFIED)
-_TOGETHER = 1 << 14
+TOGETHER = 1 << 14
 """Names of a folder that are held in memory."""
 
 
@@ -140,7 +140,7 @@ class OldFileRemover:
                     left.add(name)
                 if self._should_stop():
                     return any_removed
-            if len(files) < _TOGETHER:
+            if len(files) < TOGETHER:
                 break
         for name in sorted(folders):
             any_removed = self._remove_chunks(array, join(below, name)) or any_removed
@@ -164,7 +164,7 @@ class OldFileRemover:
                         elif entry.name not in left and entry.name not in METADATA_NAMES:
                             yield entry.name
 
-                return list(islice(files(), _TOGETHER))
+                return list(islice(files(), TOGETHER))
         finally:
             if fd is not None:
                 os.close(fd)

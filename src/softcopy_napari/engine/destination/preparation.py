@@ -9,24 +9,30 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from softcopy_napari.engine.checksums.digest_journal import DigestJournal
 from softcopy_napari.engine.destination.existing_data import (
     ExistingData,
     examine_destination,
-    find_replaceable_arrays,
+    take_over_destination,
 )
 from softcopy_napari.engine.destination.old_file_remover import KnownFiles, OldFileRemover
+from softcopy_napari.engine.destination.old_object_remover import OldObjectRemover
+from softcopy_napari.engine.fs.destination_problem import DestinationProblem
 from softcopy_napari.engine.fs.root_folder import WrongFolder
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import OldArray
+from softcopy_napari.engine.object_store.store_errors import StoreError
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
-from softcopy_napari.engine.receipt.receipt import remove_receipt
+from softcopy_napari.engine.targets.store_url import StoreUrl
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.worker.tasks import Identity
 
 _AGAIN = 1.0
 """Seconds after which removal is tried again where one of the sides was not there."""
+_STORE_AGAIN = 3.0
+"""Seconds after which a store is asked again that could not be asked."""
 
 log = logging.getLogger(__name__)
 
@@ -98,14 +104,27 @@ class DestinationPreparation:
         following.old_arrays = [*self.old_arrays, *left]
         following._replacing = self._replacing
 
-    def examine(self, done: Callable[[Reason | None], None]) -> None:
-        """Look at the destination; `done` is told why nothing may be copied there, or None."""
-        threading.Thread(target=self._examine, args=(done,), daemon=True).start()
+    def examine(self, done: Callable[[Reason | None], None], wait: Callable[[DestinationProblem], None]) -> None:
+        """Look at the destination; `done` is told why nothing may be copied there, or None.
 
-    def _examine(self, done: Callable[[Reason | None], None]) -> None:
+        While a store cannot be asked, `wait` is told why.
+        """
+        threading.Thread(target=self._examine, args=(done, wait), daemon=True).start()
+
+    def _examine(self, done: Callable[[Reason | None], None], wait: Callable[[DestinationProblem], None]) -> None:
         try:
             target = self.target
-            found = examine_destination(target.source, target.folder, target.is_folder)
+            while True:
+                try:
+                    found = examine_destination(target.source, target.destination, target.is_folder)
+                    break
+                except StoreError as error:
+                    if error.problem is None:
+                        raise
+                    self._post(partial(wait, error.problem))
+                time.sleep(_STORE_AGAIN)
+                if self._over():
+                    return
             for earlier in reversed(self._journal.read_earlier_runs()):
                 found.metadata.update(earlier.metadata())
                 earlier.store.close()
@@ -134,23 +153,26 @@ class DestinationPreparation:
         if waits or not (self.old_arrays or self._replacing):
             return
         self._removing = True
-        sides = str(self.target.source), source, str(self.target.destination), self._marker
-        remover = OldFileRemover(KnownFiles.of(inventory), *sides, self._over)
+        known, here, there = KnownFiles.of(inventory), str(self.target.source), self.target.destination
+        remover = (
+            OldObjectRemover(known, here, source, there, self._over)
+            if isinstance(there, StoreUrl)
+            else OldFileRemover(known, here, source, str(there), self._marker, self._over)
+        )
         threading.Thread(target=self._remove, args=(remover, done), daemon=True).start()
 
     def _remove(self, remover: OldFileRemover, done: Callable[[list[Reason]], None]) -> None:
-        source, destination = self.target.source, self.target.folder
+        destination = self.target.destination
         arrays, notices, all_there = self.old_arrays, [], True
         try:
             if self._replacing:
-                any_files = self.target.is_folder
-                receipt = examine_destination(source, destination, any_files).receipt
-                replaced = [] if any_files else find_replaceable_arrays(source, destination, receipt)
-                remove_receipt(destination)
-                arrays = [*arrays, *map(OldArray, replaced)]
+                arrays = [*arrays, *map(OldArray, take_over_destination(self.target))]
             remover.remove(arrays)
-        except WrongFolder:
-            all_there = False
+        except (WrongFolder, StoreError) as error:
+            if isinstance(error, StoreError) and error.kind is None:
+                notices = [make_reason(ReasonCode.OLD_FILES_LEFT, destination=str(destination), problem=error.strerror)]
+            else:
+                all_there = False
         except OSError as error:
             notices = [make_reason(ReasonCode.OLD_FILES_LEFT, destination=str(destination), problem=error.strerror)]
         except Exception:

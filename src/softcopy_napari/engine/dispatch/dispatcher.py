@@ -12,6 +12,7 @@ from softcopy_napari.engine.destination.availability import DestinationAvailabil
 from softcopy_napari.engine.destination.clashing_files import ClashingFiles
 from softcopy_napari.engine.dispatch.batch_size import BatchSize
 from softcopy_napari.engine.dispatch.copy_results import CopyResults
+from softcopy_napari.engine.dispatch.destination_listing import DestinationListing
 from softcopy_napari.engine.dispatch.flush_scheduler import FlushScheduler
 from softcopy_napari.engine.dispatch.retries import Retries
 from softcopy_napari.engine.dispatch.worker_pool import (
@@ -24,7 +25,6 @@ from softcopy_napari.engine.dispatch.worker_pool import (
     is_final,
 )
 from softcopy_napari.engine.fs.capabilities import Remark
-from softcopy_napari.engine.fs.destination_problem import ProblemKind
 from softcopy_napari.engine.fs.followed_links import KEEP
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_files import Batch
@@ -45,6 +45,7 @@ from softcopy_napari.engine.worker.tasks import (
     FlushTask,
     FreeSpaceTask,
     Identity,
+    Listed,
     Progress,
     Reached,
     ReachTask,
@@ -99,6 +100,7 @@ class Dispatcher:
         self.replaces_metadata = False
         self.destination = DestinationAvailability()
         self.links = LinksOut(links)
+        self._listing = DestinationListing(pool.keeps_manifest)
         self._clashes = ClashingFiles()
         self.retries = Retries(inventory)
         self.results = CopyResults(inventory, self.retries, self.read_back)
@@ -169,7 +171,7 @@ class Dispatcher:
             return
         if self.destination.problem is not None:
             self._try_obstacle(workers, now, copy)
-        if self.destination.problem is None or self.destination.problem.kind is not ProblemKind.GONE:
+        if self.destination.problem is None or not self.destination.problem.out_of_reach:
             self._dispatch_walks(workers)
         if copy and self.destination.problem is None:
             self._dispatch_copies(workers, now)
@@ -191,7 +193,7 @@ class Dispatcher:
         if destination.problem is None or self._batches or not destination.begin_retry(now):
             return
         worker = min(workers, key=lambda worker: len(worker.tasks))
-        if destination.problem.kind is not ProblemKind.GONE and copy:
+        if not destination.problem.out_of_reach and copy:
             if not self._dispatch_copy(worker, 1, now):
                 destination.note_available()  # nothing is left to be copied
             return
@@ -200,6 +202,12 @@ class Dispatcher:
         self._pool.send(worker, task)
 
     def _dispatch_walks(self, workers: list[WorkerProcess]) -> None:
+        if self._walks.waiting and not self._listing.is_done_for(self._walks.full_begun):
+            if self._listing.is_wanted:
+                listing = self._listing.begin(self._pool.new_id(), self._walks.full_begun)
+                self._others[listing.id] = listing
+                self._pool.send(min(workers, key=lambda worker: len(worker.tasks)), listing)
+            return
         while self._walks.waiting:
             worker = max(workers, key=lambda worker: worker.room(CompareTask))
             if worker.room(CompareTask) <= 0:
@@ -289,7 +297,9 @@ class Dispatcher:
             self._apply_clashes(answer)
         if isinstance(answer, Reached):
             return self._apply_reached(heard.task, answer, now)
-        if isinstance(answer, FolderDiff | Synced | Flushed | SourceProbe) and answer.obstacle is not None:
+        if isinstance(answer, Listed):
+            self._listing.note_answer(answer)
+        if isinstance(answer, FolderDiff | Listed | Synced | Flushed | SourceProbe) and answer.obstacle is not None:
             self.destination.note_problem(answer.obstacle, now)
         if isinstance(answer, Synced):
             if answer.obstacle is None:

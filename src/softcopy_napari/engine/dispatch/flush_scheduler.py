@@ -107,6 +107,8 @@ class FlushScheduler:
 
     def note_handed_out(self, worker: WorkerProcess, batch: Batch, now: float) -> None:
         """Note that a worker is about to write files."""
+        if self.file_system.stored_at_once:
+            return
         if self._pool.lock is not None:
             self._pool.lock.note_unflushed(self.file_system.device)
         self._dirty = True

@@ -237,6 +237,11 @@ class WorkerPool:
             worker.writer.set_pace(SetPace(rate, sleep_time, effort))
 
     @property
+    def keeps_manifest(self) -> bool:
+        """Whether it is noted what the destination holds, because its listing does not tell what is equal."""
+        return bool(self._setup.manifest)
+
+    @property
     def reading(self) -> int:
         """How many workers have files to copy or to read back."""
         return sum(any(isinstance(t, CopyTask | VerifyTask) for t in w.tasks.values()) for w in self.workers)

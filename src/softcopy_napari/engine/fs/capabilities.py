@@ -39,12 +39,14 @@ class Remark(IntFlag):
 
     NO_TIMES = 1
     GROUP_CANNOT_READ = 2
+    LINKS_LEFT_OUT = 4
     STORED_LATER = 1 << 8
 
 
 _CODES = {
     Remark.NO_TIMES: ReasonCode.NO_TIMES,
     Remark.GROUP_CANNOT_READ: ReasonCode.GROUP_CANNOT_READ,
+    Remark.LINKS_LEFT_OUT: ReasonCode.STORE_WITHOUT_LINKS,
     Remark.STORED_LATER: ReasonCode.STORED_LATER,
 }
 

@@ -20,6 +20,11 @@ class ProblemKind(Enum):
     READ_ONLY = "read-only"
     GONE = "gone"
     """Its folder is not there, or is not the one that was filled so far."""
+    REFUSED = "refused"
+    """An object store does not let us in: credentials are missing, wrong, expired, or do not suffice."""
+    NO_BUCKET = "no bucket"
+    OVERLOADED = "overloaded"
+    """An object store asks to be asked less often, and did so for longer than requests are repeated."""
 
 
 _KINDS = {
@@ -35,7 +40,11 @@ _CODES = {
     ProblemKind.QUOTA: ReasonCode.DESTINATION_QUOTA,
     ProblemKind.READ_ONLY: ReasonCode.DESTINATION_READ_ONLY,
     ProblemKind.GONE: ReasonCode.DESTINATION_UNREACHABLE,
+    ProblemKind.REFUSED: ReasonCode.STORE_REFUSED,
+    ProblemKind.NO_BUCKET: ReasonCode.STORE_NO_BUCKET,
+    ProblemKind.OVERLOADED: ReasonCode.STORE_OVERLOADED,
 }
+_OUT_OF_REACH = (ProblemKind.GONE, ProblemKind.REFUSED, ProblemKind.NO_BUCKET, ProblemKind.OVERLOADED)
 
 
 class DestinationProblem(NamedTuple):
@@ -48,6 +57,11 @@ class DestinationProblem(NamedTuple):
     """Free bytes; -1 where that is not known."""
     away: bool = False
     """It was unmounted or disconnected, and is not just out of reach: nothing, or another folder, is in its place."""
+
+    @property
+    def out_of_reach(self) -> bool:
+        """Whether it can be neither looked at nor filled."""
+        return self.kind in _OUT_OF_REACH
 
 
 def describe_problem(obstacle: DestinationProblem, destination: str, files: int, needed: int) -> Reason:

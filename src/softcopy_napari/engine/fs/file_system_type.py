@@ -25,6 +25,8 @@ class FileSystem(NamedTuple):
     """The system mounts it on access and unmounts it when idle (autofs)."""
     device: int = 0
     """Its device number while it is mounted; 0 where that is not known."""
+    stored_at_once: bool = False
+    """What is written there is stored when the call returns: an object store."""
 
 
 _SHARES = (

@@ -30,6 +30,7 @@ from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.finish_rules import finished_because
 from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.targets.store_url import StoreUrl
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
@@ -38,7 +39,6 @@ from softcopy_napari.engine.zarr_layout.probe import SourceProbe
 
 _GENERATION = 1_000_000
 """Step between the numbers of the ledger folders of two datasets, one made in the other's place."""
-
 log = logging.getLogger(__name__)
 
 
@@ -65,8 +65,9 @@ class CopyJob(TargetThread):
         self._pacer = Pacer(target, parts.pool, parts.dispatcher, parts.tracker, resources.board)
         self._forecaster = Forecaster(parts.inventory, parts.dispatcher, parts.tracker, parts.reporter)
         self._status = CopyStatus(parts, self._final, self._pacer, self._forecaster)
-        receipt_reader = ReceiptReader(parts.inventory, target.folder, ledgers, post)
-        parts.dispatcher.read_back.use_known_digests(self._journal, receipt_reader)
+        if not isinstance(place := target.destination, StoreUrl):  # whose manifest has them
+            receipt = ReceiptReader(parts.inventory, place, ledgers, post)
+            parts.dispatcher.read_back.use_known_digests(self._journal, receipt)
         if self._lock.reverify_reason is not None:
             self._reverify(self._lock.reverify_reason)
         self._snapshot = self._make_snapshot(time.monotonic())

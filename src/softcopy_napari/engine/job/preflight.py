@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 import time
 
 from softcopy_napari.engine.destination.existing_data import find_other_dataset
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.formatting import quote
+from softcopy_napari.engine.fs.destination_problem import ProblemKind, describe_problem
 from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.fs.permissions import find_group
+from softcopy_napari.engine.object_store.store_connection import StoreConnection
+from softcopy_napari.engine.object_store.store_errors import StoreError
 from softcopy_napari.engine.receipt.freed_record import find_freed
 from softcopy_napari.engine.state_folder.destination_lock import destination_id
 from softcopy_napari.engine.targets.store_url import StoreUrl, destination_of
@@ -37,8 +41,6 @@ def validate_target(target: Target) -> None:
         The source is not what it should be (and will not become it by waiting) or was freed, the destination is no
         folder, or it holds another dataset.
     """
-    if isinstance(target.destination, StoreUrl):
-        raise TargetsError(f"destination {target.destination}: object stores are not supported yet")
     if freed := find_why_freed(target):
         raise TargetsError(freed)
     waits = target.wait_for_source and not target.check
@@ -60,9 +62,12 @@ def validate_target(target: Target) -> None:
             find_group(target.group)
     except ValueError as error:
         raise TargetsError(f"group {quote(target.group or '')}: {error}") from None
-    sides = target.source, target.folder
-    if not target.overwrite and (conflict := find_other_dataset(*sides, target.is_folder)):
-        raise TargetsError(describe(conflict))
+    try:
+        sides = target.source, target.destination
+        if not target.overwrite and (conflict := find_other_dataset(*sides, target.is_folder)):
+            raise TargetsError(describe(conflict))
+    except StoreError:
+        pass  # its job says so, and waits
 
 
 def find_why_freed(target: Target) -> str:
@@ -123,6 +128,9 @@ def _is_wrong(found: SourceProbe) -> bool:
 
 def _check_readable(target: Target) -> None:
     """Check that the destination is a folder, if it is there at all: one that was never made lacks everything."""
+    if isinstance(target.destination, StoreUrl):
+        _check_access(target.destination, write=False)
+        return
     try:
         there = os.stat(extended_path(str(target.destination)))
     except FileNotFoundError:
@@ -135,7 +143,10 @@ def _check_readable(target: Target) -> None:
 
 def _check_writable(target: Target) -> None:
     """Check that the destination is a folder that can be written, or can be made."""
-    place = target.folder
+    if isinstance(target.destination, StoreUrl):
+        _check_access(target.destination, write=True)
+        return
+    place = target.destination
     while not os.path.lexists(extended_path(str(place))) and place != place.parent:
         place = place.parent
     if not os.path.isdir(extended_path(str(place))):
@@ -143,6 +154,15 @@ def _check_writable(target: Target) -> None:
         raise TargetsError(f"destination {target.destination} {what}: choose another destination")
     if not os.access(extended_path(str(place)), os.W_OK | os.X_OK) and not _is_read_only(str(place)):
         raise TargetsError(f"destination {target.destination} cannot be written: you have no permission in {place}")
+
+
+def _check_access(url: StoreUrl, write: bool) -> None:
+    """Check that a store lets us in; one that does not answer just now is waited for."""
+    try:
+        StoreConnection(url).check_access(f".softcopy-{secrets.token_hex(4)}.tmp", write)
+    except StoreError as error:
+        if error.problem is not None and error.problem.kind not in (ProblemKind.GONE, ProblemKind.OVERLOADED):
+            raise TargetsError(describe(describe_problem(error.problem, str(url), 0, 0))) from None
 
 
 def _is_read_only(place: str) -> bool:

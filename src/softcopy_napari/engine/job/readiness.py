@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from softcopy_napari.engine.destination.preparation import DestinationPreparation
+from softcopy_napari.engine.fs.destination_problem import DestinationProblem, describe_problem
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.source_identity import Arrival, SourceFingerprint
@@ -75,7 +76,7 @@ class Readiness:
                 self.awaited = DestinationPreparation
                 destination = str(self._preparation.target.destination)
                 self.reason = make_reason(ReasonCode.CHECKING_DESTINATION, destination=destination)
-                self._preparation.examine(self._handle_existing_data)
+                self._preparation.examine(self._handle_existing_data, self._note_problem)
             else:
                 self._request_reach()
         if why is not None and (told_to_finish or self.arrival.hopeless):
@@ -93,6 +94,10 @@ class Readiness:
         self._dispatcher.replaces_metadata = self._preparation.target.overwrite
         self.reason = None
         self._request_reach()
+
+    def _note_problem(self, problem: DestinationProblem) -> None:
+        """Say why the destination cannot be looked at; that is tried again."""
+        self.reason = describe_problem(problem, str(self._preparation.target.destination), 0, 0)
 
     def _request_reach(self) -> None:
         self.awaited = Reached

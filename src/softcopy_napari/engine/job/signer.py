@@ -16,8 +16,10 @@ from softcopy_napari.engine.fs.permissions import KEEP, SOURCE, heeds_umask, mod
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
+from softcopy_napari.engine.receipt.files_beside_store import FilesBesideStore
 from softcopy_napari.engine.receipt.receipt import Receipt
 from softcopy_napari.engine.receipt.receipt_builder import ReceiptBuilder
+from softcopy_napari.engine.targets.store_url import StoreUrl
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.probe import FolderIdentity
@@ -93,12 +95,25 @@ class Signer:
     ) -> None:
         """Run in the thread: ten million lines take a while, and the destination's disk may hang."""
         target = self._parts.target
-        orphaned.search_receipt(target.folder)
+        problem, files = None, None
+        destination = target.destination
+        if isinstance(destination, StoreUrl):
+            files = FilesBesideStore(destination)
+            destination = files.destination
+            try:
+                files.fetch_receipts()
+            except OSError as error:
+                problem = make_reason(
+                    ReasonCode.RECEIPT_FAILED, destination=str(target.destination), problem=error.strerror
+                )
+        orphaned.search_receipt(destination)
         verdict = judge_findings(orphaned.findings())
-        problem = None
-        if verdict.failure is None:
+        if verdict.failure is None and problem is None:
             whole = receipt.model_copy(update={"notes": (*receipt.notes, *map(describe, verdict.notes))})
-            problem = builder.write(target.folder, self._parts.marker, whole, _receipt_mode(target), target.group_id)
+            if files is not None:
+                problem = builder.write_to_store(files, self._parts.marker, whole)
+            else:
+                problem = builder.write(destination, self._parts.marker, whole, _receipt_mode(target), target.group_id)
         self._parts.post(lambda: done(problem, verdict))
 
 

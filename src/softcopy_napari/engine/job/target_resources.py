@@ -14,7 +14,8 @@ from softcopy_napari.engine.dispatch.worker_pool import WorkerAnswer, WorkerDied
 from softcopy_napari.engine.fs.own_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.state_folder.activity import board_path, claim_slot
-from softcopy_napari.engine.state_folder.destination_lock import DestinationLock, keeps_times
+from softcopy_napari.engine.state_folder.destination_lock import DestinationLock, keeps_times, manifest_path
+from softcopy_napari.engine.targets.store_url import StoreUrl
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.worker.pause_gate import ALL_THE_TIME, IN_PAUSES
 from softcopy_napari.engine.worker.tasks import Setup
@@ -58,11 +59,14 @@ class TargetResources:
         run = os.urandom(4).hex()
         self.marker = "" if target.check else f"{TEMPORARY_PREFIX}{run}-here{TEMPORARY_SUFFIX}"
         by_content = target.check and (target.by_content or not keeps_times(target.destination))
+        is_store = isinstance(target.destination, StoreUrl)
+        manifest = str(manifest_path(target.destination)) if is_store else ""
         setup = Setup(
             str(target.source), str(target.destination), run, "", target.sleep_time, target.check, self.marker,
             permissions=target.permissions, group=target.group_id, by_content=by_content,
             finish_marker=target.marker, any_files=target.is_folder,
             links=target.links, board=path, effort=ALL_THE_TIME if target.pace == "full" else IN_PAUSES,
+            manifest=manifest, overwrite=target.overwrite, verify=target.verify == "checksum",
         )  # fmt: skip
         self.pool = WorkerPool(setup, processes or target.nprocs, self.inbox.put, lock)
         self.pool.problem = note

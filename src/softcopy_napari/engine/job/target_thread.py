@@ -23,6 +23,7 @@ from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.state_folder.history import HistoryWriter
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.targets.store_url import StoreUrl
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.tasks import Answer
@@ -243,7 +244,7 @@ class TargetThread(ABC):
         deadline = time.monotonic() + _STOP_TIMEOUT
         left = self._pool.stop() + self._dispatcher.unswept()
         marker = self._parts.marker
-        if marker or left:
+        if (marker or left) and not isinstance(self.target.destination, StoreUrl):
             # In a thread: the destination may be what hangs.
             clock: list[int] = []
             names = [(name, folders) for own, folders in left for name in temporaries_of(own)]

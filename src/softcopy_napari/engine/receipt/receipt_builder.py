@@ -21,10 +21,14 @@ from softcopy_napari.engine.fs.own_files import run_of_temporary
 from softcopy_napari.engine.fs.permissions import give_to_group
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.object_store.manifest_object import write_manifest
+from softcopy_napari.engine.object_store.object_manifest import ObjectManifest
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
+from softcopy_napari.engine.receipt.files_beside_store import FilesBesideStore
 from softcopy_napari.engine.receipt.receipt import SOFTWARE, ArrayFacts, Paths, Receipt, write_receipt
-from softcopy_napari.engine.receipt.receipt_files import possible_receipt_files
+from softcopy_napari.engine.receipt.receipt_files import facts_path, possible_receipt_files
+from softcopy_napari.engine.state_folder.destination_lock import manifest_path
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.wording import describe
@@ -134,6 +138,25 @@ class ReceiptBuilder:
             return make_reason(ReasonCode.RECEIPT_FAILED, destination=str(destination), problem=error.strerror)
         except Exception:  # a copy that is complete must not hang for that
             log.exception("unexpected error in the receipt of %s", destination)
+            return make_reason(ReasonCode.RECEIPT_BROKE)
+        return None
+
+    def write_to_store(self, files: FilesBesideStore, marker: str, receipt: Receipt) -> Reason | None:
+        """Write the receipt of a copy in an object store, and the manifest; parameters and result as of `write`."""
+        try:
+            manifest = ObjectManifest(manifest_path(files.url))
+            try:
+                write_manifest(files.url, manifest)
+            finally:
+                manifest.close()
+            whole = receipt.model_copy(update={"run": run_of_temporary(marker)})
+            sums = write_receipt(files.destination, self.lines(), whole)
+            files.publish(sums, facts_path(sums))
+            log.info("receipt %s", sums.name)
+        except OSError as error:
+            return make_reason(ReasonCode.RECEIPT_FAILED, destination=str(files.url), problem=error.strerror)
+        except Exception:
+            log.exception("unexpected error in the receipt of %s", files.url)
             return make_reason(ReasonCode.RECEIPT_BROKE)
         return None
 

@@ -248,6 +248,11 @@ def destination_id(destination: Destination) -> str:
     return hashlib.sha256(os.fsencode(real)).hexdigest()[:32]
 
 
+def manifest_path(destination: Destination) -> Path:
+    """Return where it is noted what an object store holds of a destination."""
+    return private_folder("manifests") / f"{destination_id(destination)}.sqlite"
+
+
 def _lock_path(destination: Destination) -> Path:
     return private_folder("locks") / destination_id(destination)
 

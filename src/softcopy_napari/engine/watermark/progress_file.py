@@ -20,6 +20,7 @@ from softcopy_napari.engine.fs.files import BINARY, NOFOLLOW
 from softcopy_napari.engine.fs.own_files import PROGRESS
 from softcopy_napari.engine.fs.permissions import SOURCE, modes_for
 from softcopy_napari.engine.receipt.receipt_files import can_lie_beside, shorten_name
+from softcopy_napari.engine.targets.store_url import is_store_url, name_of
 from softcopy_napari.engine.watermark.progress_lines import HEAD, LONGEST_LINE, ProgressState
 
 _ENDINGS = (".progress.jsonl", ".softcopy.progress.jsonl")
@@ -56,7 +57,9 @@ def is_progress_file(path: Path, destination: Path) -> bool:
 
 
 def _is_name_of(name: str, path: str) -> bool:
-    """Whether a path, as any system may spell it, ends with this name."""
+    """Whether a path, as any system may spell it, or an address, ends with this name."""
+    if is_store_url(path):
+        return name_of(path) == name
     return unicodedata.normalize("NFC", path).endswith(unicodedata.normalize("NFC", name))
 
 
@@ -193,6 +196,9 @@ class ProgressFile:
                 os.ftruncate(fd, self._size)
             raise
         self._size += written
+
+    def close(self) -> None:
+        """Make sure that all lines are where others see them: they are."""
 
     def remove(self) -> None:
         """Take back everything that the file says, by removing it.

@@ -5,6 +5,7 @@ Parts of a target's job call this from its thread; answers reach that thread as 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -65,6 +66,8 @@ class ProgressWriter:
     def _run(self) -> None:
         while (work := self._waiting.get()) is not None:
             self._write(*work)
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def _write(self, write: Callable[[], ProgressState | None], done: Done) -> None:
         """Write; where that fails the file is removed, if possible: what it says may not be true any more."""

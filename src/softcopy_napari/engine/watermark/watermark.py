@@ -17,11 +17,13 @@ from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.source_metadata import SourceMetadata
 from softcopy_napari.engine.states import ChunkState, TargetState
+from softcopy_napari.engine.targets.store_url import StoreUrl
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.watermark.array_watermark import ArrayWatermark, Counted
 from softcopy_napari.engine.watermark.progress_file import ProgressFile
 from softcopy_napari.engine.watermark.progress_lines import Claim, ProgressState, Ranges, encode_claim, encode_line
 from softcopy_napari.engine.watermark.progress_writer import Outcome, ProgressWriter
+from softcopy_napari.engine.watermark.store_progress_file import StoreProgressFile
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
@@ -70,8 +72,7 @@ class Watermark:
         self._writer: ProgressWriter | None = None
         """None where no progress file is wanted."""
         if target.progress_file and marker:
-            file = ProgressFile(target.source, target.folder, marker, target.permissions)
-            self._writer = ProgressWriter(file, post)
+            self._writer = ProgressWriter(_progress_file(target, marker), post)
         self._inventory, self._metadata, self._notice = inventory, metadata, notice
         self._disturbed = inventory.ledgers.sums.disturbed
         self._arrays: dict[str, ArrayWatermark] = {}
@@ -349,3 +350,9 @@ def _still_there(before: ArrayLayout, now: ArrayLayout) -> int:
     if before.difference(now, ignore_shape=True) is not None or before.grid[1:] != now.grid[1:]:
         return 0
     return min(before.shape[:1] + now.shape[:1], default=1)
+
+
+def _progress_file(target: Target, marker: str) -> ProgressFile:
+    if isinstance(target.destination, StoreUrl):
+        return StoreProgressFile(target.source, target.destination)
+    return ProgressFile(target.source, target.destination, marker, target.permissions)

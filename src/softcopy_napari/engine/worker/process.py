@@ -16,27 +16,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
-from softcopy_napari.engine.fs.destination_problem import DestinationProblem, ProblemKind, diagnose_problem
+from softcopy_napari.engine.fs.destination_problem import DestinationProblem
 from softcopy_napari.engine.fs.file_times import NO_VERSION, pack_version
 from softcopy_napari.engine.fs.followed_links import make_source_folder
-from softcopy_napari.engine.fs.free_space import measure_both_sides
 from softcopy_napari.engine.fs.hashing import NO_DIGEST
-from softcopy_napari.engine.fs.held_file_system import HeldFileSystem, flush_files
-from softcopy_napari.engine.fs.permissions import heeds_umask
 from softcopy_napari.engine.fs.root_folder import RootFolder
-from softcopy_napari.engine.worker.content_checker import CheckOutcome, ContentChecker, find_damage
+from softcopy_napari.engine.worker.content_checker import CheckOutcome, find_damage
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
-from softcopy_napari.engine.worker.file_copier import FileCopier
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
-from softcopy_napari.engine.worker.folder_comparer import FolderComparer
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
-from softcopy_napari.engine.worker.native import change_times, files_at_a_time, flush_together, load_heeder
+from softcopy_napari.engine.worker.native import load_heeder
 from softcopy_napari.engine.worker.pause_gate import PauseGate
-from softcopy_napari.engine.worker.read_back import read_back
+from softcopy_napari.engine.worker.sides.destination_side import DestinationSide, WorkerControl
 from softcopy_napari.engine.worker.source_reads import read_source
 from softcopy_napari.engine.worker.tasks import (
     Answer,
@@ -49,6 +43,8 @@ from softcopy_napari.engine.worker.tasks import (
     Identity,
     Inspected,
     InspectTask,
+    Listed,
+    ListTask,
     ProbeTask,
     Progress,
     Reached,
@@ -69,7 +65,7 @@ from softcopy_napari.engine.worker.tasks import (
     write_message,
 )
 from softcopy_napari.engine.worker.token_bucket import TokenBucket
-from softcopy_napari.engine.zarr_layout.probe import add_evidence, probe_source
+from softcopy_napari.engine.zarr_layout.probe import probe_source
 
 _PROGRESS_INTERVAL = 0.25
 """Seconds between reports on a large file."""
@@ -87,23 +83,15 @@ class Worker:
         self._tasks = tasks
         self._out = out
         self._stopping = False
-        self._comparisons: deque[tuple[int, Iterator[FolderDiff | FolderBatch]]] = deque()
-        self._comparer = FolderComparer(
-            setup.source, setup.destination, setup.run, setup.read_only, setup.temporary, setup.links, setup.by_content,
-            setup.finish_marker,
-        )  # fmt: skip
+        self._comparisons: deque[tuple[int, Iterator[FolderDiff | FolderBatch | Listed]]] = deque()
         self._source = make_source_folder(setup.source, setup.destination, setup.links)
-        self._destination = RootFolder(setup.destination, setup.permissions, setup.group, self._source)
-        if not heeds_umask(setup.permissions):
-            os.umask(0)
-        self._file_system = HeldFileSystem()
         stopping, alive = lambda: self._stopping, lambda: self._report_progress(0)
         self._throttle = TokenBucket(setup.rate, setup.sleep_time, stopping, alive)
         self._gate = PauseGate(setup.board, setup.effort, stopping, alive, load_heeder())
-        self._copier = FileCopier(
-            self._source, self._destination, setup.temporary, lambda: self._stopping, self._note_copied_block
+        control = WorkerControl(
+            stopping, self._note_copied_block, self._note_read_block, lambda: self._throttle.is_overdue
         )
-        self._checker = ContentChecker(self._source, self._destination, self._copier.buffer, self._note_read_block)
+        self._side = _make_side(setup, self._source, control)
         self._task_id = 0
         self._unreported = 0
         self._last_report = 0.0
@@ -137,10 +125,9 @@ class Worker:
             case CopyTask():
                 self._copy_files(task)
             case CompareTask():
-                parts = self._comparer.compare_folders(
-                    task.folders, task.quiet, task.source, self._setup.marker, task.fresh_attributes
-                )
-                self._comparisons.append((task.id, parts))
+                self._comparisons.append((task.id, self._side.compare_folders(task)))
+            case ListTask():
+                self._comparisons.append((task.id, self._side.list_everything()))
             case VerifyTask():
                 self._verify_files(task)
             case InspectTask():
@@ -149,7 +136,7 @@ class Worker:
                 self._send(task.id, self._check_destination(task.claim, ask_clock=True))
             case ProbeTask():
                 found = probe_source(self._setup.source, self._setup.any_files)
-                add_evidence(found, self._setup.source, self._setup.destination, task.folders, task.samples)
+                self._side.add_evidence(found, task.folders, task.samples)
                 if task.samples:
                     found.obstacle = self._check_destination().obstacle
                 self._send(task.id, found)
@@ -158,17 +145,16 @@ class Worker:
             case SweepTask():
                 if self._check_destination().obstacle is None:
                     with self._open_sides(None):
-                        for folder in task.folders:
-                            self._copier.remove_temporaries(folder, task.temporary)
+                        self._side.remove_temporaries(task.folders, task.temporary)
                 self._send(task.id, Swept())
             case SyncTask():
                 self._flush_files(task)
             case FlushTask():
                 self._send(task.id, self._flush_destination())
             case ReleaseFileSystem():
-                self._file_system.release()
+                self._side.release()
             case FreeSpaceTask():
-                self._send(task.id, measure_both_sides(self._setup.source, self._setup.destination))
+                self._send(task.id, self._side.measure_free_space())
 
     def _begin_task(self, task_id: int) -> float:
         """Note the start of a task that reports progress, and return its time."""
@@ -193,45 +179,27 @@ class Worker:
             self._source.open(source)
         except OSError:
             lost = source is not None
-        obstacle = self._open_destination(to_write=to_write)
+        obstacle = self._side.open(to_write=to_write)
         try:
             yield lost, obstacle
         finally:
             self._source.close()
-            self._destination.close()
-
-    def _open_destination(self, claim: bool = False, to_write: bool = False) -> DestinationProblem | None:
-        """Open the destination; return what is wrong with it."""
-        marker = self._setup.marker
-        try:
-            if claim:
-                self._destination.claim(marker)
-            self._destination.open(marker=marker)
-            if self._file_system.detect_replacement(self._destination):
-                return DestinationProblem(ProblemKind.GONE, "it was taken away and is back", away=True)
-            if to_write:
-                self._file_system.keep_open(self._destination)
-        except OSError as error:
-            obstacle = diagnose_problem(error, self._destination.root)
-            if obstacle.away:
-                self._file_system.release()  # so that its user can unmount it
-            return obstacle
-        return None
+            self._side.close()
 
     def _check_destination(self, claim: bool = False, ask_clock: bool = False) -> Reached:
         """Check the destination; return what is wrong with it and what it lies on."""
         try:
-            obstacle = self._open_destination(claim=claim)
-            clock = self._destination.read_clock(self._setup.marker) if ask_clock and obstacle is None else 0
+            obstacle = self._side.open(claim=claim)
+            clock = self._side.read_clock() if ask_clock and obstacle is None else 0
         finally:
-            self._destination.close()
-        return Reached(obstacle, self._file_system.file_system, clock)
+            self._side.close()
+        return Reached(obstacle, self._side.file_system, clock)
 
     def _flush_destination(self) -> Flushed:
         """Flush the destination, and check that it was not unmounted meanwhile: then the flush was in vain."""
         with self._open_sides(None) as (_, obstacle):
-            since = self._file_system.held_since
-            error = self._file_system.flush(self._destination) if obstacle is None else ""
+            since = self._side.held_since
+            error = self._side.flush() if obstacle is None else ""
         obstacle = obstacle or self._check_destination().obstacle
         return Flushed("" if obstacle else error, obstacle, since)
 
@@ -240,8 +208,7 @@ class Worker:
         count, failed = 0, dict[str, str]()
         with self._open_sides(None) as (_, obstacle):
             if obstacle is None:
-                together = flush_together(self._copier.native, self._destination.fd, self._copier.at_a_time)
-                count, failed = flush_files(self._destination, task.paths, self._should_continue, together)
+                count, failed = self._side.flush_files(task.paths, self._should_continue)
         if failed:
             obstacle = self._check_destination().obstacle
         self._send(task.id, Synced(count, failed, self._work_time() - started, obstacle))
@@ -261,8 +228,7 @@ class Worker:
         together = not self._throttle.is_limiting  # after each of them
         with self._open_sides(task.source, to_write=True) as (lost, obstacle):
             if not (lost or obstacle):
-                self._copier.begin_batch(self._file_system.file_system.is_share)
-                results = self._copier.copy_files(task.paths, task.delete_if_gone, task.rules, task.unsettled, together)
+                results = self._side.copy_files(task, together)
                 for outcome, size, digest, reason, error, modified in results:
                     outcomes.append(outcome)
                     digests.append(digest or NO_DIGEST)
@@ -271,7 +237,7 @@ class Worker:
                     if reason:
                         reasons[len(outcomes) - 1] = reason
                     if error is not None:
-                        obstacle = diagnose_problem(error, self._setup.destination)
+                        obstacle = self._side.diagnose(error)
                         break
                     if self._stopping or (self._throttle.is_limiting and self._throttle.pay_for_file(size)):
                         break
@@ -282,20 +248,17 @@ class Worker:
         versions += [NO_VERSION] * missing
         seconds = self._work_time() - started
         done = CopyDone(bytes(outcomes), b"".join(digests), copied, reasons, seconds, obstacle, lost)
-        at_a_time = files_at_a_time(self._copier.native, self._copier.at_a_time)
-        done = done._replace(versions=b"".join(versions), remarks=self._copier.remarks, at_a_time=at_a_time)
-        self._send(task.id, done._replace(held_since=self._file_system.held_since))
+        done = done._replace(versions=b"".join(versions), remarks=self._side.remarks, at_a_time=self._side.at_a_time)
+        self._send(task.id, done._replace(held_since=self._side.held_since))
 
     def _verify_files(self, task: VerifyTask) -> None:
         started = self._begin_task(task.id)
         done = VerifyDone(bytes([CheckOutcome.STOPPED]) * len(task.paths), NO_DIGEST * len(task.paths), 0, {})
         with self._open_sides(task.source) as (lost, obstacle):
             if not (lost or obstacle):
-                self._checker.capabilities = self._destination.get_capabilities(self._setup.temporary)
-                times = partial(change_times, self._copier.native, self._destination.fd)
-                done = read_back(self._checker, task, lambda: self._stopping or self._throttle.is_overdue, times)
+                done = self._side.read_back(task)
         seconds = self._work_time() - started
-        self._send(task.id, done._replace(seconds=seconds, obstacle=obstacle, lost=lost))
+        self._send(task.id, done._replace(seconds=seconds, obstacle=obstacle or done.obstacle, lost=lost))
 
     def _inspect_files(self, task: InspectTask) -> None:
         self._begin_task(task.id)
@@ -344,8 +307,19 @@ class Worker:
             self._unreported = 0
             self._last_report = now
 
-    def _send(self, task_id: int, answer: Answer | list[FolderDiff | FolderBatch]) -> None:
+    def _send(self, task_id: int, answer: Answer | list[FolderDiff | FolderBatch | Listed]) -> None:
         write_message(self._out, (task_id, answer))
+
+
+def _make_side(setup: Setup, source: RootFolder, control: WorkerControl) -> DestinationSide:
+    """Make the destination's side: what is not needed for it is not imported."""
+    if setup.manifest:
+        from softcopy_napari.engine.worker.sides.store_side import StoreSide
+
+        return StoreSide(setup, source, control)
+    from softcopy_napari.engine.worker.sides.local_side import LocalSide
+
+    return LocalSide(setup, source, control)
 
 
 def _read_tasks(stream: BinaryIO, tasks: SimpleQueue[Task | ReleaseFileSystem | None], worker: Worker) -> None:

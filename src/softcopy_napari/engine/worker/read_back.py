@@ -27,7 +27,7 @@ def read_back(
         outcomes.append(result.outcome)
         digests.append(result.digest)
         size += result.size
-        if reason := _why_not_right(result):
+        if reason := why_not_right(result):
             reasons[number] = reason
         if should_end():
             break
@@ -49,7 +49,7 @@ def _check(
     return checker.find_digest(path, known, task.chunk_format, found)
 
 
-def _why_not_right(result: CheckResult) -> Reason | None:
+def why_not_right(result: CheckResult) -> Reason | None:
     """Return what is wrong with a file; of one that is as it should be, what is wrong with it at the source, too."""
     match result.outcome:
         case CheckOutcome.CHANGED | CheckOutcome.TRUNCATED:

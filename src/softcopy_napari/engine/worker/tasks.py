@@ -57,6 +57,12 @@ class Setup(NamedTuple):
     """The file of the activity board; empty where there is none."""
     effort: float = 1.0
     """How much is done while a writer is at work, see pause_gate.py."""
+    manifest: str = ""
+    """Where it is noted what an object store holds, see object_manifest.py; empty where the destination is a folder."""
+    overwrite: bool = False
+    """The target's setting `overwrite`: objects of other writers are replaced."""
+    verify: bool = False
+    """Whether what is copied will be read back: then as much as may be known without that is found out."""
 
 
 class SetPace(NamedTuple):
@@ -118,6 +124,12 @@ class CompareTask(NamedTuple):
     source: Identity | None = None
     fresh_attributes: bool = False
     """On the last walk, make a share's server send sizes and times again, which may be cached here."""
+
+
+class ListTask(NamedTuple):
+    """Learn all that an object store holds of the destination. Answered by any number of Listed."""
+
+    id: int
 
 
 class ReadTask(NamedTuple):
@@ -192,6 +204,7 @@ Task = (
     | VerifyTask
     | InspectTask
     | CompareTask
+    | ListTask
     | ReadTask
     | TailTask
     | SweepTask
@@ -256,6 +269,17 @@ class Reached(NamedTuple):
     """The file system that it lies on."""
     clock: int = 0
     """Its own clock, see `RootFolder.read_clock`."""
+
+
+class Listed(NamedTuple):
+    """Says how far a ListTask is."""
+
+    objects: int = 0
+    """Objects listed so far."""
+    final: bool = False
+    """Whether it is done."""
+    obstacle: DestinationProblem | None = None
+    """Why it could not be done to the end."""
 
 
 class Progress(NamedTuple):
@@ -327,6 +351,7 @@ Answer = (
     | Progress
     | FolderDiff
     | FolderBatch
+    | Listed
     | ReadDone
     | TailDone
     | Swept

@@ -1,0 +1,95 @@
+"""Files beside a destination in an object store: receipt and progress file, as local files that are objects there, too.
+
+What works with files beside a folder works with these: they lie in the state folder, beside a folder of the
+destination's name that is never made. They are fetched before they are looked at, and published when they are written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from softcopy_napari.engine.fs.atomic_write import write_atomically
+from softcopy_napari.engine.object_store.store_connection import PART_SIZE, StoreConnection
+from softcopy_napari.engine.receipt.receipt_files import possible_receipt_files
+from softcopy_napari.engine.state_folder.destination_lock import destination_id
+from softcopy_napari.engine.state_folder.folder import private_folder
+from softcopy_napari.engine.targets.store_url import StoreUrl
+
+
+class FilesBesideStore:
+    """The files beside one destination in an object store.
+
+    Parameters
+    ----------
+    url : StoreUrl
+
+    Attributes
+    ----------
+    url
+        As given.
+    destination : Path
+        Stands for the destination: what lies beside it is what lies beside that.
+    """
+
+    def __init__(self, url: StoreUrl) -> None:
+        self.url = url
+        folder = private_folder("beside") / destination_id(url)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self.destination = folder / url.name
+
+    def fetch_receipts(self) -> Path:
+        """Fetch what may be the destination's receipt; returns `destination`.
+
+        Raises
+        ------
+        OSError
+            The store cannot be asked.
+        """
+        *beside, _ = possible_receipt_files(self.destination)
+        self.fetch(path for pair in beside for path in pair)
+        return self.destination
+
+    def fetch(self, paths: Iterable[Path]) -> None:
+        """Make local files what the objects of their names are; those that are not there are removed.
+
+        Raises
+        ------
+        OSError
+            The store cannot be asked.
+        """
+        for path in paths:
+            try:
+                content = self._connect(path).read_small("")
+            except FileNotFoundError:
+                path.unlink(missing_ok=True)
+            else:
+                write_atomically(path, content, path.with_name(f"{path.name}.tmp"), flush=False)
+
+    def publish(self, *paths: Path) -> None:
+        """Store local files as the objects of their names, one after the other.
+
+        Raises
+        ------
+        OSError
+            One of them cannot be stored.
+        """
+        for path in paths:
+            store, size = self._connect(path), path.stat().st_size
+            with open(path, "rb") as file:
+                if size <= PART_SIZE:
+                    store.put("", file.read())
+                else:
+                    store.put_blocks("", iter(lambda: file.read(PART_SIZE), b""), size)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file, and the object of its name."""
+        self._connect(path).delete([""])
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+    def _connect(self, path: Path) -> StoreConnection:
+        above = self.url.prefix.rpartition("/")[0]
+        prefix = f"{above}/{path.name}" if above else path.name
+        return StoreConnection(StoreUrl(self.url.scheme, self.url.bucket, prefix, self.url.options))
