@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
 
+_ROOT = Path(__file__).parents[2]
 KEY, SECRET = "test-key", "test-secret"
 REGION = "us-east-1"
 _LISTENING = re.compile(rb"http://127\.0\.0\.1:(\d+)")
@@ -38,6 +39,7 @@ class ObjectStore:
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
         self.bucket = ""
+        self._client: Any = None
 
     def make_bucket(self) -> str:
         """Make a bucket, which is this one's from now on."""
@@ -54,7 +56,7 @@ class ObjectStore:
         import boto3
         from botocore.config import Config
 
-        return boto3.client(
+        self._client = self._client or boto3.client(  # which takes a while
             "s3",
             endpoint_url=self.endpoint,
             aws_access_key_id=KEY,
@@ -62,6 +64,7 @@ class ObjectStore:
             region_name=REGION,
             config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
         )
+        return self._client
 
     def keys(self, prefix: str = "") -> list[str]:
         """Return the keys of all objects in the bucket that begin so, in order."""
@@ -97,7 +100,7 @@ def rclone_server(folder: Path) -> Iterator[ObjectStore]:
     rclone = Path(sys.executable).with_name("rclone.exe" if os.name == "nt" else "rclone")
     command = [
         str(rclone), "serve", "s3", "--addr", "127.0.0.1:0", "--auth-key", f"{KEY},{SECRET}",
-        "--dir-cache-time", "0s", "--config", os.devnull, str(folder),
+        "--config", os.devnull, str(folder),
     ]  # fmt: skip
     with _served(command, dict(os.environ)) as endpoint:
         yield ObjectStore(endpoint)
@@ -120,9 +123,14 @@ def store_environment() -> dict[str, str]:
 def _served(command: list[str], environment: Mapping[str, str]) -> Iterator[str]:
     """Run a server, and yield its endpoint once it says where it listens."""
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment
+        [sys.executable, "-m", "tests.support.serve_until_eof", *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment,
+        cwd=_ROOT,
     )
-    assert process.stderr is not None
+    assert process.stdin is not None and process.stderr is not None
     found: list[str] = []
     said: list[bytes] = []
     listening = threading.Event()
@@ -134,12 +142,8 @@ def _served(command: list[str], environment: Mapping[str, str]) -> Iterator[str]
             raise RuntimeError(f"{command[0]} does not serve: {b''.join(said).decode(errors='replace')}")
         yield found[0]
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.stdin.close()
+        process.wait()
         reader.join()
         process.stderr.close()
 
