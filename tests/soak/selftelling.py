@@ -19,6 +19,10 @@ SHARD = (8, 2, 2)
 _CHUNK = re.compile(r"(?:.*/)?(\d+)/(\d+)/0/0")
 """Of zarr v3 and, nested, of v2."""
 _SHARD = re.compile(r"(?:.*/)?c/(\d+)/(\d+)/(\d+)")
+_IMAGE = re.compile(r"pos(\d+)/img_(\d+)\.tif")
+_STACK = re.compile(r"stack_\d+\.bin")
+RECORD = 4096
+"""Bytes of a frame in a stack, which begins with the number of its frames."""
 _EMPTY = (2**64 - 1, 2**64 - 1)
 
 
@@ -57,7 +61,24 @@ def check(path: str, content: bytes) -> tuple[str, int]:
         return _check_chunk(int(match[1]), int(match[2]), content)
     if match := _SHARD.fullmatch(path):
         return _check_shard(int(match[1]), content), -1
+    if match := _IMAGE.fullmatch(path):
+        return _check_chunk(int(match[1]), int(match[2]), content)
+    if _STACK.fullmatch(path):
+        return ("" if content == stack(content[:1]) else f"is torn: {len(content)} bytes"), -1
+    if path == "table.csv":
+        rows = content.decode().count("\n")
+        return ("" if content == table(rows) else "is torn"), rows
     return "is nobody's", -1
+
+
+def stack(frames: bytes) -> bytes:
+    """All of a stack; its first byte is the number of its frames."""
+    return frames + b"".join(bytes([number]) * RECORD for number in range(frames[0] if frames else 0))
+
+
+def table(rows: int) -> bytes:
+    """A table of so many rows."""
+    return b"".join(b"%d,row\n" % number for number in range(rows))
 
 
 def _check_chunk(t: int, z: int, content: bytes) -> tuple[str, int]:

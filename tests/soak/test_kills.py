@@ -9,7 +9,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,17 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes")
 SLOW = {"rest": 3.0}
 # Kind of writer, its options, how often an engine is killed, and after how many seconds at most. One that finds files
 # which have just been written leaves them alone for two seconds.
-SHORT = [("tensorstore", {"grow": False}, 4, 1.5), ("zarr_python", {}, 2, 3.5), ("acquire", {}, 2, 2.5)]
+SHORT = [
+    ("tensorstore", {"grow": False}, 4, 1.5),
+    ("zarr_python", {}, 2, 3.5),
+    ("acquire", {}, 2, 2.5),
+    ("folder", {}, 2, 3.5),
+]
 LONG = [
     ("tensorstore", {}, 120, 2.0), ("tensorstore", {"zarr_format": 2}, 180, 2.0),
     ("zarr_python", {}, 50, 4.0), ("acquire", {}, 50, 3.0),
     ("acquire", SLOW, 20, 6.0), ("tensorstore", {"mode": "none"}, 20, 2.0),
+    ("folder", {}, 60, 5.0),
 ]  # fmt: skip
 
 
@@ -72,12 +78,13 @@ def run_for(
     destination: Path,
     rest: float,
     at_work: Callable[[], object] = lambda: True,
+    options: Sequence[str] = (),
 ) -> None:
     """Start an engine and kill it some time after it is at work: alone, or with its workers in the middle of a copy.
 
     Workers of the one before it may still be there: it waits for them, and is not refused.
     """
-    with Softcopy("--nprocs", "2", source, destination) as copy:
+    with Softcopy("--nprocs", "2", *options, source, destination) as copy:
         until(at_work)
         with contextlib.suppress(subprocess.TimeoutExpired):
             copy.wait(seconds)
@@ -96,14 +103,14 @@ def kill_again_and_again(folder: Path, kind: str, options: dict[str, Any], kills
     source, destination = folder / "source.zarr", folder / "destination.zarr"
     choose = random.Random(f"{kind} {options}")
     destination.mkdir()
-    caught = 0
+    caught, given = 0, ["--kind", "folder"] if kind == "folder" else []
     with helper("reader", str(destination)) as said:
         with helper("writers", kind, str(source), "1", json.dumps(options)):
             for _ in range(kills):
                 seconds, workers_too = choose.uniform(0.3, longest), choose.random() < 0.5
-                run_for(seconds, workers_too, source, destination, options.get("rest", 0.0))
+                run_for(seconds, workers_too, source, destination, options.get("rest", 0.0), options=given)
                 caught += bool(temporaries(destination))
-        with Softcopy("--nprocs", "2", "--finish-idle", "1", source, destination) as copy:
+        with Softcopy("--nprocs", "2", "--finish-idle", "1", *given, source, destination) as copy:
             code = copy.wait(60)
         assert code == 0 and "Complete" in copy.output, copy.output
     problems, summary = said[:-1], said[-1]

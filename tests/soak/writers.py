@@ -12,9 +12,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
-from tests.soak.selftelling import PLANE, SHARD, TILE, chunk, frame
+from tests.soak.selftelling import PLANE, RECORD, SHARD, TILE, chunk, frame, stack
 
 _PLANES = 4
 
@@ -115,7 +116,47 @@ def acquire(path: str, seed: str, delay: float = 0.02, rest: float = 0.0) -> Non
     stream.close()
 
 
-KINDS = {"tensorstore": tensorstore, "zarr_python": zarr_python, "acquire": acquire}
+def folder(path: str, seed: str, frames: int = 6, delay: float = 0.01) -> None:
+    """A folder of images, written anew in place or by a rename, of a table that grows, and of stacks kept open."""
+    choose, stacks = random.Random(seed), 0
+    Path(path).mkdir(parents=True, exist_ok=True)
+    stacked: BinaryIO | None = None
+    left: list[bytes] = []
+    for step, (t, z, version, _) in enumerate(_versions(frames, seed, delay)):
+        image = Path(path, f"pos{t}", f"img_{z}.tif")
+        image.parent.mkdir(exist_ok=True)
+        content = chunk(t, z, version).tobytes()
+        if choose.random() < 0.5:
+            part = image.with_name(image.name + ".tmp")
+            part.write_bytes(content)
+            part.replace(image)
+        else:
+            _write_slowly(image, content)
+        with open(Path(path, "table.csv"), "ab") as rows:
+            rows.write(b"%d,row\n" % step)
+        if stacked is None:
+            whole = stack(bytes([choose.randrange(10, 60)]))
+            left = [whole[:1], *(whole[at : at + RECORD] for at in range(1, len(whole), RECORD))]
+            stacked = open(Path(path, f"stack_{stacks}.bin"), "wb", buffering=0)  # noqa: SIM115
+            stacks += 1
+        stacked.write(left.pop(0))
+        if not left:
+            stacked.close()
+            stacked = None
+    if stacked is not None:
+        stacked.write(b"".join(left))
+        stacked.close()
+
+
+def _write_slowly(path: Path, content: bytes) -> None:
+    quarter = len(content) // 4
+    with open(path, "wb", buffering=0) as file:
+        for at in range(0, len(content), quarter):
+            file.write(content[at : at + quarter])
+            time.sleep(0.001)
+
+
+KINDS = {"folder": folder, "tensorstore": tensorstore, "zarr_python": zarr_python, "acquire": acquire}
 
 if __name__ == "__main__":
     options: dict[str, Any] = json.loads(sys.argv[4])
