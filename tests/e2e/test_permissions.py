@@ -14,7 +14,8 @@ from tests.support.command import Softcopy, softcopy
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")
 OPTIONS = ("--nprocs", "1", "--settle", "0")
-FILES = ("0", "large", ".zarray", "copy.zarr.xxh128", "copy.zarr.receipt.json")
+BESIDE = ("xxh128", "receipt.json", "progress.jsonl")
+FILES = ("0", "large", ".zarray", *(f"copy.zarr.{ending}" for ending in BESIDE))
 NOTICE = "is shared with a group that cannot read the copies"
 
 
@@ -89,8 +90,8 @@ def test_kept_permissions_of_a_group_do_not_go_to_another_group(private: Path, t
     modes, _ = copied(private, tmp_path / "theirs.zarr", "--permissions", "keep", "--group", "4242", umask=0)
     assert modes["0"] == modes["large"] == "0o640" and modes["notes"] == modes["theirs.zarr"] == "0o754"
     copy = tmp_path / "theirs.zarr"
-    receipts = [copy.with_name(f"theirs.zarr.{ending}") for ending in ("xxh128", "receipt.json")]
-    for path in (copy, *copy.rglob("*"), *receipts):
+    beside = [copy.with_name(f"theirs.zarr.{ending}") for ending in BESIDE]
+    for path in (copy, *copy.rglob("*"), *beside):
         assert path.stat().st_gid == 4242, path
 
 
@@ -110,17 +111,13 @@ def test_a_group_can_read_files_folders_and_receipt_where_that_is_asked_for(priv
     modes, output = copied(private, destination, "--permissions", "group")
     assert modes["copy.zarr"] == modes["notes"] == "0o2770"
     assert oct(stat.S_IMODE(destination.parent.stat().st_mode)) == "0o2770"
-    assert {modes[name] for name in ("0", "large", ".zarray", "copy.zarr.xxh128", "copy.zarr.receipt.json")} == {
-        "0o660"
-    }
+    assert {modes[name] for name in FILES} == {"0o660"}
     assert NOTICE not in output
 
 
 def test_a_mode_is_what_files_have_whatever_the_umask(private: Path, tmp_path: Path) -> None:
     modes, _ = copied(private, tmp_path / "copy.zarr", "--permissions", "0664", umask=0o077)
-    assert {modes[name] for name in ("0", "large", ".zarray", "copy.zarr.xxh128", "copy.zarr.receipt.json")} == {
-        "0o664"
-    }
+    assert {modes[name] for name in FILES} == {"0o664"}
     assert modes["notes"] == modes["copy.zarr"] == "0o775"
 
 

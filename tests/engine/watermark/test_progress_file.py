@@ -179,6 +179,14 @@ def test_it_has_the_permissions_that_copies_have(destination: Path) -> None:
     assert found(destination).stat().st_mode & 0o777 == 0o664
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions")
+def test_where_permissions_are_kept_it_tells_nobody_who_could_not_read_the_source(destination: Path) -> None:
+    source = destination.with_name("source")
+    source.mkdir(mode=0o700)
+    file_for(destination, "keep").begin(first_line(destination), anew=False)
+    assert found(destination).stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.skipif(os.name != "posix", reason="links")
 def test_a_link_of_that_name_is_not_followed(destination: Path, tmp_path: Path) -> None:
     (tmp_path / "theirs").touch()

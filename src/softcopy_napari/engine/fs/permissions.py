@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import stat
+from pathlib import Path
 
 KEEP, AS_FOLDER, GROUP = "keep", "folder", "group"
 SOURCE = "source"
@@ -17,8 +18,8 @@ AS_SOURCE, NEVER_BY_GROUP = -1, -2
 NEVER_BY_GROUP is for folders with a default ACL, which lets others than the group use the group's permissions.
 """
 _OCTAL = re.compile(r"0?[4-7][0-7]{2}")
-_NO_GROUPS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
-"""Errors of a file system that does not take the group that is set."""
+_NOT_HERE = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+"""Errors of a file system that does not take the group or the mode that is set."""
 _DEFAULT_ACL = "system.posix_acl_default"
 
 
@@ -92,7 +93,7 @@ def give_to_group(file: str | int, group: int, at: int | None = None) -> None:
     try:
         os.chown(file, -1, group, dir_fd=at, follow_symlinks=isinstance(file, int))
     except OSError as error:
-        if error.errno not in _NO_GROUPS:
+        if error.errno not in _NOT_HERE:
             raise
 
 
@@ -146,6 +147,50 @@ def set_permissions(file: int, mode: int, group: int, like: os.stat_result) -> N
         and (narrowed := narrowed_mode(os.fstat(file), like.st_gid, mode)) is not None
     ):
         os.fchmod(file, narrowed)
+
+
+def mode_beside(setting: str, source: Path, destination: Path) -> int | None:
+    """Return the mode of files that softcopy itself puts beside a copy: they name files of it.
+
+    Returns
+    -------
+    int or None
+        None where the system decides, by the umask or a default ACL.
+    """
+    try:
+        if setting in (KEEP, SOURCE):
+            return os.stat(source).st_mode & 0o666 | 0o600
+        if heeds_umask(setting):
+            return None
+        return modes_for(setting, os.stat(destination).st_mode)[0]
+    except OSError:
+        return None
+
+
+def share_file(file: str | int, mode: int | None, group: int) -> None:
+    """Give a file, by its path or descriptor, a group and a mode, where its file system has such.
+
+    Parameters
+    ----------
+    file : str or int
+    mode : int or None
+        None for the one that it has.
+    group : int
+        -1 for the one that it has.
+
+    Raises
+    ------
+    OSError
+        It cannot be done for another reason.
+    """
+    if group >= 0:
+        give_to_group(file, group)
+    if mode is not None and (not isinstance(file, int) or os.chmod in os.supports_fd):
+        try:
+            os.chmod(file, mode)
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                raise
 
 
 def is_shared(folder: int) -> bool:

@@ -5,14 +5,13 @@ Part of a target's job, and called from its thread alone.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 
 from softcopy_napari.engine.checksums.digest_journal import DigestJournal
 from softcopy_napari.engine.destination.final_verdict import FinalVerdict, judge_findings
 from softcopy_napari.engine.destination.orphaned_files import OrphanedFiles
-from softcopy_napari.engine.fs.permissions import KEEP, SOURCE, heeds_umask, modes_for
+from softcopy_napari.engine.fs.permissions import mode_beside
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
@@ -20,7 +19,6 @@ from softcopy_napari.engine.receipt.files_beside_store import FilesBesideStore
 from softcopy_napari.engine.receipt.receipt import Receipt
 from softcopy_napari.engine.receipt.receipt_builder import ReceiptBuilder
 from softcopy_napari.engine.targets.store_url import StoreUrl
-from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.probe import FolderIdentity
 
@@ -113,17 +111,6 @@ class Signer:
             if files is not None:
                 problem = builder.write_to_store(files, self._parts.marker, whole)
             else:
-                problem = builder.write(destination, self._parts.marker, whole, _receipt_mode(target), target.group_id)
+                mode = mode_beside(target.permissions, target.source, destination)
+                problem = builder.write(destination, self._parts.marker, whole, mode, target.group_id)
         self._parts.post(lambda: done(problem, verdict))
-
-
-def _receipt_mode(target: Target) -> int | None:
-    """Return the permissions of a receipt: it names files, and shall be read by nobody who must not know of them."""
-    try:
-        if target.permissions in (KEEP, SOURCE):
-            return os.stat(target.source).st_mode & 0o666 | 0o600
-        if heeds_umask(target.permissions):
-            return None
-        return modes_for(target.permissions, os.stat(target.folder).st_mode)[0]
-    except OSError:
-        return None

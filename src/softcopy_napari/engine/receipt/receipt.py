@@ -233,7 +233,9 @@ def check_unchanged(sums: Path, destination: Path, facts: Receipt) -> None:
         )
 
 
-def write_receipt(destination: Path, lines: Iterable[tuple[bytes, str]], receipt: Receipt) -> Path:
+def write_receipt(
+    destination: Path, lines: Iterable[tuple[bytes, str]], receipt: Receipt, mode: int | None = None
+) -> Path:
     """Write both files, each whole or not at all, and flushed to the disk.
 
     Nothing is replaced that somebody else has put there, or changed.
@@ -245,6 +247,8 @@ def write_receipt(destination: Path, lines: Iterable[tuple[bytes, str]], receipt
         Every file's XXH128 and path, `/` separated and relative to the destination.
     receipt : Receipt
         What is said about the copy; the checksum file's name and hash and the number of files are filled in.
+    mode : int, optional
+        Permissions of both, less the umask; by default those of any new file.
 
     Returns
     -------
@@ -258,12 +262,13 @@ def write_receipt(destination: Path, lines: Iterable[tuple[bytes, str]], receipt
     """
     _finish_interrupted(destination)
     sums, json = receipt_paths(destination)
+    mode = 0o666 if mode is None else mode
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(AtomicFile(sums, temporary_path(sums, receipt.run)))
+            file = stack.enter_context(AtomicFile(sums, temporary_path(sums, receipt.run), mode=mode))
         except PermissionError:  # Windows does not tell beforehand
             sums, json = possible_receipt_files(destination)[-1]
-            file = stack.enter_context(AtomicFile(sums, temporary_path(sums, receipt.run)))
+            file = stack.enter_context(AtomicFile(sums, temporary_path(sums, receipt.run), mode=mode))
         before = identify_files(sums, json)
         within = sums.parent == destination
         prefix = "" if within else destination.name + "/"
@@ -281,7 +286,7 @@ def write_receipt(destination: Path, lines: Iterable[tuple[bytes, str]], receipt
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(sums))
         name = printable(sums.name)  # which may hold bytes that are no text
         whole = receipt.model_copy(update={"checksums": name, "checksums_xxh128": hasher.hexdigest(), "files": count})
-        facts = stack.enter_context(AtomicFile(json, temporary_path(json, receipt.run)))
+        facts = stack.enter_context(AtomicFile(json, temporary_path(json, receipt.run), mode=mode))
         facts.write(whole.model_dump_json(indent=2).encode() + b"\n")
         # Both are on the disk before one of them gets its name: what is interrupted here can be finished later.
         facts.finish()

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from softcopy_napari import __version__
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST, split_digests
 from softcopy_napari.engine.fs.own_files import run_of_temporary
-from softcopy_napari.engine.fs.permissions import give_to_group
+from softcopy_napari.engine.fs.permissions import share_file
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
 from softcopy_napari.engine.object_store.manifest_object import write_manifest
@@ -125,14 +125,10 @@ class ReceiptBuilder:
         """
         try:
             os.stat(destination / marker)
-            sums = write_receipt(
-                destination, self.lines(), receipt.model_copy(update={"run": run_of_temporary(marker)})
-            )
+            whole = receipt.model_copy(update={"run": run_of_temporary(marker)})
+            sums = write_receipt(destination, self.lines(), whole, mode)
             for path in (sums, dict(possible_receipt_files(destination))[sums]):
-                if group >= 0:
-                    give_to_group(str(path), group)
-                if mode is not None:
-                    path.chmod(mode)
+                share_file(str(path), mode, group)
             log.info("receipt %s", sums)
         except OSError as error:
             return make_reason(ReasonCode.RECEIPT_FAILED, destination=str(destination), problem=error.strerror)

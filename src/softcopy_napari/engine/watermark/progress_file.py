@@ -18,7 +18,7 @@ from pathlib import Path
 
 from softcopy_napari.engine.fs.files import BINARY, NOFOLLOW
 from softcopy_napari.engine.fs.own_files import PROGRESS
-from softcopy_napari.engine.fs.permissions import SOURCE, modes_for
+from softcopy_napari.engine.fs.permissions import AS_FOLDER, mode_beside, share_file
 from softcopy_napari.engine.receipt.receipt_files import can_lie_beside, shorten_name
 from softcopy_napari.engine.targets.store_url import is_store_url, name_of
 from softcopy_napari.engine.watermark.progress_lines import HEAD, LONGEST_LINE, ProgressState
@@ -78,11 +78,15 @@ class ProgressFile:
         Name of the file by which the destination is known: without it, this is another disk, or none.
     permissions : str
         The setting of that name.
+    group : int
+        The group that the file gets; -1 for the usual one.
     """
 
-    def __init__(self, source: Path, destination: Path, marker: str, permissions: str = SOURCE) -> None:
+    def __init__(
+        self, source: Path, destination: Path, marker: str, permissions: str = AS_FOLDER, group: int = -1
+    ) -> None:
         self._source, self._destination, self._marker = source, destination, marker
-        self._permissions = permissions
+        self._permissions, self._group = permissions, group
         self._path: Path | None = None
         self._identity = (0, 0)
         self._size = 0
@@ -105,11 +109,12 @@ class ProgressFile:
             with contextlib.suppress(OSError):  # on Windows somebody may read it: it goes on, then
                 self._remove()
         error: OSError | None = None
+        mode = mode_beside(self._permissions, self._source, self._destination)
         for path in self._places():
             try:
-                with self._opened(path, os.O_CREAT) as fd:
+                with self._opened(path, os.O_CREAT, 0o666 if mode is None else mode) as fd:
                     if os.fstat(fd).st_size == 0:
-                        self._set_mode(path)
+                        share_file(str(path), mode, self._group)
                     self._read(fd, before)
                     self._add(fd, line, durable=True)
             except PermissionError as refused:  # Windows does not tell beforehand
@@ -139,17 +144,12 @@ class ProgressFile:
         return is_progress_file(path, self._destination)
 
     @contextlib.contextmanager
-    def _opened(self, path: Path, flags: int = 0) -> Iterator[int]:
-        fd = os.open(path, os.O_RDWR | os.O_APPEND | BINARY | NOFOLLOW | flags, 0o666)
+    def _opened(self, path: Path, flags: int = 0, mode: int = 0o666) -> Iterator[int]:
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | BINARY | NOFOLLOW | flags, mode)
         try:
             yield fd
         finally:
             os.close(fd)  # now other computers see it, too
-
-    def _set_mode(self, path: Path) -> None:
-        mode, _ = modes_for(self._permissions, os.stat(self._destination).st_mode)
-        if mode >= 0:
-            path.chmod(mode)
 
     def _read(self, fd: int, state: ProgressState) -> None:
         """Read what is there, and cut off what is no whole line at its end."""
