@@ -57,6 +57,7 @@ NO_MESSAGES = {
         *("every chunk is there and nothing has changed for", "says that the acquisition is over"),
         *("Keeping up. Done about", "after the acquisition, which ends about"),
         *("file or folder", "files and folders", "left to copy", "Press Start to continue", "run it again to continue"),
+        *("complete at the destination", "all read back"),
         *("never written (read as empty", "not at the source so far"),
         *("without napari", "To see more: softcopy status"),
     },

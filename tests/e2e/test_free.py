@@ -12,6 +12,7 @@ from softcopy_napari.engine.state_folder import history
 from tests.engine.support import make_array, tree, write
 from tests.support import quick_free
 from tests.support.command import environment, softcopy
+from tests.support.receivers import Receiver
 
 REPO = Path(__file__).parents[2]
 
@@ -96,7 +97,14 @@ def test_the_setting_frees_nothing_where_there_is_a_doubt_and_says_so(tmp_path: 
     (source / "0.1").unlink()  # the next copy to there will fail
     assert softcopy(source, elsewhere, "--settle", "0.2", "--finish-idle", "0.2").returncode == 1
     write(source / "0.1", b"is back", old=True)
-    done = quick(source, destination, "--settle", "0.2", "--free", "7")
-    assert done.returncode == 0, done.stdout + done.stderr
+    with Receiver("http", tmp_path / "webhook.jsonl") as webhook:
+        notify = f"json://127.0.0.1:{webhook.port}"
+        done = quick(source, destination, "--settle", "0.2", "--free", "7", "--notify", notify)
+        assert done.returncode == 0, done.stdout + done.stderr
+        messages = webhook.wait_for()
     assert "The source was not freed" in done.stdout and str(elsewhere) in done.stdout
+    assert "The source was not freed: " in "".join(message["message"] for message in messages)
+    told = [one for one in history.endings() if one.needs_attention]
+    assert str(destination) in [one.destination for one in told]
+    assert "The source was not freed" in softcopy("status").stdout
     assert len(tree(source)) == 5 and not source.with_name("s.zarr.freed").exists()

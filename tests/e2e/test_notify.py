@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from softcopy_napari.engine.state_folder.history import endings
 from softcopy_napari.engine.targets.notify import read_notify
 from softcopy_napari.terminal.notify_test import try_notifications
 from tests.engine.support import make_array
-from tests.support.command import Softcopy, softcopy, until
+from tests.support.command import Softcopy, softcopy, until, until_status
 from tests.support.receivers import Receiver
 
 SECRET = "t0ken-of-the-lab"
@@ -153,6 +155,34 @@ def test_an_engine_that_died_is_told_once_by_whoever_notices_first(webhook: Rece
         watching.interrupt()
     assert watching.process.returncode == 0
     assert "Copying crashed: " in watching.output
-    assert message["title"].startswith("Crashed: a.zarr ")
+    assert message["title"].startswith("Interrupted: a.zarr ")
     assert "run it again; nothing is lost" in message["message"]
     assert len(webhook.messages) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGTERM that a process can catch")
+@pytest.mark.parametrize("in_background", [True, False])
+def test_a_copy_that_the_system_ends_is_told_and_left_in_the_history(
+    webhook: Receiver, tmp_path: Path, in_background: bool
+) -> None:
+    source = make_array(tmp_path / "a.zarr", (2, 2), chunks=False, old=False)
+    with contextlib.ExitStack() as stack:
+        if in_background:
+            copy = start(source, tmp_path / "copy", notify=url(webhook))
+            engine = psutil.Process(copy.engine.run.pid)
+            until(lambda: copy.snapshot().state is TargetState.CAUGHT_UP)
+            copy.engine.close()
+        else:
+            command = stack.enter_context(Softcopy("--notify", url(webhook), source, tmp_path / "copy"))
+            engine = psutil.Process(command.process.pid)
+            until_status("Live, up to date")
+        engine.terminate()  # as at logout and shutdown
+        (message,) = webhook.wait_for()
+        psutil.wait_procs([engine], timeout=60)
+    assert message["title"].startswith("Interrupted: a.zarr ")
+    assert "The system ended it, as at logout or shutdown. Run it again to continue" in message["message"]
+    (ending,) = endings()
+    assert ending.state_text == "Interrupted" and ending.needs_attention and not ending.crashed
+    assert "Interrupted" in softcopy("status").stdout
+    report_crashes(endings(), read_notify(url(webhook)))
+    assert len(webhook.messages) == 1, "it is told once"

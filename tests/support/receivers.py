@@ -54,8 +54,9 @@ class Receiver:
         return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
     def wait_for(self, count: int = 1) -> list[dict[str, Any]]:
-        """Wait for messages."""
-        assert until(lambda: len(self.messages) >= count), f"{len(self.messages)} of {count} messages have arrived"
+        """Wait for messages; whoever sends them has the lowest priority."""
+        arrived = until(lambda: len(self.messages) >= count, 90.0)
+        assert arrived, f"{len(self.messages)} of {count} messages have arrived"
         return self.messages
 
 

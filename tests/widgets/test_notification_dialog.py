@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QDialogButtonBox, QDoubleSpinBox, QLabel, QPlainTextEdit, QPushButton
 
-from softcopy_napari.engine.targets.notify import Notify, read_notify
+from softcopy_napari.engine.targets.notify import EVENTS, Notify, read_notify
 from softcopy_napari.widgets.notification_dialog import NotificationDialog
 from tests.widgets.support import child
 
@@ -56,7 +56,7 @@ def test_all_events_are_wanted_unless_something_else_was_said(
 ) -> None:
     dialog = show(Notify())
     boxes = [box for box in dialog.findChildren(QCheckBox) if box.objectName().startswith("notify_")]
-    assert len(boxes) == 6 and all(box.isChecked() for box in boxes)
+    assert len(boxes) == len(EVENTS) and all(box.isChecked() for box in boxes)
 
 
 def test_a_mistake_is_named_and_nothing_is_saved(show: Callable[..., NotificationDialog], qtbot: QtBot) -> None:

@@ -132,6 +132,7 @@ ENGLISH: Wording = {
         "sizes and contents match; {why}",
     ),
     ReasonCode.STOPPED: "run it again to continue",
+    ReasonCode.ENDED_BY_SYSTEM: "The system ended it, as at logout or shutdown. Run it again to continue",
     ReasonCode.CHECK_STOPPED: "check again to compare everything",
     ReasonCode.INTERNAL_ERROR: "an error in softcopy itself, which its log describes. {next}",
     ReasonCode.FILES_FAILED: "{files:file} could not be copied; {path} {why}",

@@ -23,6 +23,7 @@ FREEING: Wording = {
     ReasonCode.READING_BACK_TO_FREE: "freeing the source: {files:n} of {total:file} read back",
     ReasonCode.DELETING_FREED: "deleting freed files: {files:n} of {total:n}",
     ReasonCode.SOURCE_FREED: "The source is freed: its {files:file} are in {grace} until {until:date}",
+    ReasonCode.FREEING_STOPPED: "Freeing was stopped before anything was moved",
     ReasonCode.SOURCE_NOT_FREED: "The source was not freed: {why}",
     # Why a source is not freed: the receipt
     ReasonCode.FREE_WITHOUT_RECEIPT: "{problem}",

@@ -167,6 +167,13 @@ class Engine:
                     self._freers[job.identity].stop()
         return None
 
+    def end_for_system(self) -> None:
+        """Stop all targets because the system asks the process to end, which their users are told."""
+        for job in self.jobs:
+            job.order("terminate")
+        for freer in self._freers.values():
+            freer.stop(make_reason(ReasonCode.ENDED_BY_SYSTEM))
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all targets have ended, and sources are freed; returns whether they have."""
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -298,7 +305,7 @@ def main() -> None:
         log_to_file()
         engine = Engine(targets)
         if hasattr(signal, "SIGTERM"):
-            signal.signal(signal.SIGTERM, lambda *_: engine.order(Order(do="stop")) and None)
+            signal.signal(signal.SIGTERM, lambda *_: engine.end_for_system())
         engine.start()
     except (TargetsError, ValueError, OSError) as error:
         print(json.dumps({"error": str(error)}), flush=True)

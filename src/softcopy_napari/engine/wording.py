@@ -33,6 +33,8 @@ STATES = {
     TargetState.FAILED: "Failed",
     TargetState.STOPPED: "Stopped",
 }
+INTERRUPTED = "Interrupted"
+"""Shown instead of the state where the system has ended it."""
 SCANNING = "Scanning"
 """Shown instead of the state while all folders are looked through for the first time."""
 

@@ -10,7 +10,7 @@ from softcopy_napari.engine.protocol.messages import EngineSnapshot, Order
 from softcopy_napari.engine.server import Engine
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.terminal.log_lines import LogLines
-from softcopy_napari.terminal.signals import INTERRUPTED, collect_signals
+from softcopy_napari.terminal.signals import INTERRUPTED, collect_signals, ended_by_system
 from softcopy_napari.terminal.styled import print_line
 from softcopy_napari.terminal.summary import show_summary
 
@@ -21,6 +21,8 @@ _SOON = 1.5
 """Seconds for which a notification is waited for without a word."""
 _AT_ONCE = 0.3
 """The same after Ctrl-C: enough to hand it over to the process that sends it."""
+_BEFORE_KILLED = 8.0
+"""The same after the system has asked the process to end: it is ended by force later than that."""
 _POLL = 0.5
 """Seconds between two snapshots of the engine; Ctrl-C takes effect at the next one."""
 
@@ -58,14 +60,18 @@ def run_engine(make_engine: Callable[[], Engine], live: bool = True, metrics: st
             while not engine.wait(_POLL):
                 show()
                 if caught:
-                    engine.order(Order(do="stop"))
+                    if ended_by_system(caught):
+                        engine.end_for_system()
+                    else:
+                        engine.order(Order(do="stop"))
                     engine.wait(2.0)
                     break
         last = engine.snapshot()
         engine.close()
         show_summary(last)
     with contextlib.suppress(KeyboardInterrupt):
-        if not engine.notifier.close(_AT_ONCE if caught else _SOON) and not caught:
+        patience = _SOON if not caught else _BEFORE_KILLED if ended_by_system(caught) else _AT_ONCE
+        if not engine.notifier.close(patience) and not caught:
             print_line("Sending a notification. Ctrl-C ends the wait for it", "dim")
             engine.notifier.close()
     if all(target.state is TargetState.COMPLETE for target in last.targets):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 INTERRUPTED = 130
 """Exit code of a command that was interrupted."""
+
+
+def ended_by_system(caught: Sequence[int]) -> bool:
+    """Whether the first signal came from the system or another program, not from the user's keyboard."""
+    return bool(caught) and signal.Signals(caught[0]).name in ("SIGTERM", "SIGHUP")
 
 
 @contextlib.contextmanager

@@ -27,7 +27,6 @@ from softcopy_napari.terminal.texts import (
     labelled_eta_text,
     labelled_files_text,
     rate_text,
-    watermark_text,
 )
 from softcopy_napari.terminal.wording import explain_state, foreign_words
 
@@ -95,7 +94,8 @@ def show_status(engines: Sequence[EngineSnapshot]) -> None:
             name = PurePath(target.source).name
             print_line(target.state_text, COLOURS[target.state], f"{name}  ", f"  {numbers}")
             print_line(f"  {target.source} -> {target.destination}  (process {engine.pid})")
-            for words in filter(None, (explain_state(target), watermark_text(target), *forecast_lines(target))):
+            watermark = target.watermark.words if target.watermark is not None else ""
+            for words in filter(None, (explain_state(target), watermark, *forecast_lines(target))):
                 print_line(f"  {words}", "dim")
             for words in target.forecast.warnings:
                 print_line(f"  {words}", "yellow")
@@ -138,6 +138,8 @@ def _show_ending(ending: Ending) -> None:
     print_line(f"  {ending.source} -> {ending.destination}")
     if ending.reason:
         print_line(f"  {ending.reason}", "dim")
+    if target.not_freed is not None:
+        print_line(f"  {describe(target.not_freed)}", "yellow")
     if target.failed_files:
         first = target.failures[0]
         more = f" and {target.failed_files - 1:,} more" if target.failed_files > 1 else ""

@@ -19,8 +19,6 @@ COLOURS = {
     TargetState.STOPPED: "yellow",
 }
 """The colour of each state, as rich calls it."""
-_AXES = {"t": "time points", "c": "channels", "z": "planes", "p": "positions"}
-"""What the indices along an axis are called."""
 
 
 def files_text(target: TargetSnapshot) -> str:
@@ -64,16 +62,6 @@ def eta_text(target: TargetSnapshot) -> str:
 def rate_text(target: TargetSnapshot) -> str:
     """Return the rate of copying in MB/s."""
     return f"{target.bytes_per_second / 1e6:.1f}"
-
-
-def watermark_text(target: TargetSnapshot) -> str:
-    """Return up to where all is at the destination: `time points 0 to 120 copied`; empty where nothing is."""
-    mark = target.watermark
-    if mark is None or not mark.copied:
-        return ""
-    along = _AXES.get(mark.axis, f"indices of {mark.axis}" if mark.axis else "indices of the first axis")
-    verified = f", 0 to {mark.verified - 1:,} read back" if mark.verified else ""
-    return f"{along} 0 to {mark.copied - 1:,} copied{verified}"
 
 
 def forecast_lines(target: TargetSnapshot) -> list[str]:

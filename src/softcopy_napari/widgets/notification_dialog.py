@@ -27,7 +27,8 @@ _NAMES = {
     NotifyEvent.PAUSED: ("&Held up", "The destination is full or away, the source is gone, a disk hangs"),
     NotifyEvent.NO_SPACE: ("Not &enough space", "A disk will be full before the acquisition is over"),
     NotifyEvent.QUIET: ("Nothing ne&w", "Nothing comes from the microscope"),
-    NotifyEvent.DIED: ("&Crashed", "The process that copies has gone"),
+    NotifyEvent.DIED: ("&Interrupted", "The process that copies has gone"),
+    NotifyEvent.NOT_FREED: ("Not &freed", "A source was not freed although its settings say so"),
 }
 _HINT = (
     "One URL a line, as Apprise has them, or env:NAME for a variable that holds one. "

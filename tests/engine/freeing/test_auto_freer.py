@@ -11,7 +11,7 @@ import pytest
 from softcopy_napari.engine.freeing import auto_freer, source_scan
 from softcopy_napari.engine.freeing.auto_freer import AutoFreer
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
-from softcopy_napari.engine.reasons import ReasonCode
+from softcopy_napari.engine.reasons import ReasonCode, make_reason
 from softcopy_napari.engine.state_folder import history
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets.target import Target
@@ -84,7 +84,7 @@ def test_stopped_while_it_frees_it_ends_and_what_was_moved_can_be_had_back(
         move(*arguments)
 
     monkeypatch.setattr(auto_freer.FreeJob, "_move", stop_and_move)
-    assert ending.end() == []
+    assert ending.end() == [ReasonCode.SOURCE_HALF_FREED]
     assert 0 < len(free_lab.kept) < len(NAMES)
     free_lab.undo()
     assert free_lab.untouched()
@@ -108,3 +108,24 @@ def test_a_doubt_is_told_and_nothing_is_freed(free_lab: FreeLab) -> None:
     assert ending.end() == [ReasonCode.SOURCE_NOT_FREED]
     assert "a copy process died" in ending.now.notices[0]
     assert free_lab.untouched()
+    assert ending.now.not_freed is not None
+    (noted,) = history.endings()
+    assert noted.needs_attention and not noted.failed, "whoever looks later is told"
+
+
+def test_what_the_system_ends_before_it_is_freed_is_told(free_lab: FreeLab) -> None:
+    ending = Ending(free_lab)
+    ending.freer.stop(make_reason(ReasonCode.ENDED_BY_SYSTEM))
+    assert ending.end() == [ReasonCode.SOURCE_NOT_FREED]
+    assert "The system ended it" in ending.now.notices[0]
+    assert free_lab.untouched()
+
+
+def test_an_error_of_ours_is_told_too(free_lab: FreeLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(auto_freer.FreeJob, "_move_all", broken)
+    ending = Ending(free_lab)
+    assert ReasonCode.SOURCE_NOT_FREED in ending.end()
+    assert "softcopy itself" in ending.now.notices[0]

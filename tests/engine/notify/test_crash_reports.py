@@ -42,7 +42,7 @@ def test_copies_that_died_together_are_one_message_for_each_place(sent: Sent) ->
     write_preferences(Notify(urls=(SecretStr("ntfy://lab"),)))
     both = [ending("a.zarr"), ending("b.zarr"), ending("c.zarr", notify="env:MAIL"), ending("d.zarr", notify="off")]
     assert report_crashes(both) == both[:3]
-    assert sent == [(["ntfy://lab"], "2 crashed"), (["env:MAIL"], "Crashed: c.zarr")]
+    assert sent == [(["ntfy://lab"], "2 interrupted"), (["env:MAIL"], "Interrupted: c.zarr")]
     assert report_crashes(both) == [] and len(sent) == 2
 
 
@@ -50,7 +50,7 @@ def test_whoever_has_nowhere_to_tell_it_leaves_it_to_somebody_who_has(sent: Sent
     crash = ending("a.zarr", notify={"events": ["died"]})
     assert report_crashes([crash]) == [] and sent == []
     assert report_crashes([crash], Notify(urls=(SecretStr("ntfy://watchdog"),))) == [crash]
-    assert sent == [(["ntfy://watchdog"], "Crashed: a.zarr")]
+    assert sent == [(["ntfy://watchdog"], "Interrupted: a.zarr")]
 
 
 def test_what_ended_in_good_order_and_what_nobody_wants_to_hear_is_not_told(sent: Sent) -> None:

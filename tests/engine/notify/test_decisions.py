@@ -122,6 +122,9 @@ def test_a_service_that_starts_a_failing_copy_all_the_time_is_one_message() -> N
         (snapshot(TargetState.FAILED), ["failed"]),
         (snapshot(TargetState.INCOMPLETE), ["failed"]),
         (snapshot(TargetState.STOPPED), []),
+        (snapshot(TargetState.STOPPED, make_reason(ReasonCode.ENDED_BY_SYSTEM)), ["died"]),
+        (snapshot(TargetState.COMPLETE, notes=(make_reason(ReasonCode.SOURCE_FREED),)), ["done"]),
+        (snapshot(TargetState.COMPLETE, notes=(make_reason(ReasonCode.SOURCE_NOT_FREED),)), ["done", "not_freed"]),
         (snapshot(TargetState.COPYING), []),
         (snapshot(TargetState.PAUSED), []),  # by its user
         (snapshot(TargetState.PAUSED, FULL), ["paused"]),
@@ -164,4 +167,4 @@ def test_a_pause_is_told_when_it_has_lasted_for_as_long_as_was_set() -> None:
 
 
 def test_every_event_can_come_from_an_engine_or_from_whoever_notices_that_it_has_died() -> None:
-    assert set(EVENTS) == {"done", "failed", "paused", "no_space", "quiet", "died"}
+    assert set(EVENTS) == {"done", "failed", "paused", "no_space", "quiet", "died", "not_freed"}

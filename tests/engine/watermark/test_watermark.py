@@ -94,6 +94,8 @@ def test_each_time_point_is_claimed_when_it_has_come(jobs: Jobs) -> None:
         assert until(lambda: jobs.now.watermark is not None and jobs.now.watermark.copied == time + 1)  # noqa: B023
     assert lines(jobs)[0]["source"] == str(jobs.source)
     assert not state(jobs).is_over
+    jobs.stop()
+    assert jobs.now.watermark is not None and jobs.now.watermark.copied == 3, "what is claimed stays true"
 
 
 def test_what_is_rewritten_is_taken_back_before_the_destination_changes(
@@ -242,6 +244,9 @@ def test_wells_are_claimed_when_all_their_arrays_are_there(jobs: Jobs) -> None:
     assert until(lambda: state(jobs).wells["A/1"].copied == 2)
     assert until(lambda: state(jobs).missing == 1)
     assert state(jobs).wells["A/1"].axis == "t"
+    mark = jobs.now.watermark
+    assert mark is not None and (mark.wells, mark.of_wells) == (1, 2), "as front ends show it"
+    assert {one.path: one.copied for one in mark.arrays} == {"A/1/0/0": 2, "A/1/0/1": 2}
 
 
 def test_what_cannot_be_followed_is_said(jobs: Jobs) -> None:

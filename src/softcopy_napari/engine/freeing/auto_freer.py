@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from softcopy_napari.engine.freeing import source_scan
 from softcopy_napari.engine.freeing.expiry import delete_expired
@@ -16,14 +16,16 @@ from softcopy_napari.engine.freeing.free_rules import FreeOptions
 from softcopy_napari.engine.freeing.free_source import FreeJob
 from softcopy_napari.engine.freeing.refusal import FreeRefused
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
-from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
-from softcopy_napari.engine.receipt.freed_record import list_freed
+from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason, quote_text
+from softcopy_napari.engine.receipt.freed_record import find_freed, list_freed
 from softcopy_napari.engine.state_folder.history import HistoryWriter
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.verify.verify import Interrupted
 
 _POLL = 0.5
+_LAST_WORD = 5.0
+"""Seconds in which a job that is told to stop has ended."""
 _ATTEMPTS = 10
 """Quiet times for which a source is waited for that keeps changing, though its copy is complete."""
 
@@ -52,6 +54,7 @@ class AutoFreer:
         self.ended = threading.Event()
         self._target, self._snapshot, self._jobs = target, snapshot, jobs
         self._stopped = threading.Event()
+        self._stopped_by: Reason | None = None
         self._now: Reason | None = None
         self._notes: tuple[Reason, ...] = ()
 
@@ -59,8 +62,9 @@ class AutoFreer:
         """Start the thread."""
         threading.Thread(target=self._run, name="free", daemon=True).start()
 
-    def stop(self) -> None:
-        """Free nothing, or nothing more."""
+    def stop(self, why: Reason | None = None) -> None:
+        """Free nothing, or nothing more; `why` is what the user is to be told of that."""
+        self._stopped_by = self._stopped_by or why
         self._stopped.set()
 
     def add_to(self, snapshot: TargetSnapshot) -> TargetSnapshot:
@@ -76,21 +80,35 @@ class AutoFreer:
     def _run(self) -> None:
         try:
             for job in self._jobs:
-                while not job.wait(_POLL):
-                    if self._stopped.is_set():
-                        return
-            if not self._stopped.is_set() and self._snapshot().state is TargetState.COMPLETE:
-                self._notes = (self._free(),)
-                self._now = None
-                self._delete_expired()
-                HistoryWriter(check=False).note(self.add_to(self._snapshot()).model_copy(update={"watching": False}))
-        except Interrupted:
-            log.info("%s: freeing was stopped", self._target.source)
-        except Exception:
-            log.exception("%s: unexpected error while freeing it", self._target.source)
+                while not (job.wait(_POLL) or self._stopped.is_set()):
+                    pass
+            self._jobs[0].wait(_LAST_WORD)  # when all are stopped, its job says how it ended
+            if self._snapshot().state is TargetState.COMPLETE:
+                self._notes = self._free_unless_stopped()
+                if self._notes:
+                    last = self.add_to(self._snapshot()).model_copy(update={"watching": False})
+                    HistoryWriter(check=False).note(last)
         finally:
             self._now = None
             self.ended.set()
+
+    def _free_unless_stopped(self) -> tuple[Reason, ...]:
+        """Free the source, and delete what has expired; return what is to be told of it."""
+        source = self._target.source
+        try:
+            if not self._stopped.is_set():
+                self._notes, self._now = (self._free(),), None
+                return (*self._notes, *self._delete_expired())
+            why = self._stopped_by
+        except Interrupted:
+            log.info("%s: freeing was stopped", source)
+            why = self._stopped_by
+        except Exception:
+            log.exception("%s: unexpected error while freeing it", source)
+            why = make_reason(ReasonCode.INTERNAL_ERROR, next=quote_text("Try softcopy free"))
+        told = () if why is None else (make_reason(ReasonCode.SOURCE_NOT_FREED, why=why),)
+        record = find_freed(source)
+        return (*told, record.describe()) if record is not None and not record.ended else told
 
     def _free(self) -> Reason:
         """Free the source; return what came of it."""
@@ -117,8 +135,8 @@ class AutoFreer:
         self._now = make_reason(what, files=files, total=total)
         return not self._stopped.is_set()
 
-    def _delete_expired(self) -> None:
-        """Delete what has expired of all sources that this user has freed."""
+    def _delete_expired(self) -> Iterator[Reason]:
+        """Delete what has expired of all sources that this user has freed; yield what speaks against it."""
         for grace, record in list_freed():
             if record is not None and record.expired:
                 try:
@@ -126,4 +144,6 @@ class AutoFreer:
                     log.info("%s: %d files deleted", grace, done.files)
                 except FreeRefused as error:
                     log.warning("%s: %s", grace, error)
-                    self._notes = (*self._notes, error.reason)
+                    yield error.reason
+                except Interrupted:
+                    return

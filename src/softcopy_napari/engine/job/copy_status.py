@@ -13,7 +13,7 @@ from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.job.lifecycle import Phase
 from softcopy_napari.engine.pacing.pacer import Pacer
 from softcopy_napari.engine.progress.forecaster import Forecaster
-from softcopy_napari.engine.protocol.messages import TargetSnapshot, WatermarkSnapshot
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.finish_rules import waiting_for
 from softcopy_napari.engine.state_folder.destination_lock import keeps_times
@@ -73,19 +73,18 @@ class CopyStatus:
             reason = situation.reason or self._explain(situation, state, now)
         end = self.complete_since if self.completed else now
         snapshot = self._reporter.snapshot(state, reason, acquiring, self.kept, end)
+        snapshot = snapshot.model_copy(update={"watermark": self._watermark.summary})
         if state.ended:
             watching = situation.phase is Phase.WATCHING
             return snapshot.model_copy(update={"completed": self.completed, "watching": watching, "lost": self.lost})
         forecast = self._forecaster.forecast
         if state is TargetState.PAUSED:  # when it will be complete is not known
             forecast = forecast.model_copy(update={"completion": None, "complete_after": None})
-        claim = self._watermark.summary
         source = {
             "growing": self._tracker.evidence.growing or bool(self._tracker.metadata.opaque),
             "nodes_missing": len(self._tracker.metadata.missing_nodes()),
             "quiet": self._tracker.quiet(now),
             "told_to_finish": situation.told_to_finish,
-            "watermark": None if claim is None else WatermarkSnapshot(**claim._asdict()),
         }
         return snapshot.model_copy(update={"pace": self._pacer.snapshot(), "forecast": forecast, **source})
 

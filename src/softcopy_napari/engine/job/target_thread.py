@@ -89,11 +89,11 @@ class TargetThread(ABC):
         threading.Thread(target=self._run, name=f"job-{self.identity}", daemon=True).start()
 
     def order(self, what: str) -> None:
-        """Ask for pause, resume, finish, unfinish or stop."""
+        """Ask for pause, resume, finish, unfinish, stop, or terminate: a stop that the system wants."""
         if self._next is not None:
             self._next.order(what)
             return
-        self._stop_asked = self._stop_asked or what == "stop"
+        self._stop_asked = self._stop_asked or what in ("stop", "terminate")
         self._inbox.put(what)
 
     def change(self, changes: Changes) -> Reason | None:
@@ -221,6 +221,8 @@ class TargetThread(ABC):
                 self._note_finish_order(message == "finish")
             case "stop":
                 self._end(TargetState.STOPPED, self.afterwards)
+            case "terminate":
+                self._end(TargetState.STOPPED, make_reason(ReasonCode.ENDED_BY_SYSTEM))
             case _ if callable(message):  # another thread has finished something
                 message()
                 self._next_tick = now

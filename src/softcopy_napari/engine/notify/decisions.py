@@ -86,6 +86,10 @@ def _all_conditions(target: TargetSnapshot, rules: NotifyRules) -> Iterator[Cond
             yield Condition(NotifyEvent.DONE, "", why, rest=REST if copied else math.inf)
         case TargetState.FAILED | TargetState.INCOMPLETE:
             yield Condition(NotifyEvent.FAILED, code, why, rest=REST if copied else LONG_REST)
+        case TargetState.STOPPED if target.ended_by_system:
+            yield Condition(NotifyEvent.DIED, "", why, rest=REST if copied else LONG_REST)
+    if target.not_freed is not None:
+        yield Condition(NotifyEvent.NOT_FREED, "", target.not_freed, rest=LONG_REST)
     if target.state.ended:
         return
     held_up = code in _HELD_UP or (target.state is TargetState.PAUSED and why is not None)

@@ -25,7 +25,8 @@ _TITLES = {
     NotifyEvent.PAUSED: "Waiting",
     NotifyEvent.NO_SPACE: "Not enough space",
     NotifyEvent.QUIET: "Nothing new",
-    NotifyEvent.DIED: "Crashed",
+    NotifyEvent.DIED: "Interrupted",
+    NotifyEvent.NOT_FREED: "Source not freed",
 }
 _COUNTED = {
     NotifyEvent.DONE: "done",
@@ -33,7 +34,8 @@ _COUNTED = {
     NotifyEvent.PAUSED: "waiting",
     NotifyEvent.NO_SPACE: "short of space",
     NotifyEvent.QUIET: "without anything new",
-    NotifyEvent.DIED: "crashed",
+    NotifyEvent.DIED: "interrupted",
+    NotifyEvent.NOT_FREED: "not freed",
 }
 
 
@@ -97,6 +99,7 @@ def compose(items: Sequence[Item]) -> NotificationText:
 _BY_WEIGHT = (
     NotifyEvent.DIED,
     NotifyEvent.FAILED,
+    NotifyEvent.NOT_FREED,
     NotifyEvent.NO_SPACE,
     NotifyEvent.PAUSED,
     NotifyEvent.QUIET,

@@ -16,7 +16,8 @@ from softcopy_napari.engine.reasons import Reason, ReasonCode, decode_reason, en
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.rate_schedule import FULL, RateSetting
 from softcopy_napari.engine.targets.target import Settings
-from softcopy_napari.engine.wording import SCANNING, STATES, describe
+from softcopy_napari.engine.watermark_words import describe_watermark
+from softcopy_napari.engine.wording import INTERRUPTED, SCANNING, STATES, describe
 
 _NOTHING = 1000.0
 """Bytes a second that are as good as none."""
@@ -167,8 +168,8 @@ class ForecastSnapshot(Message):
         return tuple(map(describe, self.dangers))
 
 
-class WatermarkSnapshot(Message):
-    """How far all arrays of a target with the same slowest axis are complete, as its progress file says."""
+class Mark(Message):
+    """How far something is complete along its first axis."""
 
     axis: Text = ""
     """Name of the axis; empty where it has none."""
@@ -178,6 +179,28 @@ class WatermarkSnapshot(Message):
     """Number of them that were read back."""
     of: Count = 0
     """Length of the axis."""
+
+
+class ArrayMark(Mark):
+    """How far one array is complete."""
+
+    path: Text
+
+
+class WatermarkSnapshot(Mark):
+    """How far all arrays of a target with the same first axis are complete, as its progress file says."""
+
+    arrays: tuple[ArrayMark, ...] = ()
+    """How far each array (each level of an image is one) is; empty where they are many."""
+    wells: Count = 0
+    """Wells of a plate that are complete."""
+    of_wells: Count = 0
+    """Wells that its metadata promise; 0 where it is no plate."""
+
+    @property
+    def words(self) -> str:
+        """What is complete, in words that end in `complete at the destination`; empty where nothing is."""
+        return describe_watermark(self)
 
 
 class TargetSnapshot(Message):
@@ -251,6 +274,18 @@ class TargetSnapshot(Message):
         return self.state.ended and not self.watching
 
     @property
+    def ended_by_system(self) -> bool:
+        """Whether it was stopped by the system, as at a logout, and not by its user."""
+        return (
+            self.state is TargetState.STOPPED and self.why is not None and self.why.code == ReasonCode.ENDED_BY_SYSTEM
+        )
+
+    @property
+    def not_freed(self) -> Reason | None:
+        """Why its source was not freed although its settings say so; None where nothing is known of that."""
+        return next((note for note in self.notes if note.code == ReasonCode.SOURCE_NOT_FREED), None)
+
+    @property
     def can_finish(self) -> bool:
         """Whether it waits for the end of the acquisition, which its user may know of: front ends say how to tell."""
         return self.state is TargetState.CAUGHT_UP
@@ -275,7 +310,7 @@ class TargetSnapshot(Message):
         """Its state in words; where its source is watched on, since when it is complete."""
         if self.why is not None and self.why.code == ReasonCode.SCANNING:
             return SCANNING
-        name = STATES[self.state]
+        name = INTERRUPTED if self.ended_by_system else STATES[self.state]
         return f"{name} {clock_text(self.completed, time.time())}, watching on" if self.watching else name
 
     @property

@@ -27,6 +27,7 @@ KEPT = 100
 """Endings at most; the oldest go first, those that need nobody before the others."""
 _MAX_SIZE = 1 << 20
 """Bytes of a record at most: it names up to a hundred failures."""
+_FAILURES = (TargetState.FAILED, TargetState.INCOMPLETE)
 _CRASHED = "Copying crashed"
 _CRASHED_CHECK = "Checking crashed"
 
@@ -69,13 +70,13 @@ class Ending(Message):
 
     @property
     def failed(self) -> bool:
-        """Whether it is a failure, or a difference that was found."""
-        return self.crashed or self.target.state in (TargetState.FAILED, TargetState.INCOMPLETE)
+        """Whether it is a failure, a difference that was found, or a copy that the system ended."""
+        return self.crashed or self.target.ended_by_system or self.target.state in _FAILURES
 
     @property
     def needs_attention(self) -> bool:
-        """Whether it is a failure that was neither dismissed nor started again."""
-        return self.failed and not self.dismissed
+        """Whether it is a failure, or a source was not freed, and that was neither dismissed nor started again."""
+        return (self.failed or self.target.not_freed is not None) and not self.dismissed
 
     @property
     def state_text(self) -> str:

@@ -39,7 +39,9 @@ class NotifyEvent(StrEnum):
     QUIET = "quiet"
     """Nothing comes from the microscope, although its acquisition is not known to be over."""
     DIED = "died"
-    """The process that copies has gone without a word."""
+    """The process that copies has gone: it crashed, or the system ended it."""
+    NOT_FREED = "not_freed"
+    """A source was not freed although its settings say so."""
 
 
 EVENTS = tuple(NotifyEvent)

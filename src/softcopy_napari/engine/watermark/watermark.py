@@ -14,6 +14,7 @@ from softcopy_napari.engine.fs.relative_paths import is_below, join, nearest_fol
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.ledger import Ledger
 from softcopy_napari.engine.inventory.tracked_array import TrackedArray
+from softcopy_napari.engine.protocol.messages import ArrayMark, WatermarkSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.source_metadata import SourceMetadata
 from softcopy_napari.engine.states import ChunkState, TargetState
@@ -35,6 +36,8 @@ _LONGEST_WAIT = 30.0
 """Seconds for which copying waits for a progress file that can be neither written nor removed."""
 _ARRIVED = (ChunkState.COPIED, ChunkState.VERIFIED)
 _NOTHING = Claim("", 0, 0, 0)
+_MOST_ARRAYS = 16
+"""Arrays that front ends are told of one by one."""
 
 
 class Watermark:
@@ -54,8 +57,8 @@ class Watermark:
 
     Attributes
     ----------
-    summary : Claim or None
-        How far all arrays are whose slowest axis is that of the first one; None while nothing is said.
+    summary : WatermarkSnapshot or None
+        What was said, for front ends; None while nothing is.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class Watermark:
         post: Callable[[Callable[[], None]], None],
         notice: Callable[[Reason], None],
     ) -> None:
-        self.summary: Claim | None = None
+        self.summary: WatermarkSnapshot | None = None
         self._target, self._marker = target, marker
         self._writer: ProgressWriter | None = None
         """None where no progress file is wanted."""
@@ -151,9 +154,7 @@ class Watermark:
         data = b"".join(lines)
         if self._writer is None or not data:
             return
-        said = [array.last_claim for array in self._arrays.values() if array.last_claim is not None]
-        alike = [claim for claim in said if claim.axis == said[0].axis]
-        self.summary = _furthest_of_all(alike) if alike else None
+        self.summary = self._make_summary()
         self._out += 1
         self._urgent += urgent
 
@@ -164,6 +165,18 @@ class Watermark:
                 self._note_failure(outcome, problem)
 
         self._writer.add(data, urgent, handle)
+
+    def _make_summary(self) -> WatermarkSnapshot | None:
+        said = [(path, array.last_claim) for path, array in self._arrays.items() if array.last_claim is not None]
+        if not said:
+            return None
+        axis = said[0][1].axis
+        all_of_them = _furthest_of_all([claim for _, claim in said if claim.axis == axis])
+        arrays = [ArrayMark(path=path, **claim._asdict()) for path, claim in said] if len(said) <= _MOST_ARRAYS else []
+        wells = sum(0 < claim.of <= claim.copied for claim in self._wells.values())
+        return WatermarkSnapshot(
+            **all_of_them._asdict(), arrays=tuple(arrays), wells=wells, of_wells=len(self._metadata.wells)
+        )
 
     # -- steps ----------------------------------------------------------------------------------------
 
@@ -355,4 +368,4 @@ def _still_there(before: ArrayLayout, now: ArrayLayout) -> int:
 def _progress_file(target: Target, marker: str) -> ProgressFile:
     if isinstance(target.destination, StoreUrl):
         return StoreProgressFile(target.source, target.destination)
-    return ProgressFile(target.source, target.destination, marker, target.permissions)
+    return ProgressFile(target.source, target.destination, marker, target.permissions, target.group_id)
