@@ -15,9 +15,16 @@ from napari.qt import get_qapp, get_stylesheet
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QWidget
 
-from softcopy_napari.engine.protocol.messages import Failure, Findings, ForecastSnapshot, TargetSnapshot
+from softcopy_napari.engine.protocol.messages import (
+    Failure,
+    Findings,
+    ForecastSnapshot,
+    TargetSnapshot,
+    WatermarkSnapshot,
+)
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason, quote_text
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.widgets.banner import Message
 from softcopy_napari.widgets.card import Arrival
 from softcopy_napari.widgets.history_view import PastCopy
@@ -51,7 +58,10 @@ def live() -> Row:
     coming = make_reason(ReasonCode.CHUNKS_TO_COME, chunks=3120)
     end = make_reason(ReasonCode.KEEPS_UP, end=time.time() + 5000)
     forecast = ForecastSnapshot(completion=end)
-    return make_row("embryo2.zarr", TargetState.CAUGHT_UP, coming, forecast=forecast, bytes_per_second=5e6)
+    mark = WatermarkSnapshot(axis="t", copied=86, verified=84, of=600)
+    return make_row(
+        "embryo2.zarr", TargetState.CAUGHT_UP, coming, forecast=forecast, bytes_per_second=5e6, watermark=mark
+    )
 
 
 def full() -> Row:
@@ -137,7 +147,12 @@ def growing(panel: Panel) -> None:
 
 def plate(panel: Panel) -> None:
     """A plate of 96 wells that is being copied."""
-    show(panel, make_row("plate_17.zarr", TargetState.COPYING, nodes_missing=8), make_row("plate_18.zarr", None))
+    mark = WatermarkSnapshot(wells=48, of_wells=96)
+    show(
+        panel,
+        make_row("plate_17.zarr", TargetState.COPYING, nodes_missing=8, watermark=mark),
+        make_row("plate_18.zarr", None),
+    )
     panel.coverage.set_arrays([f"{row}/{column}/0/0" for row in "ABCDEFGH" for column in range(1, 13)], "B/3/0/0")
     panel.coverage.set_counts(COUNTS)
     wells = {(row, column): row * 12 + column for row in range(8) for column in range(12)}
@@ -185,6 +200,22 @@ def history(panel: Panel) -> None:
     panel.open_sections = "history"
 
 
+def freeing(panel: Panel) -> None:
+    """A source is being freed; others were, or were not; the system has ended a copy."""
+    moved = make_reason(ReasonCode.FREEING_SOURCE, files=1204, total=5765)
+    ended = make_reason(ReasonCode.COMPLETE, chunks=960, why=make_reason(ReasonCode.USER_SAID_OVER))
+    more = {"counts": ALL_THERE, "completed": time.time()}
+    locked = make_reason(ReasonCode.FREE_OPEN, path="0/c/12/0/0")
+    notes = [make_reason(ReasonCode.SOURCE_FREED), make_reason(ReasonCode.SOURCE_NOT_FREED, why=locked)]
+    rows = [
+        make_row(f"{name}.zarr", TargetState.COMPLETE, why, notes=some, **more)
+        for name, why, some in (("cam1", moved, ()), ("cam2", ended, notes[:1]), ("cam3", ended, notes[1:]))
+    ]
+    why = make_reason(ReasonCode.ENDED_BY_SYSTEM)
+    show(panel, *rows, make_row("embryo2.zarr", TargetState.STOPPED, why))
+    panel.banner.add(Message(Tone.NEEDS_USER, f"Done 15:46: cam3.zarr. {describe(notes[1])}"))
+
+
 def compared(panel: Panel) -> None:
     """A check has found files of which only the times differ."""
     found = Findings(chunk_files_different=320, chunk_files_times=320)
@@ -219,7 +250,7 @@ def states(panel: Panel) -> None:
 
 
 SCENES: tuple[Callable[[Panel], None], ...] = (
-    empty, new, parent, copying, growing, plate, sections, history, compared, messages, states,
+    empty, new, parent, copying, growing, plate, sections, history, freeing, compared, messages, states,
 )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def test_messages_stay_until_each_is_dismissed(banner: Banner, qtbot: QtBot) -> 
     banner.add(DONE)
     banner.add(FAILED)
     assert text(banner) == FAILED.text
-    assert child(banner, QLabel, "banner_more").text() == "1 more message"
+    assert child(banner, QLabel, "banner_more").text() == "1 more"
     with qtbot.waitSignal(banner.dismissed) as said:
         press(banner, qtbot, "banner_dismiss")
     assert said.args == [FAILED.topic]

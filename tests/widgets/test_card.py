@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 
 import pytest
 
-from softcopy_napari.engine.protocol.messages import Failure, ForecastSnapshot, PaceSnapshot
+from softcopy_napari.engine.protocol.messages import Failure, ForecastSnapshot, PaceSnapshot, WatermarkSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason, quote_text
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.widgets.card import Arrival, Icon, make_card
 from softcopy_napari.widgets.palette import Tone
-from softcopy_napari.widgets.target_row import Action, Row
+from softcopy_napari.widgets.target_row import Action, Row, allowed_actions, only_freed, only_watched
 from tests.widgets.support import make_row
 
 HALF = (40, 0, 10, 0, 30, 20, 0)
@@ -88,6 +89,14 @@ def test_a_target_that_is_being_copied_says_how_far_it_is_and_how_fast() -> None
     assert card.facts == "50 of 100 chunks \u00b7 12.3 MB/s \u00b7 1:23 min left \u00b7 2 failed"
     assert card.fraction == 0.5 and not card.striped
     assert make_card(row, TIME).facts.startswith("t 86 of 600 \u00b7 12.3 MB/s")
+
+
+def test_its_details_say_up_to_where_all_is_there() -> None:
+    mark = WatermarkSnapshot(axis="t", copied=121, of=600)
+    words = "Time points 0 to 120 complete at the destination"
+    for state in (TargetState.COPYING, TargetState.PAUSED, TargetState.STOPPED, TargetState.FAILED):
+        assert words in make_card(make_row("a", state, watermark=mark)).details.splitlines()
+    assert words not in make_card(make_row("a", TargetState.COMPLETE, watermark=mark)).details, "then all is"
 
 
 @pytest.mark.parametrize(
@@ -168,3 +177,34 @@ def test_tooltips_tell_paths_notices_and_failures() -> None:
 def test_a_screen_reader_hears_all_of_it() -> None:
     card = make_card(make_row("a", TargetState.COPYING, counts=HALF), TIME)
     assert card.text == "a: Copying. t 86 of 600"
+
+
+@pytest.mark.parametrize("asked_here", [True, False])
+def test_while_its_source_is_freed_a_card_says_how_far_that_is_and_offers_only_to_stop_it(asked_here: bool) -> None:
+    how_far = make_reason(ReasonCode.FREEING_SOURCE, files=1200, total=4800)
+    row = make_row("a", TargetState.COMPLETE, completed=1.7e9, watching=not asked_here)
+    if asked_here:
+        row = dataclasses.replace(row, freeing=how_far)
+    else:
+        row = make_row("a", TargetState.COMPLETE, completed=1.7e9, watching=True, why=how_far)
+    card = make_card(row)
+    assert (card.headline, card.facts) == ("Freeing the source", "1,200 of 4,800 files moved")
+    assert card.fraction == 0.25 and card.actions == (Action.STOP,)
+    allowed = allowed_actions([row])
+    assert Action.STOP in allowed and not allowed & {Action.START, Action.FREE, Action.REMOVE, Action.CHECK}
+    assert only_freed([row]) and not only_watched([row])
+
+
+def test_what_became_of_the_source_is_on_the_card() -> None:
+    for code, words in ((ReasonCode.SOURCE_FREED, "source freed"), (ReasonCode.SOURCE_NOT_FREED, "source not freed")):
+        why = quote_text("somebody writes there")
+        card = make_card(make_row("a", TargetState.COMPLETE, notes=(make_reason(code, why=why),)))
+        assert card.tone is Tone.DONE and words in card.facts
+    assert "The source was not freed: somebody writes there" in card.details
+
+
+def test_what_the_system_ended_needs_its_user() -> None:
+    card = make_card(make_row("a", TargetState.STOPPED, why=make_reason(ReasonCode.ENDED_BY_SYSTEM)))
+    assert (card.tone, card.headline) == (Tone.NEEDS_USER, "Interrupted")
+    assert card.facts == "Press Start to continue"
+    assert card.details == "The system ended it, as at logout or shutdown. Press Start to continue"

@@ -8,7 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from softcopy_napari.widgets.buttons import button, flow
-from softcopy_napari.widgets.target_row import Action, Row, allowed_actions, only_watched
+from softcopy_napari.widgets.target_row import Action, Row, allowed_actions, only_freed, only_watched
 
 _PAUSE, _RESUME = "Pa&use", "Res&ume"
 _FINISH, _UNFINISH = "Ac&quisition is over\u2026", "Ac&quisition goes on"
@@ -17,6 +17,7 @@ _FINISH_TIP = "The source will not change any more: copy and check the rest, the
 _UNFINISH_TIP = "The acquisition goes on: copy on, and wait for its end"
 _STOP_TIP = "Stop copying; Start continues"
 _COMPARE_TIP = "Read the files of which only the times differ: they may be equal"
+_FREE_TIP = "Stop freeing the source, between two files"
 _WATCH_TIP = "The copy is complete: stop watching its source"
 
 
@@ -62,7 +63,7 @@ class ActionsBar(QWidget):
         self._finishing = Action.UNFINISH if taken_back else Action.FINISH
         self._say(self._finish, _UNFINISH if taken_back else _FINISH)
         finish_tip = _UNFINISH_TIP if taken_back else _FINISH_TIP
-        stop_tip = _WATCH_TIP if only_watched(rows) else _STOP_TIP
+        stop_tip = _WATCH_TIP if only_watched(rows) else _FREE_TIP if only_freed(rows) else _STOP_TIP
         for one, tip in ((self._finish, finish_tip), (self._stop, stop_tip)):
             one.setToolTip(tip)
             one.setAccessibleDescription(tip)

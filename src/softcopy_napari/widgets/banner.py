@@ -8,7 +8,6 @@ from qtpy.QtCore import QEvent, QRect, Qt, Signal
 from qtpy.QtGui import QPainter, QPaintEvent
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.widgets.buttons import button
 from softcopy_napari.widgets.card_painting import tone_picture
 from softcopy_napari.widgets.labels import show_words, wrapping_label
@@ -93,7 +92,7 @@ class Banner(QFrame):
             return
         first, others = self._messages[0], len(self._messages) - 1
         show_words(self._text, first.text)
-        self._more.setText(count_text(others, "more message") if others else "")
+        self._more.setText(f"{others:,} more" if others else "")
         self._close_all.setVisible(bool(others))
         self._draw_icon(first.tone)
         self.update()

@@ -11,6 +11,7 @@ from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets.store_url import label_of, name_of
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.widgets.palette import Tone
 from softcopy_napari.widgets.target_row import Action, Row
 from softcopy_napari.widgets.wording import explain_state
@@ -131,9 +132,30 @@ def make_card(row: Row, arrival: Arrival | None = None) -> Card:
         card = replace(card, tone=Tone.NEEDS_USER, icon=Icon.ALARM, headline="Copying crashed")
         card = replace(card, facts="Press Resume; nothing is lost", actions=(Action.RESUME, Action.REMOVE))
         card = replace(card, details=card.facts, fraction=_fraction(row, arrival))
+    elif row.freed_so_far is not None:
+        card = _of_freeing(row, card, row.freed_so_far)
     elif row.snapshot is not None:
         card = _of_state(row, row.snapshot, arrival)
     return replace(card, tip=_tip(row, card))
+
+
+def _of_freeing(row: Row, card: Card, how_far: Reason) -> Card:
+    """Return the card of a target whose source is being freed."""
+    words = _first(describe(how_far).removeprefix("freeing the source: "))
+    fields = dict(how_far.fields)
+    files, total = fields.get("files"), fields.get("total")
+    counted = isinstance(files, int) and isinstance(total, int) and total > 0
+    return replace(
+        card,
+        tone=Tone.LIVE if counted else Tone.WAITS,
+        icon=Icon.ARROW if counted else Icon.CLOCK,
+        headline="Freeing the source",
+        short="Freeing",
+        facts=_short(row, words),
+        details=words,
+        fraction=files / total if counted else None,  # type: ignore[operator]
+        actions=(Action.STOP,),
+    )
 
 
 def _of_state(row: Row, target: TargetSnapshot, arrival: Arrival | None) -> Card:
@@ -150,6 +172,8 @@ def _of_state(row: Row, target: TargetSnapshot, arrival: Arrival | None) -> Card
         headline = "Checking the copy"
     elif target.state is TargetState.COMPLETE:
         headline = "Equal" if target.findings is not None else _done_text(target)
+    elif target.ended_by_system:
+        tone, icon, headline = Tone.NEEDS_USER, Icon.ALARM, target.state_text
     return Card(
         name=row.name,
         destination=label_of(row.destination),
@@ -195,7 +219,9 @@ def _facts(row: Row, target: TargetSnapshot, arrival: Arrival | None, world: boo
             files = count_text(target.chunk_files_copied + target.other_files, "file")
             proof = "verified" if _code(target) == ReasonCode.COMPLETE_BY_CHECKSUM else ""
             watching = "watching on" if target.watching else ""
-            return DOT.join(filter(None, (files, proof, watching)))
+            return DOT.join(filter(None, (files, _freed_text(target), proof, watching)))
+        case TargetState.STOPPED if target.ended_by_system:
+            return "Press Start to continue"
         case TargetState.COMPLETE | TargetState.FAILED | TargetState.INCOMPLETE | TargetState.STOPPED:
             return _short(row, explain_state(target))
     facts = [_arrived(target, arrival)]
@@ -205,6 +231,13 @@ def _facts(row: Row, target: TargetSnapshot, arrival: Arrival | None, world: boo
     if target.failed_files:
         facts.append(f"{target.failed_files:,} failed")
     return DOT.join(filter(None, facts))
+
+
+def _freed_text(target: TargetSnapshot) -> str:
+    """Return what became of the source by the setting `free`."""
+    if target.not_freed is not None:
+        return "source not freed"
+    return "source freed" if any(note.code == ReasonCode.SOURCE_FREED for note in target.notes) else ""
 
 
 def _needed(why: Reason | None) -> str:
@@ -245,10 +278,13 @@ def _fraction(row: Row, arrival: Arrival | None) -> float | None:
 def _details(target: TargetSnapshot, world: bool) -> str:
     """Return the reason of the state, and what is to be expected of a copy at work."""
     lines = [explain_state(target)]
+    if target.watermark is not None and target.state is not TargetState.COMPLETE:
+        lines.append(target.watermark.words)
     if not target.state.ended:
         at_work = target.state is not TargetState.PAUSED and not world
         lines += [target.pace.words, target.forecast.words] if at_work else []
         lines += target.forecast.warnings
+    lines += [describe(target.not_freed)]
     lines = [_first(line) for line in lines]
     lines += [f"{one.path} {one.reason}" for one in target.failures[:1]]
     return "\n".join(filter(None, lines))

@@ -17,8 +17,11 @@ from softcopy_napari.widgets.palette import faint
 from softcopy_napari.widgets.section import Section
 from softcopy_napari.widgets.target_row import Row
 
-_LINES = 4
+_LINES = 5
 """Lines of the reason that are seen without scrolling; it has their height whatever it says."""
+
+
+_TEXT_MARGIN = 2
 
 
 class _Title(QWidget):
@@ -86,8 +89,10 @@ class Details(QWidget):
         reason.setFrameShape(QFrame.Shape.NoFrame)
         reason.setTabChangesFocus(True)
         reason.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        reason.document().setDocumentMargin(2)
-        reason.setFixedHeight(_LINES * reason.fontMetrics().lineSpacing() + 8)
+        reason.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # its lines are wrapped
+        reason.document().setDocumentMargin(_TEXT_MARGIN)
+        # Whole lines: of one more nothing is seen.
+        reason.setFixedHeight(_LINES * reason.fontMetrics().lineSpacing() + _TEXT_MARGIN)
 
     @property
     def sections(self) -> tuple[Section, ...]:

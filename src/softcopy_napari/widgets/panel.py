@@ -26,7 +26,7 @@ from softcopy_napari.widgets.pace_bar import can_be_paced
 from softcopy_napari.widgets.palette import Tone
 from softcopy_napari.widgets.path_field import dropped_paths, is_targets_file
 from softcopy_napari.widgets.section import Section
-from softcopy_napari.widgets.target_row import Action, Key, Row
+from softcopy_napari.widgets.target_row import Action, Key, Row, allowed_actions
 from softcopy_napari.widgets.targets_model import TargetsModel
 from softcopy_napari.widgets.targets_view import TargetsView
 
@@ -296,7 +296,8 @@ class Panel(QWidget):
         self.check_requested.emit(source, destination, False)
 
     def _remove_ended(self) -> None:
-        if ended := [row.key for row in self.rows if not row.running and row.snapshot is not None]:
+        ended = [row.key for row in self.rows if row.snapshot is not None and Action.REMOVE in allowed_actions([row])]
+        if ended:
             self.action_requested.emit(Action.REMOVE, ended)
 
     # Lists of targets.

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import PurePath
 
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
-from softcopy_napari.engine.reasons import ReasonCode
+from softcopy_napari.engine.reasons import Reason, ReasonCode
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets.store_url import is_store_url
 
@@ -23,6 +23,8 @@ _OBSTACLES = {
     ReasonCode.DESTINATION_UNREACHABLE,
 }
 """What keeps a copy from going on that no button mends."""
+_FREEING = {ReasonCode.READING_BACK_TO_FREE, ReasonCode.FREEING_SOURCE, ReasonCode.FREE_TOO_RECENT}
+"""What an engine says while it frees a source."""
 
 
 class Action(StrEnum):
@@ -37,7 +39,7 @@ class Action(StrEnum):
     UNFINISH = "Acquisition goes on"
     """Takes FINISH back while the copy has not ended."""
     STOP = "Stop"
-    """For a complete target: stop watching its source."""
+    """For a complete target: stop watching its source, or freeing it."""
     SHOW = "Show in viewer"
     OPEN_SOURCE = "Open source folder"
     OPEN_DESTINATION = "Open destination folder"
@@ -64,6 +66,8 @@ class Row:
     """Whether its engine died before the target ended; the snapshot is the last one."""
     starting: bool = False
     """Whether it has been told to start, and no engine works on it yet."""
+    freeing: Reason | None = None
+    """How far the freeing of its source is that was asked for here; None where it was not."""
 
     @property
     def in_store(self) -> bool:
@@ -81,9 +85,17 @@ class Row:
         return self.starting or (self.state is not None and not self.state.ended)
 
     @property
+    def freed_so_far(self) -> Reason | None:
+        """How far the freeing of its source is, by its settings or asked for here; None while it is not freed."""
+        if self.freeing is None and self.state is TargetState.COMPLETE and self.snapshot is not None:
+            return self.snapshot.why if _code(self.snapshot) in _FREEING else None
+        return self.freeing
+
+    @property
     def watched(self) -> bool:
         """Whether the target is complete, and its source is still watched."""
-        return self.state is TargetState.COMPLETE and self.snapshot is not None and self.snapshot.watching
+        watching = self.state is TargetState.COMPLETE and self.snapshot is not None and self.snapshot.watching
+        return watching and self.freed_so_far is None
 
     @property
     def differs_by_time(self) -> int:
@@ -116,6 +128,9 @@ def allowed_actions(rows: Iterable[Row]) -> frozenset[Action]:
             actions.add(Action.SHOW)
         if row.starting:
             continue
+        if row.freed_so_far is not None:
+            actions.add(Action.STOP)
+            continue
         if row.lost:
             actions |= {Action.RESUME, Action.CHECK, Action.REMOVE}
         elif not row.running:
@@ -135,6 +150,12 @@ def allowed_actions(rows: Iterable[Row]) -> frozenset[Action]:
             elif row.state not in (TargetState.FINISHING, TargetState.CHECKING):
                 actions.add(Action.FINISH)
     return frozenset(actions)
+
+
+def only_freed(rows: Iterable[Row]) -> bool:
+    """Whether stopping these targets only ends the freeing of their sources."""
+    can_be_stopped = [row for row in rows if Action.STOP in allowed_actions([row])]
+    return bool(can_be_stopped) and all(row.freed_so_far is not None for row in can_be_stopped)
 
 
 def only_watched(rows: Iterable[Row]) -> bool:

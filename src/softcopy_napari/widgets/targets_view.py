@@ -17,7 +17,7 @@ from qtpy.QtGui import QContextMenuEvent, QHelpEvent, QKeyEvent, QMouseEvent, QR
 from qtpy.QtWidgets import QAbstractItemView, QFrame, QListView, QMenu, QSizePolicy, QToolTip, QWidget
 
 from softcopy_napari.widgets.card_delegate import CardDelegate
-from softcopy_napari.widgets.target_row import Action, Key, Row, allowed_actions, only_watched
+from softcopy_napari.widgets.target_row import Action, Key, Row, allowed_actions, only_freed, only_watched
 from softcopy_napari.widgets.targets_model import CARD_ROLE, ROW_ROLE, TargetsModel
 
 _GROUPS = (Action.SHOW, Action.CHECK, Action.REMOVE)
@@ -121,13 +121,14 @@ class TargetsView(QListView):
         menu = QMenu(self)
         rows = self.selected_rows()
         allowed = allowed_actions(rows)
+        stop = "Stop watching" if only_watched(rows) else "Stop freeing" if only_freed(rows) else Action.STOP.value
         shortcuts = {Action.SHOW: Qt.Key.Key_Return, Action.REMOVE: Qt.Key.Key_Delete, Action.PAUSE: Qt.Key.Key_Space}
         for action in Action:
             if action in _RARE and action not in allowed:
                 continue
             if action in _GROUPS:
                 menu.addSeparator()
-            entry = menu.addAction("Stop watching" if action is Action.STOP and only_watched(rows) else action.value)
+            entry = menu.addAction(stop if action is Action.STOP else action.value)
             entry.setEnabled(action in allowed)
             entry.triggered.connect(self._asker(action))
             if action in shortcuts:

@@ -14,6 +14,7 @@ _EQUAL = "Equal all the same? Press Compare by content"
 
 NAPARI: Wording = {
     ReasonCode.STOPPED: "Press Start to continue",
+    ReasonCode.ENDED_BY_SYSTEM: "The system ended it, as at logout or shutdown. Press Start to continue",
     ReasonCode.NO_METADATA: (
         "holds no zarr metadata yet (zarr.json, .zarray or .zgroup; New copy can copy it as a folder of any files)"
     ),

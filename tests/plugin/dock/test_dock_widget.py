@@ -51,7 +51,7 @@ from softcopy_napari.widgets.targets_view import TargetsView
 from tests.engine.support import make_array
 from tests.engine.support import replace as replace_file
 from tests.plugin.dock.docked import Dock
-from tests.support import quick_free
+from tests.support import quick_free, quick_free_process
 from tests.support.command import Softcopy, halted
 from tests.support.trees import assert_same, contents
 from tests.support.writers import Writer, write
@@ -85,6 +85,8 @@ def test_pick_start_watch_finish(dock: Dock, sides: tuple[Path, Path], monkeypat
         layer = dock.overlay()
         assert layer.metadata["softcopy"] == {"source": str(source), "destination": str(destination), "array": ""}
         dock.until(lambda: len(dock.viewer.layers) == 2)
+        details = dock.find(QPlainTextEdit, "target_details")
+        dock.until(lambda: re.search(r"0 to \d+ .*complete at the destination", details.toPlainText()))
         asked: list[str] = []
         monkeypatch.setattr(dock.widget._panel, "ask", lambda _, text, *__: bool(asked.append(text)))
         dock.press("finish_button")
@@ -695,6 +697,7 @@ def test_the_source_of_a_complete_copy_is_freed_and_brought_back_by_its_menu(
     make_array(source, (2, 2))
     before = contents(source)
     monkeypatch.setattr(free_prompt, "_COMMAND", [*quick_free.COMMAND, "free"])
+    monkeypatch.setattr(free_prompt, "_FREE", quick_free_process.COMMAND)
     asked: list[str] = []
     monkeypatch.setattr(dock.widget._panel, "ask", lambda _, text, *__: bool(asked.append(text)) or True)
     dock.widget.add_target(source, destination)
@@ -704,8 +707,11 @@ def test_the_source_of_a_complete_copy_is_freed_and_brought_back_by_its_menu(
     cards.select(dock.widget.keys())
     logged: list[str] = []
     monkeypatch.setattr(dock.widget._panel, "log", lambda _, words: logged.append(words))
+    headlines: set[str] = set()
+    dock.widget._panel._model.dataChanged.connect(lambda *_: headlines.add(dock.cards[0].headline))
     cards.request(Action.FREE)
     dock.until(lambda: any("The source is freed" in words for words in logged))
+    assert "Freeing the source" in headlines and "The source is freed" in dock.says()
     assert "5 files" in asked[0] and contents(destination) == before and contents(source) == {}
     cards.request(Action.FREE)
     dock.until(lambda: any("5 files moved back" in words for words in logged))

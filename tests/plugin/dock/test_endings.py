@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
-from softcopy_napari.engine.reasons import quote_text
+from softcopy_napari.engine.reasons import ReasonCode, make_reason, quote_text
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.plugin.dock import endings as module
 from softcopy_napari.plugin.dock.endings import Endings, batch_text, ending_message
 from softcopy_napari.plugin.dock.engine_contact import SeenTarget
+from softcopy_napari.plugin.dock.event_log import EventLog
 from softcopy_napari.widgets.banner import Message
 from softcopy_napari.widgets.log_view import Level
 from softcopy_napari.widgets.palette import Tone
@@ -59,6 +60,28 @@ def test_a_crash_is_news(shown: tuple[Endings, Shown], qtbot: Any) -> None:
     endings, seen = shown
     endings.add([ended("a.zarr", TargetState.COPYING, alive=False)])
     assert seen.messages[0].text == "Crashed: a.zarr. Press Resume; nothing is lost"
+    qtbot.waitUntil(lambda: seen.toasts == [(Level.ERROR, "a.zarr: needs you")])
+
+
+def test_what_the_system_ended_is_news(shown: tuple[Endings, Shown], qtbot: Any) -> None:
+    endings, seen = shown
+    endings.add([ended("a.zarr", TargetState.STOPPED, why=make_reason(ReasonCode.ENDED_BY_SYSTEM))])
+    assert seen.messages[0].text.startswith("Interrupted: a.zarr. The system ended it")
+    qtbot.waitUntil(lambda: seen.toasts == [(Level.ERROR, "a.zarr: needs you")])
+
+
+def test_a_source_that_was_not_freed_needs_its_user(shown: tuple[Endings, Shown], qtbot: Any) -> None:
+    endings, seen = shown
+    why = make_reason(ReasonCode.SOURCE_NOT_FREED, why=quote_text("somebody writes there"))
+    (notice,) = (one for one in EventLog().new_lines([ended("a.zarr", notes=(why,))]) if one.level is Level.WARNING)
+    assert notice.ended is None, "it had ended before anybody looked: the history tells"
+    log = EventLog()
+    log.new_lines([ended("a.zarr", watching=True)])
+    (line, *_) = log.new_lines([ended("a.zarr", notes=(why,))])
+    assert line.ended is not None
+    endings.add([line.ended])
+    assert seen.messages[0].text == "Done: a.zarr. The source was not freed: somebody writes there"
+    assert seen.messages[0].tone is Tone.NEEDS_USER
     qtbot.waitUntil(lambda: seen.toasts == [(Level.ERROR, "a.zarr: needs you")])
 
 

@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, QTimer
 from softcopy_napari.engine.formatting import clock_text, count_text, printable
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.plugin.dock.engine_contact import SeenTarget
 from softcopy_napari.widgets.banner import Message
 from softcopy_napari.widgets.log_view import Level
@@ -49,7 +50,7 @@ class Endings(QObject):
     def add(self, ended: Sequence[SeenTarget]) -> None:
         """Tell of targets that have ended, or whose engine has died; one that was stopped is no news to its user."""
         for one in ended:
-            if one.target.state is TargetState.STOPPED and not one.lost:
+            if one.target.state is TargetState.STOPPED and not (one.lost or one.target.ended_by_system):
                 continue
             self._show(ending_message(one))
             self._together.append(one)
@@ -62,7 +63,7 @@ class Endings(QObject):
 
     def _flush(self) -> None:
         ended, self._together = self._together, []
-        level = Level.INFO if all(map(_is_good, ended)) else Level.ERROR
+        level = Level.ERROR if any(map(_needs_user, ended)) else Level.INFO
         self._notify(level, batch_text(ended))
 
 
@@ -78,19 +79,21 @@ def ending_message(one: SeenTarget) -> Message:
         return Message(Tone.NEEDS_USER, f"Crashed: {name}. Press Resume; nothing is lost", topic(target))
     why = explain_state(target)
     if not _is_good(one):
-        what = "Differs" if target.state is TargetState.INCOMPLETE else "Failed"
+        what = "Differs" if target.state is TargetState.INCOMPLETE else target.state_text
         return Message(Tone.NEEDS_USER, f"{what}: {name}. {why[:1].upper()}{why[1:]}", topic(target))
     if target.findings is not None:
         return Message(Tone.DONE, f"Equal: {name}. {why[:1].upper()}{why[1:]}", topic(target))
     when = f" {clock_text(target.completed, target.completed)}" if target.completed else ""
+    if target.not_freed is not None:
+        return Message(Tone.NEEDS_USER, f"Done{when}: {name}. {describe(target.not_freed)}", topic(target))
     files = count_text(target.chunk_files_copied + target.other_files, "file")
     return Message(Tone.DONE, f"Done{when}: {name}, {files} at {printable(target.destination)}", topic(target))
 
 
 def batch_text(ended: Sequence[SeenTarget]) -> str:
     """Return one short line about all that have ended together."""
-    good = [one for one in ended if _is_good(one)]
-    bad = [one for one in ended if not _is_good(one)]
+    good = [one for one in ended if not _needs_user(one)]
+    bad = [one for one in ended if _needs_user(one)]
     if len(ended) == 1:
         (one,) = ended
         name = _name(one)
@@ -99,6 +102,10 @@ def batch_text(ended: Sequence[SeenTarget]) -> str:
     needs = "needs" if len(bad) == 1 else "need"
     parts = [f"{len(good)} done"] * bool(good) + [f"{len(bad)} {needs} you"] * bool(bad)
     return f"Softcopy: {', '.join(parts)}"
+
+
+def _needs_user(one: SeenTarget) -> bool:
+    return not _is_good(one) or one.target.not_freed is not None
 
 
 def _is_good(one: SeenTarget) -> bool:

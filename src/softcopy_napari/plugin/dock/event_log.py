@@ -24,7 +24,7 @@ class Line:
     level: Level
     text: str
     ended: SeenTarget | None = None
-    """The target, if it has ended or lost its engine: worth a message."""
+    """The target, if it has ended, lost its engine, or could not free its source: worth a message."""
 
 
 class EventLog:
@@ -45,9 +45,10 @@ class EventLog:
         old, new = before.target if before is not None else None, now.target
         name = PurePath(new.source).name or new.source
         said = set(old.notices) if old is not None else set()
-        for notice in new.notices:
+        for notice, note in zip(new.notices, new.notes, strict=True):
             if notice not in said:
-                yield Line(Level.WARNING, f"{name}: {notice}")
+                is_news = note is new.not_freed and old is not None and old.state is new.state
+                yield Line(Level.WARNING, f"{name}: {notice}", now if is_news else None)
         failed = {failure.path for failure in old.failures} if old is not None else set()
         for failure in new.failures:
             if failure.path not in failed:
@@ -68,7 +69,8 @@ def _state_line(name: str, old: TargetSnapshot | None, now: SeenTarget) -> Itera
     if new.state.ended:
         if old is None:  # it ended before the first poll
             return
-        level = Level.INFO if new.state in (TargetState.COMPLETE, TargetState.STOPPED) else Level.ERROR
+        expected = new.state in (TargetState.COMPLETE, TargetState.STOPPED) and not new.ended_by_system
+        level = Level.INFO if expected else Level.ERROR
         copied = f"{count_text(new.other_files, 'file')} at the destination"
         if not new.any_files:
             copied = f"{new.chunk_files_copied:,} of {new.chunk_files:,} chunk files at the destination"

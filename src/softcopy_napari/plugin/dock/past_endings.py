@@ -14,6 +14,7 @@ from qtpy.QtCore import QTimer
 from softcopy_napari.engine.formatting import clock_text, count_text
 from softcopy_napari.engine.state_folder.history import Ending, dismiss, endings, forget
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.wording import describe
 from softcopy_napari.plugin.dock.endings import TOPIC
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.widgets.banner import Banner, Message
@@ -80,6 +81,8 @@ class PastEndings:
 
 def past_text(one: Ending) -> str:
     """Return what the banner says of a failure of before."""
+    if not one.failed and one.target.not_freed is not None:
+        return f"Done {clock_text(one.at, time.time())}: {_name(one)}. {describe(one.target.not_freed)}"
     return f"{_state(one)} {clock_text(one.at, time.time())}: {_name(one)}. {_reason(one)}"
 
 
@@ -97,7 +100,8 @@ def past_copy(one: Ending, now: float) -> PastCopy:
         tone, how = Tone.NEEDS_USER, f"{_state(one)} {when}"
     elif one.target.state is TargetState.COMPLETE:
         files = count_text(one.target.chunk_files_copied + one.target.other_files, "file")
-        tone, how = Tone.DONE, f"Equal {when}" if one.check else f"Done {when}, {files}"
+        freed = ", source not freed" if one.target.not_freed is not None else ""
+        tone, how = Tone.DONE, f"Equal {when}" if one.check else f"Done {when}, {files}{freed}"
     else:
         tone, how = Tone.PAUSED, f"{_state(one)} {when}"
     return PastCopy(one.source, one.destination, tone, f"{_name(one)}: {how}", _reason(one))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
+from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.targets.store_url import destination_of
 from softcopy_napari.engine.targets.target import Settings, Target, settings_of
 from softcopy_napari.plugin.dock.engine_contact import Key, SeenTarget
@@ -38,6 +39,8 @@ class _Entry:
     starting: bool = False
     problem: str = ""
     """Why it could not be started, in words; empty where nothing was wrong."""
+    freeing: Reason | None = None
+    """How far the freeing of its source is, while that goes on."""
 
 
 class TargetList:
@@ -110,7 +113,7 @@ class TargetList:
             lost = entry.seen is not None and entry.seen.lost
             snapshot = entry.seen.target if entry.seen is not None else None
             paths = entry.source, entry.destination
-            rows.append(Row(entry.key, snapshot, *paths, entry.problem, lost, entry.starting))
+            rows.append(Row(entry.key, snapshot, *paths, entry.problem, lost, entry.starting, entry.freeing))
         return rows
 
     def seen(self, key: Key | None) -> SeenTarget | None:
@@ -179,6 +182,17 @@ class TargetList:
                 entry.starting = starting
                 if starting:
                     entry.own, entry.problem = True, ""
+
+    def set_freeing(self, source: Path, how_far: Reason | None) -> None:
+        """Note how far the freeing of a source is; None when it is over."""
+        for entry in self._entries.values():
+            if entry.source == str(source):
+                entry.freeing = how_far
+
+    def freed_here(self, keys: Sequence[Key]) -> list[Path]:
+        """Return the sources of targets that are being freed because somebody asked for it here."""
+        found = [self._find(key) for key in keys]
+        return [Path(entry.source) for entry in found if entry is not None and entry.freeing is not None]
 
     def set_problem(self, key: Key, words: str) -> None:
         """Note why a target could not be started; one that an engine works on stays as it is."""

@@ -11,6 +11,7 @@ from qtpy.QtGui import QDesktopServices
 
 from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.protocol.messages import Changes
+from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.targets.store_url import Destination
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.plugin.dock.dock_parts import DockParts
@@ -37,7 +38,7 @@ class TargetOrders:
         self._parts = parts
         self._show_again = show_again
         self._overwrite_prompt = OverwritePrompt(parts.panel, parts.queue)
-        self._free_prompt = FreePrompt(parts.panel, parts.queue)
+        self._free_prompt = FreePrompt(parts.panel, parts.queue, self._show_freeing)
 
     def act(self, action: Action, keys: Sequence[Key]) -> None:
         """Do with targets what the panel asks for."""
@@ -51,7 +52,10 @@ class TargetOrders:
                 monitor.order("resume", [key for key in keys if key not in lost])
             case Action.FINISH:
                 self._ask_and_finish(keys)
-            case Action.PAUSE | Action.STOP | Action.UNFINISH:
+            case Action.STOP:
+                self._free_prompt.stop(targets.freed_here(keys))
+                monitor.order("stop", keys)
+            case Action.PAUSE | Action.UNFINISH:
                 monitor.order(action.name.lower(), keys)
             case Action.SHOW:
                 self._parts.panel.select(list(keys)[:1])
@@ -132,6 +136,10 @@ class TargetOrders:
         several = f"{len(refused)} targets could not be started; their cards say why"
         one = f"Cannot start: {target.source.name}. {words[:1].upper()}{words[1:]}"
         self._parts.panel.set_problem("", several if len(refused) > 1 else one)
+
+    def _show_freeing(self, source: Path, how_far: Reason | None) -> None:
+        self._parts.targets.set_freeing(source, how_far)
+        self._parts.show_rows()
 
     # -- questions and folders -------------------------------------------------------------------------------
 
