@@ -32,12 +32,15 @@ class ObjectStore:
     ----------
     endpoint : str
         Its own address. `url` takes another, such as that of a proxy before it.
+    answers_ranges : bool
+        Whether it says that a part of an object is one (HTTP 206); rclone says 200, which obstore does not believe.
     bucket : str
         A bucket that nobody else uses.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, answers_ranges: bool = True) -> None:
         self.endpoint = endpoint
+        self.answers_ranges = answers_ranges
         self.bucket = ""
         self._client: Any = None
 
@@ -103,7 +106,7 @@ def rclone_server(folder: Path) -> Iterator[ObjectStore]:
         "--config", os.devnull, str(folder),
     ]  # fmt: skip
     with _served(command, dict(os.environ)) as endpoint:
-        yield ObjectStore(endpoint)
+        yield ObjectStore(endpoint, answers_ranges=False)
 
 
 @contextlib.contextmanager

@@ -10,16 +10,15 @@ from functools import partial
 
 import numpy as np
 
-from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.inventory.ledger import open_ledger
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.zarr_layout.array_layout import LayoutError
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
-from softcopy_napari.engine.zarr_layout.probe import read_metadata
 from softcopy_napari.plugin.dock.engine_contact import Key, SeenTarget
 from softcopy_napari.plugin.dock.plate_wells import count_promised_wells, first_array, wells
 from softcopy_napari.plugin.main_thread import MainThreadQueue
+from softcopy_napari.plugin.viewer.dataset_files import read_metadata_of
 from softcopy_napari.plugin.viewer.ome_placement import read_placement
 from softcopy_napari.widgets.card import Arrival
 
@@ -104,7 +103,7 @@ class Arrivals:
         """Return how many wells the metadata of a plate promise; 0 where they have not arrived."""
         if target.source not in self._plates:
             with contextlib.suppress(LayoutError):
-                root = parse_metadata("", read_metadata(extended_path(target.destination), ""))
+                root = parse_metadata("", read_metadata_of(target.destination, ""))
                 if promised := count_promised_wells(root):
                     self._plates[target.source] = promised
         return self._plates.get(target.source, 0)
@@ -114,7 +113,7 @@ class Arrivals:
         key = target.source, path
         if key not in self._axes and now - self._tried.get(key, -_RETRY) >= _RETRY:
             self._tried[key] = now
-            placement = read_placement(path, partial(read_metadata, extended_path(target.destination)))
+            placement = read_placement(path, partial(read_metadata_of, target.destination))
             for number, name in enumerate((placement.axis_names or ()) if placement is not None else ()):
                 if name.lower() in _TIME:
                     self._axes[key] = _Axis(number, name)

@@ -21,6 +21,7 @@ from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapsh
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.contrast import Limits, channel_colormap
+from softcopy_napari.plugin.viewer.dataset_files import path_in
 from softcopy_napari.plugin.viewer.geometry import Geometry
 from softcopy_napari.plugin.viewer.live_array import LARGEST, LiveArray
 from softcopy_napari.plugin.viewer.ome_placement import Channel, Level, Placement
@@ -236,7 +237,7 @@ class ImageLayers(QObject):
             found, said = {}, ""
             for level in levels:
                 try:
-                    reader = open_array(f"{root}/{level.path}" if level.path else root, zarr_format)
+                    reader = open_array(path_in(root, level.path), zarr_format)
                 except CannotShow as error:
                     said = said or str(error)
                 else:

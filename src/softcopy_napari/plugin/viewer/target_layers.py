@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
-from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.protocol.messages import ArraySnapshot, TargetSnapshot
 from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.engine.zarr_layout.probe import read_metadata
+from softcopy_napari.engine.targets.store_url import name_of
 from softcopy_napari.plugin.main_thread import MainThreadQueue
 from softcopy_napari.plugin.viewer.canvas_context import free_in_context
 from softcopy_napari.plugin.viewer.coverage_layer import OVERLAY_NAME, CoverageLayer
+from softcopy_napari.plugin.viewer.dataset_files import read_metadata_of
 from softcopy_napari.plugin.viewer.image_layers import ImageLayers
 from softcopy_napari.plugin.viewer.level_box import narrow_level_boxes
 from softcopy_napari.plugin.viewer.navigation import NewestFollower, jump_to_cell, move_slider
@@ -315,7 +316,7 @@ class TargetLayers(QObject):
     def _add_image(self, target: TargetSnapshot, array: ArraySnapshot) -> None:
         from_source = self._choice == "source"
         root = target.source if from_source else target.destination
-        name = root.replace("\\", "/").rstrip("/").rpartition("/")[2] + (f"/{array.path}" if array.path else "")
+        name = name_of(root) + (f"/{array.path}" if array.path else "")
         image = ImageLayers(self._viewer, root, from_source, name, self._queue, self._describe_chunk)
         image.problem.connect(self.problem)
         image.added.connect(self._insert)
@@ -385,8 +386,7 @@ def _same(one: TargetSnapshot, other: TargetSnapshot) -> bool:
 
 def _placement(side: str, path: str) -> Placement | None:
     """Read the placement from the metadata at the source or the destination; waits for the disk."""
-    root = extended_path(side)
-    return read_placement(path, lambda folder: read_metadata(root, folder))
+    return read_placement(path, partial(read_metadata_of, side))
 
 
 def _time_axis(placement: Placement) -> int | None:

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
@@ -84,10 +84,25 @@ def open_stored_array(folder: str, zarr_format: int) -> ZarrPythonArray | None:
     ValueError
         It exists, but cannot be opened; the message says why.
     """
+    return open_with(_SharedStore(folder, read_only=True), zarr_format)
+
+
+def open_with(store: Any, zarr_format: int, path: str = "", away: type[Exception] = OSError) -> ZarrPythonArray | None:
+    """Open an array in a store of zarr-python's; as `open_stored_array` does it.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+    zarr_format : int
+    path : str
+        The array's path in the store.
+    away : type of Exception
+        What the store raises where it cannot be asked: then there is no array for now.
+    """
+    version: Literal[2, 3] = 3 if zarr_format == 3 else 2
     try:
-        store = _SharedStore(folder, read_only=True)
-        return ZarrPythonArray(zarr.open_array(store=store, mode="r", zarr_format=3 if zarr_format == 3 else 2))
-    except (OSError, json.JSONDecodeError):  # not there yet, or half written
+        return ZarrPythonArray(zarr.open_array(store=store, path=path, mode="r", zarr_format=version))
+    except (OSError, away, json.JSONDecodeError):  # not there yet, or half written
         return None
     except Exception as error:  # zarr-python raises various ones for metadata that it does not know
         raise ValueError(str(error).strip("'\"") or type(error).__name__) from error

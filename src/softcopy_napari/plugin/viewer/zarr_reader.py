@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from softcopy_napari.engine.targets.store_url import StoreUrl, destination_of
+
 Region = tuple[slice, ...]
 """Start and stop of every dimension of a stored array."""
 Pixels = npt.NDArray[Any]
@@ -186,8 +188,14 @@ class _Reading:
             self._then(self._pixels)
 
 
-def open_array(folder: str, zarr_format: int) -> ZarrReader | None:
-    """Open an array; waits for the disk, so not for the main thread.
+def open_array(place: str, zarr_format: int) -> ZarrReader | None:
+    """Open an array; waits for the disk or the network, so not for the main thread.
+
+    Parameters
+    ----------
+    place : str
+        Its folder, or its address in an object store.
+    zarr_format : int
 
     Returns
     -------
@@ -200,10 +208,20 @@ def open_array(folder: str, zarr_format: int) -> ZarrReader | None:
         The array exists, but cannot be shown.
     """
     try:
-        stored = load_library().open_stored_array(folder, zarr_format)
+        stored = _open(place, zarr_format)
     except ValueError as error:
-        raise CannotShow(f"{folder}: {error}") from error
+        raise CannotShow(f"{place}: {error}") from error
     return None if stored is None else ZarrReader(stored)
+
+
+def _open(place: str, zarr_format: int) -> StoredArray | None:
+    if not isinstance(url := destination_of(place), StoreUrl):
+        return load_library().open_stored_array(place, zarr_format)  # type: ignore[no-any-return]
+    try:
+        from softcopy_napari.plugin.viewer import store_arrays
+    except ImportError as error:
+        raise CannotShow(f"this installation cannot read object stores ({error})") from error
+    return store_arrays.open_stored_array(url, zarr_format)
 
 
 def load_library() -> Any:
