@@ -121,7 +121,7 @@ def test_who_has_no_home_is_told_to_name_a_state_folder_and_then_can_copy(place:
     for command in ("status", "stop"):
         done = place.run(user=True, arguments=[command], SOFTCOPY_STATE_DIR=None, **none)
         assert done.returncode == 2 and "SOFTCOPY_STATE_DIR" in done.stderr
-    place.assert_refused(place.run(user=True, arguments=["~/a.zarr", "b.zarr"], **none), "home folder of a user")
+    place.assert_refused(place.run(user=True, arguments=["~/a.zarr", "b.zarr"], **none), "of an unknown user")
     place.assert_copied(place.run(user=True, **none))
 
 

@@ -67,9 +67,9 @@ def test_what_is_understood_is_counted_and_ends_by_itself(
 OPAQUE: dict[str, tuple[str, str]] = {
     "unknown grid": (
         array(chunk_grid={"name": "hexagonal"}),
-        'a chunk grid of the kind "hexagonal", which is not known',
+        'an unknown kind of chunk grid, "hexagonal"',
     ),
-    "unknown names": (array(chunk_key_encoding="morton"), 'names its chunks in a way that is not known: "morton"'),
+    "unknown names": (array(chunk_key_encoding="morton"), 'names its chunks in an unknown way: "morton"'),
     "names that lead out": (array(chunk_key_encoding=AWAY), "names its chunks in a way that leads elsewhere"),
     "transformers": (array(storage_transformers=[{"name": "x"}]), "has storage transformers"),
     "no shape": (array(shape=None), "has a shape that is null"),

@@ -111,7 +111,7 @@ def test_a_destination_that_shows_other_sizes_is_given_up_with_a_reason(lab: Lab
     end = copied(lab)
     assert end.state is TargetState.FAILED
     assert {failure.reason for failure in end.failures} == {
-        "was copied to the destination 5 times, and has another size there every time"
+        "was copied to the destination 5 times, and has a wrong size there every time"
     }
     assert end.files_copied <= 5 * 5
 
@@ -129,7 +129,7 @@ def test_files_that_vanish_from_the_destination_each_time_are_given_up_with_a_re
 
 # -- names -------------------------------------------------------------------------------------------------
 
-ONE_NAME = "and {} are one name at the destination, so neither is copied; rename one of them at the source"
+ONE_NAME = "and {} are one name at the destination, so neither is copied; rename one at the source"
 
 
 def test_files_whose_names_differ_in_case_only_are_both_named_where_case_does_not_count(lab: Lab) -> None:

@@ -116,7 +116,7 @@ def test_an_unmounted_source_deletes_nothing_and_is_gone_on_with_when_it_is_back
     started(lab)
     before = tree(lab.real_destination)
     disk.detach()
-    words = "is gone. Copying continues when it is back" if folder else "Waiting for the first one"
+    words = "is gone. Copying continues when it is back" if folder else "Waiting for the original"
     assert until(lambda: lab.now.state is TargetState.WAITING, SOON), lab.words()
     assert until(lambda: words in lab.now.reason or "holds no zarr metadata" in lab.now.reason, SOON), lab.now.reason
     assert not until(lambda: tree(lab.real_destination) != before, 1.0)

@@ -35,7 +35,7 @@ def test_an_engine_that_hangs_does_not_take_the_numbers_of_the_others(
 
 
 def test_a_mistake_in_what_it_is_given_ends_it_at_once() -> None:
-    with pytest.raises(TargetsError, match="--notify has a URL that is none"):
+    with pytest.raises(TargetsError, match="--notify has a URL that is not one"):
         run_watch(["ntfy.sh"], None)
     with pytest.raises(TargetsError, match="is no address"):
         run_watch([], "localhost")

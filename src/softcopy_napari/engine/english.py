@@ -15,7 +15,7 @@ from softcopy_napari.engine.english_stores import STORES
 from softcopy_napari.engine.reasons import ReasonCode
 
 _RUN_AGAIN = "run it again with --overwrite to replace the copy, or with another destination"
-_BY_LOOKING = "new files are found by looking every few seconds"
+_BY_LOOKING = "looking for new files every few seconds"
 _ALLOW_WATCHES = " instead. To allow it: sysctl fs.inotify.max_user_watches=1000000 fs.inotify.max_user_instances=1024"
 _MAKE_ROOM = "Make room; copying continues by itself"
 _RAISE_QUOTA = "Delete something or have it raised; copying continues by itself"
@@ -41,38 +41,38 @@ ENGLISH: Wording = {
         "{source} was deleted, and another dataset is there now. The copy of the first one is kept: " + _RUN_AGAIN
     ),
     ReasonCode.SOURCE_DIFFERS: (
-        "{source} is another dataset than before ({difference}). Waiting for the first one. "
+        "{source} is not the same dataset as before ({difference}). Waiting for the original. "
         "Is this the right one? Stop the copy and " + _RUN_AGAIN
     ),
     ReasonCode.SOURCE_NOT_WATCHABLE: "{source} cannot be watched: {problem}",
     ReasonCode.USER_ENDED_WAITING: "{why}, and you said that the acquisition is over",
     ReasonCode.CHECKING_DESTINATION: "checking what is at {destination}",
     ReasonCode.OTHER_DATASET: (
-        "destination {destination} holds another dataset than {source}: {difference}. "
+        "destination {destination} holds another dataset, not a copy of {source}: {difference}. "
         "Nothing was touched. To replace it, add --overwrite (or overwrite: true), or choose another destination"
     ),
     ReasonCode.LOOK_FAILED: "{destination} could not be checked: {problem}",
     # What stands in the way
     ReasonCode.DESTINATION_FULL: (
-        "{destination} is full: {free:size} free, about {needed:size} needed for the {files:n} files that wait. "
+        "{destination} is full: {free:size} free, about {needed:size} needed for the {files:n} waiting files. "
         + _MAKE_ROOM,
-        "{destination} is full: about {needed:size} needed for the {files:n} files that wait. " + _MAKE_ROOM,
+        "{destination} is full: about {needed:size} needed for the {files:n} waiting files. " + _MAKE_ROOM,
         "{destination} is full: {free:size} free, more is needed. " + _MAKE_ROOM,
         "{destination} is full. " + _MAKE_ROOM,
     ),
     ReasonCode.DESTINATION_NO_FILES: (
         "{destination} has space but takes no more files (no inodes left): {files:file} to copy. "
-        "Delete files that nobody needs; copying continues by itself"
+        "Delete files that you no longer need; copying continues by itself"
     ),
     ReasonCode.DESTINATION_QUOTA: (
-        "your quota at {destination} is used up: about {needed:size} needed for the {files:n} files that wait. "
+        "your quota at {destination} is used up: about {needed:size} needed for the {files:n} waiting files. "
         + _RAISE_QUOTA,
         "your quota at {destination} is used up. " + _RAISE_QUOTA,
     ),
     ReasonCode.DESTINATION_READ_ONLY: "{destination} is read-only. Make it writable; copying continues by itself",
     ReasonCode.DESTINATION_UNREACHABLE: (
-        "{destination} cannot be reached, or is another folder than before ({problem}). " + _CONNECT,
-        "{destination} cannot be reached, or is another folder than before. " + _CONNECT,
+        "{destination} cannot be reached, or is not the same folder as before ({problem}). " + _CONNECT,
+        "{destination} cannot be reached, or is not the same folder as before. " + _CONNECT,
     ),
     ReasonCode.NO_ANSWER: "the disk of the source or destination has not answered since {since:clock}. Waiting",
     ReasonCode.BAD_METADATA: "metadata of {folder}: {problem}",
@@ -84,11 +84,11 @@ ENGLISH: Wording = {
     ReasonCode.CHECKING_FILES: "checking every file",
     ReasonCode.COMPARED_SO_FAR: "{files:n} files compared so far",
     ReasonCode.WRITING_RECEIPT: "writing the receipt",
-    ReasonCode.WORKER_STUCK: "a copy process hangs in a call to a disk and could still write. Waiting for it",
+    ReasonCode.WORKER_STUCK: "a copy process hangs in a disk operation and could still write. Waiting for it",
     # What a live copy waits for
     ReasonCode.NO_ARRAY: "no zarr array yet",
     ReasonCode.NO_FILE: "no files yet",
-    ReasonCode.STILL_GROWING: "{path} grows; copied again after {seconds:time} without a change",
+    ReasonCode.STILL_GROWING: "{path} is growing; copied again after {seconds:time} without a change",
     ReasonCode.NOT_LISTED_YET: "{path} is not listed as complete in {file} yet ({files:file} in all)",
     ReasonCode.NODES_TO_COME: "{nodes:image or well|images or wells} still to come",
     ReasonCode.CHUNKS_TO_COME: "{chunks:chunk} still to come",
@@ -113,8 +113,8 @@ ENGLISH: Wording = {
     ReasonCode.PLACEHOLDERS: "most chunks of {array:array} hold the same bytes, as if they were to be filled later",
     ReasonCode.ONE_WELL: "{array:array} is in the only well of its plate: more wells may come",
     ReasonCode.UNLISTED: "{array:array} is in a group that does not list its images: more may come",
-    ReasonCode.UNKNOWN_LAYOUT: "{array:array} does not tell how many chunks it will have",
-    ReasonCode.ANY_FILES: "a folder does not tell how many files it will hold",
+    ReasonCode.UNKNOWN_LAYOUT: "{array:array} does not say how many chunks to expect",
+    ReasonCode.ANY_FILES: "a folder does not say how many files to expect",
     # Why an acquisition is over
     ReasonCode.USER_SAID_OVER: "you said that the acquisition is over",
     ReasonCode.MARKER_SAYS_OVER: (
@@ -156,7 +156,7 @@ ENGLISH: Wording = {
     ),
     ReasonCode.EDITED_ON_BOTH_SIDES: (
         "{path} was changed at the destination and at the source after it was copied. "
-        "The destination's was kept; --overwrite replaces it"
+        "The destination's version was kept; --overwrite replaces it"
     ),
     # What a user should know of a copy
     ReasonCode.WORKER_SILENT: "copy process {pid} did not answer and was replaced",
@@ -210,7 +210,7 @@ ENGLISH: Wording = {
     ),
     ReasonCode.LINK_OUT_AS_IT_IS: ("{path} is a link out of the source, to {target:quoted}: only the link is copied"),
     ReasonCode.MORE_LINKS_OUT: "there are more links out of the source; only the links are copied",
-    ReasonCode.MADE_ANEW: "{source} was deleted and made anew. The new dataset is copied",
+    ReasonCode.MADE_ANEW: "{source} was deleted and created again. The new dataset is copied",
     ReasonCode.LEFT_OPEN: "{path} was still open in its writer at the end. Copied as it was",
     ReasonCode.LEFT_LOCKED: "{path} was still locked by its writer at the end. Copied as it was",
     ReasonCode.TEMPORARIES_LEFT: "{files:temporary file} left by writers, not copied: {path}",
@@ -259,14 +259,14 @@ ENGLISH: Wording = {
     ReasonCode.IN_PAUSES: "copying in the microscope's pauses: keeping up",
     ReasonCode.IN_PAUSES_OF_OTHERS: "copying in the pauses of another acquisition on this computer",
     ReasonCode.MORE_THAN_PAUSES: (
-        "copying in the microscope's pauses, and {percent} % of the time between them: the pauses do not suffice"
+        "copying in the microscope's pauses, and {percent} % of the time between them: the pauses are too short"
     ),
     ReasonCode.GIVES_WAY: (
-        "gives way to the acquisition: its writer has files open {times} times as long as without copying"
+        "yielding to the acquisition: its writer has files open {times} times as long as without copying"
     ),
-    ReasonCode.COMES_BACK: "comes back slowly after it gave way to the acquisition",
-    ReasonCode.STANDS_STILL: "stands still for some seconds, to see how the acquisition does without copying",
-    ReasonCode.DISK_NEARLY_FULL: "gives way less: the source's disk is full in {minutes} min",
+    ReasonCode.COMES_BACK: "speeding up slowly after yielding to the acquisition",
+    ReasonCode.STANDS_STILL: "pausing for a few seconds, to see how the acquisition does without copying",
+    ReasonCode.DISK_NEARLY_FULL: "yielding less: the source's disk is full in {minutes} min",
     # What notifications are about, and why one could not be sent
     ReasonCode.NOTHING_CAME: "nothing has come from the microscope for {seconds:roughly}",
     ReasonCode.NOTIFICATION_FAILED: "a notification to {url} could not be sent at {at:clock}: {problem}",
@@ -275,7 +275,7 @@ ENGLISH: Wording = {
     ReasonCode.NOT_AN_ORDER: "not an order: {problem}",
     ReasonCode.NO_SUCH_TARGET: "there is no target {target:quoted}",
     ReasonCode.HAS_ENDED: "{source} is no longer copied: it has ended",
-    ReasonCode.ONLY_COMPARED: "{source} is only compared: it has no pace",
+    ReasonCode.ONLY_COMPARED: "{source} is only being compared: it has no speed to set",
     # What a check finds
     ReasonCode.CHECK_SOURCE_GONE: "{source} is gone",
     ReasonCode.EQUAL_BY_TIME: "all {files:n} files of the source are at the destination, equal in size and time",

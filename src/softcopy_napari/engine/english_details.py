@@ -50,7 +50,7 @@ DETAILS: Wording = {
     ReasonCode.NO_SUFFIX: "has a chunk_key_encoding without a suffix",
     ReasonCode.BAD_VALUE: "has a {key} that is {value}",
     ReasonCode.VALUE_TOO_LONG: "has a {key} of {length:n} characters, which is too long",
-    ReasonCode.NO_LENGTH: "has a {key} with {value} in it, which is no length",
+    ReasonCode.NO_LENGTH: "has a {key} with {value} in it, which is not a length",
     ReasonCode.NO_LENGTHS: "has a {key} that is {value}, not a list of lengths",
     ReasonCode.LENGTH_ZERO: "has {key} with a length of 0",
     ReasonCode.LENGTH_TOO_LARGE: "has a {key} with {value} in it, which is too large",
@@ -58,8 +58,8 @@ DETAILS: Wording = {
     ReasonCode.TOO_MANY_DIMENSIONS: "has a {key} with {dimensions} dimensions; at most {most} are supported",
     ReasonCode.OTHER_RANK: "has {here} dimensions in its shape, but {there} in its {key}",
     ReasonCode.CHUNKS_END_EARLY: "has chunk_shapes that end before the array does",
-    ReasonCode.UNKNOWN_GRID: "has a chunk grid of the kind {value}, which is not known",
-    ReasonCode.UNKNOWN_KEYS: "names its chunks in a way that is not known: {value}",
+    ReasonCode.UNKNOWN_GRID: "has an unknown kind of chunk grid, {value}",
+    ReasonCode.UNKNOWN_KEYS: "names its chunks in an unknown way: {value}",
     ReasonCode.KEYS_LEAD_ELSEWHERE: "names its chunks in a way that leads elsewhere: {suffix} behind each",
     ReasonCode.KEYS_OF_OTHERS: "names its chunks as other files are named: {suffix} behind each",
     ReasonCode.BAD_SEPARATOR: 'separates chunk indices by {value}; only "." and "/" are allowed',
@@ -91,19 +91,19 @@ DETAILS: Wording = {
         "the copy of {source} that was complete on {finished:date}",
         "a copy of another acquisition (newest file of {newest:date})",
     ),
-    ReasonCode.ANOTHER_SOURCE: "{copy}, and the source is another now",
-    ReasonCode.WRITTEN_ANEW: "{copy}; the source has been written anew since",
+    ReasonCode.ANOTHER_SOURCE: "{copy}, and the source is a different dataset now",
+    ReasonCode.WRITTEN_ANEW: "{copy}; the source has been rewritten since",
     # What is the matter with a single file: each goes on behind its path
-    ReasonCode.ALWAYS_OTHER_SIZE: "was copied to the destination {times} times, and has another size there every time",
+    ReasonCode.ALWAYS_OTHER_SIZE: "was copied to the destination {times} times, and has a wrong size there every time",
     ReasonCode.ALWAYS_MISSING: "was copied to the destination {times} times, and is not there every time",
     ReasonCode.ONE_NAME: (
-        "and {other} are one name at the destination, so neither is copied; rename one of them at the source"
+        "and {other} are one name at the destination, so neither is copied; rename one at the source"
     ),
     ReasonCode.OPEN_TO_THE_END: "its writer had it open to the end",
     ReasonCode.NOT_FLUSHED: "cannot be flushed to disk: {problem}",
     ReasonCode.OFTEN_DIFFERENT: "{why}, {times} times: the destination's disk may be faulty",
-    ReasonCode.KILLS_WORKERS: "cannot be copied: the copy process died, {times} times",
-    ReasonCode.STOPS_WORKERS: "cannot be copied: the copy process hung and was ended, {times} times",
+    ReasonCode.KILLS_WORKERS: "cannot be copied: the copy process died {times} times",
+    ReasonCode.STOPS_WORKERS: "cannot be copied: the copy process hung {times} times",
     ReasonCode.FOLDER_NOT_LISTED: "cannot be listed: {problem}",
     ReasonCode.FOLDER_NOT_FOUND: "is listed by its parent, and cannot be found",
     ReasonCode.WRITE_FAILED: "cannot be written: {problem}",
@@ -114,20 +114,20 @@ DETAILS: Wording = {
     ReasonCode.IS_FIFO: "is a fifo, not a file",
     ReasonCode.IS_SOCKET: "is a socket, not a file",
     ReasonCode.IS_DEVICE: "is a device, not a file",
-    ReasonCode.IS_OF_UNKNOWN_KIND: "is a thing of unknown kind, not a file",
+    ReasonCode.IS_OF_UNKNOWN_KIND: "is of an unknown kind, not a file",
     ReasonCode.AT_SOURCE: "at the source: {problem}",
     ReasonCode.READ_BACK_FAILED: "cannot be read back: {problem}",
     ReasonCode.CAME_BACK_DIFFERENT: (
-        "came back from the destination with other content: {damage}",
-        "came back from the destination with other content",
+        "came back from the destination with different content: {damage}",
+        "came back from the destination with different content",
     ),
     # Why a chunk file cannot be whole: each goes on behind its path
     ReasonCode.ENDS_EARLY: ("ends early: {size:n} of {expected:n} bytes", "ends early"),
-    ReasonCode.ENDS_IN_ZEROS: "is zeros from some place on",
+    ReasonCode.ENDS_IN_ZEROS: "is only zeros from some point on",
     ReasonCode.BEGINS_WITH_ZEROS: "begins with zeros, not as {codec} data",
     ReasonCode.BEGINS_OTHERWISE: "does not begin as {codec} data",
     ReasonCode.CANNOT_INFLATE: "cannot be inflated",
-    ReasonCode.NO_ZSTD: "is no zstd data from some place on",
+    ReasonCode.NO_ZSTD: "is not zstd data from some point on",
     ReasonCode.CHECKSUM_DIFFERS: "does not agree with its {codec}",
     ReasonCode.INDEX_TOO_SHORT: "is too short for its index",
     ReasonCode.INDEX_CHECKSUM: "its index is not whole yet (checksum)",
@@ -153,16 +153,16 @@ DETAILS: Wording = {
     ReasonCode.PATH_WITH_ODD_QUOTE: (
         "has a quotation mark without its partner: {path:quoted}; put plain quotes around the whole path"
     ),
-    ReasonCode.PATH_WITH_COMMAND: "has a command in it, {path:quoted}: write what it gives",
+    ReasonCode.PATH_WITH_COMMAND: "has a command in it, {path:quoted}: write its result",
     ReasonCode.PATH_WITH_UNSET_VARIABLE: (
         "has the variable {variable} in it, which is not set: {path:quoted}; where a name has a $ in it, write $$"
     ),
     ReasonCode.PATH_WITH_UNSET_PERCENT: "has the variable {variable} in it, which is not set: {path:quoted}",
     ReasonCode.PATH_OF_WINDOWS: "is a Windows path, {path:quoted}; write it as this computer does",
-    ReasonCode.PATH_OF_UNKNOWN_USER: "begins with the home folder of a user who is not known here: {path:quoted}",
+    ReasonCode.PATH_OF_UNKNOWN_USER: "begins with the home folder of an unknown user: {path:quoted}",
     ReasonCode.PATH_FROM_NOWHERE: "starts from the current folder, which is gone: {path:quoted}",
     ReasonCode.PATH_IN_FILE_URL: (
-        "is a file URL of another computer or no whole path, {path:quoted}: write it as in file:///data/a.zarr"
+        "is a file URL of another computer, or not an absolute path, {path:quoted}: write it as in file:///data/a.zarr"
     ),
     ReasonCode.PATH_IN_S3: _looks_like("an S3 bucket", _STORE),
     ReasonCode.PATH_IN_GOOGLE_CLOUD: _looks_like("a Google Cloud bucket", _STORE),

@@ -12,12 +12,12 @@ FREEING: Wording = {
     # What became of a source
     ReasonCode.SOURCE_WAS_FREED: (
         "{source} was freed on {ended:date}: its {files:file} are at {destination}, and until {until:date} in {grace}. "
-        "To have them back: softcopy free --undo {source}",
+        "To get them back: softcopy free --undo {source}",
         "{source} was freed on {ended:date}: its {files:file} are at {destination}, and no longer here",
     ),
     ReasonCode.SOURCE_HALF_FREED: (
-        "{source} is being freed: some of its {files:file} are in {grace}. Go on with softcopy free {source} "
-        "{destination}, or have them back: softcopy free --undo {source}"
+        "{source} is being freed: some of its {files:file} are in {grace}. Continue with softcopy free {source} "
+        "{destination}, or get them back: softcopy free --undo {source}"
     ),
     ReasonCode.FREEING_SOURCE: "freeing the source: {files:n} of {total:file} moved",
     ReasonCode.READING_BACK_TO_FREE: "freeing the source: {files:n} of {total:file} read back",
@@ -33,14 +33,14 @@ FREEING: Wording = {
         "the receipt of {destination} has notes: {problem}. If you have read them and they do not matter: "
         "softcopy free {source} {destination} --accept-notes"
     ),
-    ReasonCode.FREE_NAMES_CLASH: "{destination} takes {path} and {other} for one name: it cannot hold both",
+    ReasonCode.FREE_NAMES_CLASH: "{destination} treats {path} and {other} as one name: it cannot hold both",
     # Why a source is not freed: who uses it
     ReasonCode.FREE_LAST_FAILED: "the last copy to {destination} is {state}. Complete it first",
     ReasonCode.FREE_OTHER_COPY: (
         "{source} is also copied to {other}, which is {state}. Complete that copy first; or, if it does not matter, "
         "add --despite {other}"
     ),
-    ReasonCode.FREE_IS_FILLED: "{source} is itself being filled, from {other}, which is {state}",
+    ReasonCode.FREE_IS_FILLED: "{source} is itself being written to, from {other}, which is {state}",
     ReasonCode.FREE_ENGINE_SILENT: (
         "a copy engine (process {pid}) cannot be asked whether it copies {source}. End it, or add --despite {pid}"
     ),
@@ -50,7 +50,7 @@ FREEING: Wording = {
     ReasonCode.FREE_LOCKED: "{path} is a lock or temporary of a writer. If none is at work any more, delete it",
     ReasonCode.FREE_OPEN: "{path} is open for writing. " + _NOTHING_MORE,
     ReasonCode.FREE_TOO_RECENT: (
-        "{path} was changed less than {seconds:time} ago. A source is freed when it has been quiet for so long"
+        "{path} was changed less than {seconds:time} ago. A source is freed only after that long without a change"
     ),
     ReasonCode.FREE_BUSY: "another softcopy free is at work in {grace}",
     # Why a source is not freed: what lies at both sides
@@ -63,14 +63,14 @@ FREEING: Wording = {
     ReasonCode.FREE_UNREADABLE: "{path} cannot be read: {problem}. " + _NOTHING_MORE,
     ReasonCode.FREE_NOT_FLUSHED: "{path} at {destination} cannot be flushed: {problem}. " + _NOTHING_MORE,
     ReasonCode.FREE_SAME_FILE: (
-        "{path} is one and the same file at {source} and at {destination}: this is no copy. Nothing is freed"
+        "{path} is the same file at {source} and at {destination}, not a copy. Nothing is freed"
     ),
     ReasonCode.FREE_SAME_FOLDER: (
-        "{source} and {destination} are one folder, through a link, a mount or a share: this is no copy. "
+        "{source} and {destination} are the same folder, through a link, a mount or a share: not a copy. "
         "Nothing is freed"
     ),
     ReasonCode.FREE_UPLOADS_LATER: (
-        "{destination} is on a drive that {program} stores later: what is read back there proves nothing"
+        "{destination} is on a drive that {program} uploads later: reading it back proves nothing"
     ),
     # Why a source is not freed: the grace folder
     ReasonCode.FREE_NO_GRACE_FOLDER: "the grace folder {grace} cannot be used: {problem}",
@@ -90,7 +90,7 @@ FREEING: Wording = {
     ReasonCode.UNDO_TAKEN: "{path} is at the source again: the freed one stays in {grace}",
     # Deleting what has expired
     ReasonCode.EXPIRY_TOO_EARLY: "{grace} is kept until {until:date}",
-    ReasonCode.EXPIRY_UNFINISHED: "{grace} is not complete: go on with softcopy free, or undo it",
+    ReasonCode.EXPIRY_UNFINISHED: "{grace} is not complete: continue with softcopy free, or undo it",
     ReasonCode.EXPIRY_COPY_DIFFERS: (
         "{path} at {destination} is not what was freed ({problem}). {grace} is kept: it may hold the only good one"
     ),

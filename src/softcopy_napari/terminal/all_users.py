@@ -55,7 +55,7 @@ class OthersReport(NamedTuple):
 def report_others() -> OthersReport:
     """Return what can be known of other users' copies."""
     if sys.platform == "win32":
-        words = "Windows lets nobody look into another user's session: each user sees only his own copies"
+        words = "on Windows each user sees only their own copies"
         return OthersReport((), (words,))
     if os.geteuid() != 0:
         return OthersReport((), tuple(_list_engines()))

@@ -90,7 +90,7 @@ def _confirm(question: str, yes: bool, what: str) -> None:
     if yes:
         return
     if not _can_ask():
-        raise NotConfirmed(f"there is no terminal to ask on: add --yes to {what}")
+        raise NotConfirmed(f"cannot ask without a terminal: add --yes to {what}")
     if not click.confirm(question):
         raise NotConfirmed("")
 

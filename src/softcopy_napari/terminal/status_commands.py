@@ -14,7 +14,7 @@ from softcopy_napari.terminal.refusals import fail
 @click.option("--all", "everything", is_flag=True, help="Show all copies that have ended, up to the last 100.")
 @click.option("--dismiss", is_flag=True, help="Mark the failures that are shown as seen.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document, for programs.")
-@click.option("--all-users", is_flag=True, help="Show other users' copies, too, as far as you may see them.")
+@click.option("--all-users", is_flag=True, help="Show other users' copies, too, where you may see them.")
 def status(everything: bool, dismiss: bool, as_json: bool, all_users: bool) -> None:
     """Show the copies that are running on this computer, and how the last ones ended."""
     from softcopy_napari.terminal.status import run_status

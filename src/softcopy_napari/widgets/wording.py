@@ -18,7 +18,7 @@ NAPARI: Wording = {
     ReasonCode.NO_METADATA: (
         "holds no zarr metadata yet (zarr.json, .zarray or .zgroup; New copy can copy it as a folder of any files)"
     ),
-    ReasonCode.OTHER_DATASET: "destination {destination} holds another dataset than {source}: {difference}",
+    ReasonCode.OTHER_DATASET: "destination {destination} holds another dataset, not a copy of {source}: {difference}",
 }
 
 

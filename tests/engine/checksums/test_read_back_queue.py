@@ -103,7 +103,7 @@ def test_a_disk_that_keeps_changing_what_is_written_is_named_and_nothing_is_call
     jobs.start(verify="checksum", settle=0.0)
     end = jobs.ends(20.0)
     assert end.state is TargetState.FAILED
-    assert "other content" in end.reason and "faulty" in end.reason
+    assert "different content" in end.reason and "faulty" in end.reason
     assert end.counts[ChunkState.VERIFIED] == 2 and end.counts[ChunkState.FAILED] == 1
 
 

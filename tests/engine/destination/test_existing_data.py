@@ -146,7 +146,7 @@ def test_a_dataset_made_anew_in_the_same_folder_is_not_copied_over_the_first(job
         path.unlink()
     today(jobs.source)
     found = existing_data.examine_destination(jobs.source, jobs.destination)
-    assert "the source has been written anew since" in describe(found.conflict)
+    assert "the source has been rewritten since" in describe(found.conflict)
 
 
 def test_a_destination_with_others_files_alone_is_free(jobs: Jobs) -> None:

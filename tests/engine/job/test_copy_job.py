@@ -282,7 +282,7 @@ def test_a_destination_that_is_gone_is_waited_for_and_its_place_left_alone(jobs:
     jobs.destination.mkdir()
     replace(jobs.source / "1", b"1")
     assert until(lambda: jobs.now.state is TargetState.PAUSED)
-    assert "another folder than before" in jobs.now.reason and "by itself" in jobs.now.reason
+    assert "not the same folder as before" in jobs.now.reason and "by itself" in jobs.now.reason
     assert list(jobs.destination.iterdir()) == []
     jobs.destination.rmdir()
     os.rename(tmp_path / "unmounted", jobs.destination)
@@ -303,7 +303,7 @@ def test_another_dataset_in_the_sources_place_is_not_copied_over_it(jobs: Jobs, 
     for name in ("0", "1", "2", "3"):
         replace(jobs.source / name, b"of another experiment")
     make_old(jobs.source)
-    assert until(lambda: "another dataset than before" in jobs.now.reason)
+    assert until(lambda: "not the same dataset as before" in jobs.now.reason)
     assert tree(jobs.destination) == before
     os.rename(jobs.source, tmp_path / "the other")
     os.rename(tmp_path / "away", jobs.source)

@@ -40,7 +40,7 @@ def test_any_files_are_copied_live_and_a_marker_ends_it(jobs: Jobs) -> None:
         write(jobs.source / "pos0" / f"img_{number}.ome.tif", b"II*" * number)
     (jobs.source / "empty").mkdir()
     assert jobs.equal() and until(lambda: (jobs.destination / "empty").is_dir())
-    assert jobs.caught_up() and "a folder does not tell how many files it will hold" in jobs.now.reason
+    assert jobs.caught_up() and "a folder does not say how many files to expect" in jobs.now.reason
     assert jobs.now.any_files and jobs.now.other_files == 6 and jobs.now.copied_text.startswith("6 files, ")
     write(jobs.source / "done.txt", b"")
     assert until(lambda: copied(jobs, "done.txt") is not None) and jobs.now.state is not TargetState.COMPLETE
@@ -96,7 +96,7 @@ def test_a_file_that_grows_is_not_copied_whole_for_each_plane(jobs: Jobs, monkey
             file.write(b"plane")
         write(jobs.source / f"{number}.txt", b"")
         assert until(lambda number=number: copied(jobs, f"{number}.txt") is not None)
-    assert until(lambda: "big.tif grows; copied again after 60 s" in jobs.now.reason)
+    assert until(lambda: "big.tif is growing; copied again after 60 s" in jobs.now.reason)
     assert (jobs.destination / "big.tif").stat().st_size == first and jobs.now.files_copied == 4
     job.order("finish")
     told = jobs.ends()

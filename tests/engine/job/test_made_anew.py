@@ -45,7 +45,7 @@ def copied_first(jobs: Jobs, grid: tuple[int, ...] = (4, 3)) -> None:
 
 def ends_equal(jobs: Jobs) -> None:
     assert jobs.job is not None
-    said = "was deleted and made anew. The new dataset is copied"
+    said = "was deleted and created again. The new dataset is copied"
     assert until(lambda: any(said in notice for notice in jobs.now.notices)), jobs.now.reason
     assert until(lambda: {**tree(jobs.destination), "notes.txt": b""} == {**tree(jobs.source), "notes.txt": b""}), (
         jobs.now.reason,

@@ -147,9 +147,9 @@ def test_it_is_down_within_seconds_and_comes_back_slowly() -> None:
 def test_the_reason_is_said_in_words() -> None:
     world = World(suffers_above(50 * MB))
     reasons = {describe(world.step().reason) for _ in range(120)}
-    assert "stands still for some seconds, to see how the acquisition does without copying" in reasons
-    assert any(reason.startswith("gives way to the acquisition: its writer has files open ") for reason in reasons)
-    assert "comes back slowly after it gave way to the acquisition" in reasons
+    assert "pausing for a few seconds, to see how the acquisition does without copying" in reasons
+    assert any(reason.startswith("yielding to the acquisition: its writer has files open ") for reason in reasons)
+    assert "speeding up slowly after yielding to the acquisition" in reasons
 
 
 def test_it_never_starves() -> None:
@@ -206,7 +206,7 @@ def test_the_fuller_the_disk_the_less_it_gives_way() -> None:
     assert means[-1] > 0.95 * world.able
     world.full_in = 1800.0
     reasons = {describe(world.step().reason) for _ in range(60)}
-    assert "gives way less: the source's disk is full in 30 min" in reasons
+    assert "yielding less: the source's disk is full in 30 min" in reasons
 
 
 # -- whatever happens --------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def test_of_what_has_ended_or_is_only_compared_no_pace_can_be_set(jobs: Jobs) ->
     target = job.target.model_copy(update={"check": True})
     engine = Engine([target])
     try:
-        assert describe(engine.order(Order(do="set", changes=changes(pace="full")))).endswith("it has no pace")
+        assert describe(engine.order(Order(do="set", changes=changes(pace="full")))).endswith("it has no speed to set")
     finally:
         engine.start()
         assert engine.wait(10.0)

@@ -124,7 +124,7 @@ def test_an_array_that_cannot_be_followed_is_said_once_and_speaks_against_the_en
     for _ in range(2):
         tracker.apply_metadata("odd", {".zarray": odd})
     words = {folder: describe(why) for folder, why in tracker.metadata.opaque.items()}
-    assert words == {"odd": '.zarray has a chunks with "a" in it, which is no length'}
+    assert words == {"odd": '.zarray has a chunks with "a" in it, which is not a length'}
     assert len(set(said)) == 1 and describe(said[0]).startswith("odd/.zarray has a chunks with")
     assert not finished_because(tracker.facts(False, 1e9), settle=1, finish_idle=None)
     tracker.apply_metadata("odd", {".zarray": zarray((2,))})

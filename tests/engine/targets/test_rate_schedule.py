@@ -105,13 +105,13 @@ ONE_RATE = "must be a rate such as 50 MB/s, or full"
         ({"else": {}}, f"at else {ONE_RATE}, not a mapping", "else"),
         (
             {"9-18": "full"},
-            'has "9-18", which is no time of day; write it as in 09:00-18:00, or "else" for all other times',
+            'has "9-18", which is not a time of day; write it as in 09:00-18:00, or "else" for all other times',
             "9-18",
         ),
-        ({"esle": "full"}, 'has "esle", which is no time of day; did you mean "else"?', "esle"),
-        ({"09:00-25:00": "full"}, 'has "09:00-25:00", which is no time of day; a day has 00:00 to 24:00', None),
-        ({"09:60-10:00": "full"}, 'has "09:60-10:00", which is no time of day; a day has 00:00 to 24:00', None),
-        ({"24:00-01:00": "full"}, 'has "24:00-01:00", which is no time of day; a day has 00:00 to 24:00', None),
+        ({"esle": "full"}, 'has "esle", which is not a time of day; did you mean "else"?', "esle"),
+        ({"09:00-25:00": "full"}, 'has "09:00-25:00", which is not a time of day; a day has 00:00 to 24:00', None),
+        ({"09:60-10:00": "full"}, 'has "09:60-10:00", which is not a time of day; a day has 00:00 to 24:00', None),
+        ({"24:00-01:00": "full"}, 'has "24:00-01:00", which is not a time of day; a day has 00:00 to 24:00', None),
         ({"09:00-09:00": "full"}, 'has "09:00-09:00", which is no time at all; the whole day is 00:00-24:00', None),
         (
             {"22:00-06:00": "full", "05:00-07:00": "1 MB/s"},

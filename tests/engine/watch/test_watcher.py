@@ -373,7 +373,7 @@ def test_a_source_on_a_network_share_is_known_to_be_silent(
     monkeypatch.setattr(events, "identify_file_system", lambda path: FileSystem(kind, is_share(kind)))
     watcher = make_watcher(source, lambda: None)
     watcher.stop()
-    told = f"the source is on a network share ({kind}): new files are found by looking every few seconds"
+    told = f"the source is on a network share ({kind}): looking for new files every few seconds"
     assert describe(watcher.problem) == (told if silent else "")
 
 
@@ -532,6 +532,6 @@ def test_a_watcher_that_breaks_says_so_and_has_everything_looked_at(
     write(tmp_path / "0", b"")
     assert watched.sees(FileEvent.LOST, path="")
     assert watched.woken.is_set()
-    assert "looking every few seconds" in describe(watched.watcher.problem)
+    assert "looking for new files every few seconds" in describe(watched.watcher.problem)
     assert not watched.watcher.tells_closing
     watched.watcher.stop()

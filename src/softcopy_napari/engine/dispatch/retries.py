@@ -32,7 +32,7 @@ class FailedFile:
     changes: int = 0
     """Times that it changed while it was read, or was torn, in a row."""
     mismatches: int = 0
-    """Times that it came back from the destination with other content."""
+    """Times that it came back from the destination with different content."""
     final: bool = False
     """Whether to try it again now and then would be in vain."""
     hopeless: bool = False

@@ -80,7 +80,7 @@ def _line_blocks(file: BinaryIO, sums: Path) -> Iterator[bytes]:
     while data := file.read(READ):
         end = data.rfind(b"\n") + 1
         if not end and len(rest) + len(data) > READ:
-            raise ReceiptError(f"{sums} is no checksum file: a line of it has no end")
+            raise ReceiptError(f"{sums} is not a checksum file: a line of it has no end")
         if end:
             yield rest + data[:end]
             rest = data[end:]
@@ -122,14 +122,14 @@ def _parse(line: bytes, sums: Path, number: int, beside: bool) -> tuple[bytes, s
     elif found := _BSD.fullmatch(line):
         escaped, name, digest = found.groups()
     else:
-        raise ReceiptError(f"{sums}, line {number}: this is no XXH128 checksum line; the file is damaged")
+        raise ReceiptError(f"{sums}, line {number}: this is not an XXH128 checksum line; the file is damaged")
     if escaped:
         name = re.sub(rb"\\(.)", lambda match: {b"n": b"\n", b"r": b"\r"}.get(match[1], match[1]), name)
     path = os.fsdecode(name)
     if beside:  # both may have been renamed since
         path = path.partition("/")[2]
     if not _is_inside(path):
-        raise ReceiptError(f"{sums}, line {number}: {printable(os.fsdecode(name))} is no file of the destination")
+        raise ReceiptError(f"{sums}, line {number}: {printable(os.fsdecode(name))} is not a file of the destination")
     return bytes.fromhex(digest.decode()), path
 
 

@@ -174,13 +174,13 @@ def _read_urls(value: object) -> tuple[SecretStr, ...]:
 def _read_url(value: object, which: str) -> SecretStr:
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     if not isinstance(text, str) or len(text) > _LONGEST_URL:
-        raise ValueError(f"has a URL{which} that is no text, or too long")
+        raise ValueError(f"has a URL{which} that is not text, or too long")
     text = text.strip()
     if is_variable(text):
         if not _VARIABLE.fullmatch(text):
             raise ValueError(f"has a URL{which} that names no environment variable; write env:NAME")
     elif not _URL.fullmatch(text):
-        raise ValueError(f"has a URL{which} that is none; write it as in ntfy://ntfy.sh/TOPIC, or env:NAME")
+        raise ValueError(f"has a URL{which} that is not one; write it as in ntfy://ntfy.sh/TOPIC, or env:NAME")
     return SecretStr(text)
 
 

@@ -142,10 +142,10 @@ def _parse_span(name: str, key: str) -> tuple[int, int]:
     if found is None:
         close = difflib.get_close_matches(name.lower(), [_ELSE, "otherwise"], n=1, cutoff=0.5)
         hint = '; did you mean "else"?' if close else '; write it as in 09:00-18:00, or "else" for all other times'
-        raise RateError(f'has "{name}", which is no time of day{hint}', key)
+        raise RateError(f'has "{name}", which is not a time of day{hint}', key)
     first, last = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
     if int(found[2]) > 59 or int(found[4]) > 59 or first >= _DAY or last > _DAY:
-        raise RateError(f'has "{name}", which is no time of day; a day has 00:00 to 24:00', key)
+        raise RateError(f'has "{name}", which is not a time of day; a day has 00:00 to 24:00', key)
     if first == last:
         raise RateError(f'has "{name}", which is no time at all; the whole day is 00:00-24:00', key)
     return first, last

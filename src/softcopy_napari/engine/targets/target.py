@@ -140,7 +140,7 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     linger: float | None = Field(
         None,
         ge=0,
-        title=f"{_SECONDS}, or null for what is usual",
+        title=f"{_SECONDS}, or null for the default",
         description="Keep watching the source for this many seconds after the copy is complete, and copy what changes.",
     )
     verify: Literal["size", "checksum"] = Field(
