@@ -26,11 +26,13 @@ from softcopy_napari.terminal.status_commands import notify_test, status, watch
 from softcopy_napari.terminal.usage import (
     Commands,
     CopyCommand,
+    dask_option,
     group_option,
     kind_option,
     marker_option,
     permissions_option,
 )
+from softcopy_napari.terminal.verify_command import verify
 from softcopy_napari.terminal.wait import wait
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def softcopy() -> None:
 @softcopy.command(cls=CopyCommand, hidden=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("paths", nargs=-1, required=True, metavar="TARGETS_FILE | SOURCE DESTINATION")
 @click.option("--verbose", is_flag=True, help="Show details.")
+@dask_option
 @click.option("--nprocs", type=int, default=4, show_default=True, help="Copy processes for each target.")
 @click.option(
     "--sleep-time",
@@ -160,6 +163,7 @@ def copy(paths: tuple[str, ...], verbose: bool, metrics: str | None, **settings:
 @click.argument("source")
 @click.argument("destination")
 @click.option("--verbose", is_flag=True, help="Show details.")
+@dask_option
 @click.option("--nprocs", type=int, default=4, show_default=True, help="Processes that compare files.")
 @kind_option
 @click.option(
@@ -183,36 +187,7 @@ def check(source: str, destination: str, verbose: bool, content: bool, **setting
     _run(targets, verbose)
 
 
-@softcopy.command()
-@click.argument("folders", nargs=-1, required=True, metavar="[SOURCE] DESTINATION")
-@click.option("--sample", metavar="PERCENT", help="Verify a random sample, such as 5%.")
-@click.option("--part", metavar="K/N", help="Verify the K-th of N parts, such as 3/30 on the third day of a month.")
-@click.option("--seed", type=int, metavar="NUMBER", help="Verify the sample that an earlier run chose with this seed.")
-@click.option("--nprocs", type=int, default=4, show_default=True, help="Files to read at a time.")
-@click.option("--verbose", is_flag=True, help="List every file that does not match.")
-def verify(
-    folders: tuple[str, ...], sample: str | None, part: str | None, seed: int | None, nprocs: int, verbose: bool
-) -> None:
-    """Check a copy by content: with its receipt, or with its source.
-
-    Reads every file. Exit code 0 if all match, 1 if something is missing or changed.
-    """
-    from softcopy_napari.engine.receipt.checksum_file import ReceiptError
-    from softcopy_napari.engine.verify.verify import VerifyError
-    from softcopy_napari.terminal.verify import parse_selection, run_verify
-
-    if len(folders) > 2:
-        _fail(f"{len(folders)} paths were given: give a destination, or a source and a destination")
-    if not 1 <= nprocs <= 64:
-        _fail(f"--nprocs must be a whole number from 1 to 64, not {nprocs}")
-    try:
-        chosen = parse_selection(sample, part, seed)
-        sys.exit(run_verify(tuple(_path(folder) for folder in folders), chosen, nprocs, verbose))
-    except (ReceiptError, VerifyError, ValueError) as error:
-        _fail(str(error))
-
-
-for _command in (free, status, wait, watch, notify_test):
+for _command in (verify, free, status, wait, watch, notify_test):
     softcopy.add_command(_command)
 
 

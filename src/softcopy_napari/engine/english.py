@@ -9,6 +9,7 @@ all there. Front ends override those in which they differ: what to press, which 
 
 from __future__ import annotations
 
+from softcopy_napari.engine.english_dask import DASK
 from softcopy_napari.engine.english_details import DETAILS, Wording
 from softcopy_napari.engine.english_freeing import FREEING
 from softcopy_napari.engine.english_stores import STORES
@@ -159,7 +160,7 @@ ENGLISH: Wording = {
         "The destination's version was kept; --overwrite replaces it"
     ),
     # What a user should know of a copy
-    ReasonCode.WORKER_SILENT: "copy process {pid} did not answer and was replaced",
+    ReasonCode.WORKER_SILENT: "{who} did not answer and was replaced",
     ReasonCode.WORKER_DIED: "copy process {pid} died and was replaced",
     ReasonCode.WORKERS_CANNOT_START: "copy processes cannot be started: {problem}",
     ReasonCode.FEW_OPEN_FILES: (
@@ -299,6 +300,7 @@ ENGLISH: Wording = {
     ReasonCode.ONLY_THERE: "only at the destination: {items:file or folder|files and folders}",
     ReasonCode.DAMAGED: "damaged at the source: {chunks:chunk}",
     **DETAILS,
+    **DASK,
     **FREEING,
     **STORES,
 }

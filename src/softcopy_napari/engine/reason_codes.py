@@ -378,3 +378,14 @@ class ReasonCode(StrEnum):
     STORE_OVERLOADED = auto()
     STORE_WITHOUT_LINKS = auto()
     FOREIGN_OBJECT = auto()
+
+    # Workers on a Dask cluster
+    DASK_NO_WORKERS = auto()
+    DASK_UNREACHABLE = auto()
+    DASK_WORKER_LOST = auto()
+    DASK_PROCESS_DIED = auto()
+    DASK_CANNOT_START = auto()
+    DASK_OTHER_VERSION = auto()
+    DASK_OTHER_SOURCE = auto()
+    DASK_OTHER_DESTINATION = auto()
+    DASK_CLOCK = auto()

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 from softcopy_napari import __version__
 from softcopy_napari.engine.dispatch.priority import lower_priority, lower_session
 from softcopy_napari.engine.errors import NO_THREADS, TargetsError
-from softcopy_napari.engine.job.preflight import validate_target
+from softcopy_napari.engine.job.preflight import check_clusters, validate_target
 from softcopy_napari.engine.job.target_resources import TargetResources
 from softcopy_napari.engine.notify.notifier import Notifier
 from softcopy_napari.engine.protocol.connection import MAX_ORDER, Connection, Listener, authenticate
@@ -74,15 +74,16 @@ class Engine:
     def __init__(self, targets: Sequence[Target]) -> None:
         check_targets(targets)
         allow_many_files()
-        processes, note = fit_processes([target.nprocs for target in targets])
+        processes, note = fit_processes([target.processes_here for target in targets])
         for target in targets:
             call_with_timeout(partial(validate_target, target), no_answer_text([target]))
+        check_clusters(targets)
         clean_state_folder()
         self._started = time.time()
         self._resources: list[TargetResources] = []
         with contextlib.ExitStack() as undo:
             for target, count in zip(targets, processes, strict=True):
-                fewer = note if count < target.nprocs else None
+                fewer = note if count < target.processes_here else None
                 one = TargetResources(target, _lock_destination(target), count, fewer)
                 undo.callback(one.lock.release)
                 undo.callback(one.pool.stop)

@@ -44,6 +44,14 @@ permissions_option = click.option(
     help="Permissions of the copies: folder (as for any new file there), keep (the source's), group (as the "
     "destination's folder itself), or a mode like 0664.",
 )
+dask_option = click.option(
+    "--dask",
+    metavar="SCHEDULER",
+    default=None,
+    callback=lambda _context, _option, given: given if given is None or "://" in given else os.path.abspath(given),
+    help="Work on the machines of a Dask cluster, which must see both folders.  [default: off]",
+)
+"""Names a Dask cluster."""
 group_option = click.option(
     "--group", metavar="NAME", default=None, help="Group of the copies, of which you must be a member.  [default: off]"
 )

@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -20,6 +21,7 @@ from softcopy_napari.engine.receipt.freed_record import find_freed
 from softcopy_napari.engine.receipt.receipt import find_receipt
 from softcopy_napari.engine.verify.verify import (
     Interrupted,
+    ReadAll,
     Selection,
     VerifyError,
     VerifyOptions,
@@ -30,6 +32,7 @@ from softcopy_napari.engine.verify.verify import (
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker.content_checker import CheckOutcome
 from softcopy_napari.terminal.signals import INTERRUPTED, collect_signals
+from softcopy_napari.terminal.verify_report import ReportFile
 
 _SHOWN = 20
 _LOG_INTERVAL = 5.0
@@ -74,7 +77,33 @@ def parse_selection(sample: str | None, part: str | None, seed: int | None) -> S
     return Selection(share, number, parts, seed)
 
 
-def run_verify(folders: tuple[Path, ...], choice: Selection, nprocs: int, verbose: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class How:
+    """Says what `softcopy verify` was asked for.
+
+    Parameters
+    ----------
+    choice : Selection
+    nprocs : int
+        Files to read at a time in this process.
+    verbose : bool
+    dask : str or None
+        The scheduler of the cluster that reads them instead.
+    afresh : bool
+        Whether to forget what an interrupted run on a cluster found.
+    report : str or None
+        The file to write what was found to.
+    """
+
+    choice: Selection
+    nprocs: int
+    verbose: bool
+    dask: str | None = None
+    afresh: bool = False
+    report: str | None = None
+
+
+def run_verify(folders: tuple[Path, ...], how: How) -> int:
     """Verify data and print what was found; return the exit code.
 
     Raises
@@ -83,7 +112,10 @@ def run_verify(folders: tuple[Path, ...], choice: Selection, nprocs: int, verbos
         There is no receipt to compare with, or it is damaged.
     VerifyError
         A folder is missing, or goes away meanwhile.
+    TargetsError
+        The cluster cannot be used.
     """
+    choice = how.choice
     for folder in folders:
         if not folder.is_dir():
             raise VerifyError(f"{folder} is not a folder: check the path")
@@ -92,23 +124,34 @@ def run_verify(folders: tuple[Path, ...], choice: Selection, nprocs: int, verbos
     if len(folders) == 2 and (freed := find_freed(folders[0])) is not None and not freed.deleted:
         raise VerifyError(f"{describe(freed.describe())}. To verify the copy: softcopy verify {folders[1]}")
     console = Console(highlight=False, soft_wrap=True)
-    findings = _Findings(console, verbose)
-    report = VerifyReport(findings.add)
+    findings = _Findings(console, how.verbose)
+    written = ReportFile(how.report) if how.report is not None else None
+    report = VerifyReport(findings.add, written.add if written is not None else None)
     started = time.monotonic()
+    complete = False
     lower_priority(os.getpid())  # threads take it over
     with collect_signals() as caught:
         try:
             if len(folders) == 1:
-                _verify_receipt(folders[0], choice, nprocs, report, console, caught)
+                _verify_receipt(folders[0], how, report, console, caught)
             else:
                 _say(console, f"Comparing {folders[1]} with {folders[0]}, byte by byte{_chosen(choice)}", "bold")
-                with _show_progress(console, folders[1], 0, report) as show:
-                    options = VerifyOptions(choice, nprocs, lambda: show() and not caught)
+                with (
+                    _reading_on(folders, f"{folders[0]}{_chosen(choice)}", how, console) as read_all,
+                    _show_progress(console, folders[1], 0, report) as show,
+                ):
+                    options = VerifyOptions(choice, how.nprocs, lambda: show() and not caught, read_all)
                     verify_source(folders[0], folders[1], options, report)
+            complete = True
         except Interrupted:
             _say(console, f"Interrupted after {count_text(report.files, 'file')}; nothing was changed.", "yellow")
+            if how.dask is not None:
+                _say(console, "The same command goes on from there.")
             findings.sum_up(report)
             return INTERRUPTED
+        finally:
+            if written is not None:
+                written.close(folders, report, complete, time.monotonic() - started)
     findings.sum_up(report)
     _say(
         console, f"{_extent(report, choice)}; {size_text(report.bytes)} read in {time_text(time.monotonic() - started)}"
@@ -119,17 +162,44 @@ def run_verify(folders: tuple[Path, ...], choice: Selection, nprocs: int, verbos
     return 0 if report.good else 1
 
 
-def _verify_receipt(
-    destination: Path, choice: Selection, nprocs: int, report: VerifyReport, console: Console, caught: list[int]
-) -> None:
+@contextlib.contextmanager
+def _reading_on(folders: tuple[Path, ...], against: str, how: How, console: Console) -> Iterator[ReadAll | None]:
+    """Yield what reads the files on a cluster, with a journal that is removed when all have been; None without one."""
+    if how.dask is None:
+        yield None
+        return
+    from softcopy_napari.engine.dask_workers.cluster_reader import ClusterReader
+    from softcopy_napari.engine.dask_workers.preflight import check_cluster
+    from softcopy_napari.engine.verify.verify_journal import VerifyJournal
+
+    threads = check_cluster(how.dask, folders[0] if len(folders) == 2 else None, folders[-1])
+    journal = VerifyJournal(folders[-1], against, how.afresh)
+    read_by = count_text(threads, "thread") if threads else "no thread yet"
+    _say(console, f"on the Dask cluster at {how.dask}, by {read_by}")
+    if journal.files:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(journal.begun))
+        found = f"{count_text(journal.files, 'file')}, {size_text(journal.size)}"
+        _say(console, f"going on where a run stopped at {when}: {found} were right then (--afresh reads all)")
+    yield ClusterReader(how.dask, journal).read_all
+    journal.remove()
+
+
+def _verify_receipt(destination: Path, how: How, report: VerifyReport, console: Console, caught: list[int]) -> None:
+    choice = how.choice
     sums, facts = find_receipt(destination)
     of = f" of {facts.finished}" if facts is not None and facts.finished else ""
     _say(console, f"Comparing {destination} with {sums}{of}{_chosen(choice)}", "bold")
     if facts is None or not facts.checksums_xxh128:
         _say(console, f"note: nothing beside {sums} tells whether it is still as it was written", "yellow")
     expected = round(facts.files * choice.sample / choice.parts) if facts is not None else 0
-    with _show_progress(console, destination, expected, report) as show:
-        verify_receipt(destination, sums, facts, VerifyOptions(choice, nprocs, lambda: show() and not caught), report)
+    written = sums.stat()
+    against = f"{sums}, {written.st_size} bytes of {written.st_mtime_ns}{_chosen(choice)}"
+    with (
+        _reading_on((destination,), against, how, console) as read_all,
+        _show_progress(console, destination, expected, report) as show,
+    ):
+        options = VerifyOptions(choice, how.nprocs, lambda: show() and not caught, read_all)
+        verify_receipt(destination, sums, facts, options, report)
 
 
 class _Findings:
@@ -207,8 +277,9 @@ def _progress_text(report: VerifyReport, expected: int, started: float) -> str:
         f"{report.files:,}/{expected:,} files" if expected else count_text(report.files, "file"),
         f"{report.bytes / seconds / 1e6:.1f} MB/s",
     ]
-    if report.files and expected > report.files:
-        parts.append(f"ETA {time_text(seconds * (expected - report.files) / report.files)}")
+    read = report.files - report.earlier
+    if read and expected > report.files:
+        parts.append(f"ETA {time_text(seconds * (expected - report.files) / read)}")
     if bad := sum(report.counts.values()):
         parts.append(f"{bad:,} do not match")
     return ", ".join(parts)
@@ -225,7 +296,8 @@ def _chosen(choice: Selection) -> str:
 
 def _extent(report: VerifyReport, choice: Selection) -> str:
     if choice.everything:
-        return f"All {count_text(report.files, 'file')} were compared"
+        earlier = f", {report.earlier:,} of them by the run that was interrupted" if report.earlier else ""
+        return f"All {count_text(report.files, 'file')} were compared{earlier}"
     share = 100 * report.files / report.listed if report.listed else 0
     chosen = _chosen(choice).replace(":", ",", 1)
     compared = f"{report.files:,} of {count_text(report.listed, 'file')} were compared, {share:.1f} %{chosen}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from softcopy_napari.engine.dispatch import retries, worker_pool
+from softcopy_napari.engine.dispatch import local_processes, retries
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST
 from softcopy_napari.engine.job import copy_job
 from softcopy_napari.engine.receipt.checksum_file import read_lines
@@ -96,7 +96,7 @@ process.main()
 def test_a_disk_that_keeps_changing_what_is_written_is_named_and_nothing_is_called_complete(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_pool, "_COMMAND", [sys.executable, "-c", FLIPPING])
+    monkeypatch.setattr(local_processes, "_COMMAND", [sys.executable, "-c", FLIPPING])
     monkeypatch.setenv("SOFTCOPY_NATIVE", "0")  # what is replaced here is to be called for every file
     monkeypatch.setattr(retries, "_FIRST", 0.02)
     make_array(jobs.source, (3,))

@@ -17,8 +17,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from softcopy_napari.engine.dispatch import local_processes
 from softcopy_napari.engine.dispatch import worker_pool as pool_module
-from softcopy_napari.engine.dispatch.worker_pool import WorkerAnswer, WorkerDied, WorkerPool, WorkerProcess, is_final
+from softcopy_napari.engine.dispatch.worker_pool import CopyWorker, WorkerAnswer, WorkerDied, WorkerPool, is_final
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
 from softcopy_napari.engine.worker.file_copier import BUFFER_SIZE
@@ -59,7 +60,7 @@ class Desk:
         self.pool.start_missing(time.monotonic())
         self.answers: dict[int, list[Answer]] = {}
         self.back: list[Task] = []
-        self.died: list[WorkerProcess] = []
+        self.died: list[CopyWorker] = []
 
     def hear(self, until_: Callable[[], object], timeout: float = 10.0) -> object:
         """Take in what workers say until something holds."""
@@ -88,7 +89,7 @@ class Desk:
         return done
 
     def processes(self) -> list[psutil.Process]:
-        return [psutil.Process(worker.process.pid) for worker in self.pool.workers]
+        return [psutil.Process(worker.link.process.pid) for worker in self.pool.workers]
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     yield desk
     for worker in desk.pool.workers:
         with contextlib.suppress(psutil.Error):
-            psutil.Process(worker.process.pid).resume()
+            psutil.Process(worker.link.process.pid).resume()
     desk.pool.stop()
 
 
@@ -108,10 +109,10 @@ def large(desk: Desk, path: str = "large", size: int = 8 << 30) -> Path:
     return file
 
 
-def halt(worker: WorkerProcess) -> None:
+def halt(worker: CopyWorker) -> None:
     """Stop a process in its tracks, as a system that is out of memory does."""
-    os.kill(worker.process.pid, signal.SIGSTOP)
-    assert until(lambda: psutil.Process(worker.process.pid).status() == psutil.STATUS_STOPPED)
+    os.kill(worker.link.process.pid, signal.SIGSTOP)
+    assert until(lambda: psutil.Process(worker.link.process.pid).status() == psutil.STATUS_STOPPED)
 
 
 # -- tasks and answers -------------------------------------------------------------------------------------
@@ -183,7 +184,7 @@ def test_copies_come_before_comparisons_that_were_asked_for_earlier(tmp_path: Pa
         compare = CompareTask(desk.pool.new_id(), folders, 2.0)
         write(desk.source / "x", b"x")
         copy = CopyTask(desk.pool.new_id(), ["x"])
-        worker = psutil.Process(desk.pool.workers[0].process.pid)
+        worker = psutil.Process(desk.pool.workers[0].link.process.pid)
         worker.suspend()  # else it may be done with one before it has the other
         desk.pool.send(desk.pool.workers[0], compare)
         desk.pool.send(desk.pool.workers[0], copy)
@@ -205,7 +206,7 @@ def test_the_tasks_of_a_killed_worker_come_back_and_another_takes_its_place(desk
     for task in tasks:
         desk.pool.send(worker, task)
     assert until(lambda: temporaries(desk.destination))
-    worker.process.kill()
+    worker.link.process.kill()
     assert desk.hear(lambda: desk.died)
     assert desk.back == tasks and not worker.hung
     assert desk.hear(lambda: len(desk.pool.workers) == 2)
@@ -235,7 +236,7 @@ def test_a_hung_worker_is_replaced(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
 
 @posix_only
 def test_workers_that_keep_dying_are_started_ever_more_rarely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_module, "_COMMAND", [sys.executable, "-c", "raise SystemExit(1)"])
+    monkeypatch.setattr(local_processes, "_COMMAND", [sys.executable, "-c", "raise SystemExit(1)"])
     desk = Desk(tmp_path, size=1)
     try:
         desk.hear(lambda: False, 1.5)
@@ -247,8 +248,8 @@ def test_workers_that_keep_dying_are_started_ever_more_rarely(tmp_path: Path, mo
 @posix_only
 def test_a_task_sent_to_a_worker_that_has_just_died_comes_back(desk: Desk) -> None:
     worker = desk.pool.workers[0]
-    worker.process.kill()
-    worker.process.wait()
+    worker.link.process.kill()
+    worker.link.process.wait()
     task = FlushTask(desk.pool.new_id())
     desk.pool.send(worker, task)
     assert desk.hear(lambda: desk.back)
@@ -282,7 +283,7 @@ def test_a_flush_may_take_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
     task = FlushTask(desk.pool.new_id())
     desk.pool.send(worker, task)
     desk.hear(lambda: desk.died, 0.8)
-    os.kill(worker.process.pid, signal.SIGCONT)
+    os.kill(worker.link.process.pid, signal.SIGCONT)
     desk.hear(lambda: desk.died or task.id in desk.answers)
     (flushed,) = desk.answers[task.id]
     assert isinstance(flushed, Flushed) and not flushed.error
@@ -307,7 +308,7 @@ def test_a_process_that_does_not_read_holds_up_neither_its_job_nor_the_stop(desk
     for number in range(1000):
         desk.pool.set_pace(1e6 + number, 0.0)
     assert time.monotonic() - started < 1.0
-    assert worker.writer._waiting.qsize() <= 5, "of all paces the last one"
+    assert worker.link.writer._waiting.qsize() <= 5, "of all paces the last one"
     desk.pool.stop()
     assert time.monotonic() - started < 2.5
     assert until(lambda: not any(p.is_running() for p in processes), 1.0)
@@ -325,7 +326,7 @@ def test_what_a_process_was_sent_while_it_did_not_read_arrives_in_order(desk: De
     tasks = [CopyTask(desk.pool.new_id(), names), ReadTask(desk.pool.new_id(), ["x"])]
     for task in tasks:
         desk.pool.send(worker, task)
-    os.kill(worker.process.pid, signal.SIGCONT)
+    os.kill(worker.link.process.pid, signal.SIGCONT)
     assert desk.hear(lambda: tasks[1].id in desk.answers)
     assert list(desk.answers)[-2:] == [task.id for task in tasks]
     (done,) = [one for one in desk.answers[tasks[0].id] if isinstance(one, CopyDone)]
@@ -375,10 +376,10 @@ def test_many_answers_that_nobody_takes_do_not_hold_up_the_end(tmp_path: Path) -
     import fcntl
     import termios
 
-    def waiting(worker: WorkerProcess) -> int:
+    def waiting(worker: CopyWorker) -> int:
         """Bytes in the pipe from a worker."""
-        assert worker.process.stdout is not None
-        return int.from_bytes(fcntl.ioctl(worker.process.stdout, termios.FIONREAD, bytes(4)), sys.byteorder)
+        assert worker.link.process.stdout is not None
+        return int.from_bytes(fcntl.ioctl(worker.link.process.stdout, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     desk = Desk(tmp_path, size=2)
     for number in range(1000):
@@ -404,7 +405,7 @@ ENGINE = """
     pool = WorkerPool(Setup(source, destination, "0a1b2c3d", "", 0.0), 3, lambda message: None)
     pool.start_missing(time.monotonic())
     pool.send(pool.workers[0], CopyTask(1, ["large"]))
-    print(*(worker.process.pid for worker in pool.workers), flush=True)
+    print(*(worker.link.process.pid for worker in pool.workers), flush=True)
     time.sleep(60)
     """
 
@@ -446,7 +447,7 @@ def test_a_worker_stays_under_25_megabytes(desk: Desk) -> None:
     compare = CompareTask(desk.pool.new_id(), [("", 0)], 2.0)
     desk.ask(compare)
     desk.copy("large", *(str(number) for number in range(3000)))
-    rss = psutil.Process(desk.pool.workers[0].process.pid).memory_info().rss
+    rss = psutil.Process(desk.pool.workers[0].link.process.pid).memory_info().rss
     assert rss < 25 * 10**6, f"{rss / 1e6:.1f} MB"
 
 
@@ -455,7 +456,7 @@ def test_workers_give_way_to_the_acquisition(desk: Desk) -> None:
     for process in desk.processes():
         assert process.nice() == 19
         assert process.ionice().ioclass == psutil.IOPRIO_CLASS_IDLE
-    assert desk.pool.problem is None
+    assert desk.pool.problems == []
 
 
 @posix_only
@@ -474,6 +475,6 @@ def test_a_worker_that_does_not_listen_does_not_block_the_job(desk: Desk) -> Non
     sending.start()
     sending.join(1.0)
     stuck = sending.is_alive()
-    os.kill(worker.process.pid, signal.SIGCONT)
+    os.kill(worker.link.process.pid, signal.SIGCONT)
     sending.join(5.0)
     assert not stuck

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from softcopy_napari.engine.dispatch import worker_pool
+from softcopy_napari.engine.dispatch import local_processes
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.fs.capabilities import infer_time_unit
 from softcopy_napari.engine.inventory.comparison import note_comparison
@@ -112,7 +112,7 @@ process.main()
 def test_a_folder_that_cannot_be_listed_is_named_and_nothing_is_called_equal(
     check: Callable[[], CheckJob], target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_pool, "_COMMAND", [sys.executable, "-c", UNLISTABLE])
+    monkeypatch.setattr(local_processes, "_COMMAND", [sys.executable, "-c", UNLISTABLE])
     for side in (target.source, target.destination):
         make_array(side, (2,))
         write(side / "sub" / "notes", b"x", old=True)
@@ -143,7 +143,7 @@ process.main()
 def test_what_a_worker_that_died_had_found_counts_once(
     check: Callable[[], CheckJob], target: Target, monkeypatch: pytest.MonkeyPatch, state_folder_in_tmp: Path
 ) -> None:
-    monkeypatch.setattr(worker_pool, "_COMMAND", [sys.executable, "-c", DYING])
+    monkeypatch.setattr(local_processes, "_COMMAND", [sys.executable, "-c", DYING])
     make_array(target.source, (40,))
     make_array(target.destination, (20,))
     one = check()

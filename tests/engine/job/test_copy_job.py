@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from softcopy_napari.engine.dispatch import worker_pool
+from softcopy_napari.engine.dispatch import local_processes
 from softcopy_napari.engine.dispatch.dispatcher import Dispatcher
 from softcopy_napari.engine.fs.statx import read_birth_time
 from softcopy_napari.engine.job import lifecycle
@@ -398,7 +398,7 @@ process.main()
 def test_a_file_that_kills_every_worker_is_set_aside_and_the_others_are_copied(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_pool, "_COMMAND", [sys.executable, "-c", POISON])
+    monkeypatch.setattr(local_processes, "_COMMAND", [sys.executable, "-c", POISON])
     monkeypatch.setenv("SOFTCOPY_NATIVE", "0")  # what is replaced here is to be called for every file
     make_array(jobs.source, (30,))
     write(jobs.source / "poison", b"x", old=True)
@@ -551,7 +551,7 @@ process.main()
 def test_a_network_that_is_gone_for_a_second_at_the_end_does_not_fail_the_target(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch, state_folder_in_tmp: Path
 ) -> None:
-    monkeypatch.setattr(worker_pool, "_COMMAND", [sys.executable, "-c", UNLISTABLE])
+    monkeypatch.setattr(local_processes, "_COMMAND", [sys.executable, "-c", UNLISTABLE])
     make_array(jobs.source, (2,))
     write(jobs.source / "sub" / "notes", b"x", old=True)
     running = jobs.start(finish_idle=1000.0, settle=1000.0)

@@ -17,10 +17,15 @@ class BatchSize:
         Time that a task should take.
     most : int
         Files in a task at most.
+
+    Attributes
+    ----------
+    seconds : float
+        As given; may be changed at any time.
     """
 
     def __init__(self, seconds: float = 0.04, most: int = 512) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._most = most
         self._seconds_a_file = 0.01
         self._at_a_time = 1
@@ -28,7 +33,7 @@ class BatchSize:
     @property
     def files(self) -> int:
         """How many files the next task should have."""
-        return max(self._at_a_time, min(int(self._seconds / self._seconds_a_file), self._most))
+        return max(self._at_a_time, min(int(self.seconds / self._seconds_a_file), self._most))
 
     def note_task(self, seconds: float, files: int, size: int = 0, at_a_time: int = 1) -> None:
         """Note how long a task took, and of how many files and bytes; and how many are worth being under way at a time.

@@ -17,12 +17,13 @@ from softcopy_napari.engine.dispatch.flush_scheduler import FlushScheduler
 from softcopy_napari.engine.dispatch.retries import Retries
 from softcopy_napari.engine.dispatch.worker_pool import (
     OUTSTANDING,
+    CopyWorker,
     WorkerAnswer,
     WorkerDied,
     WorkerPool,
-    WorkerProcess,
     folders_of,
     is_final,
+    least_busy,
 )
 from softcopy_napari.engine.fs.capabilities import Remark
 from softcopy_napari.engine.fs.followed_links import KEEP
@@ -160,13 +161,12 @@ class Dispatcher:
         while hopeless:
             self.retries.give_up(*hopeless.popitem())
         self.retries.retry_due(now)
+        self._copy_size.seconds = self._check_size.seconds = self._pool.task_seconds
         workers = [worker for worker in self._pool.workers if not worker.hung]
         if not workers:
             return
-        while self._urgent:
-            task = self._urgent.popleft()
-            self._others[task.id] = task
-            self._pool.send(min(workers, key=lambda worker: len(worker.tasks)), task)
+        waiting, self._urgent = self._urgent, deque()
+        self._urgent.extend([task for task in waiting if not self._send_any(workers, task)])
         if not compare:
             return
         if self.destination.problem is not None:
@@ -178,7 +178,15 @@ class Dispatcher:
             self._dispatch_read_back(workers, now)
         self.flushing.source_device = self.source[0] if self.source is not None else 0
         self.flushing.dispatch(workers, now, bool(self._batches), copy and self.destination.problem is None)
+        self._pool.work_waits = bool(self._urgent or self._walks.waiting or (copy and self._inventory.queue.waiting))
         self.check_destination_if_due(now)
+
+    def _send_any(self, workers: list[CopyWorker], task: Task) -> bool:
+        """Hand a task to the least busy worker of those that take it; return whether there is one."""
+        if worker := least_busy(workers, type(task)):
+            self._others[task.id] = task
+            self._pool.send(worker, task)
+        return worker is not None
 
     def check_destination_if_due(self, now: float) -> None:
         """Now and then, see whether the destination is still there, and what its clock says when files have come."""
@@ -187,26 +195,20 @@ class Dispatcher:
             self.destination.check_task = task.id
             self.request(task)
 
-    def _try_obstacle(self, workers: list[WorkerProcess], now: float, copy: bool) -> None:
+    def _try_obstacle(self, workers: list[CopyWorker], now: float, copy: bool) -> None:
         """Now and then, see whether the destination is there again, and whether it takes a file."""
         destination = self.destination
         if destination.problem is None or self._batches or not destination.begin_retry(now):
             return
-        worker = min(workers, key=lambda worker: len(worker.tasks))
-        if not destination.problem.out_of_reach and copy:
-            if not self._dispatch_copy(worker, 1, now):
-                destination.note_available()  # nothing is left to be copied
-            return
-        task = ReachTask(self._pool.new_id(), claim=not destination.claimed)
-        self._others[task.id] = task
-        self._pool.send(worker, task)
+        if destination.problem.out_of_reach or not copy:
+            self._send_any(workers, ReachTask(self._pool.new_id(), claim=not destination.claimed))
+        elif (worker := least_busy(workers, CopyTask)) and not self._dispatch_copy(worker, 1, now):
+            destination.note_available()  # nothing is left to be copied
 
-    def _dispatch_walks(self, workers: list[WorkerProcess]) -> None:
+    def _dispatch_walks(self, workers: list[CopyWorker]) -> None:
         if self._walks.waiting and not self._listing.is_done_for(self._walks.full_begun):
             if self._listing.is_wanted:
-                listing = self._listing.begin(self._pool.new_id(), self._walks.full_begun)
-                self._others[listing.id] = listing
-                self._pool.send(min(workers, key=lambda worker: len(worker.tasks)), listing)
+                self._send_any(workers, self._listing.begin(self._pool.new_id(), self._walks.full_begun))
             return
         while self._walks.waiting:
             worker = max(workers, key=lambda worker: worker.room(CompareTask))
@@ -219,7 +221,7 @@ class Dispatcher:
             self._compares[task.id] = folders
             self._pool.send(worker, task)
 
-    def _dispatch_copies(self, workers: list[WorkerProcess], now: float) -> None:
+    def _dispatch_copies(self, workers: list[CopyWorker], now: float) -> None:
         while self._inventory.queue.waiting:
             worker = max(workers, key=lambda worker: worker.room(CopyTask))
             if worker.room(CopyTask) <= 0:
@@ -227,7 +229,7 @@ class Dispatcher:
             if not self._dispatch_copy(worker, self._copy_size.files, now):
                 return
 
-    def _dispatch_copy(self, worker: WorkerProcess, limit: int, now: float) -> bool:
+    def _dispatch_copy(self, worker: CopyWorker, limit: int, now: float) -> bool:
         """Have a worker copy up to `limit` files; returns whether there were any."""
         batch = self._inventory.queue.take_batch(limit)
         if batch is None:
@@ -251,7 +253,7 @@ class Dispatcher:
         self._pool.send(worker, task)
         return True
 
-    def _dispatch_read_back(self, workers: list[WorkerProcess], now: float) -> None:
+    def _dispatch_read_back(self, workers: list[CopyWorker], now: float) -> None:
         """Give those who have nothing to copy something to read back."""
         if not self.read_back.wanted:
             return
@@ -363,14 +365,13 @@ class Dispatcher:
             return
         tasks = self._pool.remove_dead(died.worker)
         self.flushing.note_death(died.worker)
-        folders = folders_of(tasks)
-        if folders:
+        if folders := folders_of(tasks):
             self.request(SweepTask(self._pool.new_id(), folders, died.worker.temporary))
         for task in tasks:
             self._others.pop(task.id, None)
             self._under_way.pop(task.id, None)
             if isinstance(task, CopyTask):
-                self._give_back(self._batches.pop(task.id), died.worker.hung, now)
+                self._give_back(self._batches.pop(task.id), died, now)
             elif isinstance(task, VerifyTask):
                 del self._read_backs[task.id]
                 self.read_back.return_batch()
@@ -381,12 +382,13 @@ class Dispatcher:
             else:
                 self._urgent.append(task)
 
-    def _give_back(self, batch: Batch, hung: bool, now: float) -> None:
+    def _give_back(self, batch: Batch, died: WorkerDied, now: float) -> None:
         """Have the files of a dead worker wait again, and set aside one that workers keep dying of."""
-        self._copy_size.shrink()
+        if died.at_fault:
+            self._copy_size.shrink()
         states = []
         for path in batch.paths:
-            set_aside = self.retries.note_death(path, hung, now)
+            set_aside = died.at_fault and self.retries.note_death(path, died.worker.hung, now)
             self._inventory.damaged.pop(path, None)
             self._inventory.copied_metadata.pop(path, None)  # it may have copied another version
             states.append(ChunkState.FAILED if set_aside else ChunkState.PENDING)

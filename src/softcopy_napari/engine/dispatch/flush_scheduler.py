@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from softcopy_napari.engine.dispatch.batch_size import BatchSize
-from softcopy_napari.engine.dispatch.worker_pool import WorkerPool, WorkerProcess
+from softcopy_napari.engine.dispatch.worker_pool import CopyWorker, WorkerPool
 from softcopy_napari.engine.fs.file_system_type import FileSystem
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_files import Batch, FileIds, TrackedFiles
@@ -75,7 +75,7 @@ class FlushScheduler:
         self._dirty = False
         """Whether anything was handed out since the last flush began."""
         self._last_write = 0.0
-        self._held: dict[WorkerProcess, float] = {}
+        self._held: dict[CopyWorker, float] = {}
         """Since when errors in what a worker has written are told to it: as it says; at first, when it was told to."""
         self._uncovered = math.inf
         """The same of workers that have died, whom nobody can ask."""
@@ -105,9 +105,9 @@ class FlushScheduler:
 
     # -- what is written ------------------------------------------------------------------------------
 
-    def note_handed_out(self, worker: WorkerProcess, batch: Batch, now: float) -> None:
-        """Note that a worker is about to write files."""
-        if self.file_system.stored_at_once:
+    def note_handed_out(self, worker: CopyWorker, batch: Batch, now: float) -> None:
+        """Note that a worker is about to write files; but not of one that flushes them itself."""
+        if self.file_system.stored_at_once or worker.is_remote:
             return
         if self._pool.lock is not None:
             self._pool.lock.note_unflushed(self.file_system.device)
@@ -122,13 +122,13 @@ class FlushScheduler:
         else:
             self._written.append(_Written(batch.files, batch.epoch, batch.ids))
 
-    def note_copied(self, worker: WorkerProcess, held_since: float, now: float) -> None:
+    def note_copied(self, worker: CopyWorker, held_since: float, now: float) -> None:
         """Note that a worker has written what it was handed."""
         self._last_write = now
         if held_since < math.inf and worker in self._held:
             self._held[worker] = held_since
 
-    def note_death(self, worker: WorkerProcess) -> None:
+    def note_death(self, worker: CopyWorker) -> None:
         """Note that a worker cannot tell any more what became of what it has written."""
         self._uncovered = min(self._uncovered, self._held.pop(worker, math.inf))
 
@@ -148,12 +148,12 @@ class FlushScheduler:
 
     # -- the flush ------------------------------------------------------------------------------------
 
-    def dispatch(self, workers: list[WorkerProcess], now: float, copying: bool, may_read: bool) -> None:
+    def dispatch(self, workers: list[CopyWorker], now: float, copying: bool, may_read: bool) -> None:
         """Take the next step.
 
         Parameters
         ----------
-        workers : list of WorkerProcess
+        workers : list of CopyWorker
             Those that answer.
         now : float
         copying : bool
@@ -166,9 +166,11 @@ class FlushScheduler:
         if may_read:
             self._dispatch_files(workers)
         if self._task is not None and self._next is None and not self._syncs and not self._sent:
-            self._sent = True
             # The one that has had the file system open for longest is told of all errors since.
-            self._pool.send(min(workers, key=lambda worker: self._held.get(worker, math.inf)), self._task)
+            able = [worker for worker in workers if worker.takes(FlushTask)]
+            self._sent = bool(able)
+            if able:
+                self._pool.send(min(able, key=lambda worker: self._held.get(worker, math.inf)), self._task)
 
     def _begin(self, now: float, may_read: bool) -> bool:
         if self._asked:
@@ -203,7 +205,7 @@ class FlushScheduler:
             for ids in files.blocks_in(ChunkState.COPIED, ChunkState.VERIFIED):
                 yield _Written(files, epoch, ids)
 
-    def _dispatch_files(self, workers: list[WorkerProcess]) -> None:
+    def _dispatch_files(self, workers: list[CopyWorker]) -> None:
         while self._next is not None:
             worker = max(workers, key=lambda worker: worker.room(SyncTask))
             if worker.room(SyncTask) <= 0:

@@ -1,23 +1,18 @@
-"""Keeps a target's copy workers alive: starts them, hands them tasks, notices when they die or hang.
+"""The copy workers of one target: started, handed tasks, listened to, replaced when they die, ended when they hang.
 
 All methods are for the job's thread; what workers say reaches the job through `post`, from reading threads.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from queue import SimpleQueue
-from typing import IO
 
-from softcopy_napari.engine.dispatch.priority import lower_priority, lower_session
+from softcopy_napari.engine.dispatch.local_processes import LocalProcesses
+from softcopy_napari.engine.dispatch.worker_link import WorkerHost, WorkerLink
 from softcopy_napari.engine.errors import NO_THREADS
 from softcopy_napari.engine.fs.own_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
@@ -33,11 +28,8 @@ from softcopy_napari.engine.worker.tasks import (
     SyncTask,
     Task,
     VerifyTask,
-    read_message,
-    write_message,
 )
 
-_COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.worker.process"]
 OUTSTANDING = 2
 """Tasks of each kind with a worker: one at work, one waiting, so that it never idles."""
 _HUNG = 30.0
@@ -52,62 +44,16 @@ _SILENT = 5.0
 """Seconds without a word after which a worker counts as stuck; slow disks are slower than that for a moment only."""
 _MAX_PAUSE = 10.0
 _MAX_STUCK = 8
-"""Processes that may be stuck at once before no others are started: a share that hangs would get them all."""
-
-
-class _MessageWriter:
-    """Sends a copy process messages, in order, from a thread of its own: one that does not read blocks nobody.
-
-    Messages wait in memory while the process does not read. There are few: a process gets no more tasks than it has
-    room for, and of its paces only the last one is kept.
-
-    Parameters
-    ----------
-    pipe : IO of bytes
-        The process's input, unbuffered: to close a buffered one would wait for a write under way.
-    name : str
-        Of the thread.
-    """
-
-    def __init__(self, pipe: IO[bytes], name: str) -> None:
-        self._pipe = pipe
-        self._waiting: SimpleQueue[Setup | Task | SetPace | ReleaseFileSystem | None] = SimpleQueue()
-        self._pace: SetPace | None = None
-        """The last one, while it waits."""
-        self._lock = threading.Lock()
-        threading.Thread(target=self._write, name=name, daemon=True).start()
-
-    def send(self, message: Setup | Task | ReleaseFileSystem) -> None:
-        """Send a message when those before it have been read; in vain if the process has ended."""
-        self._waiting.put(message)
-
-    def set_pace(self, pace: SetPace) -> None:
-        """Send a pace, in place of one that has not been sent yet."""
-        with self._lock:
-            if self._pace is None:
-                self._waiting.put(pace)
-            self._pace = pace
-
-    def close(self) -> None:
-        """Close the pipe when everything has been sent; the process takes that as its end."""
-        self._waiting.put(None)
-
-    def _write(self) -> None:
-        with contextlib.suppress(OSError), self._pipe:  # it has ended
-            while (message := self._waiting.get()) is not None:
-                if isinstance(message, SetPace):
-                    with self._lock:
-                        message, self._pace = self._pace, None
-                write_message(self._pipe, message)
+"""Workers that may be stuck at once before no others are started: a share that hangs would get them all."""
 
 
 @dataclass(slots=True, eq=False)
-class WorkerProcess:
-    """One copy process, as its pool sees it."""
+class CopyWorker:
+    """One worker, as its pool sees it."""
 
-    process: subprocess.Popen[bytes]
-    writer: _MessageWriter
+    crew: _Crew
     temporary: str
+    link: WorkerLink = field(init=False)
     tasks: dict[int, Task] = field(default_factory=dict)
     """Handed over and not answered, by id."""
     heard: float = 0.0
@@ -121,27 +67,55 @@ class WorkerProcess:
     @property
     def may_hang(self) -> bool:
         """Whether it owes an answer, and not one that may take minutes."""
-        return bool(self.tasks) and not any(isinstance(task, FlushTask | SyncTask) for task in self.tasks.values())
+        if not self.tasks or not self.link.is_at_work:
+            return False
+        return not any(isinstance(task, FlushTask | SyncTask) for task in self.tasks.values())
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is on another machine, see `WorkerHost.is_remote`."""
+        return self.crew.host.is_remote
+
+    def takes(self, kind: type[Task]) -> bool:
+        """Whether it may be given tasks of a kind now."""
+        return self.link.takes(kind)
 
     def room(self, kind: type[Task]) -> int:
         """How many more tasks of a kind it takes now."""
+        if not self.link.takes(kind):
+            return 0
         return OUTSTANDING - sum(isinstance(task, kind) for task in self.tasks.values())
+
+
+@dataclass(slots=True, eq=False)
+class _Crew:
+    """The workers of one host."""
+
+    host: WorkerHost
+    size: int
+    deaths: int = 0
+    """In a row, without a file copied in between."""
+    next_start: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerAnswer:
     """A worker answered a task."""
 
-    worker: WorkerProcess
+    worker: CopyWorker
     task: int
     answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerDied:
-    """A worker's process has ended without being told to, or has been given up."""
+    """A worker has ended without being told to, or has been given up."""
 
-    worker: WorkerProcess
+    worker: CopyWorker
+    reason: Reason | None = None
+    """What to tell the user of it."""
+    at_fault: bool = True
+    """Whether the files that it was at may have brought it down."""
 
 
 class WorkerPool:
@@ -152,16 +126,23 @@ class WorkerPool:
     setup : Setup
         Common to all; each worker gets its own temporary's name.
     size : int
-        Number of processes.
+        Number of workers that copy.
     post : callable
         Takes what workers say; called from reading threads.
     lock : DestinationLock or None
-        The destination's, which the workers keep as well.
+        The destination's, which local processes keep as well.
+    cluster : WorkerHost, optional
+        Where those workers run. One process of this computer then does what must be seen from here: it looks for the
+        source, looks after the destination, and compares folders while a writer is at work.
+    problem : Reason, optional
+        Why there are fewer of them than were asked for.
 
     Attributes
     ----------
     lock
         As given.
+    work_waits : bool
+        Whether anything waits for a worker; to be set by who hands out work.
     """
 
     def __init__(
@@ -170,22 +151,36 @@ class WorkerPool:
         size: int,
         post: Callable[[WorkerAnswer | WorkerDied], None],
         lock: DestinationLock | None = None,
+        cluster: WorkerHost | None = None,
+        problem: Reason | None = None,
     ) -> None:
         self.lock = lock
-        self.workers: list[WorkerProcess] = []
-        self.stuck: list[WorkerProcess] = []
+        self.workers: list[CopyWorker] = []
+        self.stuck: list[CopyWorker] = []
         """Killed and given up, but not dead: in a call to a disk or share that does not return."""
-        self.problem: Reason | None = None
-        """Why workers do not run, or not at low priority; None where they do."""
+        self.work_waits = False
+        self._problem = problem
         self._setup = setup
-        self._size = size
+        local = LocalProcesses(lock, bulk=cluster is None)
+        self._crews = [_Crew(local, size)] if cluster is None else [_Crew(local, 1), _Crew(cluster, size)]
         self._post = post
+        self._lost: dict[str, list[str]] = {}
+        """Temporaries of remote workers that were lost, and the folders they may be in: they are looked for once more.
+        """
         self._ids = itertools.count(1)
         self._serial = itertools.count(1)
         self._backlog = threading.Semaphore(_BACKLOG)
-        self._deaths = 0
-        self._next_start = 0.0
         self._stopped = False
+
+    @property
+    def problems(self) -> list[Reason]:
+        """Why workers do not run, or not as they should."""
+        return [*filter(None, (self._problem, *(crew.host.problem for crew in self._crews)))]
+
+    @property
+    def task_seconds(self) -> float:
+        """How long a task of files should take now."""
+        return self._crews[-1].host.task_seconds
 
     def new_id(self) -> int:
         """A task id that was not used before."""
@@ -193,30 +188,38 @@ class WorkerPool:
 
     def start_missing(self, now: float) -> None:
         """Start missing workers, with growing pauses where they keep dying, and none where all get stuck."""
-        while (
-            len(self.workers) < self._size
-            and len(self.stuck) < max(_MAX_STUCK, self._size)
-            and now >= self._next_start
-            and not self._stopped
-        ):
-            try:
-                self.workers.append(self._start())
-            except (OSError, RuntimeError) as error:
-                problem = error.strerror if isinstance(error, OSError) else NO_THREADS
-                self.problem = make_reason(ReasonCode.WORKERS_CANNOT_START, problem=problem)
-                self._next_start = now + 1.0
+        for crew in self._crews:
+            missing = crew.size - sum(worker.crew is crew for worker in self.workers)
+            crew.host.note_demand(missing, self.work_waits)
+            while (
+                missing > 0
+                and len(self.stuck) < max(_MAX_STUCK, crew.size)
+                and now >= crew.next_start
+                and not self._stopped
+            ):
+                try:
+                    worker = self._start(crew)
+                except (OSError, RuntimeError) as error:
+                    problem = error.strerror if isinstance(error, OSError) else NO_THREADS
+                    self._problem = make_reason(ReasonCode.WORKERS_CANNOT_START, problem=problem)
+                    crew.next_start = now + 1.0
+                    break
+                if worker is None:  # a cluster without a place
+                    break
+                self.workers.append(worker)
+                missing -= 1
 
-    def send(self, worker: WorkerProcess, task: Task) -> None:
+    def send(self, worker: CopyWorker, task: Task) -> None:
         """Hand a task to a worker, without waiting for it. One that cannot take it is dying: that will be posted."""
         if not worker.tasks:
             worker.heard = time.monotonic()
         worker.tasks[task.id] = task
-        worker.writer.send(task)
+        worker.link.send(task)
 
     def tell_all(self, message: ReleaseFileSystem) -> None:
         """Tell all workers something, when they have done what they were handed before."""
         for worker in self.workers:
-            worker.writer.send(message)
+            worker.link.send(message)
 
     def set_pace(self, rate: float, sleep_time: float, effort: float = 1.0) -> None:
         """Say how fast each worker may go from now on; those at work heed it at once, those to come from the start.
@@ -234,7 +237,7 @@ class WorkerPool:
             return
         self._setup = self._setup._replace(rate=rate, sleep_time=sleep_time, effort=effort)
         for worker in self.workers:
-            worker.writer.set_pace(SetPace(rate, sleep_time, effort))
+            worker.link.set_pace(SetPace(rate, sleep_time, effort))
 
     @property
     def keeps_manifest(self) -> bool:
@@ -254,39 +257,42 @@ class WorkerPool:
         if final and task is not None:
             del heard.worker.tasks[heard.task]
             if isinstance(task, CopyTask):
-                self._deaths = 0
+                heard.worker.crew.deaths = 0
         return task
 
-    def remove_dead(self, worker: WorkerProcess) -> list[Task]:
+    def remove_dead(self, worker: CopyWorker) -> list[Task]:
         """Forget a worker that died; returns the tasks it had not answered."""
         if worker in self.workers:
             self.workers.remove(worker)
-            self._deaths += 1
+            crew = worker.crew
+            crew.deaths += 1
             # One that dies is replaced at once; where they keep dying, ever more rarely.
-            if self._deaths > 1:
-                self._next_start = time.monotonic() + min(0.1 * 2 ** min(self._deaths, 10), _MAX_PAUSE)
-        worker.writer.close()
+            if crew.deaths > 1:
+                crew.next_start = time.monotonic() + min(0.1 * 2 ** min(crew.deaths, 10), _MAX_PAUSE)
+        worker.link.close()
         tasks = list(worker.tasks.values())
         worker.tasks.clear()
         worker.folders = folders_of(tasks)
-        if worker.process.poll() is None:
+        if not worker.link.has_ended:
             self.stuck.append(worker)
+        elif worker.is_remote and worker.folders:
+            self._lost[worker.temporary] = worker.folders
         return tasks
 
-    def forget_stuck(self, worker: WorkerProcess) -> bool:
+    def forget_stuck(self, worker: CopyWorker) -> bool:
         """Whether a worker that died is one that was stuck, and has been given up before."""
         if worker in self.stuck:
             self.stuck.remove(worker)
             return True
         return False
 
-    def kill_hung(self, now: float) -> list[WorkerProcess]:
+    def kill_hung(self, now: float) -> list[CopyWorker]:
         """Kill workers that have not said a word for too long, and give up those whom that does not end."""
         hung = [w for w in self.workers if w.may_hang and not w.hung and now - w.heard > _HUNG]
         for worker in hung:
             worker.hung = True
             worker.killed = now
-            worker.process.kill()
+            worker.link.kill()
         for worker in self.workers:
             if worker.killed and now - worker.killed > _GIVE_UP:
                 worker.killed = 0.0
@@ -311,69 +317,47 @@ class WorkerPool:
         """
         self._stopped = True
         for worker in self.workers:
-            worker.writer.close()
+            worker.link.close()
         slow = _wait_for(self.workers, _LAST_WORDS)
         for worker in slow:
-            worker.process.kill()
+            worker.link.kill()
         _wait_for(slow, _AFTER_KILL)  # in a call to a share that hangs not even that helps
+        for crew in self._crews:
+            crew.host.close()
         left = [(worker.temporary, folders_of(list(worker.tasks.values()))) for worker in slow]
-        return left + [(worker.temporary, worker.folders) for worker in self.stuck]
+        return [*left, *((worker.temporary, worker.folders) for worker in self.stuck), *self._lost.items()]
 
-    def _start(self) -> WorkerProcess:
+    def _start(self, crew: _Crew) -> CopyWorker | None:
         name = f"{TEMPORARY_PREFIX}{self._setup.run}-{next(self._serial)}{TEMPORARY_SUFFIX}"
-        keep = (self.lock.fileno(),) if self.lock is not None and os.name == "posix" else ()
-        process = subprocess.Popen(
-            _COMMAND,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=keep,
-            # Out of the terminal's process group: Ctrl-C is the engine's business.
-            start_new_session=os.name == "posix",
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
-            | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        worker = CopyWorker(crew, name, heard=time.monotonic())
+
+        def hear(task: int, answer: Answer | list[Answer]) -> None:
+            for one in answer if isinstance(answer, list) else (answer,):
+                while not self._stopped and not self._backlog.acquire(timeout=0.2):
+                    pass
+                if not self._stopped:
+                    self._post(WorkerAnswer(worker, task, one))
+
+        link = crew.host.start(
+            self._setup._replace(temporary=name),
+            hear,
+            lambda reason, at_fault: self._post(WorkerDied(worker, reason, at_fault)),
         )
-        assert process.stdin is not None
-        pipe = process.stdin.detach()  # type: ignore[attr-defined]
-        try:
-            worker = WorkerProcess(process, _MessageWriter(pipe, f"tell-{process.pid}"), name, heard=time.monotonic())
-            worker.writer.send(self._setup._replace(temporary=name))
-            threading.Thread(target=self._listen, args=(worker,), name=f"listen-{process.pid}", daemon=True).start()
-        except RuntimeError:  # the system gives no more threads
-            process.kill()
-            process.wait()
-            raise
-        self.problem = lower_priority(process.pid) or self.problem
+        if link is None:
+            return None
+        worker.link = link
         return worker
 
-    def _listen(self, worker: WorkerProcess) -> None:
-        stdout = worker.process.stdout
-        assert stdout is not None
-        lower_session(worker.process.pid)
-        try:
-            while True:
-                task, answer = read_message(stdout)
-                for one in answer if isinstance(answer, list) else (answer,):
-                    while not self._stopped and not self._backlog.acquire(timeout=0.2):
-                        pass
-                    if not self._stopped:
-                        self._post(WorkerAnswer(worker, task, one))
-        except (EOFError, OSError):
-            pass
-        stdout.close()
-        worker.process.wait()
-        self._post(WorkerDied(worker))
 
-
-def _wait_for(workers: list[WorkerProcess], seconds: float) -> list[WorkerProcess]:
+def _wait_for(workers: list[CopyWorker], seconds: float) -> list[CopyWorker]:
     """Wait until workers have ended; returns those that have not."""
     deadline = time.monotonic() + seconds
-    left = []
-    for worker in workers:
-        try:
-            worker.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            left.append(worker)
-    return left
+    return [worker for worker in workers if not worker.link.wait(max(0.0, deadline - time.monotonic()))]
+
+
+def least_busy(workers: list[CopyWorker], kind: type[Task]) -> CopyWorker | None:
+    """Return the worker with the fewest tasks of those that may be given one of a kind; None where there is none."""
+    return min((one for one in workers if one.takes(kind)), key=lambda worker: len(worker.tasks), default=None)
 
 
 def folders_of(tasks: list[Task]) -> list[str]:

@@ -6,6 +6,7 @@ import os
 import secrets
 import stat
 import time
+from collections.abc import Sequence
 
 from softcopy_napari.engine.destination.existing_data import find_other_dataset
 from softcopy_napari.engine.errors import TargetsError
@@ -68,6 +69,23 @@ def validate_target(target: Target) -> None:
             raise TargetsError(describe(conflict))
     except StoreError:
         pass  # its job says so, and waits
+
+
+def check_clusters(targets: Sequence[Target]) -> None:
+    """Check that the Dask clusters of targets can be reached, and that machines of theirs see both folders.
+
+    Raises
+    ------
+    TargetsError
+        A cluster cannot be used as it is.
+    """
+    for target in targets:
+        if target.dask is not None:
+            if isinstance(target.destination, StoreUrl):
+                raise TargetsError("softcopy copies into object stores from one computer: leave out --dask (dask:)")
+            from softcopy_napari.engine.dask_workers.preflight import check_cluster
+
+            check_cluster(target.dask, target.source, target.destination)
 
 
 def find_why_freed(target: Target) -> str:

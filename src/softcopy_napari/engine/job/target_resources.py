@@ -68,5 +68,10 @@ class TargetResources:
             links=target.links, board=path, effort=ALL_THE_TIME if target.pace == "full" else IN_PAUSES,
             manifest=manifest, overwrite=target.overwrite, verify=target.verify == "checksum",
         )  # fmt: skip
-        self.pool = WorkerPool(setup, processes or target.nprocs, self.inbox.put, lock)
-        self.pool.problem = note
+        size, cluster = processes or target.nprocs, None
+        if target.dask is not None:
+            from softcopy_napari.engine.dask_workers.dask_host import DaskHost
+
+            cluster = DaskHost(target.dask, setup, target.nprocs)
+            size = target.nprocs
+        self.pool = WorkerPool(setup, size, self.inbox.put, lock, cluster, problem=note)

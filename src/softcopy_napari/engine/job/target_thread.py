@@ -179,7 +179,7 @@ class TargetThread(ABC):
         self._receive()
         now = time.monotonic()
         for worker in self._pool.kill_hung(now):
-            self._reporter.notice(make_reason(ReasonCode.WORKER_SILENT, pid=worker.process.pid))
+            self._reporter.notice(make_reason(ReasonCode.WORKER_SILENT, who=worker.link.name))
         self._apply_source_events(now)
         idle = self._dispatcher.idle
         # The last answer may be the one that the next step waits for.
@@ -211,8 +211,8 @@ class TargetThread(ABC):
                 if not isinstance(answer, FolderDiff | FolderBatch | None):  # rare, and the next step waits for it
                     self._next_tick = now
             case WorkerDied():
-                if not message.worker.hung:
-                    self._reporter.notice(make_reason(ReasonCode.WORKER_DIED, pid=message.worker.process.pid))
+                if message.reason is not None and not message.worker.hung:
+                    self._reporter.notice(message.reason)
                 self._dispatcher.replace_worker(message, now)
             case "pause" | "resume":
                 self._paused = message == "pause"
@@ -230,7 +230,7 @@ class TargetThread(ABC):
     def _tick(self, now: float) -> None:
         if not self._over:
             self._advance(now)
-        for problem in filter(None, (self._pool.problem, self._inventory.digests.problem)):
+        for problem in filter(None, (*self._pool.problems, self._inventory.digests.problem)):
             self._reporter.notice(problem)
         silence = self._pool.silent_for(now)
         if not silence:

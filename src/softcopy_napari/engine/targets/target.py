@@ -38,6 +38,8 @@ from softcopy_napari.engine.zarr_layout.file_names import MARKER, is_marker_name
 
 LINGER = 86400.0
 """Seconds for which copies that napari or `start()` began watch their sources on."""
+_SCHEMES = ("tcp", "tls", "ws", "wss")
+"""How a Dask scheduler may be reached."""
 _SECONDS = "a number of seconds, 0 or more"
 
 
@@ -97,6 +99,22 @@ def _read_free_rule(value: object) -> object:
     return {"keep_days": value} if is_number else value
 
 
+def _read_scheduler(value: object, info: ValidationInfo) -> str | None:
+    """Take the address of a scheduler as it is, and make the path of its file absolute."""
+    if value is None:
+        return None
+    if not isinstance(value, str | Path):
+        raise PydanticCustomError("dask", "no scheduler")
+    text = os.fspath(value).strip()
+    scheme, has_scheme, rest = text.partition("://")
+    if has_scheme:
+        if scheme not in _SCHEMES or not rest:
+            raise PydanticCustomError("dask", "no scheduler")
+        return text
+    return str(_read_path(text, info))
+
+
+DaskSetting = Annotated[str | None, PlainValidator(_read_scheduler)]
 UserPath = Annotated[Path, PlainValidator(_read_path)]
 UserDestination = Annotated[Destination, PlainValidator(_read_destination)]
 
@@ -107,6 +125,11 @@ class Settings(BaseModel, frozen=True, extra="forbid", strict=True, allow_inf_na
     Titles say what is allowed, as in "must be ..."; descriptions say what a setting means, as the help does.
     """
 
+    dask: DaskSetting = Field(
+        None,
+        title="the address of a Dask scheduler, such as tcp://host:8786, or the path of its scheduler file",
+        description="Work on the machines of a Dask cluster, which must see both folders.",
+    )
     nprocs: int = Field(
         4, ge=1, le=64, title="a whole number from 1 to 64", description="Copy processes for each target."
     )
@@ -212,6 +235,11 @@ class Target(Settings, frozen=True):
             return -1 if self.group is None else find_group(self.group)
         except ValueError:
             return -1
+
+    @property
+    def processes_here(self) -> int:
+        """How many copy processes it has on this computer: with a cluster one, for what must be seen from here."""
+        return self.nprocs if self.dask is None else 1
 
     @property
     def is_folder(self) -> bool:

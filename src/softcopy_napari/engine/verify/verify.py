@@ -7,7 +7,6 @@ disk, and twice as fast at best with tiny files from memory.)
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import threading
@@ -25,19 +24,17 @@ from softcopy_napari.engine.fs.files import extended_path, native_path
 from softcopy_napari.engine.fs.name_clashes import find_other_spellings
 from softcopy_napari.engine.fs.own_files import OWN_FILES, is_own_temporary
 from softcopy_napari.engine.fs.relative_paths import join
-from softcopy_napari.engine.fs.root_folder import RootFolder, WrongFolder
+from softcopy_napari.engine.fs.root_folder import WrongFolder
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder
 from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.receipt.checksum_file import read_lines
 from softcopy_napari.engine.receipt.receipt import Receipt, check_unchanged
+from softcopy_napari.engine.verify.content_reader import ContentReader, identify
 from softcopy_napari.engine.verify.dataset_arrays import DatasetArrays
 from softcopy_napari.engine.wording import describe
-from softcopy_napari.engine.worker.content_checker import CheckOutcome, CheckResult, ContentChecker
+from softcopy_napari.engine.worker.content_checker import CheckOutcome, CheckResult
 from softcopy_napari.engine.zarr_layout.file_names import classify_temporary
 
-_BUFFER = 4 << 20
-_ATTEMPTS = 3
-"""How often a file is read that is replaced while it is read."""
 _MOST = 64
 """Files that a thread takes together: those of a folder are best read by one."""
 _LONG = 0.1
@@ -47,6 +44,8 @@ _POLL = 0.1
 _GRACE = 1.0
 """Seconds that threads are given to end before the command ends without them."""
 _Item = TypeVar("_Item")
+Items = Iterator[tuple[str, bytes]]
+ReadAll = Callable[["Path | None", Path, Items, "VerifyOptions", "VerifyReport"], None]
 
 
 class Interrupted(Exception):
@@ -99,13 +98,18 @@ class VerifyReport:
     ----------
     tell : callable
         Called with what is wrong with each file that is not as it should be, and with its path and details.
+    record : callable, optional
+        The same, with path and details apart.
     """
 
     tell: Callable[[CheckOutcome, str], None]
+    record: Callable[[CheckOutcome, str, str], None] | None = None
     files: int = 0
     """Files that were checked."""
     bytes: int = 0
-    """Bytes read at the destination."""
+    """Bytes read at the destination, now."""
+    earlier: int = 0
+    """Those of them that an earlier run found right, before it was interrupted."""
     listed: int = 0
     """Files there should be, those that were left out included."""
     counts: dict[CheckOutcome, int] = field(default_factory=dict)
@@ -123,7 +127,10 @@ class VerifyReport:
         with self._lock:
             self.faults += fault and not lies_in_system_folder(path)
             self.counts[kind] = self.counts.get(kind, 0) + 1
-            self.tell(kind, f"{path} ({detail if isinstance(detail, str) else describe(detail)})" if detail else path)
+            words = detail if isinstance(detail, str) else describe(detail)
+            self.tell(kind, f"{path} ({words})" if words else path)
+            if self.record is not None:
+                self.record(kind, path, words)
 
     def add_result(self, path: str, result: CheckResult) -> None:
         """Count a file that was checked."""
@@ -146,11 +153,15 @@ class VerifyOptions:
         How many files are read at a time.
     progress : callable
         Called several times a second; returns false to stop the check.
+    read_all : callable, optional
+        Checks files in place of threads of this process: on a cluster. Takes the source or None, the destination, the
+        files with the digests that they should have, these options, and the report.
     """
 
     selection: Selection
     nprocs: int
     progress: Callable[[], bool] = lambda: True
+    read_all: ReadAll | None = None
 
 
 def verify_receipt(
@@ -190,7 +201,7 @@ def verify_receipt(
             if selection.has(path):
                 yield path, digest
 
-    _read_all(None, destination, selected(), options, report)
+    (options.read_all or _read_all)(None, destination, selected(), options, report)
     if facts is not None:
         known.extend(xxh3_64_intdigest(os.fsencode(path)) for path in facts.kept_files)
     if selection.everything:
@@ -240,7 +251,7 @@ def verify_source(source: Path, destination: Path, options: VerifyOptions, repor
             if selection.has(path):
                 yield path, b""
 
-    _read_all(source, destination, selected(), options, report)
+    (options.read_all or _read_all)(source, destination, selected(), options, report)
     if selection.everything:
         _in_threads(options, lambda check: _find_files_of_no_source(source, destination, report, check))
 
@@ -326,16 +337,11 @@ def _in_threads(options: VerifyOptions, *works: Callable[[Callable[[], None]], N
 
 
 def _read_all(
-    source: Path | None,
-    destination: Path,
-    items: Iterator[tuple[str, bytes]],
-    options: VerifyOptions,
-    report: VerifyReport,
+    source: Path | None, destination: Path, items: Items, options: VerifyOptions, report: VerifyReport
 ) -> None:
     """Have threads check files, which they draw from the iterator as they come to need them."""
     drawing = threading.Lock()
-    roots = [destination] if source is None else [destination, source]
-    identities = [_identity(root) for root in roots]
+    identities = [identify_folder(root) for root in (destination, source) if root is not None]
 
     def draw(size: int) -> list[tuple[str, bytes]]:
         with drawing:
@@ -346,40 +352,31 @@ def _read_all(
             check()
             return True
 
-        places = [RootFolder(str(root)) for root in roots]
-        there, here = places[0], places[1] if source is not None else None
-        checker = ContentChecker(here, there, memoryview(bytearray(_BUFFER)), go_on, _ATTEMPTS)
+        reader = ContentReader(str(destination), None if source is None else str(source), identities, go_on)
         size = 1
         while batch := draw(size):
             began = time.monotonic()
-            with contextlib.ExitStack() as held:
-                for place, identity in zip(places, identities, strict=True):
-                    _hold(place, identity)
-                    held.callback(place.close)
-                for path, digest in batch:
+            try:
+                for path, result in reader.check(batch):
                     check()
-                    if here is None:
-                        report.add_result(path, checker.compare_with_digest(path, digest))
-                    else:
-                        report.add_result(path, checker.compare_with_source(path))
+                    report.add_result(path, result)
+            except OSError as error:
+                raise VerifyError(why_gone(error)) from None
             size = min(size * 2, _MOST) if time.monotonic() - began < _LONG else max(1, size // 2)
 
     _in_threads(options, *[work] * options.nprocs)
 
 
-def _identity(root: Path) -> tuple[int, int]:
+def identify_folder(root: Path) -> tuple[int, int]:
+    """Return device and inode of a folder; raise VerifyError where it cannot be looked at."""
     try:
-        found = os.stat(extended_path(str(root)))
+        return identify(str(root))
     except OSError as error:
         raise VerifyError(f"{root} cannot be looked at: {error.strerror}") from None
-    return found.st_dev, found.st_ino
 
 
-def _hold(place: RootFolder, identity: tuple[int, int]) -> None:
-    """Look for the same folder as at the start: all would be missing from an empty mount point."""
-    try:
-        place.open(identity)
-    except WrongFolder:
-        raise VerifyError(f"{place.root} has gone, and another folder lies there: was the disk taken out?") from None
-    except OSError as error:
-        raise VerifyError(f"{place.root} cannot be reached any more: {error.strerror}") from None
+def why_gone(error: OSError) -> str:
+    """Say why a folder cannot be read any more."""
+    if isinstance(error, WrongFolder):
+        return f"{error.filename} has gone, and another folder lies there: was the disk taken out?"
+    return f"{error.filename} cannot be reached any more: {error.strerror}"

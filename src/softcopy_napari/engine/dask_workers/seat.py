@@ -1,0 +1,69 @@
+"""What an engine and a Dask worker tell each other of a seat: one copy process there, which serves one target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from softcopy_napari.engine.reasons import Reason
+from softcopy_napari.engine.worker.tasks import Answer, Identity, SetPace, Setup, Task
+
+TOPIC = "softcopy"
+"""Under which Dask workers send signs of life: (seat, task, bytes), as lists; all engines hear those of all."""
+
+
+class Seat(NamedTuple):
+    """Asks a Dask worker to start a copy process."""
+
+    key: str
+    """Names it in all messages; no other seat ever has it."""
+    setup: Setup
+    version: str
+    """The version of this program that the engine has."""
+
+
+class Opened(NamedTuple):
+    """A seat has been opened, or why not."""
+
+    host: str
+    """The machine's name."""
+    clock: float
+    """Its time, Unix, s."""
+    problem: Reason | None = None
+
+
+class SourceEvidence(NamedTuple):
+    """By what another machine knows that a folder is the source that the engine means."""
+
+    identity: Identity
+    """Device and inode here; devices have other numbers on other machines."""
+    metadata: bytes = b""
+    """Digest of the zarr metadata at its top."""
+
+
+class SeatTask(NamedTuple):
+    """A task for a seat."""
+
+    key: str
+    task: Task
+    pace: SetPace
+    source: SourceEvidence | None
+    """Of the task's source, where that names one."""
+
+
+class SeatOver(NamedTuple):
+    """Says that a seat is no more."""
+
+    reason: Reason | None = None
+    """What to tell the user."""
+    at_fault: bool = False
+    """Whether the files that it was at may have brought it down."""
+    unfit: bool = False
+    """Whether its machine does not see what the engine sees: another seat there would fare no better just now."""
+
+
+class SeatAnswer(NamedTuple):
+    """What became of a task."""
+
+    answers: Sequence[Answer] = ()
+    over: SeatOver | None = None
