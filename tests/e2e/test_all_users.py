@@ -82,5 +82,5 @@ def test_others_learn_that_a_copy_runs_and_nothing_of_what_it_copies(alice: tupl
     report = json.loads(output) if output else pytest.fail(errors)
     assert report["copies"] == []
     (line,) = (words for words in report["not_shown"] if f"(process {pid})" in words)
-    assert line == f"user {ALICE}: a copy engine runs (process {pid}). What it copies, only they and root can see"
+    assert line == f"user {ALICE}: a copy engine runs (process {pid}). Only that user and root can see what it copies"
     assert "a.zarr" not in output

@@ -134,7 +134,7 @@ def test_a_url_can_be_tried(webhook: Receiver, tmp_path: Path, monkeypatch: pyte
     assert message["title"].startswith("Test (softcopy on ")
     assert ran.returncode == 1
     assert ran.stdout.splitlines() == [
-        "Sent  env:LAB (URL 1). See whether it has arrived",
+        "Sent  env:LAB (URL 1). Check that it arrived",
         "Failed  env:NOT_SET (URL 2): the variable NOT_SET is not set where the copy was started",
     ]
     with pytest.raises(TargetsError, match="there is no URL to try"):

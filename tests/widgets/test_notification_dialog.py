@@ -83,6 +83,6 @@ def test_a_test_needs_a_url_and_says_what_became_of_it(show: Callable[..., Notif
     assert asked.args[0].plain()["urls"] == URLS and not test.isEnabled()
     dialog.show_result("ntfy://...: no answer within 30 s", good=False)
     assert test.isEnabled() and problem(dialog) == "ntfy://...: no answer within 30 s"
-    dialog.show_result("Sent. See whether it has arrived", good=True)
+    dialog.show_result("Sent. Check that it arrived", good=True)
     assert problem(dialog) == ""
-    assert child(dialog, QLabel, "notification_result").accessibleName() == "Sent. See whether it has arrived"
+    assert child(dialog, QLabel, "notification_result").accessibleName() == "Sent. Check that it arrived"

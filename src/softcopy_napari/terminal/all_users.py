@@ -72,9 +72,9 @@ def _list_engines() -> Iterator[str]:
         process.pid: process.uids().real for process in _engine_processes() if process.uids().real != os.getuid()
     }
     for pid, uid in sorted(engines.items()):
-        yield f"{_name(uid)}: a copy engine runs (process {pid}). What it copies, only they and root can see"
+        yield f"{_name(uid)}: a copy engine runs (process {pid}). Only that user and root can see what it copies"
     if not engines:
-        yield "No engine of another user is listed by the system. To be sure, ask as root"
+        yield "The system lists no engine of another user. To be sure, run this as root"
 
 
 def _engine_processes() -> Iterator[psutil.Process]:

@@ -63,7 +63,7 @@ def run_free(source: Path, destination: Path, options: FreeOptions, dry_run: boo
 
                 done = FreeJob(source, destination, replace(options, progress=progress)).run(planned=True)
         except Interrupted:
-            print_line(f"Interrupted: what was moved is in {plan.grace}. Run it again to go on", "yellow")
+            print_line(f"Interrupted: what was moved is in {plan.grace}. Run it again to continue", "yellow")
             return INTERRUPTED
     freed = make_reason(ReasonCode.SOURCE_FREED, files=done.moved, grace=str(done.grace), until=done.until)
     print_line(describe(freed), "green")
@@ -178,7 +178,7 @@ def run_expired(sources: Sequence[Path], nprocs: int, dry_run: bool, yes: bool) 
                 print_line(f"{grace}: {error}", "red")
                 failed = True
             except Interrupted:
-                print_line("Interrupted. Run it again to go on", "yellow")
+                print_line("Interrupted. Run it again to continue", "yellow")
                 return INTERRUPTED
     return _NOT_DONE if failed else 0
 

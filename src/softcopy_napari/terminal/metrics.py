@@ -66,7 +66,7 @@ METRICS = (
     _Described("softcopy_started_timestamp_seconds", "Unix time of the start of the copy.", lambda one, _: one.started),
     _Described(
         "softcopy_destination_short_bytes",
-        "Bytes for which there will be no room at the destination, as far as can be foreseen.",
+        "Bytes that will not fit at the destination, by the forecast.",
         lambda one, _: one.forecast.destination_short,
     ),
 )

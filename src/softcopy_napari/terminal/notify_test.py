@@ -38,7 +38,7 @@ def try_notifications(urls: Sequence[str]) -> int:
         if url in refused:
             print_line("Failed", "red", end=f"  {name}: {describe(refused[url].problem)}")
         else:
-            print_line("Sent", "green", end=f"  {name}. See whether it has arrived")
+            print_line("Sent", "green", end=f"  {name}. Check that it arrived")
     if not refused:
         forget_problem()
     return int(bool(refused))

@@ -190,7 +190,7 @@ def _verify_receipt(destination: Path, how: How, report: VerifyReport, console: 
     of = f" of {facts.finished}" if facts is not None and facts.finished else ""
     _say(console, f"Comparing {destination} with {sums}{of}{_chosen(choice)}", "bold")
     if facts is None or not facts.checksums_xxh128:
-        _say(console, f"note: nothing beside {sums} tells whether it is still as it was written", "yellow")
+        _say(console, f"note: nothing beside {sums} shows whether it has been changed", "yellow")
     expected = round(facts.files * choice.sample / choice.parts) if facts is not None else 0
     written = sums.stat()
     against = f"{sums}, {written.st_size} bytes of {written.st_mtime_ns}{_chosen(choice)}"

@@ -55,7 +55,7 @@ def wait(
             _end(NOT_REACHED, f"the copy to {path} has ended without {until}")
         left = _POLL if deadline is None else min(_POLL, deadline - time.monotonic())
         if left <= 0:
-            _end(TIME_OVER, f"{until} has not come to {path} within {timeout:g} s")
+            _end(TIME_OVER, f"{until} did not reach {path} within {timeout:g} s")
         time.sleep(left)
 
 

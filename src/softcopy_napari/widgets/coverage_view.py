@@ -48,7 +48,7 @@ class CoverageView(QWidget):
         self._image.setToolTip("Where the image is read from. Reading the source puts load on the microscope's disk.")
         self._image.offer(IMAGES, "destination")
         self._overlay = ComboBox("overlay_mode", "Overlay", 8)
-        self._overlay.setToolTip("Problems: chunks missing, failed or unproven. Frontier: those that arrive now.")
+        self._overlay.setToolTip("Problems: chunks missing, failed or unproven. Frontier: chunks that arrive now.")
         self._overlay.offer(OVERLAYS, "problems")
         self._follow = QCheckBox("Follow newest")
         self._follow.setObjectName("follow_newest")

@@ -24,7 +24,7 @@ class EmptyState(QWidget):
         title = QLabel("Copy a dataset while it is written.")
         drop = QLabel(DROP_HERE)
         copy = button("Copy an acquisition\u2026", "first_copy_button", "Choose a source and a destination")
-        sample = button("Try a simulated one", "sample_button", "A simulated microscope writes, and is copied")
+        sample = button("Try a simulated one", "sample_button", "See a live copy of a simulated microscope")
         for label in (title, drop):
             label.setWordWrap(True)
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)

@@ -106,7 +106,7 @@ class NewCopy(QFrame):
         self._any_files.hide()
         self._preview = wrapping_label("copy_preview")
         self._preview.setMinimumHeight(_LINES * self.fontMetrics().lineSpacing())
-        self._start = button("St&art", "start_copy_button", "Start copying, now and whatever comes")
+        self._start = button("St&art", "start_copy_button", "Start copying what is there, and what is still to come")
         self._cancel = button("Cancel", "cancel_copy_button", "Close without copying")
         self._more = MenuButton("new_copy_menu", "More")
         self._proposed = ""

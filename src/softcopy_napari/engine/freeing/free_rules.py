@@ -145,7 +145,7 @@ class FreeRules:
         if facts is None or not facts.checksums_xxh128:
             refuse(
                 ReasonCode.FREE_WITHOUT_RECEIPT,
-                problem=f"nothing beside {sums} tells whether it is still as it was written",
+                problem=f"nothing beside {sums} shows whether it has been changed",
             )
         folder = identify_folder(str(self.source))
         if folder is not None and facts.source_folder is not None:

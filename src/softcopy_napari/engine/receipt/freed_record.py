@@ -142,7 +142,7 @@ def _readme(record: FreedRecord) -> str:
     else:
         lines.append(f"Its {what} are being moved into {FILES}, since {_date(record.begun)}.")
     lines += [
-        f"To have them back:      softcopy free --undo {record.source}",
+        f"To get them back:       softcopy free --undo {record.source}",
         "To delete them in time: softcopy free --expired",
         "Leave the other files here alone: they say what each file must hold before it may be deleted.",
         "",

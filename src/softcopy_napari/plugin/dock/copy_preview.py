@@ -144,7 +144,7 @@ def _describe_destination(target: Target) -> str:
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         if next(entries, None) is None:
             return f"Will fill the empty folder {target.destination}"
-    return f"{target.destination} is there: what is equal is not copied again"
+    return f"{target.destination} exists: files that are equal are not copied again"
 
 
 def _free_text(target: Target) -> str:

@@ -29,8 +29,8 @@ def finish_question(targets: Sequence[tuple[str, TargetSnapshot]]) -> str:
     writing = any(target.quiet is not None and target.quiet < _WRITING for _, target in targets)
     warning = "\nThe microscope seems to be writing." if writing else ""
     return (
-        "\n".join(lines) + f"\n{warning}\nWhat is there is copied and checked, and then the copy ends. "
-        "Until it has ended, you can take this back."
+        "\n".join(lines) + f"\n{warning}\nWhat is there is copied and checked, then the copy ends. "
+        "You can take this back until then."
     )
 
 

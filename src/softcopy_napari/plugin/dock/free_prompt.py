@@ -65,7 +65,7 @@ class FreePrompt:
         if source in self._busy:
             return
         self._busy.add(source)
-        self._panel.log(Level.INFO, f"{source.name}: looking whether its source may be freed")
+        self._panel.log(Level.INFO, f"{source.name}: checking whether its source may be freed")
 
         def ask_user(found: _Finding) -> None:
             if found.problem:
@@ -109,7 +109,7 @@ class FreePrompt:
         self._show(source, quote_text("looking at both sides"))
 
         def follow() -> Reason:
-            last = make_reason(ReasonCode.SOURCE_NOT_FREED, why=quote_text("its process has ended without a word"))
+            last = make_reason(ReasonCode.SOURCE_NOT_FREED, why=quote_text("its process ended without saying why"))
             with contextlib.suppress(OSError), process:
                 for line in process.stdout or ():
                     with contextlib.suppress(ValueError, LookupError, TypeError):
@@ -117,7 +117,7 @@ class FreePrompt:
                         if last.code in _PROGRESS:
                             self._queue.post(lambda how_far=last: self._show(source, how_far))  # type: ignore[misc]
             if last.code in _PROGRESS:
-                return make_reason(ReasonCode.SOURCE_NOT_FREED, why=quote_text("its process was ended by force"))
+                return make_reason(ReasonCode.SOURCE_NOT_FREED, why=quote_text("its process was killed"))
             return last
 
         def tell(last: Reason) -> None:

@@ -79,7 +79,7 @@ class NotificationSettings:
 
         def show(problem: str) -> None:
             if dialog is not None and dialog is self._dialog:
-                dialog.show_result(problem or "Sent. See whether it has arrived", not problem)
+                dialog.show_result(problem or "Sent. Check that it arrived", not problem)
 
         self._queue.fetch(lambda: _try(said), show)
 

@@ -138,7 +138,7 @@ def _no_answer(folders: Sequence[Destination]) -> str:
 
 def _loose(parents: Mapping[Destination, str]) -> str:
     words = "\n\n".join(f"{text}." for text in list(parents.values())[:_MOST])
-    return f"{words}\n\nBetter cancel, and choose a folder of its own as the destination."
+    return f"{words}\n\nBetter cancel, and choose a separate folder as the destination."
 
 
 def _replace(others: Mapping[Destination, str]) -> str:
