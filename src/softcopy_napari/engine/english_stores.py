@@ -17,6 +17,7 @@ STORES: Wording = {
     ),
     ReasonCode.STORE_WITHOUT_BUCKET: f"names no bucket, {{text:quoted}}; {_WRITE}",
     ReasonCode.STORE_WITHOUT_NAME: (f"is a whole bucket, {{text:quoted}}: give the dataset a name in it; {_WRITE}"),
+    ReasonCode.STORE_WITHOUT_ACCOUNT: "names no storage account, {text:quoted}; write it as in {example}?account=lab",
     ReasonCode.STORE_WITH_ODD_KEY: (
         "has an empty part, . or .. in it, {text:quoted}: object stores take these for names of their own"
     ),
@@ -25,6 +26,24 @@ STORES: Wording = {
     ReasonCode.STORE_OPTION_INVALID: "has an unusable {option}, {value:quoted}",
     ReasonCode.STORE_ENDPOINT_INVALID: (
         "has an unusable endpoint, {endpoint:quoted}; write it as in {example}?endpoint=https://store.example.org:9000"
+    ),
+    # Why nothing can be copied into an object store: found before the start
+    ReasonCode.STORE_UNREACHABLE: "{destination} does not answer now: {problem}. A copy waits until it does",
+    ReasonCode.STORE_BUCKET_MISSING: (
+        "destination {destination}: there is no bucket {bucket}. Make it, or correct its name"
+    ),
+    ReasonCode.STORE_CREDENTIALS: (
+        "destination {destination} cannot be used with your credentials: {problem}. Log in as for other "
+        "tools, or set their variables"
+    ),
+    ReasonCode.STORE_NOT_LISTED: (
+        "destination {destination} cannot be listed: {problem}. Ask for the permission to list its bucket"
+    ),
+    ReasonCode.STORE_NOT_WRITTEN: (
+        "destination {destination} cannot be written: {problem}. Ask for the permission to put objects there"
+    ),
+    ReasonCode.STORE_NOT_READ: (
+        "destination {destination} cannot be read back: {problem}. Ask for the permission to get objects there"
     ),
     # What a copy into an object store has to say
     ReasonCode.STORE_REFUSED: (

@@ -366,11 +366,20 @@ class ReasonCode(StrEnum):
     STORE_WITH_SECRET = auto()
     STORE_WITHOUT_BUCKET = auto()
     STORE_WITHOUT_NAME = auto()
+    STORE_WITHOUT_ACCOUNT = auto()
     STORE_WITH_ODD_KEY = auto()
     STORE_KEY_TOO_LONG = auto()
     STORE_OPTION_UNKNOWN = auto()
     STORE_OPTION_INVALID = auto()
     STORE_ENDPOINT_INVALID = auto()
+
+    # Why nothing can be copied into an object store: found before the start
+    STORE_UNREACHABLE = auto()
+    STORE_BUCKET_MISSING = auto()
+    STORE_CREDENTIALS = auto()
+    STORE_NOT_LISTED = auto()
+    STORE_NOT_WRITTEN = auto()
+    STORE_NOT_READ = auto()
 
     # What a copy into an object store has to say
     STORE_REFUSED = auto()

@@ -50,6 +50,7 @@ def test_an_address_is_read_and_spelled_in_one_way(written: str, address: str) -
         ("s3://", "names no bucket"),
         ("s3:///a.zarr", "names no bucket"),
         ("s3://bucket", "whole bucket"),
+        ("az://container/a.zarr", "names no storage account"),
         ("s3://bucket/", "whole bucket"),
         ("s3://bucket//a.zarr", "empty part"),
         ("s3://bucket/../a.zarr", "empty part"),

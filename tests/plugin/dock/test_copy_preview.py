@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from softcopy_napari.engine.destination import store_access
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings
 from softcopy_napari.plugin.dock.copy_preview import datasets_beside, find_parents_of_datasets, preview_copy
 from softcopy_napari.widgets.new_copy import Preview
 from tests.engine.support import make_array
+from tests.support.fault_proxy import Fault, FaultProxy
+from tests.support.object_stores import ObjectStore
 from tests.support.writers import write
 
 pytestmark = pytest.mark.either_binding
@@ -110,3 +114,35 @@ def test_a_folder_with_files_and_no_zarr_metadata_can_be_copied_as_one_of_any_fi
     preview = preview_copy(str(source), str(destination), Settings(kind="folder"), [])
     assert preview.any_files and preview.possible and preview.lines[0] == "Source: a folder of any files"
     assert not read_preview(make_array(tmp_path / "cam1.zarr", (1, 1)), destination).any_files
+
+
+def test_a_place_in_a_store_is_looked_at_and_nothing_is_put_there(
+    source: Path, object_store: ObjectStore, faulty: FaultProxy
+) -> None:
+    url = object_store.url("cam1.zarr", faulty.endpoint)
+    preview = preview_copy(str(source), url, Settings(), [])
+    assert preview.possible
+    assert preview.lines[-1].startswith(f"Will create s3://{object_store.bucket}/cam1.zarr on 127.0.0.1:")
+    assert "Times, links and permissions are not kept" in preview.lines[-1]
+    assert faulty.requests and faulty.count("PUT") == 0
+    other = {**json.loads((source / ".zarray").read_bytes()), "dtype": "<f8"}
+    object_store.write("cam1.zarr/.zarray", json.dumps(other).encode())
+    assert preview_copy(str(source), url, Settings(), []).lines[-1].startswith("Asks first: ")
+    object_store.write("cam1.zarr/.zarray", (source / ".zarray").read_bytes())
+    assert "what is equal is not copied again" in preview_copy(str(source), url, Settings(), []).lines[-1]
+
+
+def test_a_store_that_cannot_be_used_is_told_at_the_destination_and_one_that_is_away_is_waited_for(
+    source: Path, object_store: ObjectStore, faulty: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_access, "_PATIENCE", 0.5)
+    url = object_store.url("cam1.zarr", faulty.endpoint)
+    missing = url.replace(object_store.bucket, "no-such-bucket")
+    assert "there is no bucket no-such-bucket" in preview_copy(str(source), missing, Settings(), []).destination_problem
+    faulty.inject(Fault.DENIED)
+    assert "cannot be listed" in preview_copy(str(source), url, Settings(), []).destination_problem
+    faulty.clear()
+    faulty.inject(Fault.SLOW_DOWN)
+    preview = preview_copy(str(source), url, Settings(), [])
+    assert preview.possible and "does not answer now" in preview.lines[-1]
+    assert "whole bucket" in preview_copy(str(source), "s3://bucket", Settings(), []).destination_problem

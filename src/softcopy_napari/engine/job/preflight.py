@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import time
 from collections.abc import Sequence
 
 from softcopy_napari.engine.destination.existing_data import find_other_dataset
+from softcopy_napari.engine.destination.store_access import check_store_access
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.formatting import quote
-from softcopy_napari.engine.fs.destination_problem import ProblemKind, describe_problem
 from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.fs.permissions import find_group
-from softcopy_napari.engine.object_store.store_connection import StoreConnection
 from softcopy_napari.engine.object_store.store_errors import StoreError
 from softcopy_napari.engine.receipt.freed_record import find_freed
 from softcopy_napari.engine.state_folder.destination_lock import destination_id
@@ -30,11 +28,17 @@ _HALF_WRITTEN = 2.0
 """Seconds for which metadata may be half-written."""
 
 
-def validate_target(target: Target) -> None:
+def validate_target(target: Target, try_writing: bool = True) -> None:
     """Check a target's source and destination.
 
     A source that may become a zarr dataset is no mistake where it is to be waited for: then its job says what it
     waits for.
+
+    Parameters
+    ----------
+    target : Target
+    try_writing : bool
+        Whether to put a tiny object into an object store, and delete it: nothing else tells whether that is allowed.
 
     Raises
     ------
@@ -57,7 +61,7 @@ def validate_target(target: Target) -> None:
     if target.check:
         _check_readable(target)
         return
-    _check_writable(target)
+    answers = _check_writable(target, try_writing)
     try:
         if target.group is not None:
             find_group(target.group)
@@ -65,7 +69,7 @@ def validate_target(target: Target) -> None:
         raise TargetsError(f"group {quote(target.group or '')}: {error}") from None
     try:
         sides = target.source, target.destination
-        if not target.overwrite and (conflict := find_other_dataset(*sides, target.is_folder)):
+        if answers and not target.overwrite and (conflict := find_other_dataset(*sides, target.is_folder)):
             raise TargetsError(describe(conflict))
     except StoreError:
         pass  # its job says so, and waits
@@ -159,11 +163,10 @@ def _check_readable(target: Target) -> None:
         raise TargetsError(f"destination {target.destination} is a file, not a folder")
 
 
-def _check_writable(target: Target) -> None:
-    """Check that the destination is a folder that can be written, or can be made."""
+def _check_writable(target: Target, try_writing: bool) -> bool:
+    """Check that the destination can be written, or can be made; returns whether it answers now."""
     if isinstance(target.destination, StoreUrl):
-        _check_access(target.destination, write=True)
-        return
+        return _check_access(target.destination, try_writing)
     place = target.destination
     while not os.path.lexists(extended_path(str(place))) and place != place.parent:
         place = place.parent
@@ -172,15 +175,15 @@ def _check_writable(target: Target) -> None:
         raise TargetsError(f"destination {target.destination} {what}: choose another destination")
     if not os.access(extended_path(str(place)), os.W_OK | os.X_OK) and not _is_read_only(str(place)):
         raise TargetsError(f"destination {target.destination} cannot be written: you have no permission in {place}")
+    return True
 
 
-def _check_access(url: StoreUrl, write: bool) -> None:
-    """Check that a store lets us in; one that does not answer just now is waited for."""
-    try:
-        StoreConnection(url).check_access(f".softcopy-{secrets.token_hex(4)}.tmp", write)
-    except StoreError as error:
-        if error.problem is not None and error.problem.kind not in (ProblemKind.GONE, ProblemKind.OVERLOADED):
-            raise TargetsError(describe(describe_problem(error.problem, str(url), 0, 0))) from None
+def _check_access(url: StoreUrl, write: bool) -> bool:
+    """Check that a store lets us in; returns whether it answers: if not, it is waited for."""
+    access = check_store_access(url, write)
+    if access.refused is not None:
+        raise TargetsError(describe(access.refused))
+    return access.unreachable is None
 
 
 def _is_read_only(place: str) -> bool:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _TIMEOUT, _CONNECT_TIMEOUT = "60s", "10s"
 _FIRST_PAUSE, _LONGEST_PAUSE = datetime.timedelta(milliseconds=100), datetime.timedelta(seconds=5)
-_RETRY_TIMEOUT = datetime.timedelta(seconds=20)
-"""Time after which a request that keeps failing is given up: then the target waits, and says why."""
+_PATIENCE = 20.0
+"""Seconds after which a request that keeps failing is given up: then the target waits, and says why."""
 _RETRIES = 8
 PART_SIZE = 8 << 20
 """Bytes of a part of a multipart upload, at least."""
@@ -53,10 +53,13 @@ class StoreConnection:
     ----------
     url : StoreUrl
         The place. What its address does not say comes from the environment and from the files of AWS's own tools.
+    patience : float
+        Seconds after which a request that keeps failing is given up.
     """
 
-    def __init__(self, url: StoreUrl) -> None:
+    def __init__(self, url: StoreUrl, patience: float = _PATIENCE) -> None:
         self._url = url
+        self._patience = datetime.timedelta(seconds=patience)
         self._opened: ObjectStore | None = None
 
     @property
@@ -87,7 +90,7 @@ class StoreConnection:
                 },
                 retry_config={
                     "max_retries": _RETRIES,
-                    "retry_timeout": _RETRY_TIMEOUT,
+                    "retry_timeout": self._patience,
                     "backoff": {"init_backoff": _FIRST_PAUSE, "max_backoff": _LONGEST_PAUSE},
                 },
                 credential_provider=provider,

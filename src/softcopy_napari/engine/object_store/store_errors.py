@@ -34,11 +34,14 @@ class StoreError(OSError):
         Why the store takes or gives nothing at all; None where only one object is concerned.
     words : str
         What the store, or the system, said.
+    denied : bool
+        Whether the store knows who asks, and does not let them.
     """
 
-    def __init__(self, kind: ProblemKind | None, words: str) -> None:
+    def __init__(self, kind: ProblemKind | None, words: str, denied: bool = False) -> None:
         super().__init__(errno.EIO, words)
         self.kind = kind
+        self.denied = denied
 
     @property
     def problem(self) -> DestinationProblem | None:
@@ -62,7 +65,7 @@ def explain_error(error: Exception) -> OSError:
     if code in _WRONG_KEYS:
         return StoreError(ProblemKind.REFUSED, f"the credentials are not valid: {_words(text, code, status)}")
     if status in (401, 403) or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
-        return StoreError(ProblemKind.REFUSED, _words(text, code, status))
+        return StoreError(ProblemKind.REFUSED, _words(text, code, status), denied=status != 401)
     if code in _FULL or status == 507:
         return StoreError(ProblemKind.QUOTA, _words(text, code, status))
     if status in (429, 503) or any(word in code for word in _BUSY):

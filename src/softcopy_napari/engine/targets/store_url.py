@@ -199,7 +199,10 @@ def written_store_url(text: str) -> StoreUrl:
     StoreUrlError
         It is none, or holds credentials.
     """
-    return StoreUrl.parse(text, os.environ)
+    found = StoreUrl.parse(text, os.environ)
+    if found.scheme == "az" and "account" not in found.options:
+        raise StoreUrlError(ReasonCode.STORE_WITHOUT_ACCOUNT, text=text, example=_EXAMPLE["az"])
+    return found
 
 
 def _refuse_secrets(bucket: str, options: Mapping[str, str]) -> None:

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from itertools import islice
 
 from softcopy_napari.engine.destination.existing_data import find_other_dataset
+from softcopy_napari.engine.destination.store_access import check_store_access
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.formatting import count_text, size_text
 from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.job.preflight import validate_target
+from softcopy_napari.engine.object_store.store_connection import StoreConnection
+from softcopy_napari.engine.object_store.store_errors import StoreError
 from softcopy_napari.engine.targets.build import check_targets, make_target
 from softcopy_napari.engine.targets.store_url import Destination, StoreUrl
 from softcopy_napari.engine.targets.target import Settings, Target
@@ -61,7 +64,7 @@ def preview_copy(source: str, destination: str, settings: Settings, others: Sequ
         )
     try:
         # Whether another dataset is there is asked about at the start.
-        validate_target(target.model_copy(update={"overwrite": True}))
+        validate_target(target.model_copy(update={"overwrite": True}), try_writing=False)
     except TargetsError as error:
         return _problem(str(error))
     lines.append(". ".join(filter(None, (_describe_destination(target), _free_text(target)))))
@@ -135,7 +138,7 @@ def _describe_source(found: SourceProbe, target: Target) -> str:
 
 def _describe_destination(target: Target) -> str:
     if isinstance(target.destination, StoreUrl):
-        return f"Will create {target.destination}"
+        return _describe_store(target, target.destination)
     folder = extended_path(str(target.destination))
     if not os.path.lexists(folder):
         return f"Will create {target.destination}"
@@ -145,6 +148,22 @@ def _describe_destination(target: Target) -> str:
         if next(entries, None) is None:
             return f"Will fill the empty folder {target.destination}"
     return f"{target.destination} exists: files that are equal are not copied again"
+
+
+def _describe_store(target: Target, url: StoreUrl) -> str:
+    """Say what would happen in an object store; that it may be written is tried at the start only."""
+    access = check_store_access(url, write=False)
+    if access.unreachable is not None:
+        return describe(access.unreachable)
+    try:
+        if why := find_other_dataset(target.source, url, target.is_folder):
+            return f"Asks first: {describe(why, NAPARI)}"
+        holds_objects = next(StoreConnection(url).list(), None)
+    except StoreError as error:
+        return f"{url.label} does not answer now: {error.strerror}"
+    if holds_objects:
+        return f"{url.label} is there: what is equal is not copied again"
+    return f"Will create {url.label}. Times, links and permissions are not kept in object stores"
 
 
 def _free_text(target: Target) -> str:

@@ -6,13 +6,15 @@ import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from qtpy.QtCore import QTimer
 
 from softcopy_napari.engine.destination.existing_data import find_other_dataset
-from softcopy_napari.engine.targets.store_url import Destination
+from softcopy_napari.engine.object_store.store_connection import StoreConnection
+from softcopy_napari.engine.object_store.store_errors import StoreError
+from softcopy_napari.engine.reasons import Reason
+from softcopy_napari.engine.targets.store_url import Destination, StoreUrl
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.plugin.dock.copy_preview import find_parents_of_datasets
@@ -109,21 +111,28 @@ class _Found(NamedTuple):
 
 
 def _inspect(targets: Sequence[Target], new: Sequence[Destination]) -> _Found:
-    conflicts = {
-        one.destination: find_other_dataset(one.source, one.destination, one.is_folder)
-        for one in targets
-        if isinstance(one.destination, Path)
-    }
+    conflicts = {one.destination: _find_other(one) for one in targets}
     others: dict[Destination, str] = {folder: describe(why, NAPARI) for folder, why in conflicts.items() if why}
     parents = find_parents_of_datasets([one for one in targets if one.destination in new])
     return _Found(_not_empty(new), others, {folder: why for folder, why in parents.items() if folder not in others})
 
 
+def _find_other(target: Target) -> Reason | None:
+    """Say whose data lie at a destination; what a store holds that does not answer is asked about when it does."""
+    try:
+        return find_other_dataset(target.source, target.destination, target.is_folder)
+    except StoreError:
+        return None
+
+
 def _not_empty(destinations: Sequence[Destination]) -> list[Destination]:
-    """Return those of the folders that hold anything."""
+    """Return those of the destinations that hold anything."""
     occupied: list[Destination] = []
     for folder in destinations:
-        if not isinstance(folder, Path):
+        if isinstance(folder, StoreUrl):
+            with contextlib.suppress(OSError):
+                if next(StoreConnection(folder).list(), None):
+                    occupied.append(folder)
             continue
         with contextlib.suppress(OSError), os.scandir(folder) as entries:
             if next(entries, None) is not None:
