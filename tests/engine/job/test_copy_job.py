@@ -526,10 +526,10 @@ def test_a_temporary_that_has_gone_does_not_hold_up_the_end(jobs: Jobs) -> None:
     running.order("pause")
     assert until(lambda: jobs.now.state is TargetState.PAUSED)
     looked = running._tracker
-    looked._scratch.add_folder_diff(FolderDiff("a"), ["x.tmp"])
-    looked._scratch.add_folder_diff(FolderDiff("b", last=True), [])
-    looked._scratch.add_folder_diff(FolderDiff("a", last=True), [])
-    looked._scratch.add_folder_diff(FolderDiff("a", last=True), [])  # listed again: it has gone
+    looked.scratch.add_folder_diff(FolderDiff("a"), ["x.tmp"])
+    looked.scratch.add_folder_diff(FolderDiff("b", last=True), [])
+    looked.scratch.add_folder_diff(FolderDiff("a", last=True), [])
+    looked.scratch.add_folder_diff(FolderDiff("a", last=True), [])  # listed again: it has gone
     running.order("resume")
     assert jobs.ends(3.0).state is TargetState.COMPLETE
 

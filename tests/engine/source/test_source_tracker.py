@@ -10,6 +10,7 @@ from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.source import source_tracker
 from softcopy_napari.engine.source.finish_rules import finished_because
+from softcopy_napari.engine.source.source_facts import gather_facts
 from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.states import ChunkState
@@ -126,7 +127,7 @@ def test_an_array_that_cannot_be_followed_is_said_once_and_speaks_against_the_en
     words = {folder: describe(why) for folder, why in tracker.metadata.opaque.items()}
     assert words == {"odd": '.zarray has a chunks with "a" in it, which is not a length'}
     assert len(set(said)) == 1 and describe(said[0]).startswith("odd/.zarray has a chunks with")
-    assert not finished_because(tracker.facts(False, 1e9), settle=1, finish_idle=None)
+    assert not finished_because(gather_facts(tracker, inventory, False, 1e9), settle=1, finish_idle=None)
     tracker.apply_metadata("odd", {".zarray": zarray((2,))})
     assert tracker.metadata.opaque == {} and set(inventory.arrays) == {"full", "odd"}
     inventory.digests.close()
@@ -137,9 +138,9 @@ def test_an_image_that_was_promised_and_cannot_be_followed_has_come(tmp_path: Pa
     tracker = SourceTracker(tmp_path / "s.zarr", inventory, WalkPlanner(), lambda text: None)
     group = {".zgroup": b'{"zarr_format": 2}', ".zattrs": b'{"multiscales": [{"datasets": [{"path": "0"}]}]}'}
     tracker.apply_metadata("", group)
-    assert tracker.facts(False, 1e9).missing_nodes == 1
+    assert gather_facts(tracker, inventory, False, 1e9).missing_nodes == 1
     tracker.apply_metadata("0", {".zarray": b'{"zarr_format": 2, "shape": null}'})
-    assert tracker.facts(False, 1e9).missing_nodes == 0
+    assert gather_facts(tracker, inventory, False, 1e9).missing_nodes == 0
     inventory.digests.close()
 
 

@@ -5,7 +5,6 @@ Part of the inventory, and called from the target's job alone, from its one thre
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST, split_digests
@@ -49,23 +48,20 @@ class CopyQueue:
 
     def take_batch(self, limit: int) -> Batch | None:
         """Take up to `limit` PENDING files, which become COPYING; None where there are none."""
-        if self._first and (batch := self._take_from(self._first, _fresh, limit)) is not None:
+        if (batch := self._take_from(self._first, limit)) is not None:
             return batch
         # What was just written and what has waited long take turns: neither may starve the other.
         self._fresh_next = not self._fresh_next
-        turns = ((self._fresh, _fresh), (self._swept, _found))
-        for queue, take in turns[:: 1 if self._fresh_next else -1]:
-            if (batch := self._take_from(queue, take, limit)) is not None:
+        for queue in (self._fresh, self._swept)[:: 1 if self._fresh_next else -1]:
+            if (batch := self._take_from(queue, limit)) is not None:
                 return batch
         return None
 
-    def _take_from(
-        self, queue: dict[TrackedFiles, None], take: Callable[[TrackedFiles, int], FileIds], limit: int
-    ) -> Batch | None:
+    def _take_from(self, queue: dict[TrackedFiles, None], limit: int) -> Batch | None:
         while queue:
             files = next(iter(queue))
             del queue[files]
-            ids = take(files, limit)
+            ids = files.take_found(limit) if queue is self._swept else files.take_fresh(limit)
             self.add(files)  # at the end of the row, if there is more
             if len(ids):
                 return self._hand_out(files, ids)
@@ -87,11 +83,3 @@ class CopyQueue:
         for path, digest in zip(paths, split_digests(digests), strict=True):
             if digest not in (NO_DIGEST, LINK_DIGEST) and path.rpartition("/")[2] in METADATA_NAMES:
                 self._inventory.copied_metadata[path] = digest
-
-
-def _fresh(files: TrackedFiles, limit: int) -> FileIds:
-    return files.take_fresh(limit)
-
-
-def _found(files: TrackedFiles, limit: int) -> FileIds:
-    return files.take_found(limit)

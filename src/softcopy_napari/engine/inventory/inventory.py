@@ -360,10 +360,9 @@ class Inventory:
 
     # -- sums -----------------------------------------------------------------------------------------
 
-    def counts(self) -> tuple[int, int, int, int, int, int, int]:
+    def counts(self) -> tuple[int, ...]:
         """Return the number of chunk files in each state, all arrays together."""
-        a, b, c, d, e, f, g = self.ledgers.sums.counts
-        return a, b, c, d, e, f, g
+        return tuple(self.ledgers.sums.counts)
 
     def count_in(self, *states: ChunkState) -> int:
         """Return how many files, chunk files and plain ones, are in any of these states."""

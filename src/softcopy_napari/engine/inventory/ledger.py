@@ -154,11 +154,6 @@ class Ledger:
         self._disturbed = None
         return rows
 
-    def tally(self) -> tuple[int, int, int, int, int, int, int]:
-        """Return the number of chunk files in each `ChunkState`."""
-        a, b, c, d, e, f, g = self.counts
-        return a, b, c, d, e, f, g
-
     def find(self, state: ChunkState, start: int, stop: int) -> npt.NDArray[np.int64]:
         """Return the flat indices in [start, stop) of the chunk files in a state, ascending."""
         return np.flatnonzero(self.flat[start:stop] == state) + start

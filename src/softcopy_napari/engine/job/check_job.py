@@ -127,13 +127,12 @@ class CheckJob(TargetThread):
             self._end(TargetState.INCOMPLETE, self._why_incomplete(self._findings))
         else:
             code = ReasonCode.EQUAL_BY_CONTENT if self._by_content else ReasonCode.EQUAL_BY_TIME
-            equal = make_reason(code, files=self._count_compared(copied=True))
+            equal = make_reason(code, files=self._inventory.count_in(ChunkState.COPIED))
             self._end(TargetState.COMPLETE, make_reason(ReasonCode.ALL_OF, parts=(equal, *_damage(self._findings))))
 
     def _why_incomplete(self, found: Findings) -> Reason:
-        if not (
-            found.chunk_files_different or found.other_different or found.extra or self._count_compared(copied=True)
-        ):
+        copied = self._inventory.count_in(ChunkState.COPIED)
+        if not (found.chunk_files_different or found.other_different or found.extra or copied):
             return make_reason(ReasonCode.NOTHING_COPIED)
         kinds = (
             (ReasonCode.MISSING, found.chunk_files_missing, found.other_missing),
@@ -153,14 +152,10 @@ class CheckJob(TargetThread):
             parts.append(make_reason(ReasonCode.ONLY_THERE, items=self._only_there))
         return make_reason(ReasonCode.ALL_OF, parts=(*parts, *_damage(found)))
 
-    def _count_compared(self, copied: bool = False) -> int:
-        """Return the number of files compared so far, or of those that are equal."""
-        states = [ChunkState.COPIED] if copied else [ChunkState.COPIED, ChunkState.PENDING]
-        return self._inventory.count_in(*states)
-
     def _make_snapshot(self, now: float) -> TargetSnapshot:
         state = self._outcome or (TargetState.PAUSED if self._paused else TargetState.CHECKING)
-        why = self._reason or make_reason(ReasonCode.COMPARED_SO_FAR, files=self._count_compared())
+        compared = self._inventory.count_in(ChunkState.COPIED, ChunkState.PENDING)
+        why = self._reason or make_reason(ReasonCode.COMPARED_SO_FAR, files=compared)
         snapshot = self._reporter.snapshot(state, why, acquiring=False, kept=self._only_there, now=now)
         return snapshot.model_copy(update={"findings": self._findings})
 

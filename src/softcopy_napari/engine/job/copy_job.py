@@ -28,6 +28,7 @@ from softcopy_napari.engine.progress.forecaster import Forecaster
 from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.finish_rules import finished_because
+from softcopy_napari.engine.source.source_facts import gather_facts
 from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets.store_url import StoreUrl
@@ -295,7 +296,7 @@ class CopyJob(TargetThread):
         return self._phase in (Phase.COPYING, Phase.WATCHING) and not self._final.at_work
 
     def _finished_because(self, now: float) -> Reason | None:
-        facts = self._tracker.facts(self._told_to_finish, now)
+        facts = gather_facts(self._tracker, self._inventory, self._told_to_finish, now)
         return finished_because(facts, self.target.settle, self.target.finish_idle)
 
     def _check_finished(self, now: float) -> None:

@@ -16,6 +16,7 @@ from softcopy_napari.engine.progress.forecaster import Forecaster
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.finish_rules import waiting_for
+from softcopy_napari.engine.source.source_facts import gather_facts
 from softcopy_napari.engine.state_folder.destination_lock import keeps_times
 from softcopy_napari.engine.states import ChunkState, TargetState
 
@@ -83,7 +84,7 @@ class CopyStatus:
         source = {
             "growing": self._tracker.evidence.growing or bool(self._tracker.metadata.opaque),
             "nodes_missing": len(self._tracker.metadata.missing_nodes()),
-            "quiet": self._tracker.quiet(now),
+            "quiet": self._tracker.clock.since_change(now),
             "told_to_finish": situation.told_to_finish,
         }
         return snapshot.model_copy(update={"pace": self._pacer.snapshot(), "forecast": forecast, **source})
@@ -112,7 +113,7 @@ class CopyStatus:
             case TargetState.COPYING if self._tracker.last_pass is None:
                 return make_reason(ReasonCode.SCANNING)
             case TargetState.CAUGHT_UP:
-                facts = self._tracker.facts(situation.told_to_finish, now)
+                facts = gather_facts(self._tracker, self._inventory, situation.told_to_finish, now)
                 return waiting_for(facts, self._target.settle, self._target.finish_idle)
             case TargetState.FINISHING:
                 if situation.phase is Phase.FLUSHING:

@@ -160,12 +160,12 @@ class FinalCheck:
 
     def _may_use_temporaries(self, now: float) -> bool:
         """Return whether writers may still turn temporaries into files; their names do not tell into which."""
-        left = [path for paths in self._tracker.temporaries.values() for path in paths]
-        if left and not self.last_chance_over(now):
+        left = self._tracker.scratch
+        if left.count and not self.last_chance_over(now):
             self._tracker.recheck_temporaries(now)
             return True
-        if left:
-            self._reporter.notice(make_reason(ReasonCode.TEMPORARIES_LEFT, files=len(left), path=left[0]))
+        if left.count:
+            self._reporter.notice(make_reason(ReasonCode.TEMPORARIES_LEFT, files=left.count, path=left.first))
         return False
 
     def _give_up_failed(self) -> None:

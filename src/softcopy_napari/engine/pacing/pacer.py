@@ -119,7 +119,7 @@ class Pacer:
         holds = self._tracker.pop_hold_times()
         if self._mode == "full":
             return
-        live = acquiring and self._tracker.writing(now)
+        live = acquiring and self._tracker.clock.writing(now)
         if not live and any(self._board.held_until()):
             self._others_at_work = now
         before = self._decision.reason

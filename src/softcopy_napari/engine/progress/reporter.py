@@ -126,7 +126,7 @@ class Reporter:
 
     def _array_snapshot(self, path: str, array: TrackedArray) -> ArraySnapshot:
         """Return an array's part of the snapshot, which is the one before if nothing has changed."""
-        counts = array.ledger.tally()
+        counts = tuple(array.ledger.counts)
         ledger, before = self._arrays.get(path, (None, None))
         if before is None or ledger is not array.ledger or before.counts != counts:
             before = ArraySnapshot(

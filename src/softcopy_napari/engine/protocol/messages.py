@@ -31,7 +31,7 @@ Why = Annotated[
 """A reason: its code and fields, never a sentence."""
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 """A number of things, or a length: never one that arithmetic in 64 bits, or in floats, would fail on."""
-Counts = tuple[Count, Count, Count, Count, Count, Count, Count]
+Counts = Annotated[tuple[Count, ...], Field(min_length=len(ChunkState), max_length=len(ChunkState))]
 """Chunk files in each `ChunkState`."""
 Lengths = Annotated[tuple[Count, ...], Field(max_length=32)]
 """Of the dimensions of an array."""
@@ -212,7 +212,7 @@ class TargetSnapshot(Message):
     state: TargetState
     why: Why | None = None
     """Why it is in this state; None where the state says it all."""
-    counts: Counts = (0, 0, 0, 0, 0, 0, 0)
+    counts: Counts = (0,) * len(ChunkState)
     """Chunk files in each state, all arrays together."""
     other_files: Count = 0
     """Files that are no chunks (metadata, sidecars, links), copied and known to be up to date."""

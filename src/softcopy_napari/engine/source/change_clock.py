@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import time
 
+_MOMENT = 15.0
+"""Seconds after a change for which a source counts as being written to: more than pass between two walks."""
+
 
 class ChangeClock:
     """Keeps the times of a source's changes.
@@ -37,9 +40,13 @@ class ChangeClock:
         """Note the latest modification time (ns) that a walk has found."""
         self._newest = max(self._newest, newest)
 
-    def since_change(self, now: float) -> float:
-        """Return the seconds since the last change that was seen, or since the start."""
-        return now - self._last
+    def since_change(self, now: float) -> float | None:
+        """Return the seconds since the last change that was seen; None where none was."""
+        return now - self._last if self.live else None
+
+    def writing(self, now: float) -> bool:
+        """Whether the source is written to, or was a moment ago."""
+        return self.live and now - self._last < _MOMENT
 
     def quiet(self, now: float) -> float:
         """Return for how long nothing has changed, s: by the files' own times where no change was seen."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.source.finish_rules import Against, Objection, SourceFacts
+from softcopy_napari.engine.source.source_tracker import SourceTracker
 from softcopy_napari.engine.states import ChunkState
-
-if TYPE_CHECKING:
-    from softcopy_napari.engine.source.source_tracker import SourceTracker
 
 
 def gather_facts(tracker: SourceTracker, inventory: Inventory, told_to_finish: bool, now: float) -> SourceFacts:
@@ -25,8 +21,7 @@ def gather_facts(tracker: SourceTracker, inventory: Inventory, told_to_finish: b
         Monotonic, s.
     """
     counts, metadata, evidence = inventory.counts(), tracker.metadata, tracker.evidence
-    scratch = [path for paths in tracker.temporaries.values() for path in paths]
-    held = next(iter(inventory.writers.held), "") or next(iter(scratch), "") or tracker.unsettled.first
+    held = next(iter(inventory.writers.held), "") or tracker.scratch.first or tracker.unsettled.first
     marker, stale_marker = evidence.marker()
     torn, manifest = inventory.left_torn, tracker.held_back.manifest
     return SourceFacts(
@@ -39,7 +34,7 @@ def gather_facts(tracker: SourceTracker, inventory: Inventory, told_to_finish: b
         temporaries=len(inventory.writers.held)
         + counts[ChunkState.WRITING]
         - sum(map(inventory.is_chunk_file, torn))
-        + len(scratch)
+        + tracker.scratch.count
         + len(metadata.bad),
         temporary=held or next(iter(metadata.bad), ""),
         held_back=tracker.held_back.explain(),

@@ -17,13 +17,11 @@ from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.source.change_clock import ChangeClock
 from softcopy_napari.engine.source.event_rules import QUIET, EventRules
-from softcopy_napari.engine.source.finish_rules import SourceFacts
 from softcopy_napari.engine.source.folder_watches import FolderWatches
 from softcopy_napari.engine.source.growth_evidence import GrowthEvidence
 from softcopy_napari.engine.source.held_back import HeldBack
 from softcopy_napari.engine.source.newer_copies import NewerCopies
 from softcopy_napari.engine.source.seen_files import SeenFiles, StaleLocks, Unsettled
-from softcopy_napari.engine.source.source_facts import gather_facts
 from softcopy_napari.engine.source.source_identity import Deletion
 from softcopy_napari.engine.source.source_metadata import Reading, SourceMetadata
 from softcopy_napari.engine.source.transfer_manifest import MANIFEST
@@ -40,8 +38,6 @@ _TEMPORARIES_INTERVAL = 1.0
 _LATE_EVENT, _VERY_LATE_EVENT = 0.3, 2.0
 """Seconds that the system may take to tell of a deletion; and of one that Linux tells of when all workers have closed
 the folder."""
-_MOMENT = 15.0
-"""Seconds after a change for which a source counts as being written to: more than pass between two looks."""
 
 
 class SourceTracker:
@@ -77,6 +73,8 @@ class SourceTracker:
         Files that a walk found to have changed a moment ago.
     metadata : SourceMetadata
         What the metadata of its folders say.
+    scratch : SeenFiles
+        Temporaries of writers that do not tell whose they are.
     held_back : HeldBack
         Files that are not copied yet although their writers have closed them.
     heeds_locks : bool
@@ -115,8 +113,7 @@ class SourceTracker:
         self._locks = StaleLocks(inventory)
         self.unsettled = Unsettled(inventory)
         self._newer = NewerCopies(inventory)
-        self._scratch = SeenFiles()
-        """Temporaries of writers that do not tell whose they are."""
+        self.scratch = SeenFiles()
         self._next_temporaries = 0.0
         self._schedule = WalkSchedule()
 
@@ -220,7 +217,7 @@ class SourceTracker:
                 self._read_node(part.folder, part.metadata, self._walks.current)
         if self.heeds_locks:
             self._locks.add_folder_diff(part, now)
-        self._scratch.add_folder_diff(part, part.scratch)
+        self.scratch.add_folder_diff(part, part.scratch)
         different, unsettled, tried = part.different, part.fresh, 0
         if self._rules is not None and self._rules.whole_files_only:
             unsettled = []
@@ -289,7 +286,7 @@ class SourceTracker:
 
     def _holds_noted(self, batch: FolderBatch) -> bool:
         """Whether something is noted of any of a batch's folders that its comparison may end."""
-        noted = {*self._walks.missed, *self._locks.folders, *self._scratch.folders, *self.unsettled.listed.folders}
+        noted = {*self._walks.missed, *self._locks.folders, *self.scratch.folders, *self.unsettled.listed.folders}
         return bool(noted) and not noted.isdisjoint(path for path, *_ in batch.folders)
 
     def apply_metadata(self, folder: str, files: Mapping[str, bytes]) -> None:
@@ -370,30 +367,13 @@ class SourceTracker:
         """Whether a file's lock was seen to be taken, and not so long ago that its writer must have crashed."""
         return self._rules is not None and self._rules.under_lock(path, now)
 
-    @property
-    def temporaries(self) -> dict[str, dict[str, None]]:
-        """Temporaries of writers that do not tell whose they are, by folder."""
-        return self._scratch.paths
-
     def recheck_temporaries(self, now: float) -> None:
         """Have the folders of temporaries listed again now and then, to see whether they are still there."""
         if now >= self._next_temporaries:
             self._next_temporaries = now + _TEMPORARIES_INTERVAL
-            for folder in self._scratch.paths:
+            for folder in self.scratch.paths:
                 self._walks.request(folder)
-
-    def writing(self, now: float) -> bool:
-        """Whether the source is written to, or was a moment ago."""
-        return self.clock.live and self.clock.since_change(now) < _MOMENT
-
-    def quiet(self, now: float) -> float | None:
-        """Return the seconds since the last change that was seen; None where none was."""
-        return self.clock.since_change(now) if self.clock.live else None
 
     def pop_hold_times(self) -> list[float]:
         """Return for how long writers had files open lately (s), see `BurstMeter.pop_hold_times`."""
         return self._watcher.pop_hold_times() if self._watcher is not None else []
-
-    def facts(self, told_to_finish: bool, now: float) -> SourceFacts:
-        """Return what tells whether the acquisition is finished."""
-        return gather_facts(self, self._inventory, told_to_finish, now)

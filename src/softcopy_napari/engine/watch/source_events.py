@@ -240,7 +240,4 @@ def make_source_events(slot: ActivitySlot) -> SourceEvents:
         load_library()
     except OSError:
         return PythonSourceEvents(slot)
-    try:
-        return NativeSourceEvents(slot)
-    except AttributeError:  # a library of an older version
-        return PythonSourceEvents(slot)
+    return NativeSourceEvents(slot)

@@ -59,7 +59,23 @@ class _Part:
     rest_until: float = 0.0
 
 
-class LiveArray:
+class _Shaped:
+    """Something with a shape, as napari asks for it."""
+
+    shape: tuple[int, ...]
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of pixels."""
+        return math.prod(self.shape)
+
+
+class LiveArray(_Shaped):
     """A zarr array that changes while it is shown.
 
     Parameters
@@ -101,16 +117,6 @@ class LiveArray:
         self._parts: OrderedDict[tuple[Any, ...], _Part] = OrderedDict()
         self._last: Pixels | None = None
         self._last_at = 0.0
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of pixels."""
-        return math.prod(self.shape)
 
     @property
     def chunks(self) -> tuple[int, ...]:
@@ -280,7 +286,7 @@ class LiveArray:
             total -= part.pixels.nbytes if part.pixels is not None else 0
 
 
-class View:
+class View(_Shaped):
     """A part of a live array that has not been read yet: napari cuts out the window first, and then a plane."""
 
     def __init__(self, array: LiveArray, cut: tuple[tuple[int, int, bool], ...]) -> None:
@@ -289,16 +295,6 @@ class View:
         """For each dimension of the array its start, its stop, and whether it has been dropped."""
         self.dtype = array.dtype
         self.shape = tuple(stop - start for start, stop, gone in cut if not gone)
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of pixels."""
-        return math.prod(self.shape)
 
     def __len__(self) -> int:
         return self.shape[0]
