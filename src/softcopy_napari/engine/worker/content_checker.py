@@ -7,30 +7,19 @@ cache where the system allows that: what a disk has kept counts, not what memory
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 from collections.abc import Callable, Sequence
-from enum import Enum, IntEnum, auto
+from enum import IntEnum
 from typing import NamedTuple
-
-from xxhash import xxh3_128
 
 from softcopy_napari.engine.fs.capabilities import Capabilities
 from softcopy_napari.engine.fs.file_times import is_same_version, is_up_to_date
-from softcopy_napari.engine.fs.files import describe_kind, forget_cached, read_into, spare_the_cache
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
-from softcopy_napari.engine.zarr_layout.chunk_check import (
-    Checksum,
-    ChunkFormat,
-    FileBytes,
-    Finding,
-    check_chunk,
-    needs_checksum,
-    needs_content,
-)
+from softcopy_napari.engine.worker.side_reader import FoundItem, ItemKind, SideReader, damage_of
+from softcopy_napari.engine.zarr_layout.chunk_check import ChunkFormat, FileBytes, check_chunk, needs_content
 
 TELLS_CHANGES = os.name == "posix"
 """Whether this system tells when a file was changed: Windows only when it was made, and what its time was set to."""
@@ -75,30 +64,6 @@ class CheckResult(NamedTuple):
         return self.outcome in (CheckOutcome.EQUAL, CheckOutcome.HASHED, CheckOutcome.LINK)
 
 
-class _Kind(Enum):
-    FILE = auto()
-    LINK = auto()
-    OTHER = auto()
-    """A folder, fifo or device: never opened."""
-    GONE = auto()
-    MOVING = auto()
-    UNREADABLE = auto()
-    STOPPED = auto()
-
-
-class _Found(NamedTuple):
-    """What lies at one side."""
-
-    kind: _Kind
-    text: Reason | str = ""
-    """Where a link leads, what a thing of another kind is, or why it cannot be read."""
-    stats: os.stat_result | None = None
-    """What the system said of it before it was read."""
-    size: int = 0
-    digest: bytes = NO_DIGEST
-    damage: Reason | None = None
-
-
 class ContentChecker:
     """Checks files one at a time, with one buffer.
 
@@ -110,12 +75,8 @@ class ContentChecker:
         The source, held by the caller; None where nothing is compared with it.
     destination : RootFolder
         The destination, held by the caller.
-    buffer : memoryview
-        Memory to read into: a shard may be larger than all of it.
-    go_on : callable
-        Called with the bytes of each block that was read; false stops the check.
-    attempts : int
-        How often a file is read that is replaced while it is read. As a rule the next attempt sees it whole.
+    buffer, go_on, attempts
+        See `SideReader`.
 
     Attributes
     ----------
@@ -135,8 +96,7 @@ class ContentChecker:
         self.capabilities: Capabilities | None = None
         self._source = source
         self._destination = destination
-        self._view = buffer
-        self._go_on = go_on
+        self._reader = SideReader(buffer, go_on, attempts)
         self._attempts = attempts
 
     def compare_with_digest(self, path: str, digest: bytes, chunk_format: ChunkFormat | None = None) -> CheckResult:
@@ -151,10 +111,10 @@ class ContentChecker:
         chunk_format : ChunkFormat, optional
             The format of the chunk file that it should be.
         """
-        there = self._read(self._destination, path, chunk_format)
-        if there.kind is _Kind.LINK and digest == LINK_DIGEST:
+        there = self._reader.read(self._destination, path, chunk_format)
+        if there.kind is ItemKind.LINK and digest == LINK_DIGEST:
             return CheckResult(CheckOutcome.LINK)
-        if there.kind is not _Kind.FILE:
+        if there.kind is not ItemKind.FILE:
             return _no_file(there)
         if there.digest == digest:
             return _result(CheckOutcome.EQUAL, there)
@@ -190,10 +150,10 @@ class ContentChecker:
         """
         if known and (recalled := self._recall(path, known, chunk_format, found)) is not None:
             return recalled
-        there = self._read(self._destination, path, chunk_format)
-        if there.kind in (_Kind.LINK, _Kind.OTHER):
+        there = self._reader.read(self._destination, path, chunk_format)
+        if there.kind in (ItemKind.LINK, ItemKind.OTHER):
             return CheckResult(CheckOutcome.LINK)
-        return _result(CheckOutcome.HASHED, there) if there.kind is _Kind.FILE else _no_file(there)
+        return _result(CheckOutcome.HASHED, there) if there.kind is ItemKind.FILE else _no_file(there)
 
     def _recall(
         self,
@@ -220,17 +180,17 @@ class ContentChecker:
         """Compare both sides once; None where the source changed meanwhile, so that nothing can be said."""
         if _is_gone(self._destination, path) and _stat(source, path) is not None:
             return CheckResult(CheckOutcome.MISSING)  # there may be terabytes of these: they need not be read
-        here = self._read(source, path, None)
+        here = self._reader.read(source, path, past_cache=False)
         match here.kind:
-            case _Kind.GONE:
+            case ItemKind.GONE:
                 return CheckResult(CheckOutcome.MOVING, detail="deleted at the source just now")
-            case _Kind.MOVING:
+            case ItemKind.MOVING:
                 return None
-            case _Kind.STOPPED:
+            case ItemKind.STOPPED:
                 return CheckResult(CheckOutcome.STOPPED)
-            case _Kind.UNREADABLE | _Kind.OTHER:
+            case ItemKind.UNREADABLE | ItemKind.OTHER:
                 return CheckResult(CheckOutcome.UNREADABLE, detail=make_reason(ReasonCode.AT_SOURCE, problem=here.text))
-        there = self._read(self._destination, path, chunk_format)
+        there = self._reader.read(self._destination, path, chunk_format)
         result = _compare_found(here, there)
         if self.capabilities is not None and _waits_for_copy(here, there, self.capabilities):
             return CheckResult(CheckOutcome.MOVING, there.size)
@@ -239,71 +199,6 @@ class ContentChecker:
         after = _stat(source, path)
         unchanged = here.stats is not None and after is not None and is_same_version(here.stats, after)
         return result if unchanged else None
-
-    def _read(self, place: RootFolder, path: str, chunk_format: ChunkFormat | None) -> _Found:
-        """See what lies at a side, and hash it if it is a file."""
-        for _ in range(self._attempts):
-            try:
-                stats = place.stat(path)
-                if stat.S_ISLNK(stats.st_mode):
-                    return _Found(_Kind.LINK, place.read_link(path), stats)
-                if not stat.S_ISREG(stats.st_mode):
-                    return _Found(_Kind.OTHER, describe_kind(stats.st_mode), stats)
-            except (FileNotFoundError, NotADirectoryError):
-                return _Found(_Kind.GONE)
-            except OSError as error:
-                return _unreadable(error)
-            try:
-                hashed = self._hash(place, path, chunk_format)
-            except FileNotFoundError:
-                continue  # changed while it was read, or gone: the next attempt tells
-            except OSError as error:
-                return _unreadable(error)
-            if hashed is None:
-                return _Found(_Kind.STOPPED)
-            size, digest, damage = hashed
-            return _Found(_Kind.FILE, "", stats, size, digest, damage)
-        return _Found(_Kind.MOVING)
-
-    def _hash(
-        self, place: RootFolder, path: str, chunk_format: ChunkFormat | None
-    ) -> tuple[int, bytes, Reason | None] | None:
-        """Read a file; returns its size, its XXH3-128 and why it cannot be whole, or None if told to stop.
-
-        Raises
-        ------
-        FileNotFoundError
-            It is not there, or was changed meanwhile.
-        OSError
-            It cannot be read.
-        """
-        past_cache = place is self._destination
-        fd = place.open_for_reading(path)
-        try:
-            before = os.fstat(fd)
-            if not stat.S_ISREG(before.st_mode):
-                raise FileNotFoundError  # it has taken the file's place just now
-            if past_cache:
-                forget_cached(fd)
-            else:
-                spare_the_cache(fd)
-            hasher = xxh3_128()
-            checksum = Checksum(chunk_format, before.st_size) if needs_checksum(chunk_format) else None
-            while count := read_into(fd, self._view):
-                hasher.update(self._view[:count])
-                if checksum is not None:
-                    checksum.update(self._view[:count])
-                if not self._go_on(count):
-                    return None
-            content = FileBytes(fd, before.st_size)
-            damage = None if chunk_format is None else _damage(check_chunk(content, chunk_format, checksum))
-            if not is_same_version(before, os.fstat(fd)):
-                raise FileNotFoundError
-            if past_cache:
-                forget_cached(fd)
-        finally:
-            os.close(fd)
-        return before.st_size, hasher.digest(), damage
 
 
 def find_damage(place: RootFolder, path: str, size: int, chunk_format: ChunkFormat) -> Reason | None:
@@ -315,30 +210,26 @@ def find_damage(place: RootFolder, path: str, size: int, chunk_format: ChunkForm
         It cannot be read.
     """
     if not needs_content(chunk_format):
-        return _damage(check_chunk(FileBytes(-1, size), chunk_format))
+        return damage_of(check_chunk(FileBytes(-1, size), chunk_format))
     fd = place.open_for_reading(path)
     try:
-        return _damage(check_chunk(FileBytes(fd, os.fstat(fd).st_size), chunk_format))
+        return damage_of(check_chunk(FileBytes(fd, os.fstat(fd).st_size), chunk_format))
     finally:
         os.close(fd)
 
 
-def _damage(found: Finding) -> Reason | None:
-    return found if isinstance(found, Reason) else None
-
-
-def _result(outcome: CheckOutcome, there: _Found, detail: str = "") -> CheckResult:
+def _result(outcome: CheckOutcome, there: FoundItem, detail: str = "") -> CheckResult:
     return CheckResult(outcome, there.size, there.digest, detail, there.damage)
 
 
-def _compare_found(here: _Found, there: _Found) -> CheckResult:
-    if there.kind is _Kind.LINK and here.kind is _Kind.LINK:
+def _compare_found(here: FoundItem, there: FoundItem) -> CheckResult:
+    if there.kind is ItemKind.LINK and here.kind is ItemKind.LINK:
         if here.text == there.text:
             return CheckResult(CheckOutcome.LINK)
         return CheckResult(CheckOutcome.CHANGED, detail=f"leads to {there.text}, not to {here.text}")
-    if there.kind is not _Kind.FILE:
+    if there.kind is not ItemKind.FILE:
         return _no_file(there)
-    if here.kind is _Kind.LINK:
+    if here.kind is ItemKind.LINK:
         return CheckResult(CheckOutcome.CHANGED, detail="is a file, not a link")
     if there.digest == here.digest:
         return _result(CheckOutcome.EQUAL, there)
@@ -348,11 +239,11 @@ def _compare_found(here: _Found, there: _Found) -> CheckResult:
     return _result(CheckOutcome.CHANGED, there, f"{more:,} bytes longer" if more else "")
 
 
-def _waits_for_copy(here: _Found, there: _Found, capabilities: Capabilities) -> bool:
+def _waits_for_copy(here: FoundItem, there: FoundItem, capabilities: Capabilities) -> bool:
     """Whether something at the destination is the copy of another version than the source has now."""
     if here.stats is None or there.stats is None:
         return False  # one of them cannot be looked at
-    if _Kind.FILE not in (here.kind, there.kind) or here.kind is not there.kind:
+    if ItemKind.FILE not in (here.kind, there.kind) or here.kind is not there.kind:
         return (here.kind, here.text) != (there.kind, there.text)
     keeps_times = capabilities.keeps_times
     return here.size != there.size or (
@@ -360,27 +251,21 @@ def _waits_for_copy(here: _Found, there: _Found, capabilities: Capabilities) -> 
     )
 
 
-def _no_file(there: _Found) -> CheckResult:
+def _no_file(there: FoundItem) -> CheckResult:
     """Say what is wrong where the destination should have a file, or a link, and has not."""
     match there.kind:
-        case _Kind.GONE:
+        case ItemKind.GONE:
             return CheckResult(CheckOutcome.MISSING)
-        case _Kind.STOPPED:
+        case ItemKind.STOPPED:
             return CheckResult(CheckOutcome.STOPPED)
-        case _Kind.MOVING:
+        case ItemKind.MOVING:
             return CheckResult(CheckOutcome.MOVING, detail="at the destination")
-        case _Kind.UNREADABLE:
+        case ItemKind.UNREADABLE:
             return CheckResult(CheckOutcome.UNREADABLE, detail=there.text)
-        case _Kind.LINK:
+        case ItemKind.LINK:
             return CheckResult(CheckOutcome.CHANGED, detail="is a link, not a file")
         case _:
             return CheckResult(CheckOutcome.CHANGED, detail=there.text)
-
-
-def _unreadable(error: OSError) -> _Found:
-    if error.errno == errno.ELOOP:  # it became a link just now
-        return _Found(_Kind.MOVING)
-    return _Found(_Kind.UNREADABLE, error.strerror or str(error))
 
 
 def _is_gone(place: RootFolder, path: str) -> bool:
