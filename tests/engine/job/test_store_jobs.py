@@ -105,6 +105,19 @@ def test_another_computer_goes_on_with_the_manifest(
     assert jobs.objects() == jobs.source_files()
 
 
+def test_a_manifest_beside_the_dataset_is_believed_where_the_store_says_the_same(
+    jobs: StoreJobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, faulty: FaultProxy
+) -> None:
+    jobs.complete()
+    jobs.store.write(f"{NAME}/1.2.3", b"somebody else's")
+    monkeypatch.setenv("SOFTCOPY_STATE_DIR", str(tmp_path / "another"))
+    jobs.endpoint = faulty.endpoint
+    jobs.start()
+    assert until(lambda: any(failure.path == "1.2.3" for failure in jobs.now.failures), 30.0)
+    assert jobs.now.files_copied == 0
+    assert faulty.count("PUT", KEYS) == 0
+
+
 def test_a_copy_without_a_manifest_is_recognised_by_its_objects(jobs: StoreJobs) -> None:
     jobs.complete()
     manifest_path(jobs.url).unlink()
@@ -140,6 +153,8 @@ def test_another_datasets_objects_are_not_overwritten(jobs: StoreJobs, tmp_path:
     before = jobs.objects()
     shutil.rmtree(jobs.source)
     make_array(jobs.source, (2, 2, 2))
+    for path in jobs.source.iterdir():
+        os.utime(path, (1.5e9, 1.5e9))
     jobs.start()
     end = jobs.ends(30.0)
     assert end.state is TargetState.FAILED and "another dataset" in str(end.reason)

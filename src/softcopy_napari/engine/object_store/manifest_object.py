@@ -67,11 +67,11 @@ def read_manifest(url: StoreUrl, manifest: ObjectManifest) -> int:
                 copies.append(one)
                 if len(copies) == _TOGETHER:
                     count += len(copies)
-                    manifest.note_copies(copies)
+                    manifest.note_copies(copies, replace=False)
                     copies = []
         except (ValueError, EOFError, gzip.BadGzipFile):  # damaged: what it lists so far is compared all the same
             pass
-        manifest.note_copies(copies)
+        manifest.note_copies(copies, replace=False)
     return count + len(copies)
 
 

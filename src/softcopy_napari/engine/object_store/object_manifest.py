@@ -175,12 +175,13 @@ class ObjectManifest:
 
     # -- what is noted --------------------------------------------------------------------------------
 
-    def note_copies(self, copies: Iterable[CopiedObject]) -> None:
-        """Note objects that were copied."""
+    def note_copies(self, copies: Iterable[CopiedObject], replace: bool = True) -> None:
+        """Note objects that were copied; unless `replace`, only those of which nothing is known."""
         with self._writing() as cursor:
             now = self._fact("listing")
             cursor.executemany(
-                "INSERT OR REPLACE INTO objects (folder, name, size, etag, modified, digest, proven, noted, listed) "
+                f"INSERT OR {'REPLACE' if replace else 'IGNORE'} INTO objects "
+                "(folder, name, size, etag, modified, digest, proven, noted, listed) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
                 [(*_split(one.path), one.size, one.etag, one.modified, one.digest, one.proven, now) for one in copies],
             )

@@ -190,7 +190,7 @@ def verify_receipt(
         `progress` said so.
     """
     if facts is not None:
-        _in_threads(options, lambda _: check_unchanged(sums, destination, facts))
+        in_threads(options, lambda _: check_unchanged(sums, destination, facts))
     selection, known = options.selection, array("Q")
 
     def selected() -> Iterator[tuple[str, bytes]]:
@@ -205,7 +205,7 @@ def verify_receipt(
     if facts is not None:
         known.extend(xxh3_64_intdigest(os.fsencode(path)) for path in facts.kept_files)
     if selection.everything:
-        _in_threads(options, lambda check: _find_unlisted(destination, known, facts, report, check))
+        in_threads(options, lambda check: _find_unlisted(destination, known, facts, report, check))
 
 
 def _find_unlisted(
@@ -253,7 +253,7 @@ def verify_source(source: Path, destination: Path, options: VerifyOptions, repor
 
     (options.read_all or _read_all)(source, destination, selected(), options, report)
     if selection.everything:
-        _in_threads(options, lambda check: _find_files_of_no_source(source, destination, report, check))
+        in_threads(options, lambda check: _find_files_of_no_source(source, destination, report, check))
 
 
 def _find_files_of_no_source(source: Path, destination: Path, report: VerifyReport, check: Callable[[], None]) -> None:
@@ -298,7 +298,7 @@ def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
 # -- threads ----------------------------------------------------------------------------------------------
 
 
-def _in_threads(options: VerifyOptions, *works: Callable[[Callable[[], None]], None]) -> None:
+def in_threads(options: VerifyOptions, *works: Callable[[Callable[[], None]], None]) -> None:
     """Run functions in threads; each calls now and then what it is given. Raises what one of them raises.
 
     A share that does not answer may hold up a thread for ever. The calling thread can be interrupted all the same.
@@ -364,7 +364,7 @@ def _read_all(
                 raise VerifyError(why_gone(error)) from None
             size = min(size * 2, _MOST) if time.monotonic() - began < _LONG else max(1, size // 2)
 
-    _in_threads(options, *[work] * options.nprocs)
+    in_threads(options, *[work] * options.nprocs)
 
 
 def identify_folder(root: Path) -> tuple[int, int]:

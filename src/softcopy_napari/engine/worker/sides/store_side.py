@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from softcopy_napari.engine.fs.capabilities import Remark
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem, ProblemKind
 from softcopy_napari.engine.fs.file_system_type import FileSystem
 from softcopy_napari.engine.fs.free_space import FreeSpace, measure_both_sides
 from softcopy_napari.engine.fs.root_folder import RootFolder
+from softcopy_napari.engine.object_store.manifest_object import read_manifest
 from softcopy_napari.engine.object_store.object_manifest import ObjectManifest
 from softcopy_napari.engine.object_store.store_connection import StoreConnection
 from softcopy_napari.engine.object_store.store_errors import StoreError
@@ -43,7 +45,8 @@ class StoreSide:
 
     def __init__(self, setup: Setup, source: RootFolder, control: WorkerControl) -> None:
         self._setup, self._source, self._control = setup, source, control
-        self._store = StoreConnection(StoreUrl.parse(setup.destination))
+        self._url = StoreUrl.parse(setup.destination)
+        self._store = StoreConnection(self._url)
         self._manifest = ObjectManifest(setup.manifest)
         self._comparer = StoreComparer(setup, self._manifest)
         self._copier = StoreCopier(
@@ -57,7 +60,7 @@ class StoreSide:
 
     @property
     def remarks(self) -> int:
-        return self._copier.remarks
+        return self._copier.remarks | Remark.NO_TIMES
 
     @property
     def at_a_time(self) -> int:
@@ -88,8 +91,11 @@ class StoreSide:
         return self._refused
 
     def list_everything(self) -> Iterator[Listed]:
-        number, count = self._manifest.begin_listing(), 0
+        count = 0
         try:
+            if not self._manifest.is_listed:  # never on this computer: another one may have filled it
+                read_manifest(self._url, self._manifest)
+            number = self._manifest.begin_listing()
             for page in self._store.list():
                 self._manifest.note_listed(number, page)
                 count += len(page)

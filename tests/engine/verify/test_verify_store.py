@@ -1,0 +1,72 @@
+"""Checking what lies in real stores against its receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from softcopy_napari.engine.receipt.checksum_file import ReceiptError
+from softcopy_napari.engine.verify.verify import Selection, VerifyError, VerifyOptions, VerifyReport
+from softcopy_napari.engine.verify.verify_store import verify_store_receipt
+from softcopy_napari.engine.worker.content_checker import CheckOutcome
+from tests.engine.job.test_store_jobs import NAME, StoreJobs
+from tests.engine.support import make_array
+from tests.support.fault_proxy import Fault, FaultProxy
+from tests.support.object_stores import ObjectStore
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, object_store: ObjectStore) -> Iterator[StoreJobs]:
+    found = StoreJobs(tmp_path, object_store)
+    make_array(found.source, (2, 3, 2))
+    yield found
+    found.stop()
+
+
+def verify(jobs: StoreJobs) -> tuple[VerifyReport, list[tuple[CheckOutcome, str]]]:
+    told: list[tuple[CheckOutcome, str]] = []
+    report = VerifyReport(lambda kind, text: told.append((kind, text)))
+    verify_store_receipt(jobs.url, VerifyOptions(Selection(), 2), report)
+    return report, told
+
+
+def test_what_lies_there_is_compared_with_the_receipt(jobs: StoreJobs, faulty: FaultProxy) -> None:
+    jobs.endpoint = faulty.endpoint
+    jobs.complete()
+    report, told = verify(jobs)
+    assert report.good and told == [] and report.files == report.listed == len(jobs.source_files())
+    assert report.bytes == sum(map(len, jobs.source_files().values()))
+    jobs.store.write(f"{NAME}/0.0.0", b"changed")
+    jobs.store.delete(f"{NAME}/0.1.1")
+    jobs.store.write(f"{NAME}/9.9.9", b"one more")
+    jobs.store.write(f"{NAME}/notes.txt", b"of people")
+    report, told = verify(jobs)
+    assert {(kind, text.split()[0]) for kind, text in told} == {
+        (CheckOutcome.CHANGED, "0.0.0"),
+        (CheckOutcome.MISSING, "0.1.1"),
+        (CheckOutcome.EXTRA, "9.9.9"),
+        (CheckOutcome.EXTRA, "notes.txt"),
+    }
+    assert report.faults == 3
+    faulty.inject(Fault.DENIED, key=f"{NAME}/")
+    with pytest.raises(VerifyError, match="Access Denied"):
+        verify(jobs)
+
+
+def test_what_the_store_has_told_is_not_read(jobs: StoreJobs, faulty: FaultProxy) -> None:
+    jobs.endpoint = faulty.endpoint
+    jobs.complete(verify="checksum")
+    faulty.forget()
+    report, told = verify(jobs)
+    assert report.good and report.files == len(jobs.source_files()) and told == []
+    assert faulty.count("GET", rf"{NAME}/\d") == 0
+    jobs.store.write(f"{NAME}/0.0.0", b"changed")
+    report, told = verify(jobs)
+    assert [(kind, text.split()[0]) for kind, text in told] == [(CheckOutcome.CHANGED, "0.0.0")]
+
+
+def test_without_a_receipt_there_is_nothing_to_compare_with(jobs: StoreJobs) -> None:
+    with pytest.raises(ReceiptError):
+        verify(jobs)
