@@ -19,7 +19,7 @@ from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.watermark import watermark
 from softcopy_napari.engine.watermark.progress_file import ProgressFile
 from softcopy_napari.engine.watermark.progress_lines import ProgressState
-from softcopy_napari.engine.watermark.progress_reader import ProgressReader
+from softcopy_napari.engine.watermark.progress_reader import Goal, GoalError, ProgressReader, WaitResult
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_old, replace, until, write, zarray
 
@@ -244,9 +244,25 @@ def test_wells_are_claimed_when_all_their_arrays_are_there(jobs: Jobs) -> None:
     assert until(lambda: state(jobs).wells["A/1"].copied == 2)
     assert until(lambda: state(jobs).missing == 1)
     assert state(jobs).wells["A/1"].axis == "t"
+    # As front ends show it:
+    assert until(lambda: (mark := jobs.now.watermark) is not None and (mark.wells, mark.of_wells) == (1, 2))
     mark = jobs.now.watermark
-    assert mark is not None and (mark.wells, mark.of_wells) == (1, 2), "as front ends show it"
+    assert mark is not None
     assert {one.path: one.copied for one in mark.arrays} == {"A/1/0/0": 2, "A/1/0/1": 2}
+
+
+def test_claims_go_along_the_first_axis_also_where_another_one_is_time(jobs: Jobs) -> None:
+    levels = {"axes": [{"name": "c"}, {"name": "t"}], "datasets": [{"path": "0"}]}
+    write(jobs.source / ".zgroup", b'{"zarr_format": 2}')
+    write(jobs.source / ".zattrs", json.dumps({"multiscales": [levels]}).encode())
+    make(jobs.source / "0", 2, columns=3, written=1)
+    make_old(jobs.source)
+    jobs.start()
+    assert says(jobs, 1, "0") and until(lambda: state(jobs).arrays["0"].axis == "c")
+    assert until(lambda: jobs.now.watermark is not None and "channel 0 complete" in jobs.now.watermark.words)
+    with pytest.raises(GoalError, match="no array has t as its slowest axis, but c"):
+        Goal.parse("t=0").check(state(jobs))
+    assert Goal.parse("c=0").check(state(jobs)) is WaitResult.REACHED
 
 
 def test_what_cannot_be_followed_is_said(jobs: Jobs) -> None:
