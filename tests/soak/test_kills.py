@@ -85,7 +85,7 @@ def run_for(
     Workers of the one before it may still be there: it waits for them, and is not refused.
     """
     with Softcopy("--nprocs", "2", *options, source, destination) as copy:
-        until(at_work)
+        until(at_work, 120)
         with contextlib.suppress(subprocess.TimeoutExpired):
             copy.wait(seconds)
             pytest.fail(f"it ended by itself: {copy.output}")

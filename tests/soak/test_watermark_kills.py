@@ -33,7 +33,7 @@ def follow_kills(folder: Path, options: dict[str, Any], kills: int, longest: flo
         with helper("writers", "tensorstore", str(source), "1", json.dumps(options)):
             for begun in range(kills):  # noqa: B007 - which `has_begun` looks at
                 seconds, workers_too = choose.uniform(0.0, longest), choose.random() < 0.5
-                run_for(seconds, workers_too, source, destination, 0.0, has_begun)
+                run_for(seconds, workers_too, source, destination, 0.0, has_begun, more)
         with Softcopy("--nprocs", "2", "--finish-idle", "1", *more, source, destination) as copy:
             code = copy.wait(60)
         assert code == 0 and "Complete" in copy.output, copy.output
@@ -50,7 +50,7 @@ def test_what_is_claimed_holds_while_engines_are_killed(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize(
     ("options", "more"),
     [

@@ -367,6 +367,8 @@ class Panel(QWidget):
     def dropEvent(self, event: QDropEvent) -> None:
         """Load a targets file; of folders, the first is the source, and the next is the one in which it is to lie."""
         paths = dropped_paths(event.mimeData())
+        if not paths:  # the program that it came from has gone meanwhile
+            return
         event.acceptProposedAction()
         if is_targets_file(paths[0]):
             self.set_problem("", "")
