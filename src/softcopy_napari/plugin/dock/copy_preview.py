@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Sequence
 from itertools import islice
 
+import numpy as np
+
 from softcopy_napari.engine.destination.existing_data import find_other_dataset
 from softcopy_napari.engine.destination.store_access import check_store_access
 from softcopy_napari.engine.errors import TargetsError
@@ -132,8 +134,16 @@ def _describe_source(found: SourceProbe, target: Target) -> str:
     arrays = [one for one in layouts if isinstance(one, ArrayLayout)]
     if len(arrays) == 1 and len(layouts) == 1:
         shape = " \u00d7 ".join(f"{n:,}" for n in arrays[0].shape)
-        return f"Source: zarr array, {shape}, {arrays[0].dtype}"
+        return f"Source: zarr array, {shape}, {_type_name(arrays[0].dtype)}"
     return "Source: zarr dataset" if layouts else "No zarr metadata there yet: its copy will wait for them"
+
+
+def _type_name(dtype: str) -> str:
+    """Return the name of a data type that zarr format 2 may spell as `<u2`."""
+    try:
+        return np.dtype(dtype).name
+    except TypeError:  # not one of numpy's
+        return dtype
 
 
 def _describe_destination(target: Target) -> str:
