@@ -30,7 +30,7 @@ def finish_question(targets: Sequence[tuple[str, TargetSnapshot]]) -> str:
     warning = "\nThe microscope seems to be writing." if writing else ""
     return (
         "\n".join(lines) + f"\n{warning}\nWhat is there is copied and checked, then the copy ends. "
-        "You can take this back until then."
+        "Until then you can take this back."
     )
 
 
