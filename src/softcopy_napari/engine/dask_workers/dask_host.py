@@ -13,7 +13,6 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from softcopy_napari import __version__
@@ -21,7 +20,7 @@ from softcopy_napari.engine.dask_workers import on_worker
 from softcopy_napari.engine.dask_workers.cluster import Cluster
 from softcopy_napari.engine.dask_workers.dask_link import DaskLink
 from softcopy_napari.engine.dask_workers.demand import Demand
-from softcopy_napari.engine.dask_workers.scheduler import close, connect, list_workers
+from softcopy_napari.engine.dask_workers.scheduler import call_in_background, close, connect, list_workers
 from softcopy_napari.engine.dask_workers.seat import TOPIC, Opened, Seat, SeatOver, SeatTask, SourceEvidence
 from softcopy_napari.engine.dask_workers.source_evidence import gather_evidence
 from softcopy_napari.engine.dask_workers.source_turns import SourceTurns
@@ -44,6 +43,8 @@ _GATHERED = 64
 """Results that are fetched together at most."""
 _RECONNECT = 5.0
 _CLOSE = 2.0
+_KEEP = 15.0
+"""Seconds after which Dask workers are told that the engine is still there."""
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ class DaskHost:
         self._ready = threading.Event()
         """Set when a task may be there to be sent."""
         self._stopping = False
+        self._kept = 0.0
         for work in (self._watch, self._submit, self._listen):
             threading.Thread(target=work, name=f"dask-{work.__name__}", daemon=True).start()
 
@@ -301,14 +303,26 @@ class DaskHost:
                 future.add_done_callback(lambda future, link=link: self._news.put((link, 0, future)))
         for what in ("end", "kill"):
             if ending := [link for one, link in chores if one == what and link is not None]:
-                _in_background(self._end_seats, client, ending, what == "kill")
+                call_in_background(self._end_seats, client, ending, what == "kill")
         if any(what == "pace" for what, _ in chores):
-            with self._lock:
-                keys = {link.seat.key: link.place.address for link in self._links.values()}
-            _in_background(
+            keys = self._seats()
+            call_in_background(
                 client.run, on_worker.set_pace, list(keys), self._pace, workers=list(set(keys.values())),
                 on_error="ignore",
             )  # fmt: skip
+
+    def _seats(self) -> dict[str, str]:
+        """Return the keys of all seats, and where they are."""
+        with self._lock:
+            return {link.seat.key: link.place.address for link in self._links.values()}
+
+    def _keep_seats(self, client: Client) -> None:
+        """Say now and then that their engine is still there."""
+        now = time.monotonic()
+        if now - self._kept > _KEEP and (seats := self._seats()):
+            self._kept = now
+            addresses = list(set(seats.values()))
+            call_in_background(client.run, on_worker.keep_seats, list(seats), workers=addresses, on_error="ignore")
 
     def _end_seats(self, client: Client, links: list[DaskLink], at_once: bool) -> None:
         """End seats, and take back what they were given; returns when their processes have ended."""
@@ -340,6 +354,7 @@ class DaskHost:
             elif link.waits_since and now - link.waits_since > _PATIENCE:
                 self._cluster.hold(link.place.address, None)
                 self._end(link, SeatOver())
+        self._keep_seats(client)
         self._demand.update(client, len(links))
         self.problem = self._cluster.problem
 
@@ -368,19 +383,7 @@ class DaskHost:
         self._turns.forget()
         self._demand.forget()
         if client is not None:
-            _in_background(close, client)
-
-
-def _in_background(function: Callable[..., object], *arguments: Any, **options: Any) -> None:
-    """Call a function that may wait for a machine for long; what it raises says only that one has gone."""
-
-    def run() -> None:
-        try:
-            function(*arguments, **options)
-        except Exception as error:  # whatever Dask raises then
-            log.info("%s: %s", getattr(function, "__name__", function), error)
-
-    threading.Thread(target=run, name="dask-call", daemon=True).start()
+            call_in_background(close, client)
 
 
 def _first_line(text: str) -> str:

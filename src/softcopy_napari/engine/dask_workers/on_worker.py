@@ -56,8 +56,8 @@ _LOOK = 0.5
 _SIGN_OF_LIFE = 1.0
 _LAST_WORDS = 1.0
 """Seconds that a copy process has to end by itself."""
-_IDLE = 600.0
-"""Seconds after which a copy process that is given nothing is ended; its engine opens another seat then."""
+_IDLE = 60.0
+"""Seconds after which a copy process is ended whose engine has gone without a word."""
 _WRITTEN = (CopyOutcome.COPIED, CopyOutcome.DAMAGED)
 
 
@@ -253,6 +253,13 @@ def carry_out(message: bytes) -> bytes:
     if answer.over is not None and _seats.pop(sent.key, None) is not None:
         seat.end()
     return pickle.dumps(answer)
+
+
+def keep_seats(keys: list[str]) -> None:
+    """Keep copy processes that have nothing to do: their engine is still there. Called outside of Dask's tasks."""
+    for key in keys:
+        if (seat := _seats.get(key)) is not None:
+            seat.used = max(seat.used, time.monotonic())
 
 
 def set_pace(keys: list[str], pace: SetPace) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +14,8 @@ from softcopy_napari.engine.errors import TargetsError
 
 if TYPE_CHECKING:
     from distributed import Client
+
+log = logging.getLogger(__name__)
 
 _TIMEOUT = 10.0
 """Seconds that a scheduler has to answer."""
@@ -86,6 +90,18 @@ def close(client: Client) -> None:
     """Close a connection, within a second."""
     with contextlib.suppress(OSError, TimeoutError, RuntimeError):
         client.close(timeout=1)
+
+
+def call_in_background(function: Callable[..., object], *arguments: Any, **options: Any) -> None:
+    """Call a function that may wait for a machine for long; what it raises says only that one has gone."""
+
+    def run() -> None:
+        try:
+            function(*arguments, **options)
+        except Exception as error:  # whatever Dask raises then
+            log.info("%s: %s", getattr(function, "__name__", function), error)
+
+    threading.Thread(target=run, name="dask-call", daemon=True).start()
 
 
 def _read_file(path: str) -> str:

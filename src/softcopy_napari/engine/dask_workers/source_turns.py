@@ -79,9 +79,9 @@ class SourceTurns:
         readers = self._readers
         while not self._stopped:
             with readers.changed:
-                first = not self._own
+                first, at_work = not self._own, self.writer_is_at_work
                 # Without a pause, what is under way is to end first: then it is known how much that was.
-                may = first or not self.writer_is_at_work or self._is_pause()
+                may = first or not at_work or self._is_pause()
                 if readers.under_way >= max(readers.limits.values(), default=1) or not may:
                     readers.changed.wait(_POLL)
                     continue
