@@ -178,6 +178,8 @@ def count_files(folder: Path) -> int:
     return sum(path.is_file() and not path.name.startswith(".softcopy") for path in folder.rglob("*"))
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(600)
 def test_an_adaptive_cluster_grows_from_nothing_while_files_wait_and_shrinks_again(tmp_path: Path) -> None:
     source, destination = tmp_path / "source.zarr", tmp_path / "copy.zarr"
     write("tensorstore", source, frames=60, planes=4)
