@@ -15,7 +15,8 @@ from click.testing import CliRunner
 import softcopy_napari
 from softcopy_napari import cli
 from softcopy_napari.engine.client import Copy
-from softcopy_napari.engine.protocol.messages import ArraySnapshot, Failure, Message, TargetSnapshot
+from softcopy_napari.engine.protocol.message import Message
+from softcopy_napari.engine.protocol.messages import ArraySnapshot, Failure, TargetSnapshot
 from softcopy_napari.engine.receipt.receipt import Receipt
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.target import Settings, Target

@@ -15,7 +15,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from softcopy_napari import __version__
-from softcopy_napari.engine.protocol.messages import EngineSnapshot, TargetSnapshot, Text
+from softcopy_napari.engine.protocol.message import Text
+from softcopy_napari.engine.protocol.messages import EngineSnapshot, TargetSnapshot
 from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.state_folder.history import Ending
 from softcopy_napari.engine.states import ChunkState, TargetState

@@ -188,9 +188,7 @@ class CopyJob(TargetThread):
             case FolderBatch() as batch:
                 self._tracker.apply_folder_batch(batch, now, self._phase is Phase.CHECKING)
             case ReadDone(contents):
-                folder = next(iter(contents)).rpartition("/")[0]
-                found = {path.rpartition("/")[2]: data for path, data in contents.items() if data is not None}
-                self._tracker.apply_metadata(folder, found)
+                self._tracker.apply_files(contents)
             case TailDone() as tail:
                 self._tracker.apply_tail(tail)
             case SourceProbe() as probe:

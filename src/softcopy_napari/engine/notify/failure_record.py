@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from softcopy_napari.engine.fs.atomic_write import write_atomically
-from softcopy_napari.engine.protocol.messages import Why
+from softcopy_napari.engine.protocol.message import Why
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.state_folder.folder import read_regular_file, state_folder
 

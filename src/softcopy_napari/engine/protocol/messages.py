@@ -7,12 +7,13 @@ message is refused with a reason and never acted upon.
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import Field, model_validator
 
-from softcopy_napari.engine.formatting import clock_text, count_text, printable, size_text
-from softcopy_napari.engine.reasons import Reason, ReasonCode, decode_reason, encode_reason
+from softcopy_napari.engine.formatting import clock_text, count_text, size_text
+from softcopy_napari.engine.protocol.message import Count, Counts, Lengths, Message, Text, Why
+from softcopy_napari.engine.reasons import Reason, ReasonCode
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.rate_schedule import FULL, RateSetting
 from softcopy_napari.engine.targets.target import Settings
@@ -21,26 +22,6 @@ from softcopy_napari.engine.wording import INTERRUPTED, SCANNING, STATES, descri
 
 _NOTHING = 1000.0
 """Bytes a second that are as good as none."""
-Text = Annotated[str, AfterValidator(printable)]
-"""Text for users; names of files are spelled so that they can be shown."""
-Why = Annotated[
-    Reason,
-    PlainValidator(lambda one: one if isinstance(one, Reason) else decode_reason(one)),
-    PlainSerializer(encode_reason),
-]
-"""A reason: its code and fields, never a sentence."""
-Count = Annotated[int, Field(ge=0, lt=1 << 63)]
-"""A number of things, or a length: never one that arithmetic in 64 bits, or in floats, would fail on."""
-Counts = Annotated[tuple[Count, ...], Field(min_length=len(ChunkState), max_length=len(ChunkState))]
-"""Chunk files in each `ChunkState`."""
-Lengths = Annotated[tuple[Count, ...], Field(max_length=32)]
-"""Of the dimensions of an array."""
-
-
-class Message(BaseModel):
-    """Base of every message: immutable, and strict about its fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 class Failure(Message):

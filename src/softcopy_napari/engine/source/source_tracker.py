@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from softcopy_napari.engine.activity_board import ActivitySlot
-from softcopy_napari.engine.fs.relative_paths import prefix_of
+from softcopy_napari.engine.fs.relative_paths import parent, prefix_of
 from softcopy_napari.engine.inventory.comparison import note_batch, note_comparison
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
@@ -288,6 +288,11 @@ class SourceTracker:
         """Whether something is noted of any of a batch's folders that its comparison may end."""
         noted = {*self._walks.missed, *self._locks.folders, *self.scratch.folders, *self.unsettled.listed.folders}
         return bool(noted) and not noted.isdisjoint(path for path, *_ in batch.folders)
+
+    def apply_files(self, contents: Mapping[str, bytes | None]) -> None:
+        """Take in the metadata files of one folder, by path, that were to be read; None for one that is not there."""
+        files = {path.rpartition("/")[2]: data for path, data in contents.items() if data is not None}
+        self.apply_metadata(parent(next(iter(contents))), files)
 
     def apply_metadata(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Take in a folder's metadata that were to be read."""

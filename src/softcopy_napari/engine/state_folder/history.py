@@ -18,7 +18,8 @@ from typing import Annotated
 from pydantic import Field
 
 from softcopy_napari.engine.fs.atomic_write import write_atomically
-from softcopy_napari.engine.protocol.messages import Message, TargetSnapshot
+from softcopy_napari.engine.protocol.message import Message
+from softcopy_napari.engine.protocol.messages import TargetSnapshot
 from softcopy_napari.engine.state_folder.folder import private_folder, read_regular_file
 from softcopy_napari.engine.state_folder.run_file import is_running, own_start_time
 from softcopy_napari.engine.states import TargetState

@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field
 
 from softcopy_napari.engine.fs.atomic_write import write_atomically
 from softcopy_napari.engine.protocol.connection import is_address
-from softcopy_napari.engine.protocol.messages import EngineSnapshot, Message
+from softcopy_napari.engine.protocol.message import Message
+from softcopy_napari.engine.protocol.messages import EngineSnapshot
 from softcopy_napari.engine.state_folder.folder import read_regular_file, runs_folder
 
 CLOCK_ERROR = 2.0
