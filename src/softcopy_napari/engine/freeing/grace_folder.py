@@ -14,9 +14,10 @@ from pathlib import Path
 
 from softcopy_napari.engine.freeing.freed_files import JOURNAL, Journal
 from softcopy_napari.engine.freeing.refusal import refuse
+from softcopy_napari.engine.fs.folder_listing import listing
 from softcopy_napari.engine.fs.own_files import is_own_temporary
 from softcopy_napari.engine.fs.relative_paths import join, parent
-from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder, listing
+from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
 from softcopy_napari.engine.reasons import ReasonCode
 from softcopy_napari.engine.receipt.freed_record import (
     FILES,

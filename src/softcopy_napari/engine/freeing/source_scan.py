@@ -16,10 +16,11 @@ from xxhash import xxh3_64_intdigest
 
 from softcopy_napari.engine.formatting import NO_NAMES, CountedNames
 from softcopy_napari.engine.freeing.refusal import refuse
+from softcopy_napari.engine.fs.folder_listing import listing
 from softcopy_napari.engine.fs.name_clashes import compose_accents
 from softcopy_napari.engine.fs.own_files import RECEIPTS, TEMPORARY_PREFIX, is_own_temporary
 from softcopy_napari.engine.fs.relative_paths import join
-from softcopy_napari.engine.fs.root_folder import RootFolder, listing
+from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.fs.system_names import system_name
 from softcopy_napari.engine.reasons import ReasonCode
 from softcopy_napari.engine.receipt.checksum_file import read_lines

@@ -12,7 +12,6 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
 
 from softcopy_napari.engine.fs.capabilities import Capabilities, detect_capabilities
 from softcopy_napari.engine.fs.files import NOFOLLOW, extended_path, native_path, open_source_file
@@ -36,7 +35,7 @@ BY_DESCRIPTOR = (
 UTIME_ON_FD = os.utime in os.supports_fd
 """Whether this system can set the times of an open file."""
 FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
-_LOOKUP = FOLDER | getattr(os, "O_PATH", 0)
+LOOKUP = FOLDER | getattr(os, "O_PATH", 0)
 """To look names up in a folder, not to list it: a network file system need not be asked to open it."""
 _LONG_AGO = 10**17
 """March 1973, ns."""
@@ -203,7 +202,7 @@ class RootFolder:
     def _make_folder(self, name: str, at: int) -> int:
         """Open a folder by its name in the one that was entered last, and make it if need be."""
         try:
-            return os.open(name, _LOOKUP, dir_fd=at)
+            return os.open(name, LOOKUP, dir_fd=at)
         except FileNotFoundError:
             pass
         except OSError:
@@ -213,11 +212,11 @@ class RootFolder:
         path = "/".join([*(entered for entered, _ in self._stack), name])
         like = self._like.stat(path) if self._like is not None and self.folder_mode < 0 else None
         make_folder_at(name, at, self.folder_mode, self.group, like, self.file_mode)
-        return os.open(name, _LOOKUP, dir_fd=at)
+        return os.open(name, LOOKUP, dir_fd=at)
 
     def _open_folder(self, name: str, at: int) -> int:
         """Open a folder by its name in the one that was entered last."""
-        return os.open(name, _LOOKUP, dir_fd=at)
+        return os.open(name, LOOKUP, dir_fd=at)
 
     def _may_pass(self, path: str) -> bool:
         """Whether a link on the way to a folder is followed."""
@@ -368,30 +367,6 @@ class RootFolder:
     def note_lost_times(self) -> None:
         """Note that a file did not keep the modification time that was set."""
         self._capabilities = (self._capabilities or Capabilities())._replace(keeps_times=False)
-
-
-@contextlib.contextmanager
-def holding(side: RootFolder, folder: str | None, to_list: bool = False) -> Iterator[int | None]:
-    """Open a folder and yield its descriptor; None where there is no folder, or the system has no such descriptors.
-
-    Without `to_list` names can be looked up in it, and a share is not even asked to open it.
-    """
-    if folder is None or side.fd is None:
-        yield None
-        return
-    # Looking names up in an open folder, instead of whole paths, takes a third off a comparison.
-    fd = side.open_file(folder, FOLDER if to_list else _LOOKUP)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-@contextlib.contextmanager
-def listing(side: RootFolder, folder: str) -> Iterator[tuple[Iterator[os.DirEntry[str]], int | None]]:
-    """List a folder; yield its entries, which may lack their paths, and its descriptor as `holding` does."""
-    with holding(side, folder, to_list=True) as fd, os.scandir(side.path(folder) if fd is None else fd) as entries:
-        yield entries, fd
 
 
 def _is_link(found: os.stat_result) -> bool:

@@ -17,11 +17,12 @@ from softcopy_napari.engine.fs.destination_problem import DestinationProblem, di
 from softcopy_napari.engine.fs.file_system_type import identify_file_system
 from softcopy_napari.engine.fs.file_times import is_up_to_date, pack_version
 from softcopy_napari.engine.fs.files import KIND, LINK, REGULAR
+from softcopy_napari.engine.fs.folder_listing import holding, listing
 from softcopy_napari.engine.fs.followed_links import KEEP, leads_out, make_source_folder
 from softcopy_napari.engine.fs.name_clashes import NameClashes
 from softcopy_napari.engine.fs.own_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from softcopy_napari.engine.fs.relative_paths import join, prefix_of
-from softcopy_napari.engine.fs.root_folder import RootFolder, holding, listing
+from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.fs.statx import refresh_attributes
 from softcopy_napari.engine.worker.extra_files import ExtraFiles
 from softcopy_napari.engine.worker.file_streams import have_same_content

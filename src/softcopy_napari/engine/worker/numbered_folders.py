@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from functools import partial
 
 from softcopy_napari.engine.fs.file_system_type import identify_file_system
+from softcopy_napari.engine.fs.folder_listing import holding
 from softcopy_napari.engine.fs.relative_paths import join
-from softcopy_napari.engine.fs.root_folder import RootFolder, holding
+from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.lanes import Lanes, split
 from softcopy_napari.engine.worker.native import NativeComparer
