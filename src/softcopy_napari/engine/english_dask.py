@@ -8,7 +8,7 @@ from softcopy_napari.engine.reasons import ReasonCode
 _TRIED_AGAIN = "It is asked again"
 
 DASK: Wording = {
-    ReasonCode.DASK_NO_WORKERS: "no Dask worker has come to {scheduler}; files wait for one",
+    ReasonCode.DASK_NO_WORKERS: "no Dask worker has joined {scheduler}; files wait for one",
     ReasonCode.DASK_UNREACHABLE: "the Dask scheduler at {scheduler} does not answer; files wait for it",
     ReasonCode.DASK_WORKER_LOST: "Dask worker {worker} on {host} was lost; others copy its files",
     ReasonCode.DASK_PROCESS_DIED: "a copy process on {host} died and was replaced",

@@ -9,7 +9,7 @@ _WRITE = "write it as in {example}"
 
 STORES: Wording = {
     # Why a text names no place in an object store: each goes on behind "the destination"
-    ReasonCode.STORE_URL_INVALID: f"is no address of an object store, {{text:quoted}}; {_WRITE}",
+    ReasonCode.STORE_URL_INVALID: f"is not an address of an object store, {{text:quoted}}; {_WRITE}",
     ReasonCode.STORE_SCHEME_OTHER: f"looks like an object store, {{text:quoted}}; {_WRITE}",
     ReasonCode.STORE_WITH_SECRET: (
         "has credentials in its address, which would stand in logs and receipts: take them out, and put them into the "
@@ -30,20 +30,20 @@ STORES: Wording = {
     # Why nothing can be copied into an object store: found before the start
     ReasonCode.STORE_UNREACHABLE: "{destination} does not answer now: {problem}. A copy waits until it does",
     ReasonCode.STORE_BUCKET_MISSING: (
-        "destination {destination}: there is no bucket {bucket}. Make it, or correct its name"
+        "destination {destination}: there is no bucket {bucket}. Create it, or correct its name"
     ),
     ReasonCode.STORE_CREDENTIALS: (
         "destination {destination} cannot be used with your credentials: {problem}. Log in as for other "
         "tools, or set their variables"
     ),
     ReasonCode.STORE_NOT_LISTED: (
-        "destination {destination} cannot be listed: {problem}. Ask for the permission to list its bucket"
+        "destination {destination} cannot be listed: {problem}. Ask for permission to list its bucket"
     ),
     ReasonCode.STORE_NOT_WRITTEN: (
-        "destination {destination} cannot be written: {problem}. Ask for the permission to put objects there"
+        "destination {destination} cannot be written: {problem}. Ask for permission to put objects there"
     ),
     ReasonCode.STORE_NOT_READ: (
-        "destination {destination} cannot be read back: {problem}. Ask for the permission to get objects there"
+        "destination {destination} cannot be read back: {problem}. Ask for permission to get objects there"
     ),
     # What a copy into an object store has to say
     ReasonCode.STORE_REFUSED: (
@@ -51,12 +51,12 @@ STORES: Wording = {
         "copying continues by itself"
     ),
     ReasonCode.STORE_NO_BUCKET: (
-        "{destination}: {problem}. Make the bucket, or correct its name; copying continues by itself"
+        "{destination}: {problem}. Create the bucket, or correct its name; copying continues by itself"
     ),
     ReasonCode.STORE_OVERLOADED: "{destination} is overloaded ({problem}). Copying continues by itself",
-    ReasonCode.STORE_WITHOUT_LINKS: "{destination} holds no links: links of the source are left out",
+    ReasonCode.STORE_WITHOUT_LINKS: "{destination} cannot hold links: links of the source are left out",
     ReasonCode.FOREIGN_OBJECT: (
-        "lies at the destination with other content, which no copy brought there. Move it away, or replace it with "
+        "lies at the destination with different content, which no copy brought there. Move it away, or replace it with "
         "--overwrite"
     ),
 }
