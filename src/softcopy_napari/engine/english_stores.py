@@ -9,7 +9,7 @@ _WRITE = "write it as in {example}"
 
 STORES: Wording = {
     # Why a text names no place in an object store: each goes on behind "the destination"
-    ReasonCode.STORE_URL_INVALID: f"is not an address of an object store, {{text:quoted}}; {_WRITE}",
+    ReasonCode.STORE_URL_INVALID: f"is no address of an object store, {{text:quoted}}; {_WRITE}",
     ReasonCode.STORE_SCHEME_OTHER: f"looks like an object store, {{text:quoted}}; {_WRITE}",
     ReasonCode.STORE_WITH_SECRET: (
         "has credentials in its address, which would stand in logs and receipts: take them out, and put them into the "
