@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
+
+if TYPE_CHECKING:
+    from softcopy_napari.engine.targets.store_url import Destination
 
 WRONG_USAGE = 2
 """Exit code."""
@@ -27,3 +30,13 @@ def read_path(text: str, what: str = "path") -> Path:
         return written_path(text, Path())
     except ValueError as error:
         fail(f"the {what} {error}")
+
+
+def read_destination(text: str) -> Destination:
+    """Return the destination that a user means, a folder or a place in an object store, or end the command."""
+    from softcopy_napari.engine.targets.user_paths import written_destination
+
+    try:
+        return written_destination(text, Path())
+    except ValueError as error:
+        fail(f"the destination {error}")

@@ -19,6 +19,7 @@ from softcopy_napari.engine.dispatch.priority import lower_priority
 from softcopy_napari.engine.formatting import count_text, printable, size_text, time_text
 from softcopy_napari.engine.receipt.freed_record import find_freed
 from softcopy_napari.engine.receipt.receipt import find_receipt
+from softcopy_napari.engine.targets.store_url import Destination, StoreUrl
 from softcopy_napari.engine.verify.verify import (
     Interrupted,
     ReadAll,
@@ -103,7 +104,7 @@ class How:
     report: str | None = None
 
 
-def run_verify(folders: tuple[Path, ...], how: How) -> int:
+def run_verify(places: tuple[Destination, ...], how: How) -> int:
     """Verify data and print what was found; return the exit code.
 
     Raises
@@ -116,6 +117,7 @@ def run_verify(folders: tuple[Path, ...], how: How) -> int:
         The cluster cannot be used.
     """
     choice = how.choice
+    folders = _folders_of(places, how)
     for folder in folders:
         if not folder.is_dir():
             raise VerifyError(f"{folder} is not a folder: check the path")
@@ -132,7 +134,9 @@ def run_verify(folders: tuple[Path, ...], how: How) -> int:
     lower_priority(os.getpid())  # threads take it over
     with collect_signals() as caught:
         try:
-            if len(folders) == 1:
+            if not folders:
+                _verify_store(places[0], how, report, console, caught)
+            elif len(folders) == 1:
                 _verify_receipt(folders[0], how, report, console, caught)
             else:
                 _say(console, f"Comparing {folders[1]} with {folders[0]}, byte by byte{_chosen(choice)}", "bold")
@@ -151,7 +155,7 @@ def run_verify(folders: tuple[Path, ...], how: How) -> int:
             return INTERRUPTED
         finally:
             if written is not None:
-                written.close(folders, report, complete, time.monotonic() - started)
+                written.close(places, report, complete, time.monotonic() - started)
     findings.sum_up(report)
     _say(
         console, f"{_extent(report, choice)}; {size_text(report.bytes)} read in {time_text(time.monotonic() - started)}"
@@ -160,6 +164,31 @@ def run_verify(folders: tuple[Path, ...], how: How) -> int:
         which = "all" if choice.everything else "the chosen"
         _say(console, f"OK: {which} {count_text(report.files, 'file')} match", "green")
     return 0 if report.good else 1
+
+
+def _folders_of(places: tuple[Destination, ...], how: How) -> tuple[Path, ...]:
+    """Return the places, if they are folders; none for one in an object store."""
+    folders = tuple(place for place in places if isinstance(place, Path))
+    if len(folders) == len(places):
+        return folders
+    if folders:
+        raise VerifyError(f"{places[-1]} is in an object store: compare it with its source by softcopy check")
+    if how.dask is not None:
+        raise VerifyError(f"{places[0]} is in an object store, which is not verified on a cluster: leave out --dask")
+    return ()
+
+
+def _verify_store(place: Destination, how: How, report: VerifyReport, console: Console, caught: list[int]) -> None:
+    from softcopy_napari.engine.verify.verify_store import find_store_receipt, verify_store_receipt
+
+    assert isinstance(place, StoreUrl)
+    _, sums, facts = find_store_receipt(place)
+    of = f" of {facts.finished}" if facts is not None and facts.finished else ""
+    _say(console, f"Comparing {place} with {sums.name}{of}{_chosen(how.choice)}", "bold")
+    expected = round(facts.files * how.choice.sample / how.choice.parts) if facts is not None else 0
+    with _show_progress(console, place, expected, report) as show:
+        options = VerifyOptions(how.choice, how.nprocs, lambda: show() and not caught)
+        verify_store_receipt(place, options, report)
 
 
 @contextlib.contextmanager
@@ -238,7 +267,9 @@ class _Findings:
 
 
 @contextlib.contextmanager
-def _show_progress(console: Console, folder: Path, expected: int, report: VerifyReport) -> Iterator[Callable[[], bool]]:
+def _show_progress(
+    console: Console, folder: Destination, expected: int, report: VerifyReport
+) -> Iterator[Callable[[], bool]]:
     """Yield what shows the progress: a line that changes on a terminal, else one every few seconds; always true."""
     started = time.monotonic()
     if not console.is_terminal:

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from softcopy_napari.terminal.refusals import fail, read_path
+from softcopy_napari.terminal.refusals import fail, read_destination, read_path
 from softcopy_napari.terminal.usage import dask_option
 
 
@@ -46,6 +46,7 @@ def verify(
         fail(f"--nprocs must be a whole number from 1 to 64, not {nprocs}")
     try:
         how = How(parse_selection(sample, part, seed), nprocs, verbose, dask, afresh, report)
-        sys.exit(run_verify(tuple(read_path(folder) for folder in folders), how))
+        *source, destination = folders
+        sys.exit(run_verify((*map(read_path, source), read_destination(destination)), how))
     except (ReceiptError, TargetsError, VerifyError, ValueError) as error:
         fail(str(error))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
+from softcopy_napari.engine.targets.store_url import Destination
 from softcopy_napari.engine.verify.verify import VerifyError, VerifyReport
 from softcopy_napari.engine.worker.content_checker import CheckOutcome
 
@@ -37,9 +37,9 @@ class ReportFile:
         """Write what is wrong with a file."""
         self._write({"kind": kind.name.lower(), "path": path, **({"detail": detail} if detail else {})})
 
-    def close(self, folders: tuple[Path, ...], report: VerifyReport, complete: bool, seconds: float) -> None:
+    def close(self, folders: tuple[Destination, ...], report: VerifyReport, complete: bool, seconds: float) -> None:
         """Write the last line: what was checked, and whether to the end."""
-        *source, destination = map(os.fspath, folders)
+        *source, destination = map(str, folders)
         self._write(
             {
                 "version": _VERSION,

@@ -1,0 +1,43 @@
+"""`softcopy verify` of what lies in a real object store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from softcopy_napari.terminal.verify_command import verify
+from tests.engine.job.test_store_jobs import NAME, StoreJobs
+from tests.engine.support import make_array
+from tests.support.object_stores import ObjectStore
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, object_store: ObjectStore) -> Iterator[StoreJobs]:
+    found = StoreJobs(tmp_path, object_store)
+    make_array(found.source, (2, 3))
+    yield found
+    found.stop()
+
+
+def said(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(verify, arguments)
+    return done.exit_code, done.output
+
+
+def test_a_copy_in_a_store_is_verified(jobs: StoreJobs) -> None:
+    url = str(jobs.url)
+    code, words = said(url)
+    assert code == 2 and "has no receipt" in words
+    jobs.complete()
+    code, words = said(url)
+    assert code == 0 and "OK: all 7 files match" in words, words
+    jobs.store.write(f"{NAME}/1.1", b"somebody else's")
+    code, words = said(url)
+    assert code == 1 and "changed: 1 file" in words and "1.1" in words, words
+    code, words = said(str(jobs.source), url)
+    assert code == 2 and "by softcopy check" in words
+    code, words = said(url, "--dask", "tcp://127.0.0.1:1")
+    assert code == 2 and "leave out --dask" in words
