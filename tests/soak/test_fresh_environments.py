@@ -8,6 +8,7 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="needs a virtual screen"),
 ]
 
+_MOST_CLICKS = 6
+"""From an open napari to a live copy with its image, both paths typed or pasted."""
 _BINDINGS = {"pyqt6": "PyQt6", "pyside6": "PySide6_Essentials<6.11"}
 
 
@@ -34,17 +37,25 @@ def test_the_wheel_alone_gives_the_sample_and_a_first_copy_with_their_images(tmp
     subprocess.run([*pip, str(wheel)], check=True, timeout=400)
     assert {name for name in _installed(python) - before if "qt" in name or "side" in name} == set()
 
-    (tmp_path / "data").mkdir()
+    found = _run(python, "first_minutes.py", tmp_path)
+    assert not [line for line in found["said"] if not line.startswith("info")], found
+    assert found["seconds"] < 60
+    clicked = _run(python, "first_clicks.py", tmp_path)["clicked"]
+    assert clicked[0] == "Plugins" and clicked[-1] == "Start" and len(clicked) <= _MOST_CLICKS, clicked
+
+
+def _run(python: str, script: str, tmp_path: Path) -> dict[str, Any]:
+    """Run a script of this folder in an environment, on a screen of its own; return what it prints at last."""
+    folder = tmp_path / script
+    folder.mkdir()
     environment = {key: value for key, value in os.environ.items() if key not in ("QT_API", "PYTEST_QT_API")}
     with virtual_screen():
         environment["DISPLAY"] = os.environ["DISPLAY"]
-        script = Path(__file__).with_name("first_minutes.py")
-        run = [python, str(script), str(tmp_path / "data")]
-        done = subprocess.run(run, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+        run = [python, str(Path(__file__).with_name(script)), str(folder)]
+        done = subprocess.run(run, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert not [line for line in found["said"] if not line.startswith("info")], found
-    assert found["seconds"] < 60
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def _installed(python: str) -> set[str]:
