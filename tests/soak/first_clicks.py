@@ -16,7 +16,7 @@ from typing import Any
 import napari
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QMenu, QMenuBar, QPushButton, QWidget
+from qtpy.QtWidgets import QApplication, QLineEdit, QMenu, QMenuBar, QPushButton, QWidget
 
 from softcopy_napari.engine.client import engines
 from softcopy_napari.plugin import SoftcopyWidget
@@ -73,9 +73,10 @@ class User:
         """Type where the keyboard is."""
         QTest.keyClicks(QApplication.focusWidget(), text)
 
-    def press_tab(self, times: int) -> None:
-        """Go on with the keyboard."""
-        for _ in range(times):
+    def go_to_next_field(self) -> None:
+        """Press Tab until text can be typed."""
+        before = QApplication.focusWidget()
+        while not isinstance(QApplication.focusWidget(), QLineEdit) or QApplication.focusWidget() is before:
             QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
 
 
@@ -115,7 +116,7 @@ def copy(source: Path, destination: Path) -> list[str]:
     user.wait_for("the dock", lambda: window.findChildren(SoftcopyWidget))
     user.press("Copy an acquisition\u2026")
     user.type(str(source))
-    user.press_tab(3)  # past the buttons beside the field
+    user.go_to_next_field()
     user.type(str(destination))
     user.press("Start")
     user.wait_for("the image", lambda: is_shown(viewer))

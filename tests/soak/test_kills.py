@@ -104,11 +104,17 @@ def kill_again_and_again(folder: Path, kind: str, options: dict[str, Any], kills
     choose = random.Random(f"{kind} {options}")
     destination.mkdir()
     caught, given = 0, ["--kind", "folder"] if kind == "folder" else []
+    progress, begun = destination.with_name("destination.zarr.progress.jsonl"), 0
+
+    def has_begun() -> bool:
+        """Whether an engine has got so far that it copies: files that were just written are left alone for a while."""
+        return kind != "folder" or (progress.exists() and progress.read_bytes().count(b'"event": "begin"') > begun)
+
     with helper("reader", str(destination)) as said:
         with helper("writers", kind, str(source), "1", json.dumps(options)):
-            for _ in range(kills):
+            for begun in range(kills):  # noqa: B007 - which `has_begun` looks at
                 seconds, workers_too = choose.uniform(0.3, longest), choose.random() < 0.5
-                run_for(seconds, workers_too, source, destination, options.get("rest", 0.0), options=given)
+                run_for(seconds, workers_too, source, destination, options.get("rest", 0.0), has_begun, given)
                 caught += bool(temporaries(destination))
         with Softcopy("--nprocs", "2", "--finish-idle", "1", *given, source, destination) as copy:
             code = copy.wait(60)
