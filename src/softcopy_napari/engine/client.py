@@ -280,7 +280,7 @@ class Copy:
         snapshot = self.snapshot()
         if snapshot.settings is not None and not snapshot.settings.progress_file:
             raise TargetsError("progress_file is off: nothing says what is complete")
-        waiter = Waiter(Path(snapshot.destination), Goal(wanted, name, array, well, verified))
+        waiter = Waiter(destination_of(snapshot.destination), Goal(wanted, name, array, well, verified))
         deadline = None if timeout is None else time.monotonic() + timeout
         ended: float | None = None
         while True:

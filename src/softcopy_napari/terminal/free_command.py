@@ -49,12 +49,16 @@ def free(
     """
     from softcopy_napari.engine.freeing.free_rules import FreeOptions
     from softcopy_napari.engine.freeing.refusal import FreeRefused
+    from softcopy_napari.engine.job.preflight import NOT_FREED
+    from softcopy_napari.engine.targets.store_url import is_store_url
     from softcopy_napari.terminal import free as commands
 
     if not 1 <= nprocs <= 64:
         fail(f"--nprocs must be a whole number from 1 to 64, not {nprocs}")
     if not 0 <= keep_days < 1e5:
         fail(f"--keep-days must be a number of days, 0 or more, not {keep_days:g}")
+    if any(map(is_store_url, folders[1:])):
+        fail(NOT_FREED)
     paths = [read_path(folder) for folder in folders]
     if undo + list_ + expired > 1:
         fail("--undo, --list and --expired do not go together: give one of them")

@@ -16,8 +16,9 @@ from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.formatting import count_text
 from softcopy_napari.engine.protocol.messages import Changes, Order, TargetSnapshot
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.targets.store_url import Destination, StoreUrl, destination_of
 from softcopy_napari.engine.targets.timeout import call_with_timeout
-from softcopy_napari.engine.targets.user_paths import written_path
+from softcopy_napari.engine.targets.user_paths import written_destination
 from softcopy_napari.terminal.wording import foreign_words
 
 _MOST_LISTED = 8
@@ -95,11 +96,11 @@ def _copies_named(name: str, running: Sequence[RunningCopy]) -> list[RunningCopy
     if found := [copy for copy in running if name == str(copy.pid)]:
         return found
     try:
-        path = written_path(name, Path())
-        found = [copy for copy in running if copy.target.destination == str(path)]
+        place = written_destination(name, Path())
+        found = [copy for copy in running if copy.target.destination == str(place)]
         if not found and running:  # disks, which may hang, are asked only now
             found = call_with_timeout(
-                lambda: [one for one in running if _same_folder(path, Path(one.target.destination))],
+                lambda: [one for one in running if _is_same(place, destination_of(one.target.destination))],
                 f"{name} has not answered; write the destination as softcopy status does",
             )
     except ValueError as error:
@@ -111,8 +112,10 @@ def _copies_named(name: str, running: Sequence[RunningCopy]) -> list[RunningCopy
     return found
 
 
-def _same_folder(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one folder, through links or mounts, or would if it existed."""
+def _is_same(one: Destination, other: Destination) -> bool:
+    """Whether two paths lead to one folder, through links or mounts, or would if it existed, or to one place."""
+    if isinstance(one, StoreUrl) or isinstance(other, StoreUrl):
+        return isinstance(one, StoreUrl) and isinstance(other, StoreUrl) and one.place == other.place
     if os.path.normcase(os.path.realpath(one)) == os.path.normcase(os.path.realpath(other)):
         return True
     with contextlib.suppress(OSError, ValueError):

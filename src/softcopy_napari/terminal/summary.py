@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from softcopy_napari.engine.formatting import count_text, size_text, time_text
 from softcopy_napari.engine.protocol.messages import EngineSnapshot, Findings, TargetSnapshot
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError
+from softcopy_napari.engine.receipt.files_beside_store import FilesBesideStore
 from softcopy_napari.engine.receipt.receipt import find_receipt
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.targets.store_url import Destination, StoreUrl, destination_of
 from softcopy_napari.terminal.styled import print_line
 from softcopy_napari.terminal.texts import COLOURS
 from softcopy_napari.terminal.wording import RUN_AGAIN, explain_state
@@ -57,7 +58,7 @@ def _copied(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
     )
     if target.state is TargetState.COMPLETE:
         with contextlib.suppress(ReceiptError):
-            yield f"  receipt: {find_receipt(Path(target.destination))[0]}", ""
+            yield f"  receipt: {_receipt_of(destination_of(target.destination))}", ""
     absent = target.chunk_files_absent
     if absent:
         complete = target.state is TargetState.COMPLETE
@@ -70,6 +71,13 @@ def _copied(target: TargetSnapshot) -> Iterator[tuple[str, str]]:
         yield f"  failed: {failure.path} {failure.reason}{attempts}", "red"
     if target.failed_files > _SHOWN_FAILURES:
         yield f"  and {target.failed_files - _SHOWN_FAILURES:,} more", "red"
+
+
+def _receipt_of(destination: Destination) -> Destination:
+    """Return where a copy's receipt is; its engine has left word of it here, also of one in an object store."""
+    if isinstance(destination, StoreUrl):
+        return destination.with_name(find_receipt(FilesBesideStore(destination).destination)[0].name)
+    return find_receipt(destination)[0]
 
 
 def _found(target: TargetSnapshot, found: Findings) -> Iterator[tuple[str, str]]:

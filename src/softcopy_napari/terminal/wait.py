@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from softcopy_napari.terminal.refusals import fail, read_path
+from softcopy_napari.terminal.refusals import fail, read_destination
 
 NOT_REACHED, TIME_OVER = 1, 3
 """Exit codes: the copy has ended before; the time is over."""
@@ -35,7 +35,7 @@ def wait(
     from softcopy_napari.engine.watermark.progress_reader import Goal, GoalError, Waiter, WaitResult
 
     deadline = None if timeout is None else time.monotonic() + timeout
-    path = read_path(destination)
+    path = read_destination(destination)
     if array is not None and well is not None:
         fail("give --array or --well, not both")
     try:

@@ -24,6 +24,7 @@ from softcopy_napari.engine.zarr_layout.json_text import read_json
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata, why_unusable
 from softcopy_napari.engine.zarr_layout.probe import SourceProbe, probe_source
 
+NOT_FREED = "only the source of a copy in a folder can be freed, not that of one in an object store"
 _HALF_WRITTEN = 2.0
 """Seconds for which metadata may be half-written."""
 
@@ -61,6 +62,8 @@ def validate_target(target: Target, try_writing: bool = True) -> None:
     if target.check:
         _check_readable(target)
         return
+    if target.free is not None and isinstance(target.destination, StoreUrl):
+        raise TargetsError(f"free: {NOT_FREED}")
     answers = _check_writable(target, try_writing)
     try:
         if target.group is not None:

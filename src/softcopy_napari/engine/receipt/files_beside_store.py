@@ -24,6 +24,8 @@ class FilesBesideStore:
     Parameters
     ----------
     url : StoreUrl
+    folder : Path, optional
+        Where the local files lie, for who only reads: those in the state folder are an engine's.
 
     Attributes
     ----------
@@ -33,10 +35,11 @@ class FilesBesideStore:
         Stands for the destination: what lies beside it is what lies beside that.
     """
 
-    def __init__(self, url: StoreUrl) -> None:
+    def __init__(self, url: StoreUrl, folder: Path | None = None) -> None:
         self.url = url
-        folder = private_folder("beside") / destination_id(url)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder is None:
+            folder = private_folder("beside") / destination_id(url)
+            folder.mkdir(mode=0o700, exist_ok=True)
         self.destination = folder / url.name
 
     def fetch_receipts(self) -> Path:
@@ -66,6 +69,19 @@ class FilesBesideStore:
                 path.unlink(missing_ok=True)
             else:
                 write_atomically(path, content, path.with_name(f"{path.name}.tmp"), flush=False)
+
+    def version_of(self, path: Path) -> str:
+        """Return what tells the present object of a file's name from others; empty where there is none.
+
+        Raises
+        ------
+        OSError
+            The store cannot be asked.
+        """
+        try:
+            return self._connect(path).look_up("")[0].etag
+        except FileNotFoundError:
+            return ""
 
     def publish(self, *paths: Path) -> None:
         """Store local files as the objects of their names, one after the other.

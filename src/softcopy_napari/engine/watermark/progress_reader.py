@@ -6,14 +6,19 @@ It needs no engine, only a path that leads to the destination, and works on any 
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
 import time
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
-from softcopy_napari.engine.watermark.progress_file import find_progress_file
+from softcopy_napari.engine.receipt.files_beside_store import FilesBesideStore
+from softcopy_napari.engine.targets.store_url import Destination, StoreUrl
+from softcopy_napari.engine.watermark.progress_file import find_progress_file, possible_progress_files
 from softcopy_napari.engine.watermark.progress_lines import LONGEST_LINE, Claim, ProgressState
 
 _GRACE = 10.0
@@ -160,14 +165,46 @@ class ProgressReader:
         self.state = ProgressState()
 
 
+class StoreProgressReader(ProgressReader):
+    """Reads the progress file of a destination in an object store, which is fetched when it is another than before.
+
+    Parameters
+    ----------
+    url : StoreUrl
+    """
+
+    def __init__(self, url: StoreUrl) -> None:
+        folder = tempfile.mkdtemp(prefix="softcopy-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._files = FilesBesideStore(url, Path(folder))
+        self._versions: dict[Path, str] = {}
+        super().__init__(self._files.destination)
+
+    def read(self) -> ProgressState:
+        """Read what was added since the last call, see `ProgressReader.read`.
+
+        Raises
+        ------
+        OSError
+            The store cannot be asked.
+        """
+        *beside, _ = possible_progress_files(self._files.destination)
+        versions = {path: self._files.version_of(path) for path in beside}
+        self._files.fetch(path for path in beside if versions[path] != self._versions.get(path, ""))
+        self._versions = versions
+        return super().read()
+
+
 class Waiter:
     """Judges again and again whether something has been reached.
 
     A copy that had ended before anybody waited has some seconds to be started again: both may be started together.
     """
 
-    def __init__(self, destination: Path, goal: Goal) -> None:
-        self._reader = ProgressReader(destination)
+    def __init__(self, destination: Destination, goal: Goal) -> None:
+        self._reader = (
+            StoreProgressReader(destination) if isinstance(destination, StoreUrl) else ProgressReader(destination)
+        )
         self._goal = goal
         self._since = time.monotonic()
         self._first: tuple[Mapping[str, Any] | None, bool] | None = None
