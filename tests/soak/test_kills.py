@@ -117,7 +117,7 @@ def kill_again_and_again(folder: Path, kind: str, options: dict[str, Any], kills
                 run_for(seconds, workers_too, source, destination, options.get("rest", 0.0), has_begun, given)
                 caught += bool(temporaries(destination))
         with Softcopy("--nprocs", "2", "--finish-idle", "1", *given, source, destination) as copy:
-            code = copy.wait(60)
+            code = copy.wait(180)
         assert code == 0 and "Complete" in copy.output, copy.output
     problems, summary = said[:-1], said[-1]
     assert not problems, problems[:10]

@@ -35,7 +35,7 @@ def follow_kills(folder: Path, options: dict[str, Any], kills: int, longest: flo
                 seconds, workers_too = choose.uniform(0.0, longest), choose.random() < 0.5
                 run_for(seconds, workers_too, source, destination, 0.0, has_begun, more)
         with Softcopy("--nprocs", "2", "--finish-idle", "1", *more, source, destination) as copy:
-            code = copy.wait(60)
+            code = copy.wait(180)
         assert code == 0 and "Complete" in copy.output, copy.output
     problems, done = said[:-1], said[-1]
     assert not problems, problems[:10]
