@@ -45,7 +45,7 @@ def test_each_right_that_is_missing_is_named(
     faulty.inject(Fault.DENIED, method=method)
     refused = check_store_access(_url(object_store, faulty), write=True).refused
     assert refused is not None and refused.code == code
-    assert words in describe(refused) and "Ask for the permission" in describe(refused)
+    assert words in describe(refused) and "Ask for permission" in describe(refused)
     assert object_store.keys() == []
 
 
