@@ -183,3 +183,16 @@ def test_it_works_by_keyboard_and_screen_reader(field: PathField, qtbot: QtBot) 
         qtbot.keyClick(field.focusWidget(), Qt.Key.Key_Tab)
     assert order == ["source_edit", "source_edit_browse", "source_edit_recent"]
     assert all(field.findChild(kind).accessibleName() for kind in (QPushButton, QToolButton))
+
+
+def test_a_field_for_destinations_takes_addresses_of_object_stores(qtbot: QtBot) -> None:
+    field = PathField("Destination", "destination_edit", takes_stores=True)
+    qtbot.addWidget(field)
+    field.path = "s3://bucket/a.zarr"
+    assert field.problem == "" and field.path == "s3://bucket/a.zarr"
+    field.path = "s3://bucket"
+    assert "whole bucket" in field.problem
+    field.path = "s3://key:hush@bucket/a.zarr"
+    assert "credentials in its address" in field.problem and "hush" not in field.problem
+    field.path = "nas:/lab/a.zarr"
+    assert "another computer" in field.problem

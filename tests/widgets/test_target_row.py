@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from softcopy_napari.engine.protocol.messages import Findings
 from softcopy_napari.engine.reasons import ReasonCode, make_reason
 from softcopy_napari.engine.states import TargetState
+from softcopy_napari.widgets.card import make_card
 from softcopy_napari.widgets.target_row import Action, Row, allowed_actions
 from tests.widgets.support import make_row
 
@@ -61,3 +63,14 @@ def test_a_full_disk_is_no_pause_of_the_user() -> None:
 def test_names_come_from_the_path(tmp_path: Path) -> None:
     assert Row((0, "1"), None, str(tmp_path / "a.zarr"), "").name == "a.zarr"
     assert Row((0, "1"), None, "/", "").name == "/"
+
+
+@pytest.mark.parametrize("state", [None, TargetState.COPYING, TargetState.COMPLETE])
+def test_a_destination_in_a_store_has_no_folder_to_open_and_its_source_is_not_freed(state: TargetState | None) -> None:
+    row = replace(make_row("a", state), destination="s3://bucket/a.zarr?endpoint=http://nas:9000")
+    folder = make_row("a", state)
+    assert allowed_actions([row]) == allowed_actions([folder]) - {Action.OPEN_DESTINATION, Action.FREE}
+    assert Action.OPEN_DESTINATION in allowed_actions([row, folder])
+    card = make_card(row)
+    assert card.destination == "s3://bucket/a.zarr on nas:9000" and Action.OPEN_DESTINATION not in card.actions
+    assert "s3://bucket/a.zarr?endpoint=http://nas:9000" in card.tip
