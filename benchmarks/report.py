@@ -19,7 +19,7 @@ from common import Others, machine, versions
 
 RESULTS = Path(__file__).with_name("results")
 PAGE = Path(__file__).parents[1] / "docs" / "dev" / "benchmarks.md"
-ORDER = ["bulk", "live", "slowdown", "share", "memory", "growth", "overlay", "napari_cost"]
+ORDER = ["bulk", "live", "slowdown", "share", "memory", "growth", "dask_workers", "overlay", "napari_cost"]
 """In which `make bench` runs the scripts, and the table of goals lists what they found."""
 
 
