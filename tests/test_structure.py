@@ -6,8 +6,6 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "src").rglob("*.py"))
 LONGEST = 400
@@ -16,11 +14,12 @@ STOPS = 12
 """Modules that a chunk file passes from event to overlay."""
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(ROOT / "src")))
-def test_a_module_is_short_and_says_what_it_is_for(module: Path) -> None:
-    text = module.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= LONGEST
-    assert (ast.get_docstring(ast.parse(text)) or "").strip(), "its first line says its purpose"
+def test_a_module_is_short_and_says_what_it_is_for() -> None:
+    modules = {str(module.relative_to(ROOT)): module.read_text(encoding="utf-8") for module in MODULES}
+    assert len(modules) > 300
+    assert [name for name, text in modules.items() if len(text.splitlines()) > LONGEST] == []
+    silent = [name for name, text in modules.items() if not (ast.get_docstring(ast.parse(text)) or "").strip()]
+    assert silent == [], "its first line says its purpose"
 
 
 def test_the_tour_walks_few_modules_each_with_the_functions_that_it_names() -> None:
