@@ -17,8 +17,8 @@ from hypothesis import settings
 
 from softcopy_napari.engine.state_folder.run_file import run_files
 from softcopy_napari.virtual_screen import NoScreen, virtual_screen
+from tests.support import preloaded
 from tests.support.object_store_fixtures import *  # noqa: F403
-from tests.support.preloaded import server_pid
 
 # Threads that numpy would start, and never use here, cost each of hundreds of processes a tenth of a second.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -39,8 +39,10 @@ settings.register_profile("here", deadline=None, max_examples=50)
 settings.register_profile("soak", deadline=None, max_examples=1500)  # --hypothesis-profile=soak
 settings.load_profile("here")
 
-_GRACE = 2.0
-"""Seconds in which what a test has ended may go."""
+preloaded.fork_own_processes()
+
+_GRACE = 5.0
+"""Seconds in which what a test has ended may go: at the lowest priority, on a busy machine."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -69,19 +71,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_unconfigure() -> None:
     _screen.close()
+    preloaded.end_servers()
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_running(state_folder_in_tmp: Path) -> Iterator[None]:
     """Fail a test that leaves child processes, engines, or threads that would keep Python from ending."""
     this = psutil.Process()
-    children = set(this.children(recursive=True))
+    children = _descendants(this)
     threads = set(threading.enumerate())
     yield
     deadline = time.monotonic() + _GRACE
+    for_all = set(map(psutil.Process, preloaded.server_pids()))
     while True:
         left = [
-            *((set(this.children(recursive=True)) | _engines(state_folder_in_tmp, this)) - children - _server()),
+            *((_descendants(this) | _engines(state_folder_in_tmp, this)) - children - for_all),
             *(t for t in threading.enumerate() if t not in threads and not t.daemon),
         ]
         if not left:
@@ -96,10 +100,21 @@ def nothing_is_left_running(state_folder_in_tmp: Path) -> Iterator[None]:
     pytest.fail(f"the test left running: {', '.join(words)}")
 
 
-def _server() -> set[psutil.Process]:
-    """What starts processes for all tests."""
-    pid = server_pid()
-    return {psutil.Process(pid)} if pid else set()
+def _descendants(this: psutil.Process) -> set[psutil.Process]:
+    """Processes below this one; where the system lists them, without a look at every process of the machine."""
+    if not os.path.exists(f"/proc/{this.pid}/task/{this.pid}/children"):
+        return set(this.children(recursive=True))
+    pids = [this.pid]
+    for pid in pids:  # which grow
+        with contextlib.suppress(OSError):  # it has just ended
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children") as children:
+                    pids += map(int, children.read().split())
+    found = set()
+    for pid in pids[1:]:
+        with contextlib.suppress(psutil.Error):
+            found.add(psutil.Process(pid))
+    return found
 
 
 def _engines(state: Path, this: psutil.Process) -> set[psutil.Process]:
@@ -122,6 +137,12 @@ def _describe(one: psutil.Process | threading.Thread) -> str:
         return f"process {one.pid} ({one.status()}): {' '.join(one.cmdline())}"
     except psutil.Error:
         return f"process {one.pid}"
+
+
+@pytest.fixture
+def nothing_preloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start the program's processes as users do: what they take is measured."""
+    monkeypatch.setattr(preloaded, "_OWN_PROCESSES", ())
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from softcopy_napari.engine.state_folder.folder import private_folder
 from softcopy_napari.engine.state_folder.ledger_folders import VERSIONS
 from tests.engine.support import make_old, temporaries
 from tests.support.command import Softcopy, softcopy, until, until_status
+from tests.support.preloaded import workers_of
 from tests.support.trees import assert_same, contents, stamps
 from tests.support.writers import Writer, write
 
@@ -144,7 +145,7 @@ def test_a_killed_engine_takes_its_workers_with_it_and_the_next_one_cleans_up(tm
     source, destination = _make_large(tmp_path / "source.zarr"), tmp_path / "destination.zarr"
     with Softcopy("--nprocs", "2", source, destination) as copy:
         until(lambda: temporaries(destination))
-        workers = psutil.Process(copy.process.pid).children()
+        workers = workers_of(copy.process.pid)
         (ledgers,) = private_folder("ledgers").iterdir()
         until(lambda: [path for path in ledgers.rglob("*") if path.name == VERSIONS])
         copy.process.kill()
@@ -160,7 +161,7 @@ def test_a_killed_worker_is_replaced_and_its_work_done(tmp_path: Path) -> None:
     source, destination = _make_large(tmp_path / "source.zarr"), tmp_path / "destination.zarr"
     with Softcopy("--nprocs", "2", "--settle", "0", source, destination) as copy:
         until(lambda: temporaries(destination))
-        victim = psutil.Process(copy.process.pid).children()[0]
+        victim = workers_of(copy.process.pid)[0]
         victim.send_signal(signal.SIGKILL)
         assert copy.wait() == 0, copy.output
     assert f"copy process {victim.pid} died and was replaced" in copy.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings
 from tests.engine.support import tree, until
+from tests.support.preloaded import workers_of
 
 
 class Jobs:
@@ -40,7 +42,7 @@ class Jobs:
     def caught_up(self) -> bool:
         return bool(until(lambda: self.now.state is TargetState.CAUGHT_UP))
 
-    def ends(self, timeout: float = 10.0) -> TargetSnapshot:
+    def ends(self, timeout: float = 30.0) -> TargetSnapshot:
         assert self.job is not None
         assert self.job.ended.wait(timeout), f"still {self.now.state}: {self.now.reason}"
         return self.now
@@ -50,7 +52,7 @@ class Jobs:
 
     def workers(self) -> list[psutil.Process]:
         found = []
-        for child in psutil.Process().children():
+        for child in workers_of(os.getpid()):
             with contextlib.suppress(psutil.Error):  # it may have died just now
                 if "softcopy_napari" in " ".join(child.cmdline()):
                     found.append(child)
@@ -59,4 +61,4 @@ class Jobs:
     def stop(self) -> None:
         if self.job is not None:
             self.job.order("stop")
-            assert self.job.ended.wait(5.0)
+            assert self.job.ended.wait(30.0)

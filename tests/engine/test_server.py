@@ -27,6 +27,7 @@ from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings, Target, targets_to_json
 from softcopy_napari.engine.wording import describe
 from tests.engine.support import make_array, make_old, replace, temporaries, tree, until, write
+from tests.support.preloaded import workers_of
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals, sockets that are files")
 
@@ -370,7 +371,7 @@ def test_a_killed_engine_is_reported_and_the_next_one_goes_on(made: Engines) -> 
     make_old(made.source)
     copy = made.copy(settle=1000.0)
     assert until(lambda: temporaries(made.destination))
-    workers = made.processes[0].children()
+    workers = workers_of(made.processes[0].pid)
     made.processes[0].send_signal(signal.SIGKILL)
     error = within(1.5, lambda: [copy.snapshot() for _ in range(100)])
     assert isinstance(error, EngineGone) and str(made.processes[0].pid) in str(error)

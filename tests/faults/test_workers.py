@@ -27,6 +27,7 @@ from tests.engine.support import OLD, replace, temporaries, until
 from tests.faults.lab import SOON, Lab, content, make_chunks
 from tests.support.command import Softcopy
 from tests.support.faultfs import Rule, why_not
+from tests.support.preloaded import workers_of
 from tests.support.trees import assert_same
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not())
@@ -165,7 +166,7 @@ def test_a_worker_that_is_stopped_for_half_a_minute_is_replaced_and_for_less_wai
         os.utime(file, (OLD, OLD))
     with Softcopy("--nprocs", "2", "--settle", "0", source, destination) as copy:
         assert until(lambda: temporaries(destination))
-        worker = psutil.Process(copy.process.pid).children()[0]
+        worker = workers_of(copy.process.pid)[0]
         worker.suspend()
         with contextlib.suppress(subprocess.TimeoutExpired):
             copy.wait(seconds)

@@ -40,6 +40,7 @@ from softcopy_napari.engine.targets.target import Settings
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 from tests.engine.support import temporaries, until
 from tests.soak.model import Destination, Source, difference, files
+from tests.support.preloaded import workers_of
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills and stops processes by signals")
 
@@ -199,7 +200,7 @@ class AnyOrder(RuleBasedStateMachine):
     def kill_or_stop_a_worker(self, stop: bool) -> None:
         assert self.copy is not None
         with contextlib.suppress(psutil.Error, IndexError):
-            worker = psutil.Process(self.copy.engine.run.pid).children()[0]
+            worker = workers_of(self.copy.engine.run.pid)[0]
             worker.send_signal(signal.SIGSTOP if stop else signal.SIGKILL)
             self.workers.append(worker)
 

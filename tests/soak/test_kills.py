@@ -18,6 +18,7 @@ import pytest
 
 from tests.engine.support import temporaries
 from tests.support.command import Softcopy, until
+from tests.support.preloaded import workers_of
 from tests.support.trees import assert_same
 from tests.support.writers import REPO
 
@@ -90,7 +91,7 @@ def run_for(
             copy.wait(seconds)
             pytest.fail(f"it ended by itself: {copy.output}")
         engine = psutil.Process(copy.process.pid)
-        workers = engine.children() if workers_too else []
+        workers = workers_of(engine.pid) if workers_too else []
         with contextlib.suppress(psutil.NoSuchProcess):
             catch_copying(workers, destination, 1 + rest)
         for process in (*workers, engine):

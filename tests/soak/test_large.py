@@ -65,6 +65,7 @@ def largest_worker(engine: psutil.Process) -> int:
     return max(found)
 
 
+@pytest.mark.usefixtures("nothing_preloaded")
 @pytest.mark.parametrize(
     "grid",
     [

@@ -67,7 +67,7 @@ def test_copies_of_an_earlier_run_are_compared_with_the_source(jobs: Jobs) -> No
     assert jobs.ends().state is TargetState.COMPLETE
     flip(jobs.destination / "2")
     jobs.start(verify="checksum", settle=0.0)
-    end = jobs.ends(20.0)
+    end = jobs.ends()
     assert end.state is TargetState.COMPLETE and end.counts[ChunkState.VERIFIED] == 4
     assert jobs.equal()
     assert end.files_copied == 1
@@ -101,7 +101,7 @@ def test_a_disk_that_keeps_changing_what_is_written_is_named_and_nothing_is_call
     monkeypatch.setattr(retries, "_FIRST", 0.02)
     make_array(jobs.source, (3,))
     jobs.start(verify="checksum", settle=0.0)
-    end = jobs.ends(20.0)
+    end = jobs.ends()
     assert end.state is TargetState.FAILED
     assert "different content" in end.reason and "faulty" in end.reason
     assert end.counts[ChunkState.VERIFIED] == 2 and end.counts[ChunkState.FAILED] == 1

@@ -174,7 +174,7 @@ def test_overwrite_replaces_yesterdays_copy_and_leaves_what_others_added(
         write(jobs.destination / path, content)
     today(jobs.source, grid)
     jobs.start(finish_idle=0.0, overwrite=True)
-    end = jobs.ends(20.0)
+    end = jobs.ends()
     there = tree(jobs.destination)
     assert {path: there.pop(path) for path in added} == added
     assert there == tree(jobs.source)

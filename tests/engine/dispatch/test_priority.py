@@ -12,6 +12,7 @@ from softcopy_napari.engine.client import start
 from softcopy_napari.engine.dispatch import priority
 from softcopy_napari.engine.wording import describe
 from tests.engine.support import make_array, until
+from tests.support.preloaded import workers_of
 
 
 def test_what_the_system_does_not_allow_is_said_in_the_same_words_for_every_process(
@@ -39,8 +40,8 @@ def test_a_low_priority_counts_beside_the_processes_of_other_sessions(
     copy = start(tmp_path / "source.zarr", tmp_path / "copy.zarr", nprocs=2)
     engine = psutil.Process(copy.engine.run.pid)
     try:
-        assert until(lambda: len(engine.children()) == 2)
-        wanted = {engine.pid: 10} | {child.pid: 19 for child in engine.children()}
+        assert until(lambda: len(workers_of(engine.pid)) == 2)
+        wanted = {engine.pid: 10} | {child.pid: 19 for child in workers_of(engine.pid)}
         for pid, nice in wanted.items():
             group = Path(f"/proc/{pid}/autogroup")
             assert until(lambda group=group, nice=nice: group.read_text().endswith(f"nice {nice}\n"))

@@ -62,7 +62,7 @@ class Desk:
         self.back: list[Task] = []
         self.died: list[CopyWorker] = []
 
-    def hear(self, until_: Callable[[], object], timeout: float = 10.0) -> object:
+    def hear(self, until_: Callable[[], object], timeout: float = 30.0) -> object:
         """Take in what workers say until something holds."""
         deadline = time.monotonic() + timeout
         while not (value := until_()) and time.monotonic() < deadline:
@@ -240,7 +240,8 @@ def test_workers_that_keep_dying_are_started_ever_more_rarely(tmp_path: Path, mo
     desk = Desk(tmp_path, size=1)
     try:
         desk.hear(lambda: False, 1.5)
-        assert 2 <= len(desk.died) <= 6
+        assert len(desk.died) <= 6
+        assert desk.hear(lambda: len(desk.died) >= 2)
     finally:
         desk.pool.stop()
 
@@ -439,6 +440,7 @@ def test_the_interrupt_of_a_terminal_does_not_reach_workers(desk: Desk) -> None:
 # -- what workers cost -------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("nothing_preloaded")
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted differently elsewhere")
 def test_a_worker_stays_under_25_megabytes(desk: Desk) -> None:
     large(desk, size=2 * BUFFER_SIZE + 1)

@@ -376,7 +376,7 @@ def test_killing_workers_again_and_again_loses_nothing(jobs: Jobs) -> None:
             worker.kill()
             killed += 1
         until(lambda before=before: jobs.now.files_copied > before or jobs.job.ended.is_set(), 1.0)  # type: ignore[misc]
-    end = jobs.ends(20.0)
+    end = jobs.ends()
     assert end.state is TargetState.COMPLETE and end.counts[ChunkState.COPIED] == 1600
     assert jobs.equal() and temporaries(jobs.destination) == []
 

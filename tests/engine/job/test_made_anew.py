@@ -52,7 +52,7 @@ def ends_equal(jobs: Jobs) -> None:
         sorted(tree(jobs.destination).keys() ^ tree(jobs.source).keys()),
     )
     jobs.job.order("finish")
-    end = jobs.ends(20.0)
+    end = jobs.ends()
     assert end.state is TargetState.COMPLETE, end.reason
     assert not jobs.workers()
 
@@ -133,7 +133,7 @@ def test_what_was_removed_long_before_to_free_space_is_kept_and_named(
     assert until(lambda: tree(jobs.source).items() <= tree(jobs.destination).items())
     assert jobs.job is not None
     jobs.job.order("finish")
-    end = jobs.ends(20.0)
+    end = jobs.ends()
     assert (jobs.destination / "3.2").exists() and "only at the destination, left alone: 2.0" in f"{end.notices}"
 
 
@@ -155,7 +155,7 @@ def test_a_copy_is_not_replaced_where_the_name_is_used_again(
     first = tree(jobs.destination)
     shutil.rmtree(jobs.source)
     make_anew(jobs.source, (4, 3))
-    end = jobs.ends(20.0)
+    end = jobs.ends()
     assert end.state is TargetState.FAILED and "was deleted, and another dataset is there now" in end.reason
     assert tree(jobs.destination) == first
 
