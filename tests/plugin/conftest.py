@@ -8,8 +8,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -38,9 +39,37 @@ from softcopy_napari.engine.zarr_layout.metadata import parse_metadata
 from softcopy_napari.engine.zarr_layout.probe import read_metadata
 from softcopy_napari.plugin.viewer.canvas_context import free_in_context
 from softcopy_napari.plugin.viewer.target_layers import TargetLayers
+from tests.support import preloaded
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
 
 _GRACE = 3.0
 """Seconds in which what a test has ended may go."""
+_ENGINE = "softcopy_napari.engine"
+_WAIT_LESS = {
+    **{f"{_ENGINE}.{name}.QUIET": 0.3 for name in ("source.event_rules", "source.source_tracker", "job.job_parts")},
+    f"{_ENGINE}.job.final_check.LAST_CHANCE": 1.0,
+    f"{_ENGINE}.job.readiness._PROBE_INTERVAL": 0.2,
+}
+
+
+@pytest.fixture(autouse=True)
+def engines_wait_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have engines that are started from here take a source for quiet sooner: how long is no matter of windows."""
+    monkeypatch.setattr(preloaded, "SETTINGS", _WAIT_LESS)
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot) -> QtBot:
+    """Wait longer for what should come true: the machine may be busy with other tests."""
+    qtbot.waitUntil = partial(qtbot.waitUntil, timeout=30_000)
+    return qtbot
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the tests that want a viewer of their own run last: the shared one is closed for them, once for all."""
+    items.sort(key=lambda item: "no_shared_viewer" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +126,13 @@ def _is_of_others(window: Any) -> bool:
     return True
 
 
+def _close_messages() -> None:
+    for message in list(NapariQtNotification._instances):
+        with contextlib.suppress(RuntimeError):  # Qt has deleted it; napari keeps it in its list
+            message.close()
+    NapariQtNotification._instances.clear()
+
+
 class SharedViewer:
     """One viewer for many tests, each of which gets it as if it were new: making one takes longer than most of them."""
 
@@ -118,10 +154,7 @@ class SharedViewer:
     def tidy(self) -> None:
         """Take back what a test did to it."""
         viewer = self._viewer
-        for message in list(NapariQtNotification._instances):
-            with contextlib.suppress(RuntimeError):  # Qt has deleted it; napari keeps it in its list
-                message.close()
-        NapariQtNotification._instances.clear()
+        _close_messages()
         viewer.layers.clear()
         viewer.dims.ndisplay = 2
         viewer.dims.axis_labels = type(viewer.dims)().axis_labels
@@ -162,6 +195,7 @@ def viewer(shared_viewer: SharedViewer, request: pytest.FixtureRequest) -> Itera
 def no_shared_viewer(shared_viewer: SharedViewer) -> None:
     """Close it: napari's fixture wants to be the only one who has viewers."""
     shared_viewer.close()
+    _close_messages()  # of viewers that tests of their own had
 
 
 @pytest.fixture
