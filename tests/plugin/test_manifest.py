@@ -26,17 +26,20 @@ def manifest(npe2pm: PluginManager) -> PluginManifest:
     return npe2pm.get_manifest("softcopy-napari")
 
 
+@pytest.mark.either_binding
 def test_the_manifest_names_only_what_can_be_imported() -> None:
     manifest = PluginManifest.from_file(MANIFEST)
     assert (manifest.name, manifest.display_name) == ("softcopy-napari", "Softcopy")
     manifest.validate_imports()
 
 
+@pytest.mark.either_binding
 def test_the_link_in_the_repository_shows_the_manifest_that_ships() -> None:
     link = Path(__file__).parents[2] / "napari.yaml"
     assert link.read_text() in (MANIFEST.read_text(), "src/softcopy_napari/napari.yaml")  # Windows may have no links
 
 
+@pytest.mark.either_binding
 @pytest.mark.parametrize("menu", ["napari/file/acquire", "napari/plugins"])
 def test_the_dock_opens_from_the_menus_and_is_found_again(
     menu: str, manifest: PluginManifest, make_napari_viewer: Callable[..., napari.Viewer]
@@ -75,6 +78,7 @@ def _menu_entry(menu: str, title: str) -> Callable[[], object]:
     return lambda: app.commands.execute_command(entry.id).result()
 
 
+@pytest.mark.either_binding
 def test_dropped_targets_files_are_the_readers_and_other_files_are_not(manifest: PluginManifest) -> None:
     def readers(path: str) -> set[str]:
         return {reader.command for reader in PluginManager.instance().iter_compatible_readers([path])}

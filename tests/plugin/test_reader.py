@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import napari
     from pytestqt.qtbot import QtBot
 
+pytestmark = pytest.mark.either_binding
 _TARGETS = """\
 targets:
   - {source: one.zarr, destination: copies/one.zarr}
@@ -98,5 +99,6 @@ def test_other_files_are_left_to_other_readers(viewer: napari.Viewer) -> None:
     assert get_reader("/data/targets.yaml") is not None
 
 
+@pytest.mark.usefixtures("no_shared_viewer")
 def test_there_is_no_reader_without_a_window() -> None:
     assert get_reader("/data/targets.yaml") is None

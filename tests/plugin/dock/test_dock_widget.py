@@ -149,6 +149,7 @@ def test_a_targets_file_is_loaded_and_all_of_it_started(dock: Dock, tmp_path: Pa
         assert_same(tmp_path / f"{name}.zarr", tmp_path / "copies" / f"{name}.zarr")
 
 
+@pytest.mark.either_binding
 def test_what_is_ordered_while_targets_are_being_started_reaches_them(dock: Dock, sides: tuple[Path, Path]) -> None:
     source, destination = sides
     write("tensorstore", source, frames=2, planes=2)
@@ -159,6 +160,7 @@ def test_what_is_ordered_while_targets_are_being_started_reaches_them(dock: Dock
     assert "you said" in dock.reason()
 
 
+@pytest.mark.either_binding
 def test_what_is_refused_is_no_matter_of_other_targets_that_are_being_started(
     dock: Dock, sides: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -193,6 +195,7 @@ def _occupy(destination: Path) -> None:
     (destination / "notes.txt").write_text("mine")
 
 
+@pytest.mark.either_binding
 def test_a_destination_that_holds_something_is_asked_about(
     dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +221,7 @@ def test_a_destination_that_holds_something_is_asked_about(
     assert (destination / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.either_binding
 def test_another_dataset_of_the_same_name_is_replaced_only_if_its_user_says_so(
     dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +243,7 @@ def test_another_dataset_of_the_same_name_is_replaced_only_if_its_user_says_so(
     assert not dock.widget._target_list.targets(dock.widget._target_list.keys(), Settings())[0].overwrite
 
 
+@pytest.mark.either_binding
 def test_the_parent_of_other_datasets_is_asked_about_in_those_words(
     dock: Dock, sides: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,6 +261,7 @@ def test_the_parent_of_other_datasets_is_asked_about_in_those_words(
     assert not dock.rows[0].starting and contents(tmp_path / "nas") == before
 
 
+@pytest.mark.either_binding
 def test_of_several_targets_the_good_ones_start_and_the_bad_one_says_why_in_its_card(
     dock: Dock, tmp_path: Path
 ) -> None:
@@ -275,6 +281,7 @@ def test_of_several_targets_the_good_ones_start_and_the_bad_one_says_why_in_its_
     dock.ends_complete()
 
 
+@pytest.mark.either_binding
 def test_a_growing_array_shows_time_points_and_no_share(dock: Dock, sides: tuple[Path, Path]) -> None:
     source, _ = sides
     with Writer("tensorstore", source, frames=ENDLESS, planes=2, grow=True, delay=0.1) as writer:
@@ -288,6 +295,7 @@ def test_a_growing_array_shows_time_points_and_no_share(dock: Dock, sides: tuple
     dock.until(lambda: dock.state() is TargetState.STOPPED)
 
 
+@pytest.mark.either_binding
 def test_a_full_disk_has_a_state_of_its_own_and_the_copy_goes_on_by_itself(
     dock: Dock, sides: tuple[Path, Path]
 ) -> None:
@@ -316,6 +324,7 @@ def test_a_full_disk_has_a_state_of_its_own_and_the_copy_goes_on_by_itself(
         dock.until(lambda: subprocess.run(["umount", str(destination)], capture_output=True).returncode == 0)
 
 
+@pytest.mark.either_binding
 def test_only_paths_that_worked_are_offered_again(dock: Dock, tmp_path: Path) -> None:
     (tmp_path / "bad.zarr").touch()
     make_array(tmp_path / "good.zarr", (1, 1))
@@ -407,6 +416,7 @@ def test_a_target_that_was_started_while_it_was_asked_about_is_not_started_again
     assert len(started) == 1
 
 
+@pytest.mark.either_binding
 def test_a_destination_that_was_only_checked_is_asked_about(
     dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -486,6 +496,7 @@ def _defaults(dock: Dock) -> Any:
     return dock.widget._preferences.settings
 
 
+@pytest.mark.either_binding
 def test_a_copy_that_the_command_started_is_found_and_shown(dock: Dock, sides: tuple[Path, Path]) -> None:
     source, destination = sides
     with (
@@ -500,6 +511,7 @@ def test_a_copy_that_the_command_started_is_found_and_shown(dock: Dock, sides: t
     assert command.process.returncode == 0
 
 
+@pytest.mark.either_binding
 def test_an_engine_that_is_killed_is_missed_and_its_copy_can_be_resumed(dock: Dock, sides: tuple[Path, Path]) -> None:
     source, destination = sides
     with Writer("tensorstore", source, frames=ENDLESS, delay=0.03) as writer:
@@ -608,6 +620,7 @@ def _finish(engine: EngineHandle, dock: Dock) -> None:
     engine.close()
 
 
+@pytest.mark.either_binding
 def test_an_array_that_grows_gets_longer_sliders(dock: Dock, sides: tuple[Path, Path]) -> None:
     source, destination = sides
     with Writer("tensorstore", source, frames=ENDLESS, planes=2, grow=True, delay=0.1) as writer:
@@ -643,6 +656,7 @@ def test_a_well_of_a_plate_opens_its_field(dock: Dock, sides: tuple[Path, Path])
     dock.until(lambda: dock.overlay() and dock.overlay().metadata["softcopy"]["array"] == "A/2/0/1")
 
 
+@pytest.mark.either_binding
 def test_coverage_is_checked_without_copying_and_the_target_can_be_copied_afterwards(
     dock: Dock, sides: tuple[Path, Path]
 ) -> None:
@@ -661,6 +675,7 @@ def test_coverage_is_checked_without_copying_and_the_target_can_be_copied_afterw
     dock.until(lambda: dock.target and dock.target.findings is not None and dock.state() is TargetState.COMPLETE)
 
 
+@pytest.mark.either_binding
 def test_files_of_which_only_the_times_differ_are_compared_by_content_at_the_press_of_a_button(
     dock: Dock, sides: tuple[Path, Path]
 ) -> None:
@@ -678,6 +693,7 @@ def test_files_of_which_only_the_times_differ_are_compared_by_content_at_the_pre
     assert not dock.find(QPushButton, "compare_button").isVisible()
 
 
+@pytest.mark.either_binding
 def test_quotes_that_copying_a_path_adds_are_taken_off(dock: Dock, tmp_path: Path) -> None:
     """Explorer's "Copy as path" adds them."""
     file = tmp_path / "targets.yaml"
@@ -689,6 +705,7 @@ def test_quotes_that_copying_a_path_adds_are_taken_off(dock: Dock, tmp_path: Pat
     ]
 
 
+@pytest.mark.either_binding
 def test_the_source_of_a_complete_copy_is_freed_and_brought_back_by_its_menu(
     dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -718,6 +735,7 @@ def test_the_source_of_a_complete_copy_is_freed_and_brought_back_by_its_menu(
     assert contents(source) == before
 
 
+@pytest.mark.either_binding
 def test_a_check_leaves_the_settings_of_a_listed_target_as_they_are(dock: Dock, sides: tuple[Path, Path]) -> None:
     source, destination = sides
     write("tensorstore", source, frames=1)
@@ -766,6 +784,7 @@ def _log(dock: Dock) -> str:
     return "\n".join(text for _, _, text in dock.widget._panel._log._view._lines)
 
 
+@pytest.mark.either_binding
 def test_a_source_that_changes_after_complete_is_copied_on_and_the_dock_says_so(
     dock: Dock, sides: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -791,6 +810,7 @@ def test_a_source_that_changes_after_complete_is_copied_on_and_the_dock_says_so(
     assert_same(source, destination)
 
 
+@pytest.mark.either_binding
 @pytest.mark.parametrize("action", [Action.START, Action.CHECK])
 def test_a_target_that_is_watched_on_can_be_copied_or_checked_again(
     dock: Dock, sides: tuple[Path, Path], action: Action
@@ -806,6 +826,7 @@ def test_a_target_that_is_watched_on_can_be_copied_or_checked_again(
     dock.until(lambda: not engines() and not dock.rows)
 
 
+@pytest.mark.either_binding
 def test_a_target_that_is_removed_is_not_watched_on(dock: Dock, sides: tuple[Path, Path]) -> None:
     _finished(dock, sides)
     dock.find(TargetsView, "targets_table").request(Action.REMOVE)
@@ -876,6 +897,7 @@ def test_a_user_who_quits_by_the_menu_is_asked_too(own_dock: Dock, monkeypatch: 
     assert own_dock.frame.isVisible()
 
 
+@pytest.mark.either_binding
 def test_mnemonics_take_no_shortcut_from_napari(dock: Dock) -> None:
     """Qt does nothing at all where two things answer to the same keys."""
     texts = [one.text() for kind in (QPushButton, QLabel) for one in dock.widget.findChildren(kind)]
@@ -897,6 +919,7 @@ def _actions(values: Iterable[Any]) -> Iterator[Any]:
             yield from (one for one in value if isinstance(one, AppAction))
 
 
+@pytest.mark.either_binding
 def test_removed_layers_come_back_when_their_target_is_shown(dock: Dock, sides: tuple[Path, Path]) -> None:
     write("tensorstore", sides[0], frames=1)
     dock.widget.add_target(*sides)
@@ -933,6 +956,7 @@ def test_a_folder_that_is_not_there_is_not_opened_in_silence(
     dock.until(lambda: "no file manager" in dock.says())
 
 
+@pytest.mark.either_binding
 def test_where_a_loaded_target_went_is_proposed_for_the_next(dock: Dock, tmp_path: Path) -> None:
     file = tmp_path / "targets.yaml"
     file.write_text("targets:\n  - {source: monday.zarr, destination: nas/monday.zarr}\n")
@@ -946,6 +970,7 @@ def test_where_a_loaded_target_went_is_proposed_for_the_next(dock: Dock, tmp_pat
     dock.until(lambda: dock.state() is TargetState.STOPPED)
 
 
+@pytest.mark.either_binding
 def test_targets_are_saved_and_loaded_again(dock: Dock, tmp_path: Path) -> None:
     for name in ("a", "b"):
         dock.widget.add_target(tmp_path / f"{name}.zarr", tmp_path / "copies" / f"{name}.zarr")
@@ -956,6 +981,7 @@ def test_targets_are_saved_and_loaded_again(dock: Dock, tmp_path: Path) -> None:
     assert [target.source for target in targets] == [tmp_path / "a.zarr", tmp_path / "b.zarr"]
 
 
+@pytest.mark.either_binding
 def test_preferences_are_those_of_the_next_copy(dock: Dock, tmp_path: Path) -> None:
     dock.widget._preferences = Preferences(nprocs=2, settle=7.0)
     dock.widget.add_target(tmp_path / "a.zarr", tmp_path / "copy.zarr")
@@ -963,6 +989,7 @@ def test_preferences_are_those_of_the_next_copy(dock: Dock, tmp_path: Path) -> N
     assert (target.nprocs, target.settle) == (2, 7.0)
 
 
+@pytest.mark.either_binding
 @pytest.mark.parametrize(("rate", "shown", "asked"), [(10.0, 0.1, 0.1), (0.2, 5.0, 1.0)])
 def test_the_refresh_rate_is_that_of_the_overlay_and_a_dead_engine_is_missed_all_the_same(
     dock: Dock, monkeypatch: pytest.MonkeyPatch, rate: float, shown: float, asked: float
@@ -972,6 +999,7 @@ def test_the_refresh_rate_is_that_of_the_overlay_and_a_dead_engine_is_missed_all
     assert (dock.widget._layers.interval, dock.widget._monitor.interval) == (shown, asked)
 
 
+@pytest.mark.either_binding
 def test_the_preferred_image_is_shown_at_once_unless_the_user_has_chosen_another(
     dock: Dock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,7 @@ def test_the_end_of_a_copy_that_ended_between_two_looks_is_seen(window: Window, 
     assert window.seen[0].target.chunk_files_copied == 8 and not window.seen[0].lost
 
 
+@pytest.mark.either_binding
 def test_copies_that_the_command_started_are_found(window: Window, target: Callable[..., Target]) -> None:
     one = target()
     with Softcopy(one.source, one.destination) as command:
@@ -125,6 +126,7 @@ def test_copies_that_the_command_started_are_found(window: Window, target: Calla
         command.wait()
 
 
+@pytest.mark.either_binding
 def test_a_check_is_seen_to_its_end(window: Window, target: Callable[..., Target]) -> None:
     one = target()
     write("tensorstore", one.source, frames=2)
@@ -136,6 +138,7 @@ def test_a_check_is_seen_to_its_end(window: Window, target: Callable[..., Target
     assert not one.destination.exists()
 
 
+@pytest.mark.either_binding
 def test_orders_reach_the_target_that_they_are_for(window: Window, target: Callable[..., Target]) -> None:
     window.monitor.start_targets([target("one"), target("two")])
     window.until(lambda: len(window.seen) == len(window.started) == 2)  # whichever is told first
@@ -184,6 +187,7 @@ def test_one_bad_target_among_good_ones_keeps_none_of_them_from_starting(
     window.until(lambda: all(one.target.over for one in window.seen))
 
 
+@pytest.mark.either_binding
 def test_what_an_engine_alone_can_tell_keeps_the_others_from_nothing_either(
     window: Window, target: Callable[..., Target]
 ) -> None:
@@ -198,6 +202,7 @@ def test_what_an_engine_alone_can_tell_keeps_the_others_from_nothing_either(
     window.until(lambda: all(one.target.over for one in window.seen))
 
 
+@pytest.mark.either_binding
 def test_an_order_to_an_engine_that_has_ended_is_answered_in_words(
     window: Window, target: Callable[..., Target]
 ) -> None:
@@ -211,6 +216,7 @@ def test_an_order_to_an_engine_that_has_ended_is_answered_in_words(
     assert window.refusals[0] == f"the copy engine (process {key[0]}) has ended already"
 
 
+@pytest.mark.either_binding
 def test_an_order_about_a_target_that_is_not_there_is_answered_in_words(
     window: Window, target: Callable[..., Target]
 ) -> None:
@@ -221,6 +227,7 @@ def test_an_order_about_a_target_that_is_not_there_is_answered_in_words(
     assert 'refused to pause: there is no target "9"' in window.refusals[0]
 
 
+@pytest.mark.either_binding
 def test_what_is_forgotten_is_not_told_of_again(window: Window, target: Callable[..., Target]) -> None:
     window.monitor.start_targets([target("one"), target("two")])
     window.until(lambda: len(window.seen) == len(window.started) == 2)
@@ -234,6 +241,7 @@ def test_what_is_forgotten_is_not_told_of_again(window: Window, target: Callable
     assert [seen.key for seen in window.seen] == [two]
 
 
+@pytest.mark.either_binding
 def test_nothing_is_told_while_nothing_changes(window: Window, target: Callable[..., Target], qtbot: Any) -> None:
     window.monitor.start_targets([target()])
     window.until(lambda: window.seen)
@@ -246,6 +254,7 @@ def test_nothing_is_told_while_nothing_changes(window: Window, target: Callable[
     assert window.updates == told
 
 
+@pytest.mark.either_binding
 @posix_only
 def test_an_engine_that_was_killed_is_lost(window: Window, target: Callable[..., Target]) -> None:
     window.monitor.start_targets([target()])
@@ -256,6 +265,7 @@ def test_an_engine_that_was_killed_is_lost(window: Window, target: Callable[...,
     assert window.refusals == []
 
 
+@pytest.mark.either_binding
 @posix_only
 @pytest.mark.parametrize("found_by", ["start", "search"])
 def test_an_engine_that_dies_before_it_is_looked_at_is_lost(
@@ -288,6 +298,7 @@ def test_an_engine_that_dies_before_it_is_looked_at_is_lost(
     assert [one.key for one in window.seen] == window.started
 
 
+@pytest.mark.either_binding
 @posix_only
 def test_the_command_killed_in_a_process_that_nobody_waits_for_is_lost(
     window: Window, target: Callable[..., Target]
@@ -299,6 +310,7 @@ def test_the_command_killed_in_a_process_that_nobody_waits_for_is_lost(
         window.until(lambda: window.seen[0].lost)  # it is a zombie
 
 
+@pytest.mark.either_binding
 @posix_only
 def test_an_engine_that_hangs_is_named_and_holds_up_no_other(
     window: Window, target: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
@@ -323,6 +335,7 @@ def test_an_engine_that_hangs_is_named_and_holds_up_no_other(
     window.until(lambda: all(seen.target.state is TargetState.STOPPED for seen in window.seen))
 
 
+@pytest.mark.either_binding
 def test_an_engine_of_another_version_is_named_once(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:
     key = b"k" * 32
     answered = []
@@ -350,6 +363,7 @@ def test_an_engine_of_another_version_is_named_once(window: Window, monkeypatch:
     assert window.refusals == [f"the copy engine (process {this.pid}) is of another version and cannot be shown"]
 
 
+@pytest.mark.either_binding
 def test_a_state_folder_that_cannot_be_made_is_named_once(
     qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -537,6 +551,7 @@ def test_a_program_that_ends_without_an_event_loop_does_not_crash(tmp_path: Path
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.either_binding
 @posix_only
 @pytest.mark.parametrize("what", ["silence", "nonsense", "a pickle", "numbers that are none"])
 def test_an_engine_that_is_none_is_said_in_words_and_nothing_is_done(

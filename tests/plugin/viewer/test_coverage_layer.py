@@ -20,6 +20,7 @@ from softcopy_napari.widgets.overlay_modes import OverlayMode
 from softcopy_napari.widgets.palette import CHUNK_COLOURS
 
 S = ChunkState
+pytestmark = pytest.mark.either_binding
 
 
 @pytest.fixture(autouse=True)
