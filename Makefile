@@ -6,13 +6,14 @@ PYTHON := $(VENV)/bin/python
 READY := $(VENV)/ready
 ARGS :=
 
-# Tests with windows run with both Qt bindings at once, in two processes each, every one on a virtual screen of its
-# own (those of what Qt has no part in, `either_binding`, in one of the four); all others without napari, which takes
+# Tests with windows run with both Qt bindings at once, in three processes each, every one on a virtual screen of its
+# own (those of what Qt has no part in, `either_binding`, in one of the six); all others without napari, which takes
 # seconds to import. Most of a test is waiting: hence more processes than the two cores for which this is set.
 WINDOWS := tests/widgets tests/plugin
-process = --tx popen//env:QT_API=$(1)//env:SHARE=$(2)/2//env:SHARE_OF_EITHER=$(3)/4
-BINDINGS := --dist each $(call process,pyqt6,1,1) $(call process,pyqt6,2,2) $(call process,pyside6,1,3) \
-    $(call process,pyside6,2,4) --timeout-method thread --max-worker-restart 0
+process = --tx popen//env:QT_API=$(1)//env:SHARE=$(2)/3//env:SHARE_OF_EITHER=$(3)/6
+BINDINGS := --dist each $(call process,pyqt6,1,1) $(call process,pyqt6,2,2) $(call process,pyqt6,3,3) \
+    $(call process,pyside6,1,4) $(call process,pyside6,2,5) $(call process,pyside6,3,6) \
+    --timeout-method thread --max-worker-restart 0
 NO_NAPARI := -p no:napari -p no:npe2 -p no:pytest-qt
 
 # Settings of the caller's own Python would leak into the environment; and tests start hundreds of Pythons, each of
@@ -41,7 +42,7 @@ test: $(READY)
 	$(MAKE) --no-print-directory lint > $(VENV)/lint.txt 2>&1 & linting=$$!; \
 	env -u DISPLAY -u WAYLAND_DISPLAY $(PYTHON) -m pytest -q $(BINDINGS) $(WINDOWS) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	wait $$linting || failed=1; cat $(VENV)/lint.txt; \
-	$(PYTHON) -m pytest -q -n 6 --dist worksteal $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	$(PYTHON) -m pytest -q -n 8 --dist worksteal $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
 
 # Four at a time: most of them wait for engines to start and to be killed; but those that measure, alone. Then what
