@@ -14,7 +14,7 @@ from tests.engine.support import make_old, until
 from tests.support.command import Softcopy, softcopy, until_status
 from tests.support.fault_proxy import Fault, FaultProxy
 from tests.support.object_stores import ObjectStore
-from tests.support.writers import write
+from tests.support.writers import Writer, write
 
 QUICK = ("--nprocs", "1", "--finish-idle", "1")
 
@@ -53,10 +53,10 @@ def test_a_live_copy_is_found_by_its_address_waited_for_and_finished(tmp_path: P
     source, url = tmp_path / "source.zarr", object_store.url("a.zarr")
     with Softcopy("--nprocs", "1", "--settle", "1000", source, url) as copy:
         until(lambda: url in softcopy("status").stdout, 90)
-        write("tensorstore", source, frames=2)
-        reached = softcopy("wait", url, "--until", "0", "--timeout", "60")
-        assert reached.returncode == 0, reached.stderr
-        assert any(key.startswith("a.zarr/c/0/") for key in object_store.keys("a.zarr/"))
+        with Writer("tensorstore", source, frames=2, delay=0.05, grow=True):
+            reached = softcopy("wait", url, "--until", "0", "--timeout", "60")
+            assert reached.returncode == 0, reached.stderr
+            assert any(key.startswith("a.zarr/c/0/") for key in object_store.keys("a.zarr/"))
         paused = softcopy("pause", f"{url}&region=eu-1")
         assert paused.returncode == 0, f"it is the same place: {paused.stderr}"
         assert softcopy("resume", url).returncode == 0
