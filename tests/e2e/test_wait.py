@@ -61,7 +61,7 @@ def test_who_waits_learns_that_the_copy_was_stopped_and_when_the_time_is_over(si
     source, destination = sides
     make_array(source, (3, 2), chunks=False)
     done = softcopy("wait", destination, "--until", "t=1", "--timeout", "0.2")
-    assert done.returncode == 3 and "t=1 has not come" in done.stderr
+    assert done.returncode == 3 and "t=1 did not reach" in done.stderr
     with Softcopy("--nprocs", "1", source, destination) as copy:
         progress = destination.with_name(destination.name + ".progress.jsonl")
         until(progress.exists)

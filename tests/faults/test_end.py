@@ -299,14 +299,14 @@ def test_a_copy_stopped_while_its_receipt_is_written_leaves_none_that_is_not_tru
     stopped, over = threading.Event(), threading.Event()
     begun = threading.Event()
 
-    def slow(destination: Path, lines: Iterable[tuple[bytes, str]], receipt: Receipt) -> Path:
+    def slow(destination: Path, lines: Iterable[tuple[bytes, str]], receipt: Receipt, mode: int | None = None) -> Path:
         def one_by_one() -> Iterator[tuple[bytes, str]]:
             begun.set()
             assert stopped.wait(SOON)
             yield from lines
 
         try:
-            return write_receipt(destination, one_by_one(), receipt)
+            return write_receipt(destination, one_by_one(), receipt, mode)
         finally:
             over.set()
 
@@ -327,10 +327,10 @@ def test_what_happens_while_the_receipt_is_written(lab: Lab, monkeypatch: pytest
     make_chunks(lab.source, 5, more=1)
     go_on, begun = threading.Event(), threading.Event()
 
-    def slow(destination: Path, lines: Iterable[tuple[bytes, str]], receipt: Receipt) -> Path:
+    def slow(destination: Path, lines: Iterable[tuple[bytes, str]], receipt: Receipt, mode: int | None = None) -> Path:
         begun.set()
         assert go_on.wait(SOON)
-        return write_receipt(destination, lines, receipt)
+        return write_receipt(destination, lines, receipt, mode)
 
     monkeypatch.setattr(receipt_builder, "write_receipt", slow)
     running = lab.start()

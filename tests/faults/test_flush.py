@@ -75,7 +75,7 @@ def test_an_error_of_the_disk_that_somebody_else_was_told_of_is_known_all_the_sa
     failing_disk.flush()
     failing_disk.mend()
     for worker in list(running._pool.workers)[:killed]:
-        worker.process.kill()
+        worker.link.kill()
     assert until(lambda: len(running._pool.workers) == 2, SOON)
     running.order("finish")
     end = lab.ends(60)

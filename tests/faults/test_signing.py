@@ -29,14 +29,16 @@ class Signing:
         self.begun, self.go_on, self.over = threading.Event(), threading.Event(), threading.Event()
         monkeypatch.setattr(receipt_builder, "write_receipt", self._write)
 
-    def _write(self, destination: Path, lines: Iterable[tuple[bytes, str]], receipt: Receipt) -> Path:
+    def _write(
+        self, destination: Path, lines: Iterable[tuple[bytes, str]], receipt: Receipt, mode: int | None = None
+    ) -> Path:
         def held() -> Iterator[tuple[bytes, str]]:
             self.begun.set()
             assert self.go_on.wait(SOON)
             yield from lines
 
         try:
-            return write_receipt(destination, held(), receipt)
+            return write_receipt(destination, held(), receipt, mode)
         finally:
             self.over.set()
 

@@ -10,7 +10,15 @@ import softcopy_napari
 
 PACKAGE = Path(softcopy_napari.__file__).parent
 # On the pipes of processes that the engine itself has started.
-PICKLES = {"engine/worker/tasks.py", "engine/worker/process.py"}
+PICKLES = {
+    "engine/worker/tasks.py",
+    "engine/worker/process.py",
+    # Dask pickles whatever goes between its machines: who reaches a scheduler can run programs there anyway.
+    "engine/dask_workers/cluster_reader.py",
+    "engine/dask_workers/dask_host.py",
+    "engine/dask_workers/on_worker.py",
+    "engine/dask_workers/reading.py",
+}
 CALLS = {
     "eval",
     "exec",

@@ -47,7 +47,7 @@ def connect(scheduler: str, timeout: float = _TIMEOUT) -> Client:
     try:
         from distributed import Client
     except ImportError:
-        raise TargetsError("Dask is not installed here: pip install 'softcopy-napari[dask]'") from None
+        raise TargetsError("Dask is not installed here: pip install distributed") from None
     # What it has to say of lost connections is said here, in other words.
     for name in ("distributed", "distributed.client", "distributed.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
