@@ -136,18 +136,15 @@ class DaskLink:
     # -- for its host ---------------------------------------------------------------------------------
 
     def next_task(self) -> Task | None:
-        """Return a task that may go to the cluster, if there is one, which it then has.
-
-        A Dask worker with one thread has the next one ready; with more, another thread would wait for the first.
-        """
-        most = 2 if self.place.threads == 1 else 1
-        if not self._waiting or len(self.under_way) >= most or self.has_ended:
-            return None
-        return self._waiting.popleft()
+        """Return a task that may go to the cluster, if there is one, which it then has."""
+        return self._waiting.popleft() if self.has_tasks else None
 
     @property
     def has_tasks(self) -> bool:
-        """Whether `next_task` returns one."""
+        """Whether a task may go to the cluster.
+
+        A Dask worker with one thread has the next one ready; with more, another thread would wait for the first.
+        """
         most = 2 if self.place.threads == 1 else 1
         return bool(self._waiting) and len(self.under_way) < most and not self.has_ended
 
@@ -180,7 +177,7 @@ class DaskLink:
         """Note what became of a task; return the seat's end, if it is that."""
         self.under_way.pop(task, None)
         self._begun.discard(task)
-        self.waits_since = time.monotonic() if self.under_way else 0.0
+        self.waits_since = time.monotonic() if self.under_way and not self._begun else 0.0
         if answer.over is not None:
             return answer.over
         self._hear(task, list(answer.answers))
