@@ -18,7 +18,7 @@ from softcopy_napari.engine.dask_workers.source_evidence import find_identity, g
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.fs.files import extended_path
 
-_TIMEOUT = 20.0
+_TIMEOUT = 60.0
 """Seconds that a machine has to look at two folders."""
 
 

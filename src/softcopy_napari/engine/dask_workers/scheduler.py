@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TIMEOUT = 10.0
+_TIMEOUT = 20.0
 """Seconds that a scheduler has to answer."""
 
 
