@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,11 @@ import pytest
 from tests.support.command import until
 from tests.support.writers import REPO
 
-pytest.importorskip("PyQt6.QtDBus", reason="the desktop of this test is made with it")
-pytestmark = pytest.mark.skipif(shutil.which("dbus-daemon") is None, reason="needs dbus-daemon")
+# Not imported here: a second Qt does not fit beside another binding's. The desktop is a process of its own.
+pytestmark = [
+    pytest.mark.skipif(find_spec("PyQt6.QtDBus") is None, reason="the desktop of this test is made with it"),
+    pytest.mark.skipif(shutil.which("dbus-daemon") is None, reason="needs dbus-daemon"),
+]
 
 SHOW = """
 from qtpy.QtCore import QTimer

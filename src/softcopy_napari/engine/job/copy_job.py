@@ -143,8 +143,8 @@ class CopyJob(TargetThread):
                 self._final.request_flush()
             case Action.SIGN:
                 self._final.signing = self._final.changes
-                claimed, folder = self._make_snapshot(time.monotonic()), self._ready.folder
-                self._signer.start_writing(claimed, describe(self._why_finished), folder, self._handle_receipt)
+                snapshot, folder = self._make_snapshot(time.monotonic()), self._ready.folder
+                self._signer.start_writing(snapshot, describe(self._why_finished), folder, self._handle_receipt)
             case Action.ANNOUNCE:
                 self._announce_complete(now)
             case Action.RESUME:
@@ -264,7 +264,7 @@ class CopyJob(TargetThread):
         self._transition(Event.ENDS, time.monotonic())
 
     def _inherit(self, before: TargetSnapshot) -> None:
-        """Adopt what the user was claimed, and has set."""
+        """Adopt what the user was told, and has set."""
         self._reporter.notice(*before.notes, make_reason(ReasonCode.MADE_ANEW, source=str(self.target.source)))
         if (known := before.settings) is not None:
             self._apply_changes(Changes(sleep_time=known.sleep_time, max_rate=known.max_rate, pace=known.pace))
