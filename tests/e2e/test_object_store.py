@@ -54,7 +54,7 @@ def test_a_live_copy_is_found_by_its_address_waited_for_and_finished(tmp_path: P
     with Softcopy("--nprocs", "1", "--settle", "1000", source, url) as copy:
         until(lambda: url in softcopy("status").stdout, 90)
         with Writer("tensorstore", source, frames=2, delay=0.05, grow=True):
-            reached = softcopy("wait", url, "--until", "0", "--timeout", "60")
+            reached = softcopy("wait", url, "--until", "0", "--timeout", "100", timeout=110)
             assert reached.returncode == 0, reached.stderr
             assert any(key.startswith("a.zarr/c/0/") for key in object_store.keys("a.zarr/"))
         paused = softcopy("pause", f"{url}&region=eu-1")
@@ -63,7 +63,7 @@ def test_a_live_copy_is_found_by_its_address_waited_for_and_finished(tmp_path: P
         assert softcopy("finish", url).returncode == 0
         assert copy.wait() == 0, copy.output
     assert object_store.objects("a.zarr") == files_of(source)
-    assert softcopy("wait", url, "--until", "end", "--timeout", "60").returncode == 0
+    assert softcopy("wait", url, "--until", "end", "--timeout", "50").returncode == 0
 
 
 def test_expired_credentials_pause_with_words_and_the_copy_goes_on_when_they_are_renewed(

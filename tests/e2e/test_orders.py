@@ -122,7 +122,8 @@ def test_paused_copies_copy_nothing_until_they_are_resumed(two: Softcopy, tmp_pa
 def test_what_cannot_be_ordered_is_one_clear_line(two: Softcopy, tmp_path: Path) -> None:
     for arguments, words in (
         (("finish", tmp_path / "copies"), f"no running copy is called {tmp_path / 'copies'}: see softcopy status"),
-        (("pause", "s3://bucket/a.zarr"), "looks like an S3 bucket"),
+        (("pause", "s3://bucket/a.zarr"), "no running copy is called s3://bucket/a.zarr: see softcopy status"),
+        (("pause", "smb://server/a.zarr"), "looks like a network share"),
         (("stop", "--all", "1"), "give processes and destinations, or --all, not both"),
     ):
         code, said = run(*arguments)

@@ -42,7 +42,7 @@ class ObjectStore:
         self.endpoint = endpoint
         self.answers_ranges = answers_ranges
         self.bucket = ""
-        self._client: Any = None
+        self._clients: dict[int, Any] = {}
 
     def make_bucket(self) -> str:
         """Make a bucket, which is this one's from now on."""
@@ -54,20 +54,28 @@ class ObjectStore:
         """Return the address of a dataset in the bucket, as a user would write it."""
         return f"s3://{self.bucket}/{name}?endpoint={endpoint or self.endpoint}"
 
-    def client(self) -> Any:
-        """Return a client of other people's making, which tries nothing again."""
+    def client(self, retries: int = 0) -> Any:
+        """Return a client of other people's making, which tries so many times again."""
         import boto3
         from botocore.config import Config
 
-        self._client = self._client or boto3.client(  # which takes a while
+        if retries in self._clients:
+            return self._clients[retries]
+        self._clients[retries] = boto3.client(  # which takes a while
             "s3",
             endpoint_url=self.endpoint,
             aws_access_key_id=KEY,
             aws_secret_access_key=SECRET,
             region_name=REGION,
-            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
+            # rclone answers 500 to who reads an object while it is replaced. With checksums asked for, botocore breaks
+            # on such an answer instead of trying again.
+            config=Config(
+                s3={"addressing_style": "path"},
+                retries={"total_max_attempts": 1 + retries},
+                response_checksum_validation="when_required",
+            ),
         )
-        return self._client
+        return self._clients[retries]
 
     def keys(self, prefix: str = "") -> list[str]:
         """Return the keys of all objects in the bucket that begin so, in order."""
@@ -75,7 +83,7 @@ class ObjectStore:
 
     def objects(self, name: str) -> dict[str, bytes]:
         """Return all objects below a dataset's name, by their `/` separated path in it."""
-        client, start = self.client(), f"{name}/"
+        client, start = self.client(retries=4), f"{name}/"
         return {
             key[len(start) :]: client.get_object(Bucket=self.bucket, Key=key)["Body"].read() for key in self.keys(start)
         }

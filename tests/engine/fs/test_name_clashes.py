@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from softcopy_napari.engine.fs import name_clashes
-from softcopy_napari.engine.fs.capabilities import Capabilities, detect_capabilities
+from softcopy_napari.engine.fs.capabilities import Capabilities
 from softcopy_napari.engine.fs.name_clashes import NameClashes, find_other_spellings
-from softcopy_napari.engine.fs.root_folder import RootFolder
 from tests.engine.support import write
 
 NFC, NFD = (unicodedata.normalize(form, "Z\u00e9lla") for form in ("NFC", "NFD"))
@@ -63,11 +62,3 @@ def test_two_files_that_differ_by_the_form_of_an_accent_are_two_where_they_can_b
     assert find_other_spellings(str(tmp_path), NFC) == []
     write(tmp_path / NFD, b"y")
     assert find_other_spellings(str(tmp_path), NFC) == []
-
-
-def test_what_a_file_system_can_do_is_tried_out_without_a_trace(tmp_path: Path) -> None:
-    place = RootFolder(str(tmp_path))
-    place.open()
-    assert detect_capabilities(place, ".softcopy-0a1b2c3d-1.tmp").keeps_times
-    place.close()
-    assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from softcopy_napari.engine.fs.file_times import TIME_UNITS
 from softcopy_napari.engine.fs.files import NOFOLLOW
+from softcopy_napari.engine.fs.own_files import temporaries_of
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 
 if TYPE_CHECKING:
@@ -76,14 +77,14 @@ def detect_capabilities(folder: RootFolder, name: str) -> Capabilities:
     OSError
         Nothing can be written there just now.
     """
-    stem, dot, ending = name.rpartition(".")
-    first = f"{stem}{_COMPOSED}{dot}{ending}"
+    stem = name.rpartition(".")[0]
+    first, plain = _probes_of(name)
     try:
         try:
             keeps = _make(folder, first)
         except OSError:  # some file systems refuse such letters
             folder.discard(first)
-            first = f"{stem}-e{dot}{ending}"
+            first = plain
             keeps = _make(folder, first)
         case_sensitive = not _exists(folder, first.replace(stem, stem.upper()))
         form_sensitive = _COMPOSED not in first or not _exists(folder, first.replace(_COMPOSED, _DECOMPOSED))
@@ -97,6 +98,17 @@ def detect_capabilities(folder: RootFolder, name: str) -> Capabilities:
     exact = [unit for unit in units if kept % unit == 0]
     unit = 1 if not off or not units else exact[0] if exact else units[-1]
     return Capabilities(unit, keeps and (not off or bool(units)), case_sensitive, form_sensitive)
+
+
+def _probes_of(name: str) -> tuple[str, str]:
+    """Return the name of the file that is made, with an accent in it, and the name where such letters are refused."""
+    stem, dot, ending = name.rpartition(".")
+    return f"{stem}{_COMPOSED}{dot}{ending}", f"{stem}-e{dot}{ending}"
+
+
+def leftovers_of(temporary: str) -> list[str]:
+    """Return the names of all files that a worker with this temporary may leave where it dies."""
+    return [*temporaries_of(temporary), *_probes_of(temporary)]
 
 
 def infer_time_unit(*folders: os.stat_result) -> int:

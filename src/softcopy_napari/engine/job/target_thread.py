@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from softcopy_napari.engine.dispatch.worker_pool import WorkerAnswer, WorkerDied
-from softcopy_napari.engine.fs.own_files import temporaries_of
+from softcopy_napari.engine.fs.capabilities import leftovers_of
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.protocol.messages import Changes, TargetSnapshot
@@ -249,7 +249,7 @@ class TargetThread(ABC):
         if (marker or left) and not isinstance(self.target.destination, StoreUrl):
             # In a thread: the destination may be what hangs.
             clock: list[int] = []
-            names = [(name, folders) for own, folders in left for name in temporaries_of(own)]
+            names = [(name, folders) for own, folders in left for name in leftovers_of(own)]
             arguments = (self.target.destination, names, marker, clock)
             sweeper = threading.Thread(target=_sweep, args=arguments, daemon=True)
             sweeper.start()

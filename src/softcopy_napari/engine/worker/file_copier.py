@@ -26,7 +26,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from softcopy_napari.engine.fs.capabilities import Remark, is_refusal
+from softcopy_napari.engine.fs.capabilities import Remark, is_refusal, leftovers_of
 from softcopy_napari.engine.fs.destination_problem import explain_write_error, is_destination_problem
 from softcopy_napari.engine.fs.file_times import TIME_UNITS, is_same_version, remaining_tick
 from softcopy_napari.engine.fs.files import spare_the_cache
@@ -247,7 +247,7 @@ class FileCopier:
 
     def remove_temporaries(self, folder: str, temporary: str) -> None:
         """Remove a dead worker's temporaries from a folder of the destination, if they are there."""
-        for name in temporaries_of(temporary):
+        for name in leftovers_of(temporary):
             self._destination.discard(join(folder, name))
 
     def _copy_file(self, before: os.stat_result, path: str, rules: PublishRules) -> CopyResult:
