@@ -197,6 +197,14 @@ class ProgressFile:
             raise
         self._size += written
 
+    @property
+    def due_in(self) -> float | None:
+        """Seconds until `store_late` is to be called; None where all lines are where others see them."""
+        return None
+
+    def store_late(self) -> None:
+        """Put lines where others see them that nobody waited for."""
+
     def close(self) -> None:
         """Make sure that all lines are where others see them: they are."""
 

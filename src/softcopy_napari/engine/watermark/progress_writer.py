@@ -64,7 +64,14 @@ class ProgressWriter:
         self._waiting.put((write, done))
 
     def _run(self) -> None:
-        while (work := self._waiting.get()) is not None:
+        while True:
+            try:
+                work = self._waiting.get(timeout=self._file.due_in)
+            except queue.Empty:
+                self._file.store_late()
+                continue
+            if work is None:
+                break
             self._write(*work)
         with contextlib.suppress(OSError):
             self._file.close()

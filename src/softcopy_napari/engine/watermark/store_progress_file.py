@@ -18,6 +18,8 @@ from softcopy_napari.engine.watermark.progress_lines import ProgressState
 
 _PAUSE = 1.0
 """Seconds between two objects at least."""
+_RETRY = 10.0
+"""Seconds after which lines are stored once more that could not be stored."""
 _SHARE = 20
 """The pause is so many times as long as the last request took."""
 
@@ -51,6 +53,18 @@ class StoreProgressFile(ProgressFile):
         self._unpublished = True
         if durable or time.monotonic() >= self._next:
             self._publish()
+
+    @property
+    def due_in(self) -> float | None:
+        """Seconds until `store_late` is to be called; None where everything has been stored."""
+        return max(0.0, self._next - time.monotonic()) if self._unpublished else None
+
+    def store_late(self) -> None:
+        """Store lines that nobody waited for, as no others have come with which they could be stored."""
+        try:
+            self._publish()
+        except OSError:  # whoever adds lines hears of it; else it is tried again
+            self._next = time.monotonic() + _RETRY
 
     def close(self) -> None:
         """Store what has not been stored yet."""
