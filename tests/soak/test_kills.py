@@ -31,7 +31,8 @@ SHORT = [
     ("tensorstore", {"grow": False}, 4, 1.5),
     ("zarr_python", {}, 2, 3.5),
     ("acquire", {}, 2, 2.5),
-]  # "folder" is no short one: nothing proves an image whole, and its writer must not be held up for two seconds
+    ("folder", {}, 2, 3.5),
+]
 LONG = [
     ("tensorstore", {}, 120, 2.0), ("tensorstore", {"zarr_format": 2}, 180, 2.0),
     ("zarr_python", {}, 50, 4.0), ("acquire", {}, 50, 3.0),

@@ -117,7 +117,11 @@ def acquire(path: str, seed: str, delay: float = 0.02, rest: float = 0.0) -> Non
 
 
 def folder(path: str, seed: str, frames: int = 6, delay: float = 0.01) -> None:
-    """A folder of images, written anew in place or by a rename, of a table that grows, and of stacks kept open."""
+    """A folder of images, written in place or by a rename, of a table that grows, and of stacks kept open.
+
+    What is there is replaced by renames alone: nothing in an image proves that it is whole, so that one that is written
+    again in place just when it is copied may arrive in part, until it has been closed and is copied again.
+    """
     choose, stacks = random.Random(seed), 0
     Path(path).mkdir(parents=True, exist_ok=True)
     stacked: BinaryIO | None = None
@@ -126,7 +130,7 @@ def folder(path: str, seed: str, frames: int = 6, delay: float = 0.01) -> None:
         image = Path(path, f"pos{t}", f"img_{z}.tif")
         image.parent.mkdir(exist_ok=True)
         content = chunk(t, z, version).tobytes()
-        if choose.random() < 0.5:
+        if choose.random() < 0.5 or image.exists():
             part = image.with_name(image.name + ".tmp")
             part.write_bytes(content)
             part.replace(image)
