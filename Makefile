@@ -42,7 +42,7 @@ test: $(READY)
 	$(MAKE) --no-print-directory lint > $(VENV)/lint.txt 2>&1 & linting=$$!; \
 	env -u DISPLAY -u WAYLAND_DISPLAY $(PYTHON) -m pytest -q $(BINDINGS) $(WINDOWS) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	wait $$linting || failed=1; cat $(VENV)/lint.txt; \
-	$(PYTHON) -m pytest -q -n 8 --dist worksteal $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	$(PYTHON) -m pytest -q -n 6 --dist worksteal $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
 
 # Four at a time: most of them wait for engines to start and to be killed; but those that measure, alone. Then what
