@@ -102,7 +102,8 @@ def test_a_targets_file_names_the_scheduler_file_and_the_second_run_copies_nothi
     assert "0 files copied" in done.stdout
 
 
-def test_a_copy_on_the_cluster_stops_when_its_engine_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rate", ["1 MB/s", "200 MB/s"])  # a report of progress every 8 s, and four a second
+def test_a_copy_on_the_cluster_stops_when_its_engine_is_killed(tmp_path: Path, rate: str) -> None:
     source, destination = tmp_path / "source.zarr", tmp_path / "copy.zarr"
     write("tensorstore", source, frames=2)
     big = source / "big"
@@ -111,9 +112,8 @@ def test_a_copy_on_the_cluster_stops_when_its_engine_is_killed(tmp_path: Path) -
     with DaskCluster(tmp_path) as cluster:
         worker = cluster.add_worker()
         cluster.wait()
-        with Softcopy("--dask", cluster.address, "--max-rate", "1 MB/s", source, destination) as copy:
-            until(lambda: temporaries_of_copies(destination), LONG)
-            assert at_work(worker.pid, source)
+        with Softcopy("--dask", cluster.address, "--max-rate", rate, source, destination) as copy:
+            until(lambda: at_work(worker.pid, big) and temporaries_of_copies(destination), LONG)
             copy.process.kill()
             copy.process.wait()
             until(lambda: not temporaries_of_copies(destination), LONG)
@@ -125,12 +125,12 @@ def temporaries_of_copies(destination: Path) -> list[Path]:
     return [path for path in temporaries(destination) if "-here" not in path.name]
 
 
-def at_work(pid: int, folder: Path) -> list[psutil.Process]:
-    """Copy processes that have a file of a folder open."""
+def at_work(pid: int, place: Path) -> list[psutil.Process]:
+    """Copy processes that have a file open, or one of a folder."""
     found = []
     for one in copy_processes(pid):
         with contextlib.suppress(psutil.Error):
-            if any(Path(file.path).is_relative_to(folder) for file in one.open_files()):
+            if any(Path(file.path).is_relative_to(place) for file in one.open_files()):
                 found.append(one)
     return found
 

@@ -205,7 +205,7 @@ def test_the_tasks_of_a_killed_worker_come_back_and_another_takes_its_place(desk
     tasks = [CopyTask(desk.pool.new_id(), ["large"]), CompareTask(desk.pool.new_id(), [("", 0)], 2.0)]
     for task in tasks:
         desk.pool.send(worker, task)
-    assert until(lambda: temporaries(desk.destination))
+    assert until((desk.destination / worker.temporary).exists)  # there are others while a worker tries the disk
     worker.link.process.kill()
     assert desk.hear(lambda: desk.died)
     assert desk.back == tasks and not worker.hung
@@ -339,8 +339,9 @@ def test_what_a_process_was_sent_while_it_did_not_read_arrives_in_order(desk: De
 
 def test_stopping_in_the_middle_of_a_large_copy_leaves_no_process_and_no_temporary(desk: Desk) -> None:
     large(desk, size=1 << 42)
-    desk.pool.send(desk.pool.workers[0], CopyTask(desk.pool.new_id(), ["large"]))
-    assert until(lambda: temporaries(desk.destination))
+    worker = desk.pool.workers[0]
+    desk.pool.send(worker, CopyTask(desk.pool.new_id(), ["large"]))
+    assert until((desk.destination / worker.temporary).exists)
     processes = desk.processes()
     started = time.monotonic()
     left = desk.pool.stop()
@@ -355,7 +356,7 @@ def test_stopping_a_worker_that_hangs_takes_no_longer_and_tells_what_it_left(des
     large(desk, path="sub/large", size=1 << 42)
     worker = desk.pool.workers[1]
     desk.pool.send(worker, CopyTask(desk.pool.new_id(), ["sub/large"]))
-    assert until(lambda: temporaries(desk.destination))
+    assert until((desk.destination / "sub" / worker.temporary).exists)
     halt(worker)
     processes = desk.processes()
     started = time.monotonic()

@@ -136,16 +136,19 @@ class _CopySeat:
         """Have the process do something; return its answers but for reports of progress, or None if it died."""
         worker = get_worker()
         worker.log_event(TOPIC, [key, task.id, 0])
-        wanted_as, told, answers = worker.get_current_task(), time.monotonic(), list[Answer]()
+        wanted_as, answers = worker.get_current_task(), list[Answer]()
+        told = looked = time.monotonic()
         self._link.send(task)
         while True:
-            try:
-                said = self._said.get(timeout=_LOOK)
-            except Empty:
+            if time.monotonic() - looked > _LOOK:  # however much it says meanwhile: a file may be copied for hours
+                looked = time.monotonic()
                 state = worker.state.tasks.get(wanted_as)
                 if state is None or state.state == "cancelled":  # its engine has gone, or has given it up
                     self.end()
                     return None
+            try:
+                said = self._said.get(timeout=_LOOK)
+            except Empty:
                 continue
             if said is None:
                 return None
