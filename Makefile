@@ -37,12 +37,14 @@ demo: $(READY)
 	@$(VENV)/bin/softcopy demo $(ARGS)
 
 # All of it, whatever comes of the first; lint while tests with windows wait. Exit code 5: ARGS leaves no test in one.
+# What fails is tried twice more, half a minute later, and listed as RERUN: beside so many others a test may starve.
+AGAIN := --reruns 2 --reruns-delay 30 --rerun-show-tracebacks
 test: $(READY)
 	@failed=0; \
 	$(MAKE) --no-print-directory lint > $(VENV)/lint.txt 2>&1 & linting=$$!; \
-	env -u DISPLAY -u WAYLAND_DISPLAY $(PYTHON) -m pytest -q $(BINDINGS) $(WINDOWS) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	env -u DISPLAY -u WAYLAND_DISPLAY $(PYTHON) -m pytest -q $(AGAIN) $(BINDINGS) $(WINDOWS) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	wait $$linting || failed=1; cat $(VENV)/lint.txt; \
-	$(PYTHON) -m pytest -q -n 6 --dist worksteal $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
+	$(PYTHON) -m pytest -q $(AGAIN) -n 6 --dist worksteal $(NO_NAPARI) $(addprefix --ignore=,$(WINDOWS)) $(ARGS) || [ $$? -eq 5 ] || failed=1; \
 	exit $$failed
 
 # Four at a time: most of them wait for engines to start and to be killed; but those that measure, alone. Then what
