@@ -23,13 +23,11 @@ import errno
 import itertools
 import os
 import stat
-import time
 from collections.abc import Callable, Iterator, Sequence
 
 from softcopy_napari.engine.fs.capabilities import Remark, is_refusal, leftovers_of
 from softcopy_napari.engine.fs.destination_problem import explain_write_error, is_destination_problem
-from softcopy_napari.engine.fs.file_times import TIME_UNITS, is_same_version, remaining_tick
-from softcopy_napari.engine.fs.files import spare_the_cache
+from softcopy_napari.engine.fs.file_times import is_same_version
 from softcopy_napari.engine.fs.free_space import check_free_space
 from softcopy_napari.engine.fs.own_files import MOST_LANES, temporaries_of
 from softcopy_napari.engine.fs.permissions import heeds_umask, is_shared
@@ -48,24 +46,21 @@ from softcopy_napari.engine.worker.file_streams import (
     same_content,
 )
 from softcopy_napari.engine.worker.native import MAX_FILES, load_copier
-from softcopy_napari.engine.worker.publish_rules import PublishRules, examine_file, must_prove_whole
-from softcopy_napari.engine.worker.special_files import (
+from softcopy_napari.engine.worker.publish_rules import PublishRules
+from softcopy_napari.engine.worker.source_files import (
+    STOPPED,
     VANISHED,
-    copy_link,
-    create_temporary,
-    make_folder,
-    mirror_deletion,
+    NotPublished,
+    check_after_reading,
+    find_damage,
+    open_settled,
+    unreadable,
 )
+from softcopy_napari.engine.worker.special_files import copy_link, create_temporary, make_folder, mirror_deletion
 from softcopy_napari.engine.zarr_layout.chunk_check import Checksum, needs_checksum
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
-_CHANGED = CopyResult(CopyOutcome.CHANGED)
-_STOPPED = CopyResult(CopyOutcome.STOPPED)
-_NOT_PROVEN = CopyResult(CopyOutcome.TORN)
 _NO_RULES = PublishRules()
-
-_SHORT_WAIT = 20_000_000
-"""Longest time (ns) that a worker waits for a file's tick to end; otherwise the file is set aside."""
 
 
 class FileCopier:
@@ -198,11 +193,6 @@ class FileCopier:
         self._together = min(MAX_FILES, len(found) + 1 if len(found) < len(paths) else 2 * self._together)
         return found
 
-    def _tick_left(self, found: os.stat_result) -> int:
-        """Return how long to wait (ns) until later changes of a file show in its time."""
-        now = time.time_ns()
-        return remaining_tick(found.st_mtime_ns, now, self.unit) if found.st_mtime_ns > now - TIME_UNITS[0] else 0
-
     def copy_file(self, path: str, delete_if_gone: bool = False, rules: PublishRules = _NO_RULES) -> CopyResult:
         """Bring one file of the destination up to date.
 
@@ -226,7 +216,7 @@ class FileCopier:
             except (FileNotFoundError, NotADirectoryError):
                 return mirror_deletion(self._source, self._destination, path) if delete_if_gone else VANISHED
             except OSError as error:
-                return _unreadable(error)
+                return unreadable(error)
             if stat.S_ISLNK(before.st_mode):
                 return copy_link(self._source, self._destination, path, join(parent(path), self._temporary))
             if not stat.S_ISREG(before.st_mode):
@@ -237,7 +227,17 @@ class FileCopier:
                 if edit is not None:
                     both = make_reason(ReasonCode.EDITED_ON_BOTH_SIDES, path=path)
                     return CopyResult(CopyOutcome.KEPT, reason=both if edit else None)
-            return self._copy_file(before, path, rules)
+            fd, before = open_settled(self._source, path, before, rules, self.unit)
+            try:
+                return self._copy_opened(fd, before, path, rules)
+            finally:
+                os.close(fd)
+        except NotPublished as error:
+            return error.result
+        except Stopped:
+            return STOPPED
+        except Unreadable as error:
+            return unreadable(error)
         except OSError as error:
             if is_destination_problem(error):
                 return CopyResult(CopyOutcome.BLOCKED, error=error)
@@ -250,44 +250,12 @@ class FileCopier:
         for name in leftovers_of(temporary):
             self._destination.discard(join(folder, name))
 
-    def _copy_file(self, before: os.stat_result, path: str, rules: PublishRules) -> CopyResult:
-        try:
-            if left := self._tick_left(before):
-                if left > _SHORT_WAIT:
-                    return _CHANGED
-                time.sleep(left / 1e9)
-                before = self._source.stat(path)
-            # The file is stat'ed by name and before it is opened: some network file systems answer fstat by name, too,
-            # and would describe the file that has replaced the one that was opened.
-            fd = self._source.open_for_reading(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return _CHANGED
-        except OSError as error:
-            if must_prove_whole(before, rules):
-                return _NOT_PROVEN  # on Windows its writer may have it open exclusively
-            return _unreadable(error)
-        try:
-            if before.st_size > BUFFER_SIZE or must_prove_whole(before, rules):  # do not read it in vain
-                try:
-                    may, damage = examine_file(fd, before, rules)
-                    os.lseek(fd, 0, os.SEEK_SET)
-                except OSError as error:
-                    return _unreadable(error)
-                if not may:
-                    return CopyResult(CopyOutcome.TORN, reason=damage)
-            return self._copy_opened(fd, before, path, rules)
-        finally:
-            os.close(fd)
-
     def _copy_opened(self, fd: int, before: os.stat_result, path: str, rules: PublishRules) -> CopyResult:
         if before.st_size > BUFFER_SIZE:
             check_free_space(self._destination.root, min(before.st_size, allocated(before)))
-        spare_the_cache(fd)
         destination, chunk_format = self._destination, rules.chunk_format
         if not self._keeps_times and (equal := self._compare_contents(fd, before, path)):
-            may, damage = examine_file(fd, before, rules)
-            if not may:
-                return CopyResult(CopyOutcome.TORN, reason=damage)
+            damage = find_damage(fd, before, rules)
             return equal._replace(outcome=CopyOutcome.DAMAGED, reason=damage) if damage else equal
         checksum = Checksum(chunk_format, before.st_size) if needs_checksum(chunk_format) else None
         temporary, out = create_temporary(destination, join(parent(path), self._temporary), before)
@@ -295,31 +263,17 @@ class FileCopier:
             try:
                 reserve(out, before.st_size)
                 size, digest = copy_stream(fd, out, before, self._view, self._should_continue, checksum)
-            except (OSError, Stopped, Unreadable) as error:
+            except (OSError, Stopped, Unreadable):
                 os.close(out)
-                if isinstance(error, OSError):
-                    raise
-                destination.unlink(temporary)
-                return _STOPPED if isinstance(error, Stopped) else _unreadable(error)
+                raise
             self._set_times(temporary, out, before)
-            try:
-                may, damage = examine_file(fd, before, rules, checksum)
-                after = self._source.stat(path)
-            except (FileNotFoundError, NotADirectoryError):
-                destination.unlink(temporary)
-                return _CHANGED
-            except OSError as error:
-                destination.unlink(temporary)
-                return _unreadable(error)
-            if size != before.st_size or not is_same_version(before, after):
-                destination.unlink(temporary)
-                return _CHANGED
-            if not may:
-                destination.unlink(temporary)
-                return CopyResult(CopyOutcome.TORN, reason=damage)
+            damage = check_after_reading(self._source, fd, before, path, size, rules, checksum)
             destination.replace(path, temporary)
         except OSError:
             destination.discard(temporary)
+            raise
+        except (NotPublished, Stopped, Unreadable):
+            destination.unlink(temporary)
             raise
         self._check_published(path, size, before.st_mtime_ns)
         outcome = CopyOutcome.DAMAGED if damage else CopyOutcome.COPIED
@@ -371,8 +325,6 @@ class FileCopier:
             digest = same_content(fd, copy, before.st_size, self._view, self._should_continue)
             if digest and is_same_version(before, self._source.stat(path)):
                 return CopyResult(CopyOutcome.EQUAL, before.st_size, digest, modified=before.st_mtime_ns)
-        except Stopped:
-            return _STOPPED
         except OSError:
             pass  # copying will report the error
         finally:
@@ -383,7 +335,3 @@ class FileCopier:
     def _should_continue(self, count: int) -> bool:
         self._progress(count)
         return not self._should_stop()
-
-
-def _unreadable(error: OSError | Unreadable) -> CopyResult:
-    return CopyResult(CopyOutcome.FAILED, reason=make_reason(ReasonCode.READ_FAILED, problem=error.strerror))

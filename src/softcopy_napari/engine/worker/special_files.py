@@ -15,9 +15,9 @@ from softcopy_napari.engine.fs.permissions import set_permissions
 from softcopy_napari.engine.fs.relative_paths import parent
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, CopyResult
+from softcopy_napari.engine.worker.source_files import VANISHED, was_deleted_alone
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY | NOFOLLOW
-VANISHED = CopyResult(CopyOutcome.VANISHED)
 
 
 def create_temporary(destination: RootFolder, temporary: str, before: os.stat_result) -> tuple[str, int]:
@@ -86,11 +86,8 @@ def is_same_link(source: RootFolder, destination: RootFolder, path: str, here: o
 
 
 def mirror_deletion(source: RootFolder, destination: RootFolder, path: str) -> CopyResult:
-    """Delete the copy of a file that its writer deleted; if its folder has gone too, no writer did that."""
-    try:
-        if not stat.S_ISDIR(source.stat(parent(path)).st_mode):
-            return VANISHED
-    except OSError:
+    """Delete the copy of a file that its writer deleted."""
+    if not was_deleted_alone(source, path):
         return VANISHED
     with contextlib.suppress(FileNotFoundError):
         destination.unlink(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import Counter
 
@@ -200,6 +201,19 @@ def test_a_source_that_cannot_be_read_is_named(sides: Sides, monkeypatch: pytest
     results = sides.copy("fifo", "good")
     assert outcomes(results) == [CopyOutcome.FAILED, CopyOutcome.COPIED] and results[0].reason is not None
     assert sides.files() == {"good": b"good"}
+
+
+def test_an_error_of_the_source_is_not_taken_for_one_of_the_destination(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    sides.write("0/c/0", LARGE)
+    monkeypatch.setattr(os, "pread", fail)
+    (result,) = sides.copy("0/c/0", rules=PublishRules(ChunkEncoding("zstd")))
+    assert result.outcome is CopyOutcome.FAILED and result.reason is not None
+    assert result.reason.code is ReasonCode.READ_FAILED
 
 
 def test_a_destination_that_is_taken_away_is_a_problem_not_a_failure_of_files(sides: Sides) -> None:

@@ -17,21 +17,12 @@ from softcopy_napari.engine.fs.file_times import is_same_version
 from softcopy_napari.engine.fs.files import read_into
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.object_store.object_manifest import DIGEST, MODIFIED
-from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
+from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, CopyResult
 from softcopy_napari.engine.worker.file_streams import BLOCK_SIZE, Stopped
-from softcopy_napari.engine.worker.publish_rules import PublishRules, examine_file
+from softcopy_napari.engine.worker.publish_rules import PublishRules
+from softcopy_napari.engine.worker.source_files import NotPublished, check_after_reading, unreadable
 from softcopy_napari.engine.zarr_layout.chunk_check import Checksum, needs_checksum
-
-CHANGED = CopyResult(CopyOutcome.CHANGED)
-
-
-class NotPublished(Exception):
-    """A file has changed while it was read, cannot be read, or is not whole."""
-
-    def __init__(self, result: CopyResult) -> None:
-        super().__init__(result)
-        self.result = result
 
 
 class FileContent(NamedTuple):
@@ -105,7 +96,7 @@ class SourceReader:
         if needs_checksum(rules.chunk_format):
             checksum = Checksum(rules.chunk_format, before.st_size)
             checksum.update(memoryview(content))
-        damage = self._check_after(fd, before, path, len(content), rules, checksum)
+        damage = check_after_reading(self._source, fd, before, path, len(content), rules, checksum)
         md5 = find_md5(content) if self._proves else ""
         return FileContent(path, len(content), before.st_mtime_ns, xxh3_128_digest(content), md5, content, damage)
 
@@ -133,7 +124,7 @@ class SourceReader:
             if len(block) >= size and count < before.st_size:
                 yield bytes(block)
                 block.clear()
-        damage = self._check_after(fd, before, path, count, rules, checksum)
+        damage = check_after_reading(self._source, fd, before, path, count, rules, checksum)
         whole = md5.hexdigest() if md5 is not None else ""
         found.append(FileContent(path, count, before.st_mtime_ns, hasher.digest(), whole, damage=damage))
         yield bytes(block)
@@ -143,29 +134,6 @@ class SourceReader:
             return self._view[: read_into(fd, self._view)]
         except OSError as error:
             raise NotPublished(unreadable(error)) from None
-
-    def _check_after(
-        self,
-        fd: int,
-        before: os.stat_result,
-        path: str,
-        size: int,
-        rules: PublishRules,
-        checksum: Checksum | None,
-    ) -> Reason | None:
-        """Check that a file that was read may be published; return why it is damaged, if it is."""
-        try:
-            may, damage = examine_file(fd, before, rules, checksum)
-            after = self._source.stat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            raise NotPublished(CHANGED) from None
-        except OSError as error:
-            raise NotPublished(unreadable(error)) from None
-        if size != before.st_size or not is_same_version(before, after):
-            raise NotPublished(CHANGED)
-        if not may:
-            raise NotPublished(CopyResult(CopyOutcome.TORN, reason=damage))
-        return damage
 
     def find_digests(self, path: str) -> tuple[bytes, str]:
         """Read a large file through and return its XXH3-128 and its MD5; nothing where it changes or cannot be read."""
@@ -192,8 +160,3 @@ class SourceReader:
 def find_md5(data: bytes) -> str:
     """Return the MD5 of some bytes, in hexadecimal."""
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
-
-
-def unreadable(error: OSError) -> CopyResult:
-    """Return the result of a file that cannot be read."""
-    return CopyResult(CopyOutcome.FAILED, reason=make_reason(ReasonCode.READ_FAILED, problem=error.strerror))

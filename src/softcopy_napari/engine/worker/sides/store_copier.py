@@ -20,9 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from softcopy_napari.engine.fs.capabilities import Remark
 from softcopy_napari.engine.fs.destination_problem import explain_write_error, is_destination_problem
-from softcopy_napari.engine.fs.file_times import TIME_UNITS, remaining_tick
-from softcopy_napari.engine.fs.files import describe_kind, spare_the_cache
-from softcopy_napari.engine.fs.relative_paths import parent
+from softcopy_napari.engine.fs.files import describe_kind
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.object_store.object_manifest import CopiedObject, KnownObject, ObjectManifest
 from softcopy_napari.engine.object_store.store_connection import PART_SIZE, StoreConnection
@@ -30,17 +28,17 @@ from softcopy_napari.engine.object_store.store_errors import StoreError
 from softcopy_napari.engine.reasons import ReasonCode, make_reason
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, CopyResult
 from softcopy_napari.engine.worker.file_streams import Stopped
-from softcopy_napari.engine.worker.publish_rules import PublishRules, examine_file, must_prove_whole
+from softcopy_napari.engine.worker.publish_rules import PublishRules
 from softcopy_napari.engine.worker.sides.existing_object import examine_object
-from softcopy_napari.engine.worker.sides.source_reader import (
-    CHANGED,
-    FileContent,
+from softcopy_napari.engine.worker.sides.source_reader import FileContent, SourceReader, find_md5
+from softcopy_napari.engine.worker.source_files import (
+    STOPPED,
+    VANISHED,
     NotPublished,
-    SourceReader,
-    find_md5,
+    open_settled,
     unreadable,
+    was_deleted_alone,
 )
-from softcopy_napari.engine.worker.special_files import VANISHED
 from softcopy_napari.engine.worker.tasks import CopyTask
 
 LARGE = 4 * PART_SIZE
@@ -49,12 +47,8 @@ FEWEST, MOST = 4, 16
 """Requests under way at a time."""
 _WEIGHT = 0.1
 """Of the last request in the mean of all so far."""
-_SHORT_WAIT = 20_000_000
-"""As in file_copier.py."""
 _SIGN_OF_LIFE = 0.2
 
-_STOPPED = CopyResult(CopyOutcome.STOPPED)
-_NOT_PROVEN = CopyResult(CopyOutcome.TORN)
 _NO_OBJECT = CopyResult(CopyOutcome.FOLDER)
 """For what a store cannot hold: nothing is to be done."""
 
@@ -157,7 +151,12 @@ class StoreCopier:
     def _read(self, path: str, delete_if_gone: bool, rules: PublishRules) -> CopyResult | FileContent:
         """Read a file; a large one is copied at once."""
         try:
-            before = self._source.stat(path)
+            try:
+                before = self._source.stat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return self._delete(path) if delete_if_gone else VANISHED
+            except OSError as error:
+                return unreadable(error)
             if stat.S_ISLNK(before.st_mode):
                 self.remarks |= Remark.LINKS_LEFT_OUT
                 return _NO_OBJECT
@@ -165,35 +164,20 @@ class StoreCopier:
                 return _NO_OBJECT
             if not stat.S_ISREG(before.st_mode):
                 return CopyResult(CopyOutcome.FAILED, reason=describe_kind(before.st_mode))
-            if left := _tick_left(before):
-                if left > _SHORT_WAIT:
-                    return CHANGED
-                time.sleep(left / 1e9)
-                before = self._source.stat(path)
             known = self._known.get(path)
             if known is not None and known.is_copy_of(before.st_size, before.st_mtime_ns):
                 return CopyResult(CopyOutcome.EQUAL, known.size, known.digest, modified=known.modified)
-            fd = self._source.open_for_reading(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return self._delete(path) if delete_if_gone else VANISHED
-        except OSError as error:
-            return unreadable(error)
-        try:
-            if before.st_size > LARGE or must_prove_whole(before, rules):
-                may, damage = examine_file(fd, before, rules)
-                os.lseek(fd, 0, os.SEEK_SET)
-                if not may:
-                    return CopyResult(CopyOutcome.TORN, reason=damage)
-            spare_the_cache(fd)
-            if before.st_size > LARGE:
-                return self._send_large(fd, before, path, rules)
-            return self._reader.read_whole(fd, before, path, rules)
-        except NotPublished as changed:
-            return changed.result
+            fd, before = open_settled(self._source, path, before, rules, 1)
+            try:
+                if before.st_size > LARGE:
+                    return self._send_large(fd, before, path, rules)
+                return self._reader.read_whole(fd, before, path, rules)
+            finally:
+                os.close(fd)
+        except NotPublished as error:
+            return error.result
         except Stopped:
-            return _STOPPED
-        finally:
-            os.close(fd)
+            return STOPPED
 
     # -- sending --------------------------------------------------------------------------------------
 
@@ -250,11 +234,8 @@ class StoreCopier:
         self.at_a_time = max(FEWEST, min(MOST, round(ratio)))
 
     def _delete(self, path: str) -> CopyResult:
-        """Delete the object of a file that its writer deleted; if its folder has gone too, no writer did that."""
-        try:
-            if not stat.S_ISDIR(self._source.stat(parent(path)).st_mode):
-                return VANISHED
-        except OSError:
+        """Delete the object of a file that its writer deleted."""
+        if not was_deleted_alone(self._source, path):
             return VANISHED
         known = self._known.get(path)
         if known is None and self._listed:
@@ -272,11 +253,6 @@ class StoreCopier:
 
 def _is_done(one: CopyResult | Future[CopyResult]) -> bool:
     return isinstance(one, CopyResult) or one.done()
-
-
-def _tick_left(found: os.stat_result) -> int:
-    now = time.time_ns()
-    return remaining_tick(found.st_mtime_ns, now, 1) if found.st_mtime_ns > now - TIME_UNITS[0] else 0
 
 
 def _failed(error: OSError) -> CopyResult:
