@@ -18,7 +18,7 @@ import pytest
 from tests.engine.support import make_old, temporaries
 from tests.support.command import Softcopy, softcopy, until
 from tests.support.dask_cluster import AdaptiveCluster, DaskCluster
-from tests.support.trees import assert_same
+from tests.support.trees import assert_same, chunk, flip
 from tests.support.writers import Writer, write
 
 pytestmark = [
@@ -58,17 +58,6 @@ def sides(copied: Path, tmp_path: Path) -> tuple[Path, Path]:
     """A source and its copy, to be spoilt."""
     shutil.copytree(copied, tmp_path, symlinks=True, dirs_exist_ok=True)
     return tmp_path / "source.zarr", tmp_path / "copy.zarr"
-
-
-def chunk(folder: Path, number: int) -> Path:
-    return sorted(path for path in (folder / "c").rglob("*") if path.is_file())[number]
-
-
-def spoil(file: Path) -> None:
-    """Change the content, and neither size nor times."""
-    found = file.stat()
-    file.write_bytes(file.read_bytes()[:-1] + b"?")
-    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def copy_processes(pid: int) -> list[psutil.Process]:
@@ -264,7 +253,7 @@ def test_verify_on_a_cluster_finds_what_is_wrong_and_reports_it(
         assert done.returncode == 0, done.stdout + done.stderr
         assert "OK: all " in done.stdout
         assert json.loads(report.read_text())["good"] is True
-    spoil(chunk(destination, 2))
+    flip(chunk(destination, 2))
     chunk(destination, 4).unlink()
     for folders in ((destination,), (source, destination)):
         done = softcopy(*options, *folders, timeout=LONG)
@@ -294,7 +283,7 @@ def test_a_verification_that_was_interrupted_goes_on(cluster: DaskCluster, tmp_p
     assert "The same command goes on from there" in command.output
     last = json.loads(report.read_text().splitlines()[-1])
     assert last["complete"] is False
-    spoil(tmp_path / "copy" / "17")  # read before or not: a fault is found, or it was right when it was read
+    flip(tmp_path / "copy" / "17")  # read before or not: a fault is found, or it was right when it was read
     done = softcopy(*arguments, timeout=LONG)
     last = json.loads(report.read_text().splitlines()[-1])
     assert "going on where a run stopped" in done.stdout, done.stdout

@@ -13,6 +13,7 @@ import pytest
 
 from tests.engine.support import make_old
 from tests.support.command import Softcopy, softcopy, until
+from tests.support.trees import chunk, flip
 from tests.support.writers import write
 
 
@@ -36,18 +37,6 @@ def sides(copied: Path, tmp_path: Path) -> tuple[Path, Path]:
     """A source and its complete copy, with the receipt beside it."""
     shutil.copytree(copied, tmp_path, symlinks=True, dirs_exist_ok=True)
     return tmp_path / "source.zarr", tmp_path / "copy.zarr"
-
-
-def chunk(folder: Path, number: int) -> Path:
-    return sorted(path for path in (folder / "c").rglob("*") if path.is_file())[number]
-
-
-def flip(file: Path) -> None:
-    found = file.stat()
-    content = bytearray(file.read_bytes())
-    content[-1] ^= 1
-    file.write_bytes(content)
-    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def test_a_good_copy_is_called_good_with_its_receipt_and_with_its_source(sides: tuple[Path, Path]) -> None:

@@ -21,12 +21,12 @@ from softcopy_napari.engine.state_folder import destination_lock
 from softcopy_napari.engine.state_folder.destination_lock import DestinationLock, ReverifyReason
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.worker.tasks import Answer, Flushed
-from tests.engine.checksums.test_read_back_queue import flip
 from tests.engine.support import make_torn_shards, replace, tree, until, write
 from tests.faults.conftest import why_no_mounts
 from tests.faults.lab import SOON, Lab, make_chunks
 from tests.faults.test_places import on_disk, started
 from tests.support.faultfs import why_not
+from tests.support.trees import flip
 
 may_fuse = pytest.mark.skipif(bool(why_not()), reason=why_not())
 may_mount = pytest.mark.skipif(bool(why_no_mounts()), reason=why_no_mounts())

@@ -1,4 +1,4 @@
-"""Comparing source and destination: file by file, and by tools that know nothing of softcopy."""
+"""Comparing source and destination, file by file and by tools that know nothing of softcopy; and spoiling them."""
 
 from __future__ import annotations
 
@@ -67,3 +67,17 @@ def stamps(root: Path) -> dict[str, tuple[int, int, int]]:
         for path in root.rglob("*")
         if path.is_file() and (info := path.stat())
     }
+
+
+def chunk(folder: Path, number: int) -> Path:
+    """Return one of the chunk files of an array, counted in the order of their names."""
+    return sorted(path for path in (folder / "c").rglob("*") if path.is_file())[number]
+
+
+def flip(file: Path) -> None:
+    """Change a file's content, and neither its size nor its times."""
+    found = file.stat()
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 from click.testing import CliRunner
 
 from softcopy_napari.terminal.verify_command import verify
-from tests.engine.job.test_store_jobs import NAME, StoreJobs
-from tests.engine.support import make_array
-from tests.support.object_stores import ObjectStore
+from tests.engine.store_jobs import NAME, StoreJobs, jobs_over
 
-
-@pytest.fixture
-def jobs(tmp_path: Path, object_store: ObjectStore) -> Iterator[StoreJobs]:
-    found = StoreJobs(tmp_path, object_store)
-    make_array(found.source, (2, 3))
-    yield found
-    found.stop()
+jobs = jobs_over((2, 3))
 
 
 def said(*arguments: str) -> tuple[int, str]:

@@ -16,11 +16,12 @@ from softcopy_napari.engine.state_folder.destination_lock import destination_id
 from softcopy_napari.engine.state_folder.folder import private_folder
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.worker.content_checker import TELLS_CHANGES
-from tests.engine.checksums.test_read_back_queue import flip, known
+from tests.engine.checksums.test_read_back_queue import known
 from tests.engine.checksums.test_receipt_reader import FORGED, checksums, complete, forge, of_content
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, replace, tree, until, write
 from tests.support.command import Softcopy, softcopy
+from tests.support.trees import flip
 
 pytestmark = pytest.mark.skipif(not TELLS_CHANGES, reason="needs to be told when a file was changed")
 

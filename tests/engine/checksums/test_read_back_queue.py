@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import pytest
 import xxhash
@@ -17,15 +16,7 @@ from softcopy_napari.engine.receipt.receipt import receipt_paths
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, make_torn_shards, replace, tree, until, write
-
-
-def flip(file: Path) -> None:
-    """Change one bit of a file, and leave no other trace."""
-    found = file.stat()
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+from tests.support.trees import flip
 
 
 def known(jobs: Jobs, path: str) -> bytes:

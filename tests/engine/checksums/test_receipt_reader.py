@@ -14,9 +14,9 @@ from softcopy_napari.engine.checksums.read_back_queue import ReadBackQueue, Veri
 from softcopy_napari.engine.receipt.checksum_file import read_lines
 from softcopy_napari.engine.receipt.receipt import find_receipt, write_receipt
 from softcopy_napari.engine.states import ChunkState, TargetState
-from tests.engine.checksums.test_read_back_queue import flip
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, tree, write
+from tests.support.trees import flip
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows does not tell when a file was changed")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,9 @@ from softcopy_napari.engine.state_folder.destination_lock import DestinationLock
 from softcopy_napari.engine.state_folder.ledger_folders import ledger_folder
 from softcopy_napari.engine.states import TargetState
 from softcopy_napari.engine.targets.target import Target
-from tests.engine.job.test_store_jobs import NAME, StoreJobs
-from tests.engine.support import make_array
-from tests.support.object_stores import ObjectStore
+from tests.engine.store_jobs import NAME, StoreJobs, jobs_over
 
-
-@pytest.fixture
-def jobs(tmp_path: Path, object_store: ObjectStore) -> Iterator[StoreJobs]:
-    found = StoreJobs(tmp_path, object_store)
-    make_array(found.source, (2, 3))
-    yield found
-    found.stop()
+jobs = jobs_over((2, 3))
 
 
 def check(jobs: StoreJobs) -> tuple[TargetState, str]:

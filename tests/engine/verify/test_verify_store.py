@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError
 from softcopy_napari.engine.verify.verify import Selection, VerifyError, VerifyOptions, VerifyReport
 from softcopy_napari.engine.verify.verify_store import verify_store_receipt
 from softcopy_napari.engine.worker.content_checker import CheckOutcome
-from tests.engine.job.test_store_jobs import NAME, StoreJobs
-from tests.engine.support import make_array
+from tests.engine.store_jobs import NAME, StoreJobs, jobs_over
 from tests.support.fault_proxy import Fault, FaultProxy
-from tests.support.object_stores import ObjectStore
 
-
-@pytest.fixture
-def jobs(tmp_path: Path, object_store: ObjectStore) -> Iterator[StoreJobs]:
-    found = StoreJobs(tmp_path, object_store)
-    make_array(found.source, (2, 3, 2))
-    yield found
-    found.stop()
+jobs = jobs_over((2, 3, 2))
 
 
 def verify(jobs: StoreJobs) -> tuple[VerifyReport, list[tuple[CheckOutcome, str]]]:
