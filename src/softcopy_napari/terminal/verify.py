@@ -18,7 +18,7 @@ from rich.text import Text
 from softcopy_napari.engine.dispatch.priority import lower_priority
 from softcopy_napari.engine.formatting import count_text, printable, size_text, time_text
 from softcopy_napari.engine.receipt.freed_record import find_freed
-from softcopy_napari.engine.receipt.receipt import find_receipt
+from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt
 from softcopy_napari.engine.targets.store_url import Destination, StoreUrl
 from softcopy_napari.engine.verify.verify import (
     Interrupted,
@@ -182,13 +182,12 @@ def _verify_store(place: Destination, how: How, report: VerifyReport, console: C
     from softcopy_napari.engine.verify.verify_store import find_store_receipt, verify_store_receipt
 
     assert isinstance(place, StoreUrl)
-    _, sums, facts = find_store_receipt(place)
-    of = f" of {facts.finished}" if facts is not None and facts.finished else ""
-    _say(console, f"Comparing {place} with {sums.name}{of}{_chosen(how.choice)}", "bold")
-    expected = round(facts.files * how.choice.sample / how.choice.parts) if facts is not None else 0
+    found = find_store_receipt(place)
+    _, sums, facts = found
+    expected = _announce(place, sums.name, facts, how.choice, console)
     with _show_progress(console, place, expected, report) as show:
         options = VerifyOptions(how.choice, how.nprocs, lambda: show() and not caught)
-        verify_store_receipt(place, options, report)
+        verify_store_receipt(place, found, options, report)
 
 
 @contextlib.contextmanager
@@ -216,11 +215,9 @@ def _reading_on(folders: tuple[Path, ...], against: str, how: How, console: Cons
 def _verify_receipt(destination: Path, how: How, report: VerifyReport, console: Console, caught: list[int]) -> None:
     choice = how.choice
     sums, facts = find_receipt(destination)
-    of = f" of {facts.finished}" if facts is not None and facts.finished else ""
-    _say(console, f"Comparing {destination} with {sums}{of}{_chosen(choice)}", "bold")
+    expected = _announce(destination, str(sums), facts, choice, console)
     if facts is None or not facts.checksums_xxh128:
         _say(console, f"note: nothing beside {sums} shows whether it has been changed", "yellow")
-    expected = round(facts.files * choice.sample / choice.parts) if facts is not None else 0
     written = sums.stat()
     against = f"{sums}, {written.st_size} bytes of {written.st_mtime_ns}{_chosen(choice)}"
     with (
@@ -229,6 +226,13 @@ def _verify_receipt(destination: Path, how: How, report: VerifyReport, console: 
     ):
         options = VerifyOptions(choice, how.nprocs, lambda: show() and not caught, read_all)
         verify_receipt(destination, sums, facts, options, report)
+
+
+def _announce(place: Destination, sums: str, facts: Receipt | None, choice: Selection, console: Console) -> int:
+    """Say what is compared with which receipt; return how many files that may be, 0 if that is not known."""
+    of = f" of {facts.finished}" if facts is not None and facts.finished else ""
+    _say(console, f"Comparing {place} with {sums}{of}{_chosen(choice)}", "bold")
+    return round(facts.files * choice.sample / choice.parts) if facts is not None else 0
 
 
 class _Findings:

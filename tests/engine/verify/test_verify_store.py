@@ -6,7 +6,7 @@ import pytest
 
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError
 from softcopy_napari.engine.verify.verify import Selection, VerifyError, VerifyOptions, VerifyReport
-from softcopy_napari.engine.verify.verify_store import verify_store_receipt
+from softcopy_napari.engine.verify.verify_store import find_store_receipt, verify_store_receipt
 from softcopy_napari.engine.worker.content_checker import CheckOutcome
 from tests.engine.store_jobs import NAME, StoreJobs, jobs_over
 from tests.support.fault_proxy import Fault, FaultProxy
@@ -17,7 +17,7 @@ jobs = jobs_over((2, 3, 2))
 def verify(jobs: StoreJobs) -> tuple[VerifyReport, list[tuple[CheckOutcome, str]]]:
     told: list[tuple[CheckOutcome, str]] = []
     report = VerifyReport(lambda kind, text: told.append((kind, text)))
-    verify_store_receipt(jobs.url, VerifyOptions(Selection(), 2), report)
+    verify_store_receipt(jobs.url, find_store_receipt(jobs.url), VerifyOptions(Selection(), 2), report)
     return report, told
 
 

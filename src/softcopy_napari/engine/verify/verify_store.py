@@ -1,8 +1,4 @@
-"""Checks the objects of a destination in a store against its receipt, by content. For `softcopy verify s3://...`.
-
-An object is read, unless the store has told its checksum: where its ETag was found to be the MD5 of what was read at
-the source, and is the same still, the store says that it holds just that.
-"""
+"""Checks the objects of a destination in a store against its receipt, by content. For `softcopy verify s3://...`."""
 
 from __future__ import annotations
 
@@ -35,8 +31,8 @@ from softcopy_napari.engine.verify.verify import (
     in_threads,
     verify_receipt,
 )
-from softcopy_napari.engine.worker.content_checker import CheckOutcome, CheckResult
-from softcopy_napari.engine.worker.sides.existing_object import read_digest
+from softcopy_napari.engine.worker.content_checker import CheckOutcome
+from softcopy_napari.engine.worker.sides.object_check import check_object
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES, is_named_like_chunk
 
 _REQUESTS = 4
@@ -66,9 +62,11 @@ def find_store_receipt(url: StoreUrl) -> tuple[Path, Path, Receipt | None]:
     return (destination, *find_receipt(destination))
 
 
-def verify_store_receipt(url: StoreUrl, options: VerifyOptions, report: VerifyReport) -> None:
-    """Compare objects with their receipt; what it raises is that of `verify_receipt` and `find_store_receipt`."""
-    destination, sums, facts = find_store_receipt(url)
+def verify_store_receipt(
+    url: StoreUrl, found: tuple[Path, Path, Receipt | None], options: VerifyOptions, report: VerifyReport
+) -> None:
+    """Compare objects with their receipt, as `find_store_receipt` has found it; raises what `verify_receipt` does."""
+    destination, sums, facts = found
     reading = replace(options, read_all=partial(_read_all, url))
     verify_receipt(destination, sums, facts, reading, report)
     if options.selection.everything:
@@ -90,10 +88,14 @@ def _read_all(
         return [(path, digest, known.get(path)) for path, digest in batch]
 
     def work(check: Callable[[], None]) -> None:
+        def go_on(_: int) -> bool:
+            check()
+            return True
+
         while batch := draw():
             for path, digest, known in batch:
                 check()
-                report.add_result(path, _check(store, path, digest, known, check))
+                report.add_result(path, check_object(store, path, digest, known, go_on))
 
     try:
         in_threads(options, *[work] * options.nprocs * _REQUESTS)
@@ -102,35 +104,6 @@ def _read_all(
     finally:
         if manifest is not None:
             manifest.close()
-
-
-def _check(
-    store: StoreConnection, path: str, digest: bytes, known: KnownObject | None, check: Callable[[], None]
-) -> CheckResult:
-    """Check one object; raises a `StoreError` where nothing can be read any more."""
-    size = 0
-
-    def go_on(count: int) -> bool:
-        nonlocal size
-        size += count
-        check()
-        return True
-
-    try:
-        if known is not None and known.proven and known.digest == digest and not known.is_foreign:
-            facts, _ = store.look_up(path)
-            if (facts.etag, facts.size) == (known.etag, known.size):
-                return CheckResult(CheckOutcome.EQUAL, 0, digest)
-        found = read_digest(store, path, go_on)
-    except FileNotFoundError:
-        return CheckResult(CheckOutcome.MISSING)
-    except StoreError as error:
-        if error.kind is not None:
-            raise
-        return CheckResult(CheckOutcome.UNREADABLE, detail=error.strerror or "")
-    except OSError as error:
-        return CheckResult(CheckOutcome.UNREADABLE, detail=error.strerror or str(error))
-    return CheckResult(CheckOutcome.EQUAL if found == digest else CheckOutcome.CHANGED, size, found or b"")
 
 
 def _find_unlisted(

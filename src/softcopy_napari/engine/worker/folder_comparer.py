@@ -372,6 +372,10 @@ class FolderComparer:
                 lacking = True
             except OSError:
                 pass
+        self._note_different(part, name, modified, lacking, quiet)
+
+    def _note_different(self, part: FolderDiff, name: str, modified: int, lacking: bool, quiet: float) -> None:
+        """Note a file that the destination lacks, or has in another version."""
         part.different.append(name)
         if self._read_only and lacking:
             part.absent.append(name)

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from xxhash import xxh3_128
-
 from softcopy_napari.engine.object_store.object_manifest import DIGEST, MODIFIED, KnownObject
 from softcopy_napari.engine.object_store.store_connection import StoreConnection
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, CopyResult
+from softcopy_napari.engine.worker.sides.object_check import read_digest
 from softcopy_napari.engine.worker.sides.source_reader import FileContent
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
@@ -91,29 +90,6 @@ def _refuse(content: FileContent, known: KnownObject | None, digest: bytes) -> C
             reason = make_reason(ReasonCode.EDITED_ON_BOTH_SIDES, path=content.path)
         return CopyResult(CopyOutcome.KEPT, reason=reason)
     return CopyResult(CopyOutcome.FAILED, reason=make_reason(ReasonCode.FOREIGN_OBJECT))
-
-
-def read_digest(store: StoreConnection, path: str, go_on: Callable[[int], bool]) -> bytes | None:
-    """Read an object and return its XXH3-128; None if told to stop.
-
-    Parameters
-    ----------
-    store : StoreConnection
-    path : str
-    go_on : callable
-        Called with the bytes of each block; false stops.
-
-    Raises
-    ------
-    OSError
-        It is not there, or cannot be read.
-    """
-    hasher = xxh3_128()
-    for block in store.read(path):
-        hasher.update(block)
-        if not go_on(len(block)):
-            return None
-    return hasher.digest()
 
 
 def _is_md5(etag: str) -> bool:

@@ -1,8 +1,4 @@
-"""Checks objects by content, in a copy process: by what the store tells of them where that proves it, else by reading.
-
-A store that answers with the MD5 of what it holds, as S3 does, has told that it holds what was read at the source: then
-nothing is read back. What was found before, and is unchanged since, is not read to learn its checksum either.
-"""
+"""Reads objects of a store back, in a copy process, many at a time: checks them as object_check.py does."""
 
 from __future__ import annotations
 
@@ -11,13 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem
-from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, LINK_DIGEST, NO_DIGEST
+from softcopy_napari.engine.fs.hashing import DIGEST_SIZE, NO_DIGEST
 from softcopy_napari.engine.object_store.object_manifest import KnownObject, ObjectManifest
 from softcopy_napari.engine.object_store.store_connection import StoreConnection
 from softcopy_napari.engine.object_store.store_errors import StoreError
 from softcopy_napari.engine.worker.content_checker import CheckOutcome, CheckResult, ContentChecker
 from softcopy_napari.engine.worker.read_back import why_not_right
-from softcopy_napari.engine.worker.sides.existing_object import read_digest
+from softcopy_napari.engine.worker.sides.object_check import check_object
 from softcopy_napari.engine.worker.sides.store_copier import MOST
 from softcopy_napari.engine.worker.tasks import VerifyDone, VerifyTask
 
@@ -107,28 +103,4 @@ class StoreChecker:
         """Check one object; in one of the threads."""
         if self._ended:
             return _STOPPED
-        try:
-            if digest == LINK_DIGEST:
-                return CheckResult(CheckOutcome.LINK)
-            intact = known is not None and not known.is_foreign and bool(known.digest)
-            if known is not None and intact and digest == NO_DIGEST:
-                return CheckResult(CheckOutcome.HASHED, 0, known.digest)
-            if known is not None and intact and known.proven and digest == known.digest:
-                facts, _ = self._store.look_up(path)
-                if (facts.etag, facts.size) == (known.etag, known.size):
-                    return CheckResult(CheckOutcome.EQUAL, 0, digest)
-            found = read_digest(self._store, path, lambda _: not self._ended)
-        except FileNotFoundError:
-            return CheckResult(CheckOutcome.MISSING)
-        except StoreError as error:
-            if error.kind is not None:
-                raise
-            return CheckResult(CheckOutcome.UNREADABLE, detail=error.strerror or "")
-        except OSError as error:
-            return CheckResult(CheckOutcome.UNREADABLE, detail=error.strerror or str(error))
-        if found is None:
-            return _STOPPED
-        size = known.size if known is not None else 0
-        if digest == NO_DIGEST:
-            return CheckResult(CheckOutcome.HASHED, size, found)
-        return CheckResult(CheckOutcome.EQUAL if found == digest else CheckOutcome.CHANGED, size, found)
+        return check_object(self._store, path, digest, known, lambda _: not self._ended)

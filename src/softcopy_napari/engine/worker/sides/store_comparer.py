@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator
 
 from softcopy_napari.engine.fs.capabilities import Capabilities
@@ -20,7 +19,6 @@ from softcopy_napari.engine.object_store.object_manifest import ObjectManifest
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_comparer import FolderComparer
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
-from softcopy_napari.engine.worker.numbered_folders import CLOCK_SKEW_NS
 from softcopy_napari.engine.worker.tasks import Setup
 
 
@@ -68,7 +66,6 @@ class StoreComparer(FolderComparer):
         quiet: float,
     ) -> None:
         known = self._manifest.find(part.folder, [entry.name for entry in files])
-        now = time.time_ns()
         for entry in files:
             name = entry.name
             try:
@@ -89,11 +86,7 @@ class StoreComparer(FolderComparer):
                 part.same.append(name)
                 part.size += found.st_size
                 continue
-            part.different.append(name)
-            if self._read_only and copy is None:
-                part.absent.append(name)
-            if -CLOCK_SKEW_NS < now - found.st_mtime_ns < quiet * 1e9:
-                part.fresh.append(name)
+            self._note_different(part, name, found.st_mtime_ns, copy is None, quiet)
 
 
 class _NoFolder(RootFolder):
