@@ -156,7 +156,7 @@ def measure_null(report: Report, folder: Path, scale: float) -> None:
             left = done = 0
             while done < files:
                 for worker in pool.workers:
-                    while left < files and worker.room(CopyTask) > 0:
+                    while left < files and worker.free_slots(CopyTask) > 0:
                         batch = [f"c/{number >> 9}/{number & 511}" for number in range(left, left + BATCH)]
                         pool.send(worker, CopyTask(pool.new_id(), batch))
                         left += BATCH

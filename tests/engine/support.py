@@ -14,7 +14,7 @@ from typing import Any
 
 from softcopy_napari.engine.activity_board import ActivityBoard
 from softcopy_napari.engine.fs.own_files import PROGRESS
-from softcopy_napari.engine.worker.native import load_heeder
+from softcopy_napari.engine.worker.native import load_board_setter
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
 
 OLD = 1_600_000_000
@@ -99,7 +99,7 @@ def writer_at_work() -> Iterator[None]:
     """Have the C library believe that a writer is at work all the time."""
     board, over = ActivityBoard(""), threading.Event()
     board.note_used(1)
-    heed = load_heeder()
+    heed = load_board_setter()
 
     def work() -> None:
         while True:

@@ -1,4 +1,4 @@
-"""What runs on a Dask worker, without one: what was not flushed is not copied, what has no seat does nothing."""
+"""What runs on a Dask worker, without one: what was not flushed is not copied, what has no process does nothing."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ import pytest
 from softcopy_napari import __version__
 from softcopy_napari.engine.dask_workers import on_worker
 from softcopy_napari.engine.dask_workers.on_worker import _add_flush
-from softcopy_napari.engine.dask_workers.seat import Opened, Seat, SeatAnswer, SeatTask
 from softcopy_napari.engine.dask_workers.source_evidence import find_identity, gather_evidence
+from softcopy_napari.engine.dask_workers.worker_messages import (
+    ProcessAnswer,
+    ProcessRequest,
+    ProcessStarted,
+    ProcessTask,
+)
 from softcopy_napari.engine.fs.hashing import NO_DIGEST
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
@@ -45,16 +50,16 @@ def test_what_was_not_reached_waits_again() -> None:
     assert list(found.outcomes) == [C, C, S, S]
 
 
-def test_a_task_that_runs_where_its_seat_is_not_does_nothing(tmp_path: Path) -> None:
+def test_a_task_that_runs_where_its_process_is_not_does_nothing(tmp_path: Path) -> None:
     """Dask runs a task again, when a worker is lost and another has come at the same address."""
-    sent = SeatTask("none", CopyTask(1, ["a"]), SetPace(1.0, 0.0), None)
-    answer: SeatAnswer = pickle.loads(on_worker.carry_out(pickle.dumps(sent)))
+    sent = ProcessTask("none", CopyTask(1, ["a"]), SetPace(1.0, 0.0), None)
+    answer: ProcessAnswer = pickle.loads(on_worker.carry_out(pickle.dumps(sent)))
     assert answer.over is not None and not answer.over.at_fault and not answer.answers
 
 
 def test_another_version_is_refused_in_words() -> None:
-    seat = Seat("other", Setup("/none", "/none", "0a1b2c3d", "", 0.0), "0.0.0")
-    opened: Opened = pickle.loads(on_worker.open_seat(pickle.dumps(seat)))
+    request = ProcessRequest("other", Setup("/none", "/none", "0a1b2c3d", "", 0.0), "0.0.0")
+    opened: ProcessStarted = pickle.loads(on_worker.start_process(pickle.dumps(request)))
     assert opened.problem is not None
     assert f"has softcopy {__version__}, and this computer 0.0.0" in describe(opened.problem)
 

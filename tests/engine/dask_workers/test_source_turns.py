@@ -45,12 +45,12 @@ def take_in_thread(turns: SourceTurns, count: int) -> list[float]:
     """Take turns in a thread; returns the times at which they were given."""
     times: list[float] = []
 
-    def take() -> None:
+    def acquire() -> None:
         for _ in range(count):
-            if turns.take():
+            if turns.acquire():
                 times.append(time.monotonic())
 
-    threading.Thread(target=take, daemon=True).start()
+    threading.Thread(target=acquire, daemon=True).start()
     return times
 
 
@@ -59,7 +59,7 @@ def test_without_a_writer_tasks_go_at_once_and_not_more_than_allowed(turns: Sour
     assert until(lambda: len(times) == 3)
     time.sleep(0.2)
     assert len(times) == 3
-    turns.give_back()
+    turns.release()
     assert until(lambda: len(times) == 4)
 
 
@@ -67,11 +67,11 @@ def test_targets_with_one_source_share_its_limit_and_others_do_not(board: Path, 
     same = SourceTurns("/data/a.zarr", str(board), IN_PAUSES, 2)
     other = SourceTurns("/data/b.zarr", str(board), IN_PAUSES, 2)
     for _ in range(3):
-        turns.take()
+        turns.acquire()
     waiting, free = take_in_thread(same, 1), take_in_thread(other, 2)
     assert until(lambda: len(free) == 2)
     assert waiting == []
-    turns.give_back()
+    turns.release()
     assert until(lambda: len(waiting) == 1)
     same.stop()
     other.stop()
@@ -88,7 +88,7 @@ def test_tasks_wait_for_the_end_of_a_burst(turns: SourceTurns, slot: ActivitySlo
 
 def test_in_a_burst_nothing_more_goes_while_something_is_under_way(turns: SourceTurns, slot: ActivitySlot) -> None:
     work(slot, 0.05)
-    assert turns.take()
+    assert turns.acquire()
     work(slot, 0.4)
     ends = time.monotonic() + 0.4
     times = take_in_thread(turns, 1)
@@ -100,7 +100,7 @@ def test_with_full_pace_nobody_is_given_way_to(board: Path, slot: ActivitySlot) 
     turns = SourceTurns("/data/c.zarr", str(board), ALL_THE_TIME, 2)
     work(slot, 30.0)
     started = time.monotonic()
-    assert turns.take() and turns.take()
+    assert turns.acquire() and turns.acquire()
     assert time.monotonic() - started < 5.0
     assert not turns.writer_is_at_work
     turns.stop()
@@ -109,7 +109,7 @@ def test_with_full_pace_nobody_is_given_way_to(board: Path, slot: ActivitySlot) 
 def test_a_stop_ends_the_waiting(turns: SourceTurns, slot: ActivitySlot) -> None:
     work(slot, 1.9)
     given: list[bool] = []
-    thread = threading.Thread(target=lambda: given.append(turns.take()), daemon=True)
+    thread = threading.Thread(target=lambda: given.append(turns.acquire()), daemon=True)
     thread.start()
     turns.stop()
     thread.join(10)
@@ -118,8 +118,8 @@ def test_a_stop_ends_the_waiting(turns: SourceTurns, slot: ActivitySlot) -> None
 
 def test_what_is_forgotten_is_not_waited_for(turns: SourceTurns) -> None:
     for _ in range(3):
-        turns.take()
+        turns.acquire()
     turns.forget()
-    turns.give_back()  # somebody hears of it after all
+    turns.release()  # somebody hears of it after all
     times = take_in_thread(turns, 3)
     assert until(lambda: len(times) == 3)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _FIRST_HOLD, _LAST_HOLD = 1.0, 60.0
 _TELL_AFTER = 3
 """Refusals in a row after which the user hears of it: a share shows a new file some seconds later elsewhere."""
-Chore = tuple[str, "DaskLink | None"]
+Request = tuple[str, "DaskLink | None"]
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Cluster:
         self.workers: list[DaskWorker] = []
         self._scheduler = scheduler
         self._holds: dict[str, _Hold] = {}
-        self._chores: queue.SimpleQueue[Chore | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
 
     # -- places ---------------------------------------------------------------------------------------
 
@@ -59,13 +59,13 @@ class Cluster:
         Parameters
         ----------
         taken : sequence of str
-            The address of each seat's worker.
+            The address of each copy process's worker.
         """
-        now, seats = time.monotonic(), Counter(taken)
+        now, processes = time.monotonic(), Counter(taken)
         best, most = None, 0
         for worker in self.workers:
             hold = self._holds.get(worker.address)
-            free = worker.threads - seats[worker.address]
+            free = worker.threads - processes[worker.address]
             if free > most and (hold is None or hold.until <= now):
                 best, most = worker, free
         return best
@@ -88,25 +88,25 @@ class Cluster:
             return make_reason(ReasonCode.DASK_NO_WORKERS, scheduler=self._scheduler)
         return None
 
-    # -- chores ---------------------------------------------------------------------------------------
+    # -- requests ---------------------------------------------------------------------------------------
 
-    def add_chore(self, what: str, link: DaskLink | None) -> None:
-        """Have something done: `open`, `end` or `kill` a seat, or tell all of them the `pace`."""
-        self._chores.put((what, link))
+    def add_request(self, what: str, link: DaskLink | None) -> None:
+        """Have something done: `start`, `end` or `kill` a copy process, or tell all of them the `pace`."""
+        self._requests.put((what, link))
 
-    def end_chores(self) -> None:
+    def end_requests(self) -> None:
         """Let nothing more be done after what waits."""
-        self._chores.put(None)
+        self._requests.put(None)
 
-    def wait_for_chores(self, seconds: float) -> list[Chore] | None:
+    def wait_for_requests(self, seconds: float) -> list[Request] | None:
         """Return what is to be done, as soon as there is anything; None at the end."""
-        chores: list[Chore] = []
+        requests: list[Request] = []
         try:
-            chore = self._chores.get(timeout=seconds)
-            while chore is not None:
-                chores.append(chore)
-                chore = self._chores.get_nowait()
+            request = self._requests.get(timeout=seconds)
+            while request is not None:
+                requests.append(request)
+                request = self._requests.get_nowait()
         except queue.Empty:
-            return chores
-        self._chores.put(None)  # the end, once what came before it is done
-        return chores or None
+            return requests
+        self._requests.put(None)  # the end, once what came before it is done
+        return requests or None

@@ -91,16 +91,16 @@ class ClusterReader:
         head = ReadingTask(str(destination), None if source is None else str(source), evidence, ())
         unread = self._skip_known(items, report)
         client = connect(self._scheduler)
-        next_look = 0.0
+        next_poll_workers = 0.0
         try:
             while True:
-                if time.monotonic() >= next_look:
-                    self._look(client)
-                    next_look = time.monotonic() + _LOOK
+                if time.monotonic() >= next_poll_workers:
+                    self._poll_workers(client)
+                    next_poll_workers = time.monotonic() + _LOOK
                 more = self._hand_out(client, head, unread)
                 if not (more or self._out):
                     return
-                self._take_in(client, report)
+                self._collect_results(client, report)
                 if not options.progress():
                     raise Interrupted
         finally:
@@ -119,7 +119,7 @@ class ClusterReader:
                 report.files += 1
                 report.earlier += 1
 
-    def _look(self, client: Client) -> None:
+    def _poll_workers(self, client: Client) -> None:
         """See which workers there are, and that some see the folders."""
         try:
             self._workers = {worker.address: worker.threads for worker in list_workers(client)}
@@ -151,7 +151,7 @@ class ClusterReader:
             future.add_done_callback(self._done.put)
         return True
 
-    def _take_in(self, client: Client, report: VerifyReport) -> None:
+    def _collect_results(self, client: Client, report: VerifyReport) -> None:
         """Wait for results for a moment, and note those that are there."""
         done = []
         try:

@@ -21,10 +21,17 @@ from softcopy_napari.engine.dask_workers.cluster import Cluster
 from softcopy_napari.engine.dask_workers.dask_link import DaskLink
 from softcopy_napari.engine.dask_workers.demand import Demand
 from softcopy_napari.engine.dask_workers.scheduler import call_in_background, close, connect, list_workers
-from softcopy_napari.engine.dask_workers.seat import TOPIC, Opened, Seat, SeatOver, SeatTask, SourceEvidence
 from softcopy_napari.engine.dask_workers.source_evidence import gather_evidence
 from softcopy_napari.engine.dask_workers.source_turns import SourceTurns
-from softcopy_napari.engine.dispatch.worker_link import Hear, NoteEnd
+from softcopy_napari.engine.dask_workers.worker_messages import (
+    TOPIC,
+    ProcessEnd,
+    ProcessRequest,
+    ProcessStarted,
+    ProcessTask,
+    SourceEvidence,
+)
+from softcopy_napari.engine.dispatch.worker_link import AnswerHandler, EndHandler
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.worker.tasks import Identity, SetPace, Setup, Task
@@ -82,7 +89,7 @@ class DaskHost:
         self._demand = Demand(size)
         self._lock = threading.Lock()
         """Held while `_links` is changed."""
-        self._news: queue.SimpleQueue[tuple[DaskLink | str, int, Any] | None] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[tuple[DaskLink | str, int, Any] | None] = queue.SimpleQueue()
         """What Dask says: the link or its key, the task (0 for the opening), and a future or a number of bytes."""
         self._ready = threading.Event()
         """Set when a task may be there to be sent."""
@@ -107,8 +114,8 @@ class DaskHost:
         """Note how many workers are missing, and whether there is work for them."""
         self._demand.note(missing if waiting else 0)
 
-    def start(self, setup: Setup, hear: Hear, note_end: NoteEnd) -> DaskLink | None:
-        """Begin to open a seat where there is a place; see `WorkerHost.start`."""
+    def start(self, setup: Setup, on_answer: AnswerHandler, on_end: EndHandler) -> DaskLink | None:
+        """Begin to start a copy process where there is a place; see `WorkerHost.start`."""
         with self._lock:
             taken = [link.place.address for link in self._links.values()]
         place = self._cluster.find_place(taken)
@@ -117,11 +124,11 @@ class DaskHost:
         self._turns.effort = setup.effort
         key = uuid.uuid4().hex
         # The activity board is one of this machine.
-        seat = Seat(key, setup._replace(board=""), __version__)
-        link = DaskLink(seat, place, self, hear, note_end)
+        request = ProcessRequest(key, setup._replace(board=""), __version__)
+        link = DaskLink(request, place, self, on_answer, on_end)
         with self._lock:
             self._links[key] = link
-        self._cluster.add_chore("open", link)
+        self._cluster.add_request("start", link)
         return link
 
     def close(self) -> None:
@@ -129,8 +136,8 @@ class DaskHost:
         self._stopping = True
         self._turns.stop()
         self._ready.set()
-        self._cluster.end_chores()
-        self._news.put(None)
+        self._cluster.end_requests()
+        self._messages.put(None)
 
     # -- for the links --------------------------------------------------------------------------------
 
@@ -138,17 +145,17 @@ class DaskHost:
         """Look for tasks that may go."""
         self._ready.set()
 
-    def end_seat(self, link: DaskLink, at_once: bool) -> None:
-        """Have a seat's process ended."""
-        self._cluster.add_chore("kill" if at_once else "end", link)
+    def end_process(self, link: DaskLink, at_once: bool) -> None:
+        """Have a copy process ended."""
+        self._cluster.add_request("kill" if at_once else "end", link)
 
     def spread_pace(self, pace: SetPace) -> None:
-        """Tell all seats a pace; it is called for each of them, and done once."""
+        """Tell all copy processes a pace; it is called for each of them, and done once."""
         self._turns.effort = pace.effort
         new = SetPace(pace.rate, pace.sleep_time)
         if new != self._pace:
             self._pace = new
-            self._cluster.add_chore("pace", None)
+            self._cluster.add_request("pace", None)
 
     # -- submitting -----------------------------------------------------------------------------------
 
@@ -156,10 +163,10 @@ class DaskHost:
         while not self._stopping:
             self._ready.wait()
             self._ready.clear()
-            while (link := self._next_link()) is not None and self._turns.take():
+            while (link := self._next_link()) is not None and self._turns.acquire():
                 task = link.next_task()
                 if task is None or not self._send(link, task):
-                    self._turns.give_back()
+                    self._turns.release()
 
     def _next_link(self) -> DaskLink | None:
         with self._lock:
@@ -171,7 +178,7 @@ class DaskHost:
         source: Identity | None = getattr(task, "source", None)
         if client is None:
             return False
-        message = SeatTask(link.seat.key, task, self._pace, self._evidence_of(source) if source else None)
+        message = ProcessTask(link.request.key, task, self._pace, self._evidence_of(source) if source else None)
         kind = type(task).__name__.removesuffix("Task").lower()
         try:
             future = self._call(client, link, kind, on_worker.carry_out, message)
@@ -179,7 +186,7 @@ class DaskHost:
             log.info("%s: %s", link.name, error)
             return False
         link.note_sent(task, future)
-        future.add_done_callback(lambda future: self._news.put((link, task.id, future)))
+        future.add_done_callback(lambda future: self._messages.put((link, task.id, future)))
         return True
 
     def _call(self, client: Client, link: DaskLink, what: str, function: Any, message: object) -> Future[Any]:
@@ -201,18 +208,18 @@ class DaskHost:
     # -- listening ------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        while (first := self._news.get()) is not None:
-            news = [first]
-            while len(news) < _GATHERED:
+        while (first := self._messages.get()) is not None:
+            messages = [first]
+            while len(messages) < _GATHERED:
                 try:
-                    more = self._news.get_nowait()
+                    more = self._messages.get_nowait()
                 except queue.Empty:
                     break
                 if more is None:
                     return
-                news.append(more)
-            results = self._gather([what for _, _, what in news if not isinstance(what, int)])
-            for whose, task, what in news:
+                messages.append(more)
+            results = self._gather([what for _, _, what in messages if not isinstance(what, int)])
+            for whose, task, what in messages:
                 if isinstance(what, int):
                     link = self._links.get(whose) if isinstance(whose, str) else None
                     if link is not None:
@@ -235,11 +242,11 @@ class DaskHost:
     def _apply(self, link: DaskLink, task: int, future: Future[Any], result: bytes | None) -> None:
         """Take in the result of a task, or its loss."""
         if task:
-            self._turns.give_back()
+            self._turns.release()
         if result is None and future.status == "error":
             problem = _first_line(str(future.exception(timeout=_CLOSE)))
             reason = make_reason(ReasonCode.DASK_CANNOT_START, host=link.machine, problem=problem)
-            self._end(link, SeatOver(reason, unfit=True))
+            self._end(link, ProcessEnd(reason, unfit=True))
         elif result is None:
             self._end(link, self._loss_of(link))
         elif not task:
@@ -250,7 +257,7 @@ class DaskHost:
             self._cluster.note_success(link.place.address)
         self._ready.set()
 
-    def _apply_opened(self, link: DaskLink, opened: Opened) -> None:
+    def _apply_opened(self, link: DaskLink, opened: ProcessStarted) -> None:
         problem = opened.problem
         skew = max(opened.clock - time.time(), link.asked_at - opened.clock)
         if problem is None and skew > _SKEW:
@@ -258,84 +265,86 @@ class DaskHost:
         if problem is None:
             link.note_opened(opened)
         else:
-            self._end(link, SeatOver(problem, unfit=True))
+            self._end(link, ProcessEnd(problem, unfit=True))
 
-    def _loss_of(self, link: DaskLink) -> SeatOver:
+    def _loss_of(self, link: DaskLink) -> ProcessEnd:
         reason = make_reason(ReasonCode.DASK_WORKER_LOST, worker=link.place.address, host=link.machine)
-        return SeatOver(reason if link.is_at_work else None, at_fault=link.is_at_work)
+        return ProcessEnd(reason if link.is_at_work else None, at_fault=link.is_at_work)
 
-    def _end(self, link: DaskLink, over: SeatOver) -> None:
-        """Note that a seat is no more, and leave nothing of it on the cluster."""
+    def _end(self, link: DaskLink, over: ProcessEnd) -> None:
+        """Note that a copy process is no more, and leave nothing of it on the cluster."""
         reason = over.reason
         if over.unfit and reason is not None and not self._cluster.hold(link.place.address, reason):
             reason = None  # it may be a matter of seconds
         with self._lock:
-            self._links.pop(link.seat.key, None)
+            self._links.pop(link.request.key, None)
         if link.end(reason, over.at_fault):
-            self._cluster.add_chore("end", link)
+            self._cluster.add_request("end", link)
 
     # -- the cluster's side ---------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        next_look = 0.0
-        while (chores := self._cluster.wait_for_chores(max(0.01, next_look - time.monotonic()))) is not None:
+        next_poll = 0.0
+        while (requests := self._cluster.wait_for_requests(max(0.01, next_poll - time.monotonic()))) is not None:
             client = self._client
             if client is not None:
-                self._do(client, chores)
-            if time.monotonic() >= next_look:
-                self._look()
-                next_look = time.monotonic() + _TICK
+                self._do(client, requests)
+            if time.monotonic() >= next_poll:
+                self._poll_workers()
+                next_poll = time.monotonic() + _TICK
         if (client := self._client) is not None:
             self._demand.withdraw()
             close(client)
 
-    def _do(self, client: Client, chores: list[tuple[str, DaskLink | None]]) -> None:
-        for what, link in chores:
-            if what == "open" and link is not None and not link.has_ended:
+    def _do(self, client: Client, requests: list[tuple[str, DaskLink | None]]) -> None:
+        for what, link in requests:
+            if what == "start" and link is not None and not link.has_ended:
                 link.asked_at = time.time()
                 try:
-                    future = self._call(client, link, "open", on_worker.open_seat, link.seat)
+                    future = self._call(client, link, "start", on_worker.start_process, link.request)
                 except Exception as error:  # as above
                     log.info("%s: %s", link.name, error)
-                    self._end(link, SeatOver())
+                    self._end(link, ProcessEnd())
                     continue
                 link.opening = future
-                future.add_done_callback(lambda future, link=link: self._news.put((link, 0, future)))
+                future.add_done_callback(lambda future, link=link: self._messages.put((link, 0, future)))
         for what in ("end", "kill"):
-            if ending := [link for one, link in chores if one == what and link is not None]:
-                call_in_background(self._end_seats, client, ending, what == "kill")
-        if any(what == "pace" for what, _ in chores):
-            keys = self._seats()
+            if ending := [link for one, link in requests if one == what and link is not None]:
+                call_in_background(self._end_processes, client, ending, what == "kill")
+        if any(what == "pace" for what, _ in requests):
+            keys = self._processes()
             call_in_background(
                 client.run, on_worker.set_pace, list(keys), self._pace, workers=list(set(keys.values())),
                 on_error="ignore",
             )  # fmt: skip
 
-    def _seats(self) -> dict[str, str]:
-        """Return the keys of all seats, and where they are."""
+    def _processes(self) -> dict[str, str]:
+        """Return the keys of all copy processes, and where they are."""
         with self._lock:
-            return {link.seat.key: link.place.address for link in self._links.values()}
+            return {link.request.key: link.place.address for link in self._links.values()}
 
-    def _keep_seats(self, client: Client) -> None:
+    def _keep_processes(self, client: Client) -> None:
         """Say now and then that their engine is still there."""
         now = time.monotonic()
-        if now - self._kept > _KEEP and (seats := self._seats()):
+        if now - self._kept > _KEEP and (processes := self._processes()):
             self._kept = now
-            addresses = list(set(seats.values()))
-            call_in_background(client.run, on_worker.keep_seats, list(seats), workers=addresses, on_error="ignore")
+            addresses = list(set(processes.values()))
+            call_in_background(
+                client.run, on_worker.keep_processes, list(processes), workers=addresses, on_error="ignore"
+            )
 
-    def _end_seats(self, client: Client, links: list[DaskLink], at_once: bool) -> None:
-        """End seats, and take back what they were given; returns when their processes have ended."""
-        futures = [future for link in links for future in link.take_futures()]
+    def _end_processes(self, client: Client, links: list[DaskLink], at_once: bool) -> None:
+        """End copy processes, and take back what they were given; returns when they have ended."""
+        futures = [future for link in links for future in link.pop_futures()]
         if futures:
             client.cancel(futures)
-        keys, addresses = [link.seat.key for link in links], list({link.place.address for link in links})
-        client.run(on_worker.end_seats, keys, at_once, workers=addresses, on_error="ignore")
+        keys, addresses = [link.request.key for link in links], list({link.place.address for link in links})
+        client.run(on_worker.end_processes, keys, at_once, workers=addresses, on_error="ignore")
         for link in links:
             if not at_once:  # else what it was at tells of its end
-                self._end(link, SeatOver())
+                self._end(link, ProcessEnd())
 
-    def _look(self) -> None:
+    def _poll_workers(self) -> None:
         """See which workers there are, and that they begin what they were given."""
         client = self._client
         try:
@@ -353,8 +362,8 @@ class DaskHost:
                 self._end(link, self._loss_of(link))
             elif link.waits_since and now - link.waits_since > _PATIENCE:
                 self._cluster.hold(link.place.address, None)
-                self._end(link, SeatOver())
-        self._keep_seats(client)
+                self._end(link, ProcessEnd())
+        self._keep_processes(client)
         self._demand.update(client, len(links))
         self.problem = self._cluster.problem
 
@@ -368,10 +377,10 @@ class DaskHost:
         """Pass on a sign of life; called in Dask's own thread."""
         key, task, size = event[1]
         if key in self._links:
-            self._news.put((key, task, size))
+            self._messages.put((key, task, size))
 
     def _lose_scheduler(self, why: str) -> None:
-        """Note that the scheduler does not answer: all seats are lost, and it is called again and again."""
+        """Note that the scheduler does not answer: all copy processes are lost, and it is called again and again."""
         self.problem = make_reason(ReasonCode.DASK_UNREACHABLE, scheduler=self._scheduler)
         log.info("no scheduler: %s", why)
         client, self._client = self._client, None
@@ -379,7 +388,7 @@ class DaskHost:
         with self._lock:
             links = list(self._links.values())
         for link in links:
-            self._end(link, SeatOver())
+            self._end(link, ProcessEnd())
         self._turns.forget()
         self._demand.forget()
         if client is not None:

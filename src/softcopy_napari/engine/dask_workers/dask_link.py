@@ -1,4 +1,4 @@
-"""A seat on a cluster, as a pool's worker: it keeps the tasks that it is given until they may go, one after another."""
+"""A copy process on a cluster, as a pool's worker: it keeps its tasks until they may go, one after another."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from softcopy_napari.engine.dask_workers.scheduler import DaskWorker
-from softcopy_napari.engine.dask_workers.seat import Opened, Seat, SeatAnswer, SeatOver
-from softcopy_napari.engine.dispatch.worker_link import Hear, NoteEnd
+from softcopy_napari.engine.dask_workers.worker_messages import (
+    ProcessAnswer,
+    ProcessEnd,
+    ProcessRequest,
+    ProcessStarted,
+)
+from softcopy_napari.engine.dispatch.worker_link import AnswerHandler, EndHandler
 from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.worker.tasks import (
     CompareTask,
@@ -29,7 +34,7 @@ _TASKS = (CopyTask, VerifyTask, InspectTask)
 _CALLED = "Dask worker {} on {}"
 
 
-class Switchboard(Protocol):
+class LinkHost(Protocol):
     """What a link asks of its host."""
 
     @property
@@ -39,48 +44,55 @@ class Switchboard(Protocol):
     def wake(self) -> None:
         """Look for tasks that may go."""
 
-    def end_seat(self, link: DaskLink, at_once: bool) -> None:
-        """Have a seat's process ended."""
+    def end_process(self, link: DaskLink, at_once: bool) -> None:
+        """Have a copy process ended."""
 
     def spread_pace(self, pace: SetPace) -> None:
-        """Tell all seats a pace, even those at work."""
+        """Tell all copy processes a pace, even those at work."""
 
 
 class DaskLink:
-    """One seat, as its pool reaches it.
+    """One copy process, as its pool reaches it.
 
     Parameters
     ----------
-    seat : Seat
+    request : ProcessRequest
     place : DaskWorker
         Where it is.
-    host : Switchboard
-    hear, note_end : callable
+    host : LinkHost
+    on_answer, on_end : callable
         See `WorkerHost.start`.
 
     Attributes
     ----------
-    seat, place
+    request, place
         As given.
     under_way : dict of int to Future
         What the cluster has been given and has not answered, by the task's id.
     machine : str
         The name of its machine, as far as that is known.
     asked_at : float
-        Unix time at which the seat was asked for.
+        Unix time at which the process was asked for.
     waits_since : float
         Monotonic time at which the cluster was given what it has not begun yet; 0 while there is no such thing.
     """
 
-    def __init__(self, seat: Seat, place: DaskWorker, host: Switchboard, hear: Hear, note_end: NoteEnd) -> None:
-        self.seat, self.place = seat, place
+    def __init__(
+        self,
+        request: ProcessRequest,
+        place: DaskWorker,
+        host: LinkHost,
+        on_answer: AnswerHandler,
+        on_end: EndHandler,
+    ) -> None:
+        self.request, self.place = request, place
         self.under_way: dict[int, Future[Any]] = {}
         self.opening: Future[Any] | None = None
         self.waits_since = time.monotonic()
         self.machine = place.host
         self.asked_at = 0.0
         self._host = host
-        self._hear, self._note_end = hear, note_end
+        self._on_answer, self._on_end = on_answer, on_end
         self._waiting: deque[Task] = deque()
         self._begun: set[int] = set()
         self._open = False
@@ -123,11 +135,11 @@ class DaskLink:
         """Have its process end, in time."""
         if not self._closing:
             self._closing = True
-            self._host.end_seat(self, at_once=False)
+            self._host.end_process(self, at_once=False)
 
     def kill(self) -> None:
         """Have its process end at once."""
-        self._host.end_seat(self, at_once=True)
+        self._host.end_process(self, at_once=True)
 
     def wait(self, seconds: float) -> bool:
         """Wait for its end; return whether it has ended."""
@@ -148,7 +160,7 @@ class DaskLink:
         most = 2 if self.place.threads == 1 else 1
         return bool(self._waiting) and len(self.under_way) < most and not self.has_ended
 
-    def take_futures(self) -> list[Future[Any]]:
+    def pop_futures(self) -> list[Future[Any]]:
         """Return what the cluster has not answered, to be cancelled."""
         futures = list(self.under_way.values())
         if self.opening is not None:
@@ -166,21 +178,21 @@ class DaskLink:
         if task in self.under_way:
             self._begun.add(task)
             self.waits_since = 0.0
-            self._hear(task, Progress(size))
+            self._on_answer(task, Progress(size))
 
-    def note_opened(self, opened: Opened) -> None:
+    def note_opened(self, opened: ProcessStarted) -> None:
         """Note that its process runs."""
         self.machine, self._open = opened.host, True
         self.opening, self.waits_since = None, 0.0
 
-    def note_answer(self, task: int, answer: SeatAnswer) -> SeatOver | None:
-        """Note what became of a task; return the seat's end, if it is that."""
+    def note_answer(self, task: int, answer: ProcessAnswer) -> ProcessEnd | None:
+        """Note what became of a task; return the process's end, if it is that."""
         self.under_way.pop(task, None)
         self._begun.discard(task)
         self.waits_since = time.monotonic() if self.under_way and not self._begun else 0.0
         if answer.over is not None:
             return answer.over
-        self._hear(task, list(answer.answers))
+        self._on_answer(task, list(answer.answers))
         return None
 
     def end(self, reason: Reason | None = None, at_fault: bool = False) -> bool:
@@ -190,5 +202,5 @@ class DaskLink:
                 return False
             self._ended.set()
         self._waiting.clear()
-        self._note_end(reason, at_fault)
+        self._on_end(reason, at_fault)
         return True

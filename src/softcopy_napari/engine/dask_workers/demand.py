@@ -45,13 +45,13 @@ class Demand:
             self._last = now
         self._missing = missing
 
-    def update(self, client: Client, seats: int) -> None:
+    def update(self, client: Client, processes: int) -> None:
         """Leave placeholders, or take them away."""
         now = time.monotonic()
         waits = now - self._last < _UNTIL and now - self._since > _AFTER
         if waits and self._missing and not self._placeholders:
             self._placeholders = self._leave(client)
-        elif self._placeholders and (not waits or seats >= self._size):
+        elif self._placeholders and (not waits or processes >= self._size):
             self.withdraw()
 
     def withdraw(self) -> None:

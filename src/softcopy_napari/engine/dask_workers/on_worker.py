@@ -1,8 +1,8 @@
 """What runs on a Dask worker: it starts copy processes, passes them tasks, and stores what they have written.
 
-A seat is a copy process like those of the engine's own machine, as a child of the Dask worker: it ends with it,
-whatever it is at. Dask may run a task twice, or on a worker that has been started anew: the task then finds no seat,
-and does nothing. What a seat says is copied has been flushed by its own machine: no other can do that.
+They are like those of the engine's own machine, but children of the Dask worker: they end with it, whatever they are
+at. Dask may run a task twice, or on a worker that has been started anew: the task then finds no process, and does
+nothing. What one says is copied has been flushed by its own machine: no other can do that.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from queue import Empty, SimpleQueue
 from distributed import get_worker
 
 from softcopy_napari import __version__
-from softcopy_napari.engine.dask_workers.seat import (
-    TOPIC,
-    Opened,
-    Seat,
-    SeatAnswer,
-    SeatOver,
-    SeatTask,
-)
 from softcopy_napari.engine.dask_workers.source_evidence import find_identity
+from softcopy_napari.engine.dask_workers.worker_messages import (
+    TOPIC,
+    ProcessAnswer,
+    ProcessEnd,
+    ProcessRequest,
+    ProcessStarted,
+    ProcessTask,
+)
 from softcopy_napari.engine.dispatch.local_processes import LocalProcesses
 from softcopy_napari.engine.dispatch.worker_pool import is_final
 from softcopy_napari.engine.fs.destination_problem import ProblemKind
@@ -61,16 +61,16 @@ _IDLE = 60.0
 _WRITTEN = (CopyOutcome.COPIED, CopyOutcome.DAMAGED)
 
 
-class _CopySeat:
+class _HostedProcess:
     """One copy process of this Dask worker."""
 
-    def __init__(self, seat: Seat) -> None:
-        self.setup = seat.setup
+    def __init__(self, request: ProcessRequest) -> None:
+        self.setup = request.setup
         self._said: SimpleQueue[tuple[int, Answer | list[Answer]] | None] = SimpleQueue()
         self._link = LocalProcesses().start(
-            seat.setup, lambda task, answer: self._said.put((task, answer)), lambda *_: self._said.put(None)
+            request.setup, lambda task, answer: self._said.put((task, answer)), lambda *_: self._said.put(None)
         )
-        self._pace = SetPace(seat.setup.rate, seat.setup.sleep_time)
+        self._pace = SetPace(request.setup.rate, request.setup.sleep_time)
         self.used = time.monotonic()
         self._turn = threading.Lock()
         self._identities: dict[Identity, Identity] = {}
@@ -91,7 +91,7 @@ class _CopySeat:
             self._link.kill()
             self._link.wait(_LAST_WORDS)
 
-    def carry_out(self, sent: SeatTask) -> SeatAnswer:
+    def carry_out(self, sent: ProcessTask) -> ProcessAnswer:
         """Carry out a task, one at a time: a Dask worker may have several threads."""
         with self._turn:
             self.used = math.inf
@@ -100,26 +100,26 @@ class _CopySeat:
             finally:
                 self.used = time.monotonic()
 
-    def _carry_out(self, sent: SeatTask) -> SeatAnswer:
+    def _carry_out(self, sent: ProcessTask) -> ProcessAnswer:
         task = sent.task
         if sent.source is not None:
             identity = self._identities.get(sent.source.identity) or find_identity(self.setup.source, sent.source)
             if identity is None:
-                return SeatAnswer(over=self._unfit(ReasonCode.DASK_OTHER_SOURCE))
+                return ProcessAnswer(over=self._unfit(ReasonCode.DASK_OTHER_SOURCE))
             self._identities[sent.source.identity] = identity
             task = task._replace(source=identity)  # type: ignore[call-arg]
         self.set_pace(sent.pace)
         answers = self._ask(sent.key, task)
         if answers is None:
-            return SeatAnswer(over=self._over())
+            return ProcessAnswer(over=self._over())
         if any(map(_is_lost, answers)):
-            return SeatAnswer(over=self._unfit(ReasonCode.DASK_OTHER_SOURCE))
+            return ProcessAnswer(over=self._unfit(ReasonCode.DASK_OTHER_SOURCE))
         if any(map(_is_elsewhere, answers)):
-            return SeatAnswer(over=self._unfit(ReasonCode.DASK_OTHER_DESTINATION))
+            return ProcessAnswer(over=self._unfit(ReasonCode.DASK_OTHER_DESTINATION))
         if isinstance(task, CopyTask) and isinstance(done := answers[-1], CopyDone):
             stored = self._store(sent.key, task, done)
-            return SeatAnswer(over=self._over()) if stored is None else SeatAnswer([stored])
-        return SeatAnswer(answers)
+            return ProcessAnswer(over=self._over()) if stored is None else ProcessAnswer([stored])
+        return ProcessAnswer(answers)
 
     def _store(self, key: str, task: CopyTask, done: CopyDone) -> CopyDone | None:
         """Flush what was copied; return the outcome with that, or None if the process died."""
@@ -164,15 +164,15 @@ class _CopySeat:
                 told = time.monotonic()
                 worker.log_event(TOPIC, [key, task.id, max(size, 0)])
 
-    def _over(self) -> SeatOver:
+    def _over(self) -> ProcessEnd:
         reason = make_reason(ReasonCode.DASK_PROCESS_DIED, host=socket.gethostname())
-        return SeatOver(reason, at_fault=True)
+        return ProcessEnd(reason, at_fault=True)
 
-    def _unfit(self, code: ReasonCode) -> SeatOver:
+    def _unfit(self, code: ReasonCode) -> ProcessEnd:
         reason = make_reason(
             code, host=socket.gethostname(), source=self.setup.source, destination=self.setup.destination
         )
-        return SeatOver(reason, unfit=True)
+        return ProcessEnd(reason, unfit=True)
 
 
 def _is_lost(answer: Answer) -> bool:
@@ -211,73 +211,73 @@ def _add_flush(task: CopyTask, done: CopyDone, synced: Synced, numbers: list[int
     )
 
 
-_seats: dict[str, _CopySeat] = {}
+_processes: dict[str, _HostedProcess] = {}
 _over: deque[str] = deque(maxlen=1000)
-"""Seats that were ended, perhaps before they were opened."""
+"""Processes that were ended, perhaps before they were started."""
 _opening = threading.Lock()
 _janitors: list[threading.Thread] = []
 
 
-def open_seat(message: bytes) -> bytes:
-    """Start a copy process; takes a `Seat` and returns an `Opened`, both pickled."""
-    seat: Seat = pickle.loads(message)
+def start_process(message: bytes) -> bytes:
+    """Start a copy process; takes a `ProcessRequest` and returns an `ProcessStarted`, both pickled."""
+    request: ProcessRequest = pickle.loads(message)
     host, problem = socket.gethostname(), None
-    if seat.version != __version__:
-        problem = make_reason(ReasonCode.DASK_OTHER_VERSION, host=host, here=seat.version, there=__version__)
+    if request.version != __version__:
+        problem = make_reason(ReasonCode.DASK_OTHER_VERSION, host=host, here=request.version, there=__version__)
     else:
         try:
             with _opening:
-                if seat.key not in _over:
-                    _seats[seat.key] = _CopySeat(seat)
+                if request.key not in _over:
+                    _processes[request.key] = _HostedProcess(request)
                 if not _janitors:
-                    _janitors.append(threading.Thread(target=_end_idle_seats, name="softcopy-idle", daemon=True))
+                    _janitors.append(threading.Thread(target=_end_idle_processes, name="softcopy-idle", daemon=True))
                     _janitors[0].start()
         except (OSError, RuntimeError) as error:
             problem = make_reason(ReasonCode.DASK_CANNOT_START, host=host, problem=str(error))
-    return pickle.dumps(Opened(host, time.time(), problem))
+    return pickle.dumps(ProcessStarted(host, time.time(), problem))
 
 
-def _end_idle_seats() -> None:
+def _end_idle_processes() -> None:
     """End the processes of engines that have gone without a word, for as long as this Dask worker lives."""
     while True:
         time.sleep(_IDLE / 10)
-        for key, seat in list(_seats.items()):
-            if time.monotonic() - seat.used > _IDLE and _seats.pop(key, None) is not None:
-                seat.end()
+        for key, process in list(_processes.items()):
+            if time.monotonic() - process.used > _IDLE and _processes.pop(key, None) is not None:
+                process.end()
 
 
 def carry_out(message: bytes) -> bytes:
-    """Have a copy process do something; takes a `SeatTask` and returns a `SeatAnswer`, both pickled."""
-    sent: SeatTask = pickle.loads(message)
-    seat = _seats.get(sent.key)
-    if seat is None:  # this Dask worker was started anew
-        return pickle.dumps(SeatAnswer(over=SeatOver()))
-    answer = seat.carry_out(sent)
-    if answer.over is not None and _seats.pop(sent.key, None) is not None:
-        seat.end()
+    """Have a copy process do something; takes a `ProcessTask` and returns a `ProcessAnswer`, both pickled."""
+    sent: ProcessTask = pickle.loads(message)
+    process = _processes.get(sent.key)
+    if process is None:  # this Dask worker was started anew
+        return pickle.dumps(ProcessAnswer(over=ProcessEnd()))
+    answer = process.carry_out(sent)
+    if answer.over is not None and _processes.pop(sent.key, None) is not None:
+        process.end()
     return pickle.dumps(answer)
 
 
-def keep_seats(keys: list[str]) -> None:
+def keep_processes(keys: list[str]) -> None:
     """Keep copy processes that have nothing to do: their engine is still there. Called outside of Dask's tasks."""
     for key in keys:
-        if (seat := _seats.get(key)) is not None:
-            seat.used = max(seat.used, time.monotonic())
+        if (process := _processes.get(key)) is not None:
+            process.used = max(process.used, time.monotonic())
 
 
 def set_pace(keys: list[str], pace: SetPace) -> None:
-    """Change the pace of seats, even of those at work. Called outside of Dask's tasks."""
+    """Change the pace of copy processes, even of those at work. Called outside of Dask's tasks."""
     for key in keys:
-        if (seat := _seats.get(key)) is not None:
-            seat.set_pace(pace)
+        if (process := _processes.get(key)) is not None:
+            process.set_pace(pace)
 
 
-async def end_seats(keys: list[str], at_once: bool = False) -> list[str]:
+async def end_processes(keys: list[str], at_once: bool = False) -> list[str]:
     """End copy processes; return the keys of those that were here. Called outside of Dask's tasks."""
     with _opening:
         _over.extend(keys)
-        ending = [(key, seat) for key in keys if (seat := _seats.pop(key, None)) is not None]
+        ending = [(key, process) for key in keys if (process := _processes.pop(key, None)) is not None]
     loop = asyncio.get_running_loop()
     with contextlib.suppress(RuntimeError):  # the worker itself ends
-        await asyncio.gather(*(loop.run_in_executor(None, seat.end, at_once) for _, seat in ending))
+        await asyncio.gather(*(loop.run_in_executor(None, process.end, at_once) for _, process in ending))
     return [key for key, _ in ending]

@@ -22,7 +22,7 @@ _TIMEOUT = 60.0
 """Seconds that a machine has to look at two folders."""
 
 
-class _Look(NamedTuple):
+class _View(NamedTuple):
     """What a machine sees."""
 
     host: str
@@ -54,7 +54,7 @@ def check_cluster(scheduler: str, source: Path | None, destination: Path) -> int
     try:
         threads_of = {worker.address: worker.threads for worker in list_workers(client)}
         started = time.time()
-        found = client.sync(client._run, _look, folders, evidence, on_error="return", callback_timeout=_TIMEOUT)
+        found = client.sync(client._run, _view_folders, folders, evidence, on_error="return", callback_timeout=_TIMEOUT)
         ended = time.time()
     except (OSError, TimeoutError) as error:
         raise TargetsError(
@@ -63,8 +63,8 @@ def check_cluster(scheduler: str, source: Path | None, destination: Path) -> int
     finally:
         close(client)
     threads, refused = 0, list[str]()
-    for address, look in found.items():
-        if words := _why_unusable(look, address, source, destination, started, ended):
+    for address, view in found.items():
+        if words := _why_unusable(view, address, source, destination, started, ended):
             refused.append(words)
         else:
             threads += threads_of.get(address, 1)
@@ -73,27 +73,27 @@ def check_cluster(scheduler: str, source: Path | None, destination: Path) -> int
     return threads
 
 
-def _look(folders: list[str], evidence: list[object]) -> _Look:
+def _view_folders(folders: list[str], evidence: list[object]) -> _View:
     """Look from a Dask worker."""
     seen = [find_identity(folder, one) is not None for folder, one in zip(folders, evidence, strict=True)]  # type: ignore[arg-type]
-    return _Look(socket.gethostname(), __version__, time.time(), seen[0], seen[-1])
+    return _View(socket.gethostname(), __version__, time.time(), seen[0], seen[-1])
 
 
 def _why_unusable(
-    look: _Look | BaseException, address: str, source: Path | None, destination: Path, started: float, ended: float
+    view: _View | BaseException, address: str, source: Path | None, destination: Path, started: float, ended: float
 ) -> str:
-    if isinstance(look, ImportError):
-        return f"{address} has no softcopy-napari: install the same version there ({look})"
-    if isinstance(look, BaseException):
-        return f"{address} cannot look at the folders: {look}"
-    if look.version != __version__:
-        return f"{look.host} has softcopy {look.version}, and this computer {__version__}: install the same on both"
-    if source is not None and not look.sees_source:
-        return f"{look.host} does not see the source as this computer does: mount it there as {source}"
-    if not look.sees_destination:
-        return f"{look.host} does not see the destination as this computer does: mount it there as {destination}"
-    skew = max(look.clock - ended, started - look.clock)
-    return f"the clock of {look.host} is {skew:.0f} s off: set it (NTP)" if skew > 1 else ""
+    if isinstance(view, ImportError):
+        return f"{address} has no softcopy-napari: install the same version there ({view})"
+    if isinstance(view, BaseException):
+        return f"{address} cannot look at the folders: {view}"
+    if view.version != __version__:
+        return f"{view.host} has softcopy {view.version}, and this computer {__version__}: install the same on both"
+    if source is not None and not view.sees_source:
+        return f"{view.host} does not see the source as this computer does: mount it there as {source}"
+    if not view.sees_destination:
+        return f"{view.host} does not see the destination as this computer does: mount it there as {destination}"
+    skew = max(view.clock - ended, started - view.clock)
+    return f"the clock of {view.host} is {skew:.0f} s off: set it (NTP)" if skew > 1 else ""
 
 
 def _existing(folder: Path) -> str:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from distributed import get_worker
 
-from softcopy_napari.engine.dask_workers.seat import SourceEvidence
 from softcopy_napari.engine.dask_workers.source_evidence import find_identity
+from softcopy_napari.engine.dask_workers.worker_messages import SourceEvidence
 from softcopy_napari.engine.verify.content_reader import ContentReader
 from softcopy_napari.engine.worker.content_checker import CheckOutcome, CheckResult
 

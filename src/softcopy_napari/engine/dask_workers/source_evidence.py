@@ -10,7 +10,7 @@ import os
 
 from xxhash import xxh3_128_digest
 
-from softcopy_napari.engine.dask_workers.seat import SourceEvidence
+from softcopy_napari.engine.dask_workers.worker_messages import SourceEvidence
 from softcopy_napari.engine.fs.file_system_type import identify_file_system
 from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.worker.tasks import Identity

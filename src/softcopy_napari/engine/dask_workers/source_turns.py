@@ -74,7 +74,7 @@ class SourceTurns:
             self._busy_at = now
         return now - self._busy_at < _LATELY
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Wait until a task may go; return whether it may: not if all is to be stopped. For one thread."""
         readers = self._readers
         while not self._stopped:
@@ -92,7 +92,7 @@ class SourceTurns:
             return not self._stopped
         return False
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Note that a task is over."""
         with self._readers.changed:
             if not self._own:  # it was stopped

@@ -211,8 +211,8 @@ class Dispatcher:
                 self._send_any(workers, self._listing.begin(self._pool.new_id(), self._walks.full_begun))
             return
         while self._walks.waiting:
-            worker = max(workers, key=lambda worker: worker.room(CompareTask))
-            if worker.room(CompareTask) <= 0:
+            worker = max(workers, key=lambda worker: worker.free_slots(CompareTask))
+            if worker.free_slots(CompareTask) <= 0:
                 return
             folders = self._walks.take_folders(len(workers))
             current = self._walks.current
@@ -223,8 +223,8 @@ class Dispatcher:
 
     def _dispatch_copies(self, workers: list[CopyWorker], now: float) -> None:
         while self._inventory.queue.waiting:
-            worker = max(workers, key=lambda worker: worker.room(CopyTask))
-            if worker.room(CopyTask) <= 0:
+            worker = max(workers, key=lambda worker: worker.free_slots(CopyTask))
+            if worker.free_slots(CopyTask) <= 0:
                 return
             if not self._dispatch_copy(worker, self._copy_size.files, now):
                 return
@@ -258,7 +258,7 @@ class Dispatcher:
         if not self.read_back.wanted:
             return
         for worker in workers:
-            if worker.room(CopyTask) < OUTSTANDING or worker.room(VerifyTask) < OUTSTANDING:
+            if worker.free_slots(CopyTask) < OUTSTANDING or worker.free_slots(VerifyTask) < OUTSTANDING:
                 continue
             handed_out = self.read_back.take_batch(self._check_size.files, now)
             if handed_out is None:
@@ -272,33 +272,33 @@ class Dispatcher:
             self._read_backs[task.id] = handed_out
             self._pool.send(worker, task)
 
-    def apply_answer(self, heard: WorkerAnswer, now: float) -> Answer | None:
+    def apply_answer(self, message: WorkerAnswer, now: float) -> Answer | None:
         """Note what a worker's answer says; returns the answer if the job has to act upon it."""
-        answer = heard.answer
+        answer = message.answer
         final = is_final(answer)
-        if self._pool.note_answer(heard, final) is None:
+        if self._pool.note_answer(message, final) is None:
             return None  # of a worker that was given up
         if isinstance(answer, Progress):
-            self._under_way[heard.task] = self._under_way.get(heard.task, 0) + answer.size
+            self._under_way[message.task] = self._under_way.get(message.task, 0) + answer.size
             return None
         if isinstance(answer, CopyDone):
-            self._under_way.pop(heard.task, None)
-            self.flushing.note_copied(heard.worker, answer.held_since, now)
-            self._apply_copies(self._batches.pop(heard.task), answer, now)
+            self._under_way.pop(message.task, None)
+            self.flushing.note_copied(message.worker, answer.held_since, now)
+            self._apply_copies(self._batches.pop(message.task), answer, now)
             return None
         if isinstance(answer, VerifyDone):
-            self._handle_read_back(self._read_backs.pop(heard.task), answer, now)
+            self._handle_read_back(self._read_backs.pop(message.task), answer, now)
             return None
         for tasks in (self._under_way, self._compares, self._others) if final else ():
-            tasks.pop(heard.task, None)
+            tasks.pop(message.task, None)
         if isinstance(answer, FolderBatch):
-            self._note_batch(heard.task, answer)
+            self._note_batch(message.task, answer)
         elif isinstance(answer, FolderDiff):
             self.links.add_folder_diff(answer)
         if isinstance(answer, FolderDiff) and answer.last and not answer.unchanged:
             self._apply_clashes(answer)
         if isinstance(answer, Reached):
-            return self._apply_reached(heard.task, answer, now)
+            return self._apply_reached(message.task, answer, now)
         if isinstance(answer, Listed):
             self._listing.note_answer(answer)
         if isinstance(answer, FolderDiff | Listed | Synced | Flushed | SourceProbe) and answer.obstacle is not None:
@@ -306,7 +306,7 @@ class Dispatcher:
         if isinstance(answer, Synced):
             if answer.obstacle is None:
                 self.results.apply_unstored(answer.failed, now)
-            return self.flushing.apply_synced(heard.task, answer)
+            return self.flushing.apply_synced(message.task, answer)
         return self.flushing.apply_flushed(answer) if isinstance(answer, Flushed) else answer
 
     def _note_batch(self, task: int, batch: FolderBatch) -> None:

@@ -207,8 +207,8 @@ class FlushScheduler:
 
     def _dispatch_files(self, workers: list[CopyWorker]) -> None:
         while self._next is not None:
-            worker = max(workers, key=lambda worker: worker.room(SyncTask))
-            if worker.room(SyncTask) <= 0:
+            worker = max(workers, key=lambda worker: worker.free_slots(SyncTask))
+            if worker.free_slots(SyncTask) <= 0:
                 return
             if paths := self._take_paths(self._size.files):
                 task = SyncTask(self._pool.new_id(), paths)
@@ -274,4 +274,4 @@ class FlushScheduler:
         """Forget what has been written so far: only errors in what comes now are of interest."""
         self._uncovered = math.inf
         self._held.clear()
-        self._pool.tell_all(ReleaseFileSystem())
+        self._pool.broadcast(ReleaseFileSystem())

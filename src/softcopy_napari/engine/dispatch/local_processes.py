@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import IO
 
 from softcopy_napari.engine.dispatch.priority import lower_priority, lower_session
-from softcopy_napari.engine.dispatch.worker_link import Hear, NoteEnd
+from softcopy_napari.engine.dispatch.worker_link import AnswerHandler, EndHandler
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.state_folder.destination_lock import DestinationLock
 from softcopy_napari.engine.worker.tasks import (
@@ -85,7 +85,7 @@ class CopyProcess:
     process : subprocess.Popen
     setup : Setup
         Its first message.
-    hear, note_end : callable
+    on_answer, on_end : callable
         See `WorkerHost.start`.
     bulk : bool
         Whether it takes tasks that read data.
@@ -104,7 +104,12 @@ class CopyProcess:
     is_at_work = True
 
     def __init__(
-        self, process: subprocess.Popen[bytes], setup: Setup, hear: Hear, note_end: NoteEnd, bulk: bool = True
+        self,
+        process: subprocess.Popen[bytes],
+        setup: Setup,
+        on_answer: AnswerHandler,
+        on_end: EndHandler,
+        bulk: bool = True,
     ) -> None:
         self.process = process
         self._bulk = bulk
@@ -114,7 +119,7 @@ class CopyProcess:
             self.writer = _MessageWriter(pipe, f"tell-{process.pid}")
             self.writer.send(setup)
             threading.Thread(
-                target=self._listen, args=(hear, note_end), name=f"listen-{process.pid}", daemon=True
+                target=self._listen, args=(on_answer, on_end), name=f"listen-{process.pid}", daemon=True
             ).start()
         except RuntimeError:
             process.kill()
@@ -158,16 +163,16 @@ class CopyProcess:
             return True
         return False
 
-    def _listen(self, hear: Hear, note_end: NoteEnd) -> None:
+    def _listen(self, on_answer: AnswerHandler, on_end: EndHandler) -> None:
         stdout = self.process.stdout
         assert stdout is not None
         lower_session(self.process.pid)
         with contextlib.suppress(EOFError, OSError):
             while True:
-                hear(*read_message(stdout))
+                on_answer(*read_message(stdout))
         stdout.close()
         self.process.wait()
-        note_end(make_reason(ReasonCode.WORKER_DIED, pid=self.process.pid), True)
+        on_end(make_reason(ReasonCode.WORKER_DIED, pid=self.process.pid), True)
 
 
 class LocalProcesses:
@@ -197,7 +202,7 @@ class LocalProcesses:
     def note_demand(self, missing: int, waiting: bool) -> None:
         """Do nothing: processes can always be started."""
 
-    def start(self, setup: Setup, hear: Hear, note_end: NoteEnd) -> CopyProcess:
+    def start(self, setup: Setup, on_answer: AnswerHandler, on_end: EndHandler) -> CopyProcess:
         """Start a process; see `WorkerHost.start`."""
         keep = (self._lock.fileno(),) if self._lock is not None and os.name == "posix" else ()
         process = subprocess.Popen(
@@ -210,7 +215,7 @@ class LocalProcesses:
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0)
             | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
-        link = CopyProcess(process, setup, hear, note_end, self._bulk)
+        link = CopyProcess(process, setup, on_answer, on_end, self._bulk)
         self.problem = lower_priority(process.pid) or self.problem
         return link
 

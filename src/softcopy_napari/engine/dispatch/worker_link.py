@@ -8,9 +8,9 @@ from typing import Protocol
 from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.worker.tasks import Answer, ReleaseFileSystem, SetPace, Setup, Task
 
-Hear = Callable[[int, Answer | list[Answer]], None]
+AnswerHandler = Callable[[int, Answer | list[Answer]], None]
 """Takes the id of a task and what a worker answered; called from reading threads, which it may keep waiting."""
-NoteEnd = Callable[[Reason | None, bool], None]
+EndHandler = Callable[[Reason | None, bool], None]
 """Takes word, once, that a worker has ended: what to tell the user of it, and whether its files may be to blame."""
 
 
@@ -67,7 +67,7 @@ class WorkerHost(Protocol):
     def note_demand(self, missing: int, waiting: bool) -> None:
         """Note how many workers are missing, and whether there is something for them to do."""
 
-    def start(self, setup: Setup, hear: Hear, note_end: NoteEnd) -> WorkerLink | None:
+    def start(self, setup: Setup, on_answer: AnswerHandler, on_end: EndHandler) -> WorkerLink | None:
         """Start a worker; return None where there is no place for one now.
 
         Raises

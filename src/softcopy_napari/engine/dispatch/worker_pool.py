@@ -56,7 +56,7 @@ class CopyWorker:
     link: WorkerLink = field(init=False)
     tasks: dict[int, Task] = field(default_factory=dict)
     """Handed over and not answered, by id."""
-    heard: float = 0.0
+    last_answer: float = 0.0
     """Monotonic time of its last word, or of the first task after a silence."""
     hung: bool = False
     killed: float = 0.0
@@ -80,7 +80,7 @@ class CopyWorker:
         """Whether it may be given tasks of a kind now."""
         return self.link.takes(kind)
 
-    def room(self, kind: type[Task]) -> int:
+    def free_slots(self, kind: type[Task]) -> int:
         """How many more tasks of a kind it takes now."""
         if not self.link.takes(kind):
             return 0
@@ -212,11 +212,11 @@ class WorkerPool:
     def send(self, worker: CopyWorker, task: Task) -> None:
         """Hand a task to a worker, without waiting for it. One that cannot take it is dying: that will be posted."""
         if not worker.tasks:
-            worker.heard = time.monotonic()
+            worker.last_answer = time.monotonic()
         worker.tasks[task.id] = task
         worker.link.send(task)
 
-    def tell_all(self, message: ReleaseFileSystem) -> None:
+    def broadcast(self, message: ReleaseFileSystem) -> None:
         """Tell all workers something, when they have done what they were handed before."""
         for worker in self.workers:
             worker.link.send(message)
@@ -249,15 +249,15 @@ class WorkerPool:
         """How many workers have files to copy or to read back."""
         return sum(any(isinstance(t, CopyTask | VerifyTask) for t in w.tasks.values()) for w in self.workers)
 
-    def note_answer(self, heard: WorkerAnswer, final: bool) -> Task | None:
+    def note_answer(self, message: WorkerAnswer, final: bool) -> Task | None:
         """Note an answer; returns the task, which is over if the answer is final. None if it is not known."""
         self._backlog.release()
-        heard.worker.heard = time.monotonic()
-        task = heard.worker.tasks.get(heard.task)
+        message.worker.last_answer = time.monotonic()
+        task = message.worker.tasks.get(message.task)
         if final and task is not None:
-            del heard.worker.tasks[heard.task]
+            del message.worker.tasks[message.task]
             if isinstance(task, CopyTask):
-                heard.worker.crew.deaths = 0
+                message.worker.crew.deaths = 0
         return task
 
     def remove_dead(self, worker: CopyWorker) -> list[Task]:
@@ -288,7 +288,7 @@ class WorkerPool:
 
     def kill_hung(self, now: float) -> list[CopyWorker]:
         """Kill workers that have not said a word for too long, and give up those whom that does not end."""
-        hung = [w for w in self.workers if w.may_hang and not w.hung and now - w.heard > _HUNG]
+        hung = [w for w in self.workers if w.may_hang and not w.hung and now - w.last_answer > _HUNG]
         for worker in hung:
             worker.hung = True
             worker.killed = now
@@ -304,7 +304,7 @@ class WorkerPool:
         busy = [worker for worker in self.workers if worker.may_hang or worker.hung] or self.stuck
         if not busy:
             return 0.0
-        silence = min(now - worker.heard for worker in busy)
+        silence = min(now - worker.last_answer for worker in busy)
         return silence if silence > _SILENT else 0.0
 
     def stop(self) -> list[tuple[str, list[str]]]:
@@ -329,9 +329,9 @@ class WorkerPool:
 
     def _start(self, crew: _Crew) -> CopyWorker | None:
         name = f"{TEMPORARY_PREFIX}{self._setup.run}-{next(self._serial)}{TEMPORARY_SUFFIX}"
-        worker = CopyWorker(crew, name, heard=time.monotonic())
+        worker = CopyWorker(crew, name, last_answer=time.monotonic())
 
-        def hear(task: int, answer: Answer | list[Answer]) -> None:
+        def post_answers(task: int, answer: Answer | list[Answer]) -> None:
             for one in answer if isinstance(answer, list) else (answer,):
                 while not self._stopped and not self._backlog.acquire(timeout=0.2):
                     pass
@@ -340,7 +340,7 @@ class WorkerPool:
 
         link = crew.host.start(
             self._setup._replace(temporary=name),
-            hear,
+            post_answers,
             lambda reason, at_fault: self._post(WorkerDied(worker, reason, at_fault)),
         )
         if link is None:

@@ -299,7 +299,7 @@ class NativeComparer:
         return list(times)
 
 
-def load_heeder() -> Callable[[int], None]:
+def load_board_setter() -> Callable[[int], None]:
     """Return what has the library's calls end early when a writer begins to work, as the board at an address says.
 
     It is told 0 where none is to be heeded.

@@ -28,7 +28,7 @@ from softcopy_napari.engine.worker.content_checker import CheckOutcome, find_dam
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
-from softcopy_napari.engine.worker.native import load_heeder
+from softcopy_napari.engine.worker.native import load_board_setter
 from softcopy_napari.engine.worker.pause_gate import PauseGate
 from softcopy_napari.engine.worker.sides.destination_side import DestinationSide, WorkerControl
 from softcopy_napari.engine.worker.source_reads import read_source
@@ -87,7 +87,7 @@ class Worker:
         self._source = make_source_folder(setup.source, setup.destination, setup.links)
         stopping, alive = lambda: self._stopping, lambda: self._report_progress(0)
         self._throttle = TokenBucket(setup.rate, setup.sleep_time, stopping, alive)
-        self._gate = PauseGate(setup.board, setup.effort, stopping, alive, load_heeder())
+        self._gate = PauseGate(setup.board, setup.effort, stopping, alive, load_board_setter())
         control = WorkerControl(
             stopping, self._note_copied_block, self._note_read_block, lambda: self._throttle.is_overdue
         )

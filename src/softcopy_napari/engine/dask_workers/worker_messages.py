@@ -1,4 +1,4 @@
-"""What an engine and a Dask worker tell each other of a seat: one copy process there, which serves one target."""
+"""What an engine and a Dask worker tell each other of a copy process there, which serves one target."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.worker.tasks import Answer, Identity, SetPace, Setup, Task
 
 TOPIC = "softcopy"
-"""Under which Dask workers send signs of life: (seat, task, bytes), as lists; all engines hear those of all."""
+"""Under which Dask workers send signs of life: (process, task, bytes), as lists; all engines hear those of all."""
 
 
-class Seat(NamedTuple):
+class ProcessRequest(NamedTuple):
     """Asks a Dask worker to start a copy process."""
 
     key: str
-    """Names it in all messages; no other seat ever has it."""
+    """Names it in all messages; no other process ever has it."""
     setup: Setup
     version: str
     """The version of this program that the engine has."""
 
 
-class Opened(NamedTuple):
-    """A seat has been opened, or why not."""
+class ProcessStarted(NamedTuple):
+    """A copy process has been started, or why not."""
 
     host: str
     """The machine's name."""
@@ -41,8 +41,8 @@ class SourceEvidence(NamedTuple):
     """Digest of the zarr metadata at its top."""
 
 
-class SeatTask(NamedTuple):
-    """A task for a seat."""
+class ProcessTask(NamedTuple):
+    """A task for a copy process."""
 
     key: str
     task: Task
@@ -51,19 +51,19 @@ class SeatTask(NamedTuple):
     """Of the task's source, where that names one."""
 
 
-class SeatOver(NamedTuple):
-    """Says that a seat is no more."""
+class ProcessEnd(NamedTuple):
+    """Says that a copy process is no more."""
 
     reason: Reason | None = None
     """What to tell the user."""
     at_fault: bool = False
     """Whether the files that it was at may have brought it down."""
     unfit: bool = False
-    """Whether its machine does not see what the engine sees: another seat there would fare no better just now."""
+    """Whether its machine does not see what the engine sees: another process there would fare no better just now."""
 
 
-class SeatAnswer(NamedTuple):
+class ProcessAnswer(NamedTuple):
     """What became of a task."""
 
     answers: Sequence[Answer] = ()
-    over: SeatOver | None = None
+    over: ProcessEnd | None = None
