@@ -154,8 +154,40 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+DETAILS_OF = {
+    "not whole at the source": {
+        *(ReasonCode.ENDS_EARLY, ReasonCode.ENDS_IN_ZEROS, ReasonCode.BEGINS_WITH_ZEROS, ReasonCode.BEGINS_OTHERWISE),
+        *(ReasonCode.CANNOT_INFLATE, ReasonCode.NO_ZSTD, ReasonCode.CHECKSUM_DIFFERS, ReasonCode.INDEX_TOO_SHORT),
+        *(ReasonCode.INDEX_CHECKSUM, ReasonCode.INDEX_NOT_WHOLE, ReasonCode.INDEX_BEYOND_END),
+        *(ReasonCode.INDEX_INTO_ITSELF, ReasonCode.CHUNKS_OVERLAP),
+    },
+    "holds another dataset": {
+        *(ReasonCode.FORMAT_DIFFERS, ReasonCode.RANK_DIFFERS, ReasonCode.SHAPE_DIFFERS, ReasonCode.TYPE_DIFFERS),
+        *(ReasonCode.NOW_SHARDED, ReasonCode.NOT_SHARDED, ReasonCode.CHUNKS_DIFFER, ReasonCode.SHARDS_DIFFER),
+        *(ReasonCode.INNER_CHUNKS_DIFFER, ReasonCode.KEYS_DIFFER, ReasonCode.NO_GROUP, ReasonCode.COPY_OF),
+        *(ReasonCode.ANOTHER_SOURCE, ReasonCode.WRITTEN_ANEW),
+    },
+    "Its files were copied": {
+        *(ReasonCode.NOT_AN_OBJECT, ReasonCode.NO_ZARR_FORMAT, ReasonCode.OTHER_ZARR_FORMAT, ReasonCode.NO_NODE_TYPE),
+        *(ReasonCode.METADATA_TOO_LARGE, ReasonCode.TOO_MANY_CHUNKS, ReasonCode.STORAGE_TRANSFORMERS),
+        *(ReasonCode.NO_NAME, ReasonCode.NO_SUFFIX, ReasonCode.VALUE_TOO_LONG, ReasonCode.NO_LENGTH),
+        *(ReasonCode.NO_LENGTHS, ReasonCode.LENGTH_ZERO, ReasonCode.LENGTH_TOO_LARGE, ReasonCode.TOO_MANY_LENGTHS),
+        *(ReasonCode.TOO_MANY_DIMENSIONS, ReasonCode.OTHER_RANK, ReasonCode.CHUNKS_END_EARLY),
+        *(ReasonCode.UNKNOWN_GRID, ReasonCode.UNKNOWN_KEYS, ReasonCode.KEYS_LEAD_ELSEWHERE, ReasonCode.KEYS_OF_OTHERS),
+        *(ReasonCode.BAD_SEPARATOR, ReasonCode.NO_CHUNKS_IN_SHARDS),
+    },
+}
+"""Reasons that are told only behind a message that has a row, by that row."""
+
+
+def parts_of(code: str) -> set[str]:
+    """The words by which each template of a reason is looked for, where it has enough."""
+    templates = [found] if isinstance(found := ENGLISH[code], str) else found
+    return {part for one in templates if len(part := longest(re.split(r"{[^}]*}", one))) >= SHORTEST}
+
+
 LISTED = tables(text_of(ROOT / "docs" / "troubleshooting.md"))
-EXCEPTIONS = set().union(*NO_MESSAGES.values())
+EXCEPTIONS = set().union(*NO_MESSAGES.values(), *(parts_of(code) for codes in DETAILS_OF.values() for code in codes))
 
 
 NOT_OURS = {
@@ -221,6 +253,10 @@ def test_a_row_whose_message_is_gone_is_found(row: str) -> None:
     assert not is_said(row)
 
 
+def test_what_details_are_told_behind_has_a_row() -> None:
+    assert set(LISTED) >= set(DETAILS_OF)
+
+
 def test_every_exception_is_a_text_that_the_program_still_has() -> None:
     assert {longest(parts) for found in all_messages().values() for parts in found} >= EXCEPTIONS
 
@@ -249,7 +285,8 @@ def is_found_by_pasting(message: str) -> bool:
 
 def test_a_pasted_message_finds_its_row() -> None:
     templates = {code: [one] if isinstance(one, str) else one for code, one in ENGLISH.items()}
-    messages = [pasted(code, one) for code in set(ENGLISH) - NOT_FOUND_BY_PASTING for one in templates[code]]
+    codes = set(ENGLISH).difference(NOT_FOUND_BY_PASTING, *DETAILS_OF.values())
+    messages = [pasted(code, one) for code in codes for one in templates[code]]
     told = [one for one in messages if one and not any(part in one for part in EXCEPTIONS)]
     assert [one for one in told if not is_found_by_pasting(one)] == []
 

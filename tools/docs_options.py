@@ -1,27 +1,36 @@
-"""Write the documentation's tables of options and keys from the program itself: `docs_options.py [--check]`.
+"""Write the documentation's tables of options, keys, metrics and fields from the program: `docs_options.py [--check]`.
 
-What stands between `<!-- options: COMMAND -->` or `<!-- keys -->` and `<!-- end -->` is replaced. With `--check`
-nothing is written; the exit code is 1 where a table is out of date. `make docs` runs this. The JSON schema of
-`softcopy status --json` is written, too.
+What stands between `<!-- options: COMMAND -->`, `<!-- keys -->`, `<!-- metrics -->` or `<!-- fields: CLASS -->` and
+`<!-- end -->` is replaced. With `--check` nothing is written; the exit code is 1 where a table is out of date.
+`make docs` runs this. The JSON schema of `softcopy status --json` is written, too.
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from softcopy_napari.cli import softcopy
+from softcopy_napari.engine.protocol import messages
+from softcopy_napari.engine.receipt.receipt import Receipt
+from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.targets.target import KEYS, Target
+from softcopy_napari.terminal.metrics import EngineCollector
 from softcopy_napari.terminal.status_report import StatusReport
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCHEMA = DOCS / "status.schema.json"
-PAGES = [DOCS / "command.md", DOCS / "targets-file.md"]
-_TABLE = re.compile(r"<!-- (?:options: (?P<command>\w+)|keys) -->.*?<!-- end -->", re.DOTALL)
+PAGES = [DOCS / name for name in ("command.md", "targets-file.md", "metrics.md", "receipt.md", "python.md")]
+CLASSES = {one.__name__: one for one in (messages.TargetSnapshot, messages.ArraySnapshot, ChunkState, Receipt)}
+_TABLE = re.compile(r"<!-- (?P<kind>\w+)(?:: (?P<name>\w+))? -->.*?<!-- end -->", re.DOTALL)
 
 
 def spelled(default: object) -> str:
@@ -80,12 +89,67 @@ def keys_table() -> str:
     return "\n".join(["| key | value | default | meaning |", "|---|---|---|---|", *rows])
 
 
+def metrics_table() -> str:
+    """Return the table of the metrics."""
+    rows = [
+        f"| `{one.name}{'_total' if one.type == 'counter' else ''}` | {one.documentation.removesuffix('.')} |"
+        for one in EngineCollector(tuple).collect()
+    ]
+    return "\n".join(["| metric | meaning |", "|---|---|", *rows])
+
+
+def documented(body: list[ast.stmt]) -> Iterator[tuple[str, str, str]]:
+    """Yield name, annotation or value, and docstring of what a class has for its users."""
+    for one, following in zip(body, [*body[1:], None], strict=True):
+        match one, following:
+            case (ast.AnnAssign(target=ast.Name(id=name), annotation=kind), _) | (
+                ast.Assign(targets=[ast.Name(id=name)], value=kind),
+                _,
+            ) if not name.startswith("_") and name != "model_config":
+                match following:
+                    case ast.Expr(value=ast.Constant(value=str(text))):
+                        yield name, ast.unparse(kind), text
+                    case _:
+                        yield name, ast.unparse(kind), ""
+            case ast.FunctionDef(name=name, decorator_list=[ast.Name(id="property")]), _:
+                yield name, "", ast.get_docstring(one) or ""
+
+
+def members(kind: type[Any]) -> list[tuple[str, str, str]]:
+    """Return what a class has, with what it inherits from classes beside it."""
+    inherited = [one for base in kind.__bases__ if base.__module__ == kind.__module__ for one in members(base)]
+    (node,) = ast.parse(inspect.getsource(kind)).body
+    assert isinstance(node, ast.ClassDef)
+    return inherited + list(documented(node.body))
+
+
+def fields_table(kind: type[Any]) -> str:
+    """Return the table of a class's fields and properties, as their docstrings say."""
+    rows = []
+    for name, annotation, text in members(kind):
+        meaning = " ".join(text.split()).removesuffix(".")
+        for word in set(re.findall(r"[A-Z]\w+", annotation)) - {"None", *CLASSES}:
+            within = getattr(messages, word, None)
+            if inspect.isclass(within) and issubclass(within, messages.Message):
+                meaning += f" ({', '.join(f'`{one}`' for one, _, _ in members(within))})"
+        number = f" ({annotation})" if annotation.isdecimal() else ""
+        rows.append(f"| `{name}`{number} | {meaning} |")
+    return "\n".join([f"| {'state' if kind is ChunkState else 'field'} | meaning |", "|---|---|", *rows])
+
+
+TABLES = {
+    "options": options_table,
+    "keys": lambda _: keys_table(),
+    "metrics": lambda _: metrics_table(),
+    "fields": lambda name: fields_table(CLASSES[name]),
+}
+
+
 def filled(page: str) -> str:
-    """Return a page with its tables as the command is now."""
+    """Return a page with its tables as the program is now."""
 
     def table(match: re.Match[str]) -> str:
-        text = options_table(match["command"]) if match["command"] else keys_table()
-        return f"{match[0].splitlines()[0]}\n{text}\n<!-- end -->"
+        return f"{match[0].splitlines()[0]}\n{TABLES[match['kind']](match['name'])}\n<!-- end -->"
 
     return _TABLE.sub(table, page)
 

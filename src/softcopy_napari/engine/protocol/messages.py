@@ -50,9 +50,11 @@ class ArraySnapshot(Message):
     grid: Lengths
     """The shape in chunk files; the shape of the ledger."""
     dtype: Text
+    """Data type, as in the metadata."""
     ledger: str
     """Path of the ledger, a `.npy` file of uint8 `ChunkState`s that may be mapped read-only."""
     counts: Counts
+    """Chunk files in each state."""
     regular: bool = True
     """Whether all chunk files are of one shape; those of a rectilinear chunk grid are not."""
 
@@ -188,9 +190,13 @@ class TargetSnapshot(Message):
     """One target at one moment."""
 
     id: Text
+    """Name of the target in its engine."""
     source: Text
+    """Absolute path."""
     destination: Text
+    """Absolute path, or address in an object store."""
     state: TargetState
+    """What it is doing; `state.ended` says whether it has ended."""
     why: Why | None = None
     """Why it is in this state; None where the state says it all."""
     counts: Counts = (0,) * len(ChunkState)
@@ -223,6 +229,7 @@ class TargetSnapshot(Message):
     told_to_finish: bool = False
     """Whether its user has said that the acquisition is over; `unfinish` takes that back until it has ended."""
     failed_files: Count = 0
+    """Files that could not be copied so far."""
     failures: tuple[Failure, ...] = ()
     """The first of them (at most 100)."""
     kept: Count = 0
@@ -248,6 +255,7 @@ class TargetSnapshot(Message):
     findings: Findings | None = None
     """What a check found, filled in at its end; None for a copy."""
     arrays: tuple[ArraySnapshot, ...] = ()
+    """Its arrays, as far as they are known."""
 
     @property
     def over(self) -> bool:

@@ -81,14 +81,19 @@ class Receipt(BaseModel):
     system: str = ""
     """Python and operating system."""
     host: str = ""
+    """The computer that copied."""
     user: str = ""
+    """The user who copied."""
     source: str
+    """Absolute path."""
     source_folder: tuple[int, int] | None = None
     """Inode of the source's folder, and when it was made (Unix time, ns): it is known by these when copied again."""
     destination: str
+    """Absolute path, or address in an object store."""
     started: str
-    """ISO 8601, with the zone."""
+    """When the run began; ISO 8601, with the zone."""
     finished: str
+    """When the copy was complete."""
     finished_because: str = ""
     """How it was decided that the acquisition was finished."""
     verified: Literal["size", "checksum"] = "size"
@@ -104,7 +109,7 @@ class Receipt(BaseModel):
     never_written: int = 0
     """Chunk files that metadata promise and that never came."""
     missing_images: Paths = Paths()
-    """Images, wells and labels that OME metadata promise and that never came."""
+    """Images, wells and labels that OME metadata promise and that never came: `count`, and the `first` 1,000."""
     damaged_files: Paths = Paths()
     """Chunk files that cannot be whole, and were copied as they are."""
     open_files: Paths = Paths()
@@ -112,9 +117,11 @@ class Receipt(BaseModel):
     kept_files: tuple[str, ...] = ()
     """Metadata that were changed at the destination after they were copied: without a checksum."""
     failures: tuple[str, ...] = ()
+    """Files that could not be copied."""
     notes: tuple[str, ...] = ()
     """What its user was told on the way."""
     arrays: tuple[ArrayFacts, ...] = ()
+    """`path`, `shape`, `chunk_file_shape`, `dtype`, `chunk_files` and `never_written` of each."""
     checksums: str = ""
     """Name of the checksum file."""
     checksums_xxh128: str = Field("", pattern=r"^([0-9a-f]{32})?$")
