@@ -37,7 +37,7 @@ def test_a_copy_is_equal_and_named_and_given_again_sends_nothing(
     done = softcopy(*QUICK, source, url)
     assert done.returncode == 0, done.stdout + done.stderr
     assert object_store.objects("lab 1/a.zarr") == files_of(source)
-    assert f"receipt: {StoreUrl.parse(url).beside('.xxh128')}" in done.stdout
+    assert f"receipt: {StoreUrl.parse(url).with_name('a.zarr.xxh128')}" in done.stdout
     assert json.loads(object_store.read("lab 1/a.zarr.receipt.json"))["files"] == len(files_of(source))
     ended = softcopy("status")
     assert url in ended.stdout and "Complete" in ended.stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softcopy_napari.engine.destination import store_access
-from softcopy_napari.engine.destination.store_access import check_store_access
+from softcopy_napari.engine.destination.store_access import StoreAccess, check_store_access
 from softcopy_napari.engine.reasons import ReasonCode
 from softcopy_napari.engine.targets.store_url import StoreUrl
 from softcopy_napari.engine.wording import describe
@@ -24,11 +24,13 @@ def _url(store: ObjectStore, proxy: FaultProxy) -> StoreUrl:
 
 def test_a_place_that_may_be_filled_is_left_as_it_was(object_store: ObjectStore, faulty: FaultProxy) -> None:
     url = _url(object_store, faulty)
-    assert check_store_access(url, write=False) == (None, None)
+    assert check_store_access(url, write=False) == StoreAccess()
     assert faulty.count("PUT") == 0
-    assert check_store_access(url, write=True) == (None, None)
+    assert check_store_access(url, write=True) == StoreAccess()
     assert faulty.count("PUT") == 1 and object_store.keys() == []
     assert faulty.count("PUT", r"/lab 1/a\.zarr\.\.softcopy-") == 1, "it lies beside the dataset"
+    object_store.write("lab 1/a.zarr/0", b"data")
+    assert check_store_access(url, write=False) == StoreAccess(has_objects=True)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_each_right_that_is_missing_is_named(
 def test_who_may_not_delete_can_copy(object_store: ObjectStore, faulty: FaultProxy) -> None:
     for method in ("DELETE", "POST"):
         faulty.inject(Fault.DENIED, method=method)
-    assert check_store_access(_url(object_store, faulty), write=True) == (None, None)
+    assert check_store_access(_url(object_store, faulty), write=True) == StoreAccess()
 
 
 def test_a_bucket_that_is_missing_is_named(object_store: ObjectStore, faulty: FaultProxy) -> None:
@@ -91,7 +93,7 @@ def test_a_store_that_does_not_answer_just_now_is_no_refusal(
 def test_a_hiccup_is_not_noticed(object_store: ObjectStore, faulty: FaultProxy) -> None:
     faulty.inject(Fault.SLOW_DOWN, times=1)
     faulty.inject(Fault.DROP, times=1)
-    assert check_store_access(_url(object_store, faulty), write=True) == (None, None)
+    assert check_store_access(_url(object_store, faulty), write=True) == StoreAccess()
 
 
 def test_nobody_listens_at_the_endpoint(object_store: ObjectStore, faulty: FaultProxy) -> None:

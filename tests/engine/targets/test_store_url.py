@@ -108,7 +108,7 @@ def test_one_place_is_one_destination_whoever_writes_there() -> None:
 def test_what_lies_beside_and_below_keeps_the_options() -> None:
     found = StoreUrl.parse(f"s3://bucket/lab/a.zarr?endpoint={ENDPOINT}")
     assert found.name == name_of(str(found)) == "a.zarr"
-    assert str(found.beside(".receipt.json")) == f"s3://bucket/lab/a.zarr.receipt.json?endpoint={ENDPOINT}"
+    assert str(found.with_name("a.zarr.receipt.json")) == f"s3://bucket/lab/a.zarr.receipt.json?endpoint={ENDPOINT}"
     assert found.below("0/c/1").prefix == "lab/a.zarr/0/c/1"
 
 

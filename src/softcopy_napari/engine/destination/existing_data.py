@@ -25,7 +25,7 @@ from softcopy_napari.engine.fs.statx import read_birth_time
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
 from softcopy_napari.engine.receipt.files_beside_store import FilesBesideStore
-from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt, read_facts, receipt_paths, remove_receipt
+from softcopy_napari.engine.receipt.receipt import Receipt, find_receipt, remove_receipt
 from softcopy_napari.engine.state_folder.destination_lock import filled_from, keeps_times
 from softcopy_napari.engine.targets.store_url import Destination, StoreUrl
 from softcopy_napari.engine.targets.target import Target
@@ -147,28 +147,27 @@ def take_over_destination(target: Target) -> list[ArrayLayout]:
     OSError
         The receipt cannot be removed.
     """
-    destination, any_files = target.destination, target.is_folder
-    receipt = examine_destination(target.source, destination, any_files).receipt
-    if not isinstance(destination, StoreUrl):
-        found = [] if any_files else _find_replaceable_arrays(target.source, destination, receipt)
-        remove_receipt(destination)
+    if not isinstance(target.destination, StoreUrl):
+        found = _find_replaceable_arrays(target, target.destination, target.destination)
+        remove_receipt(target.destination)
         return found
-    with sketch(destination) as folder:
-        found = [] if any_files else _find_replaceable_arrays(target.source, folder, receipt)
-    files = FilesBesideStore(destination)
-    pair = receipt_paths(files.fetch_receipts())
-    if read_facts(pair[1]) is not None:
-        for path in pair:
-            files.remove(path)
+    files = FilesBesideStore(target.destination)
+    receipts = files.fetch_receipts()
+    with sketch(target.destination) as folder:
+        found = _find_replaceable_arrays(target, folder, receipts)
+    remove_receipt(receipts, files.remove)
     return found
 
 
-def _find_replaceable_arrays(source: Path, folder: Path, receipt: Receipt | None) -> list[ArrayLayout]:
+def _find_replaceable_arrays(target: Target, folder: Path, receipts: Path) -> list[ArrayLayout]:
     """Return the arrays of another dataset for certain: the receipt there lists them, or the source has them.
 
-    Labels, for example, that others have added to a copy, are neither.
+    Labels, for example, that others have added to a copy, are neither. Folder and receipts as of `_examine`.
     """
-    here, there = extended_path(str(source)), extended_path(str(folder))
+    receipt, _ = _read_receipt(receipts)
+    if target.is_folder:
+        return []
+    here, there = extended_path(str(target.source)), extended_path(str(folder))
     listed = {array.path for array in receipt.arrays} if receipt is not None else set()
     return [
         layout

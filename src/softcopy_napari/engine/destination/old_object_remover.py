@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from softcopy_napari.engine.destination.old_file_remover import TOGETHER, KnownFiles, OldFileRemover
-from softcopy_napari.engine.fs.relative_paths import join
-from softcopy_napari.engine.fs.root_folder import RootFolder, WrongFolder
+from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.object_store.object_manifest import ObjectManifest
 from softcopy_napari.engine.object_store.store_connection import StoreConnection
-from softcopy_napari.engine.object_store.store_errors import StoreError
 from softcopy_napari.engine.state_folder.destination_lock import manifest_path
 from softcopy_napari.engine.targets.store_url import StoreUrl
 from softcopy_napari.engine.worker.tasks import Identity
@@ -48,7 +46,7 @@ class _Objects(RootFolder):
 
     def __init__(self, url: StoreUrl) -> None:
         super().__init__(str(url))
-        self._url, self._store = url, StoreConnection(url)
+        self._store = StoreConnection(url)
         self.manifest = ObjectManifest(manifest_path(url))
         self._waiting: list[str] = []
 
@@ -71,12 +69,6 @@ class _Objects(RootFolder):
     def flush(self) -> None:
         """Delete what waits to be deleted."""
         waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
-        try:
+        if waiting:
             self._store.delete(waiting)
-        except StoreError as error:
-            if error.kind is None:
-                raise
-            raise WrongFolder(error.errno, error.strerror, join(str(self._url), waiting[0])) from None
-        self.manifest.note_gone(waiting)
+            self.manifest.note_gone(waiting)

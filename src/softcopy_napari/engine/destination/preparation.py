@@ -168,13 +168,10 @@ class DestinationPreparation:
             if self._replacing:
                 arrays = [*arrays, *map(OldArray, take_over_destination(self.target))]
             remover.remove(arrays)
-        except (WrongFolder, StoreError) as error:
-            if isinstance(error, StoreError) and error.kind is None:
-                notices = [make_reason(ReasonCode.OLD_FILES_LEFT, destination=str(destination), problem=error.strerror)]
-            else:
-                all_there = False
         except OSError as error:
-            notices = [make_reason(ReasonCode.OLD_FILES_LEFT, destination=str(destination), problem=error.strerror)]
+            all_there = error.kind is None if isinstance(error, StoreError) else not isinstance(error, WrongFolder)
+            if all_there:
+                notices = [make_reason(ReasonCode.OLD_FILES_LEFT, destination=str(destination), problem=error.strerror)]
         except Exception:
             log.exception("unexpected error while removing files from %s", destination)
             notices = [make_reason(ReasonCode.OLD_FILES_LEFT, destination=str(destination), problem="see the log")]

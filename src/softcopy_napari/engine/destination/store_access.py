@@ -24,15 +24,14 @@ _PROBE = b"softcopy tried whether it may write here; delete this\n"
 
 
 class StoreAccess(NamedTuple):
-    """What a place in an object store lets us do.
-
-    At most one of both is there.
-    """
+    """What a place in an object store lets us do; at most one of the reasons is there."""
 
     refused: Reason | None = None
     """Why nothing can be copied there."""
     unreachable: Reason | None = None
     """Why it is not known: it does not answer just now, and is waited for."""
+    has_objects: bool = False
+    """Whether anything is there already."""
 
 
 def check_store_access(url: StoreUrl, write: bool) -> StoreAccess:
@@ -45,10 +44,10 @@ def check_store_access(url: StoreUrl, write: bool) -> StoreAccess:
         Whether to put a tiny object beside the dataset, ask for it and delete it; else objects are only listed.
     """
     store = StoreConnection(url, patience=_PATIENCE)
-    probe = StoreConnection(url.beside(f".{TEMPORARY_PREFIX}{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"), _PATIENCE)
     code = ReasonCode.STORE_NOT_LISTED
     try:
-        next(store.list(), None)
+        has_objects = store.has_objects()
+        probe = store.beside(f"{url.name}.{TEMPORARY_PREFIX}{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
         if write:
             code = ReasonCode.STORE_NOT_WRITTEN
             probe.put("", _PROBE)
@@ -60,7 +59,7 @@ def check_store_access(url: StoreUrl, write: bool) -> StoreAccess:
         if code is ReasonCode.STORE_NOT_READ:
             with contextlib.suppress(OSError):  # who may not delete can still copy
                 probe.delete([""])
-    return StoreAccess()
+    return StoreAccess(has_objects=has_objects)
 
 
 def _explain(url: StoreUrl, code: ReasonCode, error: OSError) -> StoreAccess:

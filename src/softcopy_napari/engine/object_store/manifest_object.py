@@ -14,15 +14,14 @@ from collections.abc import Iterator
 from typing import IO
 
 from softcopy_napari.engine.object_store.object_manifest import CopiedObject, ObjectManifest
-from softcopy_napari.engine.object_store.store_connection import PART_SIZE, StoreConnection
-from softcopy_napari.engine.targets.store_url import StoreUrl
+from softcopy_napari.engine.object_store.store_connection import StoreConnection
 
 SUFFIX = ".softcopy-manifest.gz"
 """What the object's name has behind the dataset's."""
 _TOGETHER = 4096
 
 
-def write_manifest(url: StoreUrl, manifest: ObjectManifest) -> None:
+def write_manifest(store: StoreConnection, manifest: ObjectManifest) -> None:
     """Store a destination's manifest beside it.
 
     Raises
@@ -36,16 +35,10 @@ def write_manifest(url: StoreUrl, manifest: ObjectManifest) -> None:
                 if "\t" not in one.path and "\n" not in one.path:
                     facts = (one.path, str(one.size), str(one.modified), one.digest.hex(), one.etag)
                     packed.write("\t".join(facts).encode() + b"\n")
-        size = file.tell()
-        file.seek(0)
-        store = StoreConnection(url.beside(SUFFIX))
-        if size <= PART_SIZE:
-            store.put("", file.read())
-        else:
-            store.put_blocks("", iter(lambda: file.read(PART_SIZE), b""), size)
+        store.beside(store.url.name + SUFFIX).put_file("", file)
 
 
-def read_manifest(url: StoreUrl, manifest: ObjectManifest) -> int:
+def read_manifest(store: StoreConnection, manifest: ObjectManifest) -> int:
     """Take in the manifest that lies beside a destination; returns how many objects it lists, 0 where there is none.
 
     Raises
@@ -56,7 +49,7 @@ def read_manifest(url: StoreUrl, manifest: ObjectManifest) -> int:
     count = 0
     with tempfile.TemporaryFile() as file:
         try:
-            for block in StoreConnection(url.beside(SUFFIX)).read(""):
+            for block in store.beside(store.url.name + SUFFIX).read(""):
                 file.write(block)
         except FileNotFoundError:
             return 0

@@ -11,7 +11,7 @@ import datetime
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from softcopy_napari.engine.object_store.store_errors import explain_error
 from softcopy_napari.engine.targets.store_url import StoreUrl
@@ -32,7 +32,6 @@ _PAGE = 1000
 _USUAL_REGION = "us-east-1"
 _KEYS_FOR = 60.0
 """Seconds for which credentials from a file are used before it is read again."""
-_Result = TypeVar("_Result")
 Block = bytes | memoryview
 
 
@@ -55,10 +54,15 @@ class StoreConnection:
         The place. What its address does not say comes from the environment and from the files of AWS's own tools.
     patience : float
         Seconds after which a request that keeps failing is given up.
+
+    Attributes
+    ----------
+    url
+        As given.
     """
 
     def __init__(self, url: StoreUrl, patience: float = _PATIENCE) -> None:
-        self._url = url
+        self.url = url
         self._patience = datetime.timedelta(seconds=patience)
         self._opened: ObjectStore | None = None
 
@@ -78,15 +82,15 @@ class StoreConnection:
     def _open(self) -> ObjectStore:
         from obstore.store import from_url
 
-        config, provider = _settings(self._url)
+        config, provider = _settings(self.url)
         try:
             return from_url(  # type: ignore[call-overload,no-any-return]
-                f"{self._url.scheme}://{self._url.bucket}",
+                f"{self.url.scheme}://{self.url.bucket}",
                 config=config,
                 client_options={
                     "timeout": _TIMEOUT,
                     "connect_timeout": _CONNECT_TIMEOUT,
-                    "allow_http": self._url.options.get("endpoint", "").startswith("http://"),
+                    "allow_http": self.url.options.get("endpoint", "").startswith("http://"),
                 },
                 retry_config={
                     "max_retries": _RETRIES,
@@ -98,9 +102,21 @@ class StoreConnection:
         except Exception as error:
             raise explain_error(error) from None
 
+    def beside(self, name: str) -> StoreConnection:
+        """Return what asks for the object beside the prefix that has another name, over the same connections.
+
+        Raises
+        ------
+        StoreError
+            As `store` does.
+        """
+        other = StoreConnection(self.url.with_name(name))
+        other._opened = self.store
+        return other
+
     def _path(self, key: str) -> str:
         """Return the object that a key names; without one that whose whole name the address is."""
-        return f"{self._url.prefix}/{key}" if key else self._url.prefix
+        return f"{self.url.prefix}/{key}" if key else self.url.prefix
 
     # -- single objects -------------------------------------------------------------------------------
 
@@ -108,8 +124,20 @@ class StoreConnection:
         """Store an object, at once or not at all; returns its ETag."""
         from obstore import put
 
-        path = self._path(key)
-        return self._do(lambda: put(self.store, path, data, attributes=dict(attributes), use_multipart=False))
+        try:
+            found = put(self.store, self._path(key), data, attributes=dict(attributes), use_multipart=False)
+        except Exception as error:
+            raise explain_error(error) from None
+        return bare_etag(found["e_tag"])
+
+    def put_file(self, key: str, file: IO[bytes]) -> None:
+        """Store all that an open file holds, however large it is."""
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        if size <= PART_SIZE:
+            self.put(key, file.read())
+        else:
+            self.put_blocks(key, iter(lambda: file.read(PART_SIZE), b""), size)
 
     def put_blocks(self, key: str, blocks: Iterable[Block], size: int, attributes: Mapping[str, str] = {}) -> str:
         """Store a large object of several blocks; returns the ETag that the store tells of it afterwards.
@@ -140,13 +168,6 @@ class StoreConnection:
         # A store may tell another one for the whole than it answers for its parts.
         return self.look_up(key)[0].etag
 
-    @staticmethod
-    def _do(request: Callable[[], Any]) -> str:
-        try:
-            return bare_etag(request()["e_tag"])
-        except Exception as error:
-            raise explain_error(error) from None
-
     def look_up(self, key: str) -> tuple[ObjectFacts, dict[str, str]]:
         """Return what the store says of an object, and the attributes that it was stored with.
 
@@ -174,8 +195,6 @@ class StoreConnection:
             for block in found.stream(min_chunk_size=1 << 20):
                 left -= len(block)
                 yield bytes(block)
-        except OSError as error:
-            raise explain_error(error) from None
         except Exception as error:
             raise explain_error(error) from None
         if left:
@@ -207,7 +226,7 @@ class StoreConnection:
         """
         from obstore import delete, get, put
 
-        path = self._url.prefix + probe
+        path = self.url.prefix + probe
         try:
             if write:
                 put(self.store, path, b"", use_multipart=False)
@@ -235,12 +254,16 @@ class StoreConnection:
         """
         from obstore import list as list_objects
 
-        below, start = self._path(folder), len(self._url.prefix) + 1
+        below, start = self._path(folder), len(self.url.prefix) + 1
         try:
             for page in list_objects(self.store, below, chunk_size=_PAGE):
                 yield [_facts(meta, meta["path"][start:]) for meta in page if len(meta["path"]) > start]
         except Exception as error:
             raise explain_error(error) from None
+
+    def has_objects(self) -> bool:
+        """Whether there is any object below the prefix; raises as `list` does."""
+        return any(self.list())
 
 
 def bare_etag(etag: str | None) -> str:

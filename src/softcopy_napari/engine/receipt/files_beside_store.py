@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from softcopy_napari.engine.fs.atomic_write import write_atomically
-from softcopy_napari.engine.object_store.store_connection import PART_SIZE, StoreConnection
+from softcopy_napari.engine.object_store.store_connection import StoreConnection
 from softcopy_napari.engine.receipt.receipt_files import possible_receipt_files
 from softcopy_napari.engine.state_folder.destination_lock import destination_id
 from softcopy_napari.engine.state_folder.folder import private_folder
@@ -29,14 +29,14 @@ class FilesBesideStore:
 
     Attributes
     ----------
-    url
-        As given.
+    store : StoreConnection
+        The destination.
     destination : Path
         Stands for the destination: what lies beside it is what lies beside that.
     """
 
     def __init__(self, url: StoreUrl, folder: Path | None = None) -> None:
-        self.url = url
+        self.store = StoreConnection(url)
         if folder is None:
             folder = private_folder("beside") / destination_id(url)
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -64,7 +64,7 @@ class FilesBesideStore:
         """
         for path in paths:
             try:
-                content = self._connect(path).read_small("")
+                content = self.store.beside(path.name).read_small("")
             except FileNotFoundError:
                 path.unlink(missing_ok=True)
             else:
@@ -79,7 +79,7 @@ class FilesBesideStore:
             The store cannot be asked.
         """
         try:
-            return self._connect(path).look_up("")[0].etag
+            return self.store.beside(path.name).look_up("")[0].etag
         except FileNotFoundError:
             return ""
 
@@ -92,20 +92,11 @@ class FilesBesideStore:
             One of them cannot be stored.
         """
         for path in paths:
-            store, size = self._connect(path), path.stat().st_size
             with open(path, "rb") as file:
-                if size <= PART_SIZE:
-                    store.put("", file.read())
-                else:
-                    store.put_blocks("", iter(lambda: file.read(PART_SIZE), b""), size)
+                self.store.beside(path.name).put_file("", file)
 
     def remove(self, path: Path) -> None:
         """Remove a file, and the object of its name."""
-        self._connect(path).delete([""])
+        self.store.beside(path.name).delete([""])
         with contextlib.suppress(OSError):
             path.unlink()
-
-    def _connect(self, path: Path) -> StoreConnection:
-        above = self.url.prefix.rpartition("/")[0]
-        prefix = f"{above}/{path.name}" if above else path.name
-        return StoreConnection(StoreUrl(self.url.scheme, self.url.bucket, prefix, self.url.options))

@@ -9,7 +9,7 @@ import contextlib
 import errno
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -302,12 +302,14 @@ def write_receipt(
     return sums
 
 
-def remove_receipt(destination: Path) -> None:
-    """Remove the receipt of a copy that is being replaced: it is not true any more."""
+def remove_receipt(
+    destination: Path, remove: Callable[[Path], None] = lambda path: path.unlink(missing_ok=True)
+) -> None:
+    """Remove the receipt of a copy that is being replaced, by removing its files: it is not true any more."""
     sums, json = receipt_paths(destination)
     if read_facts(json) is not None:
-        sums.unlink(missing_ok=True)
-        json.unlink(missing_ok=True)
+        remove(sums)
+        remove(json)
 
 
 def _finish_interrupted(destination: Path) -> None:

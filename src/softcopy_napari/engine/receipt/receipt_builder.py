@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from softcopy_napari.engine.receipt.receipt import SOFTWARE, ArrayFacts, Paths, 
 from softcopy_napari.engine.receipt.receipt_files import facts_path, possible_receipt_files
 from softcopy_napari.engine.state_folder.destination_lock import manifest_path
 from softcopy_napari.engine.states import ChunkState
+from softcopy_napari.engine.targets.store_url import Destination
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.wording import describe
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout
@@ -123,38 +124,32 @@ class ReceiptBuilder:
         Reason or None
             Why it could not be written; None when it was.
         """
-        try:
+
+        def write() -> str:
             os.stat(destination / marker)
             whole = receipt.model_copy(update={"run": run_of_temporary(marker)})
             sums = write_receipt(destination, self.lines(), whole, mode)
             for path in (sums, dict(possible_receipt_files(destination))[sums]):
                 share_file(str(path), mode, group)
-            log.info("receipt %s", sums)
-        except OSError as error:
-            return make_reason(ReasonCode.RECEIPT_FAILED, destination=str(destination), problem=error.strerror)
-        except Exception:  # a copy that is complete must not hang for that
-            log.exception("unexpected error in the receipt of %s", destination)
-            return make_reason(ReasonCode.RECEIPT_BROKE)
-        return None
+            return str(sums)
+
+        return _try_to_write(destination, write)
 
     def write_to_store(self, files: FilesBesideStore, marker: str, receipt: Receipt) -> Reason | None:
         """Write the receipt of a copy in an object store, and the manifest; parameters and result as of `write`."""
-        try:
-            manifest = ObjectManifest(manifest_path(files.url))
+
+        def write() -> str:
+            manifest = ObjectManifest(manifest_path(files.store.url))
             try:
-                write_manifest(files.url, manifest)
+                write_manifest(files.store, manifest)
             finally:
                 manifest.close()
             whole = receipt.model_copy(update={"run": run_of_temporary(marker)})
             sums = write_receipt(files.destination, self.lines(), whole)
             files.publish(sums, facts_path(sums))
-            log.info("receipt %s", sums.name)
-        except OSError as error:
-            return make_reason(ReasonCode.RECEIPT_FAILED, destination=str(files.url), problem=error.strerror)
-        except Exception:
-            log.exception("unexpected error in the receipt of %s", files.url)
-            return make_reason(ReasonCode.RECEIPT_BROKE)
-        return None
+            return sums.name
+
+        return _try_to_write(files.store.url, write)
 
     def describe(
         self,
@@ -211,6 +206,18 @@ class ReceiptBuilder:
                 for array in snapshot.arrays
             ),
         )
+
+
+def _try_to_write(destination: Destination, write: Callable[[], str]) -> Reason | None:
+    """Have a receipt written by what returns its name; return why it could not be."""
+    try:
+        log.info("receipt %s", write())
+    except OSError as error:
+        return make_reason(ReasonCode.RECEIPT_FAILED, destination=str(destination), problem=error.strerror)
+    except Exception:  # a copy that is complete must not hang for that
+        log.exception("unexpected error in the receipt of %s", destination)
+        return make_reason(ReasonCode.RECEIPT_BROKE)
+    return None
 
 
 def _user() -> str:

@@ -150,10 +150,6 @@ class StoreUrl:
         folder = self.prefix.rpartition("/")[0]
         return StoreUrl(self.scheme, self.bucket, f"{folder}/{name}" if folder else name, self.options)
 
-    def beside(self, suffix: str) -> StoreUrl:
-        """Return the address beside this one whose name goes on with a suffix, such as `.receipt.json`."""
-        return StoreUrl(self.scheme, self.bucket, self.prefix + suffix, self.options)
-
     def below(self, path: str) -> StoreUrl:
         """Return the address of something in this one, by its `/` separated path."""
         return StoreUrl(self.scheme, self.bucket, f"{self.prefix}/{path}", self.options)

@@ -97,6 +97,3 @@ class StoreProgressFile(ProgressFile):
 
     def _check_destination(self) -> None:
         pass  # each request tells
-
-    def _set_mode(self, path: Path) -> None:
-        pass  # an object has no permissions

@@ -16,7 +16,6 @@ from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.formatting import count_text, size_text
 from softcopy_napari.engine.fs.files import extended_path
 from softcopy_napari.engine.job.preflight import validate_target
-from softcopy_napari.engine.object_store.store_connection import StoreConnection
 from softcopy_napari.engine.object_store.store_errors import StoreError
 from softcopy_napari.engine.targets.build import check_targets, make_target
 from softcopy_napari.engine.targets.store_url import Destination, StoreUrl
@@ -168,10 +167,9 @@ def _describe_store(target: Target, url: StoreUrl) -> str:
     try:
         if why := find_other_dataset(target.source, url, target.is_folder):
             return f"Asks first: {describe(why, NAPARI)}"
-        holds_objects = next(StoreConnection(url).list(), None)
     except StoreError as error:
         return f"{url.label} does not answer now: {error.strerror}"
-    if holds_objects:
+    if access.has_objects:
         return f"{url.label} is there: what is equal is not copied again"
     return f"Will create {url.label}. Times, links and permissions are not kept in object stores"
 

@@ -131,7 +131,7 @@ def _not_empty(destinations: Sequence[Destination]) -> list[Destination]:
     for folder in destinations:
         if isinstance(folder, StoreUrl):
             with contextlib.suppress(OSError):
-                if next(StoreConnection(folder).list(), None):
+                if StoreConnection(folder).has_objects():
                     occupied.append(folder)
             continue
         with contextlib.suppress(OSError), os.scandir(folder) as entries:

@@ -27,15 +27,15 @@ def open_stored_array(url: StoreUrl, zarr_format: int) -> ZarrPythonArray | None
     from obstore.exceptions import BaseError
 
     try:
-        bucket = _bucket(str(url))
+        bucket = _bucket(StoreUrl(url.scheme, url.bucket, "", url.options))
     except OSError:
         return None
     return open_with(bucket, zarr_format, url.prefix, away=BaseError)
 
 
 @functools.lru_cache(8)
-def _bucket(url: str) -> ObjectStore:  # type: ignore[type-arg, unused-ignore]
-    """Return the bucket of an address, for zarr-python; connections are used again."""
+def _bucket(url: StoreUrl) -> ObjectStore:  # type: ignore[type-arg, unused-ignore]
+    """Return the bucket of an address without a prefix, for zarr-python; connections are used again."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that zarr-python's class may change
-        return ObjectStore(StoreConnection(StoreUrl.parse(url)).store, read_only=True)
+        return ObjectStore(StoreConnection(url).store, read_only=True)

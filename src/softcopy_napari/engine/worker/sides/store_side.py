@@ -94,7 +94,7 @@ class StoreSide:
         count = 0
         try:
             if not self._manifest.is_listed:  # never on this computer: another one may have filled it
-                read_manifest(self._url, self._manifest)
+                read_manifest(self._store, self._manifest)
             number = self._manifest.begin_listing()
             for page in self._store.list():
                 self._manifest.note_listed(number, page)
