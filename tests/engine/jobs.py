@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
+from softcopy_napari.engine.job import final_check, job_parts, readiness
 from softcopy_napari.engine.job.copy_job import CopyJob
 from softcopy_napari.engine.job.target_resources import TargetResources
 from softcopy_napari.engine.protocol.messages import TargetSnapshot
+from softcopy_napari.engine.source import event_rules, source_tracker
 from softcopy_napari.engine.state_folder.destination_lock import DestinationLock
 from softcopy_napari.engine.state_folder.ledger_folders import ledger_folder
 from softcopy_napari.engine.states import TargetState
@@ -62,3 +66,14 @@ class Jobs:
         if self.job is not None:
             self.job.order("stop")
             assert self.job.ended.wait(30.0)
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
+    for module in (event_rules, job_parts, source_tracker):  # seconds of quiet, so that tests need not wait for two
+        monkeypatch.setattr(module, "QUIET", 0.3)
+    monkeypatch.setattr(readiness, "_PROBE_INTERVAL", 0.2)
+    monkeypatch.setattr(final_check, "LAST_CHANCE", 1.0)
+    jobs = Jobs(tmp_path)
+    yield jobs
+    jobs.stop()

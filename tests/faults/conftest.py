@@ -13,6 +13,7 @@ from softcopy_napari.engine.destination import availability
 from softcopy_napari.engine.dispatch import retries
 from softcopy_napari.engine.job import final_check, job_parts, readiness
 from softcopy_napari.engine.source import event_rules, source_tracker, walk_schedule
+from tests.engine.jobs import jobs  # noqa: F401
 from tests.faults.lab import Lab
 
 
