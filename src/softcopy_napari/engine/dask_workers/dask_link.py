@@ -16,21 +16,11 @@ from softcopy_napari.engine.dask_workers.worker_messages import (
 )
 from softcopy_napari.engine.dispatch.worker_link import AnswerHandler, EndHandler
 from softcopy_napari.engine.reasons import Reason
-from softcopy_napari.engine.worker.tasks import (
-    CompareTask,
-    CopyTask,
-    InspectTask,
-    Progress,
-    ReleaseFileSystem,
-    SetPace,
-    Task,
-    VerifyTask,
-)
+from softcopy_napari.engine.worker.tasks import BULK_TASKS, CompareTask, Progress, ReleaseFileSystem, SetPace, Task
 
 if TYPE_CHECKING:
     from distributed import Future
 
-_TASKS = (CopyTask, VerifyTask, InspectTask)
 _CALLED = "Dask worker {} on {}"
 
 
@@ -119,7 +109,7 @@ class DaskLink:
         """Whether it may be given tasks of a kind now."""
         if not self._open or self._closing or self.has_ended:
             return False
-        return issubclass(kind, _TASKS) or (issubclass(kind, CompareTask) and self._host.compares)
+        return issubclass(kind, BULK_TASKS) or (issubclass(kind, CompareTask) and self._host.compares)
 
     def send(self, message: Task | ReleaseFileSystem) -> None:
         """Give it something to do."""

@@ -17,6 +17,7 @@ from softcopy_napari.engine.dask_workers.scheduler import close, connect, list_w
 from softcopy_napari.engine.dask_workers.source_evidence import find_identity, gather_evidence
 from softcopy_napari.engine.errors import TargetsError
 from softcopy_napari.engine.fs.files import extended_path
+from softcopy_napari.engine.verify.content_reader import identify
 
 _TIMEOUT = 60.0
 """Seconds that a machine has to look at two folders."""
@@ -49,7 +50,7 @@ def check_cluster(scheduler: str, source: Path | None, destination: Path) -> int
         The scheduler does not answer, or none of its workers can be used; the message says why.
     """
     folders = [_existing(folder) for folder in (source, destination) if folder is not None]
-    evidence = [gather_evidence(folder, _identity(folder)) for folder in folders]
+    evidence = [gather_evidence(folder, identify(folder)) for folder in folders]
     client = connect(scheduler)
     try:
         threads_of = {worker.address: worker.threads for worker in list_workers(client)}
@@ -101,8 +102,3 @@ def _existing(folder: Path) -> str:
     while not os.path.isdir(extended_path(str(folder))) and folder != folder.parent:
         folder = folder.parent
     return str(folder)
-
-
-def _identity(folder: str) -> tuple[int, int]:
-    found = os.stat(extended_path(folder))
-    return found.st_dev, found.st_ino

@@ -12,7 +12,7 @@ from xxhash import xxh3_128_digest
 
 from softcopy_napari.engine.dask_workers.worker_messages import SourceEvidence
 from softcopy_napari.engine.fs.file_system_type import identify_file_system
-from softcopy_napari.engine.fs.files import extended_path
+from softcopy_napari.engine.verify.content_reader import identify
 from softcopy_napari.engine.worker.tasks import Identity
 from softcopy_napari.engine.zarr_layout.probe import read_metadata
 
@@ -28,11 +28,10 @@ def gather_evidence(source: str, identity: Identity) -> SourceEvidence:
 def find_identity(source: str, evidence: SourceEvidence) -> Identity | None:
     """Return device and inode of the same source on this machine; None where it is not there, or is another folder."""
     try:
-        found = os.stat(extended_path(source))
+        here = identify(source)
     except OSError:
         return None
-    here = (found.st_dev, found.st_ino)
-    if found.st_ino == evidence.identity[1]:
+    if here[1] == evidence.identity[1]:
         return here
     invented = os.name != "posix" or identify_file_system(source).kind.startswith(_OWN_INODES)
     if invented and evidence.metadata and evidence.metadata == _digest_metadata(source):

@@ -15,20 +15,16 @@ from softcopy_napari.engine.dispatch.worker_link import AnswerHandler, EndHandle
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.state_folder.destination_lock import DestinationLock
 from softcopy_napari.engine.worker.tasks import (
-    CopyTask,
-    InspectTask,
+    BULK_TASKS,
     ReleaseFileSystem,
     SetPace,
     Setup,
     Task,
-    VerifyTask,
     read_message,
     write_message,
 )
 
 _COMMAND = [sys.executable, "-P", "-m", "softcopy_napari.engine.worker.process"]
-_BULK = (CopyTask, VerifyTask, InspectTask)
-"""Tasks that read data: what a cluster is for."""
 
 
 class _MessageWriter:
@@ -138,7 +134,7 @@ class CopyProcess:
 
     def takes(self, kind: type[Task]) -> bool:
         """Whether it may be given tasks of a kind."""
-        return self._bulk or not issubclass(kind, _BULK)
+        return self._bulk or not issubclass(kind, BULK_TASKS)
 
     def send(self, message: Task | ReleaseFileSystem) -> None:
         """Give it something to do."""

@@ -51,7 +51,7 @@ _MAX_STUCK = 8
 class CopyWorker:
     """One worker, as its pool sees it."""
 
-    crew: _Crew
+    group: _HostWorkers
     temporary: str
     link: WorkerLink = field(init=False)
     tasks: dict[int, Task] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class CopyWorker:
     @property
     def is_remote(self) -> bool:
         """Whether it is on another machine, see `WorkerHost.is_remote`."""
-        return self.crew.host.is_remote
+        return self.group.host.is_remote
 
     def takes(self, kind: type[Task]) -> bool:
         """Whether it may be given tasks of a kind now."""
@@ -88,7 +88,7 @@ class CopyWorker:
 
 
 @dataclass(slots=True, eq=False)
-class _Crew:
+class _HostWorkers:
     """The workers of one host."""
 
     host: WorkerHost
@@ -162,7 +162,9 @@ class WorkerPool:
         self._problem = problem
         self._setup = setup
         local = LocalProcesses(lock, bulk=cluster is None)
-        self._crews = [_Crew(local, size)] if cluster is None else [_Crew(local, 1), _Crew(cluster, size)]
+        self._groups = [_HostWorkers(local, size if cluster is None else 1)]
+        if cluster is not None:
+            self._groups.append(_HostWorkers(cluster, size))
         self._post = post
         self._lost: dict[str, list[str]] = {}
         """Temporaries of remote workers that were lost, and the folders they may be in: they are looked for once more.
@@ -175,12 +177,12 @@ class WorkerPool:
     @property
     def problems(self) -> list[Reason]:
         """Why workers do not run, or not as they should."""
-        return [*filter(None, (self._problem, *(crew.host.problem for crew in self._crews)))]
+        return [*filter(None, (self._problem, *(group.host.problem for group in self._groups)))]
 
     @property
     def task_seconds(self) -> float:
         """How long a task of files should take now."""
-        return self._crews[-1].host.task_seconds
+        return self._groups[-1].host.task_seconds
 
     def new_id(self) -> int:
         """A task id that was not used before."""
@@ -188,21 +190,21 @@ class WorkerPool:
 
     def start_missing(self, now: float) -> None:
         """Start missing workers, with growing pauses where they keep dying, and none where all get stuck."""
-        for crew in self._crews:
-            missing = crew.size - sum(worker.crew is crew for worker in self.workers)
-            crew.host.note_demand(missing, self.work_waits)
+        for group in self._groups:
+            missing = group.size - sum(worker.group is group for worker in self.workers)
+            group.host.note_demand(missing, self.work_waits)
             while (
                 missing > 0
-                and len(self.stuck) < max(_MAX_STUCK, crew.size)
-                and now >= crew.next_start
+                and len(self.stuck) < max(_MAX_STUCK, group.size)
+                and now >= group.next_start
                 and not self._stopped
             ):
                 try:
-                    worker = self._start(crew)
+                    worker = self._start(group)
                 except (OSError, RuntimeError) as error:
                     problem = error.strerror if isinstance(error, OSError) else NO_THREADS
                     self._problem = make_reason(ReasonCode.WORKERS_CANNOT_START, problem=problem)
-                    crew.next_start = now + 1.0
+                    group.next_start = now + 1.0
                     break
                 if worker is None:  # a cluster without a place
                     break
@@ -257,18 +259,18 @@ class WorkerPool:
         if final and task is not None:
             del message.worker.tasks[message.task]
             if isinstance(task, CopyTask):
-                message.worker.crew.deaths = 0
+                message.worker.group.deaths = 0
         return task
 
     def remove_dead(self, worker: CopyWorker) -> list[Task]:
         """Forget a worker that died; returns the tasks it had not answered."""
         if worker in self.workers:
             self.workers.remove(worker)
-            crew = worker.crew
-            crew.deaths += 1
+            group = worker.group
+            group.deaths += 1
             # One that dies is replaced at once; where they keep dying, ever more rarely.
-            if crew.deaths > 1:
-                crew.next_start = time.monotonic() + min(0.1 * 2 ** min(crew.deaths, 10), _MAX_PAUSE)
+            if group.deaths > 1:
+                group.next_start = time.monotonic() + min(0.1 * 2 ** min(group.deaths, 10), _MAX_PAUSE)
         worker.link.close()
         tasks = list(worker.tasks.values())
         worker.tasks.clear()
@@ -322,14 +324,14 @@ class WorkerPool:
         for worker in slow:
             worker.link.kill()
         _wait_for(slow, _AFTER_KILL)  # in a call to a share that hangs not even that helps
-        for crew in self._crews:
-            crew.host.close()
+        for group in self._groups:
+            group.host.close()
         left = [(worker.temporary, folders_of(list(worker.tasks.values()))) for worker in slow]
         return [*left, *((worker.temporary, worker.folders) for worker in self.stuck), *self._lost.items()]
 
-    def _start(self, crew: _Crew) -> CopyWorker | None:
+    def _start(self, group: _HostWorkers) -> CopyWorker | None:
         name = f"{TEMPORARY_PREFIX}{self._setup.run}-{next(self._serial)}{TEMPORARY_SUFFIX}"
-        worker = CopyWorker(crew, name, last_answer=time.monotonic())
+        worker = CopyWorker(group, name, last_answer=time.monotonic())
 
         def post_answers(task: int, answer: Answer | list[Answer]) -> None:
             for one in answer if isinstance(answer, list) else (answer,):
@@ -338,7 +340,7 @@ class WorkerPool:
                 if not self._stopped:
                     self._post(WorkerAnswer(worker, task, one))
 
-        link = crew.host.start(
+        link = group.host.start(
             self._setup._replace(temporary=name),
             post_answers,
             lambda reason, at_fault: self._post(WorkerDied(worker, reason, at_fault)),

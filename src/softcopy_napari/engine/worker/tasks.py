@@ -213,6 +213,9 @@ Task = (
     | FreeSpaceTask
 )
 
+BULK_TASKS = (CopyTask, VerifyTask, InspectTask)
+"""Tasks that read data: what a cluster is for."""
+
 
 class CopyDone(NamedTuple):
     """The outcome of a CopyTask for each of its files, in their order."""
