@@ -52,7 +52,7 @@ from softcopy_napari.engine.worker.source_files import (
     VANISHED,
     NotPublished,
     check_after_reading,
-    find_damage,
+    examine_opened,
     open_settled,
     unreadable,
 )
@@ -255,7 +255,7 @@ class FileCopier:
             check_free_space(self._destination.root, min(before.st_size, allocated(before)))
         destination, chunk_format = self._destination, rules.chunk_format
         if not self._keeps_times and (equal := self._compare_contents(fd, before, path)):
-            damage = find_damage(fd, before, rules)
+            damage = examine_opened(fd, before, rules)
             return equal._replace(outcome=CopyOutcome.DAMAGED, reason=damage) if damage else equal
         checksum = Checksum(chunk_format, before.st_size) if needs_checksum(chunk_format) else None
         temporary, out = create_temporary(destination, join(parent(path), self._temporary), before)

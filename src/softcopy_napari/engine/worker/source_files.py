@@ -77,7 +77,7 @@ def open_settled(
         raise NotPublished(unreadable(error)) from None
     try:
         if before.st_size > BUFFER_SIZE or must_prove_whole(before, rules):
-            find_damage(fd, before, rules)
+            examine_opened(fd, before, rules)
             os.lseek(fd, 0, os.SEEK_SET)
         spare_the_cache(fd)
     except BaseException:
@@ -92,7 +92,7 @@ def _tick_left(found: os.stat_result, unit: int) -> int:
     return remaining_tick(found.st_mtime_ns, now, unit) if found.st_mtime_ns > now - TIME_UNITS[0] else 0
 
 
-def find_damage(fd: int, before: os.stat_result, rules: PublishRules) -> Reason | None:
+def examine_opened(fd: int, before: os.stat_result, rules: PublishRules) -> Reason | None:
     """Return why an open file that may be published is damaged; None if it is not known to be.
 
     Raises
