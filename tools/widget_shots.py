@@ -272,6 +272,9 @@ def main() -> None:
                 window.resize(size)
                 window.show()
                 scene(panel)
+                room = size.expandedTo(panel.minimumSizeHint())  # as in a dock
+                panel.resize(room)
+                window.resize(room)
                 for _ in range(5):
                     app.processEvents()
                 window.grab().save(str(folder / f"{scene.__name__}-{theme}-{size.width()}.png"))

@@ -68,7 +68,7 @@ def test_states_of_the_world_do_not_look_like_a_pause_by_the_user(code: ReasonCo
 
 def test_a_full_disk_says_how_much_is_missing() -> None:
     card = make_card(obstacle(ReasonCode.DESTINATION_FULL, destination="/nas", needed=682e6, files=3))
-    assert card.facts == "682.0 MB needed \u00b7 resumes by itself"
+    assert card.facts == "682 MB needed \u00b7 resumes by itself"
 
 
 def test_a_source_that_has_gone_needs_somebody() -> None:
@@ -86,9 +86,9 @@ def test_while_all_folders_are_looked_through_that_is_said() -> None:
 def test_a_target_that_is_being_copied_says_how_far_it_is_and_how_fast() -> None:
     row = make_row("a", TargetState.COPYING, counts=HALF, bytes_per_second=12.34e6, eta=83.0, failed_files=2)
     card = make_card(row)
-    assert card.facts == "50 of 100 chunks \u00b7 12.3 MB/s \u00b7 1:23 min left \u00b7 2 failed"
+    assert card.facts == "2 failed \u00b7 50 of 100 chunks \u00b7 12.3 MB/s \u00b7 1:23 min left"
     assert card.fraction == 0.5 and not card.striped
-    assert make_card(row, TIME).facts.startswith("t 86 of 600 \u00b7 12.3 MB/s")
+    assert make_card(row, TIME).facts.startswith("2 failed \u00b7 t 86 of 600 \u00b7 12.3 MB/s")
 
 
 def test_its_details_say_up_to_where_all_is_there() -> None:
@@ -208,3 +208,18 @@ def test_what_the_system_ended_needs_its_user() -> None:
     assert (card.tone, card.headline) == (Tone.NEEDS_USER, "Interrupted")
     assert card.facts == "Press Start to continue"
     assert card.details == "The system ended it, as at logout or shutdown. Press Start to continue"
+
+
+@pytest.mark.parametrize(
+    ("row", "short"),
+    [
+        (make_row("a", TargetState.WAITING), "Waiting"),
+        (make_row("a", TargetState.CAUGHT_UP), "Live"),
+        (make_row("a", TargetState.FINISHING), "Checking"),
+        (make_row("a", TargetState.COPYING, lost=True), "Crashed"),
+        (obstacle(ReasonCode.DESTINATION_READ_ONLY, destination="/nas"), "Read-only"),
+        (make_row("a", TargetState.COPYING), "Copying"),
+    ],
+)
+def test_where_the_name_needs_the_room_the_state_is_told_in_one_word(row: Row, short: str) -> None:
+    assert make_card(row).short == short

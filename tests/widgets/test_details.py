@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QPlainTextEdit, QPushButton, QWidget
@@ -88,3 +90,15 @@ def test_what_was_said_by_mistake_can_be_taken_back(details: Details, told: bool
     button = child(details, QPushButton, "finish_button")
     assert button.text().replace("&", "") == ("Acquisition goes on" if told else "Acquisition is over\u2026")
     assert button.isEnabled()
+
+
+def test_five_lines_are_seen_whole_and_without_a_scroll_bar(details: Details, qtbot: QtBot) -> None:
+    details.setStyleSheet("QPlainTextEdit { border: 1px solid; }")  # as napari's style sheets have it
+    row = make_row("a", TargetState.COPYING)
+    details.show_targets([row], replace(make_card(row), details="one\ntwo\nthree\nfour\nfive"))
+    details.show()
+    qtbot.waitExposed(details)
+    text = child(details, QPlainTextEdit, "target_details")
+    assert text.verticalScrollBar().maximum() == 0
+    last = text.blockBoundingGeometry(text.document().lastBlock()).translated(text.contentOffset())
+    assert last.bottom() <= text.viewport().height()

@@ -102,3 +102,27 @@ def test_a_plate_of_384_wells_fits(plate: PlateMap, width: int) -> None:
     assert last.width() > 1
     assert plate.minimumSizeHint().width() <= 240
     plate.grab()
+
+
+def test_all_wells_tell_their_share_or_none_does(plate: PlateMap) -> None:
+    """Where 100 does not fit there would be figures in the empty wells, and none in the full ones."""
+    plate.clearFocus()
+    plain = dict.fromkeys(("A/1", "A/2"), (0, 10))
+    told = set()
+    for width in range(30, 200):
+        plate.set_wells({**plain, "A/3": (10, 10)})
+        plate.resize(width, plate.heightForWidth(width))
+        image = plate.grab().toImage()
+        inked = [
+            len(
+                {
+                    image.pixelColor(x, y).name()
+                    for x in range(r.left(), r.right() + 1)
+                    for y in range(r.top(), r.bottom() + 1)
+                }
+            )
+            for r in (plate.cell_rect(0, column) for column in (0, 2))
+        ]
+        assert (inked[0] > 1) == (inked[1] > 1), f"{width} pixels: {inked}"
+        told.add(inked[0] > 1)
+    assert told == {True, False}

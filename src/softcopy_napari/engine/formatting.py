@@ -56,13 +56,13 @@ def count_text(number: int, what: str, several: str = "") -> str:
 
 
 def size_text(size: float) -> str:
-    """Return a number of bytes with its unit, in powers of 1000: `12.3 MB`."""
+    """Return a number of bytes with its unit, in powers of 1000: `1.2 MB`, `12.3 MB`, `123 MB`."""
     unit = "B"
     for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
-        if size < 1000 or unit == "PB":
+        if size < 999.5 or unit == "PB":
             break
         size /= 1000
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+    return f"{size:.0f} {unit}" if unit == "B" or size >= 99.95 else f"{size:.1f} {unit}"
 
 
 def clock_text(when: float, now: float) -> str:

@@ -59,8 +59,6 @@ class Card:
     icon: Icon
     headline: str
     """The state in a few words."""
-    short: str = ""
-    """The state where there is little room; empty where the headline is as short as it gets."""
     facts: str = ""
     """Figures, or what is to be done."""
     details: str = ""
@@ -74,6 +72,11 @@ class Card:
     actions: tuple[Action, ...] = ()
     """Buttons on the card, beside that of the menu."""
     tip: str = ""
+
+    @property
+    def short(self) -> str:
+        """The state where there is little room."""
+        return _SHORT.get(self.headline, self.headline)
 
     @property
     def text(self) -> str:
@@ -95,6 +98,23 @@ _WORLD: dict[str, tuple[Tone, str]] = {
     ReasonCode.NO_ANSWER: (Tone.WAITS, "Disk does not answer"),
 }
 """States of the world, which are not the copy's own, by the code of the reason."""
+
+_SHORT = {
+    "Waiting for the microscope": "Waiting",
+    "Live, up to date": "Live",
+    "Checking the copy": "Checking",
+    "Freeing the source": "Freeing",
+    "Copying crashed": "Crashed",
+    "Disk takes no more files": "Disk full",
+    "Destination is read-only": "Read-only",
+    "Destination is away": "Away",
+    "Another dataset at the source": "Wrong dataset",
+    "Source is not a folder": "Not a folder",
+    "Source cannot be read": "Unreadable",
+    "Metadata cannot be read": "Unreadable",
+    "Disk does not answer": "No answer",
+}
+"""Headlines in fewer letters."""
 
 _STATES: dict[TargetState, tuple[Tone, Icon, str]] = {
     TargetState.WAITING: (Tone.WAITS, Icon.CLOCK, "Waiting for the microscope"),
@@ -150,7 +170,6 @@ def _of_freeing(row: Row, card: Card, how_far: Reason) -> Card:
         tone=Tone.LIVE if counted else Tone.WAITS,
         icon=Icon.ARROW if counted else Icon.CLOCK,
         headline="Freeing the source",
-        short="Freeing",
         facts=_short(row, words),
         details=words,
         fraction=files / total if counted else None,  # type: ignore[operator]
@@ -180,7 +199,6 @@ def _of_state(row: Row, target: TargetSnapshot, arrival: Arrival | None) -> Card
         tone=tone,
         icon=icon,
         headline=headline,
-        short="Waiting" if target.state is TargetState.WAITING and world is None else "",
         facts=_facts(row, target, arrival, world is not None),
         details=_details(target, world is not None),
         fraction=_fraction(row, arrival),
@@ -224,12 +242,11 @@ def _facts(row: Row, target: TargetSnapshot, arrival: Arrival | None, world: boo
             return "Press Start to continue"
         case TargetState.COMPLETE | TargetState.FAILED | TargetState.INCOMPLETE | TargetState.STOPPED:
             return _short(row, explain_state(target))
-    facts = [_arrived(target, arrival)]
+    facts = [f"{target.failed_files:,} failed"] if target.failed_files else []
+    facts.append(_arrived(target, arrival))
     if target.state is not TargetState.PAUSED:
         facts.append(f"{size_text(target.bytes_per_second)}/s" if target.bytes_per_second > _RATE_SHOWN else "")
         facts.append(f"{time_text(target.eta)} left" if target.eta is not None else "")
-    if target.failed_files:
-        facts.append(f"{target.failed_files:,} failed")
     return DOT.join(filter(None, facts))
 
 

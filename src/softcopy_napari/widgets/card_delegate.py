@@ -20,6 +20,8 @@ COMPACT = 268
 _MARGIN = 6
 _GAP = 8
 _LINES = 3
+_NAME_SHARE = 45
+"""Percent of the first line that a long name has in any case."""
 _SUBDUED = 0.25
 """How far the text of less weight fades into the background: still 4.5:1 in napari's themes."""
 
@@ -145,14 +147,14 @@ class CardDelegate(ItemDelegate):
             paint_button(painter, area, action, colour, back if over else None)
 
     def _paint_pair(self, painter: QPainter, area: QRect, card: Card, tone: QColor, text: QColor) -> None:
-        """Paint the name and, at the right, the state; of the two the name gives way first, down to a few letters."""
+        """Paint the name and, at the right, the state in as few letters as leave the name enough of the room."""
         bold = QFont(painter.font())
         bold.setBold(True)
         name, state = QFontMetrics(bold), painter.fontMetrics()
-        least = min(name.horizontalAdvance(card.name), area.width() * 35 // 100)
+        least = min(name.horizontalAdvance(card.name), area.width() * _NAME_SHARE // 100)
         room, headline = area.width() - least - _GAP, card.headline
         if state.horizontalAdvance(headline) + 2 > room:
-            headline = card.short or headline
+            headline = card.short
         width = min(state.horizontalAdvance(headline) + 2, room)
         right = QRect(area.right() - width, area.top(), width + 1, area.height())
         left = QRect(area.left(), area.top(), area.width() - width - _GAP, area.height())

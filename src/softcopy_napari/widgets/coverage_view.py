@@ -179,4 +179,5 @@ class CoverageView(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        self._image_label.setFixedHeight(self._image.sizeHint().height())  # beside the first line of its row
+        for part in (self._image_label, self._follow):  # in the middle of their line
+            part.setFixedHeight(self._image.sizeHint().height())

@@ -22,6 +22,7 @@ _LINES = 5
 
 
 _TEXT_MARGIN = 2
+_STYLE_BORDER = 3
 
 
 class _Title(QWidget):
@@ -91,8 +92,8 @@ class Details(QWidget):
         reason.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         reason.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # its lines are wrapped
         reason.document().setDocumentMargin(_TEXT_MARGIN)
-        # Whole lines: of one more nothing is seen.
-        reason.setFixedHeight(_LINES * reason.fontMetrics().lineSpacing() + _TEXT_MARGIN)
+        # Whole lines, and what napari's style sheets have around them: of one more nothing is seen.
+        reason.setFixedHeight(_LINES * reason.fontMetrics().lineSpacing() + 2 * _TEXT_MARGIN + _STYLE_BORDER)
 
     @property
     def sections(self) -> tuple[Section, ...]:

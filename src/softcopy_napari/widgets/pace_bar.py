@@ -19,7 +19,7 @@ from softcopy_napari.widgets.target_row import Key, Row
 
 _RATE_TIP = "Speed limit: 200 MB/s, full, or by time of day: 09:00-18:00: 50 MB/s, else: full"
 _YIELD_TIP = "Slow down while the microscope needs the disk; off: never"
-_SLEEP_TIP = "Seconds each copy process sleeps after each file"
+_SLEEP_TIP = "Seconds that each copy process waits after each file"
 _LONGEST = 3600.0
 
 
@@ -53,7 +53,7 @@ class PaceBar(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addLayout(flow([self._yield_box, _labelled("Sleep", self._sleep)]))
+        column.addLayout(flow([self._yield_box, _labelled("Rest after a file", self._sleep)]))
         column.addWidget(_labelled("Speed li&mit", self._rate))  # a limit by time of day takes the whole width
         column.addWidget(self._problem)
         self._yield_box.toggled.connect(lambda on: self.changed.emit(Changes(pace="auto" if on else "full")))
@@ -74,7 +74,7 @@ class PaceBar(QWidget):
         for widget, name, words, tip in (
             (self._yield_box, "give_way_box", "Yield to the microscope", _YIELD_TIP),
             (self._rate, "max_rate_edit", "Speed limit", _RATE_TIP),
-            (self._sleep, "sleep_time_box", "Sleep time", _SLEEP_TIP),
+            (self._sleep, "sleep_time_box", "Rest after a file", _SLEEP_TIP),
         ):
             widget.setObjectName(name)
             widget.setAccessibleName(words)

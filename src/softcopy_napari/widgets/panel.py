@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QMessageBox, QScrollArea, QVBoxLayout, QWidget
-from superqt import QElidingLabel
 
 from softcopy_napari.engine.protocol.messages import Changes
 from softcopy_napari.engine.targets.user_paths import spell_path
@@ -26,6 +25,7 @@ from softcopy_napari.widgets.pace_bar import can_be_paced
 from softcopy_napari.widgets.palette import Tone
 from softcopy_napari.widgets.path_field import dropped_paths, is_targets_file
 from softcopy_napari.widgets.section import Section
+from softcopy_napari.widgets.summary_label import SummaryLabel
 from softcopy_napari.widgets.target_row import Action, Key, Row, allowed_actions
 from softcopy_napari.widgets.targets_model import TargetsModel
 from softcopy_napari.widgets.targets_view import TargetsView
@@ -71,7 +71,7 @@ class Panel(QWidget):
         """The folder in which dialogs for targets files begin; empty for their default."""
         self._model = TargetsModel(self, cards)
         self._new = NewCopy()
-        self._summary = QElidingLabel()
+        self._summary = SummaryLabel()
         self._list = TargetsView(self._model)
         self._empty = EmptyState()
         self._details, self._log = Details(), LogSection()
@@ -96,10 +96,6 @@ class Panel(QWidget):
         self._show_parts()
 
     def _lay_out(self) -> None:
-        self._summary.setObjectName("targets_summary")
-        self._summary.setSizePolicy(
-            self._summary.sizePolicy().Policy.Ignored, self._summary.sizePolicy().verticalPolicy()
-        )
         top = QHBoxLayout()
         top.setSpacing(4)
         top.addWidget(self._new_button)
@@ -274,10 +270,7 @@ class Panel(QWidget):
         rows = self._list.selected_rows()
         card = self._model.card(rows[0].key) if rows else None
         self._details.show_targets(rows, card, with_figures=self._list.compact)
-        if (words := self._model.summary()) != self._summary.text():
-            self._summary.setText(words)
-            self._summary.setAccessibleName(words)
-            self._summary.setToolTip(words)
+        self._summary.show_counts(self._model.summary())
 
     def _on_action(self, action: Action, keys: list[Key]) -> None:
         self.set_problem("", "")

@@ -149,9 +149,10 @@ class PlateMap(QWidget):
         height = max(height, 1 if well.copied else 0)
         filled = QRect(rect.left(), rect.bottom() + 1 - height, rect.width(), height)
         colour = chunk_colour(ChunkState.COPIED if well.complete else ChunkState.COPYING)
+        room, metrics = rect.width() - 4, self.fontMetrics()
         text = percent_text(well.fraction)
-        if self.fontMetrics().horizontalAdvance("100 %") > rect.width() - 2:
-            text = text.removesuffix(" %")
+        if metrics.horizontalAdvance("100 %") > room:  # in all wells alike
+            text = text.removesuffix(" %") if metrics.horizontalAdvance("100") <= room else ""
         paint_bar(painter, rect, filled, colour, self.palette(), text)
 
     def event(self, event: QEvent) -> bool:

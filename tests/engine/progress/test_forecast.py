@@ -57,7 +57,7 @@ def _noon(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"acquiring": False}, "", None),
         (
             {"all_known": False, "copy_rate": 5e7, "waiting": 100 * GB},
-            "Falling behind the acquisition: 100.0 MB/s written, 50.0 MB/s copied",
+            "Falling behind the acquisition: 100 MB/s written, 50.0 MB/s copied",
             None,
         ),
         ({"all_known": False, "copy_rate": 5e7, "waiting": GB}, "", None),
@@ -76,16 +76,16 @@ FULL_AT = "The source's disk is full at"
     ("changes", "warnings"),
     [
         ({"destination_free": TB - 1}, []),
-        ({"destination_free": 900 * GB}, [f"{SHORT} 100.0 GB missing if all chunks come"]),
+        ({"destination_free": 900 * GB}, [f"{SHORT} 100 GB missing if all chunks come"]),
         ({"destination_free": 0, "coming": 1200 * GB}, [f"{SHORT} 1.2 TB missing if all chunks come"]),
-        ({"destination_free": 900 * GB, "waiting": TB, "coming": None}, [f"{SHORT} 100.0 GB missing"]),
+        ({"destination_free": 900 * GB, "waiting": TB, "coming": None}, [f"{SHORT} 100 GB missing"]),
         ({"destination_free": 900 * GB, "acquiring": False}, []),
         ({"destination_free": None}, []),
         # Of some arrays nothing is there yet: what is known is too much all the same.
-        ({"destination_free": 900 * GB, "all_known": False}, [f"{SHORT} 100.0 GB missing if all chunks come"]),
+        ({"destination_free": 900 * GB, "all_known": False}, [f"{SHORT} 100 GB missing if all chunks come"]),
         (
             {"source_free": 500 * GB},
-            [f"{FULL_AT} 13:23, before the acquisition is over: 500.0 GB missing"],
+            [f"{FULL_AT} 13:23, before the acquisition is over: 500 GB missing"],
         ),
         ({"source_free": TB}, []),
         ({"source_free": None}, []),
@@ -101,8 +101,8 @@ FULL_AT = "The source's disk is full at"
         (
             {"source_free": 1500 * GB, "destination_free": 1500 * GB, "same_disk": True},
             [
-                f"{SHORT} 500.0 GB missing if all chunks come",
-                f"{FULL_AT} 14:05, before the acquisition is over: 500.0 GB missing",
+                f"{SHORT} 500 GB missing if all chunks come",
+                f"{FULL_AT} 14:05, before the acquisition is over: 500 GB missing",
             ],
         ),
     ],
