@@ -1,4 +1,4 @@
-"""Checks from a chunk file's own bytes whether it is whole, without decoding it.
+"""Checks from a chunk file's own bytes whether it is whole, nearly always without decoding it.
 
 The copy workers look at what they read anyway: a few bytes at both ends, block headers, a checksum in passing.
 Libraries for checksums and gzip are imported with the first file that needs them.
@@ -21,6 +21,7 @@ _ENDS_EARLY = make_reason(ReasonCode.ENDS_EARLY)
 
 _BLOSC_HEADER = 16
 _GZIP_LEAST = 18  # header, trailer and an empty body
+_GZIP_WINDOW, _ZLIB_WINDOW = 31, 15
 _STARTS = {"bz2": b"BZh", "lzma": b"\xfd7zXZ\0"}
 _LZ4_LEAST = 5
 
@@ -135,11 +136,11 @@ def check_chunk(data: Content, chunk_format: ChunkFormat, checksum: Checksum | N
       `has_written_end`). A longer file is not called damaged.
     - blosc: the header holds the file's size.
     - zstd: the last block and checksum end where the file does. The content is not decoded.
-    - gzip: the end holds the decoded size. If no size is expected, nothing is known; if it differs, the file is
-      inflated to find out.
+    - gzip: the end holds the decoded size. If that is not the expected one, or none is expected, the file is inflated
+      to see whether it ends; so is zlib, whose end tells no size.
     - crc32c, crc32, adler32 as the last codec: the checksum matches.
     - shards: the index matches its checksum and the file's size; without a checksum it is never proven.
-    - bz2, lzma, zlib, lz4: a wrong beginning means damage; nothing else is known.
+    - bz2, lzma, lz4: a wrong beginning means damage; nothing else is known.
 
     Parameters
     ----------
@@ -205,28 +206,30 @@ def _check_gzip(data: Content, encoding: ChunkEncoding) -> Finding:
         return _ENDS_EARLY
     if bytes(data[0:2]) != b"\x1f\x8b":
         return make_reason(ReasonCode.BEGINS_OTHERWISE, codec="gzip")
-    if encoding.decoded_size < 0:
-        return None
-    if int.from_bytes(data[size - 4 : size], "little") == encoding.decoded_size & 0xFFFFFFFF:
+    if encoding.decoded_size >= 0 and bytes(data[size - 4 : size]) == _gzip_size(encoding):
         return True
-    return _inflate(data)
+    return _inflate(data, _GZIP_WINDOW)
 
 
-def _inflate(data: Content) -> Finding:
-    """Inflate gzip data to see whether they end; they may have several members, and zeros may follow."""
+def _gzip_size(encoding: ChunkEncoding) -> bytes:
+    return (encoding.decoded_size & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def _inflate(data: Content, window: int) -> Finding:
+    """Inflate gzip or zlib data to see whether they end; they may have several members, and anything may follow."""
     import zlib
 
-    inflate = zlib.decompressobj(wbits=31)
+    inflate = zlib.decompressobj(window)
     for start in range(0, len(data), _BLOCK):
-        block = bytes(data[start : start + _BLOCK])
-        while block and not inflate.eof:
+        block, full = bytes(data[start : start + _BLOCK]), True
+        while (block or full) and not inflate.eof:
             try:
-                inflate.decompress(block, _BLOCK)
+                full = len(inflate.decompress(block, _BLOCK)) == _BLOCK
             except zlib.error:
                 return make_reason(ReasonCode.CANNOT_INFLATE)
             block = inflate.unconsumed_tail
         if inflate.eof:
-            return None  # whole, but not of the size that the metadata say, or followed by something
+            return None  # whole, but not known to be of the right size, or followed by something
     return _ENDS_EARLY
 
 
@@ -234,8 +237,9 @@ def _check_zlib(data: Content, encoding: ChunkEncoding) -> Finding:
     head = bytes(data[0:2])
     if len(head) < 2:
         return _ENDS_EARLY
-    is_zlib = head[0] & 15 == 8 and int.from_bytes(head, "big") % 31 == 0
-    return None if is_zlib else make_reason(ReasonCode.BEGINS_OTHERWISE, codec="zlib")
+    if head[0] & 15 != 8 or int.from_bytes(head, "big") % 31:
+        return make_reason(ReasonCode.BEGINS_OTHERWISE, codec="zlib")
+    return _inflate(data, _ZLIB_WINDOW)
 
 
 def _check_start(data: Content, encoding: ChunkEncoding) -> Finding:

@@ -16,6 +16,11 @@ _NUMCODECS = "numcodecs."
 _CHECKSUMS = {"crc32c": "end", "crc32": "start", "adler32": "start"}
 """Codecs that add a checksum of four bytes, and where they put it by default."""
 _SAME_SIZE = {"shuffle", "bitround"}
+_TYPE_KEYS = {
+    "astype": ("decode_dtype", "encode_dtype"),
+    **dict.fromkeys(("delta", "fixedscaleoffset", "quantize"), ("dtype", "astype")),
+}
+"""Filters that change the type of the elements and not their number, and the keys of the old and the new one."""
 _XZ = 1  # lzma's default container
 _V2_DTYPE = re.compile(r"[<>|]([biufcSUVmM])([1-9]\d{0,8})(?:\[\w+\])?")
 _V3_DTYPE = re.compile(r"(?:u?int|float|complex)(8|16|32|64|128)")
@@ -43,12 +48,12 @@ def read_v3_chunk_format(codecs: object, data_type: object, chunk_shape: Sequenc
         return index
     chain = [split_codec(codec) for codec in codecs]
     itemsize = _v3_itemsize(data_type)
-    for number, (name, _) in enumerate(chain):
+    for number, (name, configuration) in enumerate(chain):
         if name == "bytes":
             size = math.prod(chunk_shape) * itemsize if itemsize > 0 and chunk_shape is not None else -1
             return _outermost(chain[number + 1 :], size)
         if name != "transpose":
-            itemsize = -1  # it may change the elements
+            itemsize = _filtered_size(name, configuration, itemsize)
     return _outermost(chain, -1)
 
 
@@ -70,7 +75,7 @@ def _outermost(chain: Sequence[tuple[object, Mapping[str, object]]], size: int) 
     """Return the last of the bytes-to-bytes codecs, with what is known of the size before it."""
     found = ChunkEncoding("raw", size) if size >= 0 else None
     for codec, configuration in chain:
-        name = codec.removeprefix(_NUMCODECS) if isinstance(codec, str) else ""
+        name = _plain_name(codec)
         if name in _CHECKSUMS:
             location = configuration.get("location", _CHECKSUMS[name])
             known = location in ("start", "end")
@@ -79,13 +84,29 @@ def _outermost(chain: Sequence[tuple[object, Mapping[str, object]]], size: int) 
         elif name == "fletcher32":
             size = size + 4 if size >= 0 else -1
             found = ChunkEncoding("raw", size) if size >= 0 else None
-        elif name in _SAME_SIZE:
+        elif name in _SAME_SIZE or name in _TYPE_KEYS:
+            size = _filtered_size(name, configuration, size)
             found = ChunkEncoding("raw", size) if size >= 0 else None
         else:
             known = name in CODECS and name != "raw" and (name != "lzma" or configuration.get("format", _XZ) == _XZ)
             found = ChunkEncoding(name, size) if known else None
             size = -1
     return found
+
+
+def _plain_name(codec: object) -> str:
+    return codec.removeprefix(_NUMCODECS) if isinstance(codec, str) else ""
+
+
+def _filtered_size(codec: object, configuration: Mapping[str, object], size: int) -> int:
+    """Return the size in bytes, of one element or of all, after a filter; -1 where that is not known."""
+    name = _plain_name(codec)
+    if name in _SAME_SIZE:
+        return size
+    old_key, new_key = _TYPE_KEYS.get(name, ("", ""))
+    old = configuration.get(old_key)
+    before, after = _v2_itemsize(old), _v2_itemsize(configuration.get(new_key, old))
+    return size // before * after if min(size, before, after) > 0 and size % before == 0 else -1
 
 
 def _v2_itemsize(dtype: object) -> int:
