@@ -102,14 +102,20 @@ def test_a_source_that_is_a_file_is_named(tmp_path: Path) -> None:
     assert "is a file, not a folder" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["file", "file/below"])
-def test_a_destination_that_cannot_be_a_folder_is_named(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "what"), [
+    ("file", "is a file, not a folder"),
+    ("file/below", "file is a file, not a folder"),
+    ("link", "is a link to unmounted/lab, which is not there"),
+    ("link/below", "link is a link to unmounted/lab, which is not there"),
+])  # fmt: skip
+def test_a_destination_that_cannot_be_a_folder_is_named(name: str, what: str, tmp_path: Path) -> None:
     write("tensorstore", tmp_path / "source.zarr", frames=1)
     (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("unmounted/lab")
     done = softcopy(tmp_path / "source.zarr", tmp_path / name)
     assert done.returncode == 2
     assert_is_one_line(done.stderr)
-    assert f"destination {tmp_path / name}" in done.stderr
+    assert f"destination {tmp_path / name}" in done.stderr and what in done.stderr
     assert "choose another destination" in done.stderr
 
 

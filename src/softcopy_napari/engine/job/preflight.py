@@ -174,7 +174,11 @@ def _check_writable(target: Target, try_writing: bool) -> bool:
     while not os.path.lexists(extended_path(str(place))) and place != place.parent:
         place = place.parent
     if not os.path.isdir(extended_path(str(place))):
-        what = "is a file, not a folder" if place == target.destination else f"cannot be made: {place} is a file"
+        what = "is a file, not a folder"
+        if os.path.islink(place) and not os.path.exists(place):  # to a disk that is not mounted, for example
+            what = f"is a link to {os.readlink(place)}, which is not there"
+        if place != target.destination:
+            what = f"cannot be made: {place} {what}"
         raise TargetsError(f"destination {target.destination} {what}: choose another destination")
     if not os.access(extended_path(str(place)), os.W_OK | os.X_OK) and not _is_read_only(str(place)):
         raise TargetsError(f"destination {target.destination} cannot be written: you have no permission in {place}")
