@@ -183,6 +183,36 @@ def test_overwrite_replaces_yesterdays_copy_and_leaves_what_others_added(
     assert any(removed in notice for notice in end.notices) == bool(left)
 
 
+@pytest.mark.parametrize("complete", [True, False], ids=["complete", "stopped"])
+@pytest.mark.parametrize("described_by", [("zarr.json",), (".zgroup", ".zattrs", ".zmetadata")], ids=["3", "2"])
+def test_overwrite_leaves_no_metadata_of_yesterdays_groups(
+    jobs: Jobs, described_by: tuple[str, ...], complete: bool
+) -> None:
+    """Readers would take them for a description of today's data."""
+    group = {"zarr_format": 3, "node_type": "group", "attributes": {}}
+    for folder in ("", "second position"):
+        for name in described_by:
+            content = group if name == "zarr.json" else {"zarr_format": 2}
+            write(jobs.source / folder / name, json.dumps(content).encode(), old=True)
+        make_array(jobs.source / folder / "0", (2,))
+    jobs.start(**({"finish_idle": 0.0} if complete else {}))
+    if complete:
+        assert jobs.ends().state is TargetState.COMPLETE
+    else:
+        assert jobs.caught_up()
+        jobs.stop()
+    shutil.rmtree(jobs.source)
+    others = {"labels/.zattrs": b"{}", "second position/notes.txt": b"theirs"}
+    for path, theirs in others.items():
+        write(jobs.destination / path, theirs)
+    write(jobs.source / ".zgroup", b'{"zarr_format": 2}')
+    today(jobs.source / "0", (2,))
+    jobs.start(finish_idle=0.0, overwrite=True)
+    end = jobs.ends()
+    assert end.state is TargetState.COMPLETE, end.reason
+    assert tree(jobs.destination) == tree(jobs.source) | others
+
+
 def test_overwrite_takes_nothing_from_a_copy_that_goes_on(jobs: Jobs) -> None:
     """Whoever always gives --overwrite still keeps the copies of chunk files that were removed to free space."""
     make_array(jobs.source, (4, 2))

@@ -51,6 +51,38 @@ def test_annotated_metadata_are_kept_and_named_and_the_copy_is_complete(jobs: Jo
     assert verified.returncode == 0, verified.stdout
 
 
+@pytest.mark.parametrize(
+    ("known", "resized"), [(True, False), (False, False), (False, True)], ids=["receipt", "no receipt", "resized"]
+)
+def test_what_zarr_2_consolidates_is_kept_like_the_metadata_it_is_made_of(
+    jobs: Jobs, known: bool, resized: bool
+) -> None:
+    """People edit attributes in a copy and consolidate it anew: a reader must not be told of the old ones."""
+
+    def consolidate(folder: Path, length: int, **attributes: str) -> bytes:
+        parts = {"0/.zarray": json.loads(zarray((length,))), "0/.zattrs": attributes}
+        content = json.dumps({"zarr_consolidated_format": 1, "metadata": parts}).encode()
+        write(folder / ".zmetadata", content, old=folder == jobs.source)
+        return content
+
+    make_array(jobs.source / "0", (2,))
+    write(jobs.source / ".zgroup", b'{"zarr_format": 2}', old=True)
+    consolidate(jobs.source, 2)
+    jobs.start(finish_idle=0.0)
+    assert jobs.ends().state is TargetState.COMPLETE
+    if not known:
+        for path in receipt_paths(jobs.destination):
+            path.unlink()
+    theirs = consolidate(jobs.destination, 1 if resized else 2, note="cells 3 to 5 divide")
+    write(jobs.source / "sidecar.txt", b"more to copy", old=True)
+    jobs.start(finish_idle=0.0)
+    end = jobs.ends()
+    assert (jobs.destination / ".zmetadata").read_bytes() == theirs
+    assert (jobs.destination / "sidecar.txt").exists()
+    assert end.state is (TargetState.FAILED if resized else TargetState.COMPLETE), end.reason
+    assert f".zmetadata {NOTED}" in end.notices or ".zmetadata was changed at the destination" in end.reason
+
+
 def test_metadata_that_both_sides_have_changed_fail_the_copy_which_brings_all_else(jobs: Jobs) -> None:
     copied(jobs)
     write(jobs.destination / ".zattrs", THEIRS)

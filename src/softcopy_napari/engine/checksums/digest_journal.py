@@ -58,6 +58,13 @@ class DigestJournal:
         runs = {path.stem for path in _files(self._folder)} - {self.path.stem}
         return [read_run(self._folder / f"{run}{_SUFFIX}") for run in sorted(runs, reverse=True)[:_MOST]]
 
+    def forget_earlier_runs(self) -> None:
+        """Remove what earlier runs left: they copied another dataset."""
+        for path in _files(self._folder):
+            if path.stem != self.path.stem:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
     def note_clock(self, now: int) -> None:
         """Note what the destination's own clock says, when everything that is known of files by now had happened.
 

@@ -14,7 +14,7 @@ import numpy as np
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST
 from softcopy_napari.engine.inventory.digest_store import DigestStore
 from softcopy_napari.engine.inventory.tracked_files import Batch
-from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.file_names import ANNOTATED_NAMES
 
 
 class KnownDigests:
@@ -58,7 +58,8 @@ class KnownDigests:
 
     def metadata(self) -> dict[str, bytes]:
         """Return the digests of zarr metadata, by path."""
-        return {path: digest for path, digest in self.store.others.items() if path.rpartition("/")[2] in METADATA_NAMES}
+        others = self.store.others
+        return {path: digest for path, digest in others.items() if path.rpartition("/")[2] in ANNOTATED_NAMES}
 
 
 def are_trusted(clock: int, known: Sequence[tuple[int, int]]) -> list[bool]:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,7 @@ from softcopy_napari.engine.destination.store_sketch import sketch
 from softcopy_napari.engine.fs.file_times import TIME_UNITS, coarsest_time_unit, is_up_to_date
 from softcopy_napari.engine.fs.files import extended_path, native_path
 from softcopy_napari.engine.fs.own_files import RECEIPTS, is_own_temporary
-from softcopy_napari.engine.fs.relative_paths import join
+from softcopy_napari.engine.fs.relative_paths import join, parent
 from softcopy_napari.engine.fs.statx import read_birth_time
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.receipt.checksum_file import ReceiptError, read_lines
@@ -30,7 +30,12 @@ from softcopy_napari.engine.state_folder.destination_lock import filled_from, ke
 from softcopy_napari.engine.targets.store_url import Destination, StoreUrl
 from softcopy_napari.engine.targets.target import Target
 from softcopy_napari.engine.zarr_layout.array_layout import ArrayLayout, GroupLayout, LayoutError
-from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES, classify_temporary
+from softcopy_napari.engine.zarr_layout.file_names import (
+    ANNOTATED_NAMES,
+    ARRAY_METADATA_NAMES,
+    METADATA_NAMES,
+    classify_temporary,
+)
 from softcopy_napari.engine.zarr_layout.metadata import parse_metadata, why_unusable
 from softcopy_napari.engine.zarr_layout.probe import FolderIdentity, identify_source, probe_source, read_metadata
 
@@ -139,8 +144,14 @@ class _Seen:
         return make_reason(ReasonCode.ALL_OF, parts=(self.shape, another))
 
 
-def take_over_destination(target: Target) -> list[ArrayLayout]:
+def take_over_destination(target: Target, metadata: Iterable[str]) -> list[ArrayLayout]:
     """Remove the receipt of another dataset that is to be replaced; return its arrays, whose files may be removed.
+
+    Parameters
+    ----------
+    target : Target
+    metadata : iterable of str
+        Paths of the metadata that are known to have been copied there.
 
     Raises
     ------
@@ -148,19 +159,21 @@ def take_over_destination(target: Target) -> list[ArrayLayout]:
         The receipt cannot be removed.
     """
     if not isinstance(target.destination, StoreUrl):
-        found = _find_replaceable_arrays(target, target.destination, target.destination)
+        found = _find_replaceable_arrays(target, target.destination, target.destination, metadata)
         remove_receipt(target.destination)
         return found
     files = FilesBesideStore(target.destination)
     receipts = files.fetch_receipts()
     with sketch(target.destination) as folder:
-        found = _find_replaceable_arrays(target, folder, receipts)
+        found = _find_replaceable_arrays(target, folder, receipts, metadata)
     remove_receipt(receipts, files.remove)
     return found
 
 
-def _find_replaceable_arrays(target: Target, folder: Path, receipts: Path) -> list[ArrayLayout]:
-    """Return the arrays of another dataset for certain: the receipt there lists them, or the source has them.
+def _find_replaceable_arrays(
+    target: Target, folder: Path, receipts: Path, metadata: Iterable[str]
+) -> list[ArrayLayout]:
+    """Return the arrays of another dataset for certain: they are known to have been copied, or the source has them.
 
     Labels, for example, that others have added to a copy, are neither. Folder and receipts as of `_examine`.
     """
@@ -169,6 +182,7 @@ def _find_replaceable_arrays(target: Target, folder: Path, receipts: Path) -> li
         return []
     here, there = extended_path(str(target.source)), extended_path(str(folder))
     listed = {array.path for array in receipt.arrays} if receipt is not None else set()
+    listed.update(parent(path) for path in metadata if path.rpartition("/")[2] in ARRAY_METADATA_NAMES)
     return [
         layout
         for path, layout, _ in _arrays(there, here, sys.maxsize)
@@ -184,7 +198,7 @@ def _read_receipt(destination: Path) -> tuple[Receipt | None, dict[str, bytes]]:
         if receipt is not None:
             others = max(0, receipt.files - receipt.chunk_files) + receipt.links  # the first lines: no chunk files
             for digest, path in islice(read_lines(sums, destination), others):
-                if path.rpartition("/")[2] in METADATA_NAMES:
+                if path.rpartition("/")[2] in ANNOTATED_NAMES:
                     metadata[path] = digest
     return receipt, metadata
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
-from softcopy_napari.engine.fs.relative_paths import join
+from softcopy_napari.engine.fs.relative_paths import join, parent
 from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder, WrongFolder
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import OldArray
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.tasks import Identity
-from softcopy_napari.engine.zarr_layout.file_names import ARRAY_METADATA_NAMES, METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.file_names import ANNOTATED_NAMES, ARRAY_METADATA_NAMES, METADATA_NAMES
 
 _ARRIVED = (ChunkState.COPYING, ChunkState.COPIED, ChunkState.VERIFIED)
 TOGETHER = 1 << 14
@@ -45,7 +45,7 @@ class KnownFiles:
             for path, array in inventory.arrays.items()
         }
         plain = inventory.plain_files.by_path
-        return cls(arrays, frozenset(path for path in plain if path.rpartition("/")[2] in METADATA_NAMES))
+        return cls(arrays, frozenset(path for path in plain if path.rpartition("/")[2] in ANNOTATED_NAMES))
 
     def has_chunk(self, array: str, key: str) -> bool:
         """Return whether an array had a chunk file, named relative to it."""
@@ -101,20 +101,30 @@ class OldFileRemover:
         """
         for array in arrays:
             path = array.layout.path
-            try:
-                self._open_sides()
+            with self._both_sides():
                 metadata = [name for name in ARRAY_METADATA_NAMES if self._is_at_source(join(path, name))]
                 if metadata or not array.if_made_anew:
                     self._remove_chunks(array, "")
-                    self._remove_metadata(path)
-            except WrongFolder:
-                raise
-            except OSError:
-                self._open_sides()  # else that is why
-                raise
-            finally:
-                self._source.close()
-                self._destination.close()
+                    self._remove_files([join(path, name) for name in METADATA_NAMES])
+
+    def remove_metadata(self, paths: Sequence[str]) -> None:
+        """Remove metadata that the copy of another dataset has brought; raises as `remove` does."""
+        with self._both_sides():
+            self._remove_files(paths)
+
+    @contextlib.contextmanager
+    def _both_sides(self) -> Iterator[None]:
+        try:
+            self._open_sides()
+            yield
+        except WrongFolder:
+            raise
+        except OSError:
+            self._open_sides()  # else that is why
+            raise
+        finally:
+            self._source.close()
+            self._destination.close()
 
     def _open_sides(self) -> None:
         try:
@@ -172,15 +182,17 @@ class OldFileRemover:
     def _is_old(self, array: OldArray, key: str) -> bool:
         return array.has(key) and not self._known.has_chunk(array.layout.path, key)
 
-    def _remove_metadata(self, path: str) -> None:
-        """Remove metadata files of an array that the source has not, and its folder if nothing is left in it."""
-        for name in METADATA_NAMES:
-            if join(path, name) not in self._known.metadata and not self._is_at_source(join(path, name)):
+    def _remove_files(self, paths: Sequence[str]) -> None:
+        """Remove metadata files that the source has not, and their folders if nothing is left in them."""
+        for path in paths:
+            if path not in self._known.metadata and not self._is_at_source(path):
                 with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                    self._destination.unlink(join(path, name))
+                    self._destination.unlink(path)
                     self.removed += 1
-        if path and not self._is_at_source(path):
-            self._destination.remove_folder(path)
+        for folder in sorted(set(map(parent, paths)), key=len, reverse=True):  # those within others first
+            if folder and not self._is_at_source(folder):
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    self._destination.remove_folder(folder)
 
     def _is_at_source(self, path: str) -> bool:
         try:

@@ -163,11 +163,14 @@ class DestinationPreparation:
 
     def _remove(self, remover: OldFileRemover, done: Callable[[list[Reason]], None]) -> None:
         destination = self.target.destination
-        arrays, notices, all_there = self.old_arrays, [], True
+        notices, all_there = [], True
         try:
-            if self._replacing:
-                arrays = [*arrays, *map(OldArray, take_over_destination(self.target))]
-            remover.remove(arrays)
+            remover.remove(self.old_arrays)
+            if self._replacing and self.existing is not None:
+                metadata = [] if self.target.is_folder else list(self.existing.metadata)
+                remover.remove(map(OldArray, take_over_destination(self.target, metadata)))
+                remover.remove_metadata(metadata)
+                self._journal.forget_earlier_runs()
         except OSError as error:
             all_there = error.kind is None if isinstance(error, StoreError) else not isinstance(error, WrongFolder)
             if all_there:

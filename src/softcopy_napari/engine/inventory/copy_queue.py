@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from softcopy_napari.engine.fs.hashing import LINK_DIGEST, NO_DIGEST, split_digests
 from softcopy_napari.engine.inventory.tracked_files import Batch, FileIds, TrackedFiles
 from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.file_names import ANNOTATED_NAMES
 
 if TYPE_CHECKING:
     from softcopy_napari.engine.inventory.inventory import Inventory
@@ -81,5 +81,5 @@ class CopyQueue:
     def _note_metadata(self, paths: list[str], digests: bytes) -> None:
         """Note which metadata have been copied before: what others have made of them is kept."""
         for path, digest in zip(paths, split_digests(digests), strict=True):
-            if digest not in (NO_DIGEST, LINK_DIGEST) and path.rpartition("/")[2] in METADATA_NAMES:
+            if digest not in (NO_DIGEST, LINK_DIGEST) and path.rpartition("/")[2] in ANNOTATED_NAMES:
                 self._inventory.copied_metadata[path] = digest

@@ -75,6 +75,10 @@ def _without_attributes(content: bytes) -> object:
         document = json.loads(content)
     except ValueError:
         return content
-    if not isinstance(document, dict) or "zarr_format" not in document:
+    if not isinstance(document, dict):
+        return None
+    if isinstance(consolidated := document.get("metadata"), dict) and "zarr_consolidated_format" in document:
+        return {path: part for path, part in consolidated.items() if not path.endswith(".zattrs")}
+    if "zarr_format" not in document:
         return None
     return {key: value for key, value in document.items() if key not in ("attributes", "consolidated_metadata")}

@@ -58,7 +58,7 @@ from softcopy_napari.engine.worker.source_files import (
 )
 from softcopy_napari.engine.worker.special_files import copy_link, create_temporary, make_folder, mirror_deletion
 from softcopy_napari.engine.zarr_layout.chunk_check import Checksum, needs_checksum
-from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.file_names import ANNOTATED_NAMES
 
 _NO_RULES = PublishRules()
 
@@ -155,7 +155,7 @@ class FileCopier:
         def run_of(path: str) -> tuple[bool, str]:
             # A file that must prove whole is examined before it is read.
             folder, _, name = path.rpartition("/")
-            plain = together and path not in unsettled and name not in METADATA_NAMES
+            plain = together and path not in unsettled and name not in ANNOTATED_NAMES
             return plain, folder if self._source.follows_links else ""
 
         for (plain, folder), group in itertools.groupby(paths, run_of):
@@ -221,7 +221,7 @@ class FileCopier:
                 return copy_link(self._source, self._destination, path, join(parent(path), self._temporary))
             if not stat.S_ISREG(before.st_mode):
                 return make_folder(self._destination, path, before.st_mode)
-            if rules.copied_metadata is not None and path.rpartition("/")[2] in METADATA_NAMES:
+            if rules.copied_metadata is not None and path.rpartition("/")[2] in ANNOTATED_NAMES:
                 copied = rules.copied_metadata.get(path, b"")
                 edit = find_edit(self._source, self._destination, path, before, copied, self._keeps_times)
                 if edit is not None:

@@ -32,6 +32,7 @@ from softcopy_napari.engine.worker.native import FRESH, LACKING, MAX_FILES, SAME
 from softcopy_napari.engine.worker.numbered_folders import CLOCK_SKEW_NS, RACY_NS, NumberedFolders, group_of
 from softcopy_napari.engine.worker.special_files import is_same_link
 from softcopy_napari.engine.zarr_layout.file_names import (
+    ANNOTATED_NAMES,
     ARRAY_METADATA_NAMES,
     MARKER,
     METADATA_NAMES,
@@ -363,7 +364,7 @@ class FolderComparer:
                             same = same_size and self._by_content
                         if not same:
                             part.source_versions[name] = pack_version(modified, here.st_size), same_size
-                            if copy.st_mtime_ns > modified + CLOCK_SKEW_NS and name not in METADATA_NAMES:
+                            if copy.st_mtime_ns > modified + CLOCK_SKEW_NS and name not in ANNOTATED_NAMES:
                                 part.newer.append(name)
                 if same:
                     part.same.append(name)

@@ -14,6 +14,8 @@ METADATA_NAMES = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs"})
 """Names of the files that hold zarr metadata, of both formats."""
 ARRAY_METADATA_NAMES = frozenset({"zarr.json", ".zarray"})
 """Those of them that make a folder an array."""
+ANNOTATED_NAMES = METADATA_NAMES | {".zmetadata"}
+"""Names of the files that people edit in a copy: metadata, and what zarr 2 consolidates of them for its readers."""
 LOCK_ENDING = ".__lock"
 LOCK_LIFE = 10.0
 """Seconds after which a lock counts as left by a crash: writers hold locks for milliseconds."""

@@ -15,7 +15,7 @@ from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome, CopyResult
 from softcopy_napari.engine.worker.sides.object_check import read_digest
 from softcopy_napari.engine.worker.sides.source_reader import FileContent
-from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.file_names import ANNOTATED_NAMES
 
 
 class Existing(NamedTuple):
@@ -84,7 +84,7 @@ def examine_object(
 
 def _refuse(content: FileContent, known: KnownObject | None, digest: bytes) -> CopyResult:
     """Leave alone what is somebody else's: metadata that were edited as edits, all else as a failure."""
-    if content.path.rpartition("/")[2] in METADATA_NAMES and known is not None and known.digest:
+    if content.path.rpartition("/")[2] in ANNOTATED_NAMES and known is not None and known.digest:
         reason: Reason | None = None
         if known.digest != digest:
             reason = make_reason(ReasonCode.EDITED_ON_BOTH_SIDES, path=content.path)
