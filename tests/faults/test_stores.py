@@ -15,7 +15,7 @@ from xxhash import xxh3_128_hexdigest
 from softcopy_napari.engine.receipt.files_beside_store import FilesBesideStore
 from softcopy_napari.engine.receipt.receipt import find_unchanged_receipt
 from softcopy_napari.engine.state_folder.destination_lock import manifest_path
-from softcopy_napari.engine.states import TargetState
+from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.store_jobs import NAME, StoreJobs, jobs_over
 from tests.engine.support import make_array, until, write
 from tests.support.fault_proxy import Fault, FaultProxy
@@ -125,6 +125,40 @@ def test_a_writer_is_followed(jobs: StoreJobs) -> None:
     assert until(lambda: jobs.objects().get("0.0.0") == b"rewritten", 30.0)
     write(jobs.source / "sub" / "notes.txt", b"text", old=True)
     assert until(lambda: jobs.objects().get("sub/notes.txt") == b"text", 30.0)
+
+
+def objects_put(proxy: FaultProxy) -> list[str]:
+    """Return the paths in the dataset of all objects that were put, in that order."""
+    paths = [request.key.partition(KEYS)[2] for request in proxy.requests if request.method == "PUT"]
+    return [path for path in paths if path]
+
+
+def test_metadata_follow_the_chunk_files_that_they_promise(jobs: StoreJobs, faulty: FaultProxy) -> None:
+    for number in range(30):
+        make_array(jobs.source / "more" / str(number), (2, 2))
+    jobs.endpoint = faulty.endpoint
+    jobs.complete()
+    put = objects_put(faulty)
+    assert sorted(put) == sorted(jobs.source_files())
+    assert {path.rpartition("/")[2] for path in put[-31:]} == {".zarray"}, put
+
+
+def test_during_an_acquisition_metadata_come_when_nothing_waits(jobs: StoreJobs, faulty: FaultProxy) -> None:
+    chunk_files = sorted(jobs.source_files().keys() - {".zarray"})
+    for path in chunk_files:
+        (jobs.source / path).unlink()
+    jobs.endpoint = faulty.endpoint
+    job = jobs.start(settle=1000.0, finish_idle=None)
+    assert until(lambda: list(jobs.objects()) == [".zarray"], 30.0)
+    assert jobs.caught_up(), jobs.now.reason
+    job.order("pause")
+    for path in chunk_files:
+        write(jobs.source / path, b"new", old=True)
+    write(jobs.source / ".zattrs", b"{}", old=True)
+    assert until(lambda: jobs.now.counts[ChunkState.PENDING] == len(chunk_files), 30.0)
+    job.order("resume")
+    assert jobs.equal()
+    assert objects_put(faulty)[-1] == ".zattrs"
 
 
 @pytest.mark.parametrize("fault", [Fault.SLOW_DOWN, Fault.BROKEN, Fault.DROP, Fault.DROP_ANSWER])

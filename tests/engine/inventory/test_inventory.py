@@ -603,3 +603,42 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+# -- plain files last --------------------------------------------------------------------------------------
+
+
+def test_plain_files_go_when_the_chunk_files_that_came_before_them_are_done(array: Inventory) -> None:
+    queue = array.queue
+    queue.plain_last = True
+    array.set_state("a/0.0", PENDING)
+    array.set_state("a/0.1", PENDING)
+    array.set_state("a/.zarray", PENDING)
+    first = queue.take_batch(1)
+    second = queue.take_batch(1)
+    assert first is not None and second is not None and {*first.paths, *second.paths} == {"a/0.0", "a/0.1"}
+    assert queue.take_batch(1) is None, "both are under way"
+    array.note_results(first, COPIED)
+    array.set_state("a/1.0", PENDING)
+    array.note_results(second, [PENDING])  # it comes back, and is not done with
+    for _ in range(2):
+        again = take_batch(array)
+        assert again.files.holds_chunks
+        array.note_results(again, COPIED)
+        if "a/1.0" in again.paths:
+            break
+    array.set_state("a/1.1", PENDING)
+    array.set_state("a/.zattrs", PENDING)
+    assert drain(array, 1)[0] == "a/.zarray", "a writer that never rests must not hold it up for ever"
+
+
+def test_plain_files_wait_while_chunk_files_may_turn_up(array: Inventory) -> None:
+    queue = array.queue
+    queue.plain_last = queue.looking_around = True
+    array.set_state("a/.zarray", PENDING)
+    assert queue.take_batch(10) is None and queue.waiting
+    array.set_state("a/0.1", PENDING)
+    queue.looking_around = False
+    assert drain(array) == ["a/0.1", "a/.zarray"]
+    array.set_state("a/.zarray", PENDING)
+    assert drain(array) == ["a/.zarray"], "nothing holds it up"

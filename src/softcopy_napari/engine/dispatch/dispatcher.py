@@ -203,7 +203,8 @@ class Dispatcher:
         if destination.problem.out_of_reach or not copy:
             self._send_any(workers, ReachTask(self._pool.new_id(), claim=not destination.claimed))
         elif (worker := least_busy(workers, CopyTask)) and not self._dispatch_copy(worker, 1, now):
-            destination.note_available()  # nothing is left to be copied
+            if not self._inventory.queue.waiting:
+                destination.note_available()  # nothing is left to be copied
 
     def _dispatch_walks(self, workers: list[CopyWorker]) -> None:
         if self._walks.waiting and not self._listing.is_done_for(self._walks.full_begun):
@@ -224,9 +225,7 @@ class Dispatcher:
     def _dispatch_copies(self, workers: list[CopyWorker], now: float) -> None:
         while self._inventory.queue.waiting:
             worker = max(workers, key=lambda worker: worker.free_slots(CopyTask))
-            if worker.free_slots(CopyTask) <= 0:
-                return
-            if not self._dispatch_copy(worker, self._copy_size.files, now):
+            if worker.free_slots(CopyTask) <= 0 or not self._dispatch_copy(worker, self._copy_size.files, now):
                 return
 
     def _dispatch_copy(self, worker: CopyWorker, limit: int, now: float) -> bool:

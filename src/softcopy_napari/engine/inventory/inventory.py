@@ -295,6 +295,7 @@ class Inventory:
         Files that changed meanwhile are PENDING again, whatever is said of them; nothing is said of those whose folder
         was renamed.
         """
+        self.queue.note_results(batch, states)
         if batch.files.forgotten:
             return
         writers = self.writers

@@ -175,6 +175,7 @@ class CopyJob(TargetThread):
         self._dispatcher.read_back.finishing = self._ending
         self._dispatcher.retries.long_pauses = self.target.is_folder and not self._ending
         self._dispatcher.results.as_it_is = self._ending and self._final.last_chance_over(now)
+        self._inventory.queue.looking_around = self._tracker.looking_around
         # A released destination has no mark of this copy: what would be compared could be another one's.
         compare = self._phase is not Phase.WATCHING or self._dispatcher.destination.claimed
         self._dispatcher.dispatch(now, copy=may_copy, compare=compare)

@@ -50,6 +50,7 @@ class JobParts:
         links = self.target.links
         verify = self.target.verify == "checksum"
         self.inventory = Inventory(ledgers, digests)
+        self.inventory.queue.plain_last = self.pool.keeps_manifest
         self.walks = WalkPlanner()
         self.dispatcher = Dispatcher(self.pool, self.inventory, self.walks, QUIET, verify=verify, links=links)
         self.reporter = Reporter(self.target, identity, self.inventory, self.dispatcher)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.object_store.store_connection import ObjectFacts
 
-MODIFIED, DIGEST = "softcopy-modified", "softcopy-xxh128"
+MODIFIED, DIGEST = "softcopymodified", "softcopyxxh128"
 """Attributes of each object: the source file's modification time, ns, and the content's XXH3-128."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (

@@ -341,6 +341,12 @@ class SourceTracker:
         reading = self.metadata.awaited or self.held_back.manifest.awaited
         return self._walks.current is not None or bool(self._later) or reading
 
+    @property
+    def looking_around(self) -> bool:
+        """Whether chunk files may come to be known that have been at the source all along."""
+        walk = self._walks.current
+        return self.metadata.awaited or (walk is not None and walk.full)
+
     def await_deletion(self, should_end: Callable[[], bool]) -> None:
         """Hear how the source went, where it was a worker that has found it gone: the event may be a moment late."""
         deadline = time.monotonic() + (_LATE_EVENT if self.metadata.made_anew else _VERY_LATE_EVENT)
