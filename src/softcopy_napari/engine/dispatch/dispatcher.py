@@ -203,8 +203,9 @@ class Dispatcher:
         if destination.problem.out_of_reach or not copy:
             self._send_any(workers, ReachTask(self._pool.new_id(), claim=not destination.claimed))
         elif (worker := least_busy(workers, CopyTask)) and not self._dispatch_copy(worker, 1, now):
-            if not self._inventory.queue.waiting:
-                destination.note_available()  # nothing is left to be copied
+            if self._inventory.queue.waiting:
+                return
+            destination.note_available()  # nothing is left to be copied
 
     def _dispatch_walks(self, workers: list[CopyWorker]) -> None:
         if self._walks.waiting and not self._listing.is_done_for(self._walks.full_begun):
