@@ -179,7 +179,11 @@ def test_an_answer_that_ends_early_is_no_answer(jobs: StoreJobs, faulty: FaultPr
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [(Fault.EXPIRED, "the credentials have expired"), (Fault.DENIED, "refuses: Access Denied")],
+    [
+        (Fault.EXPIRED, "the credentials have expired"),
+        (Fault.DENIED, "refuses: Access Denied"),
+        (Fault.SKEWED, "refuses this computer's clock"),
+    ],
 )
 def test_a_refusal_pauses_the_copy_in_words_and_it_goes_on_by_itself(
     jobs: StoreJobs, faulty: FaultProxy, fault: Fault, words: str

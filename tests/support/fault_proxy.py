@@ -30,6 +30,8 @@ class Fault(Enum):
     """403, as for credentials that have expired."""
     DENIED = auto()
     """403, as for a right that is missing."""
+    SKEWED = auto()
+    """403, as for a computer whose clock is wrong."""
     BROKEN = auto()
     """500, and nothing was done."""
     DROP = auto()
@@ -46,6 +48,10 @@ _ANSWERS = {
     Fault.SLOW_DOWN: (503, "SlowDown", "Please reduce your request rate."),
     Fault.EXPIRED: (400, "ExpiredToken", "The provided token has expired."),
     Fault.DENIED: (403, "AccessDenied", "Access Denied"),
+    Fault.SKEWED: (
+        *(403, "RequestTimeTooSkewed"),
+        "The difference between the request time and the current time is too large.",
+    ),
     Fault.BROKEN: (500, "InternalError", "We encountered an internal error. Please try again."),
 }
 

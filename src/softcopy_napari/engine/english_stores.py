@@ -53,6 +53,7 @@ STORES: Wording = {
     ReasonCode.STORE_NO_BUCKET: (
         "{destination}: {problem}. Create the bucket, or correct its name; copying continues by itself"
     ),
+    ReasonCode.STORE_CLOCK: "{destination} refuses this computer's clock: {problem}. Set its date and time",
     ReasonCode.STORE_OVERLOADED: "{destination} is overloaded ({problem}). Copying continues by itself",
     ReasonCode.STORE_WITHOUT_LINKS: "{destination} cannot hold links: links of the source are left out",
     ReasonCode.FOREIGN_OBJECT: (

@@ -373,17 +373,16 @@ class ReasonCode(StrEnum):
     STORE_OPTION_INVALID = auto()
     STORE_ENDPOINT_INVALID = auto()
 
-    # Why nothing can be copied into an object store: found before the start
+    # Why nothing can be copied into an object store: found before the start, or meanwhile
     STORE_UNREACHABLE = auto()
     STORE_BUCKET_MISSING = auto()
     STORE_CREDENTIALS = auto()
     STORE_NOT_LISTED = auto()
     STORE_NOT_WRITTEN = auto()
     STORE_NOT_READ = auto()
-
-    # What a copy into an object store has to say
     STORE_REFUSED = auto()
     STORE_NO_BUCKET = auto()
+    STORE_CLOCK = auto()
     STORE_OVERLOADED = auto()
     STORE_WITHOUT_LINKS = auto()
     FOREIGN_OBJECT = auto()

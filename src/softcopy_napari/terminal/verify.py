@@ -117,14 +117,16 @@ def run_verify(places: tuple[Destination, ...], how: How) -> int:
         The cluster cannot be used.
     """
     choice = how.choice
-    folders = _folders_of(places, how)
+    folders = tuple(place for place in places if isinstance(place, Path))
+    if len(folders) < len(places) and how.dask is not None:
+        raise VerifyError(f"{places[-1]} is in an object store, which is not verified on a cluster: leave out --dask")
     for folder in folders:
         if not folder.is_dir():
             raise VerifyError(f"{folder} is not a folder: check the path")
     if len(folders) == 2 and os.path.samefile(*folders):
         raise VerifyError(f"{folders[0]} and {folders[1]} are the same folder: it would be compared with itself")
-    if len(folders) == 2 and (freed := find_freed(folders[0])) is not None and not freed.deleted:
-        raise VerifyError(f"{describe(freed.describe())}. To verify the copy: softcopy verify {folders[1]}")
+    if len(places) == 2 and (freed := find_freed(folders[0])) is not None and not freed.deleted:
+        raise VerifyError(f"{describe(freed.describe())}. To verify the copy: softcopy verify {places[1]}")
     console = Console(highlight=False, soft_wrap=True)
     findings = _Findings(console, how.verbose)
     written = ReportFile(how.report) if how.report is not None else None
@@ -134,12 +136,12 @@ def run_verify(places: tuple[Destination, ...], how: How) -> int:
     lower_priority(os.getpid())  # threads take it over
     with collect_signals() as caught:
         try:
-            if not folders:
-                _verify_store(places[0], how, report, console, caught)
+            if isinstance(url := places[-1], StoreUrl):
+                _verify_store(url, folders, how, report, console, caught)
             elif len(folders) == 1:
                 _verify_receipt(folders[0], how, report, console, caught)
             else:
-                _say(console, f"Comparing {folders[1]} with {folders[0]}, byte by byte{_chosen(choice)}", "bold")
+                _announce_source(folders[0], folders[1], choice, console)
                 with (
                     _reading_on(folders, f"{folders[0]}{_chosen(choice)}", how, console) as read_all,
                     _show_progress(console, folders[1], 0, report) as show,
@@ -166,28 +168,36 @@ def run_verify(places: tuple[Destination, ...], how: How) -> int:
     return 0 if report.good else 1
 
 
-def _folders_of(places: tuple[Destination, ...], how: How) -> tuple[Path, ...]:
-    """Return the places, if they are folders; none for one in an object store."""
-    folders = tuple(place for place in places if isinstance(place, Path))
-    if len(folders) == len(places):
-        return folders
-    if folders:
-        raise VerifyError(f"{places[-1]} is in an object store: compare it with its source by softcopy check")
-    if how.dask is not None:
-        raise VerifyError(f"{places[0]} is in an object store, which is not verified on a cluster: leave out --dask")
-    return ()
+def _verify_store(
+    url: StoreUrl,
+    sources: tuple[Path, ...],
+    how: How,
+    report: VerifyReport,
+    console: Console,
+    caught: list[int],
+) -> None:
+    from softcopy_napari.engine.verify.verify_store import (
+        find_store_receipt,
+        verify_store_receipt,
+        verify_store_source,
+    )
 
-
-def _verify_store(place: Destination, how: How, report: VerifyReport, console: Console, caught: list[int]) -> None:
-    from softcopy_napari.engine.verify.verify_store import find_store_receipt, verify_store_receipt
-
-    assert isinstance(place, StoreUrl)
-    found = find_store_receipt(place)
-    _, sums, facts = found
-    expected = _announce(place, sums.name, facts, how.choice, console)
-    with _show_progress(console, place, expected, report) as show:
+    found = None if sources else find_store_receipt(url)
+    if found is None:
+        expected = 0
+        _announce_source(sources[0], url, how.choice, console)
+    else:
+        expected = _announce(url, found[1].name, found[2], how.choice, console)
+    with _show_progress(console, url, expected, report) as show:
         options = VerifyOptions(how.choice, how.nprocs, lambda: show() and not caught)
-        verify_store_receipt(place, found, options, report)
+        if found is None:
+            verify_store_source(sources[0], url, options, report)
+        else:
+            verify_store_receipt(url, found, options, report)
+
+
+def _announce_source(source: Path, destination: Destination, choice: Selection, console: Console) -> None:
+    _say(console, f"Comparing {destination} with {source}, byte by byte{_chosen(choice)}", "bold")
 
 
 @contextlib.contextmanager

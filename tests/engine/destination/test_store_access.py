@@ -80,6 +80,12 @@ def test_credentials_that_have_expired_are_named_as_such(object_store: ObjectSto
     assert refused is not None and refused.code == ReasonCode.STORE_CREDENTIALS and "expired" in describe(refused)
 
 
+def test_a_wrong_clock_is_named_as_such(object_store: ObjectStore, faulty: FaultProxy) -> None:
+    faulty.inject(Fault.SKEWED)
+    refused = check_store_access(_url(object_store, faulty), write=True).refused
+    assert refused is not None and "refuses this computer's clock" in describe(refused)
+
+
 @pytest.mark.parametrize("fault", [Fault.SLOW_DOWN, Fault.BROKEN, Fault.DROP])
 def test_a_store_that_does_not_answer_just_now_is_no_refusal(
     object_store: ObjectStore, faulty: FaultProxy, fault: Fault

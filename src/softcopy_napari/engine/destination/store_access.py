@@ -68,6 +68,8 @@ def _explain(url: StoreUrl, code: ReasonCode, error: OSError) -> StoreAccess:
     fields = {"destination": str(url), "problem": error.strerror or str(error)}
     if kind in _WAITS:
         return StoreAccess(unreachable=make_reason(ReasonCode.STORE_UNREACHABLE, **fields))
+    if kind is ProblemKind.CLOCK:
+        return StoreAccess(make_reason(ReasonCode.STORE_CLOCK, **fields))
     if kind is ProblemKind.NO_BUCKET:
         return StoreAccess(make_reason(ReasonCode.STORE_BUCKET_MISSING, **fields, bucket=url.bucket))
     if isinstance(error, StoreError) and kind is ProblemKind.REFUSED and not error.denied:

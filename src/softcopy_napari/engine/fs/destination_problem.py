@@ -23,6 +23,8 @@ class ProblemKind(Enum):
     REFUSED = "refused"
     """An object store does not let us in: credentials are missing, wrong, expired, or do not suffice."""
     NO_BUCKET = "no bucket"
+    CLOCK = "clock"
+    """An object store takes no requests of a computer whose clock is minutes off."""
     OVERLOADED = "overloaded"
     """An object store asks to be asked less often, and did so for longer than requests are repeated."""
 
@@ -42,9 +44,16 @@ _CODES = {
     ProblemKind.GONE: ReasonCode.DESTINATION_UNREACHABLE,
     ProblemKind.REFUSED: ReasonCode.STORE_REFUSED,
     ProblemKind.NO_BUCKET: ReasonCode.STORE_NO_BUCKET,
+    ProblemKind.CLOCK: ReasonCode.STORE_CLOCK,
     ProblemKind.OVERLOADED: ReasonCode.STORE_OVERLOADED,
 }
-_OUT_OF_REACH = (ProblemKind.GONE, ProblemKind.REFUSED, ProblemKind.NO_BUCKET, ProblemKind.OVERLOADED)
+_OUT_OF_REACH = (
+    ProblemKind.GONE,
+    ProblemKind.REFUSED,
+    ProblemKind.NO_BUCKET,
+    ProblemKind.CLOCK,
+    ProblemKind.OVERLOADED,
+)
 
 
 class DestinationProblem(NamedTuple):

@@ -8,7 +8,7 @@ import re
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem, ProblemKind
 
 _CODE = re.compile(r"<Code>([^<]+)</Code>")
-_MESSAGE = re.compile(r"<Message>([^<]+)</Message>")
+_MESSAGE = re.compile(r"<Message>([^<\n]+)")
 _STATUS = re.compile(r"status(?: code)?:? (\d{3})")
 _SYSTEM = re.compile(r'message: "([^"]+)"')
 _EXPIRED = ("ExpiredToken", "TokenRefreshRequired", "RequestExpired", "ExpiredTokenException")
@@ -18,7 +18,10 @@ _WRONG_KEYS = (
     "AuthorizationHeaderMalformed",
     "InvalidToken",
     "InvalidSecurity",
+    "AuthenticationFailed",
+    "InvalidAuthenticationInfo",
 )
+_WRONG_CLOCK = ("RequestTimeTooSkewed", "Request date header too old")
 _NO_KEYS = ("169.254.169.254", "MissingAccessKeyId", "MissingSecretAccessKey", "MissingCredential", "metadata.google")
 _BUSY = ("SlowDown", "TooManyRequests", "ServiceUnavailable", "Throttl", "RequestLimitExceeded")
 _FULL = ("QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "StorageQuota")
@@ -60,6 +63,8 @@ def explain_error(error: Exception) -> OSError:
         return FileNotFoundError(errno.ENOENT, "there is no such object")
     if code in _EXPIRED or any(word in text for word in _EXPIRED):
         return StoreError(ProblemKind.REFUSED, "the credentials have expired")
+    if any(word in text for word in _WRONG_CLOCK):
+        return StoreError(ProblemKind.CLOCK, _words(text, code, status))
     if any(word in text for word in _NO_KEYS):
         return StoreError(ProblemKind.REFUSED, "there are no credentials")
     if code in _WRONG_KEYS:

@@ -11,7 +11,7 @@ from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.worker.content_checker import CheckResult, ContentChecker
 
 _BUFFER = 4 << 20
-_ATTEMPTS = 3
+ATTEMPTS = 3
 """How often a file is read that is replaced while it is read."""
 
 
@@ -39,7 +39,7 @@ class ContentReader:
         self._places = [RootFolder(root) for root in (destination, source) if root is not None]
         self._identities = identities
         here = self._places[1] if source is not None else None
-        self._checker = ContentChecker(here, self._places[0], memoryview(bytearray(_BUFFER)), go_on, _ATTEMPTS)
+        self._checker = ContentChecker(here, self._places[0], memoryview(bytearray(_BUFFER)), go_on, ATTEMPTS)
 
     def check(self, batch: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, CheckResult]]:
         """Check files, each with the digest that it should have; empty where it is compared with the source.

@@ -243,17 +243,18 @@ def _find_unlisted(
 
 def verify_source(source: Path, destination: Path, options: VerifyOptions, report: VerifyReport) -> None:
     """Compare a destination with its source by content, whatever sizes and times say; see `verify_receipt`."""
-    selection = options.selection
-
-    def selected() -> Iterator[tuple[str, bytes]]:
-        for path, _ in _list_files(source, report, "at the source: "):
-            report.listed += 1
-            if selection.has(path):
-                yield path, b""
-
-    (options.read_all or _read_all)(source, destination, selected(), options, report)
-    if selection.everything:
+    selected = ((path, b"") for path, _ in select_files(source, options.selection, report))
+    (options.read_all or _read_all)(source, destination, selected, options, report)
+    if options.selection.everything:
         in_threads(options, lambda check: _find_files_of_no_source(source, destination, report, check))
+
+
+def select_files(source: Path, selection: Selection, report: VerifyReport) -> Iterator[tuple[str, bool]]:
+    """List the files and links of a source that are to be checked, and tell which are links; all are counted."""
+    for path, is_link in _list_files(source, report, "at the source: "):
+        report.listed += 1
+        if selection.has(path):
+            yield path, is_link
 
 
 def _find_files_of_no_source(source: Path, destination: Path, report: VerifyReport, check: Callable[[], None]) -> None:

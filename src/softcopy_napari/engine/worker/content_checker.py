@@ -181,15 +181,10 @@ class ContentChecker:
         if _is_gone(self._destination, path) and _stat(source, path) is not None:
             return CheckResult(CheckOutcome.MISSING)  # there may be terabytes of these: they need not be read
         here = self._reader.read(source, path, past_cache=False)
-        match here.kind:
-            case ItemKind.GONE:
-                return CheckResult(CheckOutcome.MOVING, detail="deleted at the source just now")
-            case ItemKind.MOVING:
-                return None
-            case ItemKind.STOPPED:
-                return CheckResult(CheckOutcome.STOPPED)
-            case ItemKind.UNREADABLE | ItemKind.OTHER:
-                return CheckResult(CheckOutcome.UNREADABLE, detail=make_reason(ReasonCode.AT_SOURCE, problem=here.text))
+        if here.kind is ItemKind.MOVING:
+            return None
+        if (refused := why_not_comparable(here)) is not None:
+            return refused
         there = self._reader.read(self._destination, path, chunk_format)
         result = _compare_found(here, there)
         if self.capabilities is not None and _waits_for_copy(here, there, self.capabilities):
@@ -199,6 +194,19 @@ class ContentChecker:
         after = _stat(source, path)
         unchanged = here.stats is not None and after is not None and is_same_version(here.stats, after)
         return result if unchanged else None
+
+
+def why_not_comparable(here: FoundItem) -> CheckResult | None:
+    """Return the result where nothing can be compared with what lies at the source; None where it can."""
+    match here.kind:
+        case ItemKind.GONE:
+            return CheckResult(CheckOutcome.MOVING, detail="deleted at the source just now")
+        case ItemKind.STOPPED:
+            return CheckResult(CheckOutcome.STOPPED)
+        case ItemKind.UNREADABLE | ItemKind.OTHER:
+            return CheckResult(CheckOutcome.UNREADABLE, detail=make_reason(ReasonCode.AT_SOURCE, problem=here.text))
+        case _:
+            return None
 
 
 def find_damage(place: RootFolder, path: str, size: int, chunk_format: ChunkFormat) -> Reason | None:
