@@ -19,6 +19,7 @@ from softcopy_napari.engine.destination.preparation import DestinationPreparatio
 from softcopy_napari.engine.fs.root_folder import WrongFolder
 from softcopy_napari.engine.inventory.tracked_array import OldArray
 from softcopy_napari.engine.source import source_identity
+from softcopy_napari.engine.source.event_rules import EventRules
 from softcopy_napari.engine.states import ChunkState, TargetState
 from tests.engine.jobs import Jobs
 from tests.engine.support import make_array, make_layout, replace, tree, until, write, zarray
@@ -121,6 +122,21 @@ def test_only_the_array_that_was_made_anew_loses_what_its_writer_deleted(jobs: J
     assert (jobs.destination / "b" / "2").exists()
 
 
+def test_of_arrays_that_are_made_anew_one_after_the_other_nothing_old_is_left(jobs: Jobs) -> None:
+    write(jobs.source / ".zgroup", b'{"zarr_format": 2}')
+    for name in ("a", "b"):
+        make_array(jobs.source / name, (4,))
+    jobs.start()
+    assert jobs.caught_up()
+    for name in ("b", "a"):
+        shutil.rmtree(jobs.source / name)
+    make_anew(jobs.source / "a", (2,))
+    assert until(lambda: tree(jobs.source / "a") == tree(jobs.destination / "a")), jobs.now.reason
+    assert (jobs.destination / "b" / "3").exists(), "nobody knows yet what is to be in its place"
+    make_anew(jobs.source / "b", (3,))
+    ends_equal(jobs)
+
+
 def test_what_was_removed_long_before_to_free_space_is_kept_and_named(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +207,32 @@ def test_what_the_first_left_is_removed_although_the_second_went_during_that(
     assert until(lambda: "is gone" in jobs.now.reason), jobs.now.reason
     assert (jobs.destination / "3.2").exists() and (jobs.destination / "0.1").exists()
     away.rename(jobs.source)
+    ends_equal(jobs)
+
+
+@contextlib.contextmanager
+def events_held(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have the job hear of nothing until the end of the block: the watcher's word may come later than a worker's."""
+    apply = EventRules.apply_events
+    monkeypatch.setattr(EventRules, "apply_events", lambda *_: 0)
+    yield
+    monkeypatch.setattr(EventRules, "apply_events", apply)
+
+
+@pytest.mark.parametrize(("grid", "chunk"), [((2, 3), 2), ((2, 1), 6)], ids=["fewer", "other chunks"])
+def test_new_metadata_that_are_read_before_the_deletion_is_heard_of_hide_no_old_chunk(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, grid: tuple[int, ...], chunk: int
+) -> None:
+    """They look like those of an array that was resized, or replaced."""
+    copied_first(jobs)
+    job = jobs.job
+    assert job is not None
+    with events_held(monkeypatch):
+        for path in jobs.source.iterdir():
+            path.unlink()
+        make_anew(jobs.source, grid, chunk=chunk)
+        job._inbox.put(lambda: job._tracker.start_pass(full=True, now=time.monotonic()))
+        assert until(lambda: jobs.now.arrays[0].grid == grid), jobs.now.arrays
     ends_equal(jobs)
 
 

@@ -20,7 +20,7 @@ from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.inventory.tracked_array import OldArray
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.tasks import Identity
-from softcopy_napari.engine.zarr_layout.file_names import ANNOTATED_NAMES, ARRAY_METADATA_NAMES, METADATA_NAMES
+from softcopy_napari.engine.zarr_layout.file_names import ANNOTATED_NAMES, METADATA_NAMES
 
 _ARRIVED = (ChunkState.COPYING, ChunkState.COPIED, ChunkState.VERIFIED)
 TOGETHER = 1 << 14
@@ -102,10 +102,8 @@ class OldFileRemover:
         for array in arrays:
             path = array.layout.path
             with self._both_sides():
-                metadata = [name for name in ARRAY_METADATA_NAMES if self._is_at_source(join(path, name))]
-                if metadata or not array.if_made_anew:
-                    self._remove_chunks(array, "")
-                    self._remove_files([join(path, name) for name in METADATA_NAMES])
+                self._remove_chunks(array, "")
+                self._remove_files([join(path, name) for name in METADATA_NAMES])
 
     def remove_metadata(self, paths: Sequence[str]) -> None:
         """Remove metadata that the copy of another dataset has brought; raises as `remove` does."""

@@ -43,6 +43,7 @@ class DestinationPreparation:
     Parameters
     ----------
     target : Target
+    inventory : Inventory
     journal : DigestJournal
         Has what earlier runs have left.
     marker : str
@@ -58,12 +59,13 @@ class DestinationPreparation:
     existing : ExistingData or None
         What lay at the destination at first; None before that was looked at.
     old_arrays : list of OldArray
-        Arrays of a dataset before whose files may be left at the destination.
+        Arrays of a dataset before whose files may be left at the destination, and are not being removed yet.
     """
 
     def __init__(
         self,
         target: Target,
+        inventory: Inventory,
         journal: DigestJournal,
         marker: str,
         post: Callable[[Callable[[], None]], None],
@@ -71,10 +73,13 @@ class DestinationPreparation:
     ) -> None:
         self.existing: ExistingData | None = None
         self.old_arrays: list[OldArray] = []
+        self._due: list[OldArray] = []
+        """Those whose files are being removed."""
         self._replacing = self._removing = False
         """Whether another dataset is to be removed from the destination; and whether something is being removed."""
         self._next_removal = 0.0
         self.target = target
+        self._inventory = inventory
         self._journal = journal
         self._marker = marker
         self._post = post
@@ -83,7 +88,11 @@ class DestinationPreparation:
     @property
     def unfinished(self) -> bool:
         """Whether something is still to be removed."""
-        return bool(self._removing or self._replacing or self.old_arrays)
+        return self._removing or self._replacing or any(map(self._is_due, self.old_arrays))
+
+    def _is_due(self, old: OldArray) -> bool:
+        """Whether what is left of an array can be removed."""
+        return not old.awaited_until or old.layout.path in self._inventory.arrays
 
     @property
     def replaces(self) -> bool:
@@ -101,7 +110,7 @@ class DestinationPreparation:
             What the dataset that has just gone leaves, in addition to those before it.
         """
         following.existing = self.existing
-        following.old_arrays = [*self.old_arrays, *left]
+        following.old_arrays = [*self.old_arrays, *self._due, *left]
         following._replacing = self._replacing
 
     def examine(self, done: Callable[[Reason | None], None], wait: Callable[[DestinationProblem], None]) -> None:
@@ -145,15 +154,17 @@ class DestinationPreparation:
         self._replacing = found.conflict is not None
         done(None)
 
-    def remove_old_files_if_due(
-        self, source: Identity | None, inventory: Inventory, done: Callable[[list[Reason]], None]
-    ) -> None:
+    def remove_old_files_if_due(self, source: Identity | None, done: Callable[[list[Reason]], None]) -> None:
         """Remove what is to be removed, unless that is under way; `done` is told what the user should know."""
-        waits = self._removing or time.monotonic() < self._next_removal
-        if waits or not (self.old_arrays or self._replacing):
+        now = time.monotonic()
+        if self._removing or now < self._next_removal:
+            return
+        self._due = [old for old in self.old_arrays if self._is_due(old)]
+        self.old_arrays = [old for old in self.old_arrays if not self._is_due(old) and now < old.awaited_until]
+        if not (self._due or self._replacing):
             return
         self._removing = True
-        known, here, there = KnownFiles.of(inventory), str(self.target.source), self.target.destination
+        known, here, there = KnownFiles.of(self._inventory), str(self.target.source), self.target.destination
         remover = (
             OldObjectRemover(known, here, source, there, self._over)
             if isinstance(there, StoreUrl)
@@ -165,7 +176,7 @@ class DestinationPreparation:
         destination = self.target.destination
         notices, all_there = [], True
         try:
-            remover.remove(self.old_arrays)
+            remover.remove(self._due)
             if self._replacing and self.existing is not None:
                 metadata = [] if self.target.is_folder else list(self.existing.metadata)
                 remover.remove(map(OldArray, take_over_destination(self.target, metadata)))
@@ -186,8 +197,10 @@ class DestinationPreparation:
     def _finish_removal(self, all_there: bool, notices: list[Reason], done: Callable[[list[Reason]], None]) -> None:
         self._removing = False
         if all_there:
-            self.old_arrays, self._replacing = [], False
+            self._replacing = False
         else:  # it goes on when the sides are back, or in the job of the next dataset
+            self.old_arrays += self._due
             self._next_removal = time.monotonic() + _AGAIN
+        self._due = []
         if all_there or notices:
             done(notices)

@@ -141,7 +141,7 @@ class Inventory:
         self.ledgers.retire_ledger(known.ledger)
         left = known.lost_cells() if same else np.zeros(0, np.int64)
         before = known.ledger.grid
-        known.replace_layout(layout, ledger)
+        known.replace_layout(layout, ledger, same)
         if len(left):
             known.note_left(cells_in(ledger.grid, left, before)[1])
         self._adopt(known)

@@ -7,7 +7,7 @@ find everything else that is PENDING, however much that is.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
@@ -46,6 +46,8 @@ class TrackedArray(TrackedFiles):
     """Cells before this one were looked at by the sweep under way."""
     found: npt.NDArray[np.int64] = field(default_factory=lambda: _NO_CELLS)
     """What the sweep found and nobody took yet."""
+    before: list[OldArray] = field(default_factory=list)
+    """What it was before: it was made smaller since, or is another array now."""
     left: npt.NDArray[np.bool_] | None = None
     """Chunk files that were seen at the source, and left it before they were copied, by cell; those that came back
     are not ABSENT any more. None while there are none."""
@@ -76,8 +78,14 @@ class TrackedArray(TrackedFiles):
     def has_all(self, ids: npt.NDArray[np.int64], epoch: int) -> bool:
         return self.epoch == epoch
 
-    def replace_layout(self, layout: ArrayLayout, ledger: Ledger) -> None:
-        """Make this an array of another shape, or another array."""
+    def replace_layout(self, layout: ArrayLayout, ledger: Ledger, same: bool) -> None:
+        """Make this an array of another shape, or another array if it is not the same.
+
+        What it was is remembered where chunk files may lie outside of what it is now. Whether its writer has resized it
+        or has deleted it and made another one, may be heard of later than the new metadata are read.
+        """
+        if not (same and all(new >= old for new, old in zip(layout.grid, self.layout.grid, strict=True))):
+            self.before = OldArray.merge([*self.before, OldArray.of(self)])
         self.layout, self.ledger, self.left = layout, ledger, None
         self.epoch += 1
 
@@ -189,8 +197,9 @@ class OldArray(NamedTuple):
     layout: ArrayLayout
     seen: npt.NDArray[np.bool_] | None = None
     """Which of its chunk files may be removed; None for all."""
-    if_made_anew: bool = False
-    """Remove nothing unless the source has an array in its place."""
+    awaited_until: float = 0.0
+    """Until when nothing is removed unless the source has an array in its place again, monotonic; 0 to remove it in any
+    case."""
 
     @classmethod
     def of(cls, array: TrackedArray) -> OldArray:
@@ -209,10 +218,15 @@ class OldArray(NamedTuple):
         cell = self.layout.flat_index(key)
         return cell is not None and bool(self.seen[cell])
 
-    def join(self, later: OldArray | None) -> list[OldArray]:
-        """Return what was noted of the array at two times, as one where its layout has stayed the same."""
-        if later is None:
-            return [self]
-        if self.seen is None or later.seen is None or self.layout != later.layout:
-            return [self, later]
-        return [self._replace(seen=self.seen | later.seen)]
+    @classmethod
+    def merge(cls, arrays: Iterable[OldArray]) -> list[OldArray]:
+        """Return what was noted of an array at several times, as one where its layout was the same."""
+        merged: list[OldArray] = []
+        for one in arrays:
+            for number, other in enumerate(merged):
+                if one.seen is not None and other.seen is not None and one.layout == other.layout:
+                    merged[number] = other._replace(seen=one.seen | other.seen)
+                    break
+            else:
+                merged.append(one)
+        return merged

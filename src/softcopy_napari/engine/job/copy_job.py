@@ -49,8 +49,8 @@ class CopyJob(TargetThread):
     afterwards = make_reason(ReasonCode.STOPPED)
 
     def __init__(self, resources: TargetResources, identity: str, ledgers: Path) -> None:
-        self._journal = DigestJournal(resources.target.destination)
-        parts = JobParts(resources, identity, ledgers, self._journal.path)
+        journal = self._journal = DigestJournal(resources.target.destination)
+        parts = JobParts(resources, identity, ledgers, journal.path)
         super().__init__(parts)
         self._phase = Phase.WAITING
         self._told_to_finish = False
@@ -58,17 +58,17 @@ class CopyJob(TargetThread):
         self._has_receipt = False
         self._source_when_complete = 0
         """The count of the source's changes when it was complete."""
-        target, post = parts.target, parts.post
-        self._preparation = DestinationPreparation(target, self._journal, parts.marker, post, lambda: self._over)
+        target, inventory, post = parts.target, parts.inventory, parts.post
+        self._preparation = DestinationPreparation(target, inventory, journal, parts.marker, post, lambda: self._over)
         self._final = FinalCheck(parts)
         self._ready = Readiness(parts, self._preparation)
-        self._signer = Signer(parts, self._journal)
+        self._signer = Signer(parts, journal)
         self._pacer = Pacer(target, parts.pool, parts.dispatcher, parts.tracker, resources.board)
-        self._forecaster = Forecaster(parts.inventory, parts.dispatcher, parts.tracker, parts.reporter)
+        self._forecaster = Forecaster(inventory, parts.dispatcher, parts.tracker, parts.reporter)
         self._status = CopyStatus(parts, self._final, self._pacer, self._forecaster)
         if not isinstance(place := target.destination, StoreUrl):  # whose manifest has them
-            receipt = ReceiptReader(parts.inventory, place, ledgers, post)
-            parts.dispatcher.read_back.use_known_digests(self._journal, receipt)
+            receipt = ReceiptReader(inventory, place, ledgers, post)
+            parts.dispatcher.read_back.use_known_digests(journal, receipt)
         if self._lock.reverify_reason is not None:
             self._reverify(self._lock.reverify_reason)
         self._snapshot = self._make_snapshot(time.monotonic())
@@ -232,7 +232,7 @@ class CopyJob(TargetThread):
         self._watermark.update_if_due(now)
         self._tracker.note_walk_end(now)
         if self._tracker.last_full is not None and self._watermark.allows_changes(now):
-            self._preparation.remove_old_files_if_due(self._dispatcher.source, self._inventory, self._handle_removed)
+            self._preparation.remove_old_files_if_due(self._dispatcher.source, self._handle_removed)
         match self._phase:
             case Phase.COPYING if not self._paused and self._tracker.last_pass is not None:
                 self._check_finished(now)

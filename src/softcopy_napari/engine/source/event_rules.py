@@ -8,7 +8,6 @@ import math
 
 from softcopy_napari.engine.fs.relative_paths import prefix_of
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.tracked_array import OldArray
 from softcopy_napari.engine.source.folder_watches import FolderWatches
 from softcopy_napari.engine.source.held_back import HeldBack
 from softcopy_napari.engine.source.transfer_manifest import MANIFEST
@@ -55,7 +54,7 @@ class EventRules:
         Events were lost: a full pass is needed.
     root_gone, root_deleted : bool
         The source itself has gone; and it is certain that it was deleted.
-    deleted_arrays : dict of str to OldArray
+    deleted_arrays : set of str
         Arrays whose metadata were deleted.
     first_deletion : float or None
         When the first chunk file went without its writer's lock.
@@ -73,7 +72,7 @@ class EventRules:
         self.metadata: set[str] = set()
         self.lost = False
         self.root_gone = self.root_deleted = False
-        self.deleted_arrays: dict[str, OldArray] = {}
+        self.deleted_arrays: set[str] = set()
         self.first_deletion: float | None = None
         self._watcher = watcher
         self._watches = watches
@@ -189,9 +188,7 @@ class EventRules:
         folder, _, name = path.rpartition("/")
         # Writers rename new metadata over the old ones: only where an array is to go are they deleted.
         if name in ARRAY_METADATA_NAMES and folder in self._inventory.arrays and self._watcher.tells_closing:
-            before = self.deleted_arrays.get(folder)
-            now_seen = OldArray.of(self._inventory.arrays[folder])
-            self.deleted_arrays[folder] = before.join(now_seen)[0] if before is not None else now_seen
+            self.deleted_arrays.add(folder)
         if not locked:
             if self.first_deletion is None and self._inventory.is_chunk_file(path):
                 self.first_deletion = now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -79,8 +79,8 @@ class Deletion(NamedTuple):
 
     root: bool = False
     """Its folder was deleted."""
-    arrays: Mapping[str, OldArray] = {}
-    """Arrays that were deleted."""
+    arrays: frozenset[str] = frozenset()
+    """Arrays whose metadata were deleted."""
     made_anew: frozenset[str] = frozenset()
     """Those of them that were made again in their place."""
     first: float | None = None
@@ -161,15 +161,12 @@ class Arrival:
     def leftovers(self, arrays: Iterable[TrackedArray]) -> list[OldArray]:
         """Return the arrays of a dataset that was made anew whose chunk files its writer has deleted.
 
-        Not where chunk files went long before: those were taken away by somebody who relies on their copies.
+        Not where chunk files went long before: those were taken away by somebody who relies on their copies. Where its
+        folder was not deleted, its writer may be about to make the others of its arrays.
         """
-        first = self._deletion.first
+        first, root = self._deletion.first, self._deletion.root
         if first is not None and self._lost_at - first > _DELETING:
             return []
-        # What was with a worker when it was deleted has been published since, or not.
-        left = {array.layout.path: [OldArray.of(array)] for array in arrays}
-        for path, known in self._deletion.arrays.items():
-            left[path] = known.join(left[path][0] if path in left else None)
-        if not self._deletion.root:
-            left = {path: left[path] for path in sorted(self._deletion.made_anew)}
-        return [old._replace(if_made_anew=not self._deletion.root) for olds in left.values() for old in olds]
+        gone = [array for array in arrays if root or array.layout.path in self._deletion.arrays]
+        left = [old for array in gone for old in OldArray.merge([*array.before, OldArray.of(array)])]
+        return left if root else [old._replace(awaited_until=self._lost_at + _DELETING) for old in left]

@@ -302,7 +302,7 @@ class SourceTracker:
     def _read_node(self, folder: str, files: Mapping[str, bytes], walk: Walk | None = None) -> None:
         """Take in a folder's metadata; half-written ones are read again. What a walk finds first is no change."""
         found_first = walk is not None and not self.metadata.is_known(folder)
-        match self.metadata.read(folder, files, {} if self._rules is None else self._rules.deleted_arrays):
+        match self.metadata.read(folder, files, () if self._rules is None else self._rules.deleted_arrays):
             case Reading.NEW:
                 self.changes += 1
                 if walk is not None:
@@ -360,9 +360,8 @@ class SourceTracker:
         rules = self._rules
         if rules is None:
             return Deletion()
-        return Deletion(
-            rules.root_deleted, rules.deleted_arrays, frozenset(self.metadata.made_anew), rules.first_deletion
-        )
+        deleted, made_anew = frozenset(rules.deleted_arrays), frozenset(self.metadata.made_anew)
+        return Deletion(rules.root_deleted, deleted, made_anew, rules.first_deletion)
 
     @property
     def unread(self) -> bool:
