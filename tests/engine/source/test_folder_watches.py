@@ -107,20 +107,35 @@ def test_folders_in_use_are_let_go_last(source: Source) -> None:
 def test_what_is_full_and_old_is_not_watched_at_all(source: Source) -> None:
     old = OLD * 10**9
     source.make(0), source.make(1), source.make(2)
-    source.watches.watch_compared(batch_of(("0/0", old, 3), ("0/1", old, 2)))
-    assert list(source.watcher.watched) == ["0/1"] and not source.walks.waiting
+    assert source.watches.watch_compared(batch_of(("0/0", old, 3), ("0/1", old, 2))) == set()
+    assert list(source.watcher.watched) == ["0/1"]
     now = time.time_ns()
     os.utime(source.folder / "0" / "2", ns=(now, now))
-    source.watches.watch_compared(batch_of(("0/2", now, 3)))
-    assert "0/2" in source.watcher.watched and not source.walks.waiting
+    assert source.watches.watch_compared(batch_of(("0/2", now, 3))) == set()
+    assert "0/2" in source.watcher.watched
 
 
 @pytest.mark.parametrize("told", [OLD * 10**9 - 1, 0], ids=["it has changed since", "its time may not tell"])
-def test_a_folder_that_may_have_changed_before_it_was_watched_is_compared_again(source: Source, told: int) -> None:
-    source.watches.watch_compared(batch_of((source.make(0), told, 1)))
-    assert source.walks.take_folders(1) == [("0/0", -1)]
-    source.watches.watch_compared(batch_of(("0/0", told, 1)))
-    assert not source.walks.waiting, "it is watched now"
+def test_a_folder_that_may_have_changed_before_it_was_watched_is_to_be_compared_again(
+    source: Source, told: int
+) -> None:
+    assert source.watches.watch_compared(batch_of((source.make(0), told, 1))) == {"0/0"}
+    assert source.watches.watch_compared(batch_of(("0/0", told, 1))) == set(), "it is watched now"
+
+
+def test_a_folder_that_a_writer_is_at_work_in_when_it_is_found_is_watched(jobs: Jobs) -> None:
+    write(jobs.source / ".zarray", zarray((1, 2, 2), separator="/"), old=True)
+    for row in "01":
+        write(jobs.source / "0" / row / "0", b"a chunk", old=True)
+    lock = write(jobs.source / "0" / "1" / "1.__lock", b"")
+    jobs.start()
+    assert until(lambda: (jobs.destination / "0" / "1" / "0").exists()), jobs.now
+    chunk = jobs.source / "0" / "1" / "0"
+    with open(chunk.with_name("0.__lock"), "wb"):
+        chunk.unlink()
+        chunk.with_name("0.__lock").unlink()
+    assert until(lambda: not (jobs.destination / "0" / "1" / "0").exists()), "nobody saw it deleted"
+    lock.unlink()
 
 
 def test_a_copy_of_more_folders_than_may_be_watched_hears_of_all(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:

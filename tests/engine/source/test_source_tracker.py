@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,10 @@ from softcopy_napari.engine.source.walk_planner import WalkPlanner
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.watch.watcher import NoWatcher
 from softcopy_napari.engine.wording import describe
+from softcopy_napari.engine.worker.folder_batch import COMPARED, FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.numbered_folders import ALL_BELOW
-from tests.engine.support import make_layout, zarray
+from tests.engine.support import OLD, make_layout, write, zarray
 
 
 @pytest.mark.parametrize("path", ["0", "notes"])
@@ -38,6 +41,33 @@ def test_a_comparison_does_not_call_copied_what_was_deleted_while_it_was_under_w
     tracker.apply_folder_diff(FolderDiff("", same=[path, "1"], last=True, final=True), 0.0, finishing=False)
     assert inventory.state(path) is ChunkState.ABSENT
     assert inventory.state("1") is ChunkState.COPIED
+    inventory.digests.close()
+
+
+def test_a_chunk_that_its_writer_may_have_deleted_before_its_folder_was_watched_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be missed as one that left before it was copied: nobody has heard of its lock."""
+    monkeypatch.setattr(NoWatcher, "watch", lambda *_: True)
+    monkeypatch.setattr(source_tracker, "make_watcher", lambda *_: NoWatcher(lambda: None))
+    inventory, walks = Inventory(tmp_path / "ledgers"), WalkPlanner()
+    inventory.register_array(make_layout((2, 2, 2), separator="/"))
+    tracker = SourceTracker(tmp_path / "s.zarr", inventory, walks, lambda text: None)
+    tracker.begin(lambda: None, now=0.0)
+    walks.request("0", for_pass=True)
+    walks.take_folders(1)
+    write(tmp_path / "s.zarr" / "0" / "0" / "0", b"a chunk", old=True)
+    (tmp_path / "s.zarr" / "0" / "1").mkdir()
+    os.utime(tmp_path / "s.zarr" / "0" / "0", (OLD, OLD))
+    data = [(OLD * 10**9, 0, 2), (OLD * 10**9, 1, 0), (OLD * 10**9, 1, 0)]
+    times = b"".join(struct.pack("qiiii", time, COMPARED, files, folders, 0) for time, files, folders in data)
+    tracker.apply_folder_batch(
+        FolderBatch("", b"0\0000/0\0000/1\0", times, b"0/0/0\0000/1/0\0", bytes([1, 1])), 0.0, finishing=False
+    )
+    assert inventory.state("0/0/0") is ChunkState.PENDING
+    assert inventory.state("0/1/0") is ChunkState.ABSENT
+    asked = [folder for _ in range(3) for folder, _ in walks.take_folders(1)]
+    assert "0/1" in asked and "0/0" not in asked
     inventory.digests.close()
 
 

@@ -211,10 +211,13 @@ def test_a_batch_answers_for_all_its_folders_and_asks_for_those_that_it_has_not_
     answer(walks, "", ("0",))
     assert walks.take_folders(1) == [("0", ALL_BELOW)]
     told = batch_of(("0", COMPARED), ("0/0", COMPARED), ("0/1", PECULIAR), ("0/2", NOT_REACHED))
-    assert walks.apply_folder_batch(told) == ["0/2"]
-    assert walks.known == {"": 0, "0": 5, "0/0": 5, "0/1": -1}
-    walks.request("0/2", for_pass=True)
-    assert take_all(walks) == ["0/2"], "the peculiar one is with the worker"
+    assert walks.apply_folder_batch(told) == ["0/1", "0/2"]
+    assert walks.known == {"": 0, "0": 5, "0/0": 5}
+    for folder in ("0/1", "0/2"):
+        walks.request(folder, for_pass=True)
+    assert take_all(walks) == ["0/1", "0/2"]
+    assert walks.pop_finished() is None
+    assert walks.apply_folder_batch(batch_of(("0/1", PECULIAR))) == [], "it follows by itself, as it was asked for"
     assert walks.pop_finished() is None
     answer(walks, "0/1", modified=7)
     assert walks.pop_finished() is None
@@ -322,11 +325,8 @@ class AnyWalk(RuleBasedStateMachine):
         to_come = self.walks.apply_folder_batch(batch_of((folder, COMPARED), *((path, kind) for path in below)))
         for path in to_come:
             self.walks.request(path, for_pass=True)
-        for path in below if kind != NOT_REACHED else ():
-            if number == self.passes:
-                self.looked.add(path)
-            if kind == PECULIAR:
-                answer(self.walks, path, modified=5)
+        if kind == COMPARED and number == self.passes:
+            self.looked.update(below)
         return below
 
     @invariant()

@@ -77,8 +77,8 @@ def compare(source: Path, destination: Path, known: int) -> tuple[Told, dict[str
             totals["newest"] = max(totals["newest"], part.newest)
             totals["size"] += part.size
             if isinstance(part, FolderBatch):
-                below |= {path for path, kind, *_ in part.folders if kind == NOT_REACHED}
-                asked |= {path for path, kind, *_ in part.folders if kind in (PECULIAR, COMPARED)}
+                below |= {path for path, kind, *_ in part.folders if kind in (PECULIAR, NOT_REACHED)}
+                asked |= {path for path, kind, *_ in part.folders if kind == COMPARED}
                 for one in part.split():
                     note(told, one)
             else:

@@ -292,7 +292,7 @@ class Dispatcher:
         for tasks in (self._under_way, self._compares, self._others) if final else ():
             tasks.pop(message.task, None)
         if isinstance(answer, FolderBatch):
-            self._note_batch(message.task, answer)
+            self._note_batch(answer)
         elif isinstance(answer, FolderDiff):
             self.links.add_folder_diff(answer)
         if isinstance(answer, FolderDiff) and answer.last and not answer.unchanged:
@@ -309,9 +309,8 @@ class Dispatcher:
             return self.flushing.apply_synced(message.task, answer)
         return self.flushing.apply_flushed(answer) if isinstance(answer, Flushed) else answer
 
-    def _note_batch(self, task: int, batch: FolderBatch) -> None:
-        """Note that folders of a batch are still to come one by one, and that no names clash in the others."""
-        self._compares.get(task, []).extend((folder, 0) for folder in batch.peculiar)
+    def _note_batch(self, batch: FolderBatch) -> None:
+        """Note that no names clash in the folders of a batch."""
         for folder, *_ in batch.folders if self._clashes else ():
             self._apply_clashes(FolderDiff(folder))
 

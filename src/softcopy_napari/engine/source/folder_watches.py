@@ -58,10 +58,14 @@ class FolderWatches:
                 self._let_go()
         return True
 
-    def watch_compared(self, batch: FolderBatch) -> None:
+    def watch_compared(self, batch: FolderBatch) -> set[str]:
         """Watch folders that were compared before they were watched, except full ones that are quiet.
 
-        What came in between shows in their times; where it would not, they are compared once more.
+        Returns
+        -------
+        set of str
+            Those that may have changed in between: their times show it, or would not. What was found in them may have
+            been deleted by its writer, which nobody has heard; they have to be compared once more.
         """
         latest = time.time_ns() - _QUIET_NS
         home = self._inventory.find_array(batch.base)
@@ -69,13 +73,15 @@ class FolderWatches:
         # How many entries make a folder full, by how deep it lies in the array.
         full = () if home is None or indices is None else home[0].layout.grid[len(indices) + 1 :]
         slashes = batch.base.count("/") + bool(batch.base)
+        changed: set[str] = set()
         for path, kind, modified, n_files, n_folders in batch.folders:
             depth = path.count("/") - slashes
             is_full = depth < len(full) and n_files + n_folders == full[depth]
             if kind != COMPARED or (is_full and 0 < modified < latest):
                 continue
             if self.watch(path) and (not modified or self._modified(path) != modified):
-                self._walks.request(path)
+                changed.add(path)
+        return changed
 
     def _let_go(self) -> None:
         """End the watches of folders that are quiet: of the longest watched those that are full, or else any."""

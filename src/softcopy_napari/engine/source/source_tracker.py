@@ -272,17 +272,20 @@ class SourceTracker:
         if self.metadata.awaited_above(batch.base):
             self._walks.return_folder_batch(batch)
             return
-        one_by_one = self._walks.is_touched(batch) or self._holds_noted(batch) or self.held_back.active
-        found = None if one_by_one else note_batch(self._inventory, batch)
+        unheard = self._watches.watch_compared(batch) if self._watches is not None else set[str]()
+        noted = self._walks.is_touched(batch) or self._holds_noted(batch)
+        found = None if noted or unheard or self.held_back.active else note_batch(self._inventory, batch)
         self._ask_for(self._walks.apply_folder_batch(batch, one_by_one=found is None))
         if found is None:
             for part in batch.split():
+                if part.folder in unheard:
+                    part.same, part.different = [], []
                 self.apply_folder_diff(part, now, finishing)
         else:
             self.evidence.note_chunk_times(batch.oldest_chunk, batch.newest_chunk)
             self._note_found(found)
-        if self._watches is not None:
-            self._watches.watch_compared(batch)
+        for folder in unheard:
+            self._walks.request(folder)
 
     def _holds_noted(self, batch: FolderBatch) -> bool:
         """Whether something is noted of any of a batch's folders that its comparison may end."""

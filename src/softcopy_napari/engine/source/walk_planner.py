@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from softcopy_napari.engine.fs.relative_paths import is_below, nearest_folder, parent, prefix_of
 from softcopy_napari.engine.fs.system_names import lies_in_system_folder, system_name
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
-from softcopy_napari.engine.worker.folder_batch import COMPARED, NOT_REACHED, UNCHANGED, FolderBatch
+from softcopy_napari.engine.worker.folder_batch import COMPARED, UNCHANGED, FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.numbered_folders import ALL_BELOW
 
@@ -223,10 +223,10 @@ class WalkPlanner:
                 number = self._number if self._counts(folder) else 0
                 if kind == UNCHANGED or (kind == COMPARED and not one_by_one):
                     self._end(folder, modified, missing=False, unchanged=kind == UNCHANGED)
-            elif kind == NOT_REACHED:
+            elif kind != COMPARED:
                 if self._is_to_come(folder):
                     to_come.append(folder)
-            elif kind == COMPARED and not one_by_one:
+            elif not one_by_one:
                 self.known[folder] = modified
                 if number:
                     self._unvisited.discard(folder)

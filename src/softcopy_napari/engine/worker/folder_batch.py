@@ -13,7 +13,8 @@ from softcopy_napari.engine.worker.folder_diff import NEVER, FolderDiff
 
 COMPARED, PECULIAR, NOT_REACHED, UNCHANGED = range(4)
 """What a batch says of a folder, the first three as in compare_folders.c. One that is PECULIAR is compared by itself,
-in FolderDiffs that follow; one that was NOT_REACHED has to be asked for; one that is UNCHANGED was not listed."""
+in FolderDiffs that follow, if it was asked for; else it has to be, as one that was NOT_REACHED; one that is UNCHANGED
+was not listed."""
 SAME = 0
 """Verdict on a file that is up to date at the destination."""
 _FOLDER = struct.Struct("qiiii")
@@ -82,9 +83,9 @@ class FolderBatch:
         return cls("", b"".join(found), _FOLDER.pack(0, PECULIAR, 0, 0, 0) * len(found), b"", b"")
 
     @property
-    def peculiar(self) -> list[str]:
+    def peculiar(self) -> set[str]:
         """Paths of the folders that are PECULIAR."""
-        return [path for path, kind, *_ in self.folders if kind == PECULIAR]
+        return {path for path, kind, *_ in self.folders if kind == PECULIAR}
 
     @cached_property
     def folders(self) -> list[ComparedFolder]:

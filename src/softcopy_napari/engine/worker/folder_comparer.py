@@ -167,7 +167,7 @@ class FolderComparer:
             names = [path[len(prefix_of(base)) :] for path in paths]
             for batch in self._numbered.compare(base, names, there, deep, self._unit, quiet):
                 yield batch
-                for path in batch.peculiar:
+                for path in filter(batch.peculiar.__contains__, paths):
                     yield from self._parts(path, 0, quiet, refresh)
 
     def _note_time_unit(self, folder: str, there: bool) -> None:
