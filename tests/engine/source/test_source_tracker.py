@@ -71,6 +71,33 @@ def test_a_chunk_that_its_writer_may_have_deleted_before_its_folder_was_watched_
     inventory.digests.close()
 
 
+@pytest.mark.parametrize(
+    ("looks", "named"),
+    [([2], 1), ([1, 1], 1), ([1, 0, 1], 2)],
+    ids=["in the same walk", "in the next", "changed again after that"],
+)
+def test_a_newer_copy_is_named_once_also_where_a_worker_had_seen_it_before_it_was_replaced(
+    tmp_path: Path, looks: list[int], named: int
+) -> None:
+    said: list[Reason] = []
+    inventory, walks = Inventory(tmp_path), WalkPlanner()
+    inventory.register_array(make_layout((2,)))
+    tracker = SourceTracker(tmp_path / "s.zarr", inventory, walks, said.append)
+    for found in looks:
+        tracker.start_pass(full=True, now=0.0)
+        walks.take_folders(1)
+        for _ in range(found):
+            part = FolderDiff("", different=["0", "notes"], newer=["0", "notes"])
+            tracker.apply_folder_diff(part, 0.0, finishing=False)
+            while (batch := inventory.queue.take_batch(5)) is not None:
+                inventory.note_results(batch, ChunkState.COPIED)
+        tracker.apply_folder_diff(FolderDiff("", last=True), 0.0, finishing=False)
+        tracker.note_walk_end(0.0)
+    words = "2 files newer at the destination than at the source, replaced: notes, 0"
+    assert [describe(one) for one in said] == [words] * named
+    inventory.digests.close()
+
+
 def test_metadata_that_were_read_before_they_were_written_anew_do_not_count(tmp_path: Path) -> None:
     """The comparison has read them, then the array grew, that was read, and now the comparison answers."""
     inventory, walks = Inventory(tmp_path), WalkPlanner()

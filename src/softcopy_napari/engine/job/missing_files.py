@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from softcopy_napari.engine.inventory.file_set import FileSet
 from softcopy_napari.engine.inventory.inventory import Inventory
-from softcopy_napari.engine.inventory.tracked_files import TrackedFiles
 from softcopy_napari.engine.protocol.messages import Failure, Findings
 from softcopy_napari.engine.reasons import Reason
 from softcopy_napari.engine.states import ChunkState
@@ -31,7 +30,7 @@ class MissingFiles:
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
-        self._missing, self._times = _Files(inventory), _Files(inventory)
+        self._missing, self._times = FileSet(inventory), FileSet(inventory)
 
     def add_folder_diff(self, part: FolderDiff) -> None:
         """Note what a part of a folder's comparison has not found at the destination."""
@@ -79,27 +78,3 @@ class MissingFiles:
             damaged=len(damaged),
             damaged_files=tuple(Failure(path=path, why=why) for path, why in sorted(damaged.items())[:_SHOWN]),
         )
-
-
-class _Files:
-    """Files of one kind: cells of arrays, and paths of others."""
-
-    def __init__(self, inventory: Inventory) -> None:
-        self._inventory = inventory
-        self._cells: dict[TrackedFiles, npt.NDArray[np.bool_]] = {}
-        self.others: set[str] = set()
-
-    def add(self, folder: str, names: Sequence[str]) -> None:
-        """Add files of a folder."""
-        for files, ids, _ in self._inventory.group_files(folder, names):
-            if files.holds_chunks:
-                self.cells(files)[ids] = True
-            else:
-                self.others.update(files.paths(ids))
-
-    def cells(self, array: TrackedFiles) -> npt.NDArray[np.bool_]:
-        """Return which of an array's chunk files are among them: none yet, if it has become another array."""
-        size = sum(array.counts)
-        if array not in self._cells or len(self._cells[array]) != size:
-            self._cells[array] = np.zeros(size, bool)
-        return self._cells[array]

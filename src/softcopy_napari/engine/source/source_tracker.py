@@ -240,7 +240,7 @@ class SourceTracker:
         same = [name for name in part.same if name not in touched] if touched else part.same
         newer = self._newer.find(part)
         found = note_comparison(self._inventory, part.folder, same, different, part.source_versions) + tried
-        self._newer.note_replaced(newer)
+        self._newer.note_replaced(part.folder, newer)
         self.unsettled.add_folder_diff(part, [name for name in unsettled if name not in touched])
         if part.last and part.folder in self.unsettled.listed:
             self._walks.known[part.folder] = 0  # to be listed again even if its own time stays
