@@ -22,7 +22,8 @@ from softcopy_napari.engine.fs.statx import read_birth_time
 from softcopy_napari.engine.job import lifecycle
 from softcopy_napari.engine.job.copy_job import CopyJob
 from softcopy_napari.engine.source import source_tracker
-from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock
+from softcopy_napari.engine.state_folder import destination_lock
+from softcopy_napari.engine.state_folder.destination_lock import DestinationBusy, DestinationLock, try_lock
 from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
 from softcopy_napari.engine.worker.tasks import FlushTask, ProbeTask, ReachTask
@@ -443,9 +444,39 @@ def test_the_destination_is_let_go_when_the_job_ends_whatever_happens(
         raise RuntimeError("an error in softcopy itself")
 
     monkeypatch.setattr(running._tracker, "apply_events", fail)
-    end = jobs.ends(3.0)
+    end = jobs.ends()
     assert end.state is TargetState.FAILED and "an error in softcopy itself" in end.reason
-    assert until(lambda: free(jobs.destination), 2.0)
+    assert until(lambda: free(jobs.destination))
+
+
+@posix_only
+def test_who_starts_again_when_it_is_said_to_have_stopped_is_not_refused(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The front end presses Start while the engine still writes what it knows to the state folder."""
+    running = jobs.start()
+    assert until(lambda: jobs.now.state is TargetState.WAITING)
+    said, real = threading.Event(), running._close_parts
+    monkeypatch.setattr(running, "_close_parts", lambda: (said.wait(30), real()))
+    running.order("stop")
+    assert until(lambda: jobs.now.state is TargetState.STOPPED)
+    locks: list[DestinationLock | DestinationBusy] = []
+
+    def lock() -> None:
+        try:
+            locks.append(DestinationLock(jobs.destination))
+        except DestinationBusy as error:
+            locks.append(error)
+
+    asked = threading.Event()
+    monkeypatch.setattr(destination_lock, "try_lock", lambda fd: (try_lock(fd), asked.set())[0])
+    starting = threading.Thread(target=lock)
+    starting.start()
+    assert asked.wait(30)
+    said.set()
+    starting.join(30)
+    assert isinstance(locks[0], DestinationLock), locks
+    locks[0].release()
 
 
 @pytest.mark.parametrize("kind", [ProbeTask, ReachTask, FlushTask])
@@ -494,7 +525,7 @@ def test_an_error_on_the_way_down_still_ends_the_job(jobs: Jobs, monkeypatch: py
     monkeypatch.setattr(running._tracker, "end", fail)
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
     running.order("stop")
-    ended = running.ended.wait(3.0)
+    ended = running.ended.wait(30.0)
     if not ended:  # what the job should have done
         running._pool.stop()
         running._lock.release()

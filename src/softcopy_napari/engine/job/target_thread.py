@@ -244,6 +244,7 @@ class TargetThread(ABC):
 
     def _shut_down(self) -> None:
         deadline = time.monotonic() + _STOP_TIMEOUT
+        self._lock.note_doing("left")
         left = self._pool.stop() + self._dispatcher.unswept()
         marker = self._parts.marker
         if (marker or left) and not isinstance(self.target.destination, StoreUrl):

@@ -27,8 +27,8 @@ from softcopy_napari.engine.zarr_layout.probe import FolderIdentity
 
 _SIZE = 400
 """Bytes of a lock file."""
-Doing = Literal["filled", "checked", "watched", "freed"]
-"""What an engine does to a destination: fill or compare it; watch or free its source once it is complete."""
+Doing = Literal["filled", "checked", "watched", "freed", "left"]
+"""What an engine does to a destination: fill or compare it; watch or free its source once it is complete; leave it."""
 _BOOT_ERROR = 30
 _LAST_COPIES = 10.0
 """Seconds that the copy processes of an engine that was killed have to end: they take 1.5, on a busy machine more."""
@@ -91,6 +91,7 @@ class DestinationLock:
     On POSIX systems the workers inherit the lock (`fileno`): should the engine be killed, the next one
     waits until the last of its workers has gone, so that no old copy lands on top of a newer one. It waits
     so long as they need to end, and is refused if one is still there then: stuck in a call that does not return.
+    So it does while an engine is about to leave the destination, which its user has been told already.
 
     Parameters
     ----------
@@ -152,7 +153,7 @@ class DestinationLock:
                 if try_lock(self._fd):
                     return
             owner = _read(self._fd)
-            has_ended = owner.pid != 0 and not owner.is_running
+            has_ended = owner.pid != 0 and (owner.doing == "left" or not owner.is_running)
             if end_watch is not None and owner.doing == "watched" and not (has_ended or asked):
                 asked = True
                 end_watch(owner.pid)
