@@ -21,20 +21,12 @@ def read_back(
     `change_times` gives size and change time (ns) of files at the destination that are regular, None for others.
     """
     found = change_times(task.paths) if task.known and not task.against_source else [None] * len(task.paths)
-    outcomes, digests, size, reasons = bytearray(), list[bytes](), 0, dict[int, Reason]()
+    results: list[CheckResult] = []
     for number, path in enumerate(task.paths):
-        result = _check(checker, task, number, path, found[number])
-        outcomes.append(result.outcome)
-        digests.append(result.digest)
-        size += result.size
-        if reason := why_not_right(result):
-            reasons[number] = reason
+        results.append(_check(checker, task, number, path, found[number]))
         if should_end():
             break
-    missing = len(task.paths) - len(outcomes)
-    outcomes += bytes([CheckOutcome.STOPPED]) * missing
-    digests += [NO_DIGEST] * missing
-    return VerifyDone(bytes(outcomes), b"".join(digests), size, reasons)
+    return sum_up(task, results)
 
 
 def _check(
@@ -49,7 +41,18 @@ def _check(
     return checker.find_digest(path, known, task.chunk_format, found)
 
 
-def why_not_right(result: CheckResult) -> Reason | None:
+def sum_up(task: VerifyTask, results: list[CheckResult]) -> VerifyDone:
+    """Return the answer to a task by the results of its first files; the others are STOPPED."""
+    results = [*results, *[CheckResult(CheckOutcome.STOPPED)] * (len(task.paths) - len(results))]
+    return VerifyDone(
+        bytes([one.outcome for one in results]),
+        b"".join([one.digest for one in results]),
+        sum(one.size for one in results),
+        {number: reason for number, one in enumerate(results) if (reason := _why_not_right(one))},
+    )
+
+
+def _why_not_right(result: CheckResult) -> Reason | None:
     """Return what is wrong with a file; of one that is as it should be, what is wrong with it at the source, too."""
     match result.outcome:
         case CheckOutcome.CHANGED | CheckOutcome.TRUNCATED:

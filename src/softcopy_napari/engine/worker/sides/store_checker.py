@@ -12,7 +12,7 @@ from softcopy_napari.engine.object_store.object_manifest import KnownObject, Obj
 from softcopy_napari.engine.object_store.store_connection import StoreConnection
 from softcopy_napari.engine.object_store.store_errors import StoreError
 from softcopy_napari.engine.worker.content_checker import CheckOutcome, CheckResult, ContentChecker
-from softcopy_napari.engine.worker.read_back import why_not_right
+from softcopy_napari.engine.worker.read_back import sum_up
 from softcopy_napari.engine.worker.sides.object_check import check_object
 from softcopy_napari.engine.worker.sides.store_copier import MOST
 from softcopy_napari.engine.worker.tasks import VerifyDone, VerifyTask
@@ -89,15 +89,7 @@ class StoreChecker:
             wait()
         if gone and problem is None:
             self._manifest.note_gone(gone)
-        results += [_STOPPED] * (len(task.paths) - len(results))
-        reasons = {number: reason for number, one in enumerate(results) if (reason := why_not_right(one))}
-        done = VerifyDone(
-            bytes([one.outcome for one in results]),
-            b"".join([one.digest for one in results]),
-            sum(one.size for one in results),
-            reasons,
-        )
-        return done, problem
+        return sum_up(task, results), problem
 
     def _check(self, path: str, digest: bytes, known: KnownObject | None) -> CheckResult:
         """Check one object; in one of the threads."""
