@@ -79,8 +79,9 @@ def examine_destination(source: Path, destination: Destination, any_files: bool 
     """
     if not isinstance(destination, StoreUrl):
         return _examine(source, destination, destination, destination, any_files)
-    with sketch(destination) as there:
-        return _examine(source, destination, there, FilesBesideStore(destination).fetch_receipts(), any_files)
+    files = FilesBesideStore(destination)
+    with sketch(files.store) as there:
+        return _examine(source, destination, there, files.fetch_receipts(), any_files)
 
 
 def _examine(source: Path, destination: Destination, folder: Path, receipts: Path, any_files: bool) -> ExistingData:
@@ -164,7 +165,7 @@ def take_over_destination(target: Target, metadata: Iterable[str]) -> list[Array
         return found
     files = FilesBesideStore(target.destination)
     receipts = files.fetch_receipts()
-    with sketch(target.destination) as folder:
+    with sketch(files.store) as folder:
         found = _find_replaceable_arrays(target, folder, receipts, metadata)
     remove_receipt(receipts, files.remove)
     return found

@@ -16,7 +16,6 @@ from pathlib import Path
 from softcopy_napari.engine.fs.files import extended_path, native_path
 from softcopy_napari.engine.object_store.object_manifest import MODIFIED
 from softcopy_napari.engine.object_store.store_connection import ObjectFacts, StoreConnection
-from softcopy_napari.engine.targets.store_url import StoreUrl
 from softcopy_napari.engine.zarr_layout.file_names import METADATA_NAMES
 
 _MOST_LISTED = 50_000
@@ -26,15 +25,14 @@ _AT_A_TIME = 16
 
 
 @contextlib.contextmanager
-def sketch(url: StoreUrl) -> Iterator[Path]:
-    """Make a sketch, and remove it again.
+def sketch(store: StoreConnection) -> Iterator[Path]:
+    """Make a sketch of all below a store's prefix, and remove it again.
 
     Raises
     ------
     StoreError
         The store cannot be asked.
     """
-    store = StoreConnection(url)
     metadata: list[ObjectFacts] = []
     others: list[ObjectFacts] = []
     count = 0

@@ -7,6 +7,7 @@ library first, after growing pauses with jitter. Any thread may call this. obsto
 from __future__ import annotations
 
 import configparser
+import contextlib
 import datetime
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -224,24 +225,14 @@ class StoreConnection:
             What is put behind the prefix, as the name of an object that is made and deleted again.
         write : bool
         """
-        from obstore import delete, get, put
-
-        path = self.url.prefix + probe
-        try:
-            if write:
-                put(self.store, path, b"", use_multipart=False)
-                try:  # noqa: SIM105
-                    delete(self.store, path)
-                except Exception:  # who may write may not delete
-                    pass
-            else:
-                get(self.store, path)
-        except FileNotFoundError as error:
-            found = explain_error(error)
-            if not isinstance(found, FileNotFoundError):
-                raise found from None
-        except Exception as error:
-            raise explain_error(error) from None
+        tried = self.beside(self.url.name + probe)
+        if write:
+            tried.put("", b"")
+            with contextlib.suppress(OSError):  # who may write may not delete
+                tried.delete([""])
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                tried.read_small("")  # the answer to a `look_up` would not say why
 
     # -- many objects ---------------------------------------------------------------------------------
 
