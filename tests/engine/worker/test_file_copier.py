@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -306,6 +307,29 @@ def test_stopping_in_the_middle_of_a_large_file_leaves_the_old_copy_and_no_tempo
     assert (sides.destination / "x").read_bytes() == b"old"
     sides.stop = False
     assert sides.copy("x").outcome is CopyOutcome.COPIED
+
+
+def test_a_comparison_that_is_stopped_tells_nothing_of_a_damaged_file(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A destination that keeps no times has its files compared by content."""
+    rules = PublishRules(ChunkEncoding("raw", 4 * BUFFER_SIZE), as_it_is=True)
+    for side in (sides.source, sides.destination):
+        write(side / "x", bytes(3 * BUFFER_SIZE))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    for place in sides.places:
+        place.open()
+    sides.transfer.begin_batch()
+    for place in sides.places:
+        place.close()
+    sides.stop = True
+    assert sides.copy("x", rules=rules).outcome is CopyOutcome.STOPPED
+    sides.stop = False
+    assert sides.copy("x", rules=rules).outcome is CopyOutcome.DAMAGED
 
 
 def test_a_temporary_that_a_failed_clean_up_left_is_written_over(sides: Sides) -> None:

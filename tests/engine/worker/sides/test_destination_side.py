@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 from xxhash import xxh3_128_digest
 
+from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.reasons import ReasonCode
 from softcopy_napari.engine.worker.content_checker import CheckOutcome
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
@@ -129,6 +130,17 @@ def test_a_file_that_may_still_be_written_waits(sides: Sides) -> None:
     (sides.source / "log.txt").write_bytes(b"half")
     assert outcomes(sides.copy("log.txt", rules=PublishRules(quiet=60.0), unsettled=["log.txt"])) == [CopyOutcome.TORN]
     assert sides.files() == {}
+
+
+def test_a_file_that_its_writer_lets_nobody_open_waits(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows."""
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(RootFolder, "open_for_reading", refuse)
+    (sides.source / "log.txt").write_bytes(b"half")
+    assert outcomes(sides.copy("log.txt", rules=PublishRules(quiet=60.0), unsettled=["log.txt"])) == [CopyOutcome.TORN]
 
 
 def test_only_what_its_writer_deleted_is_deleted(sides: Sides) -> None:
