@@ -148,12 +148,12 @@ class StoreConnection:
         from obstore import put
 
         path, part = self._path(key), max(PART_SIZE, -(-size // _MOST_PARTS))
-        failed: list[BaseException] = []
+        failed: list[Exception] = []
 
         def watched() -> Iterator[Block]:
             try:
                 yield from blocks
-            except BaseException as error:
+            except Exception as error:  # and not that of a generator which is left because a request failed
                 failed.append(error)
                 raise
 
