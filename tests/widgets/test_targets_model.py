@@ -82,6 +82,17 @@ def test_a_target_keeps_its_place_when_it_is_started() -> None:
     assert model.find((0, "b")) is None
 
 
+def test_what_follows_the_cards_hears_of_all_that_have_changed_at_once() -> None:
+    model, told = TargetsModel(), []
+    model.cards_changed.connect(lambda: told.append([card.headline for card in model.cards]))
+    model.update([make_row(name) for name in "abc"])
+    assert told == [], "they are new"
+    changed = [make_row(name, problem="x") for name in "ab"]
+    for _ in range(2):
+        model.update([*changed, make_row("c")])
+        assert told == [["Cannot start", "Cannot start", "Not started"]]
+
+
 def test_a_summary_counts_what_needs_its_user() -> None:
     model = TargetsModel()
     assert model.summary() == ""

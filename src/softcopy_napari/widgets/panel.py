@@ -143,7 +143,7 @@ class Panel(QWidget):
         self._list.selection_changed.connect(self._on_selection)
         self._list.width_changed.connect(self._show_details)
         self._list.requested.connect(self._on_action)
-        self._model.dataChanged.connect(lambda *_: self._show_details())
+        self._model.cards_changed.connect(self._show_details)
         self._details.action_clicked.connect(self._list.request)
         self._details.pace_changed.connect(self._on_pace)
         for section in self._sections:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qtpy.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer
+from qtpy.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
 
 from softcopy_napari.widgets.card import DOT, Arrival, Card, make_card
 from softcopy_napari.widgets.card_steadiness import SteadyCards
@@ -24,6 +24,9 @@ NAME_ROLE = ROW_ROLE + 2
 
 class TargetsModel(QAbstractListModel):
     """A list with an item for each target, which keeps its place and selection when its key changes at a start."""
+
+    cards_changed = Signal()
+    """Some cards say something else now: once for all of them, where `dataChanged` tells of each."""
 
     def __init__(self, parent: QObject | None = None, cards: SteadyCards | None = None) -> None:
         super().__init__(parent)
@@ -101,12 +104,14 @@ class TargetsModel(QAbstractListModel):
     def _show_cards(self) -> None:
         """Show the present cards, but states only that have lasted; the others are looked at again when they have."""
         now = {(row.source, row.destination): make_card(row, self._arrivals.get(row.key)) for row in self._rows}
-        shown = self._steady.steady(now)
+        shown, changed = self._steady.steady(now), False
         for index, row in enumerate(self._rows):
             card = shown[row.source, row.destination]
             if card != self._cards[index]:
-                self._cards[index] = card
+                self._cards[index], changed = card, True
                 self.dataChanged.emit(self.index(index, 0), self.index(index, 0))
+        if changed:
+            self.cards_changed.emit()
         if (due := self._steady.due) is not None:
             self._timer.start(int(1000 * due) + 20)
 

@@ -249,10 +249,12 @@ def test_another_array_of_the_same_size_leaves_sliders_and_camera_where_they_are
     viewer.dims.set_current_step(0, 4)
     camera.center, camera.zoom = (0, 7, 9), 3.0
     first = target_layers.overlay
+    target.cells("b")[...] = ChunkState.FAILED
     target_layers.show(target.snapshot, "b")
-    qtbot.waitUntil(
-        lambda: target_layers.overlay not in (None, first) and len(target_layers.images) == 1, timeout=30_000
-    )
+    ready(qtbot, target_layers)
+    assert target_layers.overlay is first, "to add and to remove a layer takes napari a third of a second each"
+    assert first.metadata["softcopy"]["array"] == "b" and set(np.ravel(first.data)) == {ChunkState.FAILED}
+    assert "b/c/4/" in first.describe_position((4, 7, 9), world=True)
     assert viewer.dims.current_step[0] == 4 and camera.zoom == 3.0 and tuple(camera.center) == (0, 7, 9)
     assert [layer.name for layer in viewer.layers] == ["g.zarr/b", "softcopy coverage"]
 

@@ -271,3 +271,12 @@ def _numbers(value: object, length: int) -> Sequence[float] | None:
 
 def _objects(value: object) -> Iterator[Mapping[str, object]]:
     return (item for item in value if isinstance(item, Mapping)) if isinstance(value, list) else iter(())
+
+
+def acquisition_axis(placement: Placement) -> int | None:
+    """Return the axis along which an array is acquired; the first one where axes have no names."""
+    if placement.time_axis is not None:
+        return placement.time_axis
+    if placement.axis_names is None:
+        return 0 if placement.scale else None  # None for an array without axes
+    return next((axis for axis, name in enumerate(placement.axis_names) if name.lower() in ("t", "time")), None)

@@ -24,7 +24,7 @@ from softcopy_napari.plugin.viewer.dataset_files import read_metadata_of
 from softcopy_napari.plugin.viewer.image_layers import ImageLayers
 from softcopy_napari.plugin.viewer.level_box import narrow_level_boxes
 from softcopy_napari.plugin.viewer.navigation import NewestFollower, jump_to_cell, move_slider
-from softcopy_napari.plugin.viewer.ome_placement import Placement, plain_placement, read_placement
+from softcopy_napari.plugin.viewer.ome_placement import Placement, acquisition_axis, plain_placement, read_placement
 from softcopy_napari.plugin.viewer.preload import preload
 from softcopy_napari.widgets.overlay_modes import OverlayMode
 
@@ -125,7 +125,7 @@ class TargetLayers(QObject):
     @property
     def time_axis(self) -> int:
         """The axis of the shown array along which it is acquired; the first one where that is not known."""
-        return (_time_axis(self._placement) or 0) if self._placement is not None else 0
+        return (acquisition_axis(self._placement) or 0) if self._placement is not None else 0
 
     def show(self, target: TargetSnapshot | None, array: str | None, image: str = "destination") -> None:
         """Show an array of a target in place of the present one.
@@ -283,8 +283,16 @@ class TargetLayers(QObject):
         self._poll()
 
     def _add_overlay(self, target: TargetSnapshot, array: ArraySnapshot) -> None:
+        placement = self._placement_of(array)
+        old = next((one for one in self._old if isinstance(one, CoverageLayer)), None)
+        before = old.geometry if old is not None else None
         try:
-            overlay = CoverageLayer(self._viewer, array, self._placement_of(array), target, self._mode)
+            if old is not None and old.can_show(array, placement):
+                with self._follower.own_moves():
+                    old.show(array, placement, target, self._mode)
+                overlay = old
+            else:
+                overlay = CoverageLayer(self._viewer, array, placement, target, self._mode)
         except (OSError, ValueError):  # the ledger was just replaced, or removed after its engine had ended
             if not self._problem_reported and time.perf_counter() - self._shown_at > _METADATA_TIMEOUT:
                 self._problem_reported = True
@@ -293,17 +301,19 @@ class TargetLayers(QObject):
                     "Press Check coverage, or start the copy again"
                 )
             return
-        viewer, old = self._viewer, next((one for one in self._old if isinstance(one, CoverageLayer)), None)
-        before = old.geometry if old is not None else None
+        viewer = self._viewer
         if before is not None and before.units != overlay.geometry.units:
             self._drop_old()  # napari warns of layers whose units differ
         first, others = not len(viewer.layers), self._others()
-        with self._follower.own_moves():
-            viewer.add_layer(overlay.layer)
         self._overlay = overlay
+        if overlay is old:
+            self._old.remove(old)
+        else:
+            with self._follower.own_moves():
+                viewer.add_layer(overlay.layer)
         self._drop_old()
         overlay.layer.name = OVERLAY_NAME  # napari adds a number while the old one is still there
-        time_axis = _time_axis(self._placement_of(array))
+        time_axis = acquisition_axis(placement)
         if first and time_axis is not None:  # napari goes to the middle, where nothing has been acquired yet
             axis = time_axis + overlay.geometry.padding
             with self._follower.own_moves():
@@ -387,12 +397,3 @@ def _same(one: TargetSnapshot, other: TargetSnapshot) -> bool:
 def _placement(side: str, path: str) -> Placement | None:
     """Read the placement from the metadata at the source or the destination; waits for the disk."""
     return read_placement(path, partial(read_metadata_of, side))
-
-
-def _time_axis(placement: Placement) -> int | None:
-    """Return the axis along which an array is acquired; the first one where axes have no names."""
-    if placement.time_axis is not None:
-        return placement.time_axis
-    if placement.axis_names is None:
-        return 0 if placement.scale else None  # None for an array without axes
-    return next((axis for axis, name in enumerate(placement.axis_names) if name.lower() in ("t", "time")), None)
