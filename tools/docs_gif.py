@@ -30,13 +30,13 @@ LARGEST = 1_000_000
 """Bytes of the file."""
 MICROSCOPE = (
     "--size",
-    "8x512x512",
+    "8x256x256",
     "--slab",
     "8",
     "--tile",
     "64",
     "--rate",
-    "0.4",
+    "1",
     "--frames",
     "60",
     "--channels",

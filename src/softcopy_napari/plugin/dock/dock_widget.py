@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 _SLOWEST_POLL = 1.0
 """Seconds between two polls of an engine at most, whatever the refresh rate: a dead engine must be noticed."""
+_UNTIL_SHOWN = 100
+"""Milliseconds in which the dock gets onto the screen."""
 _SAMPLE = "simulated_acquisition"
 
 
@@ -63,7 +65,6 @@ class SoftcopyWidget(QWidget):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self.setObjectName("softcopy")
-        preload()
         self._viewer = napari_viewer
         self._preferences = Preferences()
         self._target_list = TargetList()
@@ -103,6 +104,7 @@ class SoftcopyWidget(QWidget):
         self._apply_preferences()
         self._show_recent(recent_paths())
         self._restore_view()
+        QTimer.singleShot(_UNTIL_SHOWN, preload)  # the two at once would hold up the window for longer than either
 
     def _connect(self) -> None:
         panel, monitor, layers = self._panel, self._monitor, self._layers
