@@ -190,10 +190,10 @@ def history(panel: Panel) -> None:
     panel.history.set_copies(
         [
             PastCopy(
-                f"{FOLDER}/plate_17.zarr", f"{away}/plate_17.zarr", Tone.NEEDS_USER, "plate_17.zarr: Failed 03:12"
+                f"{FOLDER}/plate_17.zarr", f"{away}/plate_17.zarr", Tone.NEEDS_USER, "Failed 03:12: plate_17.zarr"
             ),
-            PastCopy(f"{FOLDER}/cam1.zarr", f"{away}/cam1.zarr", Tone.DONE, "cam1.zarr: Done 01:46, 12,960 files"),
-            PastCopy(f"{FOLDER}/cam2.zarr", f"{away}/cam2.zarr", Tone.PAUSED, "cam2.zarr: Stopped Sun 22:10"),
+            PastCopy(f"{FOLDER}/cam1.zarr", f"{away}/cam1.zarr", Tone.DONE, "Done 01:46: cam1.zarr, 12,960 files"),
+            PastCopy(f"{FOLDER}/cam2.zarr", f"{away}/cam2.zarr", Tone.PAUSED, "Stopped Sun 22:10: cam2.zarr"),
         ]
     )
     panel.banner.add(Message(Tone.NEEDS_USER, "Failed 03:12: plate_17.zarr. 4 files could not be copied"))

@@ -11,8 +11,8 @@ from softcopy_napari.widgets.history_view import HistorySection, PastCopy
 from softcopy_napari.widgets.palette import Tone
 from tests.widgets.support import child
 
-GOOD = PastCopy("/data/a.zarr", "/nas/a.zarr", Tone.DONE, "a.zarr: Done 15:46, 960 files")
-BAD = PastCopy("/data/b.zarr", "/nas/b.zarr", Tone.NEEDS_USER, "b.zarr: Failed Tue 03:12", "The disk was full")
+GOOD = PastCopy("/data/a.zarr", "/nas/a.zarr", Tone.DONE, "Done 15:46: a.zarr, 960 files")
+BAD = PastCopy("/data/b.zarr", "/nas/b.zarr", Tone.NEEDS_USER, "Failed Tue 03:12: b.zarr", "The disk was full")
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_each_copy_tells_where_it_went_and_why_it_ended(history: HistorySection)
     history.set_copies([BAD, GOOD])
     past = child(history, QListWidget, "history_list")
     assert past.isVisible() and past.count() == 2
-    assert past.item(1).text() == "a.zarr: Done 15:46, 960 files\n\u2192 /nas/a.zarr"
+    assert past.item(1).text() == "Done 15:46: a.zarr, 960 files\n\u2192 /nas/a.zarr"
     assert past.item(0).toolTip() == "/data/b.zarr\n\u2192 /nas/b.zarr\nThe disk was full"
     assert past.item(0).icon().cacheKey() != past.item(1).icon().cacheKey()
 

@@ -28,7 +28,7 @@ class PastCopy:
     destination: str
     tone: Tone
     headline: str
-    """Its name and how it ended, such as `cam1.zarr: Done 15:46`."""
+    """How it ended, and its name, such as `Done 15:46: cam1.zarr`."""
     reason: str = ""
     """Why it ended so, in words."""
 

@@ -69,10 +69,11 @@ def test_the_history_tells_how_each_ended_and_where_it_went(opened: Opened) -> N
     _note("b", TargetState.STOPPED)
     _note("c", TargetState.FAILED, why=quote_text("4 files could not be copied"))
     _, history = opened()
-    found = {one.headline.partition(":")[0]: one for one in history.copies}
-    assert found["a.zarr"].headline.startswith("a.zarr: Done ") and found["a.zarr"].headline.endswith(", 960 files")
-    assert found["b.zarr"].tone is Tone.PAUSED and found["b.zarr"].destination == "/nas/b.zarr"
-    assert found["c.zarr"].tone is Tone.NEEDS_USER and found["c.zarr"].reason == "4 files could not be copied"
+    found = {one.destination: one for one in history.copies}
+    done, stopped, failed = (found[f"/nas/{name}.zarr"] for name in "abc")
+    assert done.headline.startswith("Done ") and done.headline.endswith(": a.zarr, 960 files")
+    assert stopped.tone is Tone.PAUSED and stopped.headline.endswith(": b.zarr")
+    assert failed.tone is Tone.NEEDS_USER and failed.reason == "4 files could not be copied"
 
 
 def test_what_is_forgotten_leaves_the_history_and_the_disk(qtbot: Any, opened: Opened) -> None:

@@ -95,16 +95,17 @@ def past_copy(one: Ending, now: float) -> PastCopy:
     now : float
         Unix time.
     """
-    when = clock_text(one.at, now)
+    tone, how, more = Tone.PAUSED, _state(one), ""
     if one.failed:
-        tone, how = Tone.NEEDS_USER, f"{_state(one)} {when}"
+        tone = Tone.NEEDS_USER
     elif one.target.state is TargetState.COMPLETE:
+        tone, how = Tone.DONE, "Equal" if one.check else "Done"
         files = count_text(one.target.chunk_files_copied + one.target.other_files, "file")
         freed = ", source not freed" if one.target.not_freed is not None else ""
-        tone, how = Tone.DONE, f"Equal {when}" if one.check else f"Done {when}, {files}{freed}"
-    else:
-        tone, how = Tone.PAUSED, f"{_state(one)} {when}"
-    return PastCopy(one.source, one.destination, tone, f"{_name(one)}: {how}", _reason(one))
+        more = "" if one.check else f", {files}{freed}"
+    # How it ended comes first: where there is little room, the middle of the line is cut out.
+    headline = f"{how} {clock_text(one.at, now)}: {_name(one)}{more}"
+    return PastCopy(one.source, one.destination, tone, headline, _reason(one))
 
 
 def _state(one: Ending) -> str:
