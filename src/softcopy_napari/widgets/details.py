@@ -19,9 +19,6 @@ from softcopy_napari.widgets.target_row import Row
 
 _LINES = 5
 """Lines of the reason that are seen without scrolling; it has their height whatever it says."""
-
-
-_TEXT_MARGIN = 2
 _STYLE_BORDER = 3
 
 
@@ -91,9 +88,9 @@ class Details(QWidget):
         reason.setTabChangesFocus(True)
         reason.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         reason.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)  # its lines are wrapped
-        reason.document().setDocumentMargin(_TEXT_MARGIN)
+        reason.document().setDocumentMargin(0)  # flush with the title
         # Whole lines, and what napari's style sheets have around them: of one more nothing is seen.
-        reason.setFixedHeight(_LINES * reason.fontMetrics().lineSpacing() + 2 * _TEXT_MARGIN + _STYLE_BORDER)
+        reason.setFixedHeight(_LINES * reason.fontMetrics().lineSpacing() + _STYLE_BORDER)
 
     @property
     def sections(self) -> tuple[Section, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit
-from qtpy.QtCore import QEvent, QMimeData, QObject, QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QMimeData, QObject, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import (
     QGridLayout,
@@ -18,7 +18,6 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QMenu,
     QPushButton,
-    QStyle,
     QToolButton,
     QWidget,
 )
@@ -26,7 +25,9 @@ from qtpy.QtWidgets import (
 from softcopy_napari.engine.targets.store_url import is_store_url
 from softcopy_napari.engine.targets.user_paths import find_address, unwrap_path
 from softcopy_napari.engine.wording import describe
+from softcopy_napari.widgets.card_painting import tone_picture
 from softcopy_napari.widgets.labels import show_words, wrapping_label
+from softcopy_napari.widgets.palette import Tone
 
 MAX_RECENT = 12
 
@@ -72,11 +73,20 @@ class Problem(QWidget):
         if words == self._words:
             return
         self._words = words
-        side = self.fontMetrics().height()
-        icon = self.style().standardIcon(QStyle.StandardPixmap.SP_MessageBoxWarning)
-        self._icon.setPixmap(icon.pixmap(QSize(side, side)))
+        self._draw_icon()
         show_words(self._label, words)
         self.setVisible(bool(words))
+
+    def _draw_icon(self) -> None:
+        side = round(1.3 * self.fontMetrics().height())  # in the middle of the first line, which has a margin
+        self._icon.setPixmap(tone_picture(Tone.NEEDS_USER, self.palette(), side, self.devicePixelRatioF()))
+
+    # Overrides of Qt's methods.
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and getattr(self, "_words", ""):
+            self._draw_icon()
 
 
 class _FolderEdit(FileEdit):
