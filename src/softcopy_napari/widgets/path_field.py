@@ -52,6 +52,8 @@ def is_targets_file(path: str) -> bool:
 class Problem(QWidget):
     """An icon and a message about what is wrong; hidden while nothing is."""
 
+    _words = ""  # Qt sends events before `__init__` is done
+
     def __init__(self, object_name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._icon, self._label = QLabel(), wrapping_label(object_name)
@@ -60,7 +62,6 @@ class Problem(QWidget):
         row.setSpacing(4)
         row.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(self._label, 1)
-        self._words = ""
         self.hide()
 
     @property
@@ -85,7 +86,7 @@ class Problem(QWidget):
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and getattr(self, "_words", ""):
+        if event.type() == QEvent.Type.PaletteChange and self._words:
             self._draw_icon()
 
 
