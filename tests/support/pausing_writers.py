@@ -1,11 +1,13 @@
 """Real zarr writers that pause between time points, in a process of their own.
 
 `python -m tests.support.pausing_writers PAUSE FRAMES KIND=PATH ...`, where each kind writes in a thread. In each pause
-a dataset may look whole: what it promises is there, and nothing changes.
+a dataset may look whole: what it promises is there, and nothing changes. PAUSE is a number of seconds, or a folder:
+there a writer makes a file `KIND N` in its pause number N (from 1); it goes on when there is one named `N`.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
@@ -21,12 +23,15 @@ SIDE = 32
 PLANES = (2, SIDE, SIDE)
 
 
-def _frames(count: int, pause: float) -> Iterator[tuple[int, np.ndarray]]:
+Pause = Callable[[], None]
+
+
+def _frames(count: int, pause: Pause) -> Iterator[tuple[int, np.ndarray]]:
     random = np.random.default_rng(0)
     for number in range(count):
         yield number, random.integers(1, 60000, PLANES, dtype=np.uint16)
         if number < count - 1:
-            time.sleep(pause)
+            pause()
 
 
 def _tensorstore(path: str, shape: list[int], chunks: list[int], shard: list[int] | None = None) -> Any:
@@ -52,24 +57,24 @@ def _tensorstore_2(path: str, shape: list[int], chunks: list[int]) -> Any:
     return ts.open({"driver": "zarr", "kvstore": store, "metadata": metadata}, create=True).result()
 
 
-def _grow(array: Any, count: int, pause: float) -> None:
+def _grow(array: Any, count: int, pause: Pause) -> None:
     for number, data in _frames(count, pause):
         if number:
             array = array.resize(exclusive_max=[number + 1, *PLANES]).result()
         array[number].write(data).result()
 
 
-def resized(path: str, count: int, pause: float) -> None:
+def resized(path: str, count: int, pause: Pause) -> None:
     """tensorstore, one more time point at a time."""
     _grow(_tensorstore(path, [1, *PLANES], [1, 1, SIDE, SIDE]), count, pause)
 
 
-def resized_2(path: str, count: int, pause: float) -> None:
+def resized_2(path: str, count: int, pause: Pause) -> None:
     """tensorstore, one more time point at a time, in zarr format 2."""
     _grow(_tensorstore_2(path, [1, *PLANES], [1, 1, SIDE, SIDE]), count, pause)
 
 
-def resized_by_zarr(path: str, count: int, pause: float) -> None:
+def resized_by_zarr(path: str, count: int, pause: Pause) -> None:
     """zarr-python's resize."""
     import zarr
 
@@ -79,7 +84,7 @@ def resized_by_zarr(path: str, count: int, pause: float) -> None:
         array[number] = data
 
 
-def appended(path: str, count: int, pause: float) -> None:
+def appended(path: str, count: int, pause: Pause) -> None:
     """zarr-python's append."""
     import zarr
 
@@ -88,46 +93,64 @@ def appended(path: str, count: int, pause: float) -> None:
         array.append(data[None], axis=0)
 
 
-def prepared(path: str, count: int, pause: float) -> None:
+def prepared(path: str, count: int, pause: Pause) -> None:
     """An array that is made when the software is started, long before its acquisition begins."""
     import zarr
 
     array = zarr.create_array(path, shape=(0, *PLANES), chunks=(1, 1, SIDE, SIDE), dtype="uint16")
-    time.sleep(pause)
-    for _, data in _frames(count, 0.0):
+    pause()
+    for _, data in _frames(count, lambda: None):
         array.append(data[None], axis=0)
 
 
-def time_in_chunk(path: str, count: int, pause: float) -> None:
+def time_in_chunk(path: str, count: int, pause: Pause) -> None:
     """A chunk holds all time points."""
     array = _tensorstore(path, [count, *PLANES], [count, 1, SIDE, SIDE])
     for number, data in _frames(count, pause):
         array[number].write(data).result()
 
 
-def time_in_shard(path: str, count: int, pause: float) -> None:
+def time_in_shard(path: str, count: int, pause: Pause) -> None:
     """So does a shard."""
     array = _tensorstore(path, [count, *PLANES], [1, 1, SIDE, SIDE], [count, *PLANES])
     for number, data in _frames(count, pause):
         array[number].write(data).result()
 
 
-def two_in_chunk(path: str, count: int, pause: float) -> None:
+def two_in_chunk(path: str, count: int, pause: Pause) -> None:
     """A chunk holds two time points, and the last one never gets its second."""
     array = _tensorstore(path, [count + count % 2, *PLANES], [2, 1, SIDE, SIDE])
     for number, data in _frames(count, pause):
         array[number].write(data).result()
 
 
-def acquire(path: str, count: int, pause: float) -> None:
-    """acquire-zarr, with a time axis that has no end."""
+def resized_twice(path: str, count: int, pause: Pause) -> None:
+    """tensorstore, one more time point at a time, and one more channel after each."""
+    array = _tensorstore(path, [1, 1, *PLANES], [1, 1, 1, SIDE, SIDE])
+    for number, data in _frames(count, pause):
+        array = array.resize(exclusive_max=[number + 1, number + 1, *PLANES]).result()
+        array[: number + 1, : number + 1].write(data).result()
+
+
+def sharded_by_zarr(path: str, count: int, pause: Pause) -> None:
+    """zarr-python, a shard for all time points, which is written anew at each."""
+    import zarr
+
+    whole = (count, *PLANES)
+    array = zarr.create_array(path, shape=whole, chunks=(1, 1, SIDE, SIDE), shards=whole, dtype="uint16")
+    for number, data in _frames(count, pause):
+        array[number] = data
+
+
+def acquire(path: str, count: int, pause: Pause, in_shard: int = 1) -> None:
+    """acquire-zarr, with a time axis that has no end; a shard holds one time point or more."""
     import acquire_zarr as az
 
-    def axis(name: str, kind: Any, length: int, chunk: int) -> Any:
-        return az.Dimension(name=name, kind=kind, array_size_px=length, chunk_size_px=chunk, shard_size_chunks=1)
+    def axis(name: str, kind: Any, length: int, chunk: int, shard: int = 1) -> Any:
+        return az.Dimension(name=name, kind=kind, array_size_px=length, chunk_size_px=chunk, shard_size_chunks=shard)
 
     kinds = az.DimensionType
-    axes = [axis("t", kinds.TIME, 0, 1), axis("z", kinds.SPACE, 2, 1)]
+    axes = [axis("t", kinds.TIME, 0, 1, in_shard), axis("z", kinds.SPACE, 2, 1)]
     axes += [axis(name, kinds.SPACE, SIDE, SIDE) for name in "yx"]
     array = az.ArraySettings(output_key="image", data_type=az.DataType.UINT16, dimensions=axes)
     stream = az.ZarrStream(az.StreamSettings(store_path=path, version=az.ZarrVersion.V3, arrays=[array]))
@@ -136,7 +159,7 @@ def acquire(path: str, count: int, pause: float) -> None:
     stream.close()
 
 
-def _ome_writers(backend: str, path: str, count: int, pause: float) -> None:
+def _ome_writers(backend: str, path: str, count: int, pause: Pause) -> None:
     """ome-writers, with a time axis that has no end."""
     from ome_writers import AcquisitionSettings, Dimension, create_stream
 
@@ -153,7 +176,7 @@ def _ome_writers(backend: str, path: str, count: int, pause: float) -> None:
                 stream.append(plane)
 
 
-def positions(path: str, count: int, pause: float) -> None:
+def positions(path: str, count: int, pause: Pause) -> None:
     """Images in a group, one after the other, each whole."""
     _group(path, {})
     for number, data in _frames(count, pause):
@@ -163,7 +186,16 @@ def positions(path: str, count: int, pause: float) -> None:
         ).result()
 
 
-def wells(path: str, count: int, pause: float) -> None:
+def series(path: str, count: int, pause: Pause) -> None:
+    """Images as bioformats2raw makes them, one after the other: its metadata do not say how many there will be."""
+    _group(path, {"bioformats2raw.layout": 3})
+    for number, data in _frames(count, pause):
+        _group(f"{path}/{number}", {"ome": {"version": "0.5", "multiscales": [{"datasets": [{"path": "0"}]}]}})
+        array = _tensorstore(f"{path}/{number}/0", [2, *PLANES], [1, 1, SIDE, SIDE])
+        array[...].write(np.stack([data, data + 1])).result()
+
+
+def wells(path: str, count: int, pause: Pause) -> None:
     """A plate whose wells are made one after the other, and added to its metadata then."""
     known: list[dict[str, Any]] = []
     for number, data in _frames(count, pause):
@@ -180,7 +212,7 @@ def wells(path: str, count: int, pause: float) -> None:
         array[...].write(np.stack([data, data + 1])).result()
 
 
-def stacks(path: str, count: int, pause: float) -> None:
+def stacks(path: str, count: int, pause: Pause) -> None:
     """A group that zarr-python puts one more array into at each time point."""
     import zarr
 
@@ -189,7 +221,7 @@ def stacks(path: str, count: int, pause: float) -> None:
         group.create_array(f"t{number:04}", shape=PLANES, chunks=(1, SIDE, SIDE), dtype="uint16")[...] = data
 
 
-def placeholders(path: str, count: int, pause: float) -> None:
+def placeholders(path: str, count: int, pause: Pause) -> None:
     """Zeros first, in every chunk; the data follow."""
     import zarr
 
@@ -197,12 +229,12 @@ def placeholders(path: str, count: int, pause: float) -> None:
         path, shape=(count, *PLANES), chunks=(1, 1, SIDE, SIDE), dtype="uint16", config={"write_empty_chunks": True}
     )
     array[...] = np.zeros((count, *PLANES), np.uint16)
-    time.sleep(pause)
+    pause()
     for number, data in _frames(count, pause):
         array[number] = data
 
 
-def levels(path: str, count: int, pause: float) -> None:
+def levels(path: str, count: int, pause: Pause) -> None:
     """An image whose coarser level is made from the finer one when that is whole, and is not announced before."""
     _group(path, {})
     for number, data in _frames(count, pause):
@@ -216,30 +248,47 @@ def _group(path: str, attributes: dict[str, Any]) -> None:
     Path(path, "zarr.json").write_text(json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}))
 
 
-Kind = Callable[[str, int, float], None]
+Kind = Callable[[str, int, Pause], None]
 
 KINDS: dict[str, Kind] = {
     kind.__name__: kind
     for kind in (
-        resized, resized_2, resized_by_zarr, appended, prepared, time_in_chunk, time_in_shard, two_in_chunk, acquire,
-        positions, wells, stacks, placeholders, levels,
+        resized, resized_2, resized_by_zarr, resized_twice, appended, prepared, time_in_chunk, time_in_shard,
+        two_in_chunk, sharded_by_zarr, acquire, positions, series, wells, stacks, placeholders, levels,
     )
 }  # fmt: skip
+KINDS["acquire_in_shards"] = partial(acquire, in_shard=2)
 OME_KINDS: dict[str, Kind] = {
     f"ome_{backend}": partial(_ome_writers, backend) for backend in ("tensorstore", "zarr-python", "acquire-zarr")
 }
 
 
-def main(pause: float, count: int, datasets: list[str]) -> None:
+def wait_for_word(folder: Path, kind: str, number: Iterator[int]) -> None:
+    """Say that a writer pauses, and wait until it is told to go on."""
+    pause = next(number)
+    (folder / f"{kind} {pause}").touch()
+    while not (folder / str(pause)).exists():
+        time.sleep(0.02)
+
+
+def make_pause(pause: str, kind: str) -> Pause:
+    """Return what a writer of a kind does in its pauses."""
+    try:
+        return partial(time.sleep, float(pause))
+    except ValueError:
+        return partial(wait_for_word, Path(pause), kind, itertools.count(1))
+
+
+def main(pause: str, count: int, datasets: list[str]) -> None:
     """Write datasets of several kinds side by side."""
     with ThreadPoolExecutor(len(datasets)) as threads:
         writing = []
         for dataset in datasets:
             kind, _, path = dataset.partition("=")
-            writing.append(threads.submit({**KINDS, **OME_KINDS}[kind], path, count, pause))
+            writing.append(threads.submit({**KINDS, **OME_KINDS}[kind], path, count, make_pause(pause, kind)))
         for one in writing:
             one.result()
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3:])
