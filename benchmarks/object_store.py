@@ -1,10 +1,12 @@
 """Datasets that go into an object store: `softcopy` beside `rclone copy`, into the same server, in turns.
 
-    python benchmarks/object_store.py [--files N] [--large N] [--nprocs N] [--rounds N] [--folder PATH]
+    python benchmarks/object_store.py [--files N] [--large N] [--live SECONDS] [--nprocs N] [--rounds N] [--folder PATH]
 
 The server is `rclone serve s3`, a process of its own on this computer. Times are those of whole processes, and of the
 processors for client and server. softcopy hashes in flight, sends a SHA-256 with each request, lists both sides at the
 end and stores a receipt; then it is started once more, to find that nothing is left to do ("again").
+
+Live: a writer renames chunk files into place at a steady rate. A chunk file has come at its change time, on both sides.
 """
 
 from __future__ import annotations
@@ -19,13 +21,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
-from common import age, environment, warm_up, workplace, write_zarray
+from common import COMMAND, age, environment, percentile, warm_up, workplace, write_zarray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.support.object_stores import KEY, SECRET, rclone_server, store_environment
 
 SMALL, LARGE = 16 << 10, 256 << 20
 IN_A_FOLDER = 128
+LIVE_RATE = 100
+"""Chunk files a second."""
 
 
 def make_dataset(path: Path, files: int, size: int) -> None:
@@ -87,11 +91,45 @@ def measure(name: str, source: Path, folder: Path, nprocs: int, rounds: int) -> 
     print(f"{name:18} ratio     {ratios[0]:8.2f}     processors: {ratios[1]:7.2f},   server's {ratios[2]:7.2f}")
 
 
+def measure_live(folder: Path, nprocs: int, seconds: int) -> None:
+    """Copy while a writer writes, and print how late chunk files come."""
+    source, served, count = folder / "live.zarr", folder / "served-live", seconds * LIVE_RATE
+    write_zarray(source, [-(-count // IN_A_FOLDER), IN_A_FOLDER * SMALL], [1, SMALL], "/")
+    served.mkdir()
+    block = os.urandom(SMALL)
+    with rclone_server(served) as store:
+        store.make_bucket()
+        variables = {**environment(folder / "state"), **store_environment()}
+        command = [*COMMAND, "copy", str(source), store.url("live.zarr"), "--nprocs", str(nprocs)]
+        copy = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        place = served / store.bucket / "live.zarr"
+        while not (place / ".zarray").exists():
+            if copy.poll() is not None:
+                sys.exit("softcopy ended")
+            time.sleep(0.05)
+        began = time.perf_counter()
+        for number in range(count):
+            time.sleep(max(0.0, began + number / LIVE_RATE - time.perf_counter()))
+            file = source / str(number // IN_A_FOLDER) / str(number % IN_A_FOLDER)
+            file.parent.mkdir(exist_ok=True)
+            temporary = file.with_name(f"{file.name}.__lock")
+            temporary.write_bytes(block)
+            temporary.rename(file)
+        (source / "complete").touch()
+        if copy.wait(300):
+            sys.exit("softcopy failed")
+        files = [file for file in source.rglob("*") if file.is_file() and file.name.isdecimal()]
+        lags = [(place / file.relative_to(source)).stat().st_ctime - file.stat().st_ctime for file in files]
+    told = ", ".join(f"p{share} {percentile(lags, share) * 1000:.0f} ms" for share in (50, 99))
+    print(f"live, {LIVE_RATE} a second   {len(lags):,} chunk files: {told}, longest {max(lags) * 1000:.0f} ms")
+
+
 def main() -> None:
-    """Measure both datasets."""
+    """Measure both datasets, and a live copy."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=20_000, help="small chunk files")
     parser.add_argument("--large", type=int, default=16, help="shards")
+    parser.add_argument("--live", type=int, default=30, help="seconds that a writer writes")
     parser.add_argument("--nprocs", type=int, default=4, help="copy processes")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", help="where to work; a RAM disk measures the programs alone")
@@ -103,6 +141,8 @@ def main() -> None:
                 source = folder / f"source-{size}" / "a.zarr"
                 make_dataset(source, files, size)
                 measure(f"{files:,} x {name}", source, folder, options.nprocs, options.rounds)
+        if options.live:
+            measure_live(folder, options.nprocs, options.live)
 
 
 if __name__ == "__main__":

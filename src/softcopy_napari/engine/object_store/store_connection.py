@@ -6,14 +6,13 @@ library first, after growing pauses with jitter. Any thread may call this. obsto
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import datetime
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from softcopy_napari.engine.object_store.aws_profile import AwsProfile
 from softcopy_napari.engine.object_store.store_errors import explain_error
 from softcopy_napari.engine.targets.store_url import StoreUrl
 
@@ -31,8 +30,6 @@ _MOST_PARTS = 9_000
 _PARTS_AT_A_TIME = 4
 _PAGE = 1000
 _USUAL_REGION = "us-east-1"
-_KEYS_FOR = 60.0
-"""Seconds for which credentials from a file are used before it is read again."""
 Block = bytes | memoryview
 
 
@@ -271,55 +268,16 @@ def _settings(url: StoreUrl) -> tuple[dict[str, Any], Callable[[], Any] | None]:
     options, provider = url.options, None
     config: dict[str, Any] = {}
     if url.scheme == "s3":
-        profile = _Profile(options.get("profile") or os.environ.get("AWS_PROFILE", "default"))
+        profile = AwsProfile(options.get("profile") or os.environ.get("AWS_PROFILE", "default"))
         config["checksum_algorithm"] = "SHA256"
         if endpoint := options.get("endpoint") or profile.settings.get("endpoint_url"):
             config["endpoint"] = endpoint
         region = options.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         config["region"] = region or profile.settings.get("region", _USUAL_REGION)
-        if profile.has_keys and ("profile" in options or "AWS_ACCESS_KEY_ID" not in os.environ):
+        if profile.gives_keys and ("profile" in options or "AWS_ACCESS_KEY_ID" not in os.environ):
             provider = profile
     elif "endpoint" in options:
         config["base_url" if url.scheme == "gs" else "endpoint"] = options["endpoint"]
     if "account" in options:
         config["account_name"] = options["account"]
     return config, provider
-
-
-class _Profile:
-    """Credentials and settings of the files that AWS's own tools write; read again now and then, as they expire."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self.settings = self._read()
-
-    @property
-    def has_keys(self) -> bool:
-        return "aws_access_key_id" in self.settings
-
-    def _read(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        files = (
-            (os.environ.get("AWS_CONFIG_FILE") or Path("~/.aws/config"), "profile "),
-            (os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or Path("~/.aws/credentials"), ""),
-        )
-        for place, prefix in files:
-            parser = configparser.ConfigParser(interpolation=None)
-            try:
-                parser.read(Path(place).expanduser())
-                section = self._name if self._name == "default" else prefix + self._name
-                found |= dict(parser[section])
-            except (configparser.Error, KeyError, OSError, RuntimeError, ValueError):
-                continue
-        return found
-
-    def __call__(self) -> dict[str, Any]:
-        """Return the credentials that the files hold now."""
-        self.settings = self._read() or self.settings
-        until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=_KEYS_FOR)
-        return {
-            "access_key_id": self.settings.get("aws_access_key_id", ""),
-            "secret_access_key": self.settings.get("aws_secret_access_key", ""),
-            "token": self.settings.get("aws_session_token"),
-            "expires_at": until,
-        }

@@ -11,6 +11,7 @@ _CODE = re.compile(r"<Code>([^<]+)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<\n]+)")
 _STATUS = re.compile(r"status(?: code)?:? (\d{3})")
 _SYSTEM = re.compile(r'message: "([^"]+)"')
+_PROFILE = re.compile(r"(profile \S+ gives no keys: [^\n\"]+)")
 _EXPIRED = ("ExpiredToken", "TokenRefreshRequired", "RequestExpired", "ExpiredTokenException")
 _WRONG_KEYS = (
     "InvalidAccessKeyId",
@@ -61,6 +62,8 @@ def explain_error(error: Exception) -> OSError:
         return StoreError(ProblemKind.NO_BUCKET, _first(_MESSAGE, text) or "there is no such bucket")
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(errno.ENOENT, "there is no such object")
+    if profile := _first(_PROFILE, text):
+        return StoreError(ProblemKind.REFUSED, profile[:_LONGEST])
     if code in _EXPIRED or any(word in text for word in _EXPIRED):
         return StoreError(ProblemKind.REFUSED, "the credentials have expired")
     if any(word in text for word in _WRONG_CLOCK):
