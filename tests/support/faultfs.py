@@ -74,11 +74,11 @@ class Rule:
 class FaultFs:
     """A folder shown at another place; a context manager that ends it, whatever hangs there.
 
-    Steps are called `stat`, `listing`, `open`, `create`, `read`, `write`, `close`, `fsync`, `utimens`, `rename`,
-    `unlink`, `mkdir`, `rmdir`, `symlink`, `readlink`, `chmod`, `truncate` and `statfs`; several in one string are
-    separated by spaces. Paths are patterns, relative to the place; a rename has the new name. `skip` lets so many steps
-    that fit pass before the first, and after `times` of them the rule is spent; 0 means never. With `since`, the name
-    of a step, it counts only after that one.
+    Steps are called `stat`, `listing`, `open`, `create`, `read`, `write`, `close`, `fsync`, `fsyncdir` (of a folder),
+    `utimens`, `rename`, `unlink`, `mkdir`, `rmdir`, `symlink`, `readlink`, `chmod`, `truncate` and `statfs`; several in
+    one string are separated by spaces. Paths are patterns, relative to the place; a rename has the new name. `skip`
+    lets so many steps that fit pass before the first, and after `times` of them the rule is spent; 0 means never. With
+    `since`, the name of a step, it counts only after that one.
 
     Parameters
     ----------

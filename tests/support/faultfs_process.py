@@ -297,6 +297,9 @@ class Shown(mfusepy.Operations):
     def fsync(self, path: str, datasync: int, fh: int) -> int:
         return self._step("fsync", self._open[fh], lambda real: os.fsync(fh))
 
+    def fsyncdir(self, path: str, datasync: int, fh: int) -> int:
+        return self._step("fsyncdir", path, lambda real: None)
+
     def flush(self, path: str, fh: int) -> int:
         return self._step("close", self._open[fh], lambda real: None)
 

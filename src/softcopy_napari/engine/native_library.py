@@ -7,7 +7,7 @@ import os
 
 LIBRARY = os.path.join(os.path.dirname(__file__), "worker", "libsoftcopy.so")
 
-_INTERFACE = 4
+_INTERFACE = 5
 """Goes up with every change of what the functions of the library take or give; as in copy_files.c. A checkout that was
 updated may still have an older library."""
 

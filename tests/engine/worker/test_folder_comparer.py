@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from softcopy_napari.engine.fs.root_folder import RootFolder
-from softcopy_napari.engine.worker import folder_comparer
+from softcopy_napari.engine.worker import file_comparer, folder_comparer
 from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
 from softcopy_napari.engine.worker.extra_files import ExtraFiles
 from softcopy_napari.engine.worker.file_copier import FileCopier
@@ -347,13 +347,13 @@ def test_a_slow_share_gives_a_sign_of_life_long_before_its_worker_counts_as_hung
     """At 15 ms a name, which shares across a building take when busy, 2048 names take 30 s: the worker is
     killed, the folder goes to the next worker, and so on for ever. Here a name takes 2 s by a clock that is turned."""
     now, longest, last = [1000.0], 0.0, 1000.0
-    real = folder_comparer.is_up_to_date
+    real = file_comparer.is_up_to_date
 
     def slow(here: os.stat_result, there: os.stat_result, unit: int) -> bool:
         now[0] += 2.0
         return real(here, there, unit)
 
-    monkeypatch.setattr(folder_comparer, "is_up_to_date", slow)
+    monkeypatch.setattr(file_comparer, "is_up_to_date", slow)
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     for number in range(100):
         sides.both(str(number))

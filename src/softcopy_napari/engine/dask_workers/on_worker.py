@@ -126,7 +126,7 @@ class _HostedProcess:
         numbers = [number for number, outcome in enumerate(done.outcomes) if outcome in _WRITTEN]
         if not numbers:
             return done
-        answers = self._ask(key, SyncTask(task.id, [task.paths[number] for number in numbers]))
+        answers = self._ask(key, SyncTask(task.id, [task.paths[number] for number in numbers], done.flushed))
         self._link.send(ReleaseFileSystem())
         if answers is None or not isinstance(synced := answers[-1], Synced):
             return None

@@ -217,9 +217,8 @@ class Dispatcher:
             if worker.free_slots(CompareTask) <= 0:
                 return
             folders = self._walks.take_folders(len(workers))
-            current = self._walks.current
-            last = current is not None and current.full and self.read_back.finishing
-            task = CompareTask(self._pool.new_id(), folders, self._quiet, self.source, fresh_attributes=last)
+            last = self._walks.is_full and self.read_back.finishing
+            task = CompareTask(self._pool.new_id(), folders, self._quiet, self.source, last, self._walks.flushes)
             self._compares[task.id] = folders
             self._pool.send(worker, task)
 
@@ -249,7 +248,7 @@ class Dispatcher:
         unsettled = unsettled.intersection(batch.paths) if unsettled else unsettled
         task = CopyTask(self._pool.new_id(), batch.paths, gone, self.source, rules, frozenset(unsettled))
         self._batches[task.id] = batch
-        self.flushing.note_handed_out(worker, batch, now)
+        self.flushing.note_handed_out(worker, task.id, batch, now)
         self._pool.send(worker, task)
         return True
 
@@ -283,7 +282,7 @@ class Dispatcher:
             return None
         if isinstance(answer, CopyDone):
             self._under_way.pop(message.task, None)
-            self.flushing.note_copied(message.worker, answer.held_since, now)
+            self.flushing.note_copied(message.worker, message.task, answer, now)
             self._apply_copies(self._batches.pop(message.task), answer, now)
             return None
         if isinstance(answer, VerifyDone):
@@ -295,8 +294,9 @@ class Dispatcher:
             self._note_batch(answer)
         elif isinstance(answer, FolderDiff):
             self.links.add_folder_diff(answer)
-        if isinstance(answer, FolderDiff) and answer.last and not answer.unchanged:
-            self._apply_clashes(answer)
+            self.results.apply_unstored(answer.unstored, now)
+            if answer.last and not answer.unchanged:
+                self._apply_clashes(answer)
         if isinstance(answer, Reached):
             return self._apply_reached(message.task, answer, now)
         if isinstance(answer, Listed):

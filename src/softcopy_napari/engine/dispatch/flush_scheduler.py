@@ -3,9 +3,9 @@
 A disk is flushed whole, by one call, also whenever nothing has been copied for a moment, unless the source lies on it:
 from then on it may be unmounted, or lose its power. Where that call does not reach what stores the files (shares, FUSE)
 they are flushed one by one, before the end alone, for each costs a round trip or two. Only those that were written are:
-they are noted as they are handed out, and above a bound all files of the target are taken. To flush each file while it
-is copied would cost the same for every version of it, while the acquisition goes on, and the server's disk would have
-less to write together.
+they are noted as they are handed out, and above a bound all files of the target are taken. On shares small files are
+flushed before they are published, while they are still open, as each call is a round trip there; then the last walk,
+which opens all folders anyway, flushes those.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from softcopy_napari.engine.inventory.tracked_files import Batch, FileIds, Track
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import ChunkState
-from softcopy_napari.engine.worker.tasks import Flushed, FlushTask, ReleaseFileSystem, Synced, SyncTask
+from softcopy_napari.engine.worker.copy_outcome import CopyOutcome
+from softcopy_napari.engine.worker.tasks import CopyDone, Flushed, FlushTask, ReleaseFileSystem, Synced, SyncTask
 
 _REST = 2.0
 """Seconds without a copy after which a disk is flushed."""
@@ -31,6 +32,10 @@ _MOST = 1 << 20
 """Files that are noted; of more, all of the target are flushed."""
 _SLACK = 1.0
 """Seconds: what was written so shortly before has not failed, and somebody else been told of it, by then."""
+
+
+_UNFLUSHED = {CopyOutcome.DELETED, CopyOutcome.EQUAL}
+"""Outcomes after which a file, or the folder that it was in, is not flushed while files are copied."""
 
 
 class _Written(NamedTuple):
@@ -58,6 +63,8 @@ class FlushScheduler:
         The system's number of the source's file system; 0 while it is not known.
     files : int
         Flushed one by one, by the flush under way or the last one.
+    folders : bool
+        Whether folders have got files that had been flushed, so that a walk has to flush them, too.
     doubt : ReverifyReason or None
         Why what was copied may be lost, as a flush in between has shown; for the job to take.
     """
@@ -65,12 +72,14 @@ class FlushScheduler:
     def __init__(self, pool: WorkerPool, inventory: Inventory) -> None:
         self.file_system = FileSystem()
         self.source_device = self.files = 0
+        self.folders = False
         self.doubt: ReverifyReason | None = None
         self._pool = pool
         self._inventory = inventory
         self._everything = pool.lock is not None and pool.lock.unflushed
         """Whether files may have been written that are not noted."""
-        self._written: list[_Written] = []
+        self._written: dict[int, _Written] = {}
+        """By the task."""
         self._count = 0
         self._dirty = False
         """Whether anything was handed out since the last flush began."""
@@ -105,8 +114,8 @@ class FlushScheduler:
 
     # -- what is written ------------------------------------------------------------------------------
 
-    def note_handed_out(self, worker: CopyWorker, batch: Batch, now: float) -> None:
-        """Note that a worker is about to write files; but not of one that flushes them itself."""
+    def note_handed_out(self, worker: CopyWorker, task: int, batch: Batch, now: float) -> None:
+        """Note that a worker is about to write files; but not of one that flushes everything itself."""
         if self.file_system.stored_at_once or worker.is_remote:
             return
         if self._pool.lock is not None:
@@ -120,11 +129,16 @@ class FlushScheduler:
         if self._count > _MOST:
             self._note_everything()
         else:
-            self._written.append(_Written(batch.files, batch.epoch, batch.ids))
+            self._written[task] = _Written(batch.files, batch.epoch, batch.ids)
 
-    def note_copied(self, worker: CopyWorker, held_since: float, now: float) -> None:
+    def note_copied(self, worker: CopyWorker, task: int, done: CopyDone, now: float) -> None:
         """Note that a worker has written what it was handed."""
         self._last_write = now
+        held_since = done.held_since
+        if done.flushed and _UNFLUSHED.isdisjoint(done.outcomes) and not self.file_system.stored_at_once:
+            self.folders = True
+            if (flushed := self._written.pop(task, None)) is not None:
+                self._count -= len(flushed.ids)
         if held_since < math.inf and worker in self._held:
             self._held[worker] = held_since
 
@@ -195,7 +209,7 @@ class FlushScheduler:
         elif self._everything:
             self._left = self._all()
         else:
-            self._left, self._written, self._count = iter(self._written), [], 0
+            self._left, self._written, self._count = iter(self._written.values()), {}, 0
         self._next = next(self._left, None)
 
     def _all(self) -> Iterator[_Written]:
@@ -253,7 +267,7 @@ class FlushScheduler:
             self._note_everything()
         elif self.file_system.flushed_whole and answer.held_since > self._uncovered + _SLACK:
             answer = answer._replace(unsure=True)
-        elif not self._dirty:  # else something has been written since
+        elif not (self._dirty or self.folders):  # else something has been written since
             self._everything = False
             if self._pool.lock is not None:
                 self._pool.lock.note_flushed()

@@ -6,6 +6,7 @@ import errno
 from enum import Enum
 from typing import NamedTuple
 
+from softcopy_napari.engine.fs.files import NotFlushed
 from softcopy_napari.engine.fs.free_space import measure_free_space
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 
@@ -108,6 +109,8 @@ _IN_THE_WAY: dict[int | None, ReasonCode] = {
 
 def explain_write_error(error: OSError) -> Reason:
     """Return why one file cannot be written. A folder in a file's place, or the other way round, is never deleted."""
+    if isinstance(error, NotFlushed):
+        return make_reason(ReasonCode.NOT_FLUSHED, problem=error.strerror)
     code = _IN_THE_WAY.get(error.errno)
     problem = make_reason(code) if code is not None else error.strerror or str(error)
     return make_reason(ReasonCode.WRITE_FAILED, problem=problem)

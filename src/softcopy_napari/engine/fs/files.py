@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -30,6 +31,8 @@ def native_path(path: str) -> str:
 BINARY: int = getattr(os, "O_BINARY", 0)
 NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 NO_ATIME: int = getattr(os, "O_NOATIME", 0)
+_NOTHING_TO_FLUSH = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EROFS}
+"""Errors of file systems that have nothing to flush; as in native.h."""
 READ = os.O_RDONLY | BINARY | NOFOLLOW | getattr(os, "O_NONBLOCK", 0)  # a fifo in a file's place must not hang us
 
 
@@ -96,6 +99,24 @@ else:
 
         def forget_cached(fd: int) -> None:
             """Do nothing: this system has no call for it."""
+
+
+class NotFlushed(OSError):
+    """The system says that a file or folder may not be stored."""
+
+
+def flush_file(fd: int) -> None:
+    """Flush an open file or folder to storage, if its file system has anything to flush.
+
+    Raises
+    ------
+    NotFlushed
+    """
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in _NOTHING_TO_FLUSH:
+            raise NotFlushed(error.errno, error.strerror) from None
 
 
 def describe_kind(mode: int) -> Reason:

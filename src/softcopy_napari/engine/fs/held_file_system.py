@@ -12,14 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from softcopy_napari.engine.fs.file_system_type import FileSystem, identify_file_system
-from softcopy_napari.engine.fs.files import BINARY, READ
+from softcopy_napari.engine.fs.files import BINARY, READ, flush_file
 from softcopy_napari.engine.fs.root_folder import FOLDER, RootFolder
 from softcopy_napari.engine.fs.statx import read_mount_id
 
 _TO_FLUSH = os.O_RDWR | BINARY if sys.platform == "win32" else READ
 """How a file is opened to be flushed: Windows flushes only what is open for writing."""
-_CANNOT = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EROFS}
-"""Errors of file systems that have nothing to flush."""
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR}
 """Errors for a link, a folder, or a file that has gone: the last walk finds those."""
 
@@ -118,6 +116,7 @@ def flush_files(
     paths: Sequence[str],
     should_continue: Callable[[], bool],
     flush_together: FlushTogether | None = None,
+    folders_only: bool = False,
 ) -> tuple[int, dict[str, str]]:
     """Flush files, and on POSIX systems the folders that they lie in.
 
@@ -130,6 +129,8 @@ def flush_files(
     should_continue : callable
         Called before each file, or before each of some files that are flushed together; false ends the flushing.
     flush_together : callable, optional
+    folders_only : bool
+        The files themselves have been flushed.
 
     Returns
     -------
@@ -143,9 +144,8 @@ def flush_files(
         if not should_continue():
             return at, failed
         some = paths[at : at + size]
-        failed |= {
-            path: reason for path, reason in zip(some, _flush(destination, some, flush_together), strict=True) if reason
-        }
+        reasons = () if folders_only else _flush(destination, some, flush_together)
+        failed |= {path: reason for path, reason in zip(some, reasons, strict=False) if reason}
         for path in some:
             folder = path
             while folder:
@@ -164,7 +164,7 @@ def _flush(destination: RootFolder, paths: Sequence[str], flush_together: FlushT
         if error is None:
             yield _why_not_flushed(destination, path)
         else:
-            yield os.strerror(error) if error and error not in _CANNOT else ""
+            yield os.strerror(error) if error else ""
 
 
 def _why_not_flushed(destination: RootFolder, path: str) -> str:
@@ -185,10 +185,7 @@ def _flush_file(destination: RootFolder, path: str) -> None:
     try:
         mode = os.fstat(fd).st_mode
         if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-            os.fsync(fd)
-    except OSError as error:
-        if error.errno not in _CANNOT:
-            raise
+            flush_file(fd)
     finally:
         with contextlib.suppress(OSError):  # it was only read
             os.close(fd)

@@ -14,7 +14,7 @@ import os
 import stat
 
 from softcopy_napari.engine.fs.capabilities import Capabilities, detect_capabilities
-from softcopy_napari.engine.fs.files import NOFOLLOW, extended_path, native_path, open_source_file
+from softcopy_napari.engine.fs.files import NOFOLLOW, extended_path, flush_file, native_path, open_source_file
 from softcopy_napari.engine.fs.moving import move_file
 from softcopy_napari.engine.fs.permissions import (
     AS_FOLDER,
@@ -345,11 +345,13 @@ class RootFolder:
 
     # -- what the file system can do -------------------------------------------------------------------
 
-    def set_times(self, path: str, fd: int, accessed: int, modified: int) -> None:
-        """Set the times (ns) of a file that was written, and close it."""
+    def set_times(self, path: str, fd: int, accessed: int, modified: int, flush: bool = False) -> None:
+        """Set the times (ns) of a file that was written, flush it if that is asked for, and close it."""
         try:
             if UTIME_ON_FD:
                 os.utime(fd, ns=(accessed, modified))
+            if flush:
+                flush_file(fd)
         finally:
             os.close(fd)
         if not UTIME_ON_FD:  # Windows: to close it would set the time again

@@ -9,6 +9,7 @@ from softcopy_napari.engine.dispatch.retries import LAST_ATTEMPTS
 from softcopy_napari.engine.job.job_parts import JobParts
 from softcopy_napari.engine.job.lifecycle import CompletionFacts, Event
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
+from softcopy_napari.engine.source.walk_planner import Walk
 from softcopy_napari.engine.state_folder.destination_lock import ReverifyReason
 from softcopy_napari.engine.states import ChunkState
 from softcopy_napari.engine.worker.folder_diff import NEVER
@@ -88,7 +89,7 @@ class FinalCheck:
             failed=len(dispatcher.retries.failed()),
             busy=not dispatcher.idle or self._tracker.busy or stuck or removing,
             changes=self.changes,
-            walked=last.changes if last is not None and not last.errors else None,
+            walked=last.changes if last is not None and self._has_proved(last) else None,
             published=dispatcher.results.published,
             flushed=self._flushed[0],
             signed=self.signed,
@@ -96,6 +97,10 @@ class FinalCheck:
             walks=self._walks.full_begun,
             walks_at_flush=self._flushed[1],
         )
+
+    def _has_proved(self, walk: Walk) -> bool:
+        """Whether a walk has seen everything, and has flushed the destination's folders if they have to be."""
+        return not walk.errors and (walk.flushes or not self._dispatcher.flushing.folders)
 
     def explain(self) -> Reason:
         """Say what takes its time."""
@@ -127,13 +132,16 @@ class FinalCheck:
     def start_walk(self, now: float) -> None:
         """Walk over both sides: what an earlier walk saw of the destination holds no longer."""
         self._dispatcher.read_back.newest_change = NEVER
-        self._tracker.start_pass(full=True, now=now, changes=self.changes)
+        self._tracker.start_pass(True, now, self.changes, flushes=self._dispatcher.flushing.folders)
 
     def next_step(self, removing: bool, now: float) -> Event:
         """Return what is missing for the copy to be complete; sets `failure` where nothing will help."""
         self._wait_for_writers(now)
         if self._may_use_temporaries(now):
             return Event.WORK_LEFT
+        last = self._tracker.last_full
+        if last is not None and last.changes == self.changes and last.flushes and not last.errors:
+            self._dispatcher.flushing.folders = False
         missing = self.completion_facts(removing).missing
         if missing is Event.WORK_LEFT:
             if not self._dispatcher.read_back.done:
@@ -143,7 +151,6 @@ class FinalCheck:
         if missing is not Event.NOTHING_MISSING and self._long_proof_has_ended(now):
             self._rechecks += 1
             missing = Event.NOT_WALKED
-        last = self._tracker.last_full
         if missing is Event.NOT_WALKED and last is not None and last.errors:
             return self._walk_again(*next(iter(last.errors.items())), now)
         return missing

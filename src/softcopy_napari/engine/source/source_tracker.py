@@ -145,10 +145,13 @@ class SourceTracker:
         self._walks.current = None
         self.last_pass = self.last_full = None
 
-    def start_pass(self, full: bool, now: float, changes: int | None = None) -> None:
-        """Start a walk over all folders; it is dated by the count of changes, of the source alone if none is given."""
+    def start_pass(self, full: bool, now: float, changes: int | None = None, flushes: bool = False) -> None:
+        """Start a walk over all folders; it is dated by the count of changes, of the source alone if none is given.
+
+        With `flushes`, the destination's folders are flushed on the way.
+        """
         self._schedule.note_start(now)
-        self._walks.start(full, self.changes if changes is None else changes)
+        self._walks.start(full, self.changes if changes is None else changes, flushes)
 
     def _note_change(self, now: float) -> None:
         """Note that something has changed at the source."""

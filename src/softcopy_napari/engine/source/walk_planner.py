@@ -31,6 +31,8 @@ class Walk:
     """Whether every folder is listed; else only those whose time has changed."""
     changes: int = 0
     """The count of changes when it began, and those that it came across itself."""
+    flushes: bool = False
+    """Whether the destination's folders are flushed on the way."""
     ended: float = 0.0
     """When it came to its end, monotonic."""
     open: int = 0
@@ -89,14 +91,14 @@ class WalkPlanner:
         self._unvisited: set[str] = set()
         """Folders known before the pass under way over every folder, that it has not come to yet."""
 
-    def start(self, full: bool, changes: int = 0) -> Walk:
+    def start(self, full: bool, changes: int = 0, flushes: bool = False) -> Walk:
         """Begin a pass over all known folders, and those it will find; it takes the place of one under way.
 
         One over every folder finds them from the top, each in the folder that it lies in. Others ask for each of them.
         """
         self._number += 1
         self.full_begun += full
-        self.current = Walk(full, changes)
+        self.current = Walk(full, changes, flushes)
         self._unvisited = set(self.known) if full else set()
         self.request("", for_pass=True)
         for folder in () if full else list(self.known):
@@ -163,6 +165,16 @@ class WalkPlanner:
         return any(is_below(folder, batch.base) for folder in self._touched)
 
     @property
+    def is_full(self) -> bool:
+        """Whether there is a pass over every folder under way."""
+        return self.current is not None and self.current.full
+
+    @property
+    def flushes(self) -> bool:
+        """Whether the pass under way flushes the destination's folders."""
+        return self.current is not None and self.current.flushes
+
+    @property
     def waiting(self) -> bool:
         """Whether folders wait for a worker."""
         return bool(self._waiting)
@@ -194,6 +206,8 @@ class WalkPlanner:
                 current.unlisted.add(part.folder)
             elif part.error:
                 current.errors[part.folder] = make_reason(ReasonCode.FOLDER_NOT_LISTED, problem=part.error)
+            elif part.unflushed:
+                current.errors[part.folder] = make_reason(ReasonCode.NOT_FLUSHED, problem=part.unflushed)
         if part.last:
             self._end(part.folder, 0 if part.error else part.modified, part.missing, part.unchanged)
         return [prefix + name for name in part.folders if self._is_to_come(prefix + name)]

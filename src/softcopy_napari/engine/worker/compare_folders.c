@@ -64,16 +64,18 @@ typedef struct {
 
 typedef struct {
     int64_t modified; /* 0 if it is too recent to be relied on */
-    int32_t kind, files, folders, padding;
+    int32_t kind, files, folders;
+    int32_t error; /* the system's number of why the destination's may not be stored; 0 if nothing says so */
 } Folder;
 
-typedef struct { /* a number that names an entry, and whether that is a folder */
-    int32_t number, is_folder;
+typedef struct { /* a number that names an entry, whether that is a folder, and whether the destination lists it, too */
+    int32_t number;
+    int16_t is_folder, is_there;
 } Entry;
 
 typedef struct {
     int64_t unit, lately, soon, racy, until;
-    int deep, failed;
+    int deep, flushes, failed;
     int64_t newest, size, oldest_chunk, newest_chunk, newest_change;
     Bytes folder_names, folders, file_names, verdicts;
     Bytes levels[MAX_DEPTH], scratch;
@@ -100,8 +102,8 @@ static void add(Walk *walk, Bytes *bytes, const void *data, size_t size) {
     if (at) memcpy(at, data, size);
 }
 
-static void add_folder(Walk *walk, int kind, int64_t modified, int files, int folders) {
-    const Folder folder = {modified, kind, files, folders, 0};
+static void add_folder(Walk *walk, int kind, int64_t modified, int files, int folders, int error) {
+    const Folder folder = {modified, kind, files, folders, error};
     add(walk, &walk->folder_names, walk->path, strlen(walk->path) + 1);
     add(walk, &walk->folders, &folder, sizeof folder);
 }
@@ -124,18 +126,19 @@ static int32_t number_of(const char *name) {
     return number;
 }
 
-/* Note an entry of a folder; returns whether it is a file or folder that is named by a number. */
-static int add_entry(Walk *walk, Bytes *entries, int fd, const char *name, unsigned char type) {
-    const Entry entry = {number_of(name), 0};
+/* Note an entry of a folder; returns whether it is a file or folder that is named by a number. Some file systems do not
+   say in their listings what it is: then they are asked, if asks is set. */
+static int add_entry(Walk *walk, Bytes *entries, int fd, int asks, const char *name, unsigned char type) {
+    const Entry entry = {number_of(name), 0, 0};
     Entry *added;
     if (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]))) return 1;
     if (entry.number < 0 || entries->size >= MAX_ENTRIES * sizeof(Entry)) return 0;
-    if (type == DT_UNKNOWN) { /* some file systems do not say it in their listings */
+    if (type == DT_UNKNOWN && asks) {
         struct stat found;
         if (fstatat(fd, name, &found, AT_SYMLINK_NOFOLLOW)) return 0;
         type = S_ISDIR(found.st_mode) ? DT_DIR : S_ISREG(found.st_mode) ? DT_REG : DT_LNK;
     }
-    if (type != DT_DIR && type != DT_REG) return 0;
+    if (type != DT_DIR && type != DT_REG && (type != DT_UNKNOWN || asks)) return 0;
     added = extend(walk, entries, sizeof entry);
     if (!added) return 0;
     *added = entry;
@@ -149,7 +152,7 @@ static int by_number(const void *a, const void *b) {
 }
 
 /* List a folder, sorted; returns whether all that it holds is named by numbers. */
-static int list(Walk *walk, int fd, Bytes *entries) {
+static int list(Walk *walk, int fd, int asks, Bytes *entries) {
     int plain = 1;
     entries->size = 0;
 #ifdef SYS_getdents64
@@ -165,7 +168,7 @@ static int list(Walk *walk, int fd, Bytes *entries) {
     while (plain && (got = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0)
         for (long at = 0; plain && at < got;) {
             const struct kernel_entry *entry = (const struct kernel_entry *)(buffer + at);
-            plain = add_entry(walk, entries, fd, entry->name, entry->type);
+            plain = add_entry(walk, entries, fd, asks, entry->name, entry->type);
             at += entry->length;
         }
     plain = plain && got == 0;
@@ -173,7 +176,8 @@ static int list(Walk *walk, int fd, Bytes *entries) {
     DIR *folder = fdopendir(dup(fd));
     struct dirent *entry;
     if (!folder) return 0;
-    while (errno = 0, plain && (entry = readdir(folder))) plain = add_entry(walk, entries, fd, entry->d_name, entry->d_type);
+    while (errno = 0, plain && (entry = readdir(folder)))
+        plain = add_entry(walk, entries, fd, asks, entry->d_name, entry->d_type);
     plain = plain && !errno;
     closedir(folder);
 #endif
@@ -181,13 +185,14 @@ static int list(Walk *walk, int fd, Bytes *entries) {
     return plain;
 }
 
-/* Whether all of some entries, sorted, are among others. */
-static int are_among(const Bytes *some, const Bytes *others) {
-    const Entry *one = (const Entry *)some->data, *last = one + some->size / sizeof(Entry);
-    const Entry *other = (const Entry *)others->data, *end = other + others->size / sizeof(Entry);
-    for (; one < last; one++) {
-        while (other < end && other->number < one->number) other++;
-        if (other == end || other->number != one->number) return 0;
+/* Note which of the source's entries the destination has, too, both sorted; returns whether it has no others. */
+static int match(const Bytes *destination, Bytes *source) {
+    const Entry *there = (const Entry *)destination->data, *last = there + destination->size / sizeof(Entry);
+    Entry *here = (Entry *)source->data, *end = here + source->size / sizeof(Entry);
+    for (; there < last; there++) {
+        while (here < end && here->number < there->number) here++;
+        if (here == end || here->number != there->number) return 0;
+        here->is_there = 1;
     }
     return 1;
 }
@@ -205,7 +210,7 @@ static int compare_entries(Walk *walk, int source, int destination, const Bytes 
         char verdict;
         if (entry->is_folder) continue;
         snprintf(name, sizeof name, "%d", entry->number);
-        verdict = compare(source, destination, name, walk->unit, &here, &walk->newest_change);
+        verdict = compare(source, entry->is_there ? destination : -1, name, walk->unit, &here, &walk->newest_change);
         if (files % 256 == 255 && monotonic() > walk->until + SECOND) verdict = UNCLEAR; /* slow: compared in parts */
         modified = ns(MTIME(&here));
         if (verdict == SAME)
@@ -237,39 +242,40 @@ static int is_over(const Walk *walk) { return monotonic() > walk->until || board
 static void visit(Walk *walk, int source_at, int destination_at, const char *name, int depth) {
     const size_t length = strlen(walk->path);
     struct stat found;
-    int source = -1, destination = -1, files = -1;
+    int source = -1, destination = -1, files = -1, error = 0;
     int64_t modified = 0;
     Bytes *entries = &walk->levels[depth];
     if (walk->failed) return;
     if (depth && (!walk->deep || is_over(walk))) {
-        add_folder(walk, NOT_REACHED, 0, 0, 0);
+        add_folder(walk, NOT_REACHED, 0, 0, 0, 0);
         return;
     }
     source = openat(source_at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (source >= 0 && !fstat(source, &found) && list(walk, source, entries) && entries->size && depth + 1 < MAX_DEPTH) {
+    if (source >= 0 && !fstat(source, &found) && list(walk, source, 1, entries) && entries->size && depth + 1 < MAX_DEPTH) {
         int is_there = 0, is_plain = 1;
         modified = ns(MTIME(&found)); /* from before it was listed */
         if (destination_at >= 0) {
             destination = openat(destination_at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
             is_there = destination >= 0;
-            is_plain = is_there ? list(walk, destination, &walk->scratch) && are_among(&walk->scratch, entries)
+            is_plain = is_there ? list(walk, destination, 0, &walk->scratch) && match(&walk->scratch, entries)
                                 : errno == ENOENT;
         }
-        if (is_plain) files = compare_entries(walk, source, destination, entries);
+        if (is_there && walk->flushes) error = flush(destination);
+        if (is_plain && !error) files = compare_entries(walk, source, destination, entries);
     }
     if (files < 0) {
-        add_folder(walk, PECULIAR, 0, 0, 0);
+        add_folder(walk, PECULIAR, 0, 0, 0, error);
     } else {
         const int count = entries->size / sizeof(Entry);
         if (modified > walk->newest) walk->newest = modified;
-        add_folder(walk, COMPARED, modified < walk->racy ? modified : 0, files, count - files);
+        add_folder(walk, COMPARED, modified < walk->racy ? modified : 0, files, count - files, 0);
         for (int number = 0; number < count; number++) { /* entries->data stays: deeper ones have their own */
             const Entry *entry = (const Entry *)entries->data + number;
             char below[MAX_DIGITS + 2];
             if (!entry->is_folder) continue;
             snprintf(below, sizeof below, "%d", entry->number);
             snprintf(walk->path + length, sizeof walk->path - length, "/%s", below);
-            visit(walk, source, destination, below, depth + 1);
+            visit(walk, source, entry->is_there ? destination : -1, below, depth + 1);
             walk->path[length] = 0;
         }
     }
@@ -281,18 +287,20 @@ static void visit(Walk *walk, int source_at, int destination_at, const char *nam
 
    source, destination: the folder that they lie in, on both sides; destination is -1 where it has none.
    names: theirs, NUL-terminated, one after the other.
+   flushes: whether the destination's folders are flushed.
    racy: a folder modified after this (ns) may change without showing that.
    most: ns after which no other folder is begun, nor when a writer begins to work. Those below the last of names that was begun are NOT_REACHED.
    out: gets the addresses of folder names, folders, file names and verdicts, and their sizes.
    totals: as of softcopy_compare_files, then the latest modification time of a file, and how many of names were begun.
 
    Returns what softcopy_end_walk has to free; NULL where there was no memory. */
-void *softcopy_walk(int source, int destination, const char *names, int count, int deep, int64_t unit, int64_t lately,
-                    int64_t soon, int64_t racy, int64_t most, void **out, int64_t *sizes, int64_t *totals) {
+void *softcopy_walk(int source, int destination, const char *names, int count, int deep, int flushes, int64_t unit,
+                    int64_t lately, int64_t soon, int64_t racy, int64_t most, void **out, int64_t *sizes, int64_t *totals) {
     Walk *walk = calloc(1, sizeof *walk);
     int begun = 0;
     if (!walk) return NULL;
     walk->deep = deep;
+    walk->flushes = flushes;
     walk->unit = unit;
     walk->lately = lately;
     walk->soon = soon;

@@ -6,7 +6,7 @@
 #include "native.h"
 
 /* Which version of these functions the library has: native_library.py has the same number. */
-int softcopy_interface(void) { return 4; }
+int softcopy_interface(void) { return 5; }
 
 #define MAX_FILES 64      /* in a call; native.py has the same number */
 #define AS_SOURCE (-1)    /* instead of a mode; permissions.py has the same number */
@@ -21,10 +21,11 @@ const int64_t *softcopy_board;
 /* Have calls end early when a writer begins to work, as this board says. */
 void softcopy_heed_board(const int64_t *board) { softcopy_board = board; }
 
-/* Folders from a top one to the one entered last: the next file is often nearby. makes: whether the last one that was
-   opened had to be made; then the next one probably has, too, and a share is asked once less. */
+/* Folders from a top one to the one entered last: the next file is often nearby. makes: for each depth, whether the last
+   one that was opened there had to be made; then the next one probably has, too, and a share is asked once less. */
 typedef struct {
-    int depth, makes;
+    int depth;
+    char makes[MAX_DEPTH];
     struct {
         char name[NAME_MAX + 1];
         int fd;
@@ -45,12 +46,12 @@ static void shorten(Path *path, int depth) {
 }
 
 /* Open a folder in another one; make it, with the permissions mode, if there is none and that is not negative. */
-static int open_folder(Path *path, int at, const char *name, int mode) {
+static int open_folder(char *makes, int at, const char *name, int mode) {
     int fd = -1;
-    if (mode < 0 || !path->makes) fd = openat(at, name, LOOKUP);
-    if (mode < 0 || fd >= 0 || (!path->makes && errno != ENOENT)) return fd;
-    path->makes = !mkdirat(at, name, (mode_t)mode);
-    return path->makes || errno == EEXIST ? openat(at, name, LOOKUP) : -1;
+    if (mode < 0 || !*makes) fd = openat(at, name, LOOKUP);
+    if (mode < 0 || fd >= 0 || (!*makes && errno != ENOENT)) return fd;
+    *makes = !mkdirat(at, name, (mode_t)mode);
+    return *makes || errno == EEXIST ? openat(at, name, LOOKUP) : -1;
 }
 
 /* Go into the folder of a file; returns its descriptor, or -1, and the file's name. */
@@ -64,7 +65,8 @@ static int enter(Path *path, int top, const char *file, int mode, const char **n
         shorten(path, depth);
         memcpy(path->at[depth].name, file, length);
         path->at[depth].name[length] = 0;
-        path->at[depth].fd = open_folder(path, depth ? path->at[depth - 1].fd : top, path->at[depth].name, mode);
+        path->at[depth].fd =
+            open_folder(&path->makes[depth], depth ? path->at[depth - 1].fd : top, path->at[depth].name, mode);
         if (path->at[depth].fd < 0) return -1;
         path->depth++;
     }
@@ -161,8 +163,8 @@ static int set_permissions(int out, int mode, int group, const struct stat *befo
 }
 
 /* Write one file to a temporary, and rename that if the source has not changed. The copy has the permissions of mode, or
-   the source's if that is negative. */
-static int publish(int folder, const char *temporary, const char *name, int mode, int group, int fd,
+   the source's if that is negative. flushes: whether it is flushed before. */
+static int publish(int folder, const char *temporary, const char *name, int mode, int group, int flushes, int fd,
                    const struct stat *before, const char *data) {
     const struct timespec times[2] = {ATIME(before), MTIME(before)};
     struct stat after;
@@ -170,7 +172,7 @@ static int publish(int folder, const char *temporary, const char *name, int mode
                      mode < 0 ? (before->st_mode & 0777) | S_IWUSR : (mode_t)mode);
     if (out < 0) return 0; /* there is no temporary to remove */
     int written = set_permissions(out, mode, group, before) && write(out, data, before->st_size) == before->st_size &&
-                  !futimens(out, times);
+                  !futimens(out, times) && !(flushes && flush(out));
     written = !close(out) && written;
     if (written && !fstat(fd, &after) && same_version(before, &after) &&
         !renameat(folder, temporary, folder, name))
@@ -183,9 +185,10 @@ static int publish(int folder, const char *temporary, const char *name, int mode
    SKIPPED for those that could not be published. Folders that are missing below top are made.
 
    lane: which of the threads calls; each has a temporary of its own.
+   flushes: whether each file is flushed before it is published.
    first, count: which of the files that were read; paths, buffer and sizes begin with the first of them. */
 void softcopy_write_files(void *kept, int lane, int top, const char *temporary, const char *paths, int first, int count,
-                          int mode, int folder_mode, int group, const char *buffer, int64_t *sizes) {
+                          int mode, int folder_mode, int group, int flushes, const char *buffer, int64_t *sizes) {
     Copier *copier = kept;
     Path *destination = &copier->destination[lane];
     for (int number = 0; number < count; number++, paths += strlen(paths) + 1) {
@@ -195,7 +198,7 @@ void softcopy_write_files(void *kept, int lane, int top, const char *temporary, 
         if (sizes[number] != SKIPPED) {
             const char *name;
             const int folder = enter(destination, top, paths, folder_mode, &name);
-            if (folder < 0 || !publish(folder, temporary, name, mode, group, fd, before, buffer)) sizes[number] = SKIPPED;
+            if (folder < 0 || !publish(folder, temporary, name, mode, group, flushes, fd, before, buffer)) sizes[number] = SKIPPED;
         }
         close(fd);
         buffer += before->st_size;
@@ -226,7 +229,7 @@ void softcopy_flush_files(void *kept, int lane, int top, const char *paths, int 
         const char *name;
         const int folder = enter(destination, top, paths, -1, &name);
         const int fd = folder < 0 ? -1 : openat(folder, name, flags | O_CLOEXEC);
-        errors[number] = fd < 0 ? SKIPPED : fsync(fd) ? errno : 0; /* EINVAL: nothing that can be flushed */
+        errors[number] = fd < 0 ? SKIPPED : flush(fd);
         if (fd >= 0) close(fd);
     }
     shorten(destination, 0);

@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator, Sequence
 from softcopy_napari.engine.fs.capabilities import Remark, is_refusal, leftovers_of
 from softcopy_napari.engine.fs.destination_problem import explain_write_error, is_destination_problem
 from softcopy_napari.engine.fs.file_times import is_same_version
+from softcopy_napari.engine.fs.files import NotFlushed
 from softcopy_napari.engine.fs.free_space import check_free_space
 from softcopy_napari.engine.fs.own_files import MOST_LANES, temporaries_of
 from softcopy_napari.engine.fs.permissions import heeds_umask, is_shared
@@ -88,6 +89,8 @@ class FileCopier:
     native : NativeCopier or None
     at_a_time : int
         Small files that are written at a time at most: several on a share only, since a slow disk would seek more.
+    left_unflushed : bool
+        Whether a file of this batch was published that has not been flushed.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class FileCopier:
         """Whether a published file of this batch has been checked."""
         self._temporary, self._temporaries = temporary, temporaries_of(temporary)
         self.at_a_time = 1
+        self.left_unflushed = self._flushes = False
         self._should_stop = should_stop
         self._progress = progress
         buffer = bytearray(BUFFER_SIZE)
@@ -114,13 +118,17 @@ class FileCopier:
         self.native = load_copier(buffer)
         self._together = MAX_FILES
 
-    def begin_batch(self, on_share: bool = False) -> None:
-        """Begin a batch of files: the destination may be another one than before, and on a share."""
+    def begin_batch(self, on_share: bool = False, flush: bool = False) -> None:
+        """Begin a batch of files: the destination may be another one than before, and on a share.
+
+        With `flush`, small files are flushed before they are published: to open them again for that would cost more.
+        """
         can = self._destination.get_capabilities(self._temporary)
         self.unit, self._keeps_times = can.time_unit, can.keeps_times
         self.remarks = 0 if can.keeps_times else Remark.NO_TIMES
         self._checked_published = False
         self.at_a_time = MOST_LANES if on_share else 1
+        self.left_unflushed, self._flushes = False, flush
 
     def copy_files(
         self,
@@ -188,7 +196,8 @@ class FileCopier:
         modes = self._destination.file_mode, self._destination.folder_mode, self._destination.group
         below = [path[len(folder) + 1 :] for path in paths] if folder else paths
         names = self._temporaries[: self.at_a_time]
-        found = self.native.copy(source, destination, names, below, self.unit, modes, rules.chunk_format)
+        found = self.native.copy(source, destination, names, below, self.unit, modes, rules.chunk_format, self._flushes)
+        self.left_unflushed |= not self._flushes
         # About as many are likely to be copied next time.
         self._together = min(MAX_FILES, len(found) + 1 if len(found) < len(paths) else 2 * self._together)
         return found
@@ -266,9 +275,11 @@ class FileCopier:
             except (OSError, Stopped, Unreadable):
                 os.close(out)
                 raise
-            self._set_times(temporary, out, before)
+            flush = self._flushes and before.st_size <= BUFFER_SIZE
+            self._set_times(temporary, out, before, flush)
             damage = check_after_reading(self._source, fd, before, path, size, rules, checksum)
             destination.replace(path, temporary)
+            self.left_unflushed |= not flush
         except OSError:
             destination.discard(temporary)
             raise
@@ -281,13 +292,14 @@ class FileCopier:
 
     # -- destinations that keep no times --------------------------------------------------------------
 
-    def _set_times(self, temporary: str, out: int, before: os.stat_result) -> None:
-        """Set the source's times on a temporary and close it; some destinations refuse the times."""
+    def _set_times(self, temporary: str, out: int, before: os.stat_result, flush: bool) -> None:
+        """Set the source's times, which may be refused, flush what was written if that is asked for, and close it."""
         try:
-            self._destination.set_times(temporary, out, before.st_atime_ns, before.st_mtime_ns)
+            self._destination.set_times(temporary, out, before.st_atime_ns, before.st_mtime_ns, flush)
         except OSError as error:
-            if not is_refusal(error):
+            if isinstance(error, NotFlushed) or not is_refusal(error):
                 raise
+            self.left_unflushed = True
             self._lost_times()
 
     def _check_published(self, path: str, size: int, modified: int) -> None:

@@ -83,9 +83,14 @@ class FolderBatch:
         return cls("", b"".join(found), _FOLDER.pack(0, PECULIAR, 0, 0, 0) * len(found), b"", b"")
 
     @property
-    def peculiar(self) -> set[str]:
-        """Paths of the folders that are PECULIAR."""
-        return {path for path, kind, *_ in self.folders if kind == PECULIAR}
+    def peculiar(self) -> dict[str, str]:
+        """Paths of the PECULIAR folders, and what the system says of why the destination's may not be stored."""
+        errors = (error for *_, error in _FOLDER.iter_unpack(self._folders))
+        return {
+            path: os.strerror(error) if error else ""
+            for (path, kind, *_), error in zip(self.folders, errors, strict=True)
+            if kind == PECULIAR
+        }
 
     @cached_property
     def folders(self) -> list[ComparedFolder]:

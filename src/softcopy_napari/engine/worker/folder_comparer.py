@@ -15,31 +15,26 @@ from collections.abc import Iterable, Iterator
 from softcopy_napari.engine.fs.capabilities import Capabilities, infer_time_unit
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem, diagnose_problem
 from softcopy_napari.engine.fs.file_system_type import identify_file_system
-from softcopy_napari.engine.fs.file_times import is_up_to_date, pack_version
-from softcopy_napari.engine.fs.files import KIND, LINK, REGULAR
+from softcopy_napari.engine.fs.files import flush_file
 from softcopy_napari.engine.fs.folder_listing import holding, listing
-from softcopy_napari.engine.fs.followed_links import KEEP, leads_out, make_source_folder
+from softcopy_napari.engine.fs.followed_links import KEEP, make_source_folder
 from softcopy_napari.engine.fs.name_clashes import NameClashes
 from softcopy_napari.engine.fs.own_files import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
 from softcopy_napari.engine.fs.relative_paths import join, prefix_of
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.fs.statx import refresh_attributes
 from softcopy_napari.engine.worker.extra_files import ExtraFiles
-from softcopy_napari.engine.worker.file_streams import have_same_content
+from softcopy_napari.engine.worker.file_comparer import FileComparer
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
-from softcopy_napari.engine.worker.native import FRESH, LACKING, MAX_FILES, SAME, load_comparer
-from softcopy_napari.engine.worker.numbered_folders import CLOCK_SKEW_NS, RACY_NS, NumberedFolders, group_of
-from softcopy_napari.engine.worker.special_files import is_same_link
+from softcopy_napari.engine.worker.native import MAX_FILES, load_comparer
+from softcopy_napari.engine.worker.numbered_folders import RACY_NS, NumberedFolders, group_of
 from softcopy_napari.engine.zarr_layout.file_names import (
-    ANNOTATED_NAMES,
-    ARRAY_METADATA_NAMES,
     MARKER,
     METADATA_NAMES,
     TEMPORARY_ENDINGS,
     TemporaryKind,
     classify_temporary,
-    is_named_like_chunk,
 )
 from softcopy_napari.engine.zarr_layout.probe import read_metadata
 
@@ -87,14 +82,15 @@ class FolderComparer:
     ) -> None:
         self._source = make_source_folder(source, destination, links)
         self._follows = links != KEEP
-        self._by_content, self._marker = by_content, marker
+        self._by_content = by_content
         self._destination = RootFolder(destination)
         self._temporary = temporary or f"{TEMPORARY_PREFIX}{own_run}-0{TEMPORARY_SUFFIX}"
         self._read_only = read_only
         self._extras = ExtraFiles(self._source, self._destination, None if read_only else own_run)
-        self._unit = 1
-        self._native = load_comparer()
-        self._numbered = NumberedFolders(self._native, self._source, self._destination) if self._native else None
+        self._flushes = False
+        native = load_comparer()
+        self._files = FileComparer(self._source, self._destination, native, read_only, by_content, marker)
+        self._numbered = NumberedFolders(native, self._source, self._destination) if native is not None else None
 
     def compare_folders(
         self,
@@ -103,6 +99,7 @@ class FolderComparer:
         identity: tuple[int, int] | None = None,
         marker: str = "",
         fresh_attributes: bool = False,
+        flush: bool = False,
     ) -> Iterator[FolderDiff | FolderBatch]:
         """Compare folders: without the folders in them, unless everything below is asked for and is plain.
 
@@ -118,12 +115,15 @@ class FolderComparer:
         fresh_attributes : bool
             If the source is a share, make its server send sizes and times, which a network mount may have cached before
             another computer wrote. This costs a round trip a file.
+        flush : bool
+            Flush the destination's folders.
 
         Yields
         ------
         FolderDiff or FolderBatch
             One or more parts of each folder, or many folders together; the very last has `final` set.
         """
+        self._flushes = flush
         lost, obstacle = self._open_sides(identity, marker)
         try:
             if lost or obstacle:
@@ -165,17 +165,19 @@ class FolderComparer:
             there = self._destination.has_folder(base)
             self._note_time_unit(base, there)
             names = [path[len(prefix_of(base)) :] for path in paths]
-            for batch in self._numbered.compare(base, names, there, deep, self._unit, quiet):
+            for batch in self._numbered.compare(base, names, there, deep, self._files.unit, quiet, self._flushes):
                 yield batch
-                for path in filter(batch.peculiar.__contains__, paths):
-                    yield from self._parts(path, 0, quiet, refresh)
+                asked = set(paths)
+                for path, problem in batch.peculiar.items():
+                    if path in asked or problem:  # the others are asked for
+                        yield from self._parts(path, 0, quiet, refresh, problem)
 
     def _note_time_unit(self, folder: str, there: bool) -> None:
         """Note the unit of the destination's modification times, as far as it is known, where it has a folder."""
         if there and not self._read_only:
-            self._unit = self._destination.get_capabilities(self._temporary).time_unit
+            self._files.unit = self._destination.get_capabilities(self._temporary).time_unit
         elif there:
-            self._unit = infer_time_unit(self._destination.stat(""), self._destination.stat(folder))
+            self._files.unit = infer_time_unit(self._destination.stat(""), self._destination.stat(folder))
 
     def _open_sides(self, identity: tuple[int, int] | None, marker: str) -> tuple[bool, DestinationProblem | None]:
         """Open both sides; return whether the source is lost, and what is wrong with the destination."""
@@ -192,9 +194,10 @@ class FolderComparer:
             return False, diagnose_problem(error, self._destination.root)
         return False, None
 
-    def _parts(self, folder: str, known: int, quiet: float, refresh: bool) -> Iterator[FolderDiff]:
+    def _parts(self, folder: str, known: int, quiet: float, refresh: bool, unflushed: str = "") -> Iterator[FolderDiff]:
+        """Compare a folder; `unflushed` is what the system has said of why the destination's may not be stored."""
         source, destination = self._source, self._destination
-        part = FolderDiff(folder)
+        part = FolderDiff(folder, unflushed=unflushed)
         try:
             if refresh:
                 refresh_attributes(source.path(folder))  # new names show in its time
@@ -220,6 +223,7 @@ class FolderComparer:
                 listing(source, folder) as (entries, here),
                 holding(destination, folder if there else None, to_list=True) as held,
             ):
+                part.unflushed = unflushed = unflushed or self._flush(held)
                 # Metadata come first because they explain what follows; most folders have few names and no metadata.
                 first = list(itertools.islice(entries, _FEW))
                 metadata = METADATA_NAMES.intersection([entry.name for entry in first])
@@ -242,15 +246,15 @@ class FolderComparer:
                         if refresh:
                             refresh_attributes(name if here is not None else entry.path, here)
                         if len(files) == MAX_FILES:
-                            self._compare_files(files, there, here, held, part, quiet)
+                            self._files.compare_files(files, there, here, held, part, quiet)
                             files.clear()
                     if seen % PART == 0 or time.monotonic() > deadline:
-                        self._compare_files(files, there, here, held, part, quiet)
+                        self._files.compare_files(files, there, here, held, part, quiet)
                         files.clear()
                         deadline = time.monotonic() + _SIGN_OF_LIFE
                         yield part
-                        part = FolderDiff(folder, modified=part.modified, newest=part.newest)
-                self._compare_files(files, there, here, held, part, quiet)
+                        part = FolderDiff(folder, modified=part.modified, newest=part.newest, unflushed=unflushed)
+                self._files.compare_files(files, there, here, held, part, quiet)
                 clashing += clashes.find_in_large_folder(
                     lambda: os.listdir(source.path(folder) if here is None else here)
                 )
@@ -265,137 +269,17 @@ class FolderComparer:
         part.last = True
         yield part
 
-    def _compare_files(
-        self,
-        files: list[os.DirEntry[str]],
-        there: bool,
-        here: int | None,
-        held: int | None,
-        part: FolderDiff,
-        quiet: float,
-    ) -> None:
-        """Compare some files as `_compare_file` does; `here` is the descriptor of the source's folder."""
-        if self._native is None or here is None:
-            for entry in files:
-                self._compare_file(entry, there, held, part, quiet)
-            return
-        chunks = [entry for entry in files if is_named_like_chunk(entry.name)]
-        rest = [entry for entry in files if not is_named_like_chunk(entry.name)] if len(chunks) < len(files) else []
-        self._compare_natively(chunks, True, there, here, held, part, quiet)
-        self._compare_natively(rest, False, there, here, held, part, quiet)
-
-    def _compare_natively(
-        self,
-        files: list[os.DirEntry[str]],
-        chunks: bool,
-        there: bool,
-        here: int,
-        held: int | None,
-        part: FolderDiff,
-        quiet: float,
-    ) -> None:
-        """Compare files with the library: either all of them are named like chunks, or none is."""
-        if self._native is None or not files:
-            return
-        names = [entry.name for entry in files]
-        if not chunks and self._marker in names:  # its time is not that of data
-            self._compare_file(files.pop(names.index(self._marker)), there, held, part, quiet)
-            return self._compare_natively(files, chunks, there, here, held, part, quiet)
-        now = time.time_ns()
-        verdicts, (newest, size, oldest, changed) = self._native.compare(
-            here, held, names, self._unit, now - int(quiet * 1e9), now + CLOCK_SKEW_NS
-        )
-        part.note_times(newest, changed)
-        if chunks:
-            part.oldest_chunk = min(part.oldest_chunk, oldest)
-            part.newest_chunk = max(part.newest_chunk, newest)
-        elif not ARRAY_METADATA_NAMES.isdisjoint(names):
-            for entry in files:
-                with contextlib.suppress(OSError):
-                    part.note_time(entry.name, entry.stat(follow_symlinks=False).st_mtime_ns, self._marker)
-        part.size += size
-        if not any(verdicts):  # all SAME
-            part.same += names
-            return
-        for entry, name, verdict in zip(files, names, verdicts, strict=True):
-            if verdict == SAME:
-                part.same.append(name)
-            elif verdict & LACKING:
-                part.different.append(name)
-                if self._read_only:
-                    part.absent.append(name)
-                if verdict & FRESH:
-                    part.fresh.append(name)
-            else:  # in detail, since such files are few
-                self._compare_file(entry, there, held, part, quiet)
-
-    def _compare_file(
-        self, entry: os.DirEntry[str], there: bool, held: int | None, part: FolderDiff, quiet: float
-    ) -> None:
-        """Compare one file; `there` says whether the destination has the folder, whose descriptor is `held`."""
-        name = entry.name
-        try:
-            here = entry.stat(follow_symlinks=False)
-            if here.st_mode & KIND == LINK:
-                here = self._resolve_link(here, name, part)
-        except FileNotFoundError:
-            return
-        modified = here.st_mtime_ns
-        part.note_time(name, modified, self._marker)
-        lacking = not there
-        if there:
+    def _flush(self, held: int | None) -> str:
+        """Flush an open folder of the destination, if that is asked for; return why it may not be stored."""
+        if self._flushes and held is not None:
             try:
-                if here.st_mode & KIND != REGULAR:
-                    same = is_same_link(self._source, self._destination, join(part.folder, name), here)
-                else:
-                    path = join(part.folder, name)
-                    if held is None:
-                        copy = self._destination.stat(path)
-                    else:
-                        copy = os.stat(name, dir_fd=held, follow_symlinks=False)
-                    same = is_up_to_date(here, copy, self._unit)
-                    if copy.st_mode & KIND == REGULAR:
-                        same_size = copy.st_size == here.st_size
-                        part.newest_change = max(part.newest_change, copy.st_ctime_ns)
-                        part.size += here.st_size if same_size else 0
-                        reads = self._by_content or (self._read_only and name in METADATA_NAMES)
-                        if reads and same_size and not same:
-                            same_size = have_same_content(self._source, self._destination, path, here.st_size)
-                            same = same_size and self._by_content
-                        if not same:
-                            part.source_versions[name] = pack_version(modified, here.st_size), same_size
-                            if copy.st_mtime_ns > modified + CLOCK_SKEW_NS and name not in ANNOTATED_NAMES:
-                                part.newer.append(name)
-                if same:
-                    part.same.append(name)
-                    return
-            except FileNotFoundError:
-                lacking = True
-            except OSError:
-                pass
-        self._note_different(part, name, modified, lacking, quiet)
-
-    def _note_different(self, part: FolderDiff, name: str, modified: int, lacking: bool, quiet: float) -> None:
-        """Note a file that the destination lacks, or has in another version."""
-        part.different.append(name)
-        if self._read_only and lacking:
-            part.absent.append(name)
-        if -CLOCK_SKEW_NS < time.time_ns() - modified < quiet * 1e9:
-            part.fresh.append(name)
+                flush_file(held)
+            except OSError as error:
+                return error.strerror or str(error)
+        return ""
 
     def _leads_to_folder(self, folder: str, entry: os.DirEntry[str]) -> bool:
         """Whether an entry is a link to a folder that is followed."""
         with contextlib.suppress(OSError):
             return entry.is_symlink() and stat.S_ISDIR(self._source.stat(join(folder, entry.name)).st_mode)
         return False
-
-    def _resolve_link(self, found: os.stat_result, name: str, part: FolderDiff) -> os.stat_result:
-        """Return the stat of a link, or of what it leads to if it is followed; note links out of the source."""
-        path = join(part.folder, name)
-        if self._follows:
-            found = self._source.stat(path)
-        if found.st_mode & KIND == LINK:
-            target = self._source.read_link(path)
-            if leads_out(self._source.root, part.folder, target):
-                part.links[name] = target
-        return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem
+from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.zarr_layout.file_names import MARKER, is_named_like_chunk
 
 NEVER = (1 << 63) - 1
@@ -85,11 +86,18 @@ class FolderDiff:
         """Whether the source has no such folder, or no longer."""
         self.error = ""
         """What the system says of why the folder could not be listed; empty where it could."""
+        self.unflushed = ""
+        """What the system says of why the destination's folder may not be stored; empty where nothing says so."""
         self.lost = False
         """Whether the source itself is missing, or is another folder than before."""
         self.obstacle: DestinationProblem | None = None
         """Why nothing could be compared: what is wrong with the destination."""
         self.__dict__.update(known)
+
+    @property
+    def unstored(self) -> dict[str, str]:
+        """Paths of the files at the destination that may not be stored, and what the system says of why."""
+        return {join(self.folder, name): self.unflushed for name in self.same} if self.unflushed else {}
 
     def note_times(self, newest: int, changed: int) -> None:
         """Note the latest times (ns) of some files, as `newest_file` and `newest_change`."""

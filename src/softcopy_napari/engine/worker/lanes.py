@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import TypeVar
 
+from softcopy_napari.engine.fs.file_system_type import identify_file_system
 from softcopy_napari.engine.fs.own_files import MOST_LANES
 
 _WORTH_IT = 4.0
@@ -36,6 +37,10 @@ class Lanes:
         self._waiting: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._threads = 0
         self._ratio = 1.0
+
+    def count_on(self, folder: str) -> int:
+        """Return how many calls are worth having under way where a folder lies: a slow disk would only seek more."""
+        return self.count if self.count > 1 and identify_file_system(folder).is_share else 1
 
     def run(self, calls: Sequence[Callable[[], _Result]]) -> list[_Result]:
         """Make some calls, the first in this thread and each of the others in one of its own; return their results.

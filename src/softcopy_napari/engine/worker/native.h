@@ -38,6 +38,14 @@
 
 static inline int64_t ns(struct timespec time) { return time.tv_sec * SECOND + time.tv_nsec; }
 
+/* Flush an open file or folder; returns the system's number of why it may not be stored, or 0: also where its file system
+   has nothing to flush, as flush_file() in files.py. */
+static inline int flush(int fd) {
+    if (!fsync(fd) || errno == EINVAL || errno == ENOSYS || errno == ENOTSUP || errno == EOPNOTSUPP || errno == EROFS)
+        return 0;
+    return errno;
+}
+
 /* The activity board that is heeded; NULL where none is. */
 extern const int64_t *softcopy_board;
 

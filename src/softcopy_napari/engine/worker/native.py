@@ -53,7 +53,7 @@ class NativeCopier:
         library = load_library()
         self._read, self._write = library.softcopy_read_files, library.softcopy_write_files
         self._read.argtypes = [_POINTER, _INT, _TEXT, _INT, _INT, _LONG, _LONG, _POINTER, _LONG, _POINTER, _POINTER]
-        self._write.argtypes = [_POINTER, _INT, _INT, _TEXT, _TEXT, *[_INT] * 5, _POINTER, _POINTER]
+        self._write.argtypes = [_POINTER, _INT, _INT, _TEXT, _TEXT, *[_INT] * 6, _POINTER, _POINTER]
         self._write.restype = None
         self._flush = library.softcopy_flush_files
         self._flush.argtypes = [_POINTER, _INT, _INT, _TEXT, _INT, _INT, _POINTER]
@@ -83,6 +83,7 @@ class NativeCopier:
         unit: int,
         modes: tuple[int, int, int],
         chunk_format: ChunkFormat | None = None,
+        flush: bool = False,
     ) -> list[tuple[int, bytes, int] | None]:
         """Copy some files below a folder.
 
@@ -102,6 +103,8 @@ class NativeCopier:
             the second is negative, no folders are made.
         chunk_format : ChunkFormat, optional
             Format of all of them, if they are chunk files; damaged ones are skipped.
+        flush : bool
+            Flush each file before it is published.
 
         Returns
         -------
@@ -135,7 +138,7 @@ class NativeCopier:
             name, there = os.fsencode(temporaries[lane]), os.fsencode("\0".join(paths[first : first + number]))
             data = ctypes.byref(self._buffer, starts[first])
             results = ctypes.byref(sizes, first * ctypes.sizeof(_LONG))
-            self._write(self._copier, lane, destination, name, there, first, number, *modes, data, results)
+            self._write(self._copier, lane, destination, name, there, first, number, *modes, flush, data, results)
 
         parts = split(count, min(self._lanes.count, len(temporaries)))
         self._lanes.run([partial(write, lane, *part) for lane, part in enumerate(parts)])
@@ -201,15 +204,13 @@ class NativeComparer:
         self._walk, self._end_walk = library.softcopy_walk, library.softcopy_end_walk
         self._compare.argtypes = [_INT, _INT, _TEXT, _INT, _LONG, _LONG, _LONG, _POINTER, _POINTER]
         self._times.argtypes = [_INT, _TEXT, _INT, _POINTER]
-        self._walk.argtypes = [_INT, _INT, _TEXT, _INT, _INT, *[_LONG] * 5, *[_POINTER] * 3]
+        self._walk.argtypes = [_INT, _INT, _TEXT, *[_INT] * 3, *[_LONG] * 5, *[_POINTER] * 3]
         self._walk.restype = _POINTER
         self._end_walk.argtypes = [_POINTER]
         self._compare.restype = self._times.restype = self._end_walk.restype = None
-        self._verdicts = (ctypes.c_char * MAX_FILES)()
-        self._totals = (ctypes.c_int64 * 4)()
 
     def compare(
-        self, source: int, destination: int | None, names: Sequence[str], unit: int, lately: int, soon: int
+        self, source: int, destination: int | None, unit: int, lately: int, soon: int, names: Sequence[str]
     ) -> tuple[bytes, list[int]]:
         """Compare some files of a folder.
 
@@ -217,12 +218,12 @@ class NativeComparer:
         ----------
         source, destination : int
             Descriptors of the folder on both sides; None where the destination has no such folder.
-        names : sequence of str
-            At most `MAX_FILES` files in it.
         unit : int
             Unit in which the destination keeps modification times, ns.
         lately, soon : int
             A file that differs is FRESH if its modification time lies between these, ns.
+        names : sequence of str
+            Files in it.
 
         Returns
         -------
@@ -232,9 +233,11 @@ class NativeComparer:
             time, ns; and the latest change time of the SAME ones' copies, ns.
         """
         side = -1 if destination is None else destination
-        joined = os.fsencode("\0".join(names))
-        self._compare(source, side, joined, len(names), unit, lately, soon, self._verdicts, self._totals)
-        return self._verdicts.raw[: len(names)], self._totals[:]
+        verdicts, totals = (ctypes.c_char * len(names))(), (_LONG * 4)()
+        self._compare(
+            source, side, os.fsencode("\0".join(names)), len(names), unit, lately, soon, verdicts, totals
+        )  # fmt: skip
+        return verdicts.raw, totals[:]
 
     def compare_below(
         self,
@@ -242,6 +245,7 @@ class NativeComparer:
         destination: int | None,
         base: str,
         deep: bool,
+        flush: bool,
         unit: int,
         times: tuple[int, int, int],
         most: float,
@@ -257,6 +261,8 @@ class NativeComparer:
             Path of that folder.
         deep : bool
             Compare everything below them, too.
+        flush : bool
+            Flush the destination's folders.
         unit : int
             Unit in which the destination keeps modification times, ns.
         times : tuple of int, int and int
@@ -280,7 +286,7 @@ class NativeComparer:
         side = -1 if destination is None else destination
         joined = "\0".join(names).encode()
         walk = self._walk(
-            source, side, joined, len(names), deep, unit, *times, int(most * 1e9), out, sizes, totals
+            source, side, joined, len(names), deep, flush, unit, *times, int(most * 1e9), out, sizes, totals
         )  # fmt: skip
         try:
             if not walk or sizes[0] < 0:

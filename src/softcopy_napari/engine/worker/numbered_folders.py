@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from functools import partial
 
-from softcopy_napari.engine.fs.file_system_type import identify_file_system
 from softcopy_napari.engine.fs.folder_listing import holding
 from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.fs.root_folder import RootFolder
@@ -24,8 +23,8 @@ _SLICE = 0.02
 """Seconds after which the folders that were compared so far are told of."""
 _SLICE_OF_LANES = 0.5
 """The same where several threads wait for a share."""
-_ENOUGH = 4
-"""Folders that are worth being shared out among threads with all that lies below them."""
+_SLICE_OF_FEW = 0.1
+"""The same where there are fewer folders than threads: those below them are shared out among more."""
 
 
 class NumberedFolders:
@@ -53,11 +52,9 @@ class NumberedFolders:
         return {one for one, time in zip(known, times, strict=True) if one[1] == time}
 
     def compare(
-        self, base: str, names: list[str], there: bool, deep: bool, unit: int, quiet: float
+        self, base: str, names: list[str], there: bool, deep: bool, unit: int, quiet: float, flush: bool = False
     ) -> Iterator[FolderBatch]:
         """Compare folders, in several threads where the destination is a share that takes its time.
-
-        If there are too few for that, those in them are left to be asked for: there are more of them.
 
         Parameters
         ----------
@@ -72,6 +69,8 @@ class NumberedFolders:
             Unit of the destination's modification times, ns.
         quiet : float
             Seconds for which a file must not have changed.
+        flush : bool
+            Flush the destination's folders.
 
         Yields
         ------
@@ -79,15 +78,15 @@ class NumberedFolders:
             Those folders that nothing is said of by then are PECULIAR.
         """
         while names:
-            lanes = self._worth_having()
+            lanes = self._lanes.count_on(self._destination.root)
             now = time.time_ns()
             times = now - int(quiet * 1e9), now + CLOCK_SKEW_NS, now - RACY_NS
-            parts, below = split(len(names), lanes), deep and len(names) >= min(lanes, _ENOUGH)
-            most = _SLICE if lanes == 1 else _SLICE_OF_LANES
+            parts = split(len(names), lanes)
+            most = _SLICE if lanes == 1 else _SLICE_OF_LANES if len(parts) == lanes else _SLICE_OF_FEW
             try:
                 with holding(self._source, base) as here, holding(self._destination, base if there else None) as held:
                     assert here is not None
-                    compare = partial(self._native.compare_below, here, held, base, below, unit, times)
+                    compare = partial(self._native.compare_below, here, held, base, deep, flush, unit, times)
                     found = self._lanes.run([partial(compare, most, names[at : at + count]) for at, count in parts])
             except OSError:
                 yield FolderBatch.of_peculiar([join(base, name) for name in names])
@@ -95,12 +94,6 @@ class NumberedFolders:
             left = [names[at + begun : at + count] for (at, count), (_, begun) in zip(parts, found, strict=True)]
             names = list(itertools.chain.from_iterable(left))
             yield from (batch for batch, _ in found)
-
-    def _worth_having(self) -> int:
-        """Return how many threads are worth having: a disk that is slow would only be sought on more."""
-        if self._lanes.count > 1 and identify_file_system(self._destination.root).is_share:
-            return self._lanes.count
-        return 1
 
 
 def group_of(folder: tuple[str, int]) -> tuple[str | None, bool]:

@@ -208,7 +208,7 @@ class Worker:
         count, failed = 0, dict[str, str]()
         with self._open_sides(None) as (_, obstacle):
             if obstacle is None:
-                count, failed = self._side.flush_files(task.paths, self._should_continue)
+                count, failed = self._side.flush_files(task.paths, self._should_continue, task.folders_only)
         if failed:
             obstacle = self._check_destination().obstacle
         self._send(task.id, Synced(count, failed, self._work_time() - started, obstacle))
@@ -249,7 +249,7 @@ class Worker:
         seconds = self._work_time() - started
         done = CopyDone(bytes(outcomes), b"".join(digests), copied, reasons, seconds, obstacle, lost)
         done = done._replace(versions=b"".join(versions), remarks=self._side.remarks, at_a_time=self._side.at_a_time)
-        self._send(task.id, done._replace(held_since=self._side.held_since))
+        self._send(task.id, done._replace(held_since=self._side.held_since, flushed=not self._side.left_unflushed))
 
     def _verify_files(self, task: VerifyTask) -> None:
         started = self._begin_task(task.id)

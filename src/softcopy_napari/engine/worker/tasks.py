@@ -124,6 +124,8 @@ class CompareTask(NamedTuple):
     source: Identity | None = None
     fresh_attributes: bool = False
     """On the last walk, make a share's server send sizes and times again, which may be cached here."""
+    flush: bool = False
+    """Flush the destination's folders."""
 
 
 class ListTask(NamedTuple):
@@ -161,6 +163,8 @@ class SyncTask(NamedTuple):
 
     id: int
     paths: list[str]
+    folders_only: bool = False
+    """Flush the folders that they lie in: they themselves have been flushed."""
 
 
 class FlushTask(NamedTuple):
@@ -242,6 +246,8 @@ class CopyDone(NamedTuple):
     """See `HeldFileSystem.held_since`."""
     at_a_time: int = 1
     """How many small files are worth having under way at a time, by what calls of the destination take."""
+    flushed: bool = False
+    """Whether each file that was published had been flushed; the folders that name them have not."""
 
 
 class VerifyDone(NamedTuple):

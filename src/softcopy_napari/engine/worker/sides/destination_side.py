@@ -52,6 +52,10 @@ class DestinationSide(Protocol):
     def at_a_time(self) -> int:
         """How many small files are worth having under way at a time."""
 
+    @property
+    def left_unflushed(self) -> bool:
+        """Whether a file of the last batch was published that has not been flushed."""
+
     def open(self, claim: bool = False, to_write: bool = False) -> DestinationProblem | None:
         """Open it before a task, or make and mark it (`claim`); return what is wrong with it."""
 
@@ -86,8 +90,13 @@ class DestinationSide(Protocol):
     def remove_temporaries(self, folders: Sequence[str], temporary: str) -> None:
         """Remove what a worker that died may have left in these folders."""
 
-    def flush_files(self, paths: Sequence[str], go_on: Callable[[], bool]) -> tuple[int, dict[str, str]]:
-        """Flush files one by one; return how many were handled, and those that may not be stored."""
+    def flush_files(
+        self, paths: Sequence[str], go_on: Callable[[], bool], folders_only: bool = False
+    ) -> tuple[int, dict[str, str]]:
+        """Flush files one by one, or only the folders that they lie in.
+
+        Returns how many were handled, and those that may not be stored.
+        """
 
     def flush(self) -> str:
         """Flush everything; return what the system says of why that failed, or an empty text."""

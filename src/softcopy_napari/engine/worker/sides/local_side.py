@@ -11,7 +11,7 @@ from softcopy_napari.engine.fs.file_system_type import FileSystem
 from softcopy_napari.engine.fs.free_space import FreeSpace, measure_both_sides
 from softcopy_napari.engine.fs.held_file_system import HeldFileSystem, flush_files
 from softcopy_napari.engine.fs.permissions import heeds_umask
-from softcopy_napari.engine.fs.root_folder import RootFolder
+from softcopy_napari.engine.fs.root_folder import UTIME_ON_FD, RootFolder
 from softcopy_napari.engine.worker.content_checker import ContentChecker
 from softcopy_napari.engine.worker.copy_outcome import CopyResult
 from softcopy_napari.engine.worker.file_copier import FileCopier
@@ -67,6 +67,10 @@ class LocalSide:
     def at_a_time(self) -> int:
         return files_at_a_time(self._copier.native, self._copier.at_a_time)
 
+    @property
+    def left_unflushed(self) -> bool:
+        return self._copier.left_unflushed
+
     def open(self, claim: bool = False, to_write: bool = False) -> DestinationProblem | None:
         marker = self._setup.marker
         try:
@@ -98,14 +102,15 @@ class LocalSide:
 
     def compare_folders(self, task: CompareTask) -> Iterator[FolderDiff | FolderBatch]:
         return self._comparer.compare_folders(
-            task.folders, task.quiet, task.source, self._setup.marker, task.fresh_attributes
+            task.folders, task.quiet, task.source, self._setup.marker, task.fresh_attributes, task.flush
         )
 
     def add_evidence(self, found: SourceProbe, folders: Iterable[str], samples: Iterable[str]) -> None:
         add_evidence(found, self._setup.source, self._setup.destination, folders, samples)
 
     def copy_files(self, task: CopyTask, together: bool) -> Iterator[CopyResult]:
-        self._copier.begin_batch(self._file_system.file_system.is_share)
+        lies_on = self.file_system
+        self._copier.begin_batch(lies_on.is_share, flush=lies_on.is_share and not lies_on.flushed_whole and UTIME_ON_FD)
         return self._copier.copy_files(task.paths, task.delete_if_gone, task.rules, task.unsettled, together)
 
     def read_back(self, task: VerifyTask) -> VerifyDone:
@@ -118,9 +123,11 @@ class LocalSide:
         for folder in folders:
             self._copier.remove_temporaries(folder, temporary)
 
-    def flush_files(self, paths: Sequence[str], go_on: Callable[[], bool]) -> tuple[int, dict[str, str]]:
+    def flush_files(
+        self, paths: Sequence[str], go_on: Callable[[], bool], folders_only: bool = False
+    ) -> tuple[int, dict[str, str]]:
         together = flush_together(self._copier.native, self._destination.fd, self._copier.at_a_time)
-        return flush_files(self._destination, paths, go_on, together)
+        return flush_files(self._destination, paths, go_on, together, folders_only)
 
     def flush(self) -> str:
         return self._file_system.flush(self._destination)

@@ -16,6 +16,7 @@ from softcopy_napari.engine.fs.own_files import OWN_FILES, is_own_temporary
 from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.fs.root_folder import RootFolder
 from softcopy_napari.engine.object_store.object_manifest import ObjectManifest
+from softcopy_napari.engine.worker.file_comparer import FileComparer
 from softcopy_napari.engine.worker.folder_batch import FolderBatch
 from softcopy_napari.engine.worker.folder_comparer import FolderComparer
 from softcopy_napari.engine.worker.folder_diff import FolderDiff
@@ -38,7 +39,7 @@ class StoreComparer(FolderComparer):
         )  # fmt: skip
         self._destination = _NoFolder(setup.destination)
         self._extras = _ExtraObjects(self._source, manifest)  # type: ignore[assignment]
-        self._manifest = manifest
+        self._files = _ObjectComparer(self._source, self._destination, setup, manifest)
 
     def _open_sides(self, identity: tuple[int, int] | None, marker: str) -> tuple[bool, DestinationProblem | None]:
         try:
@@ -54,9 +55,22 @@ class StoreComparer(FolderComparer):
             yield from self._parts(folder, max(known, 0), quiet, refresh)
 
     def _note_time_unit(self, folder: str, there: bool) -> None:
-        self._unit = 1
+        pass
 
-    def _compare_files(
+
+class _ObjectComparer(FileComparer):
+    """Compares files of one target with what is noted of their objects.
+
+    Parameters
+    ----------
+    manifest : ObjectManifest
+    """
+
+    def __init__(self, source: RootFolder, destination: RootFolder, setup: Setup, manifest: ObjectManifest) -> None:
+        super().__init__(source, destination, None, setup.read_only, False, setup.finish_marker)
+        self._manifest = manifest
+
+    def compare_files(
         self,
         files: list[os.DirEntry[str]],
         there: bool,

@@ -66,6 +66,10 @@ class StoreSide:
     def at_a_time(self) -> int:
         return self._copier.at_a_time
 
+    @property
+    def left_unflushed(self) -> bool:
+        return False  # what was answered is stored
+
     def open(self, claim: bool = False, to_write: bool = False) -> DestinationProblem | None:
         if not claim and self._refused is None:
             return None  # each request tells
@@ -143,11 +147,13 @@ class StoreSide:
     def remove_temporaries(self, folders: Sequence[str], temporary: str) -> None:
         pass  # a request that ends early leaves nothing
 
-    def flush_files(self, paths: Sequence[str], go_on: Callable[[], bool]) -> tuple[int, dict[str, str]]:
+    def flush_files(
+        self, paths: Sequence[str], go_on: Callable[[], bool], folders_only: bool = False
+    ) -> tuple[int, dict[str, str]]:
         return len(paths), {}
 
     def flush(self) -> str:
-        return ""  # what was answered is stored
+        return ""
 
     def release(self) -> None:
         pass
