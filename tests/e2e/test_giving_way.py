@@ -114,9 +114,9 @@ def test_what_waits_for_a_pause_is_paused_resumed_and_stopped_at_once(tmp_path: 
         assert copy.snapshot().files_copied < 2000
         assert "in the pauses of another acquisition" in copy.snapshot().pace.reason
         copy.pause()
-        assert until(lambda: copy.snapshot().state is TargetState.PAUSED, 2.0)
+        assert until(lambda: copy.snapshot().state is TargetState.PAUSED)
         copy.resume()
-        assert until(lambda: copy.snapshot().state is TargetState.COPYING, 2.0)
+        assert until(lambda: copy.snapshot().state is TargetState.COPYING)
     finally:
         copy.stop()
     assert copy.snapshot().state is TargetState.STOPPED

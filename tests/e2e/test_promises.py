@@ -183,8 +183,8 @@ def test_no_file_of_the_destination_is_ever_torn(tmp_path: Path) -> None:
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        with Softcopy("--finish-idle", "1", source, destination) as copy:
-            write("tensorstore", source, shots=4, delay=0.01, frames=8)
+        with Softcopy(source, destination) as copy:
+            write("tensorstore", source, shots=4, delay=0.01, frames=8, complete=True)
             assert copy.wait() == 0, copy.output
     finally:
         ended.set()

@@ -39,9 +39,9 @@ def test_each_time_point_can_be_read_when_it_is_said_to_be_there(sides: tuple[Pa
 
     source, destination = sides
     frames = 2
-    with Softcopy("--nprocs", "2", "--verify", "checksum", "--finish-idle", "2", source, destination) as copy:
+    with Softcopy("--nprocs", "2", "--verify", "checksum", source, destination) as copy:
         reader = waiting(destination, "--until", "end", "--verified", "--timeout", "60")
-        with Writer("tensorstore", source, frames=frames, planes=2, delay=0.1, grow=True):
+        with Writer("tensorstore", source, frames=frames, planes=2, delay=0.1, grow=True, complete=True):
             for time in range(frames):
                 done = softcopy("wait", destination, "--until", str(time), "--verified", "--timeout", "60")
                 assert done.returncode == 0, done.stderr

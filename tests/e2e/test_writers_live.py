@@ -57,14 +57,17 @@ def test_copies_started_before_their_writers_end_equal(tmp_path: Path) -> None:
 
 def test_copies_started_in_the_middle_of_the_writing_end_equal(tmp_path: Path) -> None:
     names = ["tensorstore growing", "tensorstore v2 dotted", "acquire-zarr", "zarr-python v3"]
-    with contextlib.ExitStack() as writing:
+    with contextlib.ExitStack() as copying:
+        with contextlib.ExitStack() as writing:
+            for name in names:
+                kind, options = LIVE[name]
+                writing.enter_context(Writer(kind, tmp_path / name, **{"frames": 20, **options}, delay=0.02))
+            for name in names:
+                until(lambda name=name: sum(path.is_file() for path in (tmp_path / name).rglob("*")) > 5)  # type: ignore[misc]
+            copy = copying.enter_context(Softcopy(targets_file(tmp_path, names)))
         for name in names:
-            kind, options = LIVE[name]
-            writing.enter_context(Writer(kind, tmp_path / name, **{"frames": 20, **options}, delay=0.02))
-        for name in names:
-            until(lambda name=name: sum(path.is_file() for path in (tmp_path / name).rglob("*")) > 5)  # type: ignore[misc]
-        with Softcopy("--finish-idle", "2", targets_file(tmp_path, names)) as copy:
-            assert copy.wait() == 0, copy.output
+            (tmp_path / name / "complete").touch()
+        assert copy.wait() == 0, copy.output
     for name in names:
         assert_same(tmp_path / name, tmp_path / "copies" / name)
 

@@ -104,7 +104,7 @@ def test_an_old_dataset_is_copied_at_once_and_the_end_can_be_read_afterwards(mad
     write(made.source / ".zgroup", b'{"zarr_format": 2}', old=True)
     make_old(made.source)
     copy = made.copy(settle=30.0)  # its files are old: it does not wait
-    end = copy.wait(10.0)
+    end = copy.wait(30.0)
     assert (end.state, end.failures, end.kept) == (TargetState.COMPLETE, (), 0)
     assert end.counts[ChunkState.COPIED] == end.chunk_files == 12
     assert end.other_files == 3 and end.other_waiting == 0
@@ -119,9 +119,9 @@ def test_an_old_dataset_is_copied_at_once_and_the_end_can_be_read_afterwards(mad
 
 def test_copying_twice_copies_nothing_the_second_time(made: Engines) -> None:
     make_array(made.source, (3, 3))
-    assert made.copy().wait(10.0).state is TargetState.COMPLETE
+    assert made.copy().wait(30.0).state is TargetState.COMPLETE
     before = {path: path.stat() for path in made.destination.rglob("*")}
-    end = made.copy().wait(10.0)
+    end = made.copy().wait(30.0)
     assert (end.state, end.files_copied, end.counts[ChunkState.COPIED]) == (TargetState.COMPLETE, 0, 9)
     assert {path: path.stat().st_ino for path in made.destination.rglob("*")} == {
         path: stat.st_ino for path, stat in before.items()
@@ -136,7 +136,7 @@ def test_the_python_call_of_three_lines(made: Engines) -> None:
     write(made.source / "0", b"first chunk")
     assert until(lambda: (made.destination / "0").exists())
     replace(made.source / "1", b"second chunk")
-    end = copy.finish(10.0)
+    end = copy.finish(30.0)
     assert end.state is TargetState.COMPLETE and end.chunk_files_absent == 1
     assert tree(made.destination) == tree(made.source)
 
@@ -178,10 +178,10 @@ def test_stopping_takes_less_than_two_seconds_and_the_next_start_goes_on(made: E
     end = copy.stop()
     assert time.monotonic() - started < 2.0
     assert end.state is TargetState.STOPPED and "continue" in end.reason
-    assert until(lambda: not made.processes[0].is_running(), 2.0)
+    assert until(lambda: not made.processes[0].is_running())
     assert temporaries(made.destination) == []
     (made.source / "large").unlink()
-    assert made.copy().wait(10.0).state is TargetState.COMPLETE
+    assert made.copy().wait(30.0).state is TargetState.COMPLETE
     assert tree(made.destination) == tree(made.source)
 
 
@@ -189,7 +189,7 @@ def test_stopping_takes_less_than_two_seconds_and_the_next_start_goes_on(made: E
 def test_an_engine_told_to_terminate_stops_in_order(made: Engines) -> None:
     handle = made.waiting()
     made.processes[0].terminate()
-    assert until(lambda: not made.processes[0].is_running(), 3.0)
+    assert until(lambda: not made.processes[0].is_running())
     assert handle.snapshot().targets[0].state is TargetState.STOPPED
 
 
@@ -209,7 +209,7 @@ def test_targets_run_side_by_side_and_are_ordered_about_one_by_one(made: Engines
 def test_a_source_whose_path_is_not_utf8_can_be_copied(made: Engines) -> None:
     made.source = made.source.with_name(os.fsdecode(b"odd-\xff"))
     make_array(made.source, (2,))
-    assert made.copy().wait(10.0).state is TargetState.COMPLETE
+    assert made.copy().wait(30.0).state is TargetState.COMPLETE
 
 
 @posix_only
@@ -326,14 +326,14 @@ def test_many_front_ends_at_once_are_all_answered(made: Engines) -> None:
 def test_a_front_end_with_the_wrong_key_is_refused(made: Engines) -> None:
     handle = made.waiting()
     stranger = EngineHandle(handle.run.model_copy(update={"key": "00" * 32}))
-    assert isinstance(within(1.5, stranger.snapshot), EngineGone)
+    assert isinstance(within(10.0, stranger.snapshot), EngineGone)
     assert handle.snapshot().targets
 
 
 def test_a_front_end_whose_connection_broke_calls_again(made: Engines) -> None:
     handle = made.waiting()
-    assert isinstance(within(1.5, lambda: handle.ask(Order(do="snapshot", target="x" * 100_000))), Exception)
-    assert within(1.5, handle.snapshot).targets
+    assert isinstance(within(10.0, lambda: handle.ask(Order(do="snapshot", target="x" * 100_000))), Exception)
+    assert within(10.0, handle.snapshot).targets
 
 
 @posix_only
@@ -350,7 +350,7 @@ def test_a_stranger_who_talks_nonsense_does_not_lock_everybody_out(made: Engines
                     pass
             except OSError:
                 pass
-    assert within(1.5, EngineHandle(handle.run).snapshot).targets
+    assert within(10.0, EngineHandle(handle.run).snapshot).targets
 
 
 @posix_only
@@ -358,7 +358,7 @@ def test_a_front_end_that_hangs_while_it_connects_does_not_lock_everybody_out(ma
     handle = made.waiting()
     with socket.socket(socket.AF_UNIX) as silent:
         silent.connect(handle.run.address)
-        assert within(1.5, EngineHandle(handle.run).snapshot).targets
+        assert within(10.0, EngineHandle(handle.run).snapshot).targets
 
 
 # -- a killed engine ---------------------------------------------------------------------------------------
@@ -373,14 +373,14 @@ def test_a_killed_engine_is_reported_and_the_next_one_goes_on(made: Engines) -> 
     assert until(lambda: temporaries(made.destination))
     workers = workers_of(made.processes[0].pid)
     made.processes[0].send_signal(signal.SIGKILL)
-    error = within(1.5, lambda: [copy.snapshot() for _ in range(100)])
+    error = within(10.0, lambda: [copy.snapshot() for _ in range(100)])
     assert isinstance(error, EngineGone) and str(made.processes[0].pid) in str(error)
-    assert isinstance(within(1.5, EngineHandle(copy.engine.run).snapshot), EngineGone)
-    assert until(lambda: not any(worker.is_running() for worker in workers), 2.0)
+    assert isinstance(within(10.0, EngineHandle(copy.engine.run).snapshot), EngineGone)
+    assert until(lambda: not any(worker.is_running() for worker in workers))
     assert engines() == []
     write(made.destination / ".softcopy-99999999-1.tmp", b"what a killed worker leaves")
     (made.source / "large").unlink()
-    assert made.copy().wait(10.0).state is TargetState.COMPLETE
+    assert made.copy().wait(30.0).state is TargetState.COMPLETE
     assert tree(made.destination) == tree(made.source) and temporaries(made.destination) == []
 
 

@@ -77,7 +77,7 @@ def test_more_folders_than_may_be_watched_are_copied_and_the_remedy_is_told_once
     if subprocess.run([*unshare, "true"], capture_output=True).returncode:
         pytest.skip("may not limit watches here")
     copy = subprocess.Popen(
-        [*unshare, *COMMAND, "--finish-idle", "4", str(source), str(destination)],
+        [*unshare, *COMMAND, str(source), str(destination)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -88,6 +88,7 @@ def test_more_folders_than_may_be_watched_are_copied_and_the_remedy_is_told_once
         for number in range(60, 99):
             replace_in(source / str(number), content(number, 0, 100))
         replace(source / "3" / "0", content(3, 1, 300))
+        (source / "complete").touch()
         output, _ = copy.communicate(timeout=60)
     finally:
         if copy.poll() is None:

@@ -11,10 +11,10 @@ from tests.support.writers import Writer
 
 def test_two_destinations_of_one_live_source_by_two_engines(tmp_path: Path) -> None:
     source = tmp_path / "s.zarr"
-    idle = ("--finish-idle", "2", source)
-    with Softcopy(*idle, tmp_path / "a") as first, Softcopy(*idle, tmp_path / "b") as second:
+    with Softcopy(source, tmp_path / "a") as first, Softcopy(source, tmp_path / "b") as second:
         with Writer("tensorstore", source, reset=5, delay=0.02):
             pass
+        (source / "complete").touch()
         assert first.wait() == 0, first.output
         assert second.wait() == 0, second.output
     for name in "ab":

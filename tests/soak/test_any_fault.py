@@ -119,6 +119,6 @@ def test_a_few_orders_on_disks_that_fail(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1100)
 def test_many_orders_on_disks_that_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     try_orders(tmp_path, monkeypatch, 20, 25, phases=(Phase.generate,), database=None)

@@ -405,6 +405,6 @@ def test_a_few_orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1100)
 def test_many_orders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(AnyOrder, tmp_path, monkeypatch, 20, 25, phases=(Phase.generate,), database=None)

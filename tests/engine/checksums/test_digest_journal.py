@@ -77,7 +77,7 @@ def test_what_a_killed_engine_has_copied_is_not_read_back(jobs: Jobs) -> None:
     with Softcopy("--nprocs", "1", jobs.source, jobs.destination) as copy:
         assert until(lambda: left(jobs) and left(jobs)[0].with_suffix(".json").exists(), 20.0)
         assert until(lambda: left(jobs)[0].stat().st_size == 4 * len(FORGED))
-        assert until(lambda: read_run(left(jobs)[0]).since > (jobs.destination / "3").stat().st_ctime_ns, 10.0)
+        assert until(lambda: read_run(left(jobs)[0]).since > (jobs.destination / "3").stat().st_ctime_ns)
         copy.process.kill()
     forge_left(left(jobs)[0], 2)
     done = softcopy("--nprocs", "1", "--finish-idle", "0", jobs.source, jobs.destination)

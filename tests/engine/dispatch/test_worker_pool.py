@@ -312,7 +312,7 @@ def test_a_process_that_does_not_read_holds_up_neither_its_job_nor_the_stop(desk
     assert worker.link.writer._waiting.qsize() <= 5, "of all paces the last one"
     desk.pool.stop()
     assert time.monotonic() - started < 2.5
-    assert until(lambda: not any(p.is_running() for p in processes), 1.0)
+    assert until(lambda: not any(p.is_running() for p in processes))
 
 
 @posix_only
@@ -347,7 +347,7 @@ def test_stopping_in_the_middle_of_a_large_copy_leaves_no_process_and_no_tempora
     left = desk.pool.stop()
     assert time.monotonic() - started < 2.0
     assert left == []
-    assert until(lambda: not any(p.is_running() for p in processes), 1.0)
+    assert until(lambda: not any(p.is_running() for p in processes))
     assert temporaries(desk.destination) == []
 
 
@@ -363,7 +363,7 @@ def test_stopping_a_worker_that_hangs_takes_no_longer_and_tells_what_it_left(des
     left = desk.pool.stop()
     assert time.monotonic() - started < 2.0
     assert left == [(worker.temporary, ["", "sub"])]
-    assert until(lambda: not any(p.is_running() for p in processes), 1.0)
+    assert until(lambda: not any(p.is_running() for p in processes))
 
 
 def test_a_stopped_pool_starts_no_worker(desk: Desk) -> None:
@@ -391,7 +391,7 @@ def test_many_answers_that_nobody_takes_do_not_hold_up_the_end(tmp_path: Path) -
     processes = desk.processes()
     assert until(lambda: all(waiting(worker) > 50_000 for worker in desk.pool.workers))
     desk.pool.stop()
-    reaped = until(lambda: not any(p.is_running() for p in processes), 2.0)
+    reaped = until(lambda: not any(p.is_running() for p in processes))
     while not desk.inbox.empty():  # what the pool should have done
         desk.inbox.get()
         desk.pool._backlog.release()
@@ -424,7 +424,7 @@ def test_workers_end_when_their_engine_is_killed(tmp_path: Path) -> None:
         assert len(workers) == 3
         assert until(lambda: temporaries(destination))
         engine.kill()
-    assert until(lambda: not any(p.is_running() and p.status() != "zombie" for p in workers), 2.0)
+    assert until(lambda: not any(p.is_running() and p.status() != "zombie" for p in workers))
     assert temporaries(destination) == []
 
 
@@ -476,8 +476,8 @@ def test_a_worker_that_does_not_listen_does_not_block_the_job(desk: Desk) -> Non
 
     sending = threading.Thread(target=send)
     sending.start()
-    sending.join(1.0)
+    sending.join(30.0)
     stuck = sending.is_alive()
     os.kill(worker.link.process.pid, signal.SIGCONT)
-    sending.join(5.0)
+    sending.join(30.0)
     assert not stuck

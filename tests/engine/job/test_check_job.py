@@ -53,7 +53,7 @@ def check(target: Target) -> Iterator[Callable[[], CheckJob]]:
     yield make
     for one in made:
         one.order("stop")
-        assert one.ended.wait(5.0)
+        assert one.ended.wait(30.0)
 
 
 def ends(check: CheckJob) -> TargetState:
@@ -72,7 +72,7 @@ def test_a_check_can_be_paused_and_goes_on(check: Callable[[], CheckJob], target
     assert until(lambda: one.snapshot().state is TargetState.PAUSED)
     assert one.snapshot().chunk_files == 0
     one.order("resume")
-    assert one.ended.wait(10.0)
+    assert one.ended.wait(30.0)
     end = one.snapshot()
     assert (end.state, end.counts[ChunkState.COPIED], end.other_files) == (TargetState.COMPLETE, 12, 1)
 
@@ -187,7 +187,7 @@ def test_one_engine_checks_one_target_and_copies_another(target: Target, tmp_pat
     other = make_target(target.source, tmp_path / "copy", Settings(nprocs=1, settle=0.0))
     engine = Engine([target, other])
     engine.start()
-    assert engine.wait(10.0)
+    assert engine.wait(30.0)
     engine.close()
     checked, copied = engine.snapshot().targets
     assert (checked.state, copied.state) == (TargetState.INCOMPLETE, TargetState.COMPLETE)

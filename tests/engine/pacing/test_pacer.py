@@ -88,5 +88,5 @@ def test_of_what_has_ended_or_is_only_compared_no_pace_can_be_set(jobs: Jobs) ->
         assert describe(engine.order(Order(do="set", changes=changes(pace="full")))).endswith("it has no speed to set")
     finally:
         engine.start()
-        assert engine.wait(10.0)
+        assert engine.wait(30.0)
         engine.close()

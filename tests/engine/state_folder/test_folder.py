@@ -85,7 +85,7 @@ def test_a_destination_that_another_process_fills_is_refused_with_its_pid(tmp_pa
 def test_a_destination_is_free_once_its_engine_was_killed(tmp_path: Path) -> None:
     with other_process(tmp_path / "d") as other:
         other.kill()
-        assert until(lambda: free(tmp_path / "d"), 2.0)
+        assert until(lambda: free(tmp_path / "d"))
 
 
 @posix_only

@@ -65,7 +65,7 @@ def copied(jobs: Jobs, array: str = "") -> int:
 
 
 def says(jobs: Jobs, number: int, array: str = "") -> bool:
-    return bool(until(lambda: copied(jobs, array) == number, 10.0))
+    return bool(until(lambda: copied(jobs, array) == number))
 
 
 class Held:
@@ -106,7 +106,7 @@ def test_what_is_rewritten_is_taken_back_before_the_destination_changes(
     jobs.start()
     assert says(jobs, 3)
     replace(jobs.source / "1.0", b"second")
-    assert held.reached.wait(10.0)
+    assert held.reached.wait(30.0)
     write_time(jobs.source, 3)
     assert not until(lambda: (jobs.destination / "1.0").read_bytes() != b"first", 0.5), "nobody was told so far"
     assert not (jobs.destination / "3.0").exists()
@@ -133,7 +133,7 @@ def test_an_engine_that_starts_takes_back_everything_first_and_says_what_has_cha
         file.write(b'{"event": "progr')  # it was killed
     held = Held(monkeypatch, "begin", lambda line, anew: True)
     jobs.start()
-    assert held.reached.wait(10.0)
+    assert held.reached.wait(30.0)
     assert not until(lambda: (jobs.destination / "2.1").read_bytes() != b"first", 0.5)
     held.let_go.set()
     assert until(lambda: (jobs.destination / "2.1").read_bytes() == b"second")
