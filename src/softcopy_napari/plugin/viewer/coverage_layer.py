@@ -187,12 +187,18 @@ class CoverageLayer:
             self._draw_edges(cells, shown)
         if not self._marking.faces:
             return
-        cells = self._tinted[cells]
-        if self._drawn is not None and np.array_equal(cells, self._drawn):
+        before, self._drawn = self._drawn, np.array(cells)  # the ledger changes all the while
+        if before is not None and self._look_alike(before, self._drawn):
             return
-        self._drawn = cells
         with self._budget.measured():
             self.layer.refresh(extent=False, thumbnail=False, highlight=False)
+
+    def _look_alike(self, before: Cells, now: Cells) -> bool:
+        """Whether all cells that have changed are tinted as they were; those of a picture are millions, these few."""
+        if before.shape != now.shape:
+            return False
+        changed = before != now
+        return np.array_equal(self._tinted[before[changed]], self._tinted[now[changed]])
 
     def remove(self) -> None:
         """Remove the layer, and the outlines."""
