@@ -6,11 +6,11 @@ Part of what is known of a target's source (source_tracker.py), and called from 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from softcopy_napari.engine.fs.hashing import DIGEST_SIZE
 from softcopy_napari.engine.fs.relative_paths import join
 from softcopy_napari.engine.inventory.inventory import Inventory
 from softcopy_napari.engine.source.finish_rules import Against, Objection
@@ -152,11 +152,11 @@ class GrowthEvidence:
             for array in itertools.islice(inventory.arrays.values(), _ARRAYS_LOOKED_AT):
                 if array.layout.n_chunk_files < _FEWEST:
                     continue
-                cells = np.unique(np.linspace(0, array.layout.n_chunk_files - 1, _SAMPLE).astype(np.int64))
+                spread = np.linspace(0, array.layout.n_chunk_files - 1, _SAMPLE).astype(np.int64)
+                cells = np.array(sorted({*spread.tolist()}), np.int64)
                 digests = array.digests(inventory.digests, cells)
-                known = np.ascontiguousarray(digests[digests.any(axis=1)]).view(f"V{DIGEST_SIZE}").ravel()
-                _, counts = np.unique(known, return_counts=True)
-                if len(counts) and 2 * counts.max() >= len(cells):
+                counts = Counter(map(bytes, digests[digests.any(axis=1)]))
+                if counts and 2 * max(counts.values()) >= len(cells):
                     found = (Objection(Against.PLACEHOLDERS, array.layout.path),)
                     break
             self._placeholders = inventory.changes, found

@@ -15,10 +15,11 @@ from pathlib import Path
 from softcopy_napari.engine.activity_board import ActivitySlot
 from softcopy_napari.engine.reasons import Reason, ReasonCode, make_reason
 from softcopy_napari.engine.watch.events import EventQueue, Watcher
-from softcopy_napari.engine.watch.portable import PortableWatcher
 
 if sys.platform == "linux":
     from softcopy_napari.engine.watch.linux import LinuxWatcher
+else:
+    from softcopy_napari.engine.watch.portable import PortableWatcher
 
 log = logging.getLogger(__name__)
 

@@ -91,8 +91,8 @@ class ArrayWatermark:
         for start in range(0, end, _LARGEST_BLOCK):
             block = self.ledger.flat[start : min(start + _LARGEST_BLOCK, end)]
             under_way = _are_other(block, ChunkState.COPIED, absent=True)
-            found.append(np.unique((np.flatnonzero(under_way) + start) // self.ledger.row))
-        return np.unique(np.concatenate(found))
+            found.append(_distinct((np.flatnonzero(under_way) + start) // self.ledger.row))
+        return _distinct(np.concatenate(found))
 
     def _watch(self) -> None:
         """Have the ledger note what happens to rows that were claimed."""
@@ -216,6 +216,11 @@ def _are_other(states: npt.NDArray[np.uint8], lowest: ChunkState, absent: bool) 
     # Of what is below the lowest the difference is large: the type has no negative numbers.
     others = states - np.uint8(lowest) > ChunkState.VERIFIED - lowest
     return others & (states != ChunkState.ABSENT) if absent else others
+
+
+def _distinct(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return rows in ascending order without repetitions; `np.unique` imports masked arrays, for 40 ms."""
+    return rows[np.diff(rows, prepend=-1) > 0]
 
 
 def _first_other(flat: npt.NDArray[np.uint8], start: int, lowest: ChunkState, absent: bool = False) -> int:
