@@ -30,6 +30,8 @@ class Fault(Enum):
     """403, as for credentials that have expired."""
     DENIED = auto()
     """403, as for a right that is missing."""
+    NOT_DELETED = auto()
+    """200, and in it, for one object, that it may not be deleted: as S3 answers."""
     SKEWED = auto()
     """403, as for a computer whose clock is wrong."""
     BROKEN = auto()
@@ -54,6 +56,8 @@ _ANSWERS = {
     ),
     Fault.BROKEN: (500, "InternalError", "We encountered an internal error. Please try again."),
 }
+
+_NOT_DELETED = b"<Error><Key>%b</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
 
 @dataclass
@@ -205,7 +209,10 @@ def _make_handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
             request = Request(self.command, unquote(parts.path).lstrip("/"), parts.query, len(body))
             rule = proxy._judge(request)
             fault = rule.fault if rule is not None else None
-            if fault in _ANSWERS:
+            if fault is Fault.NOT_DELETED:
+                denied = b"".join(_NOT_DELETED % key for key in re.findall(rb"<Key>([^<]+)</Key>", body))
+                self._answer(200, b"<DeleteResult>%b</DeleteResult>" % denied)
+            elif fault in _ANSWERS:
                 self._refuse(*_ANSWERS[fault])
             elif fault is Fault.DROP:
                 self._hang_up()
@@ -268,6 +275,9 @@ def _make_handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
             content = (
                 f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
             ).encode()
+            self._answer(status, content)
+
+        def _answer(self, status: int, content: bytes) -> None:
             self.send_response_only(status)
             self.send_header("Content-Type", "application/xml")
             self.send_header("Content-Length", str(len(content)))

@@ -56,6 +56,10 @@ STORES: Wording = {
     ReasonCode.STORE_CLOCK: "{destination} refuses this computer's clock: {problem}. Set its date and time",
     ReasonCode.STORE_OVERLOADED: "{destination} is overloaded ({problem}). Copying continues by itself",
     ReasonCode.STORE_WITHOUT_LINKS: "{destination} cannot hold links: links of the source are left out",
+    ReasonCode.STORE_NOT_DELETED: (
+        "was deleted by its writer, and is still at the destination: {problem}. Ask for permission to delete objects "
+        "there"
+    ),
     ReasonCode.FOREIGN_OBJECT: (
         "lies at the destination with different content, which no copy brought there. Move it away, or replace it with "
         "--overwrite"

@@ -385,6 +385,7 @@ class ReasonCode(StrEnum):
     STORE_CLOCK = auto()
     STORE_OVERLOADED = auto()
     STORE_WITHOUT_LINKS = auto()
+    STORE_NOT_DELETED = auto()
     FOREIGN_OBJECT = auto()
 
     # Workers on a Dask cluster

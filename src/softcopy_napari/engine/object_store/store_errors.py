@@ -7,7 +7,7 @@ import re
 
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem, ProblemKind
 
-_CODE = re.compile(r"<Code>([^<]+)</Code>")
+_CODE = re.compile(r"<Code>([^<]+)</Code>|request failed for key .*\(code: (\w+)\)")
 _MESSAGE = re.compile(r"<Message>([^<\n]+)")
 _STATUS = re.compile(r"status(?: code)?:? (\d{3})")
 _SYSTEM = re.compile(r'message: "([^"]+)"')
@@ -72,7 +72,11 @@ def explain_error(error: Exception) -> OSError:
         return StoreError(ProblemKind.REFUSED, "there are no credentials")
     if code in _WRONG_KEYS:
         return StoreError(ProblemKind.REFUSED, f"the credentials are not valid: {_words(text, code, status)}")
-    if status in (401, 403) or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError"):
+    if (
+        status in (401, 403)
+        or code == "AccessDenied"
+        or type(error).__name__ in ("PermissionDeniedError", "UnauthenticatedError")
+    ):
         return StoreError(ProblemKind.REFUSED, _words(text, code, status), denied=status != 401)
     if code in _FULL or status == 507:
         return StoreError(ProblemKind.QUOTA, _words(text, code, status))
@@ -102,4 +106,4 @@ def _words(text: str, code: str, status: int) -> str:
 
 def _first(pattern: re.Pattern[str], text: str) -> str:
     found = pattern.search(text)
-    return found[1] if found else ""
+    return found[found.lastindex or 0] if found else ""

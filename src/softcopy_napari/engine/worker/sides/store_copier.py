@@ -242,7 +242,13 @@ class StoreCopier:
             return CopyResult(CopyOutcome.DELETED)
         if known is not None and known.is_foreign and not self._overwrite:
             return CopyResult(CopyOutcome.FAILED, reason=make_reason(ReasonCode.FOREIGN_OBJECT))
-        self._store.delete([path])
+        try:
+            self._store.delete([path])
+        except StoreError as error:
+            if not error.denied:
+                raise
+            reason = make_reason(ReasonCode.STORE_NOT_DELETED, problem=error.strerror or "")
+            return CopyResult(CopyOutcome.FAILED, reason=reason)
         self._manifest.note_gone([path])
         return CopyResult(CopyOutcome.DELETED)
 
