@@ -14,7 +14,7 @@ import pytest
 
 from softcopy_napari.engine.state_folder.folder import private_folder
 from softcopy_napari.engine.state_folder.ledger_folders import VERSIONS
-from tests.engine.support import make_old, temporaries
+from tests.engine.support import copies_under_way, make_old
 from tests.support.command import Softcopy, softcopy, until, until_status
 from tests.support.preloaded import workers_of
 from tests.support.trees import assert_same, contents, stamps
@@ -90,7 +90,7 @@ def test_ctrl_c_ends_soon_leaves_no_temporary_and_says_how_to_go_on(limit: float
     """In two seconds, on a machine that does nothing else; without Ctrl-C it goes on for the 30 s that it settles."""
     source, destination = _make_large(tmp_path / "source.zarr"), tmp_path / "destination.zarr"
     with Softcopy("--nprocs", "2", "--max-rate", "20 MB/s", source, destination) as copy:
-        until(lambda: temporaries(destination))
+        until(lambda: copies_under_way(destination))
         assert copy.interrupt() < limit
         assert copy.process.returncode == 130
         assert ". Run again to continue" in copy.output
@@ -144,7 +144,7 @@ def test_a_second_engine_is_refused_the_destination_and_told_who_has_it(tmp_path
 def test_a_killed_engine_takes_its_workers_with_it_and_the_next_one_cleans_up(tmp_path: Path) -> None:
     source, destination = _make_large(tmp_path / "source.zarr"), tmp_path / "destination.zarr"
     with Softcopy("--nprocs", "2", source, destination) as copy:
-        until(lambda: temporaries(destination))
+        until(lambda: copies_under_way(destination))
         workers = workers_of(copy.process.pid)
         (ledgers,) = private_folder("ledgers").iterdir()
         until(lambda: [path for path in ledgers.rglob("*") if path.name == VERSIONS])
@@ -160,7 +160,7 @@ def test_a_killed_engine_takes_its_workers_with_it_and_the_next_one_cleans_up(tm
 def test_a_killed_worker_is_replaced_and_its_work_done(tmp_path: Path) -> None:
     source, destination = _make_large(tmp_path / "source.zarr"), tmp_path / "destination.zarr"
     with Softcopy("--nprocs", "2", "--settle", "0", source, destination) as copy:
-        until(lambda: temporaries(destination))
+        until(lambda: copies_under_way(destination))
         victim = workers_of(copy.process.pid)[0]
         victim.send_signal(signal.SIGKILL)
         assert copy.wait() == 0, copy.output

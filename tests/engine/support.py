@@ -138,6 +138,13 @@ def temporaries(folder: Path) -> list[Path]:
     return [path for path in folder.rglob(".softcopy-*") if not fnmatch(path.name, ".softcopy-*-here.tmp")]
 
 
+def copies_under_way(folder: Path) -> list[Path]:
+    """Unfinished copies that hold data by now: a worker that tries what a disk can do makes files with next to none."""
+    with contextlib.suppress(FileNotFoundError):  # one of them has become whole
+        return [path for path in temporaries(folder) if path.stat().st_size >= 1000]
+    return []
+
+
 def make_torn_shards(folder: Path, count: int) -> None:
     """An array of shards, all of them without a whole index: their writer crashed."""
     codec = {"name": "sharding_indexed", "configuration": {"chunk_shape": [1], "codecs": [{"name": "bytes"}]}}

@@ -26,7 +26,7 @@ from softcopy_napari.engine.states import ChunkState, TargetState
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings, Target, targets_to_json
 from softcopy_napari.engine.wording import describe
-from tests.engine.support import make_array, make_old, replace, temporaries, tree, until, write
+from tests.engine.support import copies_under_way, make_array, make_old, replace, temporaries, tree, until, write
 from tests.support.preloaded import workers_of
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals, sockets that are files")
@@ -173,7 +173,7 @@ def test_stopping_takes_less_than_two_seconds_and_the_next_start_goes_on(made: E
     os.truncate(write(made.source / "large", b""), 1 << 42)
     make_old(made.source)
     copy = made.copy(settle=1000.0)
-    assert until(lambda: temporaries(made.destination))
+    assert until(lambda: copies_under_way(made.destination))
     started = time.monotonic()
     end = copy.stop()
     assert time.monotonic() - started < 2.0
@@ -370,7 +370,7 @@ def test_a_killed_engine_is_reported_and_the_next_one_goes_on(made: Engines) -> 
     os.truncate(write(made.source / "large", b""), 1 << 42)
     make_old(made.source)
     copy = made.copy(settle=1000.0)
-    assert until(lambda: temporaries(made.destination))
+    assert until(lambda: copies_under_way(made.destination))
     workers = workers_of(made.processes[0].pid)
     made.processes[0].send_signal(signal.SIGKILL)
     error = within(10.0, lambda: [copy.snapshot() for _ in range(100)])

@@ -23,7 +23,7 @@ from softcopy_napari.engine.targets import timeout
 from softcopy_napari.engine.targets.build import make_target
 from softcopy_napari.engine.targets.target import Settings, Target
 from softcopy_napari.engine.targets.targets_file import load_targets
-from tests.engine.support import OLD, replace, temporaries, until
+from tests.engine.support import OLD, copies_under_way, replace, temporaries, until
 from tests.faults.lab import SOON, Lab, content, make_chunks
 from tests.support.command import Softcopy
 from tests.support.faultfs import Rule, why_not
@@ -165,7 +165,7 @@ def test_a_worker_that_is_stopped_for_half_a_minute_is_replaced_and_for_less_wai
         file.write_bytes(b"\1" * 80_000_000)
         os.utime(file, (OLD, OLD))
     with Softcopy("--nprocs", "2", "--settle", "0", source, destination) as copy:
-        assert until(lambda: temporaries(destination))
+        assert until(lambda: len(copies_under_way(destination)) == 2)
         worker = workers_of(copy.process.pid)[0]
         worker.suspend()
         with contextlib.suppress(subprocess.TimeoutExpired):

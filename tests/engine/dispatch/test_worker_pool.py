@@ -42,7 +42,7 @@ from softcopy_napari.engine.worker.tasks import (
     Task,
     VerifyTask,
 )
-from tests.engine.support import make_array, temporaries, tree, until, write
+from tests.engine.support import copies_under_way, make_array, temporaries, tree, until, write
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -422,7 +422,7 @@ def test_workers_end_when_their_engine_is_killed(tmp_path: Path) -> None:
         assert engine.stdout is not None
         workers = [psutil.Process(int(pid)) for pid in engine.stdout.readline().split()]
         assert len(workers) == 3
-        assert until(lambda: temporaries(destination))
+        assert until(lambda: copies_under_way(destination))
         engine.kill()
     assert until(lambda: not any(p.is_running() and p.status() != "zombie" for p in workers))
     assert temporaries(destination) == []
