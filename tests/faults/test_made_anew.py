@@ -90,6 +90,25 @@ def test_a_dataset_made_anew_in_its_folder_is_copied(jobs: Jobs, grid: tuple[int
     ends_equal(jobs)
 
 
+def test_no_metadata_of_the_firsts_groups_are_left_to_describe_the_second(jobs: Jobs) -> None:
+    def make(*names: str) -> None:
+        for name in names:
+            write(jobs.source / name, b'{"zarr_format": 2}')
+        make_anew(jobs.source / "0", (2,), b"of " + names[-1].encode())
+
+    make(".zgroup", ".zattrs", ".zmetadata")
+    write(jobs.source / "first position" / ".zgroup", b'{"zarr_format": 2}')
+    jobs.start()
+    assert until(lambda: tree(jobs.source).items() <= tree(jobs.destination).items()) and jobs.caught_up()
+    write(jobs.destination / "labels" / ".zattrs", b"of others")
+    shutil.rmtree(jobs.source)
+    make(".zgroup")
+    assert until(lambda: tree(jobs.destination) == {**tree(jobs.source), "labels/.zattrs": b"of others"}), (
+        jobs.now.reason,
+        sorted(tree(jobs.destination).keys() ^ tree(jobs.source).keys()),
+    )
+
+
 def test_a_dataset_with_other_chunks_is_copied_and_the_first_ones_go(jobs: Jobs) -> None:
     copied_first(jobs)
     shutil.rmtree(jobs.source)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from softcopy_napari.engine.checksums.digest_journal import DigestJournal
@@ -60,6 +60,8 @@ class DestinationPreparation:
         What lay at the destination at first; None before that was looked at.
     old_arrays : list of OldArray
         Arrays of a dataset before whose files may be left at the destination, and are not being removed yet.
+    old_metadata : set of str
+        Metadata of a dataset before that may be left there, too.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class DestinationPreparation:
     ) -> None:
         self.existing: ExistingData | None = None
         self.old_arrays: list[OldArray] = []
+        self.old_metadata: set[str] = set()
         self._due: list[OldArray] = []
         """Those whose files are being removed."""
         self._replacing = self._removing = False
@@ -88,7 +91,7 @@ class DestinationPreparation:
     @property
     def unfinished(self) -> bool:
         """Whether something is still to be removed."""
-        return self._removing or self._replacing or any(map(self._is_due, self.old_arrays))
+        return bool(self._removing or self._replacing or self.old_metadata or any(map(self._is_due, self.old_arrays)))
 
     def _is_due(self, old: OldArray) -> bool:
         """Whether what is left of an array can be removed."""
@@ -99,7 +102,7 @@ class DestinationPreparation:
         """Whether another dataset lies at the destination, and is to be replaced."""
         return self._replacing
 
-    def hand_over_to(self, following: DestinationPreparation, left: list[OldArray]) -> None:
+    def hand_over_to(self, following: DestinationPreparation, left: list[OldArray], metadata: Iterable[str]) -> None:
         """Pass on what is known of the destination, and what is still to be removed there.
 
         Parameters
@@ -108,9 +111,12 @@ class DestinationPreparation:
             That of the job which takes over.
         left : list of OldArray
             What the dataset that has just gone leaves, in addition to those before it.
+        metadata : iterable of str
+            Metadata files that it leaves.
         """
         following.existing = self.existing
         following.old_arrays = [*self.old_arrays, *self._due, *left]
+        following.old_metadata = self.old_metadata.union(metadata)
         following._replacing = self._replacing
 
     def examine(self, done: Callable[[Reason | None], None], wait: Callable[[DestinationProblem], None]) -> None:
@@ -161,7 +167,7 @@ class DestinationPreparation:
             return
         self._due = [old for old in self.old_arrays if self._is_due(old)]
         self.old_arrays = [old for old in self.old_arrays if not self._is_due(old) and now < old.awaited_until]
-        if not (self._due or self._replacing):
+        if not (self._due or self._replacing or self.old_metadata):
             return
         self._removing = True
         known, here, there = KnownFiles.of(self._inventory), str(self.target.source), self.target.destination
@@ -177,6 +183,7 @@ class DestinationPreparation:
         notices, all_there = [], True
         try:
             remover.remove(self._due)
+            remover.remove_metadata(list(self.old_metadata))
             if self._replacing and self.existing is not None:
                 metadata = [] if self.target.is_folder else list(self.existing.metadata)
                 remover.remove(map(OldArray, take_over_destination(self.target, metadata)))
@@ -198,6 +205,7 @@ class DestinationPreparation:
         self._removing = False
         if all_there:
             self._replacing = False
+            self.old_metadata.clear()
         else:  # it goes on when the sides are back, or in the job of the next dataset
             self.old_arrays += self._due
             self._next_removal = time.monotonic() + _AGAIN

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from softcopy_napari.engine.destination.old_file_remover import KnownFiles
 from softcopy_napari.engine.destination.preparation import DestinationPreparation
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem, describe_problem
 from softcopy_napari.engine.job.job_parts import JobParts
@@ -131,6 +132,8 @@ class Readiness:
     def hand_over_to(self, following: Readiness) -> None:
         """Pass on to the next job what is known of the destination, and which files this job leaves there."""
         left = self.arrival.leftovers(self._inventory.arrays.values())
-        self._preparation.hand_over_to(following._preparation, left)
+        # What others have edited there is not known to have been the first dataset's.
+        metadata = KnownFiles.of(self._inventory).metadata.difference(self._inventory.kept) if left else ()
+        self._preparation.hand_over_to(following._preparation, left, metadata)
         following._dispatcher.replaces_metadata = self._dispatcher.replaces_metadata
         following._dispatcher.destination.claimed = self._dispatcher.destination.claimed
