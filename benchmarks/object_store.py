@@ -6,7 +6,7 @@ The server is `rclone serve s3`, a process of its own on this computer. Times ar
 processors for client and server. softcopy hashes in flight, sends a SHA-256 with each request, lists both sides at the
 end and stores a receipt; then it is started once more, to find that nothing is left to do ("again").
 
-Live: a writer renames chunk files into place at a steady rate. A chunk file has come at its change time, on both sides.
+Live: a writer renames chunk files into place at a steady rate. A chunk file came at its change time, on both sides.
 """
 
 from __future__ import annotations
@@ -113,8 +113,10 @@ def measure_live(folder: Path, nprocs: int, seconds: int) -> None:
             file = source / str(number // IN_A_FOLDER) / str(number % IN_A_FOLDER)
             file.parent.mkdir(exist_ok=True)
             temporary = file.with_name(f"{file.name}.__lock")
-            temporary.write_bytes(block)
-            temporary.rename(file)
+            with open(temporary, "wb") as opened:  # as tensorstore does
+                opened.write(block)
+                opened.flush()
+                temporary.rename(file)
         (source / "complete").touch()
         if copy.wait(300):
             sys.exit("softcopy failed")
