@@ -52,7 +52,8 @@ def make_watcher(
             if error.errno not in (errno.ENOSPC, errno.EMFILE):
                 raise
             return NoWatcher(wake)
-    return PortableWatcher(source, wake, slot)
+    else:
+        return PortableWatcher(source, wake, slot)
 
 
 class NoWatcher(EventQueue):
