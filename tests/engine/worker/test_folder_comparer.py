@@ -362,6 +362,27 @@ def test_a_slow_share_gives_a_sign_of_life_long_before_its_worker_counts_as_hung
     assert longest < 10
 
 
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+@pytest.mark.parametrize("native", ["0", "1"])
+def test_a_share_is_not_asked_for_each_name_of_a_folder_that_is_empty_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, native: str
+) -> None:
+    monkeypatch.setenv("SOFTCOPY_NATIVE", native)
+    for number in range(100):
+        write(tmp_path / "source" / str(number), b"x", old=True)
+    (tmp_path / "data" / "copy").mkdir(parents=True)
+    with FaultFs(tmp_path / "data", tmp_path / "place") as faults:
+        asked = faults.delay("stat", "copy/*", seconds=0.0)
+        comparer = FolderComparer(str(tmp_path / "source"), str(tmp_path / "place" / "copy"), "run")
+        for different in (100, 99):
+            *_, part = comparer.compare_folders([("", 0)], QUIET)
+            assert isinstance(part, FolderDiff) and len(part.different) == different
+            if different == 100:
+                write(tmp_path / "data" / "copy" / "7", b"x", old=True)
+                asked.lift()
+                assert not [path for path in asked.met if path.removeprefix("copy/").isdecimal()]
+
+
 @posix_only
 @pytest.mark.parametrize("unit", [100, 1000, 10**7, 10**9, 2 * 10**9], ids=["NTFS", "us", "exFAT", "HFS+", "FAT"])
 def test_a_destination_that_keeps_times_less_finely_is_up_to_date_after_a_copy(

@@ -27,6 +27,12 @@ class ExtraFiles:
         self._destination = destination
         self._own_run = own_run
 
+    def is_empty(self, held: int) -> bool:
+        """Whether an open folder of the destination holds nothing but temporaries of softcopy."""
+        with contextlib.suppress(OSError), os.scandir(held) as entries:
+            return all(is_own_temporary(entry.name) for entry in entries)
+        return False
+
     def find_extra_files(self, folder: str, held: int | None, names: set[str] | None) -> list[str]:
         """List files and folders (which end in `/`) that only the destination has; none if it cannot be listed.
 

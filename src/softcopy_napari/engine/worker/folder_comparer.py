@@ -224,6 +224,9 @@ class FolderComparer:
                 holding(destination, folder if there else None, to_list=True) as held,
             ):
                 part.unflushed = unflushed = unflushed or self._flush(held)
+                # A share takes its time to say of each name that there is none, one after the other.
+                is_empty = held is not None and self._extras.is_empty(held)
+                has_files, copies = there and not is_empty, None if is_empty else held
                 # Metadata come first because they explain what follows; most folders have few names and no metadata.
                 first = list(itertools.islice(entries, _FEW))
                 metadata = METADATA_NAMES.intersection([entry.name for entry in first])
@@ -246,15 +249,15 @@ class FolderComparer:
                         if refresh:
                             refresh_attributes(name if here is not None else entry.path, here)
                         if len(files) == MAX_FILES:
-                            self._files.compare_files(files, there, here, held, part, quiet)
+                            self._files.compare_files(files, has_files, here, copies, part, quiet)
                             files.clear()
                     if seen % PART == 0 or time.monotonic() > deadline:
-                        self._files.compare_files(files, there, here, held, part, quiet)
+                        self._files.compare_files(files, has_files, here, copies, part, quiet)
                         files.clear()
                         deadline = time.monotonic() + _SIGN_OF_LIFE
                         yield part
                         part = FolderDiff(folder, modified=part.modified, newest=part.newest, unflushed=unflushed)
-                self._files.compare_files(files, there, here, held, part, quiet)
+                self._files.compare_files(files, has_files, here, copies, part, quiet)
                 clashing += clashes.find_in_large_folder(
                     lambda: os.listdir(source.path(folder) if here is None else here)
                 )
