@@ -86,7 +86,8 @@ def run_for(
     Workers of the one before it may still be there: it waits for them, and is not refused.
     """
     with Softcopy("--nprocs", "2", *options, source, destination) as copy:
-        until(at_work, 120)
+        until(lambda: at_work() or copy.process.poll() is not None, 120)
+        assert copy.process.poll() is None, f"it ended by itself: {copy.output}"
         with contextlib.suppress(subprocess.TimeoutExpired):
             copy.wait(seconds)
             pytest.fail(f"it ended by itself: {copy.output}")
