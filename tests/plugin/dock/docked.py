@@ -17,7 +17,7 @@ from softcopy_napari.plugin import SoftcopyWidget
 from softcopy_napari.widgets.card import Card
 from softcopy_napari.widgets.target_row import Row
 
-TIMEOUT = 30_000
+TIMEOUT = 60_000
 """Milliseconds that anything may take."""
 
 
