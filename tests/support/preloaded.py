@@ -306,30 +306,33 @@ def _serve(requests: socket.socket, libraries: Sequence[str]) -> list[str]:
         fds.frombytes(ancillary[0][2])
         numbers, for_parent, own_session, *what = json.loads(data)
         sys.stdout.flush()
+        began, begins = os.pipe()
         pid = _fork_brother() if for_parent else os.fork()
         if pid == 0:
             import fcntl
 
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            answers, *kept = (
-                fcntl.fcntl(fd, fcntl.F_DUPFD, _OUT_OF_THE_WAY) for fd in (requests.fileno(), *fds[: len(numbers)])
-            )
-            for fd in {requests.detach(), *fds, woken, wake, *endings.values()}:
+            kept = [fcntl.fcntl(fd, fcntl.F_DUPFD, _OUT_OF_THE_WAY) for fd in (begins, *fds[: len(numbers)])]
+            for fd in {requests.detach(), *fds, woken, wake, began, begins, *endings.values()}:
                 os.close(fd)
+            begins = kept.pop(0)
             for fd, number in zip(kept, numbers, strict=True):
                 os.dup2(fd, number)
                 os.close(fd)
             Path("/proc/self/comm").write_text("python")
             if own_session:
                 os.setsid()
-            os.write(answers, str(os.getpid()).encode())  # not sooner: it has its session and its files
-            os.close(answers)
+            os.close(begins)
             return _become(*what, safe_path=for_parent)
         if not for_parent:
             endings[pid] = fds.pop()
-        for fd in fds:
+        for fd in (*fds, begins):
             os.close(fd)
+        os.read(began, 1)  # until it has its session and its files, or was killed before
+        os.close(began)
+        with contextlib.suppress(BrokenPipeError):
+            requests.send(str(pid).encode())
 
 
 def _import(name: str) -> None:
@@ -344,11 +347,13 @@ def _fork_brother() -> int:
     """Fork as `os.fork` does, in a process of one thread; but it is for this process's parent to wait for the child."""
     ctypes.pythonapi.PyOS_BeforeFork()
     numbers = map(ctypes.c_ulong, (_CLONE, _CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0))
-    pid: int = ctypes.PyDLL(None).syscall(*numbers)
+    pid: int = ctypes.PyDLL(None, use_errno=True).syscall(*numbers)
     if pid:
         ctypes.pythonapi.PyOS_AfterFork_Parent()
     else:
         ctypes.pythonapi.PyOS_AfterFork_Child()
+    if pid < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return pid
 
 
