@@ -247,6 +247,13 @@ def test_a_half_written_file_that_vanishes_is_no_longer_waited_for(array: Invent
     assert not array.writers.held
 
 
+def test_a_chunk_that_goes_before_anybody_has_seen_it_is_lost(array: Inventory) -> None:
+    array.writers.note_gone("a/0.1", lock_held=False)
+    array.writers.note_gone("a/notes", lock_held=False)
+    tracked, cell = array.locate("a/0.1")
+    assert isinstance(tracked, TrackedArray) and list(tracked.lost_cells()) == [cell]
+
+
 def test_a_chunk_that_never_was_and_is_set_to_the_fill_value_ends_absent(array: Inventory) -> None:
     array.writers.note_held("a/0.1", itself=False)
     array.writers.note_released("a/0.1")

@@ -114,7 +114,9 @@ class WriterActivity:
             self.held[path] = HeldFile(False, time.monotonic())
         else:
             self.held.pop(path, None)
-            if self._inventory.state(path) is ChunkState.WRITING:
+            state = self._inventory.state(path)
+            # Of one that is ABSENT its deletion is the only sign that it was ever there.
+            if state is ChunkState.WRITING or (state is ChunkState.ABSENT and self._inventory.is_chunk_file(path)):
                 self.note_vanished(path)
 
     def note_vanished(self, path: str) -> None:
