@@ -15,7 +15,6 @@ import pytest
 
 from softcopy_napari.engine.fs.file_system_type import FileSystem, is_share
 from softcopy_napari.engine.watch import events
-from softcopy_napari.engine.watch import watcher as watcher_module
 from softcopy_napari.engine.watch.events import FileEvent, Watcher
 from softcopy_napari.engine.watch.portable import PortableWatcher
 from softcopy_napari.engine.watch.watcher import make_watcher
@@ -29,7 +28,10 @@ if sys.platform == "linux":
     from softcopy_napari.engine.watch.source_events import SourceEvents
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="inotify")
-KINDS = ["LinuxWatcher", "PortableWatcher"] if sys.platform == "linux" else ["PortableWatcher"]
+WATCHERS: dict[str, Callable[[Path, Callable[[], None]], Watcher]] = {"PortableWatcher": PortableWatcher}
+if sys.platform == "linux":
+    WATCHERS["LinuxWatcher"] = LinuxWatcher
+KINDS = sorted(WATCHERS)
 IN_PYTHON = "LinuxWatcher without the C library"
 
 
@@ -39,7 +41,7 @@ class Watched:
     def __init__(self, source: Path, kind: str) -> None:
         self.source = source
         self.woken = threading.Event()
-        self.watcher: Watcher = getattr(watcher_module, kind)(source, self.woken.set)
+        self.watcher = WATCHERS[kind](source, self.woken.set)
         self.seen: list[tuple[FileEvent, str]] = []
 
     def pop_events(self) -> list[tuple[FileEvent, str]]:
