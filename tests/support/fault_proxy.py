@@ -72,6 +72,8 @@ class Request:
     """Bytes of its body."""
     at: float = field(default_factory=time.monotonic)
     fault: Fault | None = None
+    status: int = 0
+    """What the server answered; 0 as long as it has not."""
 
 
 @dataclass
@@ -219,7 +221,7 @@ def _make_handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
             else:
                 if rule is not None and fault is Fault.DELAY:
                     time.sleep(rule.seconds)
-                self._hand_on(body, fault)
+                self._hand_on(request, body, fault)
 
         do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _serve
 
@@ -234,7 +236,7 @@ def _make_handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
                 return b"".join(blocks)
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-        def _hand_on(self, body: bytes, fault: Fault | None) -> None:
+        def _hand_on(self, request: Request, body: bytes, fault: Fault | None) -> None:
             skipped = ("transfer-encoding", "connection", "content-length", "expect")
             headers = [(name, value) for name, value in self.headers.items() if name.lower() not in skipped]
             has_body = self.command in ("PUT", "POST")
@@ -248,6 +250,7 @@ def _make_handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
                 connection.endheaders(body or None)
                 answer = connection.getresponse()
                 content = answer.read()
+                request.status = answer.status
             except (OSError, HTTPException):
                 if self.backend is not None:
                     self.backend.close()
