@@ -101,9 +101,8 @@ def test_files_of_any_year_are_copied_once_and_again_when_they_change(lab: Lab, 
         os.utime(lab.source / str(number) / "0", ns=(ns, ns))
     lab.start()
     assert until(lambda: lab.now.state is TargetState.CAUGHT_UP, SOON), lab.words()
-    # A file that arrives while its folder is being compared may be copied once more: harmless, and not again.
-    copied = lab.now.files_copied
-    assert 7 <= copied <= 2 * 7
+    # A file that arrives while its folder is being compared may be copied once more: harmless, and rare.
+    assert 7 <= lab.now.files_copied <= 8
     for number in range(3):
         file = lab.source / str(number) / "0"
         file.write_bytes(content(number, 1, 5000))
@@ -111,7 +110,7 @@ def test_files_of_any_year_are_copied_once_and_again_when_they_change(lab: Lab, 
     assert until(lambda: lab.caught_up() and equal(lab), SOON), lab.words()
     lab.finish()
     lab.assert_equal()
-    assert lab.now.files_copied <= copied + 2 * 3
+    assert lab.now.files_copied <= 8 + 6
 
 
 def equal(lab: Lab) -> bool:
