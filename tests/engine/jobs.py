@@ -68,12 +68,17 @@ class Jobs:
             assert self.job.ended.wait(30.0)
 
 
-@pytest.fixture
-def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    for module in (event_rules, job_parts, source_tracker):  # seconds of quiet, so that tests need not wait for two
+def wait_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have jobs wait for less than two seconds of quiet, for their source, and for writers at the end."""
+    for module in (event_rules, job_parts, source_tracker):
         monkeypatch.setattr(module, "QUIET", 0.3)
     monkeypatch.setattr(readiness, "_PROBE_INTERVAL", 0.2)
     monkeypatch.setattr(final_check, "LAST_CHANCE", 1.0)
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
+    wait_less(monkeypatch)
     jobs = Jobs(tmp_path)
     yield jobs
     jobs.stop()

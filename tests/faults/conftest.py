@@ -11,23 +11,19 @@ import pytest
 
 from softcopy_napari.engine.destination import availability
 from softcopy_napari.engine.dispatch import retries
-from softcopy_napari.engine.job import final_check, job_parts, readiness
-from softcopy_napari.engine.source import event_rules, source_tracker, walk_schedule
-from tests.engine.jobs import jobs  # noqa: F401
+from softcopy_napari.engine.source import walk_schedule
+from tests.engine.jobs import jobs, wait_less  # noqa: F401
 from tests.faults.lab import Lab
 
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """A lab, in which everybody waits less."""
-    for module in (event_rules, job_parts, source_tracker):
-        monkeypatch.setattr(module, "QUIET", 0.3)
+    wait_less(monkeypatch)
     monkeypatch.setattr(walk_schedule, "_WALK_INTERVAL", 1.0)
     monkeypatch.setattr(retries, "_FIRST", 0.1)
     monkeypatch.setattr(retries, "_CHANGING_LAST", 0.5)
     monkeypatch.setattr(availability, "_RETRY", 0.5)
-    monkeypatch.setattr(readiness, "_PROBE_INTERVAL", 0.2)
-    monkeypatch.setattr(final_check, "LAST_CHANCE", 1.0)
     lab = Lab(tmp_path)
     yield lab
     lab.close()
