@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -182,18 +183,15 @@ def _verify_store(
         verify_store_source,
     )
 
-    found = None if sources else find_store_receipt(url)
-    if found is None:
-        expected = 0
+    if sources:
+        expected, verify = 0, partial(verify_store_source, sources[0], url)
         _announce_source(sources[0], url, how.choice, console)
     else:
+        found = find_store_receipt(url)
+        verify = partial(verify_store_receipt, url, found)
         expected = _announce(url, found[1].name, found[2], how.choice, console)
     with _show_progress(console, url, expected, report) as show:
-        options = VerifyOptions(how.choice, how.nprocs, lambda: show() and not caught)
-        if found is None:
-            verify_store_source(sources[0], url, options, report)
-        else:
-            verify_store_receipt(url, found, options, report)
+        verify(VerifyOptions(how.choice, how.nprocs, lambda: show() and not caught), report)
 
 
 def _announce_source(source: Path, destination: Destination, choice: Selection, console: Console) -> None:

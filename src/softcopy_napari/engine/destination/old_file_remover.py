@@ -44,12 +44,16 @@ class KnownFiles:
             path: OldArray(array.layout, np.isin(array.ledger.flat, _ARRIVED))
             for path, array in inventory.arrays.items()
         }
-        plain = inventory.plain_files.by_path
-        return cls(arrays, frozenset(path for path in plain if path.rpartition("/")[2] in ANNOTATED_NAMES))
+        return cls(arrays, frozenset(list_metadata(inventory)))
 
     def has_chunk(self, array: str, key: str) -> bool:
         """Return whether an array had a chunk file, named relative to it."""
         return array in self.arrays and self.arrays[array].has(key)
+
+
+def list_metadata(inventory: Inventory) -> set[str]:
+    """Return the paths of all metadata files that an inventory knows."""
+    return {path for path in inventory.plain_files.by_path if path.rpartition("/")[2] in ANNOTATED_NAMES}
 
 
 class OldFileRemover:

@@ -32,8 +32,6 @@ _MOST = 1 << 20
 """Files that are noted; of more, all of the target are flushed."""
 _SLACK = 1.0
 """Seconds: what was written so shortly before has not failed, and somebody else been told of it, by then."""
-
-
 _UNFLUSHED = {CopyOutcome.DELETED, CopyOutcome.EQUAL}
 """Outcomes after which a file, or the folder that it was in, is not flushed while files are copied."""
 
@@ -63,7 +61,7 @@ class FlushScheduler:
         The system's number of the source's file system; 0 while it is not known.
     files : int
         Flushed one by one, by the flush under way or the last one.
-    folders : bool
+    needs_folder_flush : bool
         Whether folders have got files that had been flushed, so that a walk has to flush them, too.
     doubt : ReverifyReason or None
         Why what was copied may be lost, as a flush in between has shown; for the job to take.
@@ -72,7 +70,7 @@ class FlushScheduler:
     def __init__(self, pool: WorkerPool, inventory: Inventory) -> None:
         self.file_system = FileSystem()
         self.source_device = self.files = 0
-        self.folders = False
+        self.needs_folder_flush = False
         self.doubt: ReverifyReason | None = None
         self._pool = pool
         self._inventory = inventory
@@ -131,12 +129,16 @@ class FlushScheduler:
         else:
             self._written[task] = _Written(batch.files, batch.epoch, batch.ids)
 
+    def note_folders_flushed(self) -> None:
+        """Note that a walk has flushed all folders, and that nothing was copied since it began."""
+        self.needs_folder_flush = False
+
     def note_copied(self, worker: CopyWorker, task: int, done: CopyDone, now: float) -> None:
         """Note that a worker has written what it was handed."""
         self._last_write = now
         held_since = done.held_since
         if done.flushed and _UNFLUSHED.isdisjoint(done.outcomes) and not self.file_system.stored_at_once:
-            self.folders = True
+            self.needs_folder_flush = True
             if (flushed := self._written.pop(task, None)) is not None:
                 self._count -= len(flushed.ids)
         if held_since < math.inf and worker in self._held:
@@ -267,7 +269,7 @@ class FlushScheduler:
             self._note_everything()
         elif self.file_system.flushed_whole and answer.held_since > self._uncovered + _SLACK:
             answer = answer._replace(unsure=True)
-        elif not (self._dirty or self.folders):  # else something has been written since
+        elif not (self._dirty or self.needs_folder_flush):  # else something has been written since
             self._everything = False
             if self._pool.lock is not None:
                 self._pool.lock.note_flushed()

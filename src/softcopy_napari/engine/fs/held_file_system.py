@@ -144,8 +144,9 @@ def flush_files(
         if not should_continue():
             return at, failed
         some = paths[at : at + size]
-        reasons = () if folders_only else _flush(destination, some, flush_together)
-        failed |= {path: reason for path, reason in zip(some, reasons, strict=False) if reason}
+        if not folders_only:
+            reasons = _flush(destination, some, flush_together)
+            failed |= {path: reason for path, reason in zip(some, reasons, strict=True) if reason}
         for path in some:
             folder = path
             while folder:

@@ -100,7 +100,7 @@ class FinalCheck:
 
     def _has_proved(self, walk: Walk) -> bool:
         """Whether a walk has seen everything, and has flushed the destination's folders if they have to be."""
-        return not walk.errors and (walk.flushes or not self._dispatcher.flushing.folders)
+        return not walk.errors and (walk.flushes or not self._dispatcher.flushing.needs_folder_flush)
 
     def explain(self) -> Reason:
         """Say what takes its time."""
@@ -132,7 +132,7 @@ class FinalCheck:
     def start_walk(self, now: float) -> None:
         """Walk over both sides: what an earlier walk saw of the destination holds no longer."""
         self._dispatcher.read_back.newest_change = NEVER
-        self._tracker.start_pass(True, now, self.changes, flushes=self._dispatcher.flushing.folders)
+        self._tracker.start_pass(True, now, self.changes, flushes=self._dispatcher.flushing.needs_folder_flush)
 
     def next_step(self, removing: bool, now: float) -> Event:
         """Return what is missing for the copy to be complete; sets `failure` where nothing will help."""
@@ -141,7 +141,7 @@ class FinalCheck:
             return Event.WORK_LEFT
         last = self._tracker.last_full
         if last is not None and last.changes == self.changes and last.flushes and not last.errors:
-            self._dispatcher.flushing.folders = False
+            self._dispatcher.flushing.note_folders_flushed()
         missing = self.completion_facts(removing).missing
         if missing is Event.WORK_LEFT:
             if not self._dispatcher.read_back.done:

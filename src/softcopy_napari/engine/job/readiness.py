@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from softcopy_napari.engine.destination.old_file_remover import KnownFiles
+from softcopy_napari.engine.destination.old_file_remover import list_metadata
 from softcopy_napari.engine.destination.preparation import DestinationPreparation
 from softcopy_napari.engine.fs.destination_problem import DestinationProblem, describe_problem
 from softcopy_napari.engine.job.job_parts import JobParts
@@ -133,7 +133,7 @@ class Readiness:
         """Pass on to the next job what is known of the destination, and which files this job leaves there."""
         left = self.arrival.leftovers(self._inventory.arrays.values())
         # What others have edited there is not known to have been the first dataset's.
-        metadata = KnownFiles.of(self._inventory).metadata.difference(self._inventory.kept) if left else ()
+        metadata = list_metadata(self._inventory).difference(self._inventory.kept) if left else ()
         self._preparation.hand_over_to(following._preparation, left, metadata)
         following._dispatcher.replaces_metadata = self._dispatcher.replaces_metadata
         following._dispatcher.destination.claimed = self._dispatcher.destination.claimed

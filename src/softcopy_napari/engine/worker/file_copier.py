@@ -24,6 +24,7 @@ import itertools
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from softcopy_napari.engine.fs.capabilities import Remark, is_refusal, leftovers_of
 from softcopy_napari.engine.fs.destination_problem import explain_write_error, is_destination_problem
@@ -50,11 +51,11 @@ from softcopy_napari.engine.worker.native import MAX_FILES, load_copier
 from softcopy_napari.engine.worker.publish_rules import PublishRules
 from softcopy_napari.engine.worker.source_files import (
     STOPPED,
-    VANISHED,
     NotPublished,
     check_after_reading,
     examine_opened,
     open_settled,
+    stat_file,
     unreadable,
 )
 from softcopy_napari.engine.worker.special_files import copy_link, create_temporary, make_folder, mirror_deletion
@@ -220,12 +221,8 @@ class FileCopier:
             Errors of the file systems are not raised; they make a FAILED or BLOCKED with the reason.
         """
         try:
-            try:
-                before = self._source.stat(path)
-            except (FileNotFoundError, NotADirectoryError):
-                return mirror_deletion(self._source, self._destination, path) if delete_if_gone else VANISHED
-            except OSError as error:
-                return unreadable(error)
+            delete = partial(mirror_deletion, self._source, self._destination, path) if delete_if_gone else None
+            before = stat_file(self._source, path, delete)
             if stat.S_ISLNK(before.st_mode):
                 return copy_link(self._source, self._destination, path, join(parent(path), self._temporary))
             if not stat.S_ISREG(before.st_mode):

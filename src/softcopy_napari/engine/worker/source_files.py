@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Callable
 
 from softcopy_napari.engine.fs.file_times import TIME_UNITS, is_same_version, remaining_tick
 from softcopy_napari.engine.fs.files import spare_the_cache
@@ -30,6 +31,30 @@ class NotPublished(Exception):
     def __init__(self, result: CopyResult) -> None:
         super().__init__(result)
         self.result = result
+
+
+def stat_file(source: RootFolder, path: str, delete: Callable[[], CopyResult] | None) -> os.stat_result:
+    """Return the stat of a file that is to be copied.
+
+    Parameters
+    ----------
+    source : RootFolder
+    path : str
+    delete : callable or None
+        What to do where there is none, as its writer deleted it; None to do nothing.
+
+    Raises
+    ------
+    NotPublished
+        There is none, or it cannot be looked at.
+    """
+    try:
+        return source.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        result = VANISHED if delete is None else delete()
+    except OSError as error:
+        result = unreadable(error)
+    raise NotPublished(result)
 
 
 def open_settled(

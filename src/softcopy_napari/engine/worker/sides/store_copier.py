@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from softcopy_napari.engine.fs.capabilities import Remark
 from softcopy_napari.engine.fs.destination_problem import explain_write_error, is_destination_problem
@@ -36,7 +37,7 @@ from softcopy_napari.engine.worker.source_files import (
     VANISHED,
     NotPublished,
     open_settled,
-    unreadable,
+    stat_file,
     was_deleted_alone,
 )
 from softcopy_napari.engine.worker.tasks import CopyTask
@@ -151,12 +152,7 @@ class StoreCopier:
     def _read(self, path: str, delete_if_gone: bool, rules: PublishRules) -> CopyResult | FileContent:
         """Read a file; a large one is copied at once."""
         try:
-            try:
-                before = self._source.stat(path)
-            except (FileNotFoundError, NotADirectoryError):
-                return self._delete(path) if delete_if_gone else VANISHED
-            except OSError as error:
-                return unreadable(error)
+            before = stat_file(self._source, path, partial(self._delete, path) if delete_if_gone else None)
             if stat.S_ISLNK(before.st_mode):
                 self.remarks |= Remark.LINKS_LEFT_OUT
                 return _NO_OBJECT
